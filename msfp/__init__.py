@@ -1,0 +1,3 @@
+"""msfp: an open reproduction suite for the paper MSFP-Track."""
+
+__version__ = "0.1.0"
