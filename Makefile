@@ -1,0 +1,38 @@
+# Two commands for a newcomer: `make reproduce` and `make test`. Everything else is a one-liner over `msfp`.
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+PROFILE ?= demo
+OPTIONS := --profile $(PROFILE) $(if $(ROOT),--root $(ROOT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FROM),--from $(FROM)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce smoke test lint lab bench clean
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## environment with exact versions (uv where installed, else venv + pip)
+
+$(VENV)/.ready: pyproject.toml constraints.txt setup.sh
+	@VENV=$(VENV) sh setup.sh
+
+reproduce: setup ## every notebook, table, figure and the report: PROFILE=demo|smoke|mot17|full ROOT= WEIGHTS= FROM= ONLY=
+	@$(BIN)/msfp reproduce $(OPTIONS)
+
+smoke: setup ## the same path, as small as it gets
+	@$(BIN)/msfp reproduce --profile smoke
+
+test: setup ## the test suite
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: setup ## format, lint (notebooks too) and types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+lab: setup ## JupyterLab on the notebooks
+	@$(BIN)/jupyter lab notebooks
+
+bench: setup ## every benchmark, peers beside us
+	@$(BIN)/msfp bench all
+
+clean: ## results and caches; the environment and downloaded data stay
+	@rm -rf runs figures/* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find msfp tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
