@@ -1,0 +1,219 @@
+"""Every switch of the suite, and the profiles: one class of settings each, checked, unknown keys refused.
+
+Where the paper contradicts itself or is silent the first choice of each switch is the default; `SWITCHES` says what the
+others are and why, and the report prints which were used.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from msfp.errors import InputError
+
+TAU_GRID = (0.01, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+
+
+class Frozen(BaseModel):
+    """Settings never change once made; a key that does not exist is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FusionSettings(Frozen):
+    """Section 3.2 and Table 20; widths the paper leaves open carry a remark."""
+
+    width: int = Field(128, ge=1, description="embedding size of multi-layer fusion (4.1)")
+    single_width: int = Field(64, ge=1, description="embedding size of the single layer (4.1)")
+    concat_width: int = Field(256, ge=1, description="hidden width of eq. 2's MLP; undefined in the paper")
+    se_reduction: int = Field(16, ge=1, description="squeeze ratio of eq. 5; undefined in the paper")
+    attention_input: Literal["projected", "raw"] = Field(
+        "projected", description="eq. 3 concatenates raw features, Table 20 counts projected ones"
+    )
+
+
+class TrainingSettings(Frozen):
+    """Section 3.4 and 4.1."""
+
+    epochs: int = Field(50, ge=0)
+    joint_epochs: int = Field(10, ge=0, description="joint fine-tuning; the sum of losses decouples, as a test shows")
+    learning_rate: float = Field(1e-4, gt=0)
+    margin: float = Field(0.3, ge=0)
+    identities: int = Field(8, ge=2, description="P of the batch")
+    instances: int = Field(4, ge=2, description="K of the batch")
+    window: int = Field(30, ge=1, description="frames from which an identity's instances are drawn")
+    min_visibility: float = Field(
+        0.1, ge=0, le=1, description="labels below it are not trained on; silent in the paper"
+    )
+    scope: Literal["scene", "any"] = Field("scene", description="whether a batch mixes scenes; silent in the paper")
+
+
+class AtlSettings(Frozen):
+    """Section 3.3: scene encoder, bounds, smoothing, offsets."""
+
+    tau_min: float = Field(0.01, ge=0, lt=1)
+    tau_max: float = Field(0.50, gt=0, le=1)
+    hidden: int = Field(64, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0, description="the paper's L2 regularisation")
+    batch: int = Field(32, ge=1)
+    beta: float = Field(0.9, ge=0, lt=1)
+    temporal: Literal["ema", "frame", "sequence"] = Field(
+        "ema", description="'per-sequence with EMA' read as frame-wise EMA, reset at each sequence start"
+    )
+    offset: Literal["literal", "centered"] = Field(
+        "literal", description="eq. 6's range makes the offset always positive; centered subtracts the mean target"
+    )
+    base_high: float = 0.5
+    base_low: float = 0.05
+    grid: tuple[float, ...] = TAU_GRID
+
+
+class ReidSettings(Frozen):
+    """Section 4.2: which pairs are compared."""
+
+    frames: int = Field(150, ge=2)
+    max_gap: int = Field(30, ge=1)
+    negatives: int = Field(10, ge=1)
+
+
+class InputSettings(Frozen):
+    """What the detector sees, and which boxes are tracked."""
+
+    size: tuple[int, int] = Field((1280, 736), description="network input, width and height, multiples of 32")
+    geometry: Literal["letterbox", "paper_scale"] = "letterbox"
+    preset: str = Field("yolov8n-paper", description="detector and tapped layers")
+    weights: str = Field("embedded", description="embedded, random-init, or a .safetensors or .pt file")
+    detections: Literal["public", "detector", "ground_truth"] = "public"
+    scores: Literal["raw", "calibrated"] = "raw"
+
+
+class DataSettings(Frozen):
+    """Which data sets play the paper's parts."""
+
+    main: str = Field("synth17", description="the part of MOT17")
+    crowded: str | None = Field("synth20", description="the part of MOT20")
+    cross: str | None = Field("synthpp22", description="the part of PersonPath22")
+    embedded: str | None = Field(None, description="embedded worlds on which a second ATL is trained")
+    root: Path | None = Field(None, description="folder of real data; None: the embedded worlds under data/")
+    learn_from: tuple[str, ...] = Field(("*",), description="scenes that train; the others are held out whole")
+    frames: int = Field(100, ge=4, description="frames an embedded sequence")
+    frame_size: tuple[int, int] = (640, 360)
+    scenes: int | None = Field(None, ge=1, description="at most this many scenes a split; None: all")
+    seed: int = Field(0, description="seed of the embedded worlds")
+
+
+class Settings(Frozen):
+    """One run, whole."""
+
+    profile: str = "demo"
+    seeds: tuple[int, ...] = (0, 1, 2)
+    split: Literal["half", "loso", "paper"] = "half"
+    device: str = "cpu"
+    data: DataSettings = DataSettings()
+    input: InputSettings = InputSettings()
+    fusion: FusionSettings = FusionSettings()
+    training: TrainingSettings = TrainingSettings()
+    atl: AtlSettings = AtlSettings()
+    reid: ReidSettings = ReidSettings()
+
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "profile": "smoke",
+        "seeds": (0,),
+        "data": {"frames": 16, "frame_size": (320, 180), "scenes": 1},
+        "input": {"size": (320, 192)},
+        "training": {"epochs": 2, "joint_epochs": 1},
+    },
+    "demo": {"profile": "demo", "input": {"size": (640, 384)}},
+    "mot17": {
+        "profile": "mot17",
+        "data": {
+            "main": "mot17",
+            "crowded": None,
+            "cross": None,
+            "embedded": "synth17",
+            "learn_from": ("MOT17-*",),
+        },
+    },
+    "full": {
+        "profile": "full",
+        "device": "cuda",
+        "input": {"preset": "yolov8m-paper", "weights": "yolov8m.pt"},
+        "data": {"main": "mot17", "crowded": "mot20", "cross": "personpath22", "learn_from": ("MOT*",)},
+    },
+}
+
+SWITCHES: dict[str, str] = {
+    "split": "No validation split is defined. half: first half of each training sequence trains, second validates; "
+    "loso: leave one sequence out; paper: train = test, which leaks.",
+    "input.preset": "'YOLOv8m 4/9/14, channels 64/256/192' are YOLOv8n's channels. yolov8n-paper matches Table 20.",
+    "input.geometry": "1280x720 is no multiple of 32: letterbox pads to 736; paper_scale stretches as A.6 writes.",
+    "input.detections": "A.4 discards YOLO's boxes, Table 18 can only come from them.",
+    "input.scores": "Public scores have no common range: raw as the files have them, or calibrated on the training split.",
+    "fusion.attention_input": "Eq. 3 concatenates raw features, Table 20 counts three projected vectors.",
+    "fusion.concat_width": "Width of eq. 2's MLP is not given.",
+    "fusion.se_reduction": "Squeeze ratio of eq. 5 is not given.",
+    "training.scope": "Whether a batch mixes scenes is not said; negatives of the same scene are the harder ones.",
+    "training.min_visibility": "Whether hidden people are trained on is not said.",
+    "atl.temporal": "'Per-sequence with EMA, not per-frame' while Table 17 lists per-sequence apart.",
+    "atl.offset": "Eq. 6 makes the offset positive, so it can never lower a threshold; centered is signed.",
+}
+
+
+def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of a profile with dotted overrides, `{"atl.beta": 0.7}`.
+
+    Raises:
+        InputError: unknown profile, unknown key or a value of the wrong type; names the key and what is accepted.
+    """
+    if profile not in PROFILES:
+        raise InputError(f"profile {profile!r} is not known; there are: {', '.join(PROFILES)}")
+    tree: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in PROFILES[profile].items()}
+    for key, value in (overrides or {}).items():
+        _set(tree, key, value)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"setting {where} = {first['input']!r}: {first['msg']}") from None
+
+
+def _set(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, leaf = key.split(".")
+    model: type[BaseModel] = Settings
+    for parent in parents:
+        model = _section(model, parent, key)
+        tree = tree.setdefault(parent, {})
+    if leaf not in model.model_fields:
+        raise InputError(f"setting {key!r} is not known; {_known(model, parents)}")
+    tree[leaf] = value
+
+
+def _section(model: type[BaseModel], name: str, key: str) -> type[BaseModel]:
+    info = model.model_fields.get(name)
+    if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+        raise InputError(f"setting {key!r} is not known; {_known(model, [])}")
+    return info.annotation
+
+
+def _known(model: type[BaseModel], parents: list[str]) -> str:
+    prefix = "".join(f"{p}." for p in parents)
+    return "there are: " + ", ".join(prefix + name for name in model.model_fields)
+
+
+def choices_used(config: Settings) -> list[tuple[str, str, str, str]]:
+    """The settled switches for the report: (key, value used, other choices, why there is a choice)."""
+    rows = []
+    for key, why in SWITCHES.items():
+        node: Any = config
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            node = getattr(node, parent)
+        annotation = type(node).model_fields[leaf].annotation
+        others = [str(a) for a in get_args(annotation) if a != getattr(node, leaf)]
+        rows.append((key, str(getattr(node, leaf)), ", ".join(others), why))
+    return rows
