@@ -44,7 +44,7 @@ class TrainingSettings(Frozen):
     instances: int = Field(4, ge=2, description="K of the batch")
     window: int = Field(30, ge=1, description="frames from which an identity's instances are drawn")
     min_visibility: float = Field(
-        0.1, ge=0, le=1, description="labels below it are not trained on; silent in the paper"
+        0.1, ge=0, le=1, description="less visible labels do not train; silent in the paper"
     )
     scope: Literal["scene", "any"] = Field("scene", description="whether a batch mixes scenes; silent in the paper")
 
@@ -152,7 +152,7 @@ SWITCHES: dict[str, str] = {
     "input.preset": "'YOLOv8m 4/9/14, channels 64/256/192' are YOLOv8n's channels. yolov8n-paper matches Table 20.",
     "input.geometry": "1280x720 is no multiple of 32: letterbox pads to 736; paper_scale stretches as A.6 writes.",
     "input.detections": "A.4 discards YOLO's boxes, Table 18 can only come from them.",
-    "input.scores": "Public scores have no common range: raw as the files have them, or calibrated on the training split.",
+    "input.scores": "Public scores have no common range: raw as in the files, or calibrated on the training split.",
     "fusion.attention_input": "Eq. 3 concatenates raw features, Table 20 counts three projected vectors.",
     "fusion.concat_width": "Width of eq. 2's MLP is not given.",
     "fusion.se_reduction": "Squeeze ratio of eq. 5 is not given.",

@@ -1,0 +1,1 @@
+"""Trained heads over frozen features: fusion into an embedding, and the adaptive threshold (ATL)."""

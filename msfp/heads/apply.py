@@ -1,0 +1,60 @@
+"""Use of trained heads: arrays in, arrays out."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from msfp.config import AtlSettings, FusionSettings
+from msfp.heads.fusion import Attention, FusionHead, make_head
+from msfp.heads.threshold import Mode, SceneEncoder
+
+CHUNK = 65536  # rows embedded at once, so that memory does not grow with the data set
+
+
+def restore(module: nn.Module, state: Mapping[str, NDArray[np.float32]]) -> nn.Module:
+    """Load a state into a module, strictly, and set it to evaluation."""
+    own = module.state_dict()
+    module.load_state_dict(
+        {k: torch.from_numpy(np.asarray(v)).to(own[k].dtype).reshape(own[k].shape) for k, v in state.items()}
+    )
+    return module.eval()
+
+
+def restore_head(
+    strategy: str, channels: dict[int, int], state: Mapping[str, NDArray[np.float32]], config: FusionSettings
+) -> FusionHead:
+    """A trained fusion head."""
+    head = make_head(strategy, channels, config)
+    restore(head, state)
+    return head
+
+
+@torch.inference_mode()
+def embed(head: FusionHead, layers: Mapping[int, NDArray[np.float16]]) -> NDArray[np.float32]:
+    """{layer: (N, C)} -> (N, D) unit rows; N may be 0. The batch norm runs on its stored statistics."""
+    used = {k: layers[k] for k in head.channels if k in layers}
+    count = len(next(iter(used.values()))) if used else 0
+    parts = []
+    for start in range(0, max(count, 1), CHUNK):
+        chunk = {k: torch.from_numpy(v[start : start + CHUNK].astype(np.float32)) for k, v in used.items()}
+        parts.append(head.eval()(chunk).numpy())
+    return np.concatenate(parts)
+
+
+@torch.inference_mode()
+def attention(head: Attention, layers: Mapping[int, NDArray[np.float16]]) -> NDArray[np.float32]:
+    """(N, L) attention weights (Figure 2), columns in the order of the head's layers."""
+    return head.eval().attention({k: torch.from_numpy(layers[k].astype(np.float32)) for k in head.channels}).numpy()
+
+
+@torch.inference_mode()
+def predict(
+    mode: Mode, scene: NDArray[np.float16], state: Mapping[str, NDArray[np.float32]], config: AtlSettings
+) -> NDArray[np.float32]:
+    """(T, C) scene vectors -> (T, 1) or (T, 2) raw thresholds per frame (eqs. 6 and 8), before any smoothing."""
+    encoder = SceneEncoder(scene.shape[1], mode, config)
+    restore(encoder, state)
+    return encoder(torch.from_numpy(scene.astype(np.float32))).numpy()

@@ -1,0 +1,219 @@
+"""Fusion of several layers' pooled vectors into one embedding (section 3.2, eqs. 2-5, Tables 3 and 20).
+
+Each strategy is one class registered under its name. All take `{layer: (N, C_l)}` and give (N, D) rows of unit norm.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from msfp.config import FusionSettings
+from msfp.errors import InputError
+
+STRATEGIES: dict[str, type["FusionHead"]] = {}
+
+
+def strategy(name: str) -> Callable[[type["FusionHead"]], type["FusionHead"]]:
+    """Register a fusion strategy under its name."""
+
+    def register(cls: type["FusionHead"]) -> type["FusionHead"]:
+        if name in STRATEGIES:
+            raise ValueError(f"fusion strategy {name!r} is registered twice")
+        STRATEGIES[name] = cls
+        cls.name = name
+        return cls
+
+    return register
+
+
+def make_head(name: str, channels: dict[int, int], config: FusionSettings) -> "FusionHead":
+    """A fresh head for features of the given channels.
+
+    Args:
+        name: a registered strategy.
+        channels: layer -> width, as read from the backbone; the last key is the single layer of LITE.
+        config: widths and switches.
+
+    Raises:
+        InputError: unknown strategy.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"fusion strategy {name!r} is not known; there are: {', '.join(sorted(STRATEGIES))}")
+    return STRATEGIES[name](channels, config)
+
+
+class FusionHead(nn.Module):
+    """What every strategy shares: it knows its layers, checks its input and gives rows of unit norm."""
+
+    name = ""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__()
+        self.channels = dict(channels)
+        self.config = config
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        """(N, D) before normalisation."""
+        raise NotImplementedError
+
+    def forward(self, layers: dict[int, Tensor]) -> Tensor:
+        """{layer: (N, C_l)} -> (N, D) unit rows.
+
+        Raises:
+            InputError: a layer is missing or of another width than the head was made for.
+        """
+        for layer, width in self.channels.items():
+            got = layers[layer].shape[1] if layer in layers else None
+            if got != width:
+                raise InputError(
+                    f"head {self.name!r} was made for layer {layer} with {width} channels and got {got}; "
+                    "a head fits only the detector it was trained on: train one for this detector"
+                )
+        return normalize(self.embed(layers), dim=1)
+
+    def concatenated(self, layers: dict[int, Tensor]) -> Tensor:
+        """(N, sum C_l) raw features side by side, in the order of the layers."""
+        return torch.cat([layers[layer] for layer in self.channels], dim=1)
+
+
+def projection(inputs: int, outputs: int) -> nn.Sequential:
+    """Linear -> ReLU -> BatchNorm, in Table 20's order."""
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs))
+
+
+@strategy("native")
+class Native(FusionHead):
+    """The last layer's vector as it is: LITE's training-free embedding at its native width."""
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        return layers[list(self.channels)[-1]]
+
+
+@strategy("native-concat")
+class NativeConcat(FusionHead):
+    """Training-free control: unit vectors of all layers side by side, so that no layer's scale decides."""
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        return torch.cat([normalize(layers[layer], dim=1) for layer in self.channels], dim=1)
+
+
+@strategy("single")
+class Single(FusionHead):
+    """LITE's single layer with a trained projection to 64 (4.1: "64 (single-layer)")."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        self.layer = list(channels)[-1]
+        self.project = nn.Linear(channels[self.layer], config.single_width)
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        return self.project(layers[self.layer])
+
+
+@strategy("concat")
+class Concat(FusionHead):
+    """Concatenation followed by an MLP (eq. 2)."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        hidden = config.concat_width
+        self.mlp = nn.Sequential(projection(sum(channels.values()), hidden), nn.Linear(hidden, config.width))
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        return self.mlp(self.concatenated(layers))
+
+
+class Attention(FusionHead):
+    """Weighted sum of projected layers (eq. 4); subclasses say where the weights come from."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        self.project = nn.ModuleDict({str(layer): projection(c, config.width) for layer, c in channels.items()})
+
+    def projected(self, layers: dict[int, Tensor]) -> Tensor:
+        """(N, L, D) projected layers."""
+        return torch.stack([self.project[str(layer)](layers[layer]) for layer in self.channels], dim=1)
+
+    def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
+        """(N, L) weights that sum to 1 per row."""
+        raise NotImplementedError
+
+    def attention(self, layers: dict[int, Tensor]) -> Tensor:
+        """(N, L) attention weights, layers in the order of `channels` (Figure 2)."""
+        return self.weights(layers, self.projected(layers))
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        projected = self.projected(layers)
+        return (self.weights(layers, projected)[:, :, None] * projected).sum(dim=1)
+
+
+@strategy("attention-instance")
+class InstanceAttention(Attention):
+    """Weights from each detection's own features (eq. 3)."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        raw = config.attention_input == "raw"
+        inputs = sum(channels.values()) if raw else config.width * len(channels)
+        self.attend = nn.Linear(inputs, len(channels))
+
+    def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
+        raw = self.config.attention_input == "raw"
+        given = self.concatenated(layers) if raw else projected.flatten(1)
+        return self.attend(given).softmax(dim=1)
+
+
+@strategy("attention-global")
+class GlobalAttention(Attention):
+    """The same weights for every detection: free logits, one a layer (undefined in the paper)."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        self.logits = nn.Parameter(torch.zeros(len(channels)))
+
+    def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
+        return self.logits.softmax(dim=0).expand(len(projected), -1)
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel gate: Linear -> ReLU -> Linear -> sigmoid over an already pooled vector."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 1)
+        self.gate = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C) -> (N, C), each channel scaled by its gate in (0, 1)."""
+        return x * self.gate(x)
+
+
+@strategy("se-single")
+class SingleStageSE(FusionHead):
+    """One gate over the concatenation, then a projection (Table 3's "SE-style (single)")."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        total = sum(channels.values())
+        self.fused = SqueezeExcitation(total, config.se_reduction)
+        self.project = projection(total, config.width)
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        return self.project(self.fused(self.concatenated(layers)))
+
+
+@strategy("se-two-stage")
+class TwoStageSE(SingleStageSE):
+    """A gate per layer, then one over the concatenation, then a projection (eq. 5)."""
+
+    def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
+        super().__init__(channels, config)
+        self.squeeze = nn.ModuleDict(
+            {str(layer): SqueezeExcitation(c, config.se_reduction) for layer, c in channels.items()}
+        )
+
+    def embed(self, layers: dict[int, Tensor]) -> Tensor:
+        gated = torch.cat([self.squeeze[str(layer)](layers[layer]) for layer in self.channels], dim=1)
+        return self.project(self.fused(gated))

@@ -1,0 +1,38 @@
+"""Adaptive threshold learning, ATL: a scene encoder that predicts confidence thresholds (section 3.3, eqs. 6, 8, 9)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from msfp.config import AtlSettings
+
+Mode = Literal["single", "dual", "offset"]
+
+
+class SceneEncoder(nn.Module):
+    """GAP vector -> Linear -> ReLU -> Dropout -> Linear -> sigmoid, scaled to the bounds (eq. 6, Table 20).
+
+    `single` and `offset` predict one value; `dual` predicts (tau_high, tau_low) with tau_low <= tau_high. Eq. 8
+    does not say how they stay ordered: here the second output is how far tau_low lies between tau_min and tau_high.
+    """
+
+    def __init__(self, channels: int, mode: Mode, config: AtlSettings) -> None:
+        super().__init__()
+        self.mode = mode
+        self.config = config
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, 2 if mode == "dual" else 1),
+        )
+
+    def forward(self, scene: Tensor) -> Tensor:
+        """(T, C) scene vectors -> (T, 1) tau, or (T, 2) (tau_high, tau_low), within [tau_min, tau_max]."""
+        low, high = self.config.tau_min, self.config.tau_max
+        squashed = torch.sigmoid(self.mlp(scene))
+        tau = squashed[:, :1] * (high - low) + low
+        if self.mode != "dual":
+            return tau
+        return torch.cat([tau, low + (tau - low) * squashed[:, 1:]], dim=1)
