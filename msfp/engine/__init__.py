@@ -1,0 +1,1 @@
+"""What runs the stages: the store of results, fan-out, notebooks, provenance."""

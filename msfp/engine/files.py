@@ -1,0 +1,160 @@
+"""Files that are either whole or absent, and locks that die with their process."""
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from msfp.errors import MsfpError
+
+TEMPORARY = ".partial"
+STALE_SECONDS = 3600.0
+log = logging.getLogger(__name__)
+
+REMEDIES = {
+    errno.ENOSPC: "free some space or choose an output folder on another disk",
+    errno.EDQUOT: "free some of your quota or choose an output folder on another disk",
+    errno.EROFS: "the file system is read-only; choose another output folder",
+    errno.ENOTDIR: "a file lies where a folder is needed; move it or choose another output folder",
+    errno.EEXIST: "a file lies where a folder is needed; move it or choose another output folder",
+}
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write a file so that a kill at any moment leaves the old one or the new one, never a part.
+
+    The bytes go to a temporary file in the same folder, to the disk, and only then under their name.
+
+    Raises:
+        MsfpError: full disk, no permission or the like; names path, bytes and remedy. An old file is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise write_error(path, error, len(data)) from error
+
+
+def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpError:
+    """The one message for an output that cannot be written."""
+    what = f"{path}: cannot write" if size is None else f"{path}: cannot write {size:,} bytes"
+    remedy = REMEDIES.get(error.errno or 0, "make the folder writable or choose another output folder")
+    free = ""
+    if error.errno == errno.ENOSPC:
+        with contextlib.suppress(OSError):
+            free = f", {shutil.disk_usage(_existing(path)).free:,} bytes free"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return MsfpError(f"{what} ({reason}{free}); {remedy}. What was computed before is kept")
+
+
+def remove_stale(folder: Path, older_than: float = STALE_SECONDS) -> int:
+    """Remove temporary files that a killed process left in a folder; returns how many bytes they held."""
+    freed = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(TEMPORARY):
+                freed += remove_if_old(Path(entry.path), older_than)
+    return freed
+
+
+def remove_if_old(path: Path, older_than: float = STALE_SECONDS) -> int:
+    """Remove a file not touched for `older_than` seconds; returns the bytes freed, 0 where it stays."""
+    try:
+        stat = path.stat()
+        if time.time() - stat.st_mtime < older_than:
+            return 0
+        path.unlink()
+    except OSError:
+        return 0
+    return stat.st_size
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold an advisory lock; a second process or thread waits, and a killed holder lets go by itself.
+
+    On file systems without locks the caller goes on without one: work may be done twice, never wrongly.
+
+    Args:
+        path: the lock file; removed when released.
+        waiting: called once when another holder has it.
+
+    Raises:
+        MsfpError: the lock file cannot be made.
+    """
+    descriptor = _acquire(path, waiting)
+    try:
+        yield
+    finally:
+        # Removed while still held, so that nobody else holds a lock on a file that is about to vanish.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise write_error(path, error) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting is not None:
+                    waiting()
+                    waiting = None
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # The holder before us may have removed the file: then what we hold is a name no longer there.
+            if _same_file(descriptor, path):
+                return descriptor
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                log.warning("%s: this file system has no locks; two runs may compute the same result twice", path)
+                return descriptor
+            os.close(descriptor)
+            raise
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a rename to the disk; some file systems refuse this for folders, and then the rename still stands."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.exists())
