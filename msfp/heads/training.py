@@ -5,6 +5,7 @@ Arrays come in and go out; tensors stay here. Every random source is seeded by t
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,44 +102,47 @@ def fit_threshold(
 def fit_jointly(
     head: FusionHead,
     fusion: "FusionSteps",
-    encoder: SceneEncoder,
-    threshold: "ThresholdSteps",
+    thresholds: Mapping[str, "ThresholdSteps"],
     tick: Tick | None = None,
-) -> tuple[Fitted, Fitted]:
-    """Fine-tune both, in place, with the sum of their losses ("jointly fine-tuned for 10 epochs", 4.1).
+) -> tuple[Fitted, dict[str, Fitted]]:
+    """Fine-tune the head and ATL together, in place, with the sum of their losses ("jointly ... for 10 epochs", 4.1).
 
-    The detector is frozen and the heads share no parameter, so the sum's gradient is each one's own: joint training
+    The detector is frozen and the modules share no parameter, so the sum's gradient is each one's own: joint training
     is some more epochs of each, which a test asserts. An epoch is one of the fusion's; ATL's batches go round.
 
     Args:
-        head, encoder: trained modules.
-        fusion, threshold: their tasks; `fusion.training` says how many epochs and at which rate.
+        head: trained fusion head.
+        fusion: its task; `fusion.training` says how many epochs and at which rate.
+        thresholds: trained ATL encoders with their tasks, one for each public detector.
         tick: called once an epoch.
     """
-    optimiser = torch.optim.Adam(
-        [
-            {"params": list(head.parameters())},
-            {"params": list(encoder.parameters()), "weight_decay": encoder.config.weight_decay},
-        ],
-        lr=fusion.training.learning_rate,
-    )
-    scene_losses = threshold.forever()
-    scene_history = []
+    groups: list[dict[str, Any]] = [{"params": list(head.parameters())}]
+    for steps in thresholds.values():
+        decay = steps.encoder.config.weight_decay
+        groups.append({"params": list(steps.encoder.parameters()), "weight_decay": decay})
+    optimiser = torch.optim.Adam(groups, lr=fusion.training.learning_rate)
+    endless = {name: steps.forever() for name, steps in thresholds.items()}
+    history: dict[str, list[float]] = {name: [] for name in thresholds}
 
     def epoch() -> tuple[float, float]:
         head.train()
-        encoder.train()
-        terms, pairs = [], []
+        pairs: list[tuple[float, float]] = []
+        seen: dict[str, list[float]] = {name: [] for name in thresholds}
         for loss, active in fusion.losses():
-            scene_loss = next(scene_losses)
-            _step(optimiser, loss + scene_loss, active)
-            terms.append(scene_loss.item())
-            pairs.append((loss.item(), active.item()))
-        scene_history.append(float(np.mean(terms)))
+            own = loss.item()
+            for name, losses in endless.items():
+                thresholds[name].encoder.train()
+                other = next(losses)
+                seen[name].append(other.item())
+                loss = loss + other
+            _step(optimiser, loss, active)
+            pairs.append((own, active.item()))
+        for name, values in seen.items():
+            history[name].append(float(np.mean(values)))
         return _mean(pairs)
 
     loss, active = _epochs(fusion.training.joint_epochs, epoch, tick)
-    return fitted(head, loss, active), fitted(encoder, scene_history, [])
+    return fitted(head, loss, active), {n: fitted(t.encoder, history[n], []) for n, t in thresholds.items()}
 
 
 class FusionSteps:

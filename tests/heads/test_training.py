@@ -148,10 +148,11 @@ def test_joint_training_decouples() -> None:
         head = make_head("attention-instance", CHANNELS, FUSION)
         encoder = SceneEncoder(12, "single", atl)
         steps = FusionSteps(head, layers, labels, training, seed=5)
-        return head, steps, encoder, ThresholdSteps(encoder, scene, target, seed=5)
+        return head, steps, {"SDP": ThresholdSteps(encoder, scene, target, seed=5)}
 
-    joint, _ = fit_jointly(*build())
-    head, steps, _, _ = build()
+    joint, thresholds = fit_jointly(*build())
+    assert len(thresholds["SDP"].loss) == 3
+    head, steps, _ = build()
     optimiser = torch.optim.Adam(head.parameters(), lr=training.learning_rate)
     for _ in range(3):
         steps.epoch(optimiser)

@@ -1,0 +1,5 @@
+"""The command `msfp`."""
+
+from msfp.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,33 @@
+"""The command's frame: sub-commands, and errors told in one line."""
+
+import os
+import sys
+
+import typer
+
+from msfp.errors import MsfpError
+
+app = typer.Typer(
+    name="msfp",
+    help="Reproduce MSFP-Track: every table and figure of the paper, really computed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Entry point: an error a person can mend is one line on stderr and exit status 2."""
+    # Set before any numerical library is loaded: nothing here may reach out to a network or install anything.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    from msfp.cli import datasets, paper, tracking, training  # noqa: F401  each adds its commands to app
+
+    try:
+        app()
+    except MsfpError as error:
+        print(f"msfp: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("msfp: stopped; what was computed is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)

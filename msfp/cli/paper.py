@@ -1,0 +1,109 @@
+"""`msfp reproduce`, `list`, `table`, `figure`: the paper's artefacts."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from msfp.cli.app import app
+from msfp.cli.options import Device, Home, Json, Params, Profile, Root, Weights, Workers, run_from
+from msfp.errors import InputError
+
+HERE = Path()
+
+
+@app.command()
+def reproduce(
+    profile: Profile = "demo",
+    root: Root = None,
+    weights: Weights = "",
+    device: Device = "",
+    workers: Workers = 0,
+    only: Annotated[str, typer.Option("--only", metavar="NN", help="just this notebook, such as 03")] = "",
+    start: Annotated[str, typer.Option("--from", metavar="NN", help="from this notebook on")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="execute notebooks anew even when nothing changed")] = False,
+    param: Params = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Execute the notebooks in order and write every table, figure and the report."""
+    from msfp.reproduce import reproduce as execute
+
+    run = run_from(profile, root, weights, device, workers, home, param)
+    outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
+    if as_json:
+        typer.echo(json.dumps(outcome, indent=1))
+    else:
+        typer.echo(f"report: {outcome['report']}")
+
+
+@app.command("list")
+def list_things(
+    what: Annotated[str, typer.Argument(help="tables, figures, trackers, datasets, presets, notebooks")] = "tables",
+    as_json: Json = False,
+) -> None:
+    """What there is: tables, figures, trackers, data sets, detector presets."""
+    from msfp.catalogue import listing
+
+    rows = listing(what)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    widths = {key: max(len(str(row[key])) for row in rows) for key in rows[0]} if rows else {}
+    for row in rows:
+        typer.echo("  ".join(str(value).ljust(widths[key]) for key, value in row.items()).rstrip())
+
+
+@app.command()
+def table(
+    number: Annotated[int, typer.Argument(help="1 to 24")],
+    profile: Profile = "demo",
+    root: Root = None,
+    weights: Weights = "",
+    device: Device = "",
+    workers: Workers = 0,
+    param: Params = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Compute one table of the paper: measured beside the paper's value."""
+    from msfp.paper.publish import publish_table
+
+    made = publish_table(run_from(profile, root, weights, device, workers, home, param), number)
+    typer.echo(made.json_text() if as_json else made.text())
+
+
+@app.command()
+def figure(
+    number: Annotated[int, typer.Argument(help="1 to 7")],
+    profile: Profile = "demo",
+    root: Root = None,
+    weights: Weights = "",
+    device: Device = "",
+    workers: Workers = 0,
+    param: Params = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Draw one figure of the paper as PDF, SVG and PNG."""
+    from msfp.paper.publish import publish_figure
+
+    files = publish_figure(run_from(profile, root, weights, device, workers, home, param), number)
+    names = [str(f) for f in files]
+    typer.echo(json.dumps(names) if as_json else "\n".join(names))
+
+
+def parse_pairs(words: list[str] | None, option: str) -> dict[str, str]:
+    """`["a=1"]` -> {"a": "1"}.
+
+    Raises:
+        InputError: a word without `=`.
+    """
+    found = {}
+    for word in words or []:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{option} {word}: write it as name=value")
+        found[key] = value
+    return found

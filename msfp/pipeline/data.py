@@ -1,0 +1,191 @@
+"""Which scenes play which part: what is learned from, validated on, tested on, and never seen (SETTLED: "Protocol")."""
+
+from dataclasses import dataclass, fields
+from fnmatch import fnmatch
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from msfp.datasets import catalog
+from msfp.datasets.motchallenge import read_detections, read_ground_truth
+from msfp.errors import NotComputable
+from msfp.pipeline.run import Run
+from msfp.types import Detections, GroundTruth, Scene, Sequence, Tracks
+
+Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a scene: frames `first` to `last`, both in it."""
+
+    scene: Scene
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What is learned from, and what is then evaluated with it.
+
+    Attributes:
+        name: `half`, `paper`, `test`, or `loso:SCENE`.
+        learn: training parts.
+        evaluate: evaluated parts; their labels never enter training except under `split: paper`.
+    """
+
+    name: str
+    learn: tuple[Part, ...]
+    evaluate: tuple[Part, ...]
+
+
+def whole(scene: Scene) -> Part:
+    """The scene from its first to its last frame."""
+    return Part(scene, 1, scene.pixels.length)
+
+
+def halves(scene: Scene) -> tuple[Part, Part]:
+    """First and second half; the first is the shorter one of an odd length."""
+    middle = scene.pixels.length // 2
+    return Part(scene, 1, middle), Part(scene, middle + 1, scene.pixels.length)
+
+
+def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
+    """Scenes of a data set's split, in order of name, at most `data.scenes` of them.
+
+    Raises:
+        NotComputable: the data set or split is not there.
+    """
+    root = run.dataset_root(dataset)
+    if split == "test" and not (root / "test").is_dir():
+        raise NotComputable(f"{dataset}: there is no test split at {root.name}")
+    name = dataset if dataset in run.embedded_names else None
+    found = catalog.load(root, name, split)
+    return found[: run.settings.data.scenes]
+
+
+def learnable(run: Run, dataset: str) -> tuple[Scene, ...]:
+    """Training scenes with labels that `data.learn_from` admits."""
+    patterns = run.settings.data.learn_from if dataset == run.settings.data.main else ("*",)
+    return tuple(
+        s for s in scenes(run, dataset) if any(fnmatch(s.name, p) for p in patterns) and s.pixels.gt_path is not None
+    )
+
+
+def unseen(run: Run, dataset: str) -> tuple[Part, ...]:
+    """Scenes held out whole: those that `data.learn_from` leaves out."""
+    kept = {s.name for s in learnable(run, dataset)}
+    return tuple(whole(s) for s in scenes(run, dataset) if s.name not in kept and s.pixels.gt_path is not None)
+
+
+def folds(run: Run, dataset: str) -> tuple[Fold, ...]:
+    """The folds of `split`: one for half and paper, one a scene for loso (one scene only: its halves)."""
+    found = learnable(run, dataset)
+    if not found:
+        raise NotComputable(f"{dataset}: no training sequence with labels is present")
+    kind = run.settings.split
+    if kind == "paper":
+        parts = tuple(whole(s) for s in found)
+        return (Fold("paper", parts, parts),)
+    if kind == "loso" and len(found) > 1:
+        return tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (whole(s),)) for s in found)
+    return (Fold("half", tuple(halves(s)[0] for s in found), tuple(halves(s)[1] for s in found)),)
+
+
+def all_learning(run: Run, dataset: str) -> tuple[Part, ...]:
+    """What models for other data sets learn from: the first halves under `split: half`, else the whole scenes."""
+    return tuple(halves(s)[0] if run.settings.split == "half" else whole(s) for s in learnable(run, dataset))
+
+
+def test_fold(run: Run, dataset: str) -> Fold:
+    """Models retrained on the full training split (A.2), evaluated on the test split.
+
+    Raises:
+        NotComputable: no test split, or its labels are kept by a server.
+    """
+    parts = tuple(whole(s) for s in scenes(run, dataset, "test"))
+    hidden = [p.scene.name for p in parts if catalog.hidden_truth(p.scene.pixels) is None]
+    if hidden:
+        raise NotComputable(f"labels of {', '.join(hidden)} are kept by the evaluation server")
+    return Fold("test", tuple(whole(s) for s in learnable(run, dataset)), parts)
+
+
+def sequences(part: Part) -> tuple[Sequence, ...]:
+    """The part's sequences, one per public detector, that have detections."""
+    return tuple(s for s in part.scene.sequences if s.det_path is not None)
+
+
+@lru_cache(maxsize=256)
+def detections(sequence: Sequence) -> Detections:
+    """Public detections of a sequence."""
+    if sequence.det_path is None:
+        raise NotComputable(f"{sequence.name} has no det/det.txt")
+    return read_detections(sequence.det_path, sequence)
+
+
+@lru_cache(maxsize=64)
+def labels(scene: Scene) -> GroundTruth:
+    """Labels for training and analysis; a test split's are not to be had here.
+
+    Raises:
+        NotComputable: the scene has none.
+    """
+    if scene.pixels.gt_path is None:
+        raise NotComputable(f"{scene.name} has no labels")
+    return read_ground_truth(scene.pixels.gt_path, scene.pixels)
+
+
+@lru_cache(maxsize=64)
+def truth(scene: Scene) -> GroundTruth:
+    """Labels for evaluation only: also a test split's, which are kept apart.
+
+    Raises:
+        NotComputable: nobody here has them.
+    """
+    return read_ground_truth(truth_path(scene), scene.pixels)
+
+
+def missing_pixels(part: Part) -> str:
+    """Why appearance cannot be computed on the part: `MOT17-04: 8 of 1050 frames present`; empty when it can."""
+    pixels = part.scene.pixels
+    present = sum(part.first <= t <= part.last for t in pixels.frames)
+    if present == part.length:
+        return ""
+    return f"{part.scene.name}: {len(pixels.frames)} of {pixels.length} frames present"
+
+
+def need_pixels(parts: tuple[Part, ...]) -> None:
+    """Raise unless every frame of every part is there.
+
+    Raises:
+        NotComputable: names the scenes and their frames.
+    """
+    missing = [m for m in map(missing_pixels, parts) if m]
+    if missing:
+        raise NotComputable("; ".join(missing))
+
+
+def window(rows: Rows, part: Part) -> Rows:
+    """The part's rows of detections, labels or tracks, frames renumbered from 1."""
+    keep = slice(*np.searchsorted(rows.frame, [part.first, part.last + 1]))
+    cut = {f.name: getattr(rows, f.name)[keep] for f in fields(rows)}
+    return type(rows)(**{**cut, "frame": cut["frame"] - np.int32(part.first - 1)})
+
+
+def truth_path(scene: Scene) -> Path:
+    """Where a scene's labels for evaluation lie.
+
+    Raises:
+        NotComputable: nobody here has them.
+    """
+    path = scene.pixels.gt_path or catalog.hidden_truth(scene.pixels)
+    if path is None:
+        raise NotComputable(f"labels of {scene.name} are kept by the evaluation server")
+    return path

@@ -1,0 +1,105 @@
+"""Stage 1: pooled features of every box set of a scene, one forward pass a frame (eq. 1; A.4, A.6)."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.progress import bar
+from msfp.errors import NotComputable
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.run import Run
+from msfp.types import Features, Scene, frame_bounds
+
+TRUTH = "gt"
+
+
+def features(run: Run, scene: Scene, *, weights: str | None = None) -> dict[str, Features]:
+    """Features of a scene's box sets: `gt` where its labels are open, and each public detector.
+
+    Args:
+        run: whose settings say backbone, input size and geometry.
+        scene: frames that are absent get `present` False.
+        weights: other weights than the run's, such as the control `random-init`.
+
+    Raises:
+        NotComputable: not one frame has its pixels.
+    """
+    if not scene.pixels.frames:
+        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
+    return _features(run.store, run, scene, weights or run.settings.input.weights)
+
+
+@lru_cache(maxsize=24)
+def _features(_store: object, run: Run, scene: Scene, weights: str) -> dict[str, Features]:
+    return run.store.get_or_compute(
+        "features", feature_inputs(run, scene, weights), lambda: compute(run, scene, weights), code=FEATURE_CODE
+    )
+
+
+FEATURE_CODE = ("msfp.features.backbone", "msfp.features.extract", "msfp.features.letterbox", "msfp.features.pooling")
+
+
+def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
+    """What the features of a scene depend on: pixels, boxes, weights and input settings, all by content."""
+    config = run.settings.input
+    return {
+        "pixels": run.pixels_digest(scene),
+        "boxes": run.boxes_digest(scene),
+        "weights": run.weights_digest(weights),
+        "preset": config.preset,
+        "size": config.size,
+        "geometry": config.geometry,
+    }
+
+
+def box_sets(scene: Scene) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]]:
+    """Name -> (frame, tlwh) of every box set whose features are wanted; labels only where they are open."""
+    sets = {}
+    if scene.pixels.gt_path is not None:
+        truth = data.labels(scene)
+        sets[TRUTH] = (truth.frame, truth.tlwh)
+    for sequence in scene.sequences:
+        if sequence.det_path is not None:
+            found = data.detections(sequence)
+            sets[sequence.detector] = (found.frame, found.tlwh)
+    return sets
+
+
+def compute(run: Run, scene: Scene, weights: str) -> dict[str, Features]:
+    """Run the frozen detector over the scene."""
+    from msfp.datasets.frames import FrameReader
+    from msfp.features.extract import extract
+
+    config = run.settings.input
+    backbone = run.backbone(weights)
+    label = f"features of {scene.name}" + (" (random-init)" if weights == "random-init" else "")
+    with FrameReader(scene.pixels) as frames, bar(len(scene.pixels.frames), label) as progress:
+        return extract(
+            frames, box_sets(scene), backbone, size=config.size, geometry=config.geometry, progress=progress.update
+        )
+
+
+def rows(features: Features, part: Part) -> slice:
+    """Rows of the part's frames."""
+    bounds = frame_bounds(features.frame, part.last)
+    return slice(int(bounds[part.first - 1]), int(bounds[part.last]))
+
+
+def layers(features: Features, part: Part) -> dict[int, NDArray[np.float16]]:
+    """layer -> (N, C) vectors of the part's boxes."""
+    window = rows(features, part)
+    return {layer: vectors[window] for layer, vectors in features.layers.items()}
+
+
+def scene_vectors(run: Run, part: Part) -> NDArray[np.float16]:
+    """(T, C) scene vectors of the part's frames, all of which must be present.
+
+    Raises:
+        NotComputable: frames are missing.
+    """
+    data.need_pixels((part,))
+    found = next(iter(features(run, part.scene).values()))
+    wanted = (found.scene_frame >= part.first) & (found.scene_frame <= part.last)
+    return found.scene[wanted]

@@ -1,0 +1,208 @@
+"""One run: its settings, folders and store; every stage is a function of it."""
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msfp import config
+from msfp.engine import parallel
+from msfp.engine.progress import bar
+from msfp.engine.store import Store
+from msfp.errors import InputError
+from msfp.types import Scene
+
+if TYPE_CHECKING:
+    from msfp.features.backbone import Backbone
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22")
+
+
+@dataclass(eq=False)
+class Run:
+    """Settings, places and counters of one run.
+
+    Attributes:
+        settings: what is computed.
+        home: folder that holds data/, runs/ and figures/.
+        workers: processes; 0 computes in this one.
+        notes: remarks that the report prints, in the order they came.
+    """
+
+    settings: config.Settings
+    home: Path
+    workers: int = 0
+    cluster: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker gets one run per settings and home, so that what it has read stays read."""
+        return revive, (self.settings.model_dump_json(), self.home)
+
+    @property
+    def out(self) -> Path:
+        """`runs/<profile>`: store, executed notebooks, tables, report."""
+        return self.home / "runs" / self.settings.profile
+
+    @property
+    def figures(self) -> Path:
+        """`figures/<profile>`."""
+        return self.home / "figures" / self.settings.profile
+
+    @property
+    def embedded_names(self) -> tuple[str, ...]:
+        """Names of the data sets that are rendered here."""
+        return EMBEDDED
+
+    @cached_property
+    def store(self) -> Store:
+        """Results by content."""
+        return Store(self.out / "store")
+
+    def dataset_root(self, dataset: str) -> Path:
+        """Folder of a data set; an embedded one is rendered when it is not there.
+
+        Raises:
+            InputError: a real data set without --root.
+        """
+        if dataset in EMBEDDED:
+            return self._render(dataset)
+        if self.settings.data.root is None:
+            raise InputError(
+                f"profile {self.settings.profile!r} reads real data: name its folder with --root "
+                "(`msfp data get` fetches it), or use --profile demo, which needs none"
+            )
+        return self.settings.data.root
+
+    def _render(self, dataset: str) -> Path:
+        from msfp.datasets import synth
+
+        data = self.settings.data
+        width, height = data.frame_size
+        folder = self.home / "data" / f"{width}x{height}-{data.frames}"
+        return synth.generate(
+            dataset,
+            folder,
+            seed=data.seed,
+            frames=data.frames,
+            size=data.frame_size,
+            map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
+        )
+
+    def weights_digest(self, weights: str = "") -> str:
+        """What detector weights are, by content; empty: the run's."""
+        from msfp.features.weights import weights_digest
+
+        return weights_digest(weights or self.settings.input.weights)
+
+    @cache  # noqa: B019  a run lives as long as its process
+    def backbone(self, weights: str = "") -> "Backbone":
+        """The frozen detector, cut after its deepest tapped layer; weights empty: the run's."""
+        from msfp.features.backbone import load_backbone
+
+        return load_backbone(self.settings.input.preset, weights or self.settings.input.weights, self.settings.device)
+
+    @cache  # noqa: B019
+    def pixels_digest(self, scene: Scene) -> str:
+        """The scene's frames by content."""
+        images = scene.pixels.images
+        if images is None:
+            return ""
+        return self.store.folder_digest(images) if images.is_dir() else self.store.file_digest(images)
+
+    @cache  # noqa: B019
+    def file_digest(self, path: Path | None) -> str:
+        """A file by content; empty for None."""
+        return "" if path is None else self.store.file_digest(path)
+
+    def boxes_digest(self, scene: Scene) -> dict[str, str]:
+        """Labels and detections of a scene by content; a test split's labels stay closed."""
+        sets = {s.detector: self.file_digest(s.det_path) for s in scene.sequences}
+        return {"gt": self.file_digest(scene.pixels.gt_path), **sets}
+
+    def note(self, text: str) -> None:
+        """Keep a remark for the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item], label: str) -> list[Result]:
+        """Fan out over items, with progress; results in order."""
+        todo = list(items)
+        with bar(len(todo), label) as progress:
+            return parallel.map(
+                function, todo, workers=self.workers, cluster=self.cluster, progress=progress.update, label=label
+            )
+
+
+@cache
+def revive(settings: str, home: Path) -> Run:
+    """The run in a worker process: it computes, it does not fan out."""
+    return Run(config.Settings.model_validate_json(settings), home)
+
+
+def open_run(
+    profile: str = "demo",
+    *,
+    root: str | Path = "",
+    weights: str | Path = "",
+    device: str = "",
+    workers: int = 0,
+    home: str | Path = ".",
+    overrides: str | Mapping[str, Any] = "",
+) -> Run:
+    """A run of a profile.
+
+    Args:
+        profile: `smoke`, `demo`, `mot17` or `full`.
+        root: folder of real data, in the MOTChallenge layout.
+        weights: `embedded`, `random-init`, or a .safetensors or .pt file.
+        device: `cpu` or `cuda`; empty: the profile's.
+        workers: processes to fan out over; 0: none.
+        home: folder of data/, runs/ and figures/.
+        overrides: dotted settings, as a mapping or as text, `"atl.beta=0.7 split=loso"`.
+
+    Raises:
+        InputError: unknown profile or setting, or a folder or file that is not there.
+    """
+    given = dict(parse_overrides(overrides) if isinstance(overrides, str) else overrides)
+    if root:
+        if not Path(root).is_dir():
+            raise InputError(f"--root {root}: there is no such folder")
+        given["data.root"] = Path(root).resolve()
+    if weights:
+        given["input.weights"] = str(weights)
+    if device:
+        given["device"] = device
+    return Run(config.settings(profile, given), Path(home).resolve(), workers)
+
+
+def parse_overrides(text: str) -> dict[str, Any]:
+    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`.
+
+    Raises:
+        InputError: a word without `=`.
+    """
+    found: dict[str, Any] = {}
+    for word in shlex.split(text):
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"setting {word!r}: write it as name=value")
+        found[key] = [literal(v) for v in value.split(",")] if "," in value else literal(value)
+    return found
+
+
+def literal(value: str) -> Any:
+    """A number, true, false or none where the text is one, else the text."""
+    words = {"true": True, "false": False, "none": None}
+    if value.lower() in words:
+        return words[value.lower()]
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -1,0 +1,108 @@
+"""Stage 5: scores of methods on parts, with the reason where there is none; combined as TrackEval combines."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass
+from functools import partial
+
+from msfp.errors import NotComputable
+from msfp.metrics import tracking
+from msfp.metrics.ceiling import ceiling
+from msfp.metrics.score import SequenceScore
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.run import Run
+from msfp.pipeline.tracks import Method, tracks
+from msfp.types import Scene, Sequence, Tracks
+
+SCORE_CODE = ("msfp.metrics.tracking", "msfp.metrics.ceiling")
+BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One method on one sequence's part: its score, or why there is none."""
+
+    method: Method
+    part: Part
+    sequence: Sequence
+    score: SequenceScore | None
+    reason: str = ""
+
+
+def benchmark(scene: Scene) -> str:
+    """Whose evaluation rules apply to a scene; the embedded worlds have MOT17's."""
+    return BENCHMARKS.get(scene.pixels.dataset, "MOT17")
+
+
+def score(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceScore:
+    """TrackEval's score of tracks of a part, whose frames count from the part's first."""
+    inputs = {
+        "tracks": found,
+        "truth": run.file_digest(data.truth_path(part.scene)),
+        "part": (part.first, part.last),
+        "benchmark": benchmark(part.scene),
+    }
+
+    def compute() -> SequenceScore:
+        truth = data.window(data.truth(part.scene), part)
+        return tracking.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
+
+    return run.store.get_or_compute("score", inputs, compute, code=SCORE_CODE)
+
+
+def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
+    """Track and score one sequence; a reason in place of a score where it cannot be computed."""
+    method, part, sequence = item
+    try:
+        return Measured(method, part, sequence, score(run, part, sequence, tracks(run, part, sequence, method)))
+    except NotComputable as error:
+        return Measured(method, part, sequence, None, str(error))
+
+
+def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: str) -> list[Measured]:
+    """Every method on every sequence of every part, fanned out."""
+    items = [(m, p, s) for m in methods for p in parts for s in data.sequences(p)]
+    return run.map(partial(measure_one, run=run), items, label)
+
+
+def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
+    """Score of the tracker that keeps exactly the true boxes of a detection set."""
+    part, sequence = item
+    method = Method("recall ceiling", "oracle")
+    try:
+        truth = data.window(data.truth(part.scene), part)
+        kept = ceiling(truth, data.window(data.detections(sequence), part), part.length)
+        return Measured(method, part, sequence, score(run, part, sequence, kept))
+    except NotComputable as error:
+        return Measured(method, part, sequence, None, str(error))
+
+
+def ceilings(run: Run, parts: ListLike[Part]) -> list[Measured]:
+    """What no tracker that adds no boxes can exceed, per sequence (SETTLED: "Recall ceiling")."""
+    items = [(p, s) for p in parts for s in data.sequences(p)]
+    return run.map(partial(ceiling_one, run=run), items, "recall ceilings")
+
+
+def combined(measured: Iterable[Measured]) -> dict[str, float]:
+    """TrackEval's COMBINED row over the sequences, fractions in percent.
+
+    Raises:
+        NotComputable: one of them has no score; says every distinct reason.
+    """
+    rows = list(measured)
+    reasons = sorted({m.reason for m in rows if m.score is None})
+    if reasons:
+        raise NotComputable("; ".join(reasons))
+    if not rows:
+        raise NotComputable("no such sequence is present")
+    total = tracking.combine({m.sequence.name: m.score for m in rows if m.score is not None}).combined
+    return {
+        "HOTA": 100 * total.hota,
+        "AssA": 100 * total.assoc_a,
+        "DetA": 100 * total.det_a,
+        "IDF1": 100 * total.idf1,
+        "MOTA": 100 * total.mota,
+        "IDSW": total.idsw,
+        "sequences": len(rows),
+    }

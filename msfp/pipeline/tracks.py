@@ -1,0 +1,150 @@
+"""Stage 4: tracks of a method on a part's public detections, from cached features and thresholds."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import NotComputable
+from msfp.heads.threshold import Mode
+from msfp.heads.training import Fitted
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.embeddings import embeddings, fine_tune
+from msfp.pipeline.heads import Appearance, head_inputs
+from msfp.pipeline.run import Run
+from msfp.pipeline.thresholds import member, per_frame, predicted, search, targets, train_atl
+from msfp.tracking import make, thresholds, track
+from msfp.types import Sequence, Tracks
+
+TRACK_CODE = ("msfp.tracking",)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Which thresholds a method applies.
+
+    Attributes:
+        kind: `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part),
+            `oracle` (searched on the evaluated frames themselves; an upper bound), or `atl`.
+        high, low: of `fixed`; equal for a single threshold.
+        mode: of `grid`, `oracle` and `atl`.
+        temporal: smoothing of `atl`; None: the run's setting.
+        learn: learning parts of `grid` and `atl`.
+        seed: of `atl`.
+        joint: take ATL from joint fine-tuning (offset mode only).
+    """
+
+    kind: Literal["default", "fixed", "grid", "oracle", "atl"] = "default"
+    high: float = 0.6
+    low: float = 0.1
+    mode: Mode = "single"
+    temporal: Literal["ema", "frame", "sequence"] | None = None
+    learn: tuple[Part, ...] = ()
+    seed: int = 0
+    joint: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a tracking table.
+
+    Attributes:
+        label: the row's name.
+        tracker: registered tracker.
+        look: its embedding; None for motion only.
+        threshold: its thresholds.
+        options: tracker settings beyond the defaults, as (name, value).
+    """
+
+    label: str
+    tracker: str
+    look: Appearance | None = None
+    threshold: Threshold = Threshold()
+    options: tuple[tuple[str, object], ...] = ()
+
+
+def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
+    """Tracks of one sequence's part, frames numbered from the part's first.
+
+    Raises:
+        NotComputable: frames that the appearance or ATL needs are missing.
+    """
+    if method.look is not None:
+        data.need_pixels((part, *method.look.learn))
+    taus = frame_thresholds(run, part, sequence, method)
+    inputs = {
+        "detections": run.file_digest(sequence.det_path),
+        "part": (part.first, part.last),
+        "fps": sequence.fps,
+        "tracker": method.tracker,
+        "options": dict(method.options),
+        "thresholds": taus,
+        "look": look_inputs(run, part, method.look) if method.look else None,
+    }
+    return run.store.get_or_compute(
+        "tracks", inputs, lambda: _track(run, part, sequence, method, taus), code=TRACK_CODE
+    )
+
+
+def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
+    """What a part's embeddings depend on."""
+    from msfp.pipeline.features import feature_inputs
+
+    own = {"head": head_inputs(run, look), "features": feature_inputs(run, part.scene, look.weights)}
+    if look.joint:
+        own["joint"] = fine_tune(run, look.learn, look.seed).head.state
+    return own
+
+
+def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None) -> Tracks:
+    found = data.window(data.detections(sequence), part)
+    vectors = embeddings(run, part, sequence.detector, method.look) if method.look else None
+    tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
+    return track(tracker, found, part.length, vectors, taus)
+
+
+def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -> NDArray[np.float32] | None:
+    """(T, 2) tau_high and tau_low of each frame; None leaves the tracker's own."""
+    rule = method.threshold
+    if rule.kind == "default":
+        return None
+    if rule.kind == "fixed":
+        return thresholds.fixed(rule.high, rule.low, part.length)
+    if rule.kind == "atl":
+        return atl_thresholds(run, part, sequence.detector, rule)
+    if rule.kind == "oracle":
+        best = search(run, part, sequence, rule.mode, method.look and replace(method.look, joint=False)).best
+    else:
+        best = _searched(run, part, sequence, method)
+    return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
+
+
+def _searched(run: Run, part: Part, sequence: Sequence, method: Method) -> NDArray[np.float32]:
+    """The optimum of the learning part of the same scene, or of the mean over all where this scene had none."""
+    rule = method.threshold
+    same = [p for p in rule.learn if p.scene.name == part.scene.name]
+    if not same:
+        raise NotComputable(f"{part.scene.name} has no learning part to search on")
+    if method.look is None:
+        return search(run, same[0], member(same[0], sequence.detector), rule.mode, None).best
+    return targets(run, rule.learn, sequence.detector, rule.mode)[same[0]].best
+
+
+def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDArray[np.float32]:
+    """(T, 2) thresholds that ATL predicts on a part (eqs. 6-8), of the encoder trained for this detector."""
+    temporal = rule.temporal or run.settings.atl.temporal
+    mode, center = rule.mode, 0.0
+    if mode == "offset" and run.settings.atl.offset == "centered":
+        mode = "single"
+        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
+    raw = predicted(run, part, atl_state(run, rule, detector, mode).state, mode, temporal)
+    return per_frame(run, rule.mode, raw, center)
+
+
+def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
+    """The encoder's state: as trained alone, or after joint fine-tuning."""
+    if rule.joint and mode == "offset":
+        return fine_tune(run, rule.learn, rule.seed).thresholds[detector]
+    return train_atl(run, rule.learn, detector, mode, rule.seed)
