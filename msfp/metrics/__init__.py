@@ -1,0 +1,1 @@
+"""Metrics: tracking (TrackEval in memory, and the same numbers by kernels), re-identification, recall ceiling."""

@@ -1,0 +1,115 @@
+"""Which boxes a benchmark evaluates, and the checks every evaluation makes before it starts."""
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import InputError
+from msfp.types import GroundTruth, Tracks
+
+BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack")
+UNPROCESSED = ("MOT15", "DanceTrack")
+CLASSES = range(1, 14)
+DISTRACTORS = (2, 7, 8, 12)
+"""Person on vehicle, static person, distractor, reflection: a track on one of these is neither right nor wrong."""
+
+Rows = TypeVar("Rows", GroundTruth, Tracks)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How TrackEval treats one benchmark.
+
+    Attributes:
+        benchmark: name.
+        preprocess: whether only class 1 counts and tracks on distractors are removed.
+        distractors: classes whose tracks are removed.
+    """
+
+    benchmark: str
+    preprocess: bool
+    distractors: tuple[int, ...]
+
+    def kept(self, gt: GroundTruth) -> NDArray[np.bool_]:
+        """(N,) rows of the truth that count; a flag below 1 is cut to 0, as TrackEval does."""
+        flagged = gt.flag.astype(np.int64) != 0
+        return flagged & (gt.category == 1) if self.preprocess else flagged
+
+
+def rules(benchmark: str) -> Rules:
+    """Rules of a benchmark; embedded worlds use MOT17's.
+
+    Raises:
+        InputError: unknown benchmark.
+    """
+    if benchmark not in BENCHMARKS:
+        raise InputError(f"benchmark {benchmark!r}: unknown; choose one of {', '.join(BENCHMARKS)}")
+    vehicles = (6,) if benchmark == "MOT20" else ()
+    return Rules(benchmark, benchmark not in UNPROCESSED, DISTRACTORS + vehicles)
+
+
+def window(rows: Rows, frames: tuple[int, int] | None) -> Rows:
+    """Rows of the frames first..last (both included), numbered from 1 again; all rows where `frames` is None."""
+    if frames is None:
+        return rows
+    first, last = frames
+    begin, end = np.searchsorted(rows.frame, [first, last + 1])
+    columns = {name: column[begin:end] for name, column in vars(rows).items()}
+    return replace(rows, **columns | {"frame": columns["frame"] - np.int32(first - 1)})
+
+
+def window_length(length: int, frames: tuple[int, int] | None) -> int:
+    """Number of frames evaluated.
+
+    Raises:
+        InputError: a window that is empty or leaves the sequence.
+    """
+    if frames is None:
+        return length
+    first, last = frames
+    if not 1 <= first <= last <= length:
+        raise InputError(f"frames {first}-{last}: not within the sequence's frames 1-{length}")
+    return last - first + 1
+
+
+def check_truth(gt: GroundTruth, length: int, chosen: Rules) -> None:
+    """Hold ground truth to what evaluation needs.
+
+    Raises:
+        InputError: as `check_boxes`, or a class the benchmark lacks.
+    """
+    check_boxes(gt, length, "ground truth")
+    if chosen.preprocess and len(gt):
+        wrong = (gt.category < CLASSES[0]) | (gt.category > CLASSES[-1])
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(
+                f"ground truth: class {gt.category[row]} in frame {gt.frame[row]}; {chosen.benchmark} has classes "
+                f"{CLASSES[0]} to {CLASSES[-1]}; evaluate with benchmark MOT15 where the labels have no classes"
+            )
+
+
+def check_boxes(rows: GroundTruth | Tracks, length: int, what: str) -> None:
+    """Hold rows to the sequence's frames, to one box an identity and frame, and to finite boxes.
+
+    Raises:
+        InputError: naming the first offence.
+    """
+    frame, identity = rows.frame, rows.id
+    if not len(frame):
+        return
+    if frame[0] < 1 or frame[-1] > length:
+        outside = frame[0] if frame[0] < 1 else frame[-1]
+        raise InputError(f"{what}: frame {outside} lies outside the sequence's frames 1-{length}")
+    key = np.sort(frame.astype(np.int64) << 32 | (identity.astype(np.int64) & 0xFFFFFFFF))
+    twice = np.flatnonzero(key[1:] == key[:-1])
+    if len(twice):
+        first = key[twice[0]]
+        named = np.int64(first & 0xFFFFFFFF).astype(np.int32)
+        raise InputError(f"{what}: identity {named} appears more than once in frame {first >> 32}; keep one box of it")
+    finite = np.isfinite(rows.tlwh).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise InputError(f"{what}: box of identity {identity[row]} in frame {frame[row]} is not finite")

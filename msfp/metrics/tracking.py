@@ -1,0 +1,172 @@
+"""Tracking scores from TrackEval's own HOTA, CLEAR and Identity classes, in memory, without files.
+
+The dataset class is TrackEval's MotChallenge2DBox with the reading replaced, so matching, removal of distractors and
+all measures are the official code. `msfp.metrics.fast` gives the same numbers where thousands of evaluations are
+needed.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import InputError
+from msfp.metrics.rules import Rules, check_boxes, check_truth, rules, window, window_length
+from msfp.metrics.score import Score, SequenceScore
+from msfp.types import GroundTruth, Tracks, frame_bounds
+
+Raw = dict[str, Any]
+FLOATS = {"ass_a": "AssA", "ass_re": "AssRe", "ass_pr": "AssPr", "loc_a": "LocA"}
+COUNTS = {"hota_tp": "HOTA_TP", "hota_fn": "HOTA_FN", "hota_fp": "HOTA_FP"}
+CLEAR = {
+    "tp": "CLR_TP",
+    "fn": "CLR_FN",
+    "fp": "CLR_FP",
+    "idsw": "IDSW",
+    "mt": "MT",
+    "pt": "PT",
+    "ml": "ML",
+    "frag": "Frag",
+    "frames": "CLR_Frames",
+}
+IDENTITY = {"idtp": "IDTP", "idfn": "IDFN", "idfp": "IDFP"}
+
+
+def evaluate(
+    gt: GroundTruth,
+    tracks: Tracks,
+    length: int,
+    *,
+    benchmark: str = "MOT17",
+    frames: tuple[int, int] | None = None,
+) -> SequenceScore:
+    """Score one tracker on one sequence with TrackEval.
+
+    Args:
+        gt: truth in file coordinates, every class.
+        tracks: the tracker's boxes in file coordinates.
+        length: frames of the sequence.
+        benchmark: whose preprocessing applies: MOT16, MOT17 and MOT20 remove tracks on distractors and keep
+            pedestrians; MOT15 and DanceTrack keep everything that is flagged.
+        frames: first and last frame to evaluate (validation halves); what lies outside is cut away.
+
+    Raises:
+        InputError: unknown benchmark, frames outside the sequence, an identity twice in a frame, unknown classes.
+    """
+    chosen = rules(benchmark)
+    span = window_length(length, frames)
+    gt, tracks = window(gt, frames), window(tracks, frames)
+    check_truth(gt, span, chosen)
+    check_boxes(tracks, span, "tracks")
+    dataset_class, metrics = trackeval_classes()
+    dataset = dataset_class(gt, tracks, span, chosen)
+    raw = dataset.get_raw_seq_data("tracks", "sequence")
+    data = dataset.get_preprocessed_seq_data(raw, "pedestrian")
+    hota, clear, identity = (metric().eval_sequence(data) for metric in metrics)
+    return _from_results(hota, clear, identity)
+
+
+def combine(scores: Mapping[str, SequenceScore]) -> Score:
+    """Combine sequences as TrackEval's COMBINED row does; works from stored scores, without truth or tracks.
+
+    Raises:
+        InputError: no scores.
+    """
+    if not scores:
+        raise InputError("scores: nothing to combine; evaluate at least one sequence")
+    _, metrics = trackeval_classes()
+    parts = [_to_results(score) for score in scores.values()]
+    together = (
+        metric().combine_sequences({str(k): part[m] for k, part in enumerate(parts)})
+        for m, metric in enumerate(metrics)
+    )
+    return Score(dict(scores), _from_results(*together))
+
+
+def _from_results(hota: Raw, clear: Raw, identity: Raw) -> SequenceScore:
+    """TrackEval's three result dicts -> score."""
+    arrays = {ours: np.array(hota[theirs], dtype=np.float64) for ours, theirs in (COUNTS | FLOATS).items()}
+    counts = {ours: int(clear[theirs]) for ours, theirs in CLEAR.items()}
+    matched = {ours: int(identity[theirs]) for ours, theirs in IDENTITY.items()}
+    return SequenceScore(**arrays, **counts, **matched, motp_sum=float(clear["MOTP_sum"]))
+
+
+def _to_results(score: SequenceScore) -> tuple[Raw, Raw, Raw]:
+    """Score -> the fields of TrackEval's result dicts that combining reads."""
+    hota = {theirs: getattr(score, ours) for ours, theirs in (COUNTS | FLOATS).items()}
+    clear = {theirs: getattr(score, ours) for ours, theirs in CLEAR.items()}
+    identity = {theirs: getattr(score, ours) for ours, theirs in IDENTITY.items()}
+    return hota, clear | {"MOTP_sum": score.motp_sum}, identity
+
+
+@cache
+def trackeval_classes() -> tuple[Callable[..., Any], tuple[Callable[[], Any], ...]]:
+    """The in-memory data set class and constructors of HOTA, CLEAR and Identity; imported at first use, quietly."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        from trackeval.datasets import MotChallenge2DBox
+        from trackeval.metrics import CLEAR as Clear
+        from trackeval.metrics import HOTA as Hota
+        from trackeval.metrics import Identity
+
+    class InMemory(MotChallenge2DBox):
+        """MOTChallenge data held in arrays: no folders, the rest is TrackEval's."""
+
+        def __init__(self, gt: GroundTruth, tracks: Tracks, length: int, chosen: Rules) -> None:
+            everything = self.get_default_dataset_config()
+            self.config = everything | {"BENCHMARK": chosen.benchmark, "PRINT_CONFIG": False}
+            self.benchmark = chosen.benchmark
+            self.do_preproc = chosen.preprocess
+            self.class_name_to_class_id = class_numbers()
+            self.valid_class_numbers = list(self.class_name_to_class_id.values())
+            self.rows: tuple[GroundTruth, Tracks] = (gt, tracks)
+            self.length = length
+
+        def _load_raw_file(self, tracker: str, seq: str, is_gt: bool) -> Raw:
+            gt, tracks = self.rows
+            raw = _raw_truth(gt, self.length) if is_gt else _raw_tracks(tracks, self.length)
+            return raw | {"num_timesteps": self.length, "seq": seq}
+
+    quiet = {"PRINT_CONFIG": False}
+    return InMemory, (lambda: Hota(), lambda: Clear(dict(quiet)), lambda: Identity(dict(quiet)))
+
+
+def class_numbers() -> dict[str, int]:
+    """MOTChallenge's class names and numbers under TrackEval's spelling."""
+    names = (
+        "pedestrian person_on_vehicle car bicycle motorbike non_mot_vehicle static_person distractor occluder "
+        "occluder_on_ground occluder_full reflection crowd"
+    )
+    return {name: number for number, name in enumerate(names.split(), start=1)}
+
+
+def _raw_truth(gt: GroundTruth, length: int) -> Raw:
+    """Per frame: what MotChallenge2DBox reads from gt.txt. Identities are numbered densely (order kept)."""
+    cut = _cutter(gt.frame, length)
+    return {
+        "gt_ids": cut(np.unique(gt.id, return_inverse=True)[1]),
+        "gt_classes": cut(gt.category.astype(np.int64)),
+        "gt_dets": cut(gt.tlwh),
+        "gt_extras": [{"zero_marked": flags} for flags in cut(gt.flag.astype(np.int64))],
+        "gt_crowd_ignore_regions": [np.empty((0, 4)) for _ in range(length)],
+    }
+
+
+def _raw_tracks(tracks: Tracks, length: int) -> Raw:
+    """Per frame: what MotChallenge2DBox reads from a result file. Identities are numbered densely (order kept)."""
+    cut = _cutter(tracks.frame, length)
+    return {
+        "tracker_ids": cut(np.unique(tracks.id, return_inverse=True)[1]),
+        "tracker_classes": cut(np.ones(len(tracks), dtype=np.int64)),
+        "tracker_dets": cut(tracks.tlwh),
+        "tracker_confidences": cut(tracks.score.astype(np.float64)),
+    }
+
+
+def _cutter(frame: NDArray[np.int32], length: int) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:
+    """Function that cuts a column into one array a frame."""
+    bounds = frame_bounds(frame, length)
+    return lambda column: [column[bounds[t] : bounds[t + 1]] for t in range(length)]
