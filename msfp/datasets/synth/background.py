@@ -1,0 +1,176 @@
+"""What stands still behind everybody: sky, ground, facades; textures drawn from the world's seed."""
+
+import cv2
+import numpy as np
+
+from msfp.datasets.synth.camera import Camera, Floats
+from msfp.datasets.synth.people import DARK, LIGHT, MUTED, VIVID, pick
+from msfp.datasets.synth.raster import Image, texture
+from msfp.datasets.synth.world import Ground, World
+
+PERIOD = 16.0  # metres after which the ground repeats
+FINE, COARSE = 1024, 256  # pixels of a period, near and far
+WALL = (64.0, 9.0)  # metres, width and height of a facade's picture
+GROUNDS = {
+    "asphalt": ((104, 104, 106), 10.0), "paving": ((152, 146, 136), 9.0), "cobbles": ((122, 116, 108), 14.0),
+    "grass": ((92, 112, 62), 16.0), "tiles": ((188, 182, 170), 5.0), "planks": ((134, 98, 66), 9.0),
+}  # fmt: skip
+
+
+def fractal(rng: np.random.Generator, size: int, octaves: tuple[int, ...]) -> Floats:
+    """(size, size) noise of unit variance that repeats without a seam; an octave is its number of cells a side."""
+    out = np.zeros((size, size), np.float32)
+    for cells in octaves:
+        grid = np.pad(rng.normal(0, 1, (cells, cells)).astype(np.float32), 2, mode="wrap")
+        step = size // cells
+        big = cv2.resize(grid, ((cells + 4) * step,) * 2, interpolation=cv2.INTER_LINEAR)
+        out += big[2 * step : 2 * step + size, 2 * step : 2 * step + size] / np.sqrt(len(octaves))
+    return out
+
+
+def ground_picture(kind: Ground, rng: np.random.Generator) -> Image:
+    """(1024, 1024, 3) picture of a period of the ground."""
+    colour, rough = GROUNDS[kind]
+    base = np.array(colour) + rng.normal(0, 8) + rng.normal(0, 4, 3)
+    noise = fractal(rng, FINE, (8, 32, 128, 512))
+    light = noise * rough
+    cells = {"paving": int(rng.choice([16, 20, 32])), "tiles": int(rng.choice([16, 26])), "cobbles": 80}.get(kind)
+    if cells:
+        edges = np.linspace(0, FINE, cells + 1).astype(int)
+        tone = rng.normal(0, {"paving": 7.0, "tiles": 3.0, "cobbles": 12.0}[kind], (cells, cells))
+        light += cv2.resize(tone.astype(np.float32), (FINE, FINE), interpolation=cv2.INTER_NEAREST)
+        width = 1 if kind == "cobbles" else 2
+        for edge in edges:
+            light[edge : edge + width] -= 26
+            light[:, edge : edge + width] -= 26
+    if kind == "planks":
+        rows = np.repeat(rng.normal(0, 9, 64), FINE // 64)
+        light += rows[:, None]
+        light[:: FINE // 64] -= 30
+    if kind == "asphalt" and rng.random() < 0.6:  # worn road paint
+        at = int(rng.integers(FINE - 40))
+        light[at : at + 9] += np.where(noise[at : at + 9] > -0.6, 80, 0)
+    return np.clip(base + light[..., None], 0, 255).astype(np.uint8)
+
+
+def facade_picture(rng: np.random.Generator, indoor: bool) -> Image:
+    """(288, 2048, 3) picture of a row of houses with windows and shops, or of a hall's wall."""
+    height, width = 288, 2048
+    out = np.empty((height, width, 3), np.uint8)
+    x = 0
+    while x < width:
+        w = int(rng.integers(180, 480))
+        wall = pick(rng, (*MUTED, *LIGHT, (150, 110, 90), (170, 150, 120), (120, 70, 56)), 10)
+        out[:, x : x + w] = wall
+        if indoor:
+            if rng.random() < 0.6:
+                cv2.rectangle(out, (x + 20, 60), (x + w - 20, height), pick(rng, (*MUTED, *LIGHT), 12), -1)
+            x += w
+            continue
+        glass, frame = pick(rng, DARK + ((70, 84, 98), (110, 124, 134)), 8), pick(rng, LIGHT + DARK, 8)
+        pitch, tall = int(rng.integers(44, 84)), int(rng.integers(44, 70))
+        for top in range(12, height - 120, tall + 26):
+            for left in range(x + 14, x + w - pitch // 2 - 6, pitch):
+                right = left + pitch // 2
+                cv2.rectangle(out, (left - 3, top - 3), (right + 3, top + tall + 3), frame, -1)
+                change = rng.normal(0, 14)
+                lit = tuple(int(np.clip(v + change, 0, 255)) for v in glass)
+                cv2.rectangle(out, (left, top), (right, top + tall), lit, -1)
+        sign = pick(rng, VIVID + MUTED, 8)
+        cv2.rectangle(out, (x, height - 112), (x + w, height - 92), sign, -1)
+        for left in range(x + 8, x + w - 50, int(rng.integers(70, 130))):
+            cv2.rectangle(out, (left, height - 88), (left + 52, height - 6), glass, -1)
+        x += w
+    noise = cv2.resize(rng.normal(0, 7, (36, 256)).astype(np.float32), (width, height))
+    return np.clip(out + noise[..., None], 0, 255).astype(np.uint8)
+
+
+class Background:
+    """Paints what no person stands behind.
+
+    Args:
+        world: whose background it is.
+        span: metres that the camera moves forward in all, which the buildings give way to.
+    """
+
+    def __init__(self, world: World, span: float):
+        rng = world.rng("background")
+        self.kind = world.kind
+        tile = ground_picture(world.ground, rng)
+        small = cv2.resize(tile, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+        self.fine, self.coarse = np.tile(tile, (2, 2, 1)), np.tile(small, (8, 8, 1))
+        indoor = world.kind in ("stage", "shop")
+        top = np.array(pick(rng, ((150, 178, 214), (196, 202, 208), (120, 160, 214)), 8), float)
+        low = np.array(pick(rng, ((214, 220, 226), (226, 222, 214)), 6), float)
+        if indoor:
+            top = low = np.array(pick(rng, (*MUTED, *LIGHT), 8), float)
+        if world.kind == "stage":
+            top = low = np.array(pick(rng, (*DARK, *MUTED, (90, 30, 40), (40, 50, 90)), 6), float)
+        ramp = np.linspace(0, 1, world.size[1])[:, None]
+        self.sky = np.clip(top * (1 - ramp) + low * ramp, 0, 255).astype(np.uint8)[:, None]
+        self.walls = self.build(world, span, rng, indoor)
+
+    def build(
+        self, world: World, span: float, rng: np.random.Generator, indoor: bool
+    ) -> list[tuple[Floats, Image]]:
+        """Walls as corners and pictures, farthest first."""
+        if world.kind == "stage":
+            y = world.far + rng.uniform(1.0, 2.5)
+            return [(wall((-12, y), (12, y), 7.0), curtain(rng, tuple(int(v) for v in self.sky[0, 0])))]
+        walls = []
+        widest = 0.5 / world.camera.focal * (world.far + world.camera.height)
+        y = world.far + span + rng.uniform(5, 14)
+        tilt = rng.uniform(-0.25, 0.25) * 32
+        walls.append((wall((-32, y - tilt), (32, y + tilt), WALL[1]), facade_picture(rng, indoor)))
+        for side in (-1, 1):
+            if rng.random() < 0.55:
+                x = side * (widest + rng.uniform(1.0, 4.0))  # nobody walks through it
+                ends = ((x, -20.0), (x, 44.0)) if side < 0 else ((x, 44.0), (x, -20.0))
+                walls.append((wall(*ends, WALL[1]), facade_picture(rng, indoor)))
+        return walls
+
+    def paint(self, image: Image, camera: Camera) -> None:
+        """Fill the image with all that stands still and far."""
+        image[:] = self.sky
+        height = image.shape[0]
+        forward = camera.rotation[2, :2] / np.linalg.norm(camera.rotation[2, :2])
+        for picture, cell, ahead, upto in ((self.coarse, COARSE, 40.0, 1e3), (self.fine, FINE, 6.0, 11.0)):
+            repeats = picture.shape[0] // cell
+            middle = camera.centre[:2] + ahead * forward
+            corner = (np.round(middle / PERIOD) - repeats / 2) * PERIOD
+            if upto < 1e3:  # continuous in steps of a period would jump; the fine picture only covers near rows
+                corner = np.round((middle - repeats * PERIOD / 2) / PERIOD) * PERIOD
+            top = ground_row(camera, upto)
+            if top >= height:
+                continue
+            x, y = corner
+            side = repeats * PERIOD
+            corners = np.array([[x, y + side, 0], [x + side, y + side, 0], [x + side, y, 0], [x, y, 0]])
+            texture(image[max(0, top) :], shifted(camera, max(0, top)), corners, picture)
+        for corners, picture in self.walls:
+            texture(image, camera, corners, picture)
+
+
+def shifted(camera: Camera, rows: int) -> Camera:
+    """The camera of an image whose first rows are cut off."""
+    return Camera(camera.centre, camera.rotation, camera.focal, (camera.principal[0], camera.principal[1] - rows))
+
+
+def ground_row(camera: Camera, distance: float) -> int:
+    """Image row of the ground at a distance ahead, metres."""
+    forward = camera.rotation[2, :2] / np.linalg.norm(camera.rotation[2, :2])
+    point = np.array([*(camera.centre[:2] + distance * forward), 0.0])
+    return int(camera.project(point)[0][1])
+
+
+def wall(a: tuple[float, float], b: tuple[float, float], height: float) -> Floats:
+    """(4, 3) corners of an upright wall from a (its left, seen from the front) to b."""
+    return np.array([[*a, height], [*b, height], [*b, 0.0], [*a, 0.0]])
+
+
+def curtain(rng: np.random.Generator, colour: tuple[int, ...]) -> Image:
+    """(256, 1024, 3) folds of a stage's curtain."""
+    x = np.arange(1024)
+    folds = 14 * np.sin(x / rng.uniform(5, 9)) + 8 * np.sin(x / rng.uniform(12, 25) + 1)
+    out = np.array(colour, float) + folds[None, :, None] + np.linspace(10, -16, 256)[:, None, None]
+    return np.clip(out, 0, 255).astype(np.uint8)

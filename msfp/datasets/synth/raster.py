@@ -1,0 +1,117 @@
+"""Filling convex shapes in an image and in the instance buffer, to a sixteenth of a pixel."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.datasets.synth.camera import NEAR, Camera, Floats
+
+Image = NDArray[np.uint8]
+Ids = NDArray[np.uint16]
+Colour = tuple[int, int, int]
+SHIFT = 4
+LIMIT = 1 << 14  # pixels; OpenCV's fixed point overflows far outside the image
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """A convex polygon in the image.
+
+    Attributes:
+        points: (K, 2) int32 vertices in sixteenths of a pixel, the centre of the first pixel at 0.
+        colour: red, green, blue.
+    """
+
+    points: NDArray[np.int32]
+    colour: Colour
+
+
+def fixed(pixels: Floats) -> NDArray[np.int32]:
+    """(..., 2) image coordinates -> OpenCV's fixed point, which counts from the centre of the first pixel."""
+    return np.rint((np.clip(pixels, -LIMIT, LIMIT) - 0.5) * (1 << SHIFT)).astype(np.int32)
+
+
+def paint(image: Image, polygon: Polygon) -> None:
+    """Fill a polygon with its colour, its edge smoothed."""
+    cv2.fillConvexPoly(image, polygon.points, polygon.colour, cv2.LINE_AA, SHIFT)
+
+
+def stamp(buffer: NDArray[np.generic], polygon: Polygon, value: int) -> None:
+    """Write a value at the polygon's pixels, no pixel in part."""
+    cv2.fillConvexPoly(buffer, polygon.points, value, cv2.LINE_8, SHIFT)
+
+
+def hull(pixels: Floats) -> NDArray[np.int32]:
+    """(K, 2) image coordinates -> the fixed-point vertices of their convex hull."""
+    return cv2.convexHull(fixed(pixels))[:, 0]
+
+
+def clip_near(corners: Floats) -> Floats:
+    """(K, 3) polygon in camera coordinates -> the part of it in front of the near plane, (L, 3), L = 0 if none is."""
+    kept = []
+    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if a[2] >= NEAR:
+            kept.append(a)
+        if (a[2] >= NEAR) != (b[2] >= NEAR):
+            kept.append(a + (b - a) * (NEAR - a[2]) / (b[2] - a[2]))
+    return np.array(kept).reshape(-1, 3)
+
+
+def face(camera: Camera, corners: Floats) -> NDArray[np.int32] | None:
+    """Fixed-point outline of a planar polygon of the world, (K, 3); None where it lies behind the camera."""
+    seen = camera.view(corners)
+    if np.any(seen[:, 2] < NEAR):
+        seen = clip_near(seen)
+    if len(seen) < 3:
+        return None
+    return fixed(seen[:, :2] * (camera.focal / seen[:, 2:]) + camera.principal)
+
+
+def texture(image: Image, camera: Camera, corners: Floats, picture: Image) -> None:
+    """Paint a picture on a parallelogram of the world.
+
+    Args:
+        image: painted on.
+        camera: that sees it.
+        corners: (4, 3) world corners in the order of the picture's top left, top right, bottom right, bottom left.
+        picture: (h, w, 3) its picture.
+    """
+    outline = face(camera, corners)
+    if outline is None:
+        return
+    height, width = image.shape[:2]
+    x0, y0 = np.maximum(outline.min(0) // (1 << SHIFT), 0)
+    x1, y1 = np.minimum(outline.max(0) // (1 << SHIFT) + 2, (width, height))
+    if x1 <= x0 or y1 <= y0:
+        return
+    h, w = picture.shape[:2]
+    to_image = camera.homography(corners[0], (corners[1] - corners[0]) / w, (corners[3] - corners[0]) / h)
+    to_image = np.array([[1, 0, -x0 - 0.5], [0, 1, -y0 - 0.5], [0, 0, 1]]) @ to_image
+    to_image = to_image @ np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    warped = cv2.warpPerspective(
+        picture, to_image, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    mask = np.zeros(warped.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, outline - (int(x0) << SHIFT, int(y0) << SHIFT), 255, cv2.LINE_8, SHIFT)
+    cv2.copyTo(warped, mask, image[y0:y1, x0:x1])
+
+
+def capsules(a: Floats, b: Floats, ra: Floats, rb: Floats) -> Floats:
+    """Outlines of tapered capsules.
+
+    Args:
+        a, b: (..., 2) image coordinates of the ends.
+        ra, rb: (...) radius at each end, pixels.
+
+    Returns:
+        (..., 12, 2) vertices: half a circle about a, then half a circle about b.
+    """
+    along = b - a
+    angle = np.arctan2(along[..., 1], along[..., 0])
+    half = np.linspace(np.pi / 2, 3 * np.pi / 2, 6)
+    back, front = angle[..., None] + half, angle[..., None] + half + np.pi
+    first = a[..., None, :] + ra[..., None, None] * np.stack([np.cos(back), np.sin(back)], -1)
+    last = b[..., None, :] + rb[..., None, None] * np.stack([np.cos(front), np.sin(front)], -1)
+    return np.concatenate([first, last], axis=-2)

@@ -1,0 +1,282 @@
+"""Statistical twins of MOT17's public detectors: what DPM, FRCNN and SDP would have reported for given true boxes.
+
+Each detector is a small generative model whose parameters `bench/fit_twins.py` fitted on real labels; `twins.json`
+holds curves and quantile tables only. Per true box a *margin* f(x) + z decides: the box is detected where it is
+positive. x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and its
+visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
+kind of latent drives localisation error, score and loose second boxes (duplicates and boxes that miss the person by
+too much to count). Background false positives are spots that live for a while in one place.
+
+A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho_fast**k`, the remainder is white.
+"""
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import InputError
+from msfp.types import DETECTORS, Detections, GroundTruth
+
+__all__ = ["DETECTORS", "DISTRACTORS", "detect"]
+
+# MOTChallenge classes that look like a person but do not count: on a vehicle, standing still, distractor, reflection.
+DISTRACTORS = (2, 7, 8, 12)
+
+# No label says how blurred a frame is, so blur's effect is set, not fitted: at blur 1 the margin drops by 0.6 (recall of
+# a person detected every other time falls from 50 to 27 %) and localisation errors grow by half.
+BLUR_MARGIN = 0.6
+BLUR_ERROR = 0.5
+
+Params = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+def detect(
+    gt: GroundTruth, width: int, height: int, blur: float, detector: str, rng: np.random.Generator
+) -> Detections:
+    """Detections that one of MOT17's public detectors might have given for these labels.
+
+    Args:
+        gt: labels of one scene, file coordinates. Pedestrians that count and look-alikes (`DISTRACTORS`) are detected,
+            other rows are not seen.
+        width, height: image size in pixels.
+        blur: 0 sharp, 1 strongly blurred (a fixed penalty, see `BLUR_MARGIN`).
+        detector: `DPM`, `FRCNN` or `SDP`.
+        rng: the only source of randomness.
+
+    Returns:
+        Detections in file coordinates, scores in the detector's own range, rounded as its MOT17 files are; within a
+        frame by descending score. Frames run from 1 to the last labelled one; without labels there are none.
+
+    Raises:
+        InputError: unknown detector, image without area, or blur outside [0, 1].
+    """
+    check_arguments(width, height, blur, detector)
+    return simulate(gt, width, height, blur, detector, parameters()[detector], rng)
+
+
+def simulate(
+    gt: GroundTruth, width: int, height: int, blur: float, detector: str, model: Params, rng: np.random.Generator
+) -> Detections:
+    """`detect` with given parameters, checked arguments taken for granted."""
+    seen = np.flatnonzero(gt.pedestrian | np.isin(gt.category, DISTRACTORS))
+    counts = gt.pedestrian[seen]
+    frame, identity, truth = gt.frame[seen], gt.id[seen], gt.tlwh[seen]
+    x = covariates(truth, gt.visibility[seen], height)
+
+    margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], frame, identity, 1, rng)[:, 0]
+    margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur
+    visible = within(truth, detector, width, height)
+    hit = (margin > 0) & (iou(visible, truth) >= 0.5)
+    truth = visible
+    parts = [people(model, x, margin, (frame, identity, truth), hit, blur, rng)]
+    parts.append(loose(model, x, hit, counts, (frame, identity, truth), blur, rng))
+    if len(gt):
+        length = int(gt.frame[-1])
+        parts.append(background(model["background"], length, np.count_nonzero(counts) / length, width, height, rng))
+    return as_written(parts, model, detector, width, height)
+
+
+def check_arguments(width: int, height: int, blur: float, detector: str) -> None:
+    """Raise InputError for arguments no detector could work with."""
+    if detector not in DETECTORS:
+        raise InputError(f"detector {detector!r} has no statistical twin: use one of {', '.join(DETECTORS)}")
+    if width < 1 or height < 1:
+        raise InputError(f"image size {width} x {height} has no area: give width and height in pixels, at least 1")
+    if not 0 <= blur <= 1:
+        raise InputError(f"blur {blur} is outside [0, 1]: 0 is sharp, 1 strongly blurred")
+
+
+@cache
+def parameters() -> Params:
+    """Fitted parameters per detector, from `twins.json` beside this module."""
+    text = (resources.files("msfp.datasets.synth") / "twins.json").read_text(encoding="utf-8")
+    fitted: Params = json.loads(text)["detectors"]
+    return fitted
+
+
+def covariates(tlwh: Floats, visibility: NDArray[np.floating], height: int) -> Floats:
+    """(N, 3) what detection depends on: ln(box height / image height) + 1.5, visibility, ln(width / height) + 1.
+
+    Held to the range met in MOT17, because a fitted curve says nothing beyond it.
+    """
+    size = np.maximum(tlwh[:, 2:], 1e-6)
+    tall = np.clip(np.log(size[:, 1] / height), -3.3, 0.2) + 1.5
+    aspect = np.clip(np.log(size[:, 0] / size[:, 1]), -1.8, 0.0) + 1.0
+    return np.stack([tall, np.clip(visibility, 0.0, 1.0), aspect], 1)
+
+
+def design(x: Floats) -> Floats:
+    """(N, 6) terms of a detection curve: constant, height, height squared, visibility, its square, their product."""
+    tall, visible = x[:, 0], x[:, 1]
+    return np.stack([np.ones_like(tall), tall, tall**2, visible, visible**2, tall * visible], 1)
+
+
+def curve(coefficients: list[float], x: Floats) -> Floats:
+    """(N,) probit of the detection rate."""
+    return design(x) @ np.asarray(coefficients)
+
+
+def latent(
+    time: Params, frame: NDArray[np.int32], identity: NDArray[np.int32], k: int, rng: np.random.Generator
+) -> Floats:
+    """(N, k) unit normals, correlated over the frames of an identity as `time` says; frames ascending."""
+    rho = np.array([time["rho_slow"], time["rho_fast"]])
+    share = np.array([time["fixed"], time["slow"], time["fast"]])
+    names, who = np.unique(identity, return_inverse=True)
+    own = rng.standard_normal((len(names), k))
+    state = rng.standard_normal((len(names), 2, k))
+    last = np.full(len(names), -1, np.int64)
+    noise = rng.standard_normal((len(frame), 2, k))
+    walk = np.empty((len(frame), 2, k))
+    starts = np.flatnonzero(np.diff(frame, prepend=-1))
+    for start, stop in zip(starts, np.append(starts[1:], len(frame)), strict=True):
+        rows, i = slice(start, stop), who[start:stop]
+        keep = rho ** np.maximum(frame[start] - np.where(last[i] < 0, frame[start], last[i]), 0)[:, None]
+        state[i] = walk[rows] = keep[..., None] * state[i] + np.sqrt(1 - keep**2)[..., None] * noise[rows]
+        last[i] = frame[start]
+    white = np.sqrt(max(1 - share.sum(), 0.0)) * rng.standard_normal((len(frame), k))
+    return np.sqrt(share[0]) * own[who] + np.einsum("j,njk->nk", np.sqrt(share[1:]), walk) + white
+
+
+def people(
+    model: Params,
+    x: Floats,
+    margin: Floats,
+    rows: tuple[Any, ...],
+    hit: NDArray[np.bool_],
+    blur: float,
+    rng: np.random.Generator,
+) -> tuple[Any, ...]:
+    """(frame, tlwh, score) of the boxes that find their person (IoU >= 0.5)."""
+    frame, identity, truth = (column[hit] for column in rows)
+    x, margin = x[hit], margin[hit]
+    error = box_error(model["box"], x, frame, identity, rng) * (1 + BLUR_ERROR * blur)
+    for _ in range(12):  # the tails of independent tables may together leave the person: shrink those
+        far = iou(displaced(truth, x, error), truth) < 0.5
+        if not far.any():
+            break
+        error[far] *= 0.8
+    boxes = displaced(truth, x, error)
+    terms = np.stack([margin, x[:, 0], x[:, 1], iou(boxes, truth)], 1)
+    return frame, boxes, score(model["score"], terms, latent(model["score"]["time"], frame, identity, 1, rng)[:, 0])
+
+
+def loose(
+    model: Params,
+    x: Floats,
+    hit: NDArray[np.bool_],
+    counts: NDArray[np.bool_],
+    rows: tuple[Any, ...],
+    blur: float,
+    rng: np.random.Generator,
+) -> tuple[Any, ...]:
+    """(frame, tlwh, score) of boxes on a person that count as false: duplicates and near misses."""
+    part = model["loose"]
+    f = curve(part["curve"], x) + part["when_hit"] * hit + latent(part["time"], rows[0], rows[1], 1, rng)[:, 0]
+    chosen = (f > 0) & counts
+    frame, identity, truth = (column[chosen] for column in rows)
+    x, hit = x[chosen], hit[chosen]
+    error = box_error(part["box"], x, frame, identity, rng) * (1 + BLUR_ERROR * blur)
+    overlap = iou(displaced(truth, x, error), truth)
+    for _ in range(12):  # a box that finds a person counted as missed would raise the recall
+        near = (overlap >= 0.5) & ~hit
+        if not near.any():
+            break
+        error[near] *= 1.15
+        overlap = iou(displaced(truth, x, error), truth)
+    boxes = displaced(truth, x, error)
+    terms = np.stack([hit.astype(float), x[:, 0], x[:, 1], overlap], 1)
+    keep = hit | (overlap < 0.5)
+    values = score(part["score"], terms, latent(part["score"]["time"], frame, identity, 1, rng)[:, 0])
+    return frame[keep], boxes[keep], values[keep]
+
+
+def box_error(part: Params, x: Floats, frame: Any, identity: Any, rng: np.random.Generator) -> Floats:
+    """(N, 4) errors as `displaced` takes them: a mean and a spread linear in x, correlated tables for the rest."""
+    terms = np.column_stack([np.ones(len(x)), x])
+    normal = latent(part["time"], frame, identity, 4, rng) @ np.linalg.cholesky(np.asarray(part["correlation"])).T
+    rest = np.stack([np.interp(normal[:, k], part["normal"], part["table"][k]) for k in range(4)], 1)
+    return terms @ np.asarray(part["mean"]) + np.exp(terms @ np.asarray(part["spread"])) * rest
+
+
+def displaced(truth: Floats, x: Floats, error: Floats) -> Floats:
+    """(N, 4) tlwh after an error: centre shift over width and over height, ln(aspect ratio), ln(height ratio)."""
+    high = truth[:, 3] * np.exp(np.clip(error[:, 3], -2.5, 2.5))
+    wide = high * np.exp(x[:, 2] - 1.0 + np.clip(error[:, 2], -2.0, 2.0))
+    centre = truth[:, :2] + truth[:, 2:] * (0.5 + error[:, :2])
+    return np.stack([centre[:, 0] - wide / 2, centre[:, 1] - high / 2, wide, high], 1)
+
+
+def score(part: Params, terms: Floats, noise: Floats) -> Floats:
+    """(N,) scores: a linear latent of the terms and a unit normal, through a monotone table."""
+    value = terms @ np.asarray(part["weights"]) + part["noise"] * noise
+    return np.interp(value, part["latent"], part["value"])
+
+
+def background(
+    part: Params, length: int, crowd: float, width: int, height: int, rng: np.random.Generator
+) -> tuple[Any, ...]:
+    """(frame, tlwh, score) of spots that are no person, each alive for a while in one place.
+
+    Their number goes with `crowd`, the mean number of people per frame: what stands around people (bags, shadows, legs,
+    stalls) is what is taken for one. A scene with fewer than one person per frame counts as one.
+    """
+    reach = int(part["life"][-1])
+    births = part["rate"] * max(crowd, 1.0) * (length + reach) / (part["mean_life"] * part["lit"])
+    born = rng.integers(1 - reach, length + 1, rng.poisson(births))
+    life = np.maximum(np.rint(np.interp(rng.random(len(born)), part["level"], part["life"])), 1).astype(int)
+    normal = rng.standard_normal((len(born), 5)) @ np.linalg.cholesky(np.asarray(part["correlation"])).T
+    place = np.stack([np.interp(normal[:, k], part["normal"], part["table"][k]) for k in range(4)], 1)
+
+    spot = np.repeat(np.arange(len(born)), life)
+    frame = born[spot] + np.arange(len(spot)) - np.repeat(np.cumsum(life) - life, life)
+    alive = (frame >= 1) & (frame <= length) & (rng.random(len(frame)) < part["lit"])
+    spot, frame = spot[alive], frame[alive]
+    high = height * np.exp(place[spot, 0])
+    wide = high * np.exp(place[spot, 1])
+    centre = place[spot, 2:] * (width, height) + part["jitter"] * high[:, None] * rng.standard_normal((len(spot), 2))
+    boxes = np.stack([centre[:, 0] - wide / 2 + 1, centre[:, 1] - high / 2 + 1, wide, high], 1)
+    mixed = np.sqrt(part["steady"]) * normal[spot, 4] + np.sqrt(1 - part["steady"]) * rng.standard_normal(len(spot))
+    return frame.astype(np.int32), boxes, np.interp(mixed, part["normal"], part["table"][4])
+
+
+def iou(a: Floats, b: Floats) -> Floats:
+    """(N,) intersection over union of paired (N, 4) tlwh boxes."""
+    overlap = np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    shared = np.prod(np.maximum(overlap, 0), 1)
+    return shared / np.maximum(np.prod(a[:, 2:], 1) + np.prod(b[:, 2:], 1) - shared, 1e-12)
+
+
+def as_written(parts: list[tuple[Any, ...]], model: Params, detector: str, width: int, height: int) -> Detections:
+    """Boxes of all kinds in one table, clipped and rounded like the detector's own files."""
+    frame, tlwh, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    tlwh = within(tlwh, detector, width, height)
+    if detector == "DPM":
+        tlwh, value = five_digits(tlwh), five_digits(value)
+    else:
+        tlwh, value = np.round(tlwh, 1), np.round(value, 3)
+        if detector == "SDP":
+            tlwh[:, :2] = np.round(tlwh[:, :2])
+    value = np.clip(value, *model["range"])
+    kept = np.flatnonzero((tlwh[:, 2:] >= 1).all(1))
+    kept = kept[np.lexsort((-value[kept], frame[kept]))]
+    return Detections(frame[kept].astype(np.int32), tlwh[kept], value[kept].astype(np.float32))
+
+
+def within(tlwh: Floats, detector: str, width: int, height: int) -> Floats:
+    """Boxes cut at the image border for FRCNN, the only detector that does so."""
+    if detector != "FRCNN":
+        return tlwh
+    first, last = np.clip([tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]], 1, (width + 1, height + 1))
+    return np.concatenate([first, last - first], 1)
+
+
+def five_digits(x: Floats) -> Floats:
+    """Round to five significant digits."""
+    unit = 10.0 ** (4 - np.floor(np.log10(np.maximum(np.abs(x), 1e-9))))
+    return np.round(x * unit) / unit
