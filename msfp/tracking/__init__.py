@@ -1,0 +1,53 @@
+"""Trackers on one shared core. A file of this folder that defines a concrete `Tracker` registers it by existing."""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from msfp.errors import InputError
+from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
+from msfp.tracking.run import track
+
+__all__ = ["FrameContext", "Tracker", "TrackerOutput", "make", "names", "track", "tracker_class"]
+
+
+@cache
+def _classes() -> dict[str, type[Tracker]]:
+    """Concrete trackers by name, found in the modules of this folder."""
+    found: dict[str, type[Tracker]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Tracker) and value.__module__ == module.__name__:
+                if not value.name:
+                    continue
+                if value.name in found:
+                    raise TypeError(f"two trackers are named {value.name!r}: {found[value.name]} and {value}")
+                found[value.name] = value
+    return dict(sorted(found.items()))
+
+
+def names() -> tuple[str, ...]:
+    """Names of all trackers, sorted."""
+    return tuple(_classes())
+
+
+def tracker_class(name: str) -> type[Tracker]:
+    """Class of a tracker, for its `label`, `needs_embeddings`, `appearance` and `Settings`.
+
+    Raises:
+        InputError: no such tracker; lists those there are.
+    """
+    if name not in _classes():
+        raise InputError(f"tracker {name!r} is not known; there are: {', '.join(names())}")
+    return _classes()[name]
+
+
+def make(name: str, **settings: Any) -> Tracker:
+    """A tracker with its own state.
+
+    Raises:
+        InputError: unknown tracker, unknown setting or a value that does not fit.
+    """
+    return tracker_class(name)(**settings)

@@ -1,0 +1,138 @@
+"""Which score a detection needs: policies that give each frame (tau_high, tau_low), NumPy only.
+
+All results are (T, 2) float32. Equal thresholds mean one stage: nothing lies between them.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from msfp.errors import InputError
+
+Taus = NDArray[np.float32]
+Temporal = Literal["frame", "ema", "sequence"]
+_log = logging.getLogger(__name__)
+
+
+def fixed(high: float, low: float, length: int) -> Taus:
+    """The same two thresholds for every frame."""
+    return np.tile(np.array([high, low], np.float32), (length, 1))
+
+
+def single(tau: ArrayLike) -> Taus:
+    """(T,) tau -> (tau, tau): one stage only."""
+    raw = np.asarray(tau, np.float32).reshape(-1)
+    return np.stack([raw, raw], axis=1)
+
+
+def dual(pair: ArrayLike) -> Taus:
+    """(T, 2) predicted pairs (eq. 8); tau_low is held at or below tau_high."""
+    raw = np.asarray(pair, np.float32).reshape(-1, 2)
+    return np.stack([raw[:, 0], np.minimum(raw[:, 0], raw[:, 1])], axis=1)
+
+
+def offset(
+    delta: ArrayLike, base_high: float = 0.5, base_low: float = 0.05, center: float | None = None, name: str = ""
+) -> Taus:
+    """Base thresholds moved by a predicted offset: tau_high = base + d, tau_low = base + d / 2 (section 4.1).
+
+    Args:
+        delta: (T,) predicted d; eq. 6 holds it to [0.01, 0.50], so that it never lowers a threshold (`literal`).
+        base_high, base_low: at d = 0.
+        center: mean target; given, d is taken relative to it and has a sign (`centered`).
+        name: sequence named in the warning.
+
+    Returns:
+        Thresholds held to [0, 1]. Warns where tau_high reaches 1, at which no score of a range up to 1 is above it.
+    """
+    d = np.asarray(delta, np.float32).reshape(-1) - np.float32(center or 0.0)
+    out = np.stack([np.float32(base_high) + d, np.float32(base_low) + d / 2], axis=1)
+    saturated = int((out[:, 0] >= 1.0).sum())
+    if saturated:
+        where = f"{name}: " if name else ""
+        _log.warning("%stau_high reaches 1 in %d of %d frames; no score can lie above it", where, saturated, len(d))
+    return np.clip(out, 0.0, 1.0)
+
+
+def smooth(raw: ArrayLike, temporal: Temporal = "ema", beta: float = 0.9) -> Taus:
+    """Raw predictions over time (eq. 7).
+
+    Args:
+        raw: (T,) or (T, k) of one sequence, in order of frames.
+        temporal: `frame` leaves them; `ema` is tau_t = beta tau_(t-1) + (1 - beta) raw_t with tau_0 the first raw
+            value; `sequence` is their mean.
+        beta: memory of `ema`.
+
+    Raises:
+        InputError: another `temporal`.
+    """
+    values = np.asarray(raw, np.float32)
+    if temporal == "frame" or not len(values):
+        return values.copy()
+    if temporal == "sequence":
+        return np.broadcast_to(values.mean(axis=0, dtype=np.float64).astype(np.float32), values.shape).copy()
+    if temporal != "ema":
+        raise InputError(f"temporal {temporal!r} is not known; there are: frame, ema, sequence")
+    out = values.astype(np.float64)
+    for t in range(1, len(out)):
+        out[t] = beta * out[t - 1] + (1.0 - beta) * out[t]
+    return out.astype(np.float32)
+
+
+def steepest_drop(scores: ArrayLike, low: float = 0.01, high: float = 0.50, bins: int = 50) -> float:
+    """Threshold where the number of detections above it falls fastest. Named, not defined in the paper: re-derived.
+
+    The scores' histogram between `low` and `high` is smoothed over three bins; its fullest bin is where the count of
+    detections above tau drops steepest, and its upper edge is the threshold: the bulk of unsure boxes lies below.
+    With no score in the range the result is `low`.
+    """
+    values = np.asarray(scores, np.float64).reshape(-1)
+    counts, edges = np.histogram(values[(values >= low) & (values <= high)], bins=bins, range=(low, high))
+    if not counts.sum():
+        return low
+    smoothed = np.convolve(counts, np.ones(3) / 3, mode="same")
+    return float(edges[int(np.argmax(smoothed)) + 1])
+
+
+def percentile(scores: ArrayLike, p: float = 0.85, low: float = 0.01, high: float = 0.50) -> float:
+    """Threshold that a share `p` of the detections exceeds. Named with p = 0.85, not defined in the paper: re-derived.
+
+    Held to the bounds of eq. 6; with no score the result is `low`.
+    """
+    values = np.asarray(scores, np.float64).reshape(-1)
+    if not len(values):
+        return low
+    return float(np.clip(np.quantile(values, 1.0 - p), low, high))
+
+
+HEURISTICS: tuple[Callable[..., float], ...] = (steepest_drop, percentile)
+POLICIES: tuple[Callable[..., Taus], ...] = (fixed, single, dual, offset)
+
+
+def heuristic(name: str) -> Callable[..., float]:
+    """A heuristic by name: scores of a sequence (or of the frames so far) -> tau.
+
+    Raises:
+        InputError: no such heuristic; lists those there are.
+    """
+    return _named(name, "threshold heuristic", HEURISTICS)
+
+
+def policy(name: str) -> Callable[..., Taus]:
+    """A policy by name.
+
+    Raises:
+        InputError: no such policy; lists those there are.
+    """
+    return _named(name, "threshold policy", POLICIES)
+
+
+def _named(name: str, what: str, family: tuple[Callable[..., object], ...]) -> Callable[..., object]:
+    for member in family:
+        if member.__name__ == name:
+            return member
+    known = ", ".join(member.__name__ for member in family)
+    raise InputError(f"{what} {name!r} is not known; there are: {known}")
