@@ -28,7 +28,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
-    from msfp.reproduce import reproduce as execute
+    from msfp.paper.suite import reproduce as execute
 
     run = run_from(profile, root, weights, device, workers, home, param)
     outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
@@ -44,7 +44,7 @@ def list_things(
     as_json: Json = False,
 ) -> None:
     """What there is: tables, figures, trackers, data sets, detector presets."""
-    from msfp.catalogue import listing
+    from msfp.cli.listing import listing
 
     rows = listing(what)
     if as_json:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.progress import bar
+from msfp.engine.progress import Bar
 from msfp.heads.apply import restore, restore_head
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import Fitted, FusionSteps, ThresholdSteps, fit_jointly
@@ -50,7 +50,7 @@ def _fine_tune(run: Run, look: Appearance) -> Joint:
         restore(encoder, train_atl(run, look.learn, detector, "offset", look.seed).state)
         tasks[detector] = ThresholdSteps(encoder, scene, target, look.seed)
     fusion = FusionSteps(head, vectors, labels, run.settings.training, look.seed)
-    with bar(run.settings.training.joint_epochs, f"joint fine-tuning, seed {look.seed}") as progress:
+    with Bar(run.settings.training.joint_epochs, f"joint fine-tuning, seed {look.seed}") as progress:
         return Joint(*fit_jointly(head, fusion, tasks, tick=progress.update))
 
 

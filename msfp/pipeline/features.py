@@ -1,11 +1,13 @@
 """Stage 1: pooled features of every box set of a scene, one forward pass a frame (eq. 1; A.4, A.6)."""
 
-from functools import lru_cache
+import contextlib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.progress import bar
+from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -13,9 +15,11 @@ from msfp.pipeline.run import Run
 from msfp.types import Features, Scene, frame_bounds
 
 TRUTH = "gt"
+BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
 
 
-def features(run: Run, scene: Scene, *, weights: str | None = None) -> dict[str, Features]:
+@lru_cache(maxsize=24)
+def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
     """Features of a scene's box sets: `gt` where its labels are open, and each public detector.
 
     Args:
@@ -28,14 +32,40 @@ def features(run: Run, scene: Scene, *, weights: str | None = None) -> dict[str,
     """
     if not scene.pixels.frames:
         raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
-    return _features(run.store, run, scene, weights or run.settings.input.weights)
+    return run.store.get_or_compute(
+        "features",
+        feature_inputs(run, scene, weights),
+        lambda: compute(run, scene, weights, box_sets(scene)),
+        code=FEATURE_CODE,
+    )
+
+
+def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
+    """Extract the features of many scenes, fanned out over workers; they are then in the store."""
+    run.map(partial(_extract_one, run=run, weights=weights), scenes, "features")
+
+
+def _extract_one(scene: Scene, run: Run, weights: str) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
+        features(run, scene, weights)
 
 
 @lru_cache(maxsize=24)
-def _features(_store: object, run: Run, scene: Scene, weights: str) -> dict[str, Features]:
-    return run.store.get_or_compute(
-        "features", feature_inputs(run, scene, weights), lambda: compute(run, scene, weights), code=FEATURE_CODE
-    )
+def truth_features(run: Run, scene: Scene, weights: str = "") -> Features:
+    """Features of labelled boxes, for measuring re-identification.
+
+    A test split's labels are opened here for evaluation only: a pass of its own, so that nothing which trains or
+    tracks ever holds them.
+    """
+    if scene.pixels.gt_path is not None:
+        return features(run, scene, weights=weights)[TRUTH]
+    inputs = {**feature_inputs(run, scene, weights), "truth": run.file_digest(data.truth_path(scene))}
+
+    def compute_truth() -> Features:
+        truth = data.truth(scene)
+        return compute(run, scene, weights, {TRUTH: (truth.frame, truth.tlwh)})[TRUTH]
+
+    return run.store.get_or_compute("truth-features", inputs, compute_truth, code=FEATURE_CODE)
 
 
 FEATURE_CODE = ("msfp.features.backbone", "msfp.features.extract", "msfp.features.letterbox", "msfp.features.pooling")
@@ -54,7 +84,7 @@ def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
     }
 
 
-def box_sets(scene: Scene) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]]:
+def box_sets(scene: Scene) -> dict[str, BoxSet]:
     """Name -> (frame, tlwh) of every box set whose features are wanted; labels only where they are open."""
     sets = {}
     if scene.pixels.gt_path is not None:
@@ -67,17 +97,17 @@ def box_sets(scene: Scene) -> dict[str, tuple[NDArray[np.int32], NDArray[np.floa
     return sets
 
 
-def compute(run: Run, scene: Scene, weights: str) -> dict[str, Features]:
-    """Run the frozen detector over the scene."""
+def compute(run: Run, scene: Scene, weights: str, boxes: Mapping[str, BoxSet]) -> dict[str, Features]:
+    """Run the frozen detector over the scene once for all box sets."""
     from msfp.datasets.frames import FrameReader
     from msfp.features.extract import extract
 
     config = run.settings.input
     backbone = run.backbone(weights)
     label = f"features of {scene.name}" + (" (random-init)" if weights == "random-init" else "")
-    with FrameReader(scene.pixels) as frames, bar(len(scene.pixels.frames), label) as progress:
+    with FrameReader(scene.pixels) as frames, Bar(len(scene.pixels.frames), label) as progress:
         return extract(
-            frames, box_sets(scene), backbone, size=config.size, geometry=config.geometry, progress=progress.update
+            frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update
         )
 
 

@@ -1,19 +1,22 @@
 """Stage 2: fusion heads trained on a fold's learning parts (section 3.4), and what they make of a part's boxes."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.progress import bar
+from msfp.engine.progress import Bar
+from msfp.errors import NotComputable
 from msfp.heads.apply import embed, restore_head
 from msfp.heads.sampling import Labels
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import TRUTH, feature_inputs, features, layers, rows
+from msfp.pipeline.features import TRUTH, feature_inputs, features, layers, rows, truth_features
 from msfp.pipeline.run import Run
 
 TRAINING_FREE = ("native", "native-concat")
@@ -72,10 +75,20 @@ def train_head(run: Run, look: Appearance) -> Fitted:
     return run.store.get_or_compute("head", head_inputs(run, look), lambda: _train(run, look), code=HEAD_CODE)
 
 
+def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
+    """Train many heads, fanned out over workers; they are then in the store."""
+    run.map(partial(_train_one, run=run), dict.fromkeys(looks), "training heads")
+
+
+def _train_one(look: Appearance, run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        train_head(run, look)
+
+
 def _train(run: Run, look: Appearance) -> Fitted:
     vectors, labels = training_set(run, look.learn, look)
     training = run.settings.training
-    with bar(training.epochs, f"training {look.strategy}, seed {look.seed}") as progress:
+    with Bar(training.epochs, f"training {look.strategy}, seed {look.seed}") as progress:
         return fit_fusion(
             look.strategy, vectors, labels, run.settings.fusion, training, look.seed, tick=progress.update
         )
@@ -88,7 +101,7 @@ def training_set(
     vectors: list[dict[int, NDArray[np.float16]]] = []
     scene, frame, identity = [], [], []
     for number, part in enumerate(learn):
-        found = features(run, part.scene, weights=look.weights if look else "")[TRUTH]
+        found = features(run, part.scene, look.weights if look else "")[TRUTH]
         truth = data.labels(part.scene)
         window = rows(found, part)
         keep = (truth.pedestrian & (truth.visibility >= run.settings.training.min_visibility))[window]
@@ -115,6 +128,8 @@ def embed_part(
         NotComputable: frames of the part are missing.
     """
     data.need_pixels((part,))
-    vectors = select(layers(features(run, part.scene, weights=look.weights)[boxes], part), look.layers)
+    scene, weights = part.scene, look.weights
+    found = truth_features(run, scene, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
+    vectors = select(layers(found, part), look.layers)
     channels = {layer: v.shape[1] for layer, v in vectors.items()}
     return embed(restore_head(look.strategy, channels, state, run.settings.fusion), vectors)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msfp import config
 from msfp.engine import parallel
-from msfp.engine.progress import bar
+from msfp.engine.progress import Bar
 from msfp.engine.store import Store
 from msfp.errors import InputError
 from msfp.types import Scene
@@ -132,7 +132,7 @@ class Run:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item], label: str) -> list[Result]:
         """Fan out over items, with progress; results in order."""
         todo = list(items)
-        with bar(len(todo), label) as progress:
+        with Bar(len(todo), label) as progress:
             return parallel.map(
                 function, todo, workers=self.workers, cluster=self.cluster, progress=progress.update, label=label
             )

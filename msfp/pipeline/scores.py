@@ -7,7 +7,7 @@ from functools import partial
 
 from msfp.errors import NotComputable
 from msfp.metrics import tracking
-from msfp.metrics.ceiling import ceiling
+from msfp.metrics.ceiling import oracle_tracks
 from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -72,7 +72,7 @@ def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
     method = Method("recall ceiling", "oracle")
     try:
         truth = data.window(data.truth(part.scene), part)
-        kept = ceiling(truth, data.window(data.detections(sequence), part), part.length)
+        kept = oracle_tracks(truth, data.window(data.detections(sequence), part))
         return Measured(method, part, sequence, score(run, part, sequence, kept))
     except NotComputable as error:
         return Measured(method, part, sequence, None, str(error))

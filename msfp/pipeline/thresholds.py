@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.progress import bar
+from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.heads.apply import predict
 from msfp.heads.threshold import Mode
@@ -89,12 +89,12 @@ def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearan
     if look is not None:
         vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
     tracker = make("msfp-attention" if look else "bytetrack", fps=sequence.fps)
-    prepared = fast.prepare(data.window(data.truth(part.scene), part), part.length)
+    prepared = fast.prepare(data.window(data.labels(part.scene), part), part.length)
     grid = candidates(run, mode)
     hota = np.empty(len(grid))
     for i, value in enumerate(grid):
         taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0))
-        hota[i] = fast.hota(prepared, track(tracker, found, part.length, vectors, taus))
+        hota[i] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
     return Search(grid, hota, plateau_middle(grid, hota))
 
 
@@ -103,9 +103,9 @@ def per_frame(run: Run, mode: Mode, raw: NDArray[np.float32], center: float = 0.
     if mode == "single":
         return thresholds.single(raw[:, 0])
     if mode == "dual":
-        return raw.astype(np.float32)
+        return thresholds.dual(raw)
     atl = run.settings.atl
-    return thresholds.offset(raw[:, 0] - np.float32(center), base_high=atl.base_high, base_low=atl.base_low)
+    return thresholds.offset(raw[:, 0], atl.base_high, atl.base_low, center)
 
 
 def detectors_of(parts: ListLike[Part]) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[
     """Grid search on every learning part that has this detector, with the embedding learned on all of them."""
     look = Appearance("attention-instance", tuple(learn), SEARCH_SEED)
     mine = [p for p in learn if any(s.detector == detector for s in data.sequences(p))]
-    with bar(len(mine), f"grid search, {mode}, {detector}") as progress:
+    with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
         found = {}
         for part in mine:
             found[part] = search(run, part, member(part, detector), mode, look)

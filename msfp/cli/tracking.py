@@ -1,0 +1,94 @@
+"""`msfp run` and `msfp evaluate`: MOTChallenge result files from a folder, and their scores."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from msfp.cli.app import app
+from msfp.cli.options import Device, Home, Json, Params, Weights, Workers, run_from
+from msfp.cli.paper import HERE, parse_pairs
+from msfp.errors import InputError
+
+
+@app.command("run")
+def run_tracker(
+    root: Annotated[Path, typer.Argument(help="folder in the MOTChallenge layout")],
+    tracker: Annotated[str, typer.Option("--tracker", help="a name of `msfp list trackers`")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the result files")],
+    appearance: Annotated[
+        str, typer.Option("--appearance", help="a name of `msfp list appearances`; default: what the tracker needs")
+    ] = "",
+    threshold: Annotated[
+        str, typer.Option("--threshold", help="default, TAU, HIGH,LOW, atl, atl-single or atl-dual")
+    ] = "default",
+    options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
+    split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
+    weights: Weights = "",
+    device: Device = "",
+    workers: Workers = 0,
+    param: Params = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds.
+
+    Writes one MOTChallenge result file a sequence. Sequences without the pixels a method needs are named and skipped,
+    and the exit status then is 1.
+    """
+    from msfp.pipeline.inference import method_from, track_folder
+
+    run = run_from("mot17", root, weights, device, workers, home, param)
+    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
+    written, skipped = track_folder(run, method, split, out)
+    if as_json:
+        typer.echo(json.dumps({"written": [str(p) for p in written], "skipped": skipped}, indent=1))
+    else:
+        for path in written:
+            typer.echo(str(path))
+    for name, reason in skipped.items():
+        typer.echo(f"msfp: {name}: not tracked: {reason}", err=True)
+    if skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    root: Annotated[Path, typer.Argument(help="folder with ground truth, in the MOTChallenge layout")],
+    results: Annotated[Path, typer.Argument(help="folder of result files, one SEQUENCE.txt each")],
+    split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
+    as_json: Json = False,
+) -> None:
+    """Score result files per sequence and combined, with TrackEval's own metrics."""
+    from msfp.datasets import catalog
+    from msfp.datasets.motchallenge import read_ground_truth, read_tracks
+    from msfp.metrics.tracking import combine
+    from msfp.metrics.tracking import evaluate as score
+    from msfp.pipeline.data import truth_path
+    from msfp.pipeline.scores import benchmark
+
+    if not results.is_dir():
+        raise InputError(f"{results}: there is no such folder of result files")
+    scores = {}
+    for scene in catalog.load(root, None, split):
+        truth = None
+        for sequence in scene.sequences:
+            path = results / f"{sequence.name}.txt"
+            if not path.is_file():
+                continue
+            truth = truth or read_ground_truth(truth_path(scene), scene.pixels)
+            scores[sequence.name] = score(truth, read_tracks(path), sequence.length, benchmark=benchmark(scene))
+    if not scores:
+        raise InputError(f"{results}: no file is named after a sequence of {root}, such as MOT17-02-SDP.txt")
+    rows = combine(scores).rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    columns = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
+    width = max(len(str(row["sequence"])) for row in rows)
+    typer.echo(" " * width + "".join(f"{c:>9}" for c in columns))
+    for row in rows:
+        values = "".join(f"{row[c]:9d}" if c == "IDSW" else f"{100 * float(row[c]):9.3f}" for c in columns)
+        typer.echo(f"{row['sequence']!s:<{width}}{values}")

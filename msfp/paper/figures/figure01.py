@@ -1,0 +1,104 @@
+"""Figure 1: the architecture, drawn from the shapes of the modules that run."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msfp.paper.registry import figure
+from msfp.paper.style import COLUMN, PALETTE
+from msfp.pipeline.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 100.0, 128.0  # drawing units; the figure is a column wide
+
+
+@dataclass(frozen=True)
+class Box:
+    """A labelled box: centre, size in drawing units, text and fill."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+    fill: str
+
+    def top(self) -> tuple[float, float]:
+        """Middle of the upper edge."""
+        return self.x, self.y + self.height / 2
+
+    def bottom(self) -> tuple[float, float]:
+        """Middle of the lower edge."""
+        return self.x, self.y - self.height / 2
+
+
+@figure(1, needs=("features",))
+def architecture(run: Run) -> "Figure":
+    """Image, frozen detector and its taps, RoIAlign, projections, attention, ATL and the two association stages."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(COLUMN, COLUMN * HEIGHT / WIDTH))
+    ax.set_xlim(0, WIDTH)
+    ax.set_ylim(0, HEIGHT)
+    ax.axis("off")
+    fig.subplots_adjust(0, 0, 1, 1)
+    boxes, arrows = layout(run)
+    for box in boxes.values():
+        draw(ax, box)
+    for start, end in arrows:
+        ax.annotate(
+            "",
+            xy=boxes[end].top(),
+            xytext=boxes[start].bottom(),
+            arrowprops={"arrowstyle": "-|>", "lw": 0.7, "color": "0.3", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6},
+        )
+    return fig
+
+
+def layout(run: Run) -> tuple[dict[str, Box], list[tuple[str, str]]]:
+    """Boxes by name and arrows between them, with the channels, strides and widths of the run's modules."""
+    backbone = run.backbone()
+    width, height = run.settings.input.size
+    fusion = run.settings.fusion.width
+    taps = list(backbone.channels)
+    grey, blue, orange, green, pink = "0.93", PALETTE["sky"], PALETTE["orange"], PALETTE["green"], PALETTE["pink"]
+    boxes = {
+        "image": Box(50, 123, 60, 7, f"image, letterboxed to {width} × {height}", grey),
+        "detector": Box(50, 111, 92, 8, f"frozen detector ({backbone.preset.name}), up to layer {max(taps)}", blue),
+    }
+    arrows = [("image", "detector")]
+    columns = [17.0 + i * 66 / max(len(taps) - 1, 1) for i in range(len(taps))]
+    for x, layer in zip(columns, taps, strict=True):
+        channels, stride = backbone.channels[layer], backbone.strides[layer]
+        shape = f"{channels} × {height // stride} × {width // stride}"
+        boxes[f"map{layer}"] = Box(x, 95, 30, 13, f"layer {layer}\n{shape}\nstride {stride}", blue)
+        boxes[f"roi{layer}"] = Box(x, 78, 30, 10, f"RoIAlign 7 × 7\nmean → {channels}", grey)
+        boxes[f"proj{layer}"] = Box(x, 63, 30, 10, f"Linear, ReLU, BN\n{channels} → {fusion}", orange)
+        arrows += [("detector", f"map{layer}"), (f"map{layer}", f"roi{layer}"), (f"roi{layer}", f"proj{layer}")]
+        arrows += [(f"proj{layer}", "attention")]
+    boxes["attention"] = Box(
+        32, 47, 58, 10, f"instance attention: {len(taps)} weights\nsum, L2 norm → {fusion}", orange
+    )
+    scene = backbone.channels[taps[-1]]
+    hidden = run.settings.atl.hidden
+    boxes["atl"] = Box(83, 43, 30, 18, f"ATL: GAP {scene}\n→ {hidden} → 1, σ\nEMA β = {run.settings.atl.beta:g}", green)
+    boxes["first"] = Box(50, 26, 92, 10, "first stage: score > τ_high\nappearance + IoU", pink)
+    boxes["second"] = Box(50, 12, 92, 10, "second stage: τ_low < score ≤ τ_high\nIoU only", pink)
+    boxes["tracks"] = Box(50, 2.5, 40, 4.5, "tracks", grey)
+    arrows += [("attention", "first"), ("atl", "first"), ("first", "second"), ("second", "tracks")]
+    return boxes, arrows
+
+
+def draw(ax: "Axes", box: Box) -> None:
+    """One box with its text."""
+    from matplotlib.patches import FancyBboxPatch
+
+    corner = (box.x - box.width / 2, box.y - box.height / 2)
+    ax.add_patch(
+        FancyBboxPatch(
+            corner, box.width, box.height, boxstyle="round,pad=0,rounding_size=1.2", fc=box.fill, ec="0.3", lw=0.6
+        )
+    )
+    ax.text(box.x, box.y, box.text, ha="center", va="center", fontsize=6, linespacing=1.25)

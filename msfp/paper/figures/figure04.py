@@ -1,0 +1,73 @@
+"""Figure 4: the threshold that ATL predicts over time, in a sparse and in a crowded scene."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msfp.errors import NotComputable
+from msfp.paper.methods import Learn
+from msfp.paper.registry import figure
+from msfp.paper.style import COLUMN, PALETTE
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.heads import appearance
+from msfp.pipeline.run import Run
+from msfp.pipeline.thresholds import SEARCH_SEED, detectors_of, member, search
+from msfp.pipeline.tracks import Threshold, atl_thresholds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PREFERRED = ("SDP", "FRCNN", "public", "DPM")  # SDP's scores are the best spread below 1
+
+
+@figure(4, needs=("thresholds",))
+def threshold_over_time(run: Run) -> "Figure":
+    """Per-frame prediction, its EMA, and the optimum of a grid search on the same frames (which ATL never sees)."""
+    import matplotlib.pyplot as plt
+
+    panels = [chosen(run, dense) for dense in (False, True)]
+    fig, axes = plt.subplots(1, 2, figsize=(COLUMN, COLUMN * 0.62), sharey=True, layout="constrained")
+    for ax, (part, learn) in zip(axes, panels, strict=True):
+        draw(ax, run, part, learn)
+    axes[0].set_ylabel("threshold τ")
+    axes[0].set_ylim(0, run.settings.atl.tau_max * 1.04)
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+    return fig
+
+
+def density(part: Part) -> float:
+    """Labelled pedestrians a frame."""
+    truth = data.window(data.labels(part.scene), part)
+    return float(truth.pedestrian.sum()) / part.length
+
+
+def chosen(run: Run, dense: bool) -> tuple[Part, Learn]:
+    """The sparsest validation part of the main data set, or the densest of the crowded one (else of the main's)."""
+    name = (run.settings.data.crowded if dense else None) or run.settings.data.main
+    fold = data.folds(run, name)[0]
+    parts = fold.evaluate if name != run.settings.data.main else fold.evaluate + data.unseen(run, name)
+    with_pixels = [p for p in parts if not data.missing_pixels(p)]
+    if not with_pixels:
+        raise NotComputable("; ".join(data.missing_pixels(p) for p in parts))
+    return (max if dense else min)(with_pixels, key=density), fold.learn
+
+
+def draw(ax: "Axes", run: Run, part: Part, learn: Learn) -> None:
+    """One panel."""
+    shared = set(detectors_of((part,))) & set(detectors_of(learn))
+    detector = next(d for d in PREFERRED if d in shared)
+    frames = np.arange(part.first, part.last + 1)
+    for temporal, label, style in (
+        ("frame", "per frame", {"color": PALETTE["sky"], "lw": 0.6}),
+        ("ema", f"EMA, β = {run.settings.atl.beta:g}", {"color": PALETTE["blue"], "lw": 1.4}),
+    ):
+        rule = Threshold("atl", mode="single", temporal=temporal, learn=learn)  # type: ignore[arg-type]
+        ax.plot(frames, atl_thresholds(run, part, detector, rule)[:, 0], label=label, **style)
+    look = appearance("attention-instance", learn, SEARCH_SEED)
+    best = search(run, part, member(part, detector), "single", look).best[0]
+    ax.axhline(best, color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum")
+    ax.set_title(f"{part.scene.name}, {detector}\n{density(part):.0f} people a frame")
+    ax.set_xlabel("frame")

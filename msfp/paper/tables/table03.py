@@ -1,0 +1,110 @@
+"""Table 3: fusion strategies by how well they tell people apart and by association accuracy."""
+
+from statistics import fmean
+
+from msfp.errors import NotComputable
+from msfp.paper.methods import TWO_STAGE, Learn
+from msfp.paper.registry import table
+from msfp.paper.spread import attempt, tracking_cells
+from msfp.pipeline import data, reid
+from msfp.pipeline.data import Fold, Part
+from msfp.pipeline.heads import Appearance, appearance
+from msfp.pipeline.reid import Discrimination, usable
+from msfp.pipeline.run import Run
+from msfp.pipeline.scores import measure
+from msfp.pipeline.tracks import Method
+from msfp.types import Cell
+
+PAPER = {
+    "Single Layer (LITE)": "single",
+    "Concat + MLP": "concat",
+    "Attention (global)": "attention-global",
+    "Attention (instance)": "attention-instance",
+    "SE-style (single)": "se-single",
+    "SE-style (two-stage)": "se-two-stage",
+}
+CONTROLS = {"Single Layer (training-free)": "native", "Concatenation (training-free)": "native-concat"}
+RANDOM = "random-init"
+Found = dict[Appearance, list[Discrimination | str]]
+
+
+@table(3, needs=("heads", "reid", "tracks"))
+def fusion(run: Run) -> list[Cell]:
+    """Section 4.2 on the validation parts of scenes 02, 04 and 09, and on scenes never trained on; AssA beside it."""
+    fold = data.folds(run, run.settings.data.main)[0]
+    strangers = unseen_parts(run)
+    looks = {label: heads(run, fold.learn, strategy) for label, strategy in {**PAPER, **CONTROLS}.items()}
+    every = [look for group in looks.values() for look in group]
+    known = reid.measure(run, every, reid.paper_parts(fold.evaluate, run), "re-identification")
+    other = reid.measure(run, every, strangers, "re-identification, unseen scenes")
+    cells: list[Cell] = []
+    for label, group in looks.items():
+        cells += reid_cells(label, group, known, other)
+        cells += association(run, label, group, fold)
+        cells.append(attempt(label, "Dim", lambda group=group: [width(run, group[0], fold)]))  # type: ignore[misc]
+    return cells + layer_cells(run, fold, strangers)
+
+
+def heads(run: Run, learn: Learn, strategy: str) -> list[Appearance]:
+    """One embedding a seed, one in all where it is training-free."""
+    return list(dict.fromkeys(appearance(strategy, learn, seed) for seed in run.settings.seeds))
+
+
+def unseen_parts(run: Run) -> tuple[Part, ...]:
+    """Scenes whose people nobody trained on: held-out scenes, else the test split where its labels are at hand."""
+    name = run.settings.data.main
+    found = data.unseen(run, name)
+    if found:
+        return reid.paper_parts(found, run)
+    try:
+        return reid.paper_parts(data.test_fold(run, name).evaluate[:3], run)
+    except NotComputable:
+        return ()
+
+
+def reid_cells(row: str, looks: list[Appearance], known: Found, other: Found) -> list[Cell]:
+    """AUC, gap, hard AUC, and AUC on unseen scenes: mean over scenes, then over seeds."""
+
+    def over(found: Found, name: str) -> list[float]:
+        return [fmean(getattr(d, name) for d in usable(found[look])) for look in looks]
+
+    return [
+        attempt(row, "AUC", lambda: over(known, "auc")),
+        attempt(row, "Gap", lambda: over(known, "gap")),
+        attempt(row, "AUC, hard pairs", lambda: over(known, "hard_auc")),
+        attempt(row, "AUC, unseen scenes", lambda: over(other, "auc")),
+        attempt(row, "AUC, unseen, hard pairs", lambda: over(other, "hard_auc")),
+    ]
+
+
+def association(run: Run, row: str, looks: list[Appearance], fold: Fold) -> list[Cell]:
+    """AssA on the validation parts under fixed two-stage thresholds, all public detectors combined."""
+    methods = [Method(row, "msfp-attention", look, TWO_STAGE) for look in looks]
+    found = measure(run, methods, fold.evaluate, f"tracking, {row}")
+    return tracking_cells(row, [[m for m in found if m.method == method] for method in methods], ["AssA"])
+
+
+def width(run: Run, look: Appearance, fold: Fold) -> float:
+    """Size of the embedding."""
+    from msfp.pipeline.embeddings import embeddings
+    from msfp.pipeline.features import TRUTH
+
+    return embeddings(run, fold.evaluate[0], TRUTH, look).shape[1]
+
+
+def layer_cells(run: Run, fold: Fold, strangers: tuple[Part, ...]) -> list[Cell]:
+    """Each layer as it is, and all together, with trained and with random detector weights: what position leaks."""
+    cells: list[Cell] = []
+    for weights, suffix in (("", ""), (RANDOM, ", random weights")):
+        rows = {f"Layer {k}, as it is{suffix}": Appearance("native", layers=(k,), weights=weights) for k in taps(run)}
+        rows[f"Layers together, as they are{suffix}"] = Appearance("native-concat", weights=weights)
+        known = reid.measure(run, list(rows.values()), reid.paper_parts(fold.evaluate, run), "layers")
+        other = reid.measure(run, list(rows.values()), strangers, "layers, unseen scenes")
+        for label, look in rows.items():
+            cells += reid_cells(label, [look], known, other)
+    return cells
+
+
+def taps(run: Run) -> list[int]:
+    """The tapped layers."""
+    return list(run.backbone().channels)

@@ -1,0 +1,135 @@
+"""Section 4.2: how well embeddings tell people apart, on pairs of labelled boxes."""
+
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import NotComputable
+from msfp.metrics import reid as metrics
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.embeddings import embeddings
+from msfp.pipeline.features import TRUTH, feature_inputs
+from msfp.pipeline.heads import Appearance, head_inputs
+from msfp.pipeline.run import Run
+
+REID_CODE = ("msfp.metrics.reid",)
+PAPER_SCENES = ("02", "04", "09")
+BINS = 100
+PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on the same pairs
+
+
+@dataclass(frozen=True)
+class Discrimination:
+    """What section 4.2 measures on one part.
+
+    Attributes:
+        auc, gap: area under the ROC curve, and mean similarity of positives less that of negatives.
+        hard_auc: the same area on pairs 20-30 frames apart against the nearest people of the same frame; NaN where
+            the part has no such pairs.
+        first_gap, last_gap, gap_auc: (G,) range of frames apart, and the area for positives that far apart.
+        false_positive, true_positive: (R,) the ROC curve.
+        edges, positives, negatives: (B + 1,) edges and (B,) densities of the histograms of similarity.
+        pairs: number of positive pairs.
+    """
+
+    auc: float
+    gap: float
+    hard_auc: float
+    first_gap: NDArray[np.int64]
+    last_gap: NDArray[np.int64]
+    gap_auc: NDArray[np.float64]
+    false_positive: NDArray[np.float64]
+    true_positive: NDArray[np.float64]
+    edges: NDArray[np.float64]
+    positives: NDArray[np.float64]
+    negatives: NDArray[np.float64]
+    pairs: int
+
+
+def paper_parts(parts: ListLike[Part], run: Run) -> tuple[Part, ...]:
+    """The parts of scenes 02, 04 and 09 (all where there are none such), at most the first 150 frames of each."""
+    named = [p for p in parts if p.scene.name.rpartition("-")[2] in PAPER_SCENES] or list(parts)
+    return tuple(replace(p, last=min(p.last, p.first + run.settings.reid.frames - 1)) for p in named)
+
+
+def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
+    """Section 4.2 on the labelled boxes of a part.
+
+    Raises:
+        NotComputable: frames are missing, or there is no positive pair.
+    """
+    data.need_pixels((part, *look.learn))
+    inputs = {
+        "head": head_inputs(run, look),
+        "joint": look.joint,
+        "features": feature_inputs(run, part.scene, look.weights),
+        "part": (part.first, part.last),
+        "reid": run.settings.reid,
+    }
+    return run.store.get_or_compute("reid", inputs, lambda: _measure(run, part, look), code=REID_CODE)
+
+
+def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
+    truth = data.window(data.truth(part.scene), part)
+    vectors = embeddings(run, part, TRUTH, look)
+    settings = run.settings.reid
+    options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
+    found = metrics.evaluate_reid(
+        vectors, truth.frame, truth.id, tlwh=truth.tlwh, keep=truth.pedestrian, seed=PAIR_SEED, **options
+    )
+    drawn = metrics.pairs(truth.frame, truth.id, keep=truth.pedestrian, seed=PAIR_SEED, **options)
+    compared = metrics.compare(vectors, drawn)
+    curve = metrics.roc(compared.sim, compared.same)
+    edges = np.linspace(-1, 1, BINS + 1)
+    densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
+    by_gap = found["by_gap"]
+    return Discrimination(
+        auc=found["auc"],
+        gap=found["gap"],
+        hard_auc=float("nan") if found["hard_auc"] is None else found["hard_auc"],
+        first_gap=np.array([g["first"] for g in by_gap], np.int64),
+        last_gap=np.array([g["last"] for g in by_gap], np.int64),
+        gap_auc=np.array([g["auc"] for g in by_gap], np.float64),
+        false_positive=curve.fpr,
+        true_positive=curve.tpr,
+        edges=edges,
+        positives=densities[0],
+        negatives=densities[1],
+        pairs=found["positives"],
+    )
+
+
+def measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
+    """Section 4.2 on one part, or why it cannot be measured."""
+    look, part = item
+    try:
+        return discrimination(run, part, look)
+    except NotComputable as error:
+        return str(error)
+
+
+def measure(
+    run: Run, looks: ListLike[Appearance], parts: ListLike[Part], label: str
+) -> dict[Appearance, list[Discrimination | str]]:
+    """Every embedding on every part, fanned out; results in the parts' order."""
+    items = [(look, part) for look in looks for part in parts]
+    found = run.map(partial(measure_one, run=run), items, label)
+    return {look: found[i * len(parts) : (i + 1) * len(parts)] for i, look in enumerate(looks)}
+
+
+def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
+    """All of them.
+
+    Raises:
+        NotComputable: some part could not be measured; says every distinct reason.
+    """
+    reasons = sorted({f for f in found if isinstance(f, str)})
+    if reasons:
+        raise NotComputable("; ".join(reasons))
+    if not found:
+        raise NotComputable("no sequence to compare people on")
+    return [f for f in found if not isinstance(f, str)]

@@ -1,0 +1,73 @@
+"""The house: a module imports only from floors below, and rooms on one floor do not import each other."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("types", "config", "errors"),
+    ("datasets", "features", "heads", "tracking", "metrics"),
+    ("engine",),
+    ("pipeline",),
+    ("paper",),
+    ("cli",),
+)
+FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: str) -> str | None:
+    """`msfp.heads.fusion` -> `heads`; None for the package itself."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else None
+
+
+def imported(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            base = node.module or ""
+            found |= {f"{base}.{alias.name}" for alias in node.names} if base == "msfp" else {base}
+    return {name for name in found if name.split(".")[0] == "msfp"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path: Path) -> None:
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if own == "__init__":
+        return
+    for module in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        room = room_of(module)
+        if room in (None, own, "__version__"):
+            continue
+        allowed = FLOOR[room] < FLOOR[own] or (FLOOR[own] == 0 and FLOOR[room] == 0)
+        assert allowed, f"{path.name} in {own} imports {module}: {room} is not on a floor below {own}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno <= 60, f"{node.name} is longer than 60 lines"
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [str(p.relative_to(PACKAGE)) for p in FILES if ast.get_docstring(ast.parse(p.read_text())) is None]
+    allowed = {"paper/tables/__init__.py", "paper/figures/__init__.py"}
+    assert set(silent) <= allowed
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = "[m for m in ('torch', 'numba', 'pandas') if m in sys.modules]"
+    code = f"import sys, msfp, msfp.types, msfp.config; print({heavy})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

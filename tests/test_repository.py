@@ -1,0 +1,106 @@
+"""What a newcomer meets: set-up files that agree, make targets, notebooks that are clean."""
+
+import re
+import subprocess
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LINES = [x for x in (ROOT / "constraints.txt").read_text().splitlines() if x and not x.startswith("#")]
+CONSTRAINTS = [Requirement(line) for line in LINES]
+EXTRAS = PROJECT["optional-dependencies"]
+DECLARED = [Requirement(r) for r in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["lint"]]]
+PYTHONS = ("3.11", "3.12", "3.13")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def pinned(name: str, python: str) -> str | None:
+    """Version that the constraints give a package on Linux."""
+    place = {"python_version": python, "python_full_version": f"{python}.7", "sys_platform": "linux"}
+    for requirement in CONSTRAINTS:
+        if requirement.name.lower() == name.lower() and (
+            requirement.marker is None or requirement.marker.evaluate(place)
+        ):
+            return str(requirement.specifier).removeprefix("==")
+    return None
+
+
+def test_constraints_carry_names_versions_and_markers_only() -> None:
+    for line in LINES:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+( ; .+)?", line), line
+        assert "://" not in line
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("requirement", DECLARED, ids=lambda r: r.name)
+def test_every_dependency_is_pinned_within_its_bounds(requirement: Requirement, python: str) -> None:
+    found = pinned(requirement.name, python)
+    assert found is not None, f"constraints.txt has no {requirement.name} for Python {python}"
+    assert requirement.specifier.contains(found), f"{requirement} against {found}"
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    import sys
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for requirement in DECLARED:
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            pytest.fail(f"{requirement.name} is not installed; run make setup")
+        assert requirement.specifier.contains(installed.split("+")[0]), f"{requirement} against {installed} ({python})"
+
+
+def test_conda_installs_the_same_package() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python = next(d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python"))
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    assert set(python.removeprefix("python").split(",")) == set(PROJECT["requires-python"].split(","))
+    assert pip == ["-c constraints.txt", "-e ."]
+
+
+def test_make_help_lists_every_target() -> None:
+    done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("setup", "reproduce", "smoke", "test", "lint", "lab", "bench", "clean"):
+        assert re.search(rf"^\s+make {target}\s+\w", done.stdout, re.M), target
+
+
+def test_ci_runs_the_tests() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize(
+    ("version_text", "remedy"),
+    [("3.9", "install Python 3.11, 3.12 or 3.13"), ("3.14", "install Python 3.11, 3.12 or 3.13")],
+)
+def test_a_python_that_does_not_fit_gets_one_line(tmp_path: Path, version_text: str, remedy: str) -> None:
+    fake = tmp_path / "python"
+    fake.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Python {version_text}.0" && exit 0\nexit 1\n')
+    fake.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "setup.sh"], cwd=ROOT, env={"PATH": "/usr/bin:/bin", "PYTHON": str(fake), "VENV": str(tmp_path / "v")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert remedy in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_clean_and_short(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert all(not c.outputs and c.execution_count is None for c in code)
+    assert sum("parameters" in c.metadata.get("tags", []) for c in code) == 1
+    assert max(len(c.source.splitlines()) for c in code) <= 15
+    assert not any(re.search(r"^\s*(def|class) ", c.source, re.M) for c in code)
+    for line in "\n".join(c.source for c in code).splitlines():
+        assert not re.match(r"\s*(import|from) (?!msfp)", line), f"{path.name} imports {line}"
