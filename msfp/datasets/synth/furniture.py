@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msfp.datasets.synth.camera import Camera, Floats
+from msfp.datasets.synth.camera import NEAR, Camera, Floats
 from msfp.datasets.synth.people import DARK, LIGHT, MUTED, VIVID, pick
 from msfp.datasets.synth.raster import Colour, Image, Polygon, capsules, face, fixed
 
@@ -19,7 +19,7 @@ class Thing:
         place: (2,) on the ground, metres; says when it is painted.
         radius: people keep this far, metres.
         category: MOTChallenge class it is labelled with.
-        faces: (corners (K, 3), colour) convex planar faces, outside counter-clockwise.
+        faces: (corners (4, 3), colour) planar faces, outside counter-clockwise.
         balls: (end, end, radius, radius, colour) capsules, painted after the faces in their order.
         picture: (corners (4, 3), picture) on one of the faces, painted last; None without one.
         seat: somebody may sit on it, with the back to its far side.
@@ -35,17 +35,20 @@ class Thing:
 
     def polygons(self, camera: Camera) -> list[Polygon]:
         """What of it the camera sees, farthest first; nothing when part of it lies behind the camera."""
-        seen = []
-        for corners, colour in self.faces:
-            normal = np.cross(corners[1] - corners[0], corners[2] - corners[1])
-            middle = corners.mean(0)
-            if normal @ (camera.centre - middle) <= 0:
-                continue
-            outline = face(camera, corners)
-            if outline is not None:
-                seen.append((float(camera.view(middle)[2]), Polygon(outline, colour)))
-        seen.sort(key=lambda item: -item[0])
-        out = [polygon for _, polygon in seen]
+        out = []
+        if self.faces:
+            corners = np.array([corners for corners, _ in self.faces])
+            normal = cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1])
+            middle = corners.mean(axis=1)
+            front = np.flatnonzero((normal * (camera.centre - middle)).sum(1) > 0)
+            depth = camera.view(corners[front])[..., 2]
+            whole = bool(depth.min(initial=np.inf) > NEAR)
+            outlines = fixed(camera.project(corners[front])[0]) if whole else None
+            # Goods lie on the face of their shelf: of equal depth the later is nearer.
+            for k in np.argsort(-depth.mean(axis=1), kind="stable"):
+                outline = outlines[k] if outlines is not None else face(camera, corners[front[k]])
+                if outline is not None:
+                    out.append(Polygon(outline, self.faces[front[k]][1]))
         if self.balls:
             ends = np.array([[ball[0], ball[1]] for ball in self.balls])
             if camera.view(ends)[..., 2].min() < 0.4:
@@ -55,6 +58,11 @@ class Thing:
             shapes = fixed(capsules(pixels[:, 0], pixels[:, 1], radius[:, 0], radius[:, 1]))
             out += [Polygon(shape, ball[4]) for shape, ball in zip(shapes, self.balls, strict=True)]
         return out
+
+
+def cross(a: Floats, b: Floats) -> Floats:
+    """(N, 3) cross products; np.cross costs more in bookkeeping than in arithmetic here."""
+    return a[:, (1, 2, 0)] * b[:, (2, 0, 1)] - a[:, (2, 0, 1)] * b[:, (1, 2, 0)]
 
 
 def shade(colour: Colour, factor: float) -> Colour:

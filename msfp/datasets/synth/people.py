@@ -41,7 +41,7 @@ class Look:
         coat: the upper garment reaches the thighs.
         long_hair, hood, cap: on the head.
         bag: what is carried.
-        tile: (48, 24) uint8 shading of the body's box, 128 leaves a colour as it is.
+        tile: (48, 24, 3) uint8 shading of the body's box, 128 leaves a colour as it is.
     """
 
     stature: float
@@ -72,14 +72,14 @@ def pick(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 
 
 
 def shading(rng: np.random.Generator, side: float) -> NDArray[np.uint8]:
-    """(48, 24) tile: brighter towards the light's side (-1 left to 1 right), darker below, and folds in the cloth."""
+    """(48, 24, 3) tile: brighter towards the light's side (-1 left to 1 right), darker below, and folds in the cloth."""
     rows, columns = TILE
     folds = cv2.resize(rng.normal(0, 1, (12, 5)), (columns, rows), interpolation=cv2.INTER_CUBIC)
     fine = cv2.resize(rng.normal(0, 1, (24, 12)), (columns, rows), interpolation=cv2.INTER_LINEAR)
     across = np.linspace(-1, 1, columns)[None, :]
     down = np.linspace(0, 1, rows)[:, None]
     tile = 124 + 26 * side * across - 14 * down + 9 * folds + 5 * fine
-    return np.clip(tile, 60, 200).astype(np.uint8)
+    return np.repeat(np.clip(tile, 60, 200).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def wardrobe(rng: np.random.Generator, side: float, warm: float) -> Look:

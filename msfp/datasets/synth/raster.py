@@ -12,6 +12,7 @@ Image = NDArray[np.uint8]
 Ids = NDArray[np.uint16]
 Colour = tuple[int, int, int]
 SHIFT = 4
+ARC = (np.cos(np.linspace(np.pi / 2, 3 * np.pi / 2, 6)), np.sin(np.linspace(np.pi / 2, 3 * np.pi / 2, 6)))
 LIMIT = 1 << 14  # pixels; OpenCV's fixed point overflows far outside the image
 
 
@@ -30,17 +31,12 @@ class Polygon:
 
 def fixed(pixels: Floats) -> NDArray[np.int32]:
     """(..., 2) image coordinates -> OpenCV's fixed point, which counts from the centre of the first pixel."""
-    return np.rint((np.clip(pixels, -LIMIT, LIMIT) - 0.5) * (1 << SHIFT)).astype(np.int32)
+    return np.rint((np.clip(pixels, -LIMIT, LIMIT) - 0.5) * (1 << SHIFT)).astype(np.int32, order="C")
 
 
 def paint(image: Image, polygon: Polygon) -> None:
     """Fill a polygon with its colour, its edge smoothed."""
     cv2.fillConvexPoly(image, polygon.points, polygon.colour, cv2.LINE_AA, SHIFT)
-
-
-def stamp(buffer: NDArray[np.generic], polygon: Polygon, value: int) -> None:
-    """Write a value at the polygon's pixels, no pixel in part."""
-    cv2.fillConvexPoly(buffer, polygon.points, value, cv2.LINE_8, SHIFT)
 
 
 def hull(pixels: Floats) -> NDArray[np.int32]:
@@ -109,9 +105,13 @@ def capsules(a: Floats, b: Floats, ra: Floats, rb: Floats) -> Floats:
         (..., 12, 2) vertices: half a circle about a, then half a circle about b.
     """
     along = b - a
-    angle = np.arctan2(along[..., 1], along[..., 0])
-    half = np.linspace(np.pi / 2, 3 * np.pi / 2, 6)
-    back, front = angle[..., None] + half, angle[..., None] + half + np.pi
-    first = a[..., None, :] + ra[..., None, None] * np.stack([np.cos(back), np.sin(back)], -1)
-    last = b[..., None, :] + rb[..., None, None] * np.stack([np.cos(front), np.sin(front)], -1)
+    length = np.hypot(along[..., 0], along[..., 1])
+    still = length < 1e-9
+    unit = np.where(still[..., None], (1.0, 0.0), along / np.where(still, 1.0, length)[..., None])
+    normal = np.stack([-unit[..., 1], unit[..., 0]], -1)
+    cos, sin = ARC[0][:, None], ARC[1][:, None]
+    # Turned half a circle the arc about the one end becomes that about the other.
+    arc = unit[..., None, :] * cos + normal[..., None, :] * sin
+    first = a[..., None, :] + ra[..., None, None] * arc
+    last = b[..., None, :] - rb[..., None, None] * arc
     return np.concatenate([first, last], axis=-2)

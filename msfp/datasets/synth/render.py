@@ -1,7 +1,6 @@
 """The painter: frames of a world and the labels of what they show."""
 
 from collections.abc import Iterator
-from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from msfp.datasets.synth.gait import Motion
 from msfp.datasets.synth.lens import Lens
 from msfp.datasets.synth.motion import Cast, walkers
 from msfp.datasets.synth.people import Look, crowd, troupe
-from msfp.datasets.synth.raster import SHIFT, Ids, Image, Polygon, paint, stamp, texture
+from msfp.datasets.synth.raster import SHIFT, Ids, Image, Polygon, paint, texture
 from msfp.datasets.synth.scenery import place_things, sitters
 from msfp.datasets.synth.world import World
 
@@ -154,16 +153,18 @@ def silhouette(polygons: tuple[Polygon, ...] | list[Polygon], size: tuple[int, i
     Returns:
         (h, w) uint8 mask, and the image coordinates of its first pixel.
     """
-    points = np.concatenate([polygon.points for polygon in polygons])
+    shapes = [polygon.points for polygon in polygons]
+    points = np.concatenate(shapes)
     unit = 1 << SHIFT
-    x0, y0 = (floor(v / unit) - 2 for v in points.min(0))
-    x1, y1 = (ceil(v / unit) + 3 for v in points.max(0))
+    (x0, y0), (x1, y1) = (points.min(0) // unit - 2).tolist(), (points.max(0) // unit + 3).tolist()
     x0, y0 = max(x0, -size[0]), max(y0, -size[1])
     x1, y1 = min(x1, 2 * size[0]), min(y1, 2 * size[1])
     mask = np.zeros((max(1, y1 - y0), max(1, x1 - x0)), np.uint8)
-    origin = np.array([x0 * unit, y0 * unit])
-    for polygon in polygons:
-        stamp(mask, Polygon(polygon.points - origin, polygon.colour), 255)
+    points -= (x0 * unit, y0 * unit)
+    start = 0
+    for shape in shapes:
+        cv2.fillConvexPoly(mask, points[start : start + len(shape)], 255, cv2.LINE_8, SHIFT)
+        start += len(shape)
     return mask, x0, y0
 
 
@@ -192,11 +193,9 @@ def put_person(
     if part.size:
         for polygon in figure.polygons:
             paint(image, polygon)
-        tile = np.full(mask.shape, 128, np.uint8)
-        tile[top : top + height, left : left + width] = cv2.resize(look.tile, (width, height))
         patch = image[rows, columns]
-        gain = cv2.merge([tile[inner_rows, inner_columns]] * 3)
-        cv2.copyTo(cv2.multiply(patch, gain, scale=1 / 128), part, patch)
+        tile = cv2.resize(look.tile, (mask.shape[1], mask.shape[0]))[inner_rows, inner_columns]
+        cv2.copyTo(cv2.multiply(patch, tile, scale=1 / 128), part, patch)
         buffer[rows, columns][part > 0] = value
     return (left + x0, top + y0, width, height), cv2.countNonZero(mask)
 

@@ -2,8 +2,8 @@
 
 Each detector is a small generative model whose parameters `bench/fit_twins.py` fitted on real labels; `twins.json`
 holds curves and quantile tables only. Per true box a *margin* f(x) + z decides: the box is detected where it is
-positive. x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and its
-visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
+positive. x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and
+its visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
 kind of latent drives localisation error, score and loose second boxes (duplicates and boxes that miss the person by
 too much to count). Background false positives are spots that live for a while in one place.
 
@@ -13,7 +13,7 @@ A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,35 @@ __all__ = ["DETECTORS", "DISTRACTORS", "detect"]
 # MOTChallenge classes that look like a person but do not count: on a vehicle, standing still, distractor, reflection.
 DISTRACTORS = (2, 7, 8, 12)
 
-# No label says how blurred a frame is, so blur's effect is set, not fitted: at blur 1 the margin drops by 0.6 (recall of
-# a person detected every other time falls from 50 to 27 %) and localisation errors grow by half.
+# No label says how blurred a frame is, so blur's effect is set, not fitted: at blur 1 the margin drops by 0.6 (recall
+# of a person detected every other time falls from 50 to 27 %) and localisation errors grow by half.
 BLUR_MARGIN = 0.6
 BLUR_ERROR = 0.5
 
 Params = dict[str, Any]
 Floats = NDArray[np.float64]
+Boxes = tuple[NDArray[np.int32], Floats, Floats]  # frame, tlwh, score
+
+
+class Targets(NamedTuple):
+    """True boxes a detector may see, sorted by frame.
+
+    Attributes:
+        frame, identity: (N,) int32.
+        truth: (N, 4) tlwh as labelled, file coordinates.
+        inside: (N, 4) tlwh as far as the detector reports it.
+        x: (N, 3) covariates.
+    """
+
+    frame: NDArray[np.int32]
+    identity: NDArray[np.int32]
+    truth: Floats
+    inside: Floats
+    x: Floats
+
+    def pick(self, chosen: NDArray[np.bool_]) -> "Targets":
+        """The chosen rows."""
+        return Targets(*(column[chosen] for column in self))
 
 
 def detect(
@@ -63,18 +85,16 @@ def simulate(
     gt: GroundTruth, width: int, height: int, blur: float, detector: str, model: Params, rng: np.random.Generator
 ) -> Detections:
     """`detect` with given parameters, checked arguments taken for granted."""
-    seen = np.flatnonzero(gt.pedestrian | np.isin(gt.category, DISTRACTORS))
+    seen = gt.pedestrian | np.isin(gt.category, DISTRACTORS)
     counts = gt.pedestrian[seen]
-    frame, identity, truth = gt.frame[seen], gt.id[seen], gt.tlwh[seen]
-    x = covariates(truth, gt.visibility[seen], height)
+    inside = within(gt.tlwh[seen], detector, width, height)
+    x = covariates(inside, gt.visibility[seen], height)
+    rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x)
 
-    margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], frame, identity, 1, rng)[:, 0]
+    margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], rows, 1, rng)[:, 0]
     margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur
-    visible = within(truth, detector, width, height)
-    hit = (margin > 0) & (iou(visible, truth) >= 0.5)
-    truth = visible
-    parts = [people(model, x, margin, (frame, identity, truth), hit, blur, rng)]
-    parts.append(loose(model, x, hit, counts, (frame, identity, truth), blur, rng))
+    hit = (margin > 0) & (iou(inside, rows.truth) >= 0.5)  # cut by the border below half, no box could find it
+    parts = [people(model, rows.pick(hit), margin[hit], blur, rng), loose(model["loose"], rows, hit, counts, blur, rng)]
     if len(gt):
         length = int(gt.frame[-1])
         parts.append(background(model["background"], length, np.count_nonzero(counts) / length, width, height, rng))
@@ -121,10 +141,9 @@ def curve(coefficients: list[float], x: Floats) -> Floats:
     return design(x) @ np.asarray(coefficients)
 
 
-def latent(
-    time: Params, frame: NDArray[np.int32], identity: NDArray[np.int32], k: int, rng: np.random.Generator
-) -> Floats:
-    """(N, k) unit normals, correlated over the frames of an identity as `time` says; frames ascending."""
+def latent(time: Params, rows: Targets, k: int, rng: np.random.Generator) -> Floats:
+    """(N, k) unit normals, correlated over the frames of an identity as `time` says."""
+    frame, identity = rows.frame, rows.identity
     rho = np.array([time["rho_slow"], time["rho_fast"]])
     share = np.array([time["fixed"], time["slow"], time["fast"]])
     names, who = np.unique(identity, return_inverse=True)
@@ -135,80 +154,67 @@ def latent(
     walk = np.empty((len(frame), 2, k))
     starts = np.flatnonzero(np.diff(frame, prepend=-1))
     for start, stop in zip(starts, np.append(starts[1:], len(frame)), strict=True):
-        rows, i = slice(start, stop), who[start:stop]
+        now, i = slice(start, stop), who[start:stop]
         keep = rho ** np.maximum(frame[start] - np.where(last[i] < 0, frame[start], last[i]), 0)[:, None]
-        state[i] = walk[rows] = keep[..., None] * state[i] + np.sqrt(1 - keep**2)[..., None] * noise[rows]
+        state[i] = walk[now] = keep[..., None] * state[i] + np.sqrt(1 - keep**2)[..., None] * noise[now]
         last[i] = frame[start]
     white = np.sqrt(max(1 - share.sum(), 0.0)) * rng.standard_normal((len(frame), k))
     return np.sqrt(share[0]) * own[who] + np.einsum("j,njk->nk", np.sqrt(share[1:]), walk) + white
 
 
-def people(
-    model: Params,
-    x: Floats,
-    margin: Floats,
-    rows: tuple[Any, ...],
-    hit: NDArray[np.bool_],
-    blur: float,
-    rng: np.random.Generator,
-) -> tuple[Any, ...]:
-    """(frame, tlwh, score) of the boxes that find their person (IoU >= 0.5)."""
-    frame, identity, truth = (column[hit] for column in rows)
-    x, margin = x[hit], margin[hit]
-    error = box_error(model["box"], x, frame, identity, rng) * (1 + BLUR_ERROR * blur)
-    for _ in range(12):  # the tails of independent tables may together leave the person: shrink those
-        far = iou(displaced(truth, x, error), truth) < 0.5
+def people(model: Params, rows: Targets, margin: Floats, blur: float, rng: np.random.Generator) -> Boxes:
+    """Boxes that find their person (IoU >= 0.5)."""
+    error = box_error(model["box"], rows, rng) * (1 + BLUR_ERROR * blur)
+    for _ in range(12):  # the tails of the tables may together leave the person: shrink those
+        far = iou(displaced(rows, error), rows.truth) < 0.5
         if not far.any():
             break
         error[far] *= 0.8
-    boxes = displaced(truth, x, error)
-    terms = np.stack([margin, x[:, 0], x[:, 1], iou(boxes, truth)], 1)
-    return frame, boxes, score(model["score"], terms, latent(model["score"]["time"], frame, identity, 1, rng)[:, 0])
+    boxes = displaced(rows, error)
+    terms = np.stack([margin, rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
+    return rows.frame, boxes, score(model["score"], terms, latent(model["score"]["time"], rows, 1, rng)[:, 0])
 
 
 def loose(
-    model: Params,
-    x: Floats,
+    part: Params,
+    rows: Targets,
     hit: NDArray[np.bool_],
     counts: NDArray[np.bool_],
-    rows: tuple[Any, ...],
     blur: float,
     rng: np.random.Generator,
-) -> tuple[Any, ...]:
-    """(frame, tlwh, score) of boxes on a person that count as false: duplicates and near misses."""
-    part = model["loose"]
-    f = curve(part["curve"], x) + part["when_hit"] * hit + latent(part["time"], rows[0], rows[1], 1, rng)[:, 0]
+) -> Boxes:
+    """Boxes on a person that count as false: duplicates and near misses."""
+    f = curve(part["curve"], rows.x) + part["when_hit"] * hit + latent(part["time"], rows, 1, rng)[:, 0]
     chosen = (f > 0) & counts
-    frame, identity, truth = (column[chosen] for column in rows)
-    x, hit = x[chosen], hit[chosen]
-    error = box_error(part["box"], x, frame, identity, rng) * (1 + BLUR_ERROR * blur)
-    overlap = iou(displaced(truth, x, error), truth)
+    rows, hit = rows.pick(chosen), hit[chosen]
+    error = box_error(part["box"], rows, rng) * (1 + BLUR_ERROR * blur)
     for _ in range(12):  # a box that finds a person counted as missed would raise the recall
-        near = (overlap >= 0.5) & ~hit
+        near = (iou(displaced(rows, error), rows.truth) >= 0.5) & ~hit
         if not near.any():
             break
         error[near] *= 1.15
-        overlap = iou(displaced(truth, x, error), truth)
-    boxes = displaced(truth, x, error)
-    terms = np.stack([hit.astype(float), x[:, 0], x[:, 1], overlap], 1)
-    keep = hit | (overlap < 0.5)
-    values = score(part["score"], terms, latent(part["score"]["time"], frame, identity, 1, rng)[:, 0])
-    return frame[keep], boxes[keep], values[keep]
+    boxes = displaced(rows, error)
+    terms = np.stack([hit.astype(float), rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
+    values = score(part["score"], terms, latent(part["score"]["time"], rows, 1, rng)[:, 0])
+    keep = hit | (iou(boxes, rows.truth) < 0.5)
+    return rows.frame[keep], boxes[keep], values[keep]
 
 
-def box_error(part: Params, x: Floats, frame: Any, identity: Any, rng: np.random.Generator) -> Floats:
-    """(N, 4) errors as `displaced` takes them: a mean and a spread linear in x, correlated tables for the rest."""
+def box_error(part: Params, rows: Targets, rng: np.random.Generator) -> Floats:
+    """(N, 4) errors as `displaced` takes them: mean and log spread linear in x, correlated tables for the rest."""
+    x = rows.x
     terms = np.column_stack([np.ones(len(x)), x])
-    normal = latent(part["time"], frame, identity, 4, rng) @ np.linalg.cholesky(np.asarray(part["correlation"])).T
+    normal = latent(part["time"], rows, 4, rng) @ np.linalg.cholesky(np.asarray(part["correlation"])).T
     rest = np.stack([np.interp(normal[:, k], part["normal"], part["table"][k]) for k in range(4)], 1)
     return terms @ np.asarray(part["mean"]) + np.exp(terms @ np.asarray(part["spread"])) * rest
 
 
-def displaced(truth: Floats, x: Floats, error: Floats) -> Floats:
+def displaced(rows: Targets, error: Floats) -> Floats:
     """(N, 4) tlwh after an error: centre shift over width and over height, ln(aspect ratio), ln(height ratio)."""
-    high = truth[:, 3] * np.exp(np.clip(error[:, 3], -2.5, 2.5))
-    wide = high * np.exp(x[:, 2] - 1.0 + np.clip(error[:, 2], -2.0, 2.0))
-    centre = truth[:, :2] + truth[:, 2:] * (0.5 + error[:, :2])
+    inside = rows.inside
+    high = inside[:, 3] * np.exp(np.clip(error[:, 3], -2.5, 2.5))
+    wide = high * np.exp(rows.x[:, 2] - 1.0 + np.clip(error[:, 2], -2.0, 2.0))
+    centre = inside[:, :2] + inside[:, 2:] * (0.5 + error[:, :2])
     return np.stack([centre[:, 0] - wide / 2, centre[:, 1] - high / 2, wide, high], 1)
 
 
@@ -218,10 +224,8 @@ def score(part: Params, terms: Floats, noise: Floats) -> Floats:
     return np.interp(value, part["latent"], part["value"])
 
 
-def background(
-    part: Params, length: int, crowd: float, width: int, height: int, rng: np.random.Generator
-) -> tuple[Any, ...]:
-    """(frame, tlwh, score) of spots that are no person, each alive for a while in one place.
+def background(part: Params, length: int, crowd: float, width: int, height: int, rng: np.random.Generator) -> Boxes:
+    """Spots that are no person, each alive for a while in one place.
 
     Their number goes with `crowd`, the mean number of people per frame: what stands around people (bags, shadows, legs,
     stalls) is what is taken for one. A scene with fewer than one person per frame counts as one.
@@ -252,7 +256,7 @@ def iou(a: Floats, b: Floats) -> Floats:
     return shared / np.maximum(np.prod(a[:, 2:], 1) + np.prod(b[:, 2:], 1) - shared, 1e-12)
 
 
-def as_written(parts: list[tuple[Any, ...]], model: Params, detector: str, width: int, height: int) -> Detections:
+def as_written(parts: list[Boxes], model: Params, detector: str, width: int, height: int) -> Detections:
     """Boxes of all kinds in one table, clipped and rounded like the detector's own files."""
     frame, tlwh, value = (np.concatenate(column) for column in zip(*parts, strict=True))
     tlwh = within(tlwh, detector, width, height)
@@ -263,7 +267,8 @@ def as_written(parts: list[tuple[Any, ...]], model: Params, detector: str, width
         if detector == "SDP":
             tlwh[:, :2] = np.round(tlwh[:, :2])
     value = np.clip(value, *model["range"])
-    kept = np.flatnonzero((tlwh[:, 2:] >= 1).all(1))
+    inside = (tlwh[:, :2] < (width + 1, height + 1)) & (tlwh[:, :2] + tlwh[:, 2:] > 1)
+    kept = np.flatnonzero((inside & (tlwh[:, 2:] >= 1)).all(1))
     kept = kept[np.lexsort((-value[kept], frame[kept]))]
     return Detections(frame[kept].astype(np.int32), tlwh[kept], value[kept].astype(np.float32))
 
