@@ -71,7 +71,7 @@ def read_ground_truth(path: Path, sequence: Sequence | None = None) -> GroundTru
 
     Raises:
         InputError: names file, line and remedy: see `read_rows`; sizes not positive; frames outside the sequence; an id
-            negative, not whole, or twice in one frame; a class that is no whole number from 1; a visibility not in 0..1.
+            negative, not whole, or twice in one frame; a class that is no whole number; a visibility outside [0, 1].
     """
     rows = read_rows(path, (9, 10), TRUTH)
     _check_boxes(rows, sequence)
@@ -209,7 +209,8 @@ def _repeated(frame: NDArray[np.generic], identity: NDArray[np.generic]) -> NDAr
 def _outside(rows: Rows, sequence: Sequence) -> NDArray[np.bool_]:
     """(N,) boxes without a pixel of the image; the image spans [1, width + 1) x [1, height + 1)."""
     left, top, width, height = rows.values[:, 2:6].T
-    outside = (left >= sequence.width + 1) | (top >= sequence.height + 1) | (left + width <= 1) | (top + height <= 1)
+    beyond = (left >= sequence.width + 1) | (top >= sequence.height + 1)
+    outside: NDArray[np.bool_] = np.asarray(beyond | (left + width <= 1) | (top + height <= 1), bool)
     count = int(outside.sum())
     if count > OUTSIDE_SHARE * len(outside):
         what = f"box wholly outside the {sequence.width}x{sequence.height} image"

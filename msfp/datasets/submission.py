@@ -1,0 +1,121 @@
+"""The zip that the MOTChallenge server takes, and its rules (motchallenge.net/instructions), checked before an upload.
+
+The rules: one .txt file a sequence, in the archive's root, named exactly as the sequence; every sequence of the test
+set, for MOT17 under each of its three detectors; rows of exactly 10 numbers; frames, ids and boxes count from 1.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from msfp.datasets.motchallenge import format_tracks, parse_tracks, write_whole
+from msfp.datasets.registry import DATASETS
+from msfp.errors import InputError
+from msfp.types import Tracks
+
+# A zip states a time for each file; a fixed one keeps equal results equal, byte for byte.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+COLUMNS = 10
+LARGEST_FILE = 512 * 1024 * 1024
+
+
+def write_submission(path: Path, tracks: Mapping[str, Tracks], dataset: str, split: str = "test") -> None:
+    """Write the zip, whole or not at all, after checking it against the rules.
+
+    Args:
+        tracks: sequence name -> its tracks.
+        dataset: name in the catalog whose sequences are asked for.
+
+    Raises:
+        InputError: the first broken rule, or the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(tracks):
+            entry = zipfile.ZipInfo(f"{name}.txt", EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, format_tracks(tracks[name]))
+    data = buffer.getvalue()
+    problems = _problems(data, str(path), _expected(dataset, split))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InputError(problems[0] + more)
+    write_whole(Path(path), data)
+
+
+def check_submission(path: Path, dataset: str, split: str = "test") -> tuple[str, ...]:
+    """Every rule that a zip breaks, one sentence each; empty when the server would take it.
+
+    Raises:
+        InputError: no such file, or a data set without a server.
+    """
+    expected = _expected(dataset, split)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name the zip to be checked") from error
+    return tuple(_problems(data, str(path), expected))
+
+
+def _expected(dataset: str, split: str) -> dict[str, int | None]:
+    """Sequence folder -> number of frames, None where not recorded."""
+    entry = DATASETS.get(dataset)
+    if entry is None or not entry.folders(split) or "motchallenge.net" not in entry.homepage:
+        names = ", ".join(d.name for d in DATASETS.values() if "motchallenge.net" in d.homepage)
+        raise InputError(f"dataset={dataset!r}, split={split!r}: MOTChallenge serves train and test of {names}")
+    suffixes = [f"-{detector}" for detector in entry.detectors] or [""]
+    return {scene + s: length for scene, length in entry.sequences[split].items() for s in suffixes}
+
+
+def _problems(data: bytes, where: str, expected: Mapping[str, int | None]) -> list[str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            names = [e.filename for e in entries]
+            out = _name_problems(names, where, expected)
+            for entry in entries:
+                stem = entry.filename.removesuffix(".txt")
+                if stem not in expected or entry.filename != f"{stem}.txt":
+                    continue
+                if entry.file_size > LARGEST_FILE:
+                    out.append(f"{where}:{entry.filename}: {entry.file_size:,} bytes; a result file is far smaller")
+                    continue
+                out += _file_problems(archive.read(entry), f"{where}:{entry.filename}", expected[stem])
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+        return [f"{where}: not a zip file, or a damaged one; make it again"]
+    return out
+
+
+def _name_problems(names: list[str], where: str, expected: Mapping[str, int | None]) -> list[str]:
+    out = []
+    for name in dict.fromkeys(names):
+        if "/" in name or "\\" in name:
+            out.append(f"{where}: {name} lies in a folder; result files lie in the archive's root")
+        elif name.removesuffix(".txt") not in expected or not name.endswith(".txt"):
+            out.append(f"{where}: {name} is no result file of the data set; remove it")
+        if names.count(name) > 1:
+            out.append(f"{where}: {name} is there {names.count(name)} times; keep one")
+    lacking = [name for name in expected if f"{name}.txt" not in names]
+    if lacking:
+        out.append(f"{where}: {len(lacking)} of {len(expected)} sequences are missing: {', '.join(lacking)}; add them")
+    return out
+
+
+def _file_problems(data: bytes, where: str, length: int | None) -> list[str]:
+    try:
+        tracks = parse_tracks(data, where)
+    except InputError as error:
+        return [str(error)]
+    out = []
+    first = next((line for line in data.splitlines() if line.strip()), None)
+    if first is not None and first.count(b",") != COLUMNS - 1:
+        out.append(f"{where}: rows of {first.count(b',') + 1} columns; the server asks for {COLUMNS}: fill up with -1")
+    if length is not None and np.any(tracks.frame > length):
+        out.append(f"{where}: frame {tracks.frame.max()} of a sequence of {length} frames; remove rows beyond it")
+    if np.any(tracks.id < 1):
+        out.append(f"{where}: id {tracks.id.min()}; the server's ids count from 1: add 1 to every id")
+    return out
