@@ -1,0 +1,96 @@
+"""What a notebook begins with: a run that also makes the paper's artefacts and checks that they are there."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msfp.errors import MsfpError
+from msfp.paper.registry import Kind, artefacts
+from msfp.pipeline.run import Run, open_run
+
+if TYPE_CHECKING:
+    from msfp.paper.publish import PublishedFigure, PublishedReport, PublishedTable
+
+
+class NotebookRun(Run):
+    """A run with the verbs of a notebook."""
+
+    def table(self, number: int) -> "PublishedTable":
+        """Compute a table, write it to `runs/<profile>/tables`, and show it."""
+        from msfp.paper.publish import publish_table
+
+        return publish_table(self, number)
+
+    def figure(self, number: int) -> "PublishedFigure":
+        """Draw a figure, write it to `figures/<profile>`, and show it; or say why it cannot be drawn."""
+        from msfp.paper.publish import publish_figure
+
+        return publish_figure(self, number)
+
+    def all_of(self, notebook: str) -> "list[PublishedTable | PublishedFigure]":
+        """Everything of a notebook that is implemented."""
+        return [
+            self.table(a.number) if a.kind == "table" else self.figure(a.number)
+            for a in artefacts()
+            if a.notebook == notebook and a.status == "ready"
+        ]
+
+    def report(self) -> "PublishedReport":
+        """Write the report from what this run has made."""
+        from msfp.paper.publish import publish_report
+
+        return publish_report(self)
+
+    def check(
+        self, tables: Iterable[int] = (), figures: Iterable[int] = (), notebook: str = "", report: bool = False
+    ) -> str:
+        """Hold that artefacts exist and were made by this code with these settings.
+
+        Raises:
+            MsfpError: names what is missing or stale, and the command that makes it.
+        """
+        from msfp.paper.publish import report_path, stale
+
+        wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]  # type: ignore[list-item]
+        wanted += [(a.kind, a.number) for a in artefacts() if a.notebook == notebook and a.status == "ready"]
+        problems = [p for kind, number in wanted if (p := stale(self, kind, number))]
+        if report and not report_path(self).is_file():
+            problems.append(f"{report_path(self)} is missing: run msfp reproduce --only 08")
+        if problems:
+            raise MsfpError("; ".join(problems))
+        return f"{len(wanted) + report} artefact(s) present and fresh"
+
+
+def begin(
+    profile: str = "demo",
+    *,
+    root: str = "",
+    weights: str = "",
+    device: str = "",
+    workers: int = 0,
+    settings: str = "",
+    home: str | Path = "..",
+) -> NotebookRun:
+    """The run that a notebook's parameters describe, with the figures' style set.
+
+    Args:
+        profile: smoke, demo, mot17 or full.
+        root: folder of real data.
+        weights: embedded, random-init, or a .safetensors or .pt file.
+        device: cpu or cuda; empty: the profile's.
+        workers: processes to fan out over; 0: none.
+        settings: dotted settings, `"atl.beta=0.7 split=loso"`.
+        home: folder that holds data/, runs/ and figures/.
+
+    Raises:
+        InputError: unknown profile or setting, or a path that is not there.
+    """
+    from msfp.paper.style import set_style
+
+    set_style()
+    run = open_run(
+        profile, root=root, weights=weights, device=device, workers=workers, home=home, overrides=settings
+    )
+    return NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})
+
