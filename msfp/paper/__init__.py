@@ -1,0 +1,1 @@
+"""The paper's side: its numbers, its tables and figures, the report."""

@@ -1,0 +1,203 @@
+"""Which tables and figures there are, and the functions that compute them.
+
+A module of `tables/` or `figures/` registers by existing: its function carries `@table(3)` or `@figure(3)`. The
+decorator only marks the function; who asks reads the marks of all modules, so nothing is kept at module level.
+An artefact is `ready` when a function is registered for it and `planned` when none is.
+"""
+
+import csv
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from msfp.errors import InputError, NotComputable
+from msfp.types import Cell
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Kind = Literal["table", "figure"]
+TableFunction = Callable[[Any], list[Cell]]
+FigureFunction = Callable[[Any], "Figure"]
+Function = TypeVar("Function", bound=Callable[..., Any])
+MARK = "__artefact__"
+HOMES = ("msfp.paper.tables", "msfp.paper.figures")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a decorator leaves on a function."""
+
+    kind: Kind
+    number: int
+    needs: tuple[str, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A table or figure of the paper.
+
+    Attributes:
+        id: `table03`, `figure03`; also its file name.
+        title: a few words.
+        section: of the paper.
+        notebook: the one that produces it, `03_heads`.
+        stub: heading of the row labels; empty for figures.
+        caption: one sentence.
+        function: what computes it, None while planned.
+        needs: stages it draws on.
+    """
+
+    id: str
+    kind: Kind
+    number: int
+    title: str
+    section: str
+    notebook: str
+    stub: str
+    caption: str
+    function: Callable[..., Any] | None
+    needs: tuple[str, ...]
+
+    @property
+    def status(self) -> Literal["ready", "planned"]:
+        """Whether it can be computed."""
+        return "planned" if self.function is None else "ready"
+
+    @property
+    def name(self) -> str:
+        """`Table 3`, `Figure 3`."""
+        return f"{self.kind.capitalize()} {self.number}"
+
+
+def table(number: int, *, needs: tuple[str, ...] = (), title: str = "") -> Callable[[Function], Function]:
+    """Register `(run) -> list[Cell]` as the paper's table; `title` replaces the listed one."""
+    return _marker(Mark("table", number, needs, title))
+
+
+def figure(number: int, *, needs: tuple[str, ...] = (), title: str = "") -> Callable[[Function], Function]:
+    """Register `(run) -> matplotlib Figure` as the paper's figure; `title` replaces the listed one."""
+    return _marker(Mark("figure", number, needs, title))
+
+
+@cache
+def artefacts() -> tuple[Artefact, ...]:
+    """All tables, then all figures of the paper, ready or planned.
+
+    Raises:
+        InputError: an id registered twice, or one that the paper does not have.
+    """
+    return collect([module for home in HOMES for module in modules(importlib.import_module(home))])
+
+
+def get_table(number: int) -> TableFunction:
+    """The function of a table.
+
+    Raises:
+        InputError: the paper has no such table.
+        NotComputable: it is planned.
+    """
+    return _get("table", number)
+
+
+def get_figure(number: int) -> FigureFunction:
+    """The function of a figure.
+
+    Raises:
+        InputError: the paper has no such figure.
+        NotComputable: it is planned.
+    """
+    return _get("figure", number)
+
+
+def artefact(kind: Kind, number: int) -> Artefact:
+    """One artefact.
+
+    Raises:
+        InputError: the paper has none of that number.
+    """
+    of_kind = [a for a in artefacts() if a.kind == kind]
+    for one in of_kind:
+        if one.number == number:
+            return one
+    raise InputError(f"{kind} {number}: the paper has {kind}s 1 to {max(a.number for a in of_kind)}")
+
+
+def modules(package: ModuleType) -> list[ModuleType]:
+    """The modules of a folder, by name."""
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+
+
+def collect(found: list[ModuleType]) -> tuple[Artefact, ...]:
+    """The paper's artefacts with the functions registered in modules.
+
+    Raises:
+        InputError: an id registered twice, or one that the paper does not have.
+    """
+    marks: dict[tuple[str, int], tuple[Mark, Callable[..., Any]]] = {}
+    for module in found:
+        for function in vars(module).values():
+            mark = getattr(function, MARK, None)
+            if mark is None or function.__module__ != module.__name__:
+                continue
+            key = (mark.kind, mark.number)
+            if key in marks:
+                first = marks[key][1]
+                raise InputError(
+                    f"{mark.kind} {mark.number} is registered twice: {first.__module__}.{first.__name__} and "
+                    f"{module.__name__}.{function.__name__}; remove one"
+                )
+            marks[key] = (mark, function)
+    listed = tuple(_artefact(row, marks) for row in _listed())
+    unknown = sorted(set(marks) - {(a.kind, a.number) for a in listed})
+    if unknown:
+        kind, number = unknown[0]
+        where = marks[unknown[0]][1].__module__
+        raise InputError(f"{where} registers {kind} {number}, which the paper does not have")
+    return listed
+
+
+def _artefact(row: dict[str, str], marks: dict[tuple[str, int], tuple[Mark, Callable[..., Any]]]) -> Artefact:
+    kind: Kind = "table" if row["kind"] == "table" else "figure"
+    number = int(row["number"])
+    mark, function = marks.get((kind, number), (None, None))
+    return Artefact(
+        id=row["id"],
+        kind=kind,
+        number=number,
+        title=(mark.title if mark else "") or row["title"],
+        section=row["section"],
+        notebook=row["notebook"],
+        stub=row["stub"],
+        caption=row["caption"],
+        function=function,
+        needs=mark.needs if mark else (),
+    )
+
+
+def _listed() -> list[dict[str, str]]:
+    text = (files("msfp.paper") / "artefacts.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _marker(mark: Mark) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        setattr(function, MARK, mark)
+        return function
+
+    return decorate
+
+
+def _get(kind: Kind, number: int) -> Callable[..., Any]:
+    one = artefact(kind, number)
+    if one.function is None:
+        ready = ", ".join(str(a.number) for a in artefacts() if a.kind == kind and a.function is not None)
+        raise NotComputable(f"{kind} {number} ({one.title}) is planned, not computed yet; ready {kind}s: {ready}")
+    return one.function

@@ -1,0 +1,192 @@
+"""From cells to tables: ours beside the paper's and what is published elsewhere, as frames and as files."""
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from msfp.engine.files import atomic_write
+from msfp.errors import InputError
+from msfp.paper import reference
+from msfp.paper.cells import write_cells
+from msfp.paper.formats import latex, markdown, plain, sheet_html
+from msfp.paper.sheet import NOT_MEASURED, OURS, SEPARATOR, Sheet, lay_out, part_of
+from msfp.types import Cell
+
+TIDY = (
+    "row",
+    "column",
+    "measured",
+    "std",
+    "paper",
+    "paper_std",
+    "difference",
+    "published",
+    "published_source",
+    "source",
+    "reason",
+    "unit",
+    "detail",
+    "group",
+    "private",
+    "remark",
+)
+PRINTED = ("paper_printed", "paper_std_printed", "std_decimals", "signed")
+
+
+def merge(cells: Iterable[Cell], table: int) -> pd.DataFrame:
+    """Cells beside the paper's entries, one line a cell.
+
+    Lines come in the paper's order; what the paper does not have follows: our rows, then rows measured on a part
+    (`MSFP-Track · SDP`) grouped by part. Columns are those of `TIDY`: `measured` and `std` are ours only; `paper`,
+    `paper_std` the paper's; `difference` is measured less paper, absent where either is no number or where the paper
+    used private detections; `published` is known from elsewhere. The three are never mixed.
+
+    Raises:
+        InputError: no such table, or two cells for one row and column.
+    """
+    return _joined(cells, table)[list(TIDY)]
+
+
+def sheet(cells: Iterable[Cell], table: int) -> Sheet:
+    """The table laid out in the paper's shape, every entry as text."""
+    return lay_out(_joined(cells, table), table)
+
+
+def wide(cells: Iterable[Cell], table: int) -> pd.DataFrame:
+    """The table in the paper's shape as texts: `62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `46.8† (paper)`."""
+    laid = sheet(cells, table)
+    body = [[plain(cell) for cell in line.cells] for line in laid.lines]
+    index = pd.Index([line.row for line in laid.lines], name=laid.stub)
+    return pd.DataFrame(body, index=index, columns=list(laid.columns), dtype=object)
+
+
+def html(cells: Iterable[Cell], table: int, *, styled: bool = True) -> str:
+    """An HTML fragment: per cell measured, paper, difference and source, all known about it on hover.
+
+    Args:
+        cells: of the table.
+        table: its number.
+        styled: put the style sheet in front; the report has it once for all.
+    """
+    body = sheet_html(sheet(cells, table))
+    css = (files("msfp.paper") / "sheet.css").read_text(encoding="utf-8")
+    return f"<style>{css}</style>\n{body}" if styled else body
+
+
+def write_table(folder: Path, table: int, cells: Iterable[Cell], note: str = "") -> tuple[Path, ...]:
+    """Write `tableNN.json` (the cells), `.csv` (tidy), `.md` and `.tex` (the paper's shape).
+
+    Args:
+        folder: made when it is not there.
+        table: number of the table.
+        cells: its cells.
+        note: said in the caption, such as the profile.
+
+    Raises:
+        InputError: no such table, two cells for one place, or a value that is not finite.
+        MsfpError: the folder cannot be written.
+    """
+    kept = list(cells)
+    laid = sheet(kept, table)
+    texts = {
+        "csv": tidy_csv(merge(kept, table)),
+        "md": markdown(laid, note),
+        "tex": latex(laid, note),
+    }
+    written = [write_cells(folder / f"{laid.id}.json", kept)]
+    for form, text in texts.items():
+        path = folder / f"{laid.id}.{form}"
+        atomic_write(path, text.encode())
+        written.append(path)
+    return tuple(written)
+
+
+def tidy_csv(frame: pd.DataFrame) -> str:
+    """The tidy frame as CSV: floats with six significant digits, `detail` as `key=value; key=value`."""
+    out = frame.copy()
+    out["detail"] = ["; ".join(f"{k}={v}" for k, v in sorted(d.items())) for d in frame["detail"]]
+    out["private"] = ["yes" if p else "" for p in frame["private"]]
+    for name in ("measured", "std", "paper", "paper_std", "difference", "published"):
+        out[name] = [_csv_number(v) for v in frame[name]]
+    return out.to_csv(index=False, lineterminator="\n")
+
+
+def _csv_number(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _joined(cells: Iterable[Cell], table: int) -> pd.DataFrame:
+    """The tidy frame with what only layout needs: printed texts, digits, signs."""
+    ours: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        if (cell.row, cell.column) in ours:
+            raise InputError(f"table {table}: two cells for row {cell.row!r}, column {cell.column!r}; keep one")
+        ours[cell.row, cell.column] = cell
+    records = [_record(ours.get(key), reference.lookup(table, *key), key) for key in _places(ours, table)]
+    for record in records:
+        record["group"] = _group(record["row"], table)
+    frame = pd.DataFrame(records, columns=[*TIDY, *PRINTED], dtype=object)
+    numbers = ["std", "paper_std", "difference", "published"]
+    frame[numbers] = frame[numbers].astype(float)
+    return frame
+
+
+def _places(ours: dict[tuple[str, str], Cell], table: int) -> list[tuple[str, str]]:
+    """(row, column) of every line, in order."""
+    columns = list(dict.fromkeys([*reference.columns(table), *(c for _, c in ours)]))
+    known = reference.rows(table)
+    extra = [row for row in dict.fromkeys(r for r, _ in ours) if row not in known]
+    parts = list(dict.fromkeys(part_of(row) for row in extra))
+    extra.sort(key=lambda row: (part_of(row) != "", parts.index(part_of(row))))
+    every = [(row, column) for row in [*known, *extra] for column in columns]
+    return [key for key in every if key in ours or reference.lookup(table, *key) is not None]
+
+
+def _group(row: str, table: int) -> str:
+    """Heading under which a row stands: the paper's, else the part of the data, else ours."""
+    if row in reference.rows(table):
+        return next(e.group for e in reference.table(table) if e.row == row)
+    return part_of(row) if SEPARATOR in row else OURS
+
+
+def _record(cell: Cell | None, entry: reference.Entry | None, key: tuple[str, str]) -> dict[str, Any]:
+    """One line of the tidy frame."""
+    source = cell.source if cell else "paper"
+    value = _plain(cell.value) if cell else None
+    measured = value if source == "measured" else None
+    paper = entry.value if entry else (value if source == "paper" else None)
+    published = entry.published if entry else None
+    quoted = source == "published" and isinstance(value, (int, float))
+    comparable = isinstance(measured, (int, float)) and isinstance(paper, float) and not (entry and entry.private)
+    return {
+        "row": key[0],
+        "column": key[1],
+        "measured": measured,
+        "std": _plain(cell.std) if cell and source == "measured" else None,
+        "paper": paper,
+        "paper_std": entry.std if entry else None,
+        "difference": measured - paper if comparable else None,  # type: ignore[operator]
+        "published": value if quoted else published,
+        "published_source": entry.published_source if entry else "",
+        "source": source,
+        "reason": cell.reason if cell else NOT_MEASURED,
+        "unit": (cell.unit if cell else "") or (entry.unit if entry else ""),
+        "detail": dict(cell.detail) if cell else {},
+        "group": "",
+        "private": bool(entry and entry.private),
+        "remark": entry.remark if entry else "",
+        "paper_printed": entry.printed if entry else ("" if paper is None else str(paper)),
+        "paper_std_printed": f"{entry.std:.{entry.std_decimals}f}" if entry and entry.std is not None else "",
+        "std_decimals": entry.std_decimals if entry else 0,
+        "signed": bool(entry and entry.printed[:1] in "+-" and isinstance(entry.value, float)),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
