@@ -1,4 +1,4 @@
-"""What every tracker is: settings, `update` once a frame, `reset`. A tracker is registered by existing in this folder."""
+"""What every tracker is: settings, `update` once a frame, `reset`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

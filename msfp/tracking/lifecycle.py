@@ -25,12 +25,12 @@ class TrackTable:
     """Columns of equal length, one row a track, in the order of birth.
 
     `table["mean"]` is a view that writes through; it is stale once rows were added or dropped. Beside the columns of
-    FIELDS (identity from 1, state, frame of birth, frame of the last match, score of it, row of the detection matched in this
-    frame or -1, filter mean and covariance blocks) a tracker may declare its own.
+    FIELDS (identity from 1, state, frame of birth, frame of the last match, score of it, row of the detection matched
+    in this frame or -1, filter mean and covariance blocks) a tracker may declare its own.
     """
 
     def __init__(self, extra: dict[str, tuple[tuple[int, ...], type]] | None = None) -> None:
-        self._columns = {
+        self._columns: dict[str, NDArray] = {
             name: np.zeros((64, *shape), dtype) for name, (shape, dtype) in {**FIELDS, **(extra or {})}.items()
         }
         self._length = 0
@@ -59,7 +59,7 @@ class TrackTable:
                 self._columns[name] = grown
         self._length = stop
         for name, column in self._columns.items():
-            column[start:stop] = values.get(name, 0)  # type: ignore[call-overload]
+            column[start:stop] = values.get(name, 0)
         self._columns["id"][start:stop] = np.arange(self._next, self._next + count)
         self._next += count
         return np.arange(start, stop)

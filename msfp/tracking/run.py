@@ -64,7 +64,7 @@ def track(
     return Tracks(
         np.repeat(np.arange(first, first + length, dtype=np.int32), counts),
         np.concatenate([o.ids for o in outputs]),
-        xyxy_to_tlwh(np.concatenate([o.boxes for o in outputs])),
+        xyxy_to_tlwh(np.concatenate([o.boxes for o in outputs])).astype(np.float64, copy=False),
         np.concatenate([o.scores for o in outputs]),
     )
 

@@ -5,7 +5,7 @@ All results are (T, 2) float32. Equal thresholds mean one stage: nothing lies be
 
 import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from msfp.errors import InputError
 
 Taus = NDArray[np.float32]
+Result = TypeVar("Result")
 Temporal = Literal["frame", "ema", "sequence"]
 _log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def policy(name: str) -> Callable[..., Taus]:
     return _named(name, "threshold policy", POLICIES)
 
 
-def _named(name: str, what: str, family: tuple[Callable[..., object], ...]) -> Callable[..., object]:
+def _named(name: str, what: str, family: tuple[Callable[..., Result], ...]) -> Callable[..., Result]:
     for member in family:
         if member.__name__ == name:
             return member

@@ -3,7 +3,7 @@
 ByteTrack, LITE, the MSFP variants and BoT-SORT are this with different costs, filters and appearances.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class AppearanceSettings(TwoStageSettings):
 class TwoStage(Tracker):
     """The common course of a frame; subclasses name themselves and their settings."""
 
-    Settings = TwoStageSettings
+    Settings: ClassVar[type[TrackerSettings]] = TwoStageSettings
     settings: TwoStageSettings
     motion: Motion = XYAH
 
@@ -113,7 +113,8 @@ class TwoStage(Tracker):
         matched.append((unconfirmed[rows], left[columns]))
         table["state"][unconfirmed[rest]] = REMOVED
 
-        self._correct(found, *(np.concatenate(part) for part in zip(*matched, strict=True)), sure)
+        tracks, detections = (np.concatenate(part) for part in zip(*matched, strict=True))
+        self._correct(found, tracks, detections, sure)
         self._begin(found, np.intersect1d(left[free], sure[born], assume_unique=True))
         expire(table, found.frame, buffer_frames(settings.buffer, settings.fps))
         table.sweep()
