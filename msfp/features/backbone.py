@@ -1,0 +1,168 @@
+"""The frozen detector, cut after its deepest tapped layer: images in, feature maps out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from msfp.errors import InputError
+from msfp.features.presets import Preset, preset_named
+from msfp.features.weights import load_detector
+
+# YOLOv8's strides divide 32; RT-DETR's too.
+STRIDE = 32
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some channels of a tapped map, possibly at a coarser resolution than the tap itself.
+
+    Attributes:
+        map: (B, C, h, w) tensor.
+        upsample: the tap shows `map` repeated this many times along height and width (nearest).
+    """
+
+    map: torch.Tensor
+    upsample: int = 1
+
+
+class Backbone:
+    """A frozen detector that stops after its deepest tapped layer (section 3.1).
+
+    Attributes:
+        preset: which layers of which architecture.
+        channels: layer -> channels, read from the tensors.
+        strides: layer -> stride in network pixels, read from the tensors.
+        executed: indices of the modules that a forward pass runs.
+    """
+
+    def __init__(self, model: nn.Module, preset: Preset, device: str = "cpu") -> None:
+        """Take the layers that the taps need out of an ultralytics model.
+
+        Args:
+            model: an ultralytics detection model, batch normalisation folded.
+            preset: layers to tap.
+            device: torch device.
+        """
+        self.preset = preset
+        self.device = torch.device(device)
+        modules = list(model.model)
+        self._sources = {layer: _sources(modules, layer) for layer in preset.layers}
+        # A tap may be a concatenation that is put together from other maps without being run.
+        wanted = {source for sources in self._sources.values() for source, _ in sources}
+        self.executed = _needed(modules, wanted)
+        self._keep = wanted | {j for i in self.executed for j in _inputs(modules[i])}
+        self._modules = nn.ModuleDict({str(i): modules[i] for i in self.executed})
+        self._modules.eval().requires_grad_(False)
+        self._modules.to(self.device, memory_format=torch.channels_last)
+        self.channels, self.strides = self._dry_run()
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Tapped layers in the preset's order."""
+        return self.preset.layers
+
+    @torch.inference_mode()
+    def parts(self, batch: torch.Tensor) -> dict[int, tuple[Part, ...]]:
+        """Tapped maps as the pieces they are concatenated from, coarse pieces left coarse.
+
+        Args:
+            batch: (B, 3, H, W) float RGB in 0..1, H and W multiples of 32.
+
+        Returns:
+            layer -> parts, whose channels in this order are the tap's channels.
+        """
+        height, width = batch.shape[-2:]
+        if height % STRIDE or width % STRIDE:
+            raise InputError(f"network input {width}x{height}: width and height have to be multiples of {STRIDE}")
+        kept = self._forward(batch.to(self.device, memory_format=torch.channels_last))
+        return {
+            layer: tuple(Part(kept[source], repeat) for source, repeat in sources)
+            for layer, sources in self._sources.items()
+        }
+
+    def maps(self, batch: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Tapped maps, whole.
+
+        Args:
+            batch: (B, 3, H, W) float RGB in 0..1, H and W multiples of 32.
+
+        Returns:
+            layer -> (B, C, H / stride, W / stride).
+        """
+        return {layer: whole(parts) for layer, parts in self.parts(batch).items()}
+
+    def _forward(self, x: torch.Tensor) -> dict[int, torch.Tensor]:
+        outputs: dict[int, torch.Tensor] = {}
+        for index in self.executed:
+            module = self._modules[str(index)]
+            if index:
+                inputs = [outputs[j] for j in _inputs(module)]
+                x = module(inputs if isinstance(module.f, list) else inputs[0])
+            else:
+                x = module(x)
+            if index in self._keep:
+                outputs[index] = x
+        return outputs
+
+    def _dry_run(self) -> tuple[dict[int, int], dict[int, int]]:
+        size = 4 * STRIDE
+        maps = self.maps(torch.zeros(1, 3, size, size))
+        return {k: m.shape[1] for k, m in maps.items()}, {k: size // m.shape[-1] for k, m in maps.items()}
+
+
+def load_backbone(
+    preset: str | Preset, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0
+) -> Backbone:
+    """A preset's frozen backbone.
+
+    Args:
+        preset: name of a preset, `yolov8n-paper`, or a preset.
+        weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
+        device: torch device, `cpu` or `cuda`.
+        seed: of `random-init`.
+
+    Raises:
+        InputError: unknown preset, or weights that are missing, damaged or another architecture's.
+    """
+    chosen = preset_named(preset) if isinstance(preset, str) else preset
+    return Backbone(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
+
+
+def whole(parts: tuple[Part, ...]) -> torch.Tensor:
+    """(B, C, h, w) map of a tap from its parts."""
+    maps = [nn.functional.interpolate(p.map, scale_factor=p.upsample) if p.upsample > 1 else p.map for p in parts]
+    return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
+
+
+def _inputs(module: nn.Module) -> list[int]:
+    """Absolute indices of the modules whose outputs a module reads."""
+    sources = module.f if isinstance(module.f, list) else [module.f]
+    return [module.i + j if j < 0 else j for j in sources if module.i + min(j, 0) >= 0]
+
+
+def _needed(modules: list[nn.Module], wanted: set[int]) -> tuple[int, ...]:
+    """Indices of the modules that have to run so that these outputs exist."""
+    todo, needed = list(wanted), set()
+    while todo:
+        index = todo.pop()
+        if index not in needed:
+            needed.add(index)
+            todo.extend(_inputs(modules[index]))
+    return tuple(sorted(needed))
+
+
+def _sources(modules: list[nn.Module], layer: int) -> tuple[tuple[int, int], ...]:
+    """(module, repeat) pieces of a tap: a concatenation's inputs, seen through nearest upsampling."""
+    module = modules[layer]
+    if type(module).__name__ != "Concat":
+        return ((layer, 1),)
+    pieces = []
+    for index in _inputs(module):
+        source = modules[index]
+        if isinstance(source, nn.Upsample) and source.mode == "nearest" and float(source.scale_factor or 0) == 2.0:
+            pieces.append((_inputs(source)[0], 2))
+        else:
+            pieces.append((index, 1))
+    return tuple(pieces)

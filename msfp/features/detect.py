@@ -1,0 +1,68 @@
+"""The detector run to its end: boxes of people with their scores, where a table asks for the detector's own boxes."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torchvision.ops import nms
+
+from msfp.features.letterbox import Geometry, fit
+from msfp.features.presets import preset_named
+from msfp.features.weights import load_detector
+
+# COCO's first class, and the only one of the embedded weights.
+PERSON = 0
+
+
+def load_person_detector(preset: str, weights: str | Path = "embedded", device: str = "cpu") -> nn.Module:
+    """A preset's whole detector, frozen.
+
+    Raises:
+        InputError: unknown preset or weights that do not fit.
+    """
+    chosen = preset_named(preset)
+    model = load_detector(chosen.architecture, weights, chosen.embedded)
+    return model.to(device, memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def detect(
+    model: nn.Module,
+    frame: NDArray[np.uint8],
+    size: tuple[int, int] = (640, 384),
+    confidence: float = 0.25,
+    overlap: float = 0.7,
+    limit: int = 300,
+    geometry: Geometry = "letterbox",
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """People in a frame.
+
+    Args:
+        model: a whole ultralytics detector, in evaluation mode.
+        frame: (H, W, 3) uint8 RGB.
+        size: (width, height) of the network's input.
+        confidence: smallest score kept.
+        overlap: IoU above which the lower-scoring of two boxes is suppressed.
+        limit: most boxes kept.
+        geometry: how the frame is placed in the input.
+
+    Returns:
+        (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
+    """
+    box = fit((frame.shape[1], frame.shape[0]), size, geometry)
+    first = next(model.parameters())
+    output = model(to_batch(box.apply(frame)[None], first.device))
+    predictions = (output[0] if isinstance(output, tuple) else output)[0].float()
+    scores = predictions[4 + PERSON]
+    keep = scores >= confidence
+    centre, extent, scores = predictions[:2, keep].T, predictions[2:4, keep].T, scores[keep]
+    xyxy = torch.cat([centre - extent / 2, centre + extent / 2], 1)
+    order = nms(xyxy, scores, overlap)[:limit]
+    return box.to_file(xyxy[order].cpu().numpy()), scores[order].cpu().numpy().astype(np.float32)
+
+
+def to_batch(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:
+    """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 in 0..1, channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255.0

@@ -1,0 +1,88 @@
+"""ultralytics architectures built quietly: no prints, no network, no installation, no files in ~/.config."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from msfp.errors import InputError
+
+# Architecture family -> (yaml below ultralytics/cfg/models, is it an RT-DETR). The size letter follows the family's name.
+FAMILIES = {
+    "yolov8": ("v8/yolov8.yaml", False),
+    "yolo11": ("11/yolo11.yaml", False),
+    "rtdetr-l": ("rt-detr/rtdetr-l.yaml", True),
+    "rtdetr-resnet50": ("rt-detr/rtdetr-resnet50.yaml", True),
+}
+SCALES = "nsmlx"
+
+
+def prepare_environment() -> None:
+    """Keep ultralytics from printing, installing, calling out and writing into ~/.config; before its first import."""
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder()))
+
+
+def cache_folder() -> Path:
+    """Where settings of ultralytics and downloaded weights are kept; a temporary folder where home is not writable."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msfp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / "msfp"
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = True) -> nn.Module:
+    """An ultralytics detection model with seeded random weights.
+
+    Args:
+        architecture: `yolov8n`, `yolo11m`, `rtdetr-l`, `rtdetr-resnet50`, ...
+        classes: number of classes of the head.
+        seed: of the initial weights; the global generator is left as it was.
+        fused: fold batch normalisation into the convolutions (evaluation) or keep it (training).
+
+    Raises:
+        InputError: an unknown architecture.
+    """
+    family, scale = split(architecture)
+    yaml, detr = FAMILIES[family]
+    options = np.get_printoptions()
+    prepare_environment()
+    import ultralytics
+    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+    from ultralytics.utils import YAML
+
+    np.set_printoptions(**options)  # ultralytics changes how arrays print, everywhere
+    config: dict[str, Any] = YAML.load(Path(ultralytics.__file__).parent / "cfg" / "models" / yaml)
+    config["scale"] = scale
+    config["yaml_file"] = yaml
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        kind = RTDETRDetectionModel if detr else DetectionModel
+        model: nn.Module = kind(config, nc=classes, verbose=False)
+    if fused:
+        model = model.eval().fuse(verbose=False)
+    return model
+
+
+def split(architecture: str) -> tuple[str, str]:
+    """Family and size letter of an architecture; RT-DETRs have one size, `l`.
+
+    Raises:
+        InputError: an unknown architecture.
+    """
+    if architecture in FAMILIES and FAMILIES[architecture][1]:
+        return architecture, "l"
+    family, scale = architecture[:-1], architecture[-1:]
+    if family not in FAMILIES or FAMILIES[family][1] or scale not in SCALES:
+        known = [name if detr else f"{name}[{SCALES}]" for name, (_, detr) in FAMILIES.items()]
+        raise InputError(f"architecture {architecture!r} is not known; there are: {', '.join(known)}")
+    return family, scale

@@ -1,0 +1,159 @@
+"""Weights files: found, read without executing anything, loaded strictly, batch normalisation folded."""
+
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from msfp.errors import InputError
+from msfp.features.checkpoint import read_checkpoint
+from msfp.features.ultralytics_model import FAMILIES, SCALES, build, cache_folder, prepare_environment
+
+FIRST_WIDTH = {"yolov8": dict(zip((16, 32, 48, 64, 80), SCALES, strict=True))}
+State = dict[str, torch.Tensor]
+
+
+def embedded_path(file: str) -> Path:
+    """Path of a weights file shipped inside the package.
+
+    Raises:
+        InputError: no such file is shipped.
+    """
+    path = Path(str(resources.files("msfp.features") / "weights" / file))
+    if not file or not path.is_file():
+        raise InputError(
+            f"no embedded weights {file or 'for this preset'}; name a .safetensors or .pt file, or ask for 'random-init'"
+        )
+    return path
+
+
+def find(weights: str | Path, embedded: str = "") -> Path:
+    """The file meant by `weights`: `embedded`, a path, or a bare ultralytics name (`yolov8m.pt`), downloaded if absent.
+
+    Raises:
+        InputError: nothing was named, the file is not there, or it could not be downloaded.
+    """
+    if not str(weights):
+        raise InputError("no weights named: use 'embedded', a .safetensors or .pt file, or the control 'random-init'")
+    if str(weights) == "embedded":
+        return embedded_path(embedded)
+    path = Path(weights)
+    if path.is_file():
+        return path
+    if path.suffix == ".pt" and path.parent == Path() and _is_published(path.name):
+        return _download(path.name)
+    raise InputError(f"weights {weights}: file not found; name a .safetensors or .pt file, or use 'embedded'")
+
+
+def _is_published(name: str) -> bool:
+    stem = name.removesuffix(".pt")
+    return any(stem == family if detr else stem[:-1] == family for family, (_, detr) in FAMILIES.items())
+
+
+def _download(name: str) -> Path:
+    prepare_environment()
+    from ultralytics.utils.downloads import attempt_download_asset
+
+    try:
+        path = Path(attempt_download_asset(cache_folder() / name))
+    except Exception as error:
+        raise InputError(f"weights {name}: not here and could not be downloaded ({_first_line(error)})") from None
+    if not path.is_file():
+        raise InputError(f"weights {name}: not here and could not be downloaded; fetch the file and name its path")
+    return path
+
+
+def read_state(path: Path) -> State:
+    """Tensors of a `.safetensors` or `.pt` file in float32, batch normalisation not yet folded.
+
+    Raises:
+        InputError: unknown suffix, missing or corrupt file, or a pickle with foreign names.
+    """
+    if path.suffix == ".pt":
+        state = read_checkpoint(path)
+    elif path.suffix == ".safetensors":
+        try:
+            with safe_open(str(path), "pt") as file:
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a safetensors handle)
+        except FileNotFoundError:
+            raise InputError(f"{path}: weights file not found") from None
+        except (SafetensorError, OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
+    else:
+        raise InputError(f"{path}: weights are .safetensors or .pt files, not {path.suffix or 'without suffix'!r}")
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    broken = [key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    if broken:
+        raise InputError(f"{path}: tensor {broken[0]} holds values that are not finite; the file is damaged")
+    return state
+
+
+def architecture_of(state: State) -> str | None:
+    """The YOLOv8 that these tensors belong to, from their shapes; None where they are something else."""
+    first, head = state.get("model.0.conv.weight"), state.get("model.22.cv3.0.2.weight")
+    if first is None or head is None:
+        return None
+    scale = FIRST_WIDTH["yolov8"].get(first.shape[0])
+    return f"yolov8{scale}" if scale else None
+
+
+def class_count(state: State, default: int = 80) -> int:
+    """Number of classes of a detection head, read from its last convolution."""
+    last = [key for key in state if key.endswith((".cv3.0.2.bias", ".enc_score_head.bias"))]
+    return len(state[last[0]]) if last else default
+
+
+def load_detector(architecture: str, weights: str | Path, embedded: str = "", seed: int = 0) -> nn.Module:
+    """A fused ultralytics detector with these weights, in evaluation mode, frozen.
+
+    Args:
+        architecture: `yolov8n`, ...
+        weights: path, `embedded`, a bare ultralytics name, or `random-init`, the named control.
+        embedded: file meant by `embedded`.
+        seed: of `random-init`.
+
+    Raises:
+        InputError: weights missing, unreadable, or not this architecture's.
+    """
+    if str(weights) == "random-init":
+        model = build(architecture, seed=seed)
+    else:
+        path = find(weights, embedded)
+        state = read_state(path)
+        # Training checkpoints keep batch normalisation apart from the convolutions; what we ship has it folded in.
+        apart = any(key.endswith(".bn.running_var") for key in state)
+        model = build(architecture, class_count(state), fused=not apart)
+        load_strict(model, state, path, architecture)
+        if apart:
+            model = model.eval().fuse(verbose=False)
+    return model.eval().requires_grad_(False)
+
+
+def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -> None:
+    """Load exactly these tensors, or say in one line why they do not fit.
+
+    Raises:
+        InputError: missing, surplus or differently shaped tensors.
+    """
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    surplus = [key for key in state if key not in wanted]
+    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
+    if missing or surplus or shapes:
+        found = architecture_of(state)
+        whose = f"these are {found} weights" if found and found != architecture else _difference(missing, surplus, shapes)
+        raise InputError(f"{path}: weights do not fit {architecture}: {whose}; choose the preset that matches the file")
+    model.load_state_dict(state, strict=True)
+
+
+def _difference(missing: list[str], surplus: list[str], shapes: list[str]) -> str:
+    parts = [("missing", missing), ("surplus", surplus), ("of another shape", shapes)]
+    return ", ".join(f"{len(keys)} tensors {what} ({keys[0]}, ...)" for what, keys in parts if keys)
+
+
+def _first_line(error: Exception) -> str:
+    text = (str(error) or type(error).__name__).encode("ascii", "ignore").decode()
+    return text.strip().splitlines()[0][:200]
+
