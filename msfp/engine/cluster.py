@@ -1,0 +1,145 @@
+"""Where a fan-out runs: local worker processes, a Dask scheduler, or jobs that Slurm starts."""
+
+import atexit
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msfp.errors import InputError
+
+TIMEOUT = "15s"
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+}
+
+
+def client(workers: int, cluster: str | None) -> Any:
+    """A Dask client for this process, made once for each choice and closed at exit.
+
+    Args:
+        workers: number of local processes, used when `cluster` is None.
+        cluster: `tcp://host:port` or `slurm:FILE`.
+
+    Raises:
+        InputError: unknown kind of cluster, nobody answers, or dask-jobqueue is not installed.
+    """
+    choice = (workers, cluster) if cluster is None else (0, cluster)
+    found = _open_clients().get(choice)
+    if found is None or found.status != "running":
+        found = _open_clients()[choice] = _connect(workers, cluster)
+    return found
+
+
+def close() -> None:
+    """Stop what `client` started in this process."""
+    while _open_clients():
+        _, found = _open_clients().popitem()
+        owned = found.cluster
+        found.close()
+        if owned is not None:
+            owned.close()
+
+
+@functools.cache
+def _open_clients() -> dict[tuple[int, str | None], Any]:
+    """The clients of this process: workers outlive a call, as starting them takes seconds."""
+    atexit.register(close)
+    return {}
+
+
+def _connect(workers: int, cluster: str | None) -> Any:
+    if cluster is None:
+        return _local(workers)
+    from distributed import Client
+
+    if cluster.startswith("slurm:"):
+        return Client(_slurm(Path(cluster.removeprefix("slurm:"))), set_as_default=False)
+    if not cluster.startswith(("tcp://", "tls://", "ucx://")):
+        raise InputError(f"cluster {cluster!r}: give tcp://host:port of a Dask scheduler, or slurm:FILE")
+    try:
+        return Client(cluster, timeout=TIMEOUT, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"cluster {cluster}: no scheduler answers there; start one with `dask scheduler` and workers with "
+            "`dask worker`, or leave the option out to run in-process"
+        ) from error
+
+
+def _local(workers: int) -> Any:
+    if workers < 1:
+        raise InputError(f"workers={workers}: must be 0 (in-process) or the number of processes")
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {
+        # An empty MSFP_PROGRESS silences the bars of the workers: the caller shows one for all.
+        "distributed.nanny.pre-spawn-environ": ONE_THREAD | {"MSFP_PROGRESS": ""},
+        # What a dead worker held comes back to us at once: we know how to find the cell that is to blame.
+        "distributed.scheduler.allowed-failures": 0,
+    }
+    with dask.config.set(settings):
+        local = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",  # any free port, so that a second run does not stumble over the first
+            memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
+            silence_logs=logging.CRITICAL,
+        )
+    return Client(local, set_as_default=False)
+
+
+def _slurm(file: Path) -> Any:
+    """A cluster of Slurm jobs; the file holds SLURMCluster's settings as YAML or JSON, and `jobs`, how many."""
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise InputError(f"cluster slurm:{file}: needs dask-jobqueue; run `pip install dask-jobqueue`") from error
+    import yaml
+
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"cluster slurm:{file}: cannot be read ({error})") from error
+    if not isinstance(settings, dict):
+        raise InputError(
+            f"cluster slurm:{file}: must hold settings of SLURMCluster, such as `queue: gpu` and `jobs: 4`"
+        )
+    jobs = settings.pop("jobs", 1)
+    cluster = SLURMCluster(**settings)
+    cluster.scale(jobs=jobs)
+    return cluster
+
+
+def inside_worker() -> bool:
+    """Whether this code runs in a Dask worker, where a fan-out stays in-process."""
+    if "distributed" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+def pinned(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a worker with one thread for each library that is loaded.
+
+    Local workers are born with one thread; workers of a cluster that somebody else started are held to it here.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)
+    return function(*arguments)

@@ -1,0 +1,191 @@
+"""Fan-out: one call for every loop over sequences, settings and seeds; in-process, on local workers or a cluster."""
+
+import math
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from msfp.engine import cluster as clusters
+from msfp.engine.progress import Bar
+from msfp.errors import MsfpError
+
+T = TypeVar("T")
+R = TypeVar("R")
+BATCH_SECONDS = 0.1
+RETRIES = 2
+IN_FLIGHT = 2
+
+
+class CellsFailed(MsfpError):
+    """Some cells of a fan-out failed; the others were computed.
+
+    Attributes:
+        failures: position of the item -> what it raised.
+        results: results in the items' order, None where it failed.
+    """
+
+    def __init__(self, message: str, failures: dict[int, Exception], results: list[Any]) -> None:
+        super().__init__(message)
+        self.failures = failures
+        self.results = results
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.failures, self.results)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one item: its value, or the exception and where it was raised."""
+
+    index: int
+    value: Any = None
+    error: Exception | None = None
+    place: str = ""
+
+
+def map(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int = 0,
+    cluster: str | None = None,
+    progress: Callable[[int], object] | None = None,
+    label: str = "",
+    name: Callable[[T], str] = repr,
+) -> list[R]:
+    """`[function(item) for item in items]`, spread over workers.
+
+    Every item is tried, whatever happens to the others. Items a killed worker held are tried again. In workers each
+    library uses one thread. Inside a worker, a nested call runs in-process.
+
+    Args:
+        function: takes an item; what both return must be picklable when there are workers.
+        items: the cells, in the order of the results.
+        workers: 0 runs in-process; N uses N local processes, started on first use and kept for the next call.
+        cluster: `tcp://host:port` of a Dask scheduler or `slurm:FILE`, instead of local workers.
+        progress: called with the number of items just finished; None shows a bar when there is a label.
+        label: what is being done, for the bar and the error.
+        name: how an error names an item.
+
+    Raises:
+        CellsFailed: at the end, names each failed cell and its error.
+        InputError: the cluster cannot be reached.
+    """
+    cells = list(items)
+    bar = Bar(len(cells), label) if progress is None and label else None
+    advance = progress if progress is not None else bar.update if bar is not None else _ignore
+    try:
+        if (workers or cluster) and len(cells) > 0 and not clusters.inside_worker():
+            outcomes = _distribute(function, cells, clusters.client(workers, cluster), advance)
+        else:
+            outcomes = []
+            for index, cell in enumerate(cells):
+                outcomes += run_batch(function, [(index, cell)])[1]
+                advance(1)
+    finally:
+        if bar is not None:
+            bar.close()
+    results: list[Any] = [None] * len(cells)
+    for outcome in outcomes:
+        results[outcome.index] = outcome.value
+    failed = sorted((outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.index)
+    if failed:
+        raise _failure(failed, [name(cells[outcome.index]) for outcome in failed], results, label) from failed[0].error
+    return cast(list[R], results)
+
+
+def close() -> None:
+    """Stop local workers and leave clusters; a later `map` starts anew."""
+    clusters.close()
+
+
+def run_batch(function: Callable[[T], R], batch: Sequence[tuple[int, T]]) -> tuple[float, list[_Outcome]]:
+    """Run cells one after the other; returns seconds and the outcomes. What a worker executes."""
+    began = time.perf_counter()
+    outcomes = []
+    for index, item in batch:
+        try:
+            outcomes.append(_Outcome(index, function(item)))
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            outcomes.append(_Outcome(index, error=error, place=f"{frames[-1].filename}:{frames[-1].lineno}"))
+    return time.perf_counter() - began, outcomes
+
+
+def _distribute(
+    function: Callable[[T], R], cells: list[T], client: Any, advance: Callable[[int], object]
+) -> list[_Outcome]:
+    """All cells in batches; then each whose worker died alone, as a cell that kills takes its neighbours with it."""
+    outcomes, lost = _submit(function, list(enumerate(cells)), client, advance)
+    for cell in lost:
+        for _attempt in range(RETRIES):
+            alone, gone = _submit(function, [cell], client, advance)
+            outcomes += alone
+            if not gone:
+                break
+        else:
+            outcomes.append(_Outcome(cell[0], error=MsfpError("its worker process died each time (out of memory?)")))
+            advance(1)
+    return outcomes
+
+
+def _submit(
+    function: Callable[[T], R], cells: list[tuple[int, T]], client: Any, advance: Callable[[int], object]
+) -> tuple[list[_Outcome], list[tuple[int, T]]]:
+    """Outcomes, and the cells whose worker died.
+
+    Cells go out one by one until the first come back, then in batches that outweigh their sending.
+    """
+    from distributed import KilledWorker, as_completed
+
+    width = max(1, sum(client.nthreads().values()))
+    waiting, size = deque(cells), 1
+    futures: dict[Any, list[tuple[int, T]]] = {}
+    outcomes: list[_Outcome] = []
+    lost: list[tuple[int, T]] = []
+    done = as_completed(loop=client.loop)
+
+    def send() -> None:
+        count = min(size, math.ceil(len(waiting) / width))
+        batch = [waiting.popleft() for _ in range(count)]
+        future = client.submit(clusters.pinned, run_batch, function, batch, pure=False)
+        futures[future] = batch
+        done.add(future)
+
+    while waiting and len(futures) < IN_FLIGHT * width:
+        send()
+    for future in done:
+        batch = futures.pop(future)
+        try:
+            took, found = future.result()
+        except KilledWorker:
+            lost += batch
+        except Exception as error:  # what could not be sent or brought back
+            outcomes += [_Outcome(index, error=error) for index, _ in batch]
+            advance(len(batch))
+        else:
+            size = math.ceil(BATCH_SECONDS * len(batch) / max(took, 1e-6))
+            outcomes += found
+            advance(len(batch))
+        if waiting:
+            send()
+    return outcomes, lost
+
+
+def _failure(failed: list[_Outcome], names: list[str], results: list[Any], label: str) -> CellsFailed:
+    lines = []
+    for outcome, name in zip(failed, names, strict=True):
+        error = outcome.error
+        text = str(error) if isinstance(error, MsfpError) else f"{type(error).__name__}: {error}"
+        where = f" (at {outcome.place})" if outcome.place and not isinstance(error, MsfpError) else ""
+        lines.append(f"{name}: {text}{where}")
+    head = f"{label or 'fan-out'}: {len(failed)} of {len(results)} cells failed"
+    failures = {outcome.index: outcome.error for outcome in failed if outcome.error is not None}
+    return CellsFailed("\n  ".join([head, *lines]), failures, results)
+
+
+def _ignore(_count: int) -> None:
+    """No progress wanted."""
