@@ -1,0 +1,105 @@
+"""The embedded data sets: which worlds they are made of, sequence by sequence."""
+
+import zlib
+from dataclasses import dataclass
+
+from msfp.datasets.synth.camera import CameraPath
+from msfp.datasets.synth.world import KINDS, World, draw_world
+from msfp.errors import InputError
+
+# Raised whenever the same seed gives other bytes than before.
+GENERATOR_VERSION = 1
+DATASETS = tuple(KINDS)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A filmed scene of a data set: its name, its split and what of its world is not left to the seed."""
+
+    name: str
+    split: str
+    fixed: dict[str, object]
+
+
+def tripod(height: float, pitch: float, focal: float) -> CameraPath:
+    """A camera that stands still."""
+    return CameraPath("static", height, pitch, focal)
+
+
+def carried(height: float, pitch: float, focal: float, speed: float, swing: float, shake: float) -> CameraPath:
+    """A camera carried or driven through the scene."""
+    return CameraPath("handheld", height, pitch, focal, speed=speed, swing=swing, period=4.5, shake=shake)
+
+
+def street(split: str, number: str, camera: CameraPath, people: int, fps: float, near: float, far: float) -> Scene:
+    """A sequence of synth17, whose mount, density and frame rate echo MOT17's of that number."""
+    fixed: dict[str, object] = {"camera": camera, "people": people, "fps": fps, "near": near, "far": far}
+    return Scene(f"SYNTH17-{number}", split, fixed)
+
+
+SYNTH17 = (
+    street("train", "02", tripod(1.7, 3, 0.95), 30, 30.0, 4.5, 20.0),
+    street("train", "04", tripod(5.6, 20, 0.95), 48, 30.0, 8.0, 26.0),
+    street("train", "05", carried(1.6, 2, 0.9, 0.9, 3.0, 0.2), 14, 14.0, 3.2, 15.0),
+    street("train", "09", tripod(1.3, -1, 0.9), 15, 30.0, 3.6, 13.0),
+    street("train", "10", carried(1.7, 3, 0.9, 0.7, 4.0, 0.25), 24, 30.0, 4.0, 18.0),
+    street("train", "11", carried(1.6, 1, 0.95, 1.1, 2.0, 0.12), 20, 30.0, 3.6, 16.0),
+    street("train", "13", carried(3.4, 10, 0.85, 1.6, 5.0, 0.2), 28, 25.0, 6.0, 22.0),
+    street("test", "01", tripod(1.5, 1, 1.0), 16, 30.0, 4.2, 15.0),
+    street("test", "03", tripod(6.2, 21, 0.9), 52, 30.0, 9.0, 27.0),
+    street("test", "06", carried(1.6, 2, 0.9, 1.0, 3.0, 0.2), 18, 14.0, 3.4, 16.0),
+    street("test", "07", carried(1.7, 3, 0.95, 0.5, 3.5, 0.15), 26, 30.0, 4.4, 18.0),
+    street("test", "08", tripod(1.8, 4, 0.9), 34, 30.0, 4.5, 21.0),
+    street("test", "12", carried(1.5, 1, 1.0, 0.6, 2.5, 0.2), 18, 30.0, 3.8, 16.0),
+    street("test", "14", CameraPath("pan", 3.2, 9, 0.85, swing=10, period=6.0, shake=0.15), 30, 25.0, 5.5, 21.0),
+)
+
+
+def plain(dataset: str, split: str, number: str, people: int) -> Scene:
+    """A sequence whose mount is left to the seed."""
+    return Scene(f"{dataset.upper()}-{number}", split, {"people": people})
+
+
+SCENES: dict[str, tuple[Scene, ...]] = {
+    "synth17": SYNTH17,
+    "synth20": (
+        *(plain("synth20", "train", number, n) for number, n in (("01", 54), ("02", 62), ("03", 74), ("05", 68))),
+        *(plain("synth20", "test", number, n) for number, n in (("04", 72), ("06", 64), ("07", 56), ("08", 60))),
+    ),
+    "synthdance": (
+        *(plain("synthdance", "train", number, n) for number, n in (("01", 9), ("02", 12))),
+        *(plain("synthdance", "test", number, n) for number, n in (("03", 10), ("04", 12))),
+    ),
+    "synthpp22": (
+        *(plain("synthpp22", "train", number, n) for number, n in (("01", 16), ("02", 22))),
+        *(plain("synthpp22", "test", number, n) for number, n in (("03", 18), ("04", 24))),
+    ),
+}
+
+
+def scene_worlds(
+    dataset: str, *, seed: int = 0, frames: int = 100, size: tuple[int, int] = (640, 360)
+) -> tuple[tuple[Scene, World], ...]:
+    """The worlds of an embedded data set.
+
+    Args:
+        dataset: one of `DATASETS`.
+        seed: another gives other people, paths and buildings under the same names.
+        frames: length of each sequence.
+        size: width and height, pixels.
+
+    Returns:
+        Each scene with its world, training sequences first.
+
+    Raises:
+        InputError: an unknown data set, or a length or size nothing can be rendered with.
+    """
+    if dataset not in SCENES:
+        raise InputError(f"unknown embedded data set {dataset!r}: use one of {', '.join(DATASETS)}")
+    out = []
+    for scene in SCENES[dataset]:
+        own = zlib.crc32(f"{dataset} {scene.name} {seed}".encode()) & 0x7FFFFFFF  # training worlds lie above
+        out.append(
+            (scene, draw_world(KINDS[dataset], scene.name, own, size=size, length=frames, **scene.fixed))
+        )
+    return tuple(out)

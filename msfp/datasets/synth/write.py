@@ -1,0 +1,235 @@
+"""Writing the embedded data sets as MOTChallenge folders, each as a whole or not at all."""
+
+import builtins
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from msfp.datasets.synth.camera import Floats
+from msfp.datasets.synth.catalogue import GENERATOR_VERSION, scene_worlds
+from msfp.datasets.synth.render import render
+from msfp.datasets.synth.twins import detect
+from msfp.datasets.synth.world import World
+from msfp.errors import InputError
+from msfp.types import DETECTORS, Detections, GroundTruth
+
+PIXELS = "FRCNN"  # the member of a scene that holds the images, which all share
+STAMP = ".complete"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sequence to be rendered: plain data, so that a caller may send it to a worker.
+
+    Attributes:
+        world: what to render.
+        split: `train` or `test`.
+        folder: of the data set, above the split.
+    """
+
+    world: World
+    split: str
+    folder: Path
+
+
+def jobs(
+    dataset: str, folder: Path, *, seed: int = 0, frames: int = 100, size: tuple[int, int] = (640, 360)
+) -> list[Job]:
+    """The sequences of a data set, to be rendered into a folder by `render_sequence`, in any order or process."""
+    worlds = scene_worlds(dataset, seed=seed, frames=frames, size=size)
+    return [Job(world, scene.split, folder) for scene, world in worlds]
+
+
+def render_sequence(job: Job) -> None:
+    """Render a scene into its three sequence folders.
+
+    Labels of a test scene go to `truth/<scene>/gt.txt` of the data set only.
+    """
+    world, split = job.world, job.folder / job.split
+    images = split / f"{world.name}-{PIXELS}" / "img1"
+    images.mkdir(parents=True, exist_ok=True)
+    labels = []
+    for number, (image, rows) in enumerate(render(world), start=1):
+        (images / f"{number:06d}.jpg").write_bytes(jpeg(image, world.light.quality))
+        labels.append(rows)
+    truth = ordered(np.concatenate(labels))
+    text = format_truth(truth)
+    if job.split == "test":
+        write(job.folder / "truth" / world.name / "gt.txt", text)
+    gt = as_ground_truth(truth)
+    for detector in DETECTORS:
+        folder = split / f"{world.name}-{detector}"
+        write(folder / "seqinfo.ini", seqinfo(world, folder.name))
+        if job.split == "train":
+            write(folder / "gt" / "gt.txt", text)
+        rng = np.random.default_rng([world.seed, zlib.crc32(detector.encode())])
+        found = detect(gt, *world.size, world.light.blur, detector, rng)
+        write(folder / "det" / "det.txt", format_detections(found, world.length))
+
+
+def jpeg(image: np.ndarray[Any, np.dtype[np.uint8]], quality: int) -> bytes:
+    """(H, W, 3) RGB as the bytes of a JPEG."""
+    good, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not good:
+        raise RuntimeError("OpenCV could not encode a JPEG")
+    return data.tobytes()
+
+
+def ordered(rows: Floats) -> Floats:
+    """Rows of gt.txt by identity, then frame, as MOT17 has them."""
+    return rows[np.lexsort((rows[:, 0], rows[:, 1]))]
+
+
+def as_ground_truth(rows: Floats) -> GroundTruth:
+    """Rows of gt.txt, in any order, as labels sorted by frame."""
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    return GroundTruth(
+        frame=rows[:, 0].astype(np.int32),
+        id=rows[:, 1].astype(np.int32),
+        tlwh=rows[:, 2:6].copy(),
+        flag=rows[:, 6].astype(np.float32),
+        category=rows[:, 7].astype(np.int32),
+        visibility=rows[:, 8].astype(np.float32),
+    )
+
+
+def format_truth(rows: Floats) -> str:
+    """(N, 9) rows as the text of gt.txt."""
+    return "".join(",".join(f"{int(v)}" for v in row[:8]) + f",{row[8]:g}\n" for row in rows.tolist())
+
+
+def format_detections(found: Detections, length: int) -> str:
+    """The text of det.txt; what a detector reports past the last frame is none of the sequence."""
+    lines = []
+    for frame, box, score in zip(found.frame.tolist(), found.tlwh.tolist(), found.score.tolist(), strict=True):
+        if frame <= length:
+            lines.append(f"{frame},-1," + ",".join(f"{v:.6g}" for v in box) + f",{score:.6g}\n")
+    return "".join(lines)
+
+
+def seqinfo(world: World, name: str) -> str:
+    """The text of seqinfo.ini."""
+    return (
+        f"[Sequence]\nname={name}\nimDir=img1\nframeRate={world.fps:g}\nseqLength={world.length}\n"
+        f"imWidth={world.size[0]}\nimHeight={world.size[1]}\nimExt=.jpg\n"
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="ascii", newline="\n")
+
+
+def generate(
+    dataset: str,
+    root: Path,
+    *,
+    seed: int = 0,
+    frames: int = 100,
+    size: tuple[int, int] = (640, 360),
+    progress: Callable[[int], object] | None = None,
+    map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
+) -> Path:
+    """Render an embedded data set unless it is there already, by the same generator and with the same settings.
+
+    Everything is written under another name beside it and renamed when whole: a killed run leaves nothing that could
+    be taken for a data set, and of two runs at once either may finish first.
+
+    Args:
+        dataset: one of `DATASETS`.
+        root: folder above the data set's.
+        seed: of its worlds.
+        frames: length of each sequence.
+        size: width and height, pixels.
+        progress: called with 1 whenever a sequence is done.
+        map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
+
+    Returns:
+        `root / dataset`, with `train`, `test` and `truth` in it.
+
+    Raises:
+        InputError: an unknown data set, settings nothing can be rendered with, or a folder that cannot be written.
+    """
+    target = Path(root) / dataset
+    stamp = {"version": GENERATOR_VERSION, "dataset": dataset, "seed": seed, "frames": frames, "size": list(size)}
+    if is_complete(target, stamp):
+        return target
+    partial = target.with_name(f".{dataset}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+    work = jobs(dataset, partial, seed=seed, frames=frames, size=size)
+    try:
+        remove_abandoned(Path(root), dataset)
+        partial.mkdir(parents=True)
+        try:
+            for _ in map(render_sequence, work):
+                if progress is not None:
+                    progress(1)
+            write(partial / STAMP, json.dumps(stamp, sort_keys=True) + "\n")
+            put_in_place(partial, target, stamp)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(
+            f"{target}: cannot write the embedded data set ({reason}); free some space or choose another folder"
+        ) from error
+    return target
+
+
+def is_complete(target: Path, stamp: dict[str, object]) -> bool:
+    """Whether a folder holds a data set made whole by this generator with these settings."""
+    try:
+        found = json.loads((target / STAMP).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return False
+    return bool(found == stamp)
+
+
+def put_in_place(partial: Path, target: Path, stamp: dict[str, object]) -> None:
+    """Give a finished folder its name; where another run was faster with the same, keep that one's."""
+    for _ in range(5):
+        if is_complete(target, stamp):
+            return
+        if target.exists():
+            old = target.with_name(f"{partial.name}.old")
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+        try:
+            partial.rename(target)
+            return
+        except OSError:
+            if not target.exists():  # nobody was faster: the trouble is another
+                raise
+    raise OSError(f"{target.name} is being rewritten by other runs with other settings")
+
+
+def remove_abandoned(root: Path, dataset: str) -> None:
+    """Remove what runs on this machine left behind when they were killed."""
+    host = socket.gethostname()
+    for path in root.glob(f".{dataset}.{host}.*.partial*"):
+        pid = path.name[len(f".{dataset}.{host}.") :].split(".")[0]
+        if pid.isdigit() and not alive(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine is still there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
