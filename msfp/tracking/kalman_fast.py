@@ -20,11 +20,12 @@ class FastFilter:
         self.motion = motion
         self.weights = motion.weights()
         self.scale = np.array(motion.scale, np.int64)
+        self._kind = ("xyah", "xywh", "xysr").index(motion.coordinates)
 
     def start(self, boxes: Floats) -> tuple[Floats, Floats]:
         """(N, 8) mean and (N, 4, 3) blocks of new tracks at (N, 4) xyxy boxes."""
         mean = np.zeros((len(boxes), 8))
-        mean[:, :4] = self.motion.measure(boxes)
+        mean[:, :4] = _measure(boxes, self._kind)
         blocks = np.zeros((len(boxes), 4, 3))
         _start(mean, blocks, self.weights, self.scale)
         return mean, blocks
@@ -37,11 +38,11 @@ class FastFilter:
         """Correct tracks `rows` with (K, 4) xyxy boxes; `factor` (K,) scales each measurement's variance."""
         if factor is None:
             factor = np.ones(len(rows))
-        _update(mean, blocks, rows, self.motion.measure(boxes), factor, self.weights, self.scale)
+        _update(mean, blocks, rows, _measure(boxes, self._kind), factor, self.weights, self.scale)
 
     def distances(self, mean: Floats, blocks: Floats, rows: Rows, boxes: Floats) -> Floats:
         """(M, N) squared Mahalanobis distances of tracks `rows` to (N, 4) xyxy boxes."""
-        return _distances(mean, blocks, rows, self.motion.measure(boxes), self.weights, self.scale)
+        return _distances(mean, blocks, rows, _measure(boxes, self._kind), self.weights, self.scale)
 
     def warp(self, mean: Floats, blocks: Floats, rows: Rows, affine: Floats) -> None:
         """Move tracks with the camera: (2, 3) affine map of the previous frame's coordinates to this one's.
@@ -56,7 +57,43 @@ class FastFilter:
 
     def boxes(self, mean: Floats) -> Floats:
         """(N, 8) means -> (N, 4) xyxy boxes, file coordinates."""
-        return self.motion.boxes(mean)
+        return _boxes(mean, self._kind)
+
+
+@njit(cache=True)
+def _measure(boxes, kind):  # type: ignore[no-untyped-def]
+    """`Motion.measure`; kind 0 xyah, 1 xywh, 2 xysr."""
+    out = np.empty((len(boxes), 4))
+    for i in range(len(boxes)):
+        width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
+        out[i, 0], out[i, 1] = boxes[i, 0] + width / 2, boxes[i, 1] + height / 2
+        height = max(height, SMALLEST)
+        if kind == 0:
+            out[i, 2], out[i, 3] = width / height, height
+            continue
+        width = max(width, SMALLEST)
+        if kind == 1:
+            out[i, 2], out[i, 3] = width, height
+        else:
+            out[i, 2], out[i, 3] = width * height, width / height
+    return out
+
+
+@njit(cache=True)
+def _boxes(state, kind):  # type: ignore[no-untyped-def]
+    """`Motion.boxes`."""
+    out = np.empty((len(state), 4))
+    for i in range(len(state)):
+        if kind == 0:
+            width, height = state[i, 2] * state[i, 3], state[i, 3]
+        elif kind == 1:
+            width, height = state[i, 2], state[i, 3]
+        else:
+            width = max(state[i, 2] * state[i, 3], 0.0) ** 0.5
+            height = state[i, 2] / max(width, SMALLEST)
+        out[i, 0], out[i, 1] = state[i, 0] - width / 2, state[i, 1] - height / 2
+        out[i, 2], out[i, 3] = out[i, 0] + width, out[i, 1] + height
+    return out
 
 
 @njit(cache=True)

@@ -44,10 +44,21 @@ def test_fast_filter_is_the_textbooks(motion: Motion, start: np.ndarray, steps: 
 
 @FILTERS
 @given(start=box)
+@settings(deadline=None)
 def test_measuring_is_undone(motion: Motion, start: np.ndarray) -> None:
     if (start[2:] - start[:2] < 1e-2).any():
         return
     assert np.allclose(motion.boxes(motion.measure(start[None]))[0], start, atol=1e-5)
+
+
+@FILTERS
+@given(start=box)
+@settings(deadline=None)
+def test_kernels_measure_as_the_definition(motion: Motion, start: np.ndarray) -> None:
+    fast = FastFilter(motion)
+    mean, _ = fast.start(start[None])
+    assert np.allclose(mean[:, :4], motion.measure(start[None]), rtol=1e-14)
+    assert np.allclose(fast.boxes(mean), motion.boxes(mean), rtol=1e-14, atol=1e-9)
 
 
 @FILTERS
