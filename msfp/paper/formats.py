@@ -1,5 +1,6 @@
 """A laid-out table as plain text, Markdown, LaTeX and HTML. No dates, fixed digits: same sheet, same bytes."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -10,6 +11,7 @@ from msfp.paper.sheet import Line, Sheet, Shown
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
 TEX = MappingProxyType(
@@ -118,11 +120,20 @@ def environment() -> "Environment":
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     folder = files("msfp.paper")
-    names = ("sheet.html.j2", "report.html.j2")
+    names = ("sheet.html.j2", "listing.html.j2", "report.html.j2")
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
-    return Environment(
+    made = Environment(
         loader=DictLoader(texts), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters["code"] = _code
+    return made
+
+
+def _code(text: str) -> "Markup":
+    """Text for HTML, `so` in code type."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _compose(cell: Shown, text: str) -> str:
@@ -132,9 +143,10 @@ def _compose(cell: Shown, text: str) -> str:
         text += f" ({cell.source})"
     if cell.note:
         text += f" [{cell.note}]"
-    if cell.paper:
-        text += f" (paper {cell.paper}{', ' + cell.difference if cell.difference else ''})"
-    return text
+    beside = [f"paper {cell.paper}"] if cell.paper else []
+    beside += [cell.difference] if cell.difference else []
+    beside += [f"published {cell.published}"] if cell.published else []
+    return f"{text} ({', '.join(beside)})" if beside else text
 
 
 def _md_cell(cell: Shown | None) -> str:

@@ -28,6 +28,7 @@ class Shown:
         std: spread of a measured value, without sign.
         paper: the paper's value with spread and dagger; empty where it has none.
         difference: measured less paper, signed.
+        published: the value published elsewhere, where it is not the cell's own.
         source: as in `types.Cell`.
         rank: 1 best, 2 second, 0 otherwise.
         note: number of its reason among the sheet's notes, 0 for none.
@@ -39,6 +40,7 @@ class Shown:
     std: str = ""
     paper: str = ""
     difference: str = ""
+    published: str = ""
     source: str = "measured"
     rank: int = 0
     note: int = 0
@@ -148,6 +150,9 @@ def _shown(record: dict[str, Any], digits: int, rank: int, notes: Sequence[str],
         std=_spread(record["std"], max(digits, record["std_decimals"])),
         paper="" if source == "paper" else paper,
         difference=col.fixed(record["difference"], digits, signed=True) if _is(record["difference"]) else "",
+        published=_text(record["published"], digits, False)
+        if source != "published" and _is(record["published"])
+        else "",
         source=source,
         rank=rank,
         note=notes.index(record["reason"]) + 1 if record["reason"] in notes else 0,
