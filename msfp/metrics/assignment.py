@@ -23,13 +23,28 @@ def assign_maximum(score: NDArray[np.float64]) -> NDArray[np.int64]:
     rows, columns = score.shape
     if rows == 0 or columns == 0:
         return np.full(rows, -1, np.int64)
-    if columns < rows:
-        row_of = _solve(np.ascontiguousarray(-score.T))
-        column_of = np.full(rows, -1, np.int64)
-        for column in range(columns):
-            column_of[row_of[column]] = column
-        return column_of
-    return _solve(-score)
+    tall = columns < rows
+    solution = _solve(_negative(score, tall))
+    if not tall:
+        return solution
+    column_of = np.full(rows, -1, np.int64)
+    for column in range(columns):
+        column_of[solution[column]] = column
+    return column_of
+
+
+@njit(cache=True)
+def _negative(score: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]:
+    """Costs from scores."""
+    n, m = score.shape
+    out = np.empty((m, n) if transpose else (n, m))
+    for i in range(n):
+        for j in range(m):
+            if transpose:
+                out[j, i] = -score[i, j]
+            else:
+                out[i, j] = -score[i, j]
+    return out
 
 
 @njit(cache=True)
@@ -79,9 +94,11 @@ def _augment(
     for k in range(columns):
         remaining[k] = columns - k - 1
     left = columns
-    seen_row[:] = False
-    seen_column[:] = False
-    shortest[:] = np.inf
+    for k in range(columns):
+        seen_column[k] = False
+        shortest[k] = np.inf
+    for k in range(len(seen_row)):
+        seen_row[k] = False
     least, i = 0.0, row
     while True:
         seen_row[i] = True

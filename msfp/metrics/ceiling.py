@@ -1,14 +1,13 @@
 """What a detection set allows at best: the tracks of an oracle that keeps exactly the true boxes."""
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.metrics.kernels import EPS, Floats, Ints, match_pairs, overlaps
+from msfp.metrics.kernels import EPS, match_pairs, overlaps
 from msfp.types import Detections, GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 COUNT_FIRST = 1000.0
+"""Added to every candidate's IoU, so that one match more outweighs any gain in overlap."""
 
 
 def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) -> Tracks:
@@ -30,27 +29,17 @@ def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) 
         raise InputError(f"iou {iou}: must lie in (0, 1]")
     truth = np.flatnonzero(gt.pedestrian)
     length = int(max(gt.frame[-1] if len(gt) else 0, detections.frame[-1] if len(detections) else 0))
-    found = _match(
-        frame_bounds(gt.frame[truth], length),
-        np.ascontiguousarray(tlwh_to_xyxy(gt.tlwh[truth]), dtype=np.float64),
-        frame_bounds(detections.frame, length),
-        np.ascontiguousarray(tlwh_to_xyxy(detections.tlwh), dtype=np.float64),
-        iou,
-    )
+    gt_bounds, det_bounds = frame_bounds(gt.frame[truth], length), frame_bounds(detections.frame, length)
+    gt_box = np.ascontiguousarray(tlwh_to_xyxy(gt.tlwh[truth]), dtype=np.float64)
+    det_box = np.ascontiguousarray(tlwh_to_xyxy(detections.tlwh), dtype=np.float64)
+    found = np.full(len(detections), -1)
+    for t in range(length):
+        a, b, c, d = gt_bounds[t], gt_bounds[t + 1], det_bounds[t], det_bounds[t + 1]
+        pairs = overlaps(gt_box[a:b], det_box[c:d])
+        score = np.where(pairs.iou >= iou - EPS, COUNT_FIRST + pairs.iou, 0.0)
+        matched = match_pairs(pairs, score, b - a, d - c)
+        matched = matched[matched >= 0]
+        found[c + pairs.column[matched]] = a + pairs.row[matched]
     kept = np.flatnonzero(found >= 0)
     identity = gt.id[truth[found[kept]]]
     return Tracks(detections.frame[kept], identity, detections.tlwh[kept], detections.score[kept])
-
-
-@njit(cache=True)
-def _match(gt_bounds: Ints, gt_box: Floats, det_bounds: Ints, det_box: Floats, least: float) -> NDArray[np.int64]:
-    """(N,) truth row of each detection, -1 for none; xyxy boxes."""
-    found = np.full(len(det_box), -1, np.int64)
-    for t in range(len(gt_bounds) - 1):
-        a, b, c, d = gt_bounds[t], gt_bounds[t + 1], det_bounds[t], det_bounds[t + 1]
-        pairs = overlaps(gt_box[a:b], det_box[c:d])
-        score = np.where(pairs.iou >= least - EPS, COUNT_FIRST + pairs.iou, 0.0)
-        for p in match_pairs(pairs, score, b - a, d - c):
-            if p >= 0:
-                found[c + pairs.column[p]] = a + pairs.row[p]
-    return found

@@ -24,7 +24,7 @@ from msfp.metrics.kernels import (
     align_frame,
     clear_frame,
     match_pairs,
-    on_distractor,
+    off_distractors,
     overlaps,
     restrict,
 )
@@ -136,13 +136,14 @@ def _score_frames(
 ) -> tuple[Ints, Floats]:  # fmt: skip
     """Both passes over a sequence: fills `alignment` and `clear`, returns HOTA's matches (see `_match_hota`)."""
     frames = []
+    counts = kind == KEPT
     for t in range(len(gt_bounds) - 1):
         a, b = gt_bounds[t], gt_bounds[t + 1]
         c, d = track_bounds[t], track_bounds[t + 1]
         pairs = overlaps(gt_box[a:b], track_box[c:d])
-        rows, columns = kind[a:b] == KEPT, np.ones(d - c, np.bool_)
+        rows, columns = counts[a:b], np.ones(d - c, np.bool_)
         if preprocess and a < b and c < d:
-            columns = ~on_distractor(pairs, kind[a:b], d - c)
+            columns = off_distractors(pairs, kind[a:b], d - c)
         frame = Frame(restrict(pairs, rows, columns), gt_id[a:b][rows], track_id[c:d][columns])
         align_frame(frame, alignment)
         clear_frame(frame, clear)
@@ -215,15 +216,15 @@ def _per_threshold(alignment: Alignment, key: Ints, iou: Floats) -> tuple[Floats
     pairs = np.flatnonzero(seen)
     pair = (np.cumsum(seen) - 1)[key]
     exactly = np.bincount(pair * (levels + 1) + reached, minlength=len(pairs) * (levels + 1))
-    matches = _at_least(exactly.reshape(len(pairs), levels + 1).astype(np.float64))
+    matches = _at_least(exactly.reshape(len(pairs), levels + 1))
     iou_sum = _at_least(np.bincount(reached, weights=iou, minlength=levels + 1)[None])[0]
     gt, track = np.divmod(pairs, alignment.soft.shape[1])
     return matches.sum(axis=0), iou_sum, matches, alignment.gt_count[gt, None], alignment.track_count[track, None]
 
 
-def _at_least(exactly: Floats) -> Floats:
+def _at_least(exactly: NDArray[np.number]) -> Floats:
     """(P, 20) sums by the number of thresholds reached -> (P, 19) sums over what reaches each threshold."""
-    return np.cumsum(exactly[:, :0:-1], axis=1)[:, ::-1]
+    return np.cumsum(exactly[:, :0:-1], axis=1, dtype=np.float64)[:, ::-1]
 
 
 def _empty(truth: int, tracked: int, identities: int) -> SequenceScore:

@@ -63,9 +63,11 @@ def overlaps(a: Floats, b: Floats) -> Pairs:
     n, m = len(a), len(b)
     row, column, iou = np.empty(n * m, np.int64), np.empty(n * m, np.int64), np.empty(n * m)
     count = 0
-    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    area_b = np.empty(m)
+    for j in range(m):
+        area_b[j] = (b[j, 2] - b[j, 0]) * (b[j, 3] - b[j, 1])
     for i in range(n):
-        left, top, right, bottom = a[i]
+        left, top, right, bottom = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
         area_a = (right - left) * (bottom - top)
         if area_a <= EPS:
             continue
@@ -135,21 +137,35 @@ def favourites(own: Ints, other: Ints, score: Floats, n: int, m: int) -> tuple[I
 
 
 @njit(cache=True)
-def on_distractor(pairs: Pairs, kind: NDArray[np.int8], m: int) -> NDArray[np.bool_]:
-    """(m,) tracks whose best match at IoU 0.5, among all truth rows, is a distractor."""
-    removed = np.zeros(m, np.bool_)
-    score = np.where(pairs.iou < 0.5 - EPS, 0.0, pairs.iou)
+def off_distractors(pairs: Pairs, kind: NDArray[np.int8], m: int) -> NDArray[np.bool_]:
+    """(m,) tracks that remain: their best match at IoU 0.5, among all truth rows, is no distractor."""
+    remains = np.ones(m, np.bool_)
+    score = np.zeros(len(pairs.iou))
+    for p in range(len(score)):
+        if pairs.iou[p] >= 0.5 - EPS:
+            score[p] = pairs.iou[p]
     pair_of = match_pairs(pairs, score, len(kind), m)
     for i in range(len(kind)):
         if pair_of[i] >= 0 and kind[i] == DISTRACTOR:
-            removed[pairs.column[pair_of[i]]] = True
-    return removed
+            remains[pairs.column[pair_of[i]]] = False
+    return remains
+
+
+@njit(cache=True)
+def rank(chosen: NDArray[np.bool_]) -> Ints:
+    """(n,) number of chosen entries before each."""
+    out = np.empty(len(chosen), np.int64)
+    count = 0
+    for k in range(len(chosen)):
+        out[k] = count
+        count += chosen[k]
+    return out
 
 
 @njit(cache=True)
 def restrict(pairs: Pairs, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) -> Pairs:
     """Pairs among the rows and columns that remain, numbered among themselves."""
-    new_row, new_column = np.cumsum(rows) - 1, np.cumsum(columns) - 1
+    new_row, new_column = rank(rows), rank(columns)
     row, column, iou = np.empty_like(pairs.row), np.empty_like(pairs.column), np.empty_like(pairs.iou)
     count = 0
     for p in range(len(pairs.row)):
@@ -186,14 +202,17 @@ def pairwise_sum(values: Floats) -> float:
 
 
 @njit(cache=True)
-def side_sums(own: Ints, other: Ints, iou: Floats, n: int, m: int, pairwise: bool) -> Floats:
-    """(n,) summed IoU of each row, in NumPy's order; up to two terms have no order."""
+def side_sums(own: Ints, other: Ints, iou: Floats, n: int, contiguous: int) -> Floats:
+    """(n,) summed IoU of each row, in NumPy's order; up to two terms have no order.
+
+    `contiguous` is the length of a row where it lies in one piece, so that NumPy sums pairwise; 0 where it does not.
+    """
     total, terms = np.zeros(n), np.zeros(n, np.int64)
     for p in range(len(iou)):
         total[own[p]] += iou[p]
         terms[own[p]] += 1
-    if pairwise and m >= 8:
-        dense = np.zeros(m)
+    if contiguous >= 8:
+        dense = np.zeros(contiguous)
         for i in range(n):
             if terms[i] > 2:
                 dense[:] = 0
@@ -213,9 +232,8 @@ def align_frame(frame: Frame, state: Alignment) -> None:
         state.gt_count[gt[i]] += 1
     for j in range(m):
         state.track_count[track[j]] += 1
-    by_gt = side_sums(pairs.row, pairs.column, pairs.iou, n, m, True)
-    # a matrix of one column is contiguous that way, so NumPy sums it pairwise too
-    by_track = side_sums(pairs.column, pairs.row, pairs.iou, m, n, m == 1)
+    by_gt = side_sums(pairs.row, pairs.column, pairs.iou, n, m)
+    by_track = side_sums(pairs.column, pairs.row, pairs.iou, m, n if m == 1 else 0)  # a lone column lies in one piece
     for p in range(len(pairs.iou)):
         i, j, iou = pairs.row[p], pairs.column[p], pairs.iou[p]
         rivals = by_track[j] + by_gt[i] - iou

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs
 
+ROUNDING = 1e-12
 GAP_BINS = ((1, 1), (2, 5), (6, 10), (11, 15), (16, 20), (21, 25), (26, 30))
 Floats = NDArray[np.floating]
 Bins = Sequence[tuple[int, int]]
@@ -55,10 +56,9 @@ def similarity(embeddings: Floats, chosen: Pairs) -> NDArray[np.float32]:
     """
     if embeddings.ndim != 2:
         raise InputError(f"embeddings: shape {embeddings.shape}; give one row a box")
-    if len(chosen) and max(chosen.i.max(), chosen.j.max()) >= len(embeddings):
-        raise InputError(
-            f"embeddings: {len(embeddings)} rows, but pairs name row {max(chosen.i.max(), chosen.j.max())}"
-        )
+    last = int(max(chosen.i.max(), chosen.j.max())) if len(chosen) else -1
+    if last >= len(embeddings):
+        raise InputError(f"embeddings: {len(embeddings)} rows, but the pairs name row {last}; give one row a box")
     unit = np.ascontiguousarray(embeddings, dtype=np.float32)
     used = np.zeros(len(unit), np.bool_)
     used[chosen.i] = used[chosen.j] = True
@@ -72,20 +72,23 @@ def similarity(embeddings: Floats, chosen: Pairs) -> NDArray[np.float32]:
 
 @njit(cache=True)
 def _dot(unit: NDArray[np.float32], i: NDArray[np.int32], j: NDArray[np.int32]) -> NDArray[np.float32]:
-    """(P,) inner products of rows i and j, in sixteen running sums: an order that vectorises and never changes."""
+    """(P,) inner products of rows i and j, in eight running sums: an order that vectorises and never changes."""
     out = np.empty(len(i), np.float32)
     width = unit.shape[1]
-    whole = width - width % 16
-    lanes = np.empty(16, np.float32)
+    whole = width - width % 8
     for p in range(len(i)):
         a, b = unit[i[p]], unit[j[p]]
-        lanes[:] = 0
-        for k in range(0, whole, 16):
-            for lane in range(16):
-                lanes[lane] += a[k + lane] * b[k + lane]
-        total = np.float32(0)
-        for lane in range(16):
-            total += lanes[lane]
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
+        for k in range(0, whole, 8):
+            s0 += a[k] * b[k]
+            s1 += a[k + 1] * b[k + 1]
+            s2 += a[k + 2] * b[k + 2]
+            s3 += a[k + 3] * b[k + 3]
+            s4 += a[k + 4] * b[k + 4]
+            s5 += a[k + 5] * b[k + 5]
+            s6 += a[k + 6] * b[k + 6]
+            s7 += a[k + 7] * b[k + 7]
+        total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
         for k in range(whole, width):
             total += a[k] * b[k]
         out[p] = total
@@ -117,10 +120,10 @@ def roc(sim: Floats, same: NDArray[np.bool_], points: int = 201) -> Roc:
     fpr = _at_least(np.sort(negative), thresholds)
     grid = np.linspace(0, 1, points)
     # the last corner not beyond the rate: where the curve rises vertically this is its top
-    left = np.searchsorted(fpr, grid, side="right") - 1
+    left = np.searchsorted(fpr, grid + ROUNDING, side="right") - 1
     right = np.minimum(left + 1, len(fpr) - 1)
     run = np.maximum(fpr[right] - fpr[left], np.finfo(np.float64).tiny)
-    return Roc(grid, tpr[left] + (tpr[right] - tpr[left]) * np.minimum((grid - fpr[left]) / run, 1))
+    return Roc(grid, tpr[left] + (tpr[right] - tpr[left]) * np.clip((grid - fpr[left]) / run, 0, 1))
 
 
 def auc_by_gap(compared: Compared, bins: Bins = GAP_BINS) -> list[dict[str, float | int]]:

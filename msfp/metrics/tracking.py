@@ -89,10 +89,10 @@ def combine(scores: Mapping[str, SequenceScore]) -> Score:
 
 def _from_results(hota: Raw, clear: Raw, identity: Raw) -> SequenceScore:
     """TrackEval's three result dicts -> score."""
-    arrays = {ours: np.array(hota[theirs], dtype=np.float64) for ours, theirs in (COUNTS | FLOATS).items()}
-    counts = {ours: int(clear[theirs]) for ours, theirs in CLEAR.items()}
-    matched = {ours: int(identity[theirs]) for ours, theirs in IDENTITY.items()}
-    return SequenceScore(**arrays, **counts, **matched, motp_sum=float(clear["MOTP_sum"]))
+    columns: Raw = {ours: np.array(hota[theirs], dtype=np.float64) for ours, theirs in (COUNTS | FLOATS).items()}
+    columns |= {ours: int(clear[theirs]) for ours, theirs in CLEAR.items()}
+    columns |= {ours: int(identity[theirs]) for ours, theirs in IDENTITY.items()}
+    return SequenceScore(**columns, motp_sum=float(clear["MOTP_sum"]))
 
 
 def _to_results(score: SequenceScore) -> tuple[Raw, Raw, Raw]:

@@ -1,0 +1,160 @@
+"""AUC, gap and ROC against their definitions over all pairs and against scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from msfp.errors import InputError, NotComputable
+from msfp.metrics import reid
+from msfp.metrics.pairs import Pairs, pairs
+
+
+def similarities(seed: int, ties: bool, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    same = rng.random(count) < 0.4
+    same[:2] = True, False
+    sim = (rng.normal(size=count) + same).astype(np.float32)
+    return (np.round(sim * 2) / 2 if ties else sim), same
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_auc_and_gap_are_their_definitions(seed, ties):
+    sim, same = similarities(seed, ties)
+    wins = [(p > n) + 0.5 * (p == n) for p in sim[same] for n in sim[~same]]
+    assert reid.auc(sim, same) == pytest.approx(np.mean(wins), abs=1e-12)
+    assert reid.auc(sim, same) == pytest.approx(roc_auc_score(same, sim), abs=1e-12)
+    assert reid.gap(sim, same) == pytest.approx(
+        np.mean([p - n for p in sim[same] for n in sim[~same].astype(np.float64)]), abs=1e-6
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_roc_runs_through_scikit_learns_corners(seed, ties):
+    sim, same = similarities(seed, ties)
+    fpr, tpr, _ = roc_curve(same, sim, drop_intermediate=False)
+    negatives = int((~same).sum())
+    curve = reid.roc(sim, same, points=negatives + 1)  # a point at every possible rate
+    assert (curve.fpr[0], curve.fpr[-1], curve.tpr[-1]) == (0, 1, 1)
+    assert (np.diff(curve.tpr) >= -1e-12).all()
+    for rate in np.unique(fpr):
+        at = round(rate * negatives)
+        assert curve.tpr[at] == pytest.approx(tpr[fpr == rate].max(), abs=1e-9)
+    if not ties:
+        assert np.mean(curve.tpr[:-1]) == pytest.approx(reid.auc(sim, same), abs=1e-9)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 64, 131])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_similarity_is_the_cosine(width, dtype):
+    rng = np.random.default_rng(0)
+    e = rng.normal(size=(30, width)).astype(dtype)
+    e[3] = 0
+    i, j = rng.integers(0, 30, (2, 200), dtype=np.int32)
+    chosen = Pairs(i, j, i == j, np.zeros(200, np.int32))
+    wide = e.astype(np.float64)
+    norm = np.linalg.norm(wide, axis=1)
+    expected = np.sum(wide[i] * wide[j], axis=1) / np.maximum(norm[i] * norm[j], 1e-30)
+    assert reid.similarity(e, chosen) == pytest.approx(expected, abs=2e-6)
+
+
+def test_by_gap_takes_positives_of_a_bin_against_all_negatives():
+    rng = np.random.default_rng(0)
+    sim, same = similarities(0, False, 400)
+    gaps = rng.integers(1, 31, 400).astype(np.int32)
+    rows = reid.auc_by_gap(reid.Compared(sim, same, gaps), bins=((1, 5), (6, 30), (40, 50)))
+    assert [(row["first"], row["last"]) for row in rows] == [(1, 5), (6, 30)], "an empty bin has no row"
+    for row in rows:
+        chosen = ~same | ((gaps >= row["first"]) & (gaps <= row["last"]))
+        assert row["auc"] == pytest.approx(roc_auc_score(same[chosen], sim[chosen]), abs=1e-12)
+    whole = sum(row["auc"] * row["positives"] for row in rows) / sum(row["positives"] for row in rows)
+    assert whole == pytest.approx(reid.auc(sim, same), abs=1e-12)
+
+
+def crowd(seed: int = 0, people: int = 6, length: int = 60, width: int = 16, noise: float = 1.0):
+    """Everybody in every frame, embeddings around one centre a person."""
+    rng = np.random.default_rng(seed)
+    frame = np.repeat(np.arange(1, length + 1), people).astype(np.int32)
+    identity = np.tile(np.arange(people), length).astype(np.int32)
+    embeddings = rng.normal(size=(people, width))[identity] + noise * rng.normal(size=(len(frame), width))
+    return embeddings.astype(np.float32), frame, identity, rng.uniform(5, 50, (len(frame), 4))
+
+
+def test_a_sequence_is_measured_whole():
+    embeddings, frame, identity, tlwh = crowd()
+    found = reid.evaluate_reid(embeddings, frame, identity, tlwh=tlwh, frames=50, seed=3)
+    chosen = pairs(frame, identity, frames=50, seed=3)
+    sim = reid.similarity(embeddings, chosen)
+    assert found["auc"] == roc_auc_score(chosen.same, sim) or found["auc"] == pytest.approx(
+        roc_auc_score(chosen.same, sim), abs=1e-12
+    )
+    assert (found["boxes"], found["identities"]) == (300, 6)
+    assert found["positives"] == 6 * sum(50 - gap for gap in range(1, 31))
+    assert found["negatives"] == 10 * found["positives"]
+    assert found["hard_positives"] == 6 * sum(50 - gap for gap in range(20, 31))
+    assert 0.5 < found["hard_auc"] < 1
+    perfect = reid.evaluate_reid(*crowd(noise=0)[:3])
+    assert perfect["auc"] == 1
+
+
+def test_chance_is_a_half():
+    embeddings, frame, identity, _ = crowd(length=100)
+    blind = np.random.default_rng(1).normal(size=embeddings.shape)
+    found = reid.evaluate_reid(blind, frame, identity)
+    assert found["auc"] == pytest.approx(0.5, abs=0.02)
+    assert found["gap"] == pytest.approx(0, abs=0.01)
+
+
+def test_without_far_positives_the_hard_variant_says_why():
+    embeddings, frame, identity, tlwh = crowd(length=10)
+    found = reid.evaluate_reid(embeddings, frame, identity, tlwh=tlwh)
+    assert found["hard_auc"] is None
+    assert "20 to 30 frames later" in found["hard_reason"]
+
+
+def test_visibility_filters_only_when_asked():
+    embeddings, frame, identity, _ = crowd()
+    visibility = np.random.default_rng(0).random(len(frame))
+    everything = reid.evaluate_reid(embeddings, frame, identity, visibility=visibility)
+    filtered = reid.evaluate_reid(embeddings, frame, identity, visibility=visibility, min_visibility=0.5)
+    assert everything["boxes"] == len(frame)
+    assert filtered["boxes"] == (visibility >= 0.5).sum()
+    with pytest.raises(InputError, match="min_visibility 0.5: needs the labels' visibility"):
+        reid.evaluate_reid(embeddings, frame, identity, min_visibility=0.5)
+
+
+def test_averaging_and_pooling_differ():
+    parts = [crowd(0, people=3, noise=0.5), crowd(1, people=12, noise=4)]
+    results = {str(k): reid.evaluate_reid(e, f, i) for k, (e, f, i, _) in enumerate(parts)}
+    mean = reid.average(results)
+    pooled = reid.measures(reid.pool([reid.compare(e, pairs(f, i)) for e, f, i, _ in parts]))
+    assert mean["auc"] == np.mean([result["auc"] for result in results.values()])
+    assert "hard_auc" not in mean
+    assert pooled["positives"] == sum(result["positives"] for result in results.values())
+    assert pooled["auc"] < mean["auc"], "the larger, harder sequence weighs more among pooled pairs"
+
+
+def test_clear_messages():
+    embeddings, frame, identity, _ = crowd(length=5)
+    embeddings[7, 3] = np.nan
+    with pytest.raises(InputError, match="embeddings: row 7 holds NaN or infinity"):
+        reid.evaluate_reid(embeddings, frame, identity)
+    unused = np.arange(len(frame)) != 7
+    assert reid.evaluate_reid(embeddings, frame, identity, keep=unused)["boxes"] == len(frame) - 1
+    with pytest.raises(InputError, match="embeddings: 10 rows beside 30 boxes"):
+        reid.evaluate_reid(embeddings[:10], frame, identity)
+    with pytest.raises(InputError, match="embeddings: 10 rows, but the pairs name row 29"):
+        reid.similarity(embeddings[:10], pairs(frame, identity))
+    with pytest.raises(InputError, match="give one row a box"):
+        reid.similarity(embeddings[0], pairs(frame, identity))
+    with pytest.raises(InputError, match="similarities: NaN"):
+        reid.auc(np.array([np.nan, 1]), np.array([True, False]))
+    with pytest.raises(NotComputable, match="0 positive and 2 negative pairs"):
+        reid.auc(np.ones(2), np.zeros(2, bool))
+    with pytest.raises(NotComputable):
+        reid.average({})
+    with pytest.raises(NotComputable):
+        reid.pool([])
