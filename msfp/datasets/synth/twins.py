@@ -1,10 +1,10 @@
 """Statistical twins of MOT17's public detectors: what DPM, FRCNN and SDP would have reported for given true boxes.
 
-Each detector is a small generative model whose parameters `bench/fit_twins.py` fitted on real labels; `twins.json`
-holds curves and quantile tables only. Per true box a *margin* f(x) + z decides: the box is detected where it is
-positive. x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and
-its visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
-kind of latent drives localisation error, score and loose second boxes (duplicates and boxes that miss the person by
+Each detector is a small generative model; `bench/fit_twins.py` fits it on real labels, and `twins.json` holds curves
+and quantile tables only. Per true box a *margin* f(x) + z decides: the box is detected where it is positive.
+x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and its
+visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
+kind of latent drives localisation error, score and loose second boxes (duplicates, and boxes that miss the person by
 too much to count). Background false positives are spots that live for a while in one place.
 
 A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho_fast**k`, the remainder is white.
@@ -54,7 +54,9 @@ class Targets(NamedTuple):
 
     def pick(self, chosen: NDArray[np.bool_]) -> "Targets":
         """The chosen rows."""
-        return Targets(*(column[chosen] for column in self))
+        return Targets(
+            self.frame[chosen], self.identity[chosen], self.truth[chosen], self.inside[chosen], self.x[chosen]
+        )
 
 
 def detect(
@@ -153,7 +155,7 @@ def latent(time: Params, rows: Targets, k: int, rng: np.random.Generator) -> Flo
     noise = rng.standard_normal((len(frame), 2, k))
     walk = np.empty((len(frame), 2, k))
     starts = np.flatnonzero(np.diff(frame, prepend=-1))
-    for start, stop in zip(starts, np.append(starts[1:], len(frame)), strict=True):
+    for start, stop in zip(starts, [*starts[1:], len(frame)], strict=False):  # no start where there is no row
         now, i = slice(start, stop), who[start:stop]
         keep = rho ** np.maximum(frame[start] - np.where(last[i] < 0, frame[start], last[i]), 0)[:, None]
         state[i] = walk[now] = keep[..., None] * state[i] + np.sqrt(1 - keep**2)[..., None] * noise[now]
