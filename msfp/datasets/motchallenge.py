@@ -186,7 +186,9 @@ def _check_boxes(rows: Rows, sequence: Sequence | None) -> None:
             f"correct seqLength in {sequence.path / 'seqinfo.ini'} or remove the row",
         )
     rows.refuse(
-        (size <= 0).any(axis=1), "box of size {4} x {5}", "width and height are positive: remove or mend the row"
+        size.min(axis=1, initial=np.inf) <= 0,
+        "box of size {4} x {5}",
+        "width and height are positive: remove or mend the row",
     )
 
 

@@ -154,7 +154,7 @@ def _refuse_text(data: bytes, where: str) -> None:
         for column, value in enumerate(row.split(b","), 1):
             if NUMBER.fullmatch(value) and not (last and _cut(data)):
                 continue
-            if last and (_cut(data) or not value):
+            if last and _cut(data):
                 raise InputError(f"{where}:{number}: the last line is cut in the middle; copy the file again")
             shown = value[:40].decode("utf-8", "backslashreplace")
             raise InputError(f"{where}:{number}: column {column} is {shown!r}; numbers have to be finite decimals")

@@ -85,8 +85,9 @@ def _read_keys(ini: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise InputError(f"{ini}: not a text file (byte {error.start}); copy it again") from None
     except (configparser.Error, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        reason = str(error).splitlines()[0] if not isinstance(error, configparser.ParsingError) else "not key=value"
+        line, reason = getattr(error, "lineno", None), str(error).splitlines()[0]
+        if isinstance(error, configparser.ParsingError):
+            line, reason = line or (error.errors[0][0] if error.errors else None), "not key=value in a section"
         raise InputError(f"{ini}{f':{line}' if line else ''}: {reason}; copy it again from the data set") from None
     if not parser.has_section(SECTION):
         raise InputError(f"{ini}: no section [{SECTION}]; it has to hold {', '.join(REQUIRED)}: copy it again")
@@ -94,8 +95,8 @@ def _read_keys(ini: Path) -> dict[str, str]:
     missing = [key for key in REQUIRED if not keys.get(key)]
     if missing:
         raise InputError(f"{ini}: {', '.join(missing)} missing or empty; the file may be cut: copy it again")
-    if "\0" in keys["imDir"] or "\n" in keys["imDir"]:
-        raise InputError(f"{ini}: imDir={keys['imDir']!r}; give the name of a folder or a video file")
+    if len(keys["imDir"]) > 1000 or not keys["imDir"].isprintable():
+        raise InputError(f"{ini}: imDir={keys['imDir'][:40]!r}; give the name of a folder or a video file")
     return keys
 
 

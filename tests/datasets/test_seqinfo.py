@@ -1,0 +1,165 @@
+"""What seqinfo.ini declares and what of a sequence is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from msfp.datasets.motchallenge import read_sequence
+from msfp.errors import InputError
+
+
+def test_a_whole_sequence(make) -> None:
+    folder = make(frames=(1, 2, 3, 4, 5), det="", gt="", frameRate=29.97)
+    s = read_sequence(folder, "mot17", "train")
+    assert (s.name, s.scene, s.detector, s.dataset, s.split) == (
+        "MOT17-02-FRCNN",
+        "MOT17-02",
+        "FRCNN",
+        "mot17",
+        "train",
+    )
+    assert (s.fps, s.length, s.width, s.height) == (29.97, 5, 64, 48)
+    assert s.frames == (1, 2, 3, 4, 5)
+    assert s.images == folder / "img1"
+    assert s.image_ext == ".jpg"
+    assert s.gt_path == folder / "gt/gt.txt"
+    assert s.det_path == folder / "det/det.txt"
+
+
+def test_parts_of_a_sequence(make) -> None:
+    s = read_sequence(make(frames=(2, 4)), "mot17", "train")
+    assert s.frames == (2, 4)
+    assert s.gt_path is None
+    assert s.det_path is None
+    none = read_sequence(make("MOT17-02-SDP"), "mot17", "train")
+    assert none.frames == ()
+    assert none.images is None
+
+
+def test_labels_of_a_test_sequence_are_not_looked_for(make) -> None:
+    assert read_sequence(make(gt="", under="test"), "mot17", "test").gt_path is None
+
+
+def test_images_beyond_the_length_are_not_used(make, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_sequence(make(frames=(0, 5, 6)), "mot17", "train").frames == (5,)
+    assert "2 images beyond frames 1 to 5 are not used" in caplog.text
+
+
+def test_names_of_eight_digits_and_other_files(make, jpeg) -> None:
+    folder = make("dancetrack0001", frames=(1,))
+    (folder / "img1/000001.jpg").rename(folder / "img1/00000001.jpg")
+    (folder / "img1/Thumbs.db").write_bytes(b"")
+    (folder / "img1/._000002.jpg").write_bytes(b"")
+    assert read_sequence(folder, "dancetrack", "train").frames == (1,)
+    (folder / "img1/000001.jpg").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"000001.jpg: frame 1 is also 00000001.jpg|00000001.jpg: frame 1 is also 000001"
+    ):
+        read_sequence(folder, "dancetrack", "train")
+
+
+@pytest.mark.parametrize(("count", "present"), [(5, 5), (3, 3), (9, 5)])
+def test_a_video_in_place_of_images(make, video, count: int, present: int) -> None:
+    folder = make(imDir="img1.avi", imExt=".avi")
+    video(folder / "img1.avi", count)
+    s = read_sequence(folder, "mot17", "train")
+    assert s.frames == tuple(range(1, present + 1))
+    assert s.images == folder / "img1.avi"
+    assert s.image_ext == ""
+
+
+def test_another_name_in_seqinfo_is_noted(make, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make()
+    renamed = folder.rename(folder.with_name("MOT17-04-FRCNN"))
+    assert read_sequence(renamed, "mot17", "train").name == "MOT17-04-FRCNN"
+    assert "name=MOT17-02-FRCNN, but the folder is MOT17-04-FRCNN" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"seqLength": 0}, "seqinfo.ini: seqLength='0'; give a whole number from 1 to 10000000"),
+        ({"seqLength": "5.5"}, "seqinfo.ini: seqLength='5.5'; give a whole number"),
+        ({"imWidth": -3}, "seqinfo.ini: imWidth='-3'; give a whole number from 1 to 100000"),
+        ({"imHeight": "many"}, "seqinfo.ini: imHeight='many'; give a whole number"),
+        ({"frameRate": "nan"}, "seqinfo.ini: frameRate='nan'; give frames per second"),
+        ({"frameRate": 0}, "seqinfo.ini: frameRate='0'; give frames per second"),
+        ({"imExt": "jpg"}, "seqinfo.ini: imExt='jpg'; give the extension of the images with its dot"),
+        ({"seqLength": None, "imDir": ""}, "seqinfo.ini: imDir, seqLength missing or empty; the file may be cut"),
+        ({"imDir": "x" * 2000}, "give the name of a folder or a video file"),
+        (
+            {"imDir": "seqinfo.ini"},
+            "seqinfo.ini: cannot be opened as a video; copy it again, or remove it to work with",
+        ),
+    ],
+)
+def test_a_wrong_key_is_told(make, keys: dict, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_sequence(make(**keys), "mot17", "train")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "seqinfo.ini: no section [Sequence]; it has to hold imDir, frameRate"),
+        (b"name=a\n", "seqinfo.ini:1: not key=value in a section; copy it again from the data set"),
+        (b"[Sequence]\nname=a\nimDir\n", "seqinfo.ini:3: not key=value in a section"),
+        (b"[Sequence]\nname=a\nname=b\n", "seqinfo.ini:3: "),
+        (b"[Sequence]\nname=\xff\n", "seqinfo.ini: not a text file (byte 16); copy it again"),
+        (b"[Sequence]\nname=a\nimDir=img1\nframeRa", "seqinfo.ini:4: not key=value in a section"),
+    ],
+)
+def test_a_broken_seqinfo_is_told(tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "seqinfo.ini").write_bytes(text)
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_sequence(tmp_path, "mot17", "train")
+
+
+def test_a_missing_seqinfo_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"seqinfo.ini: no such file; a sequence folder holds seqinfo.ini"):
+        read_sequence(tmp_path, "mot17", "train")
+
+
+KEYS = ["imDir=img1", "frameRate=30", "seqLength=5", "imWidth=64", "imHeight=48", "imExt=.jpg"]
+ODD = [
+    "imExt",
+    " x=1",
+    "=",
+    "\0",
+    "imDir=%(a)s",
+    "imDir=.",
+    "imWidth=1e3",
+    "frameRate=-1",
+    "; c",
+    "imDir=" + "a/" * 400,
+]
+LINES = st.sampled_from(["[Sequence]", "[Other]", *KEYS, *ODD])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.one_of(st.binary(max_size=100), st.lists(LINES, max_size=9).map("\n".join).map(str.encode)))
+def test_any_bytes_are_a_sequence_or_told(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "seqinfo.ini").write_bytes(data)
+    try:
+        sequence = read_sequence(tmp_path, "mot17", "train")
+    except InputError as error:
+        assert "seqinfo.ini" in str(error)  # noqa: PT017
+    else:
+        assert sequence.length == 5
+
+
+@pytest.mark.real
+def test_real_sequences(shared: Path) -> None:
+    dev = shared / "mot17-dev/train"
+    present = {d.name: read_sequence(d, "mot17", "train").frames for d in sorted(dev.iterdir())}
+    assert {k: len(v) for k, v in present.items() if v} == {
+        "MOT17-02-FRCNN": 4,
+        "MOT17-04-FRCNN": 8,
+        "MOT17-05-FRCNN": 6,
+        "MOT17-09-FRCNN": 4,
+    }
+    tud = read_sequence(shared / "real-video/train/TUD-Stadtmitte-FRCNN", "mot15", "train")
+    assert (tud.length, tud.fps, tud.width, tud.height, tud.frames[-1]) == (179, 25, 640, 480, 179)
