@@ -5,6 +5,7 @@ does not say, namely where a file is wrong, is looked up only when it is.
 """
 
 import io
+import logging
 import os
 import re
 from collections.abc import Sequence as Sized
@@ -22,6 +23,7 @@ CHARACTERS = b"0123456789+-.eE, \t\r\n"
 NEWLINE, COMMA, RETURN = 10, 44, 13
 # Far beyond any image; what is larger is a slip, and would not fit the columns' types.
 LARGEST = 1e9
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,10 @@ def parse_rows(data: bytes, where: str, columns: Sized[int], what: str) -> Rows:
     rows = Rows(where, np.ascontiguousarray(table.to_numpy()), line)
     if len(rows.values) != len(line) or rows.values.shape[1] != width:
         raise InputError(f"{where}: its lines cannot be told apart; save it with plain line ends")
+    if not data.endswith((b"\n", b"\r")):
+        log.warning(
+            "%s:%d: the last line has no line end; if the file was cut there, its last number is wrong", where, line[-1]
+        )
     for column in np.flatnonzero((~(np.abs(rows.values) <= LARGEST)).any(axis=0)):
         wrong = ~(np.abs(rows.values[:, column]) <= LARGEST)
         rows.refuse(wrong, f"column {column + 1} is {{{column}}}", "numbers have to be finite and within +-1e9")

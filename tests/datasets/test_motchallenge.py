@@ -151,6 +151,14 @@ def test_detections_outside_the_image_are_left_out_and_counted(
         read_detections(put(tmp_path, DET + beyond), SEQUENCE)
 
 
+def test_a_last_line_without_its_end_is_read_and_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_detections(put(tmp_path, DET + "2,-1,1,2,3,4,0.6")).score[1] == np.float32(0.6)
+    assert "det.txt:2: the last line has no line end; if the file was cut there" in caplog.text
+    caplog.clear()
+    read_detections(put(tmp_path, DET))
+    assert not caplog.text
+
+
 def test_labels_outside_the_image_are_kept(tmp_path: Path) -> None:
     assert len(read_ground_truth(put(tmp_path, "1,1,-90,5,50,50,1,1,0\n"), SEQUENCE)) == 1
 
