@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from msfp.datasets.synth.camera import Camera, Floats
 from msfp.datasets.synth.people import DARK, LIGHT, MUTED, VIVID, pick
@@ -17,7 +18,7 @@ GROUNDS = {
 }  # fmt: skip
 
 
-def fractal(rng: np.random.Generator, size: int, octaves: tuple[int, ...]) -> Floats:
+def fractal(rng: np.random.Generator, size: int, octaves: tuple[int, ...]) -> NDArray[np.float32]:
     """(size, size) noise of unit variance that repeats without a seam; an octave is its number of cells a side."""
     out = np.zeros((size, size), np.float32)
     for cells in octaves:
@@ -67,7 +68,7 @@ def facade_picture(rng: np.random.Generator, indoor: bool) -> Image:
                 cv2.rectangle(out, (x + 20, 60), (x + w - 20, height), pick(rng, (*MUTED, *LIGHT), 12), -1)
             x += w
             continue
-        glass, frame = pick(rng, DARK + ((70, 84, 98), (110, 124, 134)), 8), pick(rng, LIGHT + DARK, 8)
+        glass, frame = pick(rng, (*DARK, (70, 84, 98), (110, 124, 134)), 8), pick(rng, (*LIGHT, *DARK), 8)
         pitch, tall = int(rng.integers(44, 84)), int(rng.integers(44, 70))
         for top in range(12, height - 120, tall + 26):
             for left in range(x + 14, x + w - pitch // 2 - 6, pitch):
@@ -97,7 +98,7 @@ class Background:
         rng = world.rng("background")
         self.kind = world.kind
         tile = ground_picture(world.ground, rng)
-        small = cv2.resize(tile, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.resize(tile, (COARSE, COARSE), interpolation=cv2.INTER_AREA), np.uint8)
         self.fine, self.coarse = np.tile(tile, (2, 2, 1)), np.tile(small, (8, 8, 1))
         indoor = world.kind in ("stage", "shop")
         top = np.array(pick(rng, ((150, 178, 214), (196, 202, 208), (120, 160, 214)), 8), float)
@@ -110,9 +111,7 @@ class Background:
         self.sky = np.clip(top * (1 - ramp) + low * ramp, 0, 255).astype(np.uint8)[:, None]
         self.walls = self.build(world, span, rng, indoor)
 
-    def build(
-        self, world: World, span: float, rng: np.random.Generator, indoor: bool
-    ) -> list[tuple[Floats, Image]]:
+    def build(self, world: World, span: float, rng: np.random.Generator, indoor: bool) -> list[tuple[Floats, Image]]:
         """Walls as corners and pictures, farthest first."""
         if world.kind == "stage":
             y = world.far + rng.uniform(1.0, 2.5)

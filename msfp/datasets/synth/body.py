@@ -1,19 +1,18 @@
 """From posed skeletons and looks to the filled polygons of people, farthest first.
 
-A person is 13 capsules for limbs and neck, up to 6 balls for head and hair, and the convex hulls of rings about the spine
-for trunk and skirt. All people of a frame are projected together.
+A person is 13 capsules for limbs and neck, up to 6 balls for head and hair, and the convex hulls of rings about the
+spine for trunk and skirt. All people of a frame are projected together.
 """
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.datasets.synth.camera import Camera, Floats
 from msfp.datasets.synth.gait import ANKLE, CROWN, ELBOW, HAND, HEAD, HIP, KNEE, NECK, SHOULDER, TOE, Motion, joints
 from msfp.datasets.synth.people import Look
-from msfp.datasets.synth.raster import Colour, Polygon, capsules, fixed
+from msfp.datasets.synth.raster import Colour, Polygon, around, capsules, fixed
 
 # Capsules: joints of the ends, radius at each end over stature.
 LIMBS = (
@@ -41,7 +40,9 @@ BALLS = np.array(
     ]
 )
 # Rings of the trunk: place along the spine from pelvis (0) to neck (1), half width and half depth over stature.
-TRUNK = np.array([(-0.09, 0.096, 0.068), (0.38, 0.088, 0.060), (0.72, 0.108, 0.068), (0.93, 0.104, 0.055), (1.02, 0.05, 0.04)])
+TRUNK = np.array(
+    [(-0.09, 0.096, 0.068), (0.38, 0.088, 0.060), (0.72, 0.108, 0.068), (0.93, 0.104, 0.055), (1.02, 0.05, 0.04)]
+)
 COAT = (-0.33, 0.115, 0.085)
 AROUND = np.linspace(0, 2 * np.pi, 10, endpoint=False)
 CIRCLE = np.stack([np.cos(AROUND), np.sin(AROUND)], -1)
@@ -116,16 +117,16 @@ def figures(camera: Camera, motion: Motion, looks: list[Look]) -> list[Figure]:
         small = camera.focal * look.stature < 50 * middle[k]
         parts = rod_parts(look, rods[k], rod_depth[k].tolist(), small)
         m = float(middle[k])
-        parts.append((m, Polygon(cv2.convexHull(cloud[k, :60])[:, 0], look.upper)))
+        parts.append((m, Polygon(around(cloud[k, :60]), look.upper)))
         if look.pattern != "plain" and (look.pattern not in ("logo", "open") or facing[k] > 0.15):
             turn = 0.5 + 0.4 * float(forward[k] @ camera.rotation[0])
             parts += [(m - 1e-3, Polygon(cell, look.accent)) for cell in markings(panels[k], look, turn)]
         if look.bottom in ("skirt", "dress"):
             colour = look.upper if look.bottom == "dress" else look.lower
             depth_of = min(m, float(rod_depth[k, 0]) + 0.06, float(rod_depth[k, 1]) + 0.06) + 1e-3
-            parts.append((depth_of, Polygon(cv2.convexHull(cloud[k, 60:80])[:, 0], colour)))
+            parts.append((depth_of, Polygon(around(cloud[k, 60:80]), colour)))
         if look.bag != "none":
-            parts.append((float(bag_depth[k]), Polygon(cv2.convexHull(cloud[k, 80:])[:, 0], look.bag_colour)))
+            parts.append((float(bag_depth[k]), Polygon(around(cloud[k, 80:]), look.bag_colour)))
         parts.sort(key=lambda part: -part[0])
         out.append(Figure(tuple([polygon for _, polygon in parts]), m))
     return out
@@ -147,7 +148,8 @@ def rod_outlines(camera: Camera, frames: Frames, looks: list[Look]) -> tuple[NDA
     pixels, depth = camera.project(np.stack([a, b]))
     breadth = 0.4 + 0.6 * (frames.wide / frames.tall)[:, None, None]
     radii = np.concatenate(
-        [LIMB_RADII * breadth, np.broadcast_to(BALLS[:, 6:], (len(looks), 6, 2)), np.full((len(looks), 1, 2), 0.009)], axis=1
+        [LIMB_RADII * breadth, np.broadcast_to(BALLS[:, 6:], (len(looks), 6, 2)), np.full((len(looks), 1, 2), 0.009)],
+        axis=1,
     )
     scale = camera.focal * frames.tall[:, None] / depth
     outlines = capsules(pixels[0], pixels[1], radii[..., 0] * scale[0], radii[..., 1] * scale[1])
@@ -171,9 +173,7 @@ def rod_parts(look: Look, outlines: NDArray[np.int32], depths: list[float], smal
     ]  # fmt: skip
     if small:
         colours[HANDS[0]] = colours[HANDS[1]] = None
-    return [
-        (depths[k], Polygon(outlines[k], colour)) for k, colour in enumerate(colours) if colour is not None
-    ]
+    return [(depths[k], Polygon(outlines[k], colour)) for k, colour in enumerate(colours) if colour is not None]
 
 
 def rings(frames: Frames, shapes: Floats) -> Floats:
@@ -245,7 +245,7 @@ def markings(panel: Floats, look: Look, turn: float) -> NDArray[np.int32]:
     """
     cells = np.array(PATTERNS[look.pattern])
     if look.pattern in ("open", "logo"):
-        cells = cells + (turn, turn, 0, 0)
+        cells[:, :2] += turn
     u, v = cells[:, (0, 1, 1, 0), None], cells[:, (2, 2, 3, 3), None]
     left = panel[0, 0] * (1 - v) + panel[0, 1] * v
     right = panel[1, 0] * (1 - v) + panel[1, 1] * v

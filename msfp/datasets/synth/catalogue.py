@@ -99,7 +99,5 @@ def scene_worlds(
     out = []
     for scene in SCENES[dataset]:
         own = zlib.crc32(f"{dataset} {scene.name} {seed}".encode()) & 0x7FFFFFFF  # training worlds lie above
-        out.append(
-            (scene, draw_world(KINDS[dataset], scene.name, own, size=size, length=frames, **scene.fixed))
-        )
+        out.append((scene, draw_world(KINDS[dataset], scene.name, own, size=size, length=frames, **scene.fixed)))
     return tuple(out)

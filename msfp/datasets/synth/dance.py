@@ -9,6 +9,8 @@ from msfp.datasets.synth.gait import STRIDE, Motion
 from msfp.datasets.synth.motion import Area, Cast
 from msfp.datasets.synth.world import World
 
+LEAP = 2.3  # metres a second between places, on average
+
 
 def formation(area: Area, count: int, rng: np.random.Generator) -> Floats:
     """(count, 2) places in two or three rows on the stage."""
@@ -50,12 +52,18 @@ def dancers(world: World, cameras: tuple[Camera, ...]) -> Cast:
     stops = [places[order]]
     for _ in range(beats):
         order = order.copy()
-        moved = rng.permutation(n)[: int(rng.integers(2, max(3, n // 2 + 2)))]
-        order[moved] = np.roll(order[moved], 1)
-        stop = places[order] + rng.normal(0, 0.15, (n, 2))
-        if rng.random() < 0.5:
-            k = int(rng.integers(n))
-            stop[k] = area.place(rng.uniform(area.near + 1, area.far), 1.25 * rng.choice([-1, 1]))
+        for k in rng.permutation(n)[: int(rng.integers(1, max(2, n // 3 + 1)))]:
+            gap = np.linalg.norm(places[order] - places[order[k]], axis=1)
+            near = np.flatnonzero((gap > 0) & (gap < LEAP * beat))
+            if len(near):
+                other = rng.choice(near)
+                order[[k, other]] = order[[other, k]]
+        stop = places[order] + rng.normal(0, 0.12, (n, 2))
+        if rng.random() < 0.5:  # the one nearest a wing leaves for a beat
+            wing = int(rng.choice([-1, 1]))
+            side = (stop - area.centre) @ area.right * wing
+            k = int(np.argmax(side))
+            stop[k] += wing * area.right * rng.uniform(1.4, 2.0)
         stops.append(stop)
     path = np.array(stops)
     index = (t / beat).astype(int)

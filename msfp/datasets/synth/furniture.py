@@ -8,6 +8,7 @@ from msfp.datasets.synth.camera import NEAR, Camera, Floats
 from msfp.datasets.synth.people import DARK, LIGHT, MUTED, VIVID, pick
 from msfp.datasets.synth.raster import Colour, Image, Polygon, capsules, face, fixed
 
+UP = np.array([0.0, 0.0, 1.0])
 CAR, STATIC_PERSON, DISTRACTOR, OCCLUDER, REFLECTION = 3, 7, 8, 9, 12  # MOTChallenge classes
 
 
@@ -103,20 +104,21 @@ def lamp(place: Floats, rng: np.random.Generator, side: float) -> Thing:
     foot, head = np.array([*place, 0.05]), np.array([*place, rng.uniform(2.6, 5.0)])
     balls = [(foot, head, rng.uniform(0.05, 0.11), 0.045, colour)]
     if rng.random() < 0.5:
-        balls.append((head, head + [0, 0, 0.3], 0.16, 0.12, pick(rng, LIGHT)))
+        balls.append((head, head + 0.3 * UP, 0.16, 0.12, pick(rng, LIGHT)))
     else:
-        balls.append((head - [0, 0, 0.3], head, 0.3, 0.3, pick(rng, VIVID)))
+        balls.append((head - 0.3 * UP, head, 0.3, 0.3, pick(rng, VIVID)))
     return Thing(place, 0.2, OCCLUDER, balls=tuple(balls))
 
 
 def tree(place: Floats, rng: np.random.Generator, side: float) -> Thing:
     """A tree: a trunk and a crown of leaves."""
     foot, fork = np.array([*place, 0.0]), np.array([*place, rng.uniform(2.0, 2.8)])
-    balls = [(foot, fork + [0, 0, 0.6], rng.uniform(0.12, 0.22), 0.09, pick(rng, ((84, 66, 50), (70, 62, 54))))]
+    balls = [(foot, fork + 0.6 * UP, rng.uniform(0.12, 0.22), 0.09, pick(rng, ((84, 66, 50), (70, 62, 54))))]
     leaf = pick(rng, ((58, 92, 44), (84, 112, 52), (70, 84, 40)), 8)
     for _ in range(26):
-        centre = fork + [0, 0, 1.2] + rng.normal(0, (0.6, 0.6, 0.5))
-        balls.append((centre, centre, *([rng.uniform(0.3, 0.6)] * 2), shade(leaf, rng.uniform(0.7, 1.25))))
+        centre = fork + 1.2 * UP + rng.normal(0, (0.6, 0.6, 0.5))
+        radius = float(rng.uniform(0.3, 0.6))
+        balls.append((centre, centre, radius, radius, shade(leaf, rng.uniform(0.7, 1.25))))
     return Thing(place, 0.35, OCCLUDER, balls=tuple(balls))
 
 

@@ -9,7 +9,7 @@ from msfp.datasets.synth.camera import Camera
 from msfp.datasets.synth.furniture import Thing
 from msfp.datasets.synth.gait import Motion
 from msfp.datasets.synth.people import Look
-from msfp.datasets.synth.raster import SHIFT, Image, hull
+from msfp.datasets.synth.raster import SHIFT, Image, around, fixed
 from msfp.datasets.synth.world import World
 
 HALF = 2  # shadows are painted at half the resolution: they are soft
@@ -52,25 +52,25 @@ class Lens:
         ground = np.concatenate([foot, tip], axis=1)
         ground = np.concatenate([ground, np.zeros((*ground.shape[:2], 1))], axis=2)
         pixels, depth = camera.project(ground)
-        for outline, near in zip(pixels / HALF, depth.min(axis=1), strict=True):
+        for outline, near in zip(fixed(pixels / HALF), depth.min(axis=1), strict=True):
             if near > 0.6:
-                cv2.fillConvexPoly(mask, hull(outline), value, cv2.LINE_8, SHIFT)
-        mask = cv2.blur(mask, (5, 3))
-        full = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
-        return cv2.multiply(image, cv2.merge([full] * 3), scale=1 / 255)
+                cv2.fillConvexPoly(mask, around(outline), value, cv2.LINE_8, SHIFT)
+        soft = cv2.resize(cv2.blur(mask, (5, 3)), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.multiply(image, cv2.merge([soft] * 3), scale=1 / 255), np.uint8)
 
     def expose(self, image: Image, t: int) -> Image:
         """The frame as the sensor records it; the same frame number always gets the same grain."""
         if self.light.blur > 0:
             sigma = 1.6 * self.light.blur * self.size[0] / 640
-            image = cv2.GaussianBlur(image, (0, 0), sigma)
+            seen = cv2.GaussianBlur(image, (0, 0), sigma)
         else:
-            image = cv2.GaussianBlur(image, (3, 3), 0.45)  # no lens is as sharp as a polygon
+            seen = cv2.GaussianBlur(image, (3, 3), 0.45)  # no lens is as sharp as a polygon
         drift = 1 + self.light.drift * np.sin(tau * 0.25 * t / self.fps + self.phase)
         levels = np.arange(256, dtype=np.float64)
         curve = (levels - 128) * self.light.contrast + 128
         table = np.clip(curve[:, None] * np.array(self.light.tint) * drift, 0, 255).astype(np.uint8)
-        image = cv2.LUT(cv2.multiply(image, self.vignette, scale=1 / 255), table[None])
+        seen = cv2.LUT(cv2.multiply(seen, self.vignette, scale=1 / 255), table[None])
         y, x = self.offsets[t % len(self.offsets)]
         height, width = image.shape[:2]
-        return cv2.add(image, self.grain[y : y + height, x : x + width], dtype=cv2.CV_8U)
+        noisy = cv2.add(seen, self.grain[y : y + height, x : x + width], dtype=cv2.CV_8U)
+        return np.asarray(noisy, np.uint8)

@@ -124,8 +124,8 @@ class Walkers:
         """Put a walker near the edge of the view on his way out, to come back soon."""
         side = int(self.rng.choice([-1, 1]))
         depth = self.rng.uniform(area.near, area.near + 0.6 * (area.far - area.near))
-        self.position[k] = area.place(depth, float(side)) - side * self.rng.uniform(0.3, 1.5) * area.right
-        self.goal[k] = area.place(depth, float(side)) + side * 0.8 * area.right
+        self.position[k] = area.place(depth, float(side)) - side * self.rng.uniform(0.1, 0.8) * area.right
+        self.goal[k] = area.place(depth, float(side)) + side * 1.1 * area.right
         self.leaves[k] = self.back[k] = True
 
     def aim(self, k: int, area: Area) -> None:
@@ -153,7 +153,7 @@ class Walkers:
             self.aim(k, area)
             return
         if self.back[k] or rng.random() < self.world.returning:
-            self.wait[k] = rng.uniform(0.0, 0.8)
+            self.wait[k] = rng.uniform(0.0, 0.3 if self.back[k] else 0.8)
             self.back[k] = False
         else:
             side, depth = int(rng.choice([-1, 1])), rng.uniform(area.near, area.far)
@@ -162,7 +162,7 @@ class Walkers:
 
     def replace(self, k: int, place: Floats) -> None:
         """Somebody else takes the slot, and the places of those who follow it."""
-        for j in (k, *np.flatnonzero(self.leader == k)):
+        for j in (k, *np.flatnonzero(self.leader == k).tolist()):
             self.identity[j] = self.count
             self.count += 1
             self.position[j] = place + (self.rng.normal(0, 0.2, 2) if j != k else 0)
@@ -192,7 +192,9 @@ class Walkers:
         """(N, 2) acceleration away from neighbours, obstacles and the camera's carrier."""
         apart = self.position[:, None] - self.position[None]
         distance = np.linalg.norm(apart, axis=2) + np.eye(len(self.position)) * 1e3
-        out = (apart / np.maximum(distance, 0.05)[..., None] * np.maximum(0, PERSONAL - distance)[..., None]).sum(1) * 9.0
+        out = (apart / np.maximum(distance, 0.05)[..., None] * np.maximum(0, PERSONAL - distance)[..., None]).sum(
+            1
+        ) * 9.0
         barriers = self.obstacles
         if camera.centre[2] < 3:
             barriers = np.concatenate([barriers, [[*camera.centre[:2], 2.2]]])
@@ -221,10 +223,10 @@ class Walkers:
         self.settle_heading(min(1.0, 5 * dt))
         free = (self.leader < 0) & ~self.stands
         near = np.linalg.norm(self.goal - self.position, axis=1) < 0.6
-        for k in np.flatnonzero(free & near & (self.wait <= 0)):
+        for k in np.flatnonzero(free & near & (self.wait <= 0)).tolist():
             self.arrive(k, area)
         ahead, _ = area.local(self.position)
-        for k in np.flatnonzero((self.leader < 0) & ((ahead < 0.3) | (ahead > area.far + 6))):
+        for k in np.flatnonzero((self.leader < 0) & ((ahead < 0.3) | (ahead > area.far + 6))).tolist():
             self.stands[k] = False  # the camera went past, or they went too far to be seen
             self.replace(k, area.beyond(self.rng, int(self.rng.choice([-1, 1])), self.rng.uniform(area.near, area.far)))
             self.aim(k, area)
@@ -247,16 +249,15 @@ def walkers(world: World, cameras: tuple[Camera, ...], obstacles: Floats) -> Cas
         state.step(cameras[0], dt)
     phase = rng.uniform(0, tau, n)
     reach = np.where(rng.random((n, 2)) < 0.12, rng.uniform(0.5, 1.1, (n, 2)), 0.0)  # a phone, a cup
-    kept = [np.zeros((length, n, 2)), *(np.zeros((length, n)) for _ in range(3))]
-    identity = np.zeros((length, n), np.int64)
+    position, identity = np.zeros((length, n, 2)), np.zeros((length, n), np.int64)
+    heading, phases, pace = (np.zeros((length, n)) for _ in range(3))
     for t in range(length):
         if t:
             state.step(cameras[t], dt)
         speed = np.linalg.norm(state.velocity, axis=1)
         phase = phase + tau * speed * dt / (STRIDE * 1.7)
-        for array, value in zip(kept, (state.position, state.heading, phase, np.minimum(speed / 1.4, 1.3)), strict=True):
-            array[t] = value
+        position[t], heading[t], phases[t], pace[t] = state.position, state.heading, phase, np.minimum(speed / 1.4, 1.3)
         identity[t] = state.identity
-    still = np.zeros((length, n))
-    motion = Motion(*kept, still, np.zeros((length, n, 2)), np.broadcast_to(reach, (length, n, 2)), still)
+    still, hang = np.zeros((length, n)), np.zeros((length, n, 2))
+    motion = Motion(position, heading, phases, pace, still, hang, np.broadcast_to(reach, (length, n, 2)), still)
     return Cast(motion, identity)

@@ -72,7 +72,7 @@ def pick(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 
 
 
 def shading(rng: np.random.Generator, side: float) -> NDArray[np.uint8]:
-    """(48, 24, 3) tile: brighter towards the light's side (-1 left to 1 right), darker below, and folds in the cloth."""
+    """(48, 24, 3) tile: brighter towards the light's side (-1 left to 1 right), darker below, with folds."""
     rows, columns = TILE
     folds = cv2.resize(rng.normal(0, 1, (12, 5)), (columns, rows), interpolation=cv2.INTER_CUBIC)
     fine = cv2.resize(rng.normal(0, 1, (24, 12)), (columns, rows), interpolation=cv2.INTER_LINEAR)
@@ -96,8 +96,9 @@ def wardrobe(rng: np.random.Generator, side: float, warm: float) -> Look:
     lower = pick(rng, (DARK, JEANS, MUTED, LIGHT, VIVID)[kind])
     summer = rng.random() < warm
     bottom: Bottom = "trousers"
+    bare: tuple[Bottom, ...] = ("shorts", "skirt", "dress")
     if rng.random() < (0.45 if summer else 0.14):
-        bottom = ("shorts", "skirt", "dress")[int(rng.integers(3))]  # type: ignore[assignment]
+        bottom = bare[int(rng.integers(3))]
     names: tuple[Pattern, ...] = ("plain", "stripes", "bars", "checks", "logo", "block", "open")
     pattern = names[int(rng.choice(7, p=(0.44, 0.08, 0.05, 0.09, 0.12, 0.1, 0.12)))]
     bags: tuple[Bag, ...] = ("none", "backpack", "shoulder", "hand")

@@ -39,9 +39,9 @@ def paint(image: Image, polygon: Polygon) -> None:
     cv2.fillConvexPoly(image, polygon.points, polygon.colour, cv2.LINE_AA, SHIFT)
 
 
-def hull(pixels: Floats) -> NDArray[np.int32]:
-    """(K, 2) image coordinates -> the fixed-point vertices of their convex hull."""
-    return cv2.convexHull(fixed(pixels))[:, 0]
+def around(points: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(K, 2) fixed-point places -> the vertices of their convex hull."""
+    return np.asarray(cv2.convexHull(points)[:, 0], np.int32)
 
 
 def clip_near(corners: Floats) -> Floats:

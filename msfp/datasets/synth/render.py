@@ -13,7 +13,7 @@ from msfp.datasets.synth.dance import dancers
 from msfp.datasets.synth.furniture import REFLECTION, STATIC_PERSON, Thing
 from msfp.datasets.synth.gait import Motion
 from msfp.datasets.synth.lens import Lens
-from msfp.datasets.synth.motion import Cast, walkers
+from msfp.datasets.synth.motion import walkers
 from msfp.datasets.synth.people import Look, crowd, troupe
 from msfp.datasets.synth.raster import SHIFT, Ids, Image, Polygon, paint, texture
 from msfp.datasets.synth.scenery import place_things, sitters

@@ -58,12 +58,12 @@ def place_things(world: World, cameras: tuple[Camera, ...]) -> list[Thing]:
             and all(np.linalg.norm(thing.place - place) > thing.radius + radius + 0.6 for thing in out)
         )
 
-    def add(make: object, tries: int = 12, radius: float = 1.0, beside: bool = False) -> None:
+    def add(make: object, tries: int = 12, radius: float = 1.0, big: bool = False, beside: bool = False) -> None:
         for _ in range(tries):
             area = Area(world, cameras[int(rng.integers(len(cameras)))])
             place = area.inside(rng)
-            if make is kiosk or make is tree:  # not so near that it hides everything
-                place = area.place(rng.uniform(0.4 * (area.near + area.far), 1.1 * area.far), rng.uniform(-1, 1))
+            if big:  # not so near that it hides everything
+                place = area.place(rng.uniform(0.45 * (area.near + area.far), 1.1 * area.far), rng.uniform(-1, 1))
             if beside:
                 place = area.place(rng.uniform(0.75, 1.3) * area.far, rng.uniform(-1, 1))
             if free(place, radius):
@@ -75,13 +75,14 @@ def place_things(world: World, cameras: tuple[Camera, ...]) -> list[Thing]:
             add(shelf, radius=1.3)
     elif world.kind != "stage":
         for _ in range(world.furniture):
-            add(MAKERS[int(rng.integers(len(MAKERS)))])
+            make = MAKERS[int(rng.integers(len(MAKERS)))]
+            add(make, big=make in (tree, kiosk))
         for _ in range(int(rng.integers(0, 4))):
             add(car, radius=2.2, beside=True)
     if world.kind != "stage":
         for _ in range(int(rng.integers(0, 3)) + (world.kind == "street")):
             picture = portrait(wardrobe(rng, side, 0.5), rng)
-            add(lambda place, r, s, picture=picture: poster(place, r, s, picture), radius=0.8)
+            add(lambda place, r, s, picture=picture: poster(place, r, s, picture), radius=0.8, big=True)
     return out
 
 

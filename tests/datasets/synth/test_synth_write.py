@@ -1,0 +1,131 @@
+"""The embedded data sets as folders."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from msfp.datasets.motchallenge import read_detections, read_ground_truth, read_sequence
+from msfp.datasets.synth import DATASETS, generate, jobs
+from msfp.datasets.synth.catalogue import SCENES
+from msfp.datasets.synth.write import Job
+from msfp.errors import InputError
+
+SMALL = {"frames": 2, "size": (128, 72)}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate("synthpp22", tmp_path_factory.mktemp("data"), **SMALL)
+
+
+def test_layout(shop: Path) -> None:
+    assert sorted(path.name for path in shop.iterdir()) == [".complete", "test", "train", "truth"]
+    for split, scenes in (("train", ("01", "02")), ("test", ("03", "04"))):
+        names = [f"SYNTHPP22-{scene}-{detector}" for scene in scenes for detector in ("DPM", "FRCNN", "SDP")]
+        assert sorted(path.name for path in (shop / split).iterdir()) == names
+        for name in names:
+            folder = shop / split / name
+            sequence = read_sequence(folder, "synthpp22", split)
+            assert (sequence.width, sequence.height, sequence.length) == (128, 72, 2)
+            assert sequence.frames == ((1, 2) if name.endswith("FRCNN") else ())
+            assert (folder / "gt" / "gt.txt").is_file() == (split == "train")
+            read_detections(folder / "det" / "det.txt", sequence)
+    image = cv2.imread(str(shop / "train" / "SYNTHPP22-01-FRCNN" / "img1" / "000002.jpg"))
+    assert image.shape == (72, 128, 3)
+
+
+def test_truth_of_the_test_scenes_is_kept_apart(shop: Path) -> None:
+    assert not list((shop / "test").rglob("gt*"))
+    assert sorted(path.parent.name for path in (shop / "truth").rglob("gt.txt")) == ["SYNTHPP22-03", "SYNTHPP22-04"]
+    truth = read_ground_truth(shop / "truth" / "SYNTHPP22-03" / "gt.txt")
+    assert truth.pedestrian.sum() > 4
+
+
+def test_members_of_a_scene_share_their_labels(shop: Path) -> None:
+    one, two, three = (shop / "train" / f"SYNTHPP22-01-{d}" / "gt" / "gt.txt" for d in ("DPM", "FRCNN", "SDP"))
+    assert one.read_bytes() == two.read_bytes() == three.read_bytes()
+    truth = read_ground_truth(one)
+    assert truth.frame.max() == 2
+    text = one.read_text()
+    assert all(len(line.split(",")) == 9 for line in text.splitlines())
+    assert np.all(np.diff(np.loadtxt(one, delimiter=",")[:, 1]) >= 0)  # by identity, as MOT17 has it
+
+
+def test_the_same_again_byte_for_byte(shop: Path, tmp_path: Path) -> None:
+    def backwards(function: Callable[[Job], None], work: list[Job]) -> Iterable[None]:
+        return [function(job) for job in reversed(work)]
+
+    again = generate("synthpp22", tmp_path, map=backwards, **SMALL)
+    assert files(again) == files(shop)
+
+
+def test_nothing_is_done_twice_and_other_settings_replace(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def fake(function: Callable[[Job], None], work: list[Job]) -> Iterable[None]:
+        for job in work:
+            done.append(job.world.name)
+            (job.folder / "train").mkdir(exist_ok=True)
+            yield None
+
+    ticks: list[int] = []
+    target = generate("synthdance", tmp_path, map=fake, progress=ticks.append)
+    assert target == tmp_path / "synthdance"
+    assert len(done) == len(ticks) == len(SCENES["synthdance"])
+    generate("synthdance", tmp_path, map=fake)
+    assert len(done) == 4
+    generate("synthdance", tmp_path, map=fake, seed=1)
+    assert len(done) == 8
+    assert json.loads((target / ".complete").read_text())["seed"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["synthdance"]
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def broken(function: Callable[[Job], None], work: list[Job]) -> Iterable[None]:
+        function(work[0])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate("synthdance", tmp_path, map=broken, **SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "here")
+    dead, other = tmp_path / ".synthdance.here.999999999.ab.partial", tmp_path / ".synthdance.there.1.ab.partial"
+    dead.mkdir()
+    other.mkdir()
+    generate("synthdance", tmp_path, map=lambda function, work: [])
+    assert not dead.exists()
+    assert other.exists()
+
+
+def test_an_unwritable_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write the embedded data set .*choose another folder"):
+        generate("synthdance", tmp_path / "file", **SMALL)
+
+
+def test_an_unknown_data_set(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown embedded data set 'synth99': use one of synth17, synth20"):
+        generate("synth99", tmp_path)
+
+
+def test_the_data_sets_have_the_roles_they_need() -> None:
+    splits = {name: [scene.split for scene in SCENES[name]] for name in DATASETS}
+    assert {name: (s.count("train"), s.count("test")) for name, s in splits.items()} == {
+        "synth17": (7, 7),
+        "synth20": (4, 4),
+        "synthdance": (2, 2),
+        "synthpp22": (2, 2),
+    }
+    modes = {job.world.camera.mode for job in jobs("synth17", Path("x"))}
+    assert modes == {"static", "pan", "handheld"}
