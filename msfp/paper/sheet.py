@@ -13,6 +13,9 @@ from msfp.paper.registry import artefact
 SEPARATOR = " · "
 """In a row's label between the method and the part it was measured on: `MSFP-Track · SDP`."""
 
+REMARKS = " // "
+"""Between two remarks on one entry of the paper."""
+
 OURS = "Rows the paper does not have"
 
 NOT_MEASURED = "only the paper's value, not measured here"
@@ -81,7 +84,7 @@ def lay_out(frame: pd.DataFrame, number: int) -> Sheet:
     digits = {c: _digits(frame, number, c) for c in labels}
     ranks = ranked(frame, number, digits)
     notes = tuple(dict.fromkeys(r for r in frame["reason"] if r and r != NOT_MEASURED))
-    remarks = tuple(dict.fromkeys(part for text in frame["remark"] for part in text.split("; ") if part))
+    remarks = tuple(dict.fromkeys(part for text in frame["remark"] for part in text.split(REMARKS) if part))
     lines = []
     for row, cells in frame.groupby("row", sort=False):
         by_column: dict[str, dict[str, Any]] = {r["column"]: r for r in _records(cells)}
@@ -136,6 +139,8 @@ def _digits(frame: pd.DataFrame, number: int, column: str) -> int:
 def _shown(record: dict[str, Any], digits: int, rank: int, notes: Sequence[str], remarks: Sequence[str]) -> Shown:
     source, measured = record["source"], record["measured"]
     paper = _paper_text(record)
+    if isinstance(measured, str) and measured == paper:
+        paper = "same"
     if source == "measured":
         text = _text(measured, digits, record["signed"])
     elif source == "paper":
@@ -144,7 +149,7 @@ def _shown(record: dict[str, Any], digits: int, rank: int, notes: Sequence[str],
         text = _text(record["published"], digits, False)
     else:
         text = str(source)
-    marks = tuple(remarks.index(part) + 1 for part in record["remark"].split("; ") if part)
+    marks = tuple(remarks.index(part) + 1 for part in record["remark"].split(REMARKS) if part)
     return Shown(
         text=text,
         std=_spread(record["std"], max(digits, record["std_decimals"])),
@@ -201,5 +206,5 @@ def _hover(record: dict[str, Any]) -> str:
         lines.append(f"published: {record['published']:g} ({record['published_source']})")
     lines += [record["reason"]] if record["reason"] else []
     lines += [f"{key}: {value}" for key, value in sorted(record["detail"].items())]
-    lines += [f"remark: {record['remark']}"] if record["remark"] else []
+    lines += [f"remark: {remark}" for remark in record["remark"].split(REMARKS) if remark]
     return "\n".join(lines)
