@@ -10,6 +10,7 @@ from typing import Any
 
 from msfp.errors import InputError
 
+log = logging.getLogger(__name__)
 TIMEOUT = "15s"
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -37,6 +38,15 @@ def client(workers: int, cluster: str | None) -> Any:
     if found is None or found.status != "running":
         found = _open_clients()[choice] = _connect(workers, cluster)
     return found
+
+
+def revive(client: Any) -> None:
+    """Start workers that are gone for good: one that dies while it starts is not started again by Dask itself."""
+    owned = client.cluster
+    if owned is not None:
+        owned.scale(len(owned.worker_spec))
+    elif not client.scheduler_info()["workers"]:
+        log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
 
 
 def close() -> None:

@@ -17,6 +17,7 @@ R = TypeVar("R")
 BATCH_SECONDS = 0.1
 RETRIES = 2
 IN_FLIGHT = 2
+PATIENCE = 2.0
 
 
 class CellsFailed(MsfpError):
@@ -139,39 +140,41 @@ def _submit(
 
     Cells go out one by one until the first come back, then in batches that outweigh their sending.
     """
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker, wait
 
     width = max(1, sum(client.nthreads().values()))
     waiting, size = deque(cells), 1
     futures: dict[Any, list[tuple[int, T]]] = {}
     outcomes: list[_Outcome] = []
     lost: list[tuple[int, T]] = []
-    done = as_completed(loop=client.loop)
 
     def send() -> None:
         count = min(size, math.ceil(len(waiting) / width))
         batch = [waiting.popleft() for _ in range(count)]
-        future = client.submit(clusters.pinned, run_batch, function, batch, pure=False)
-        futures[future] = batch
-        done.add(future)
+        futures[client.submit(clusters.pinned, run_batch, function, batch, pure=False)] = batch
 
-    while waiting and len(futures) < IN_FLIGHT * width:
-        send()
-    for future in done:
-        batch = futures.pop(future)
+    while waiting or futures:
+        while waiting and len(futures) < IN_FLIGHT * width:
+            send()
         try:
-            took, found = future.result()
-        except KilledWorker:
-            lost += batch
-        except Exception as error:  # what could not be sent or brought back
-            outcomes += [_Outcome(index, error=error) for index, _ in batch]
-            advance(len(batch))
-        else:
-            size = math.ceil(BATCH_SECONDS * len(batch) / max(took, 1e-6))
+            with client.as_current():
+                finished = wait(list(futures), timeout=PATIENCE, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            clusters.revive(client)
+            continue
+        for future in finished:
+            batch = futures.pop(future)
+            try:
+                took, found = future.result()
+            except KilledWorker:
+                lost += batch
+                continue
+            except Exception as error:  # what could not be sent or brought back
+                found = [_Outcome(index, error=error) for index, _ in batch]
+            else:
+                size = math.ceil(BATCH_SECONDS * len(batch) / max(took, 1e-6))
             outcomes += found
             advance(len(batch))
-        if waiting:
-            send()
     return outcomes, lost
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,19 +89,15 @@ def test_an_exception_in_a_worker_names_its_cell() -> None:
     assert caught.value.results == ["MOT17-02", None, "MOT17-09"]
 
 
-def test_a_killed_worker_costs_only_the_cell_that_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "RETRIES", 1)
-
-    def dies(item: int) -> int:
-        once = tmp_path / "died"
-        if item == 5 or (item == 3 and not once.exists()):
-            once.touch()
+def test_a_killed_worker_costs_no_result(tmp_path: Path) -> None:
+    def dies_once(item: int) -> int:
+        if item == 3 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return item * 2
 
-    with pytest.raises(CellsFailed, match=r"1 of 12 cells failed\n  5: its worker process died each time") as caught:
-        parallel.map(dies, range(12), workers=2)
-    assert caught.value.results == [None if item == 5 else item * 2 for item in range(12)]
+    assert parallel.map(dies_once, range(12), workers=2) == [2 * item for item in range(12)]
+    assert (tmp_path / "died").exists()
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,3 +110,23 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytes
         parallel.map(str, [1], cluster=f"slurm:{tmp_path / 'slurm.yaml'}")
     with pytest.raises(InputError, match="workers=-1: must be 0"):
         parallel.map(str, [1], workers=-1)
+
+
+def test_a_cell_that_always_kills_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dying is played here, as real workers take seconds to come back each time."""
+    sent: list[list[int]] = []
+
+    def send(function: Any, cells: list[tuple[int, int]], _client: Any, advance: Any) -> Any:
+        sent.append([index for index, _ in cells])
+        alive = [cell for cell in cells if cell[0] not in ((4, 5) if len(cells) > 1 else (5,))]
+        advance(len(alive))
+        return parallel.run_batch(function, alive)[1], [cell for cell in cells if cell not in alive]
+
+    monkeypatch.setattr(parallel, "_submit", send)
+    monkeypatch.setattr("msfp.engine.cluster.client", lambda *_: None)
+    steps: list[int] = []
+    with pytest.raises(CellsFailed, match=r"1 of 6 cells failed\n  5: its worker process died each time") as caught:
+        parallel.map(abs, range(6), workers=2, progress=steps.append)
+    assert caught.value.results == [0, 1, 2, 3, 4, None]
+    assert sent == [[0, 1, 2, 3, 4, 5], [4], [5], [5]]
+    assert sum(steps) == 6
