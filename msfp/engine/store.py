@@ -60,6 +60,7 @@ class Store:
         root: folder of the store, made on first writing.
         hits, misses: how often a stage's result was found or had to be computed, by stage.
         events: damaged entries and waits, in order.
+        memo: digests of input files, remembered in the store.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -67,7 +68,7 @@ class Store:
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
         self.events: list[Event] = []
-        self._memo = FileMemo(self.root / FILES)
+        self.memo = FileMemo(self.root / FILES)
         self._swept: set[Path] = set()
         self._unsaved: dict[tuple[str, str], Any] = {}
 
@@ -141,11 +142,11 @@ class Store:
 
     def file_digest(self, path: str | Path) -> str:
         """Digest of a file's bytes for use as an input; read again only when size, mtime or inode changed."""
-        return self._memo.file_digest(path)
+        return self.memo.file_digest(path)
 
     def folder_digest(self, path: str | Path) -> str:
         """Digest of all names and contents below a folder; each file is read again only when it changed."""
-        return self._memo.folder_digest(path)
+        return self.memo.folder_digest(path)
 
     def size(self) -> int:
         """Bytes on disk."""

@@ -1,0 +1,62 @@
+"""Bars show to a person only; a runner's file gets the progress of a notebook."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from msfp.engine import progress
+
+
+class Terminal(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Called in the test itself, as pytest changes stderr between set-up and call."""
+    found = Terminal()
+    monkeypatch.setattr("sys.stderr", found)
+    for name in ("CI", "NO_COLOR", progress.VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def test_a_terminal_shows_a_bar_with_and_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    assert list(progress.track(range(3), "tracks")) == [0, 1, 2]
+    assert "tracks" in terminal.getvalue()
+    assert "\x1b[36m" in terminal.getvalue()
+    terminal.truncate(0)
+    monkeypatch.setenv("NO_COLOR", "1")
+    with progress.Bar(2, "scores") as bar:
+        bar.update(2)
+        bar.note("MOT17-02")
+    assert "MOT17-02" in terminal.getvalue()
+    assert "\x1b[3" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("why", ["CI", "pipe", "worker"])
+def test_logs_stay_clean(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    terminal = at_terminal(monkeypatch)
+    if why == "pipe":
+        monkeypatch.setattr(terminal, "isatty", lambda: False)
+    else:
+        monkeypatch.setenv("CI" if why == "CI" else progress.VARIABLE, "1" if why == "CI" else "")
+    assert list(progress.track(iter(range(3)), "tracks", total=3)) == [0, 1, 2]
+    assert terminal.getvalue() == ""
+
+
+def test_the_runner_reads_how_far_a_stage_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "progress"
+    monkeypatch.setenv(progress.VARIABLE, str(file))
+    assert progress.read(file) is None
+    bar = progress.Bar(4, "features")
+    assert progress.read(file) == ("features", 0, 4)
+    bar.update(1)
+    bar.update(3)
+    assert progress.read(file) == ("features", 4, 4)
+    file.write_text('["feat')
+    assert progress.read(file) is None

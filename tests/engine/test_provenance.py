@@ -1,0 +1,58 @@
+"""The manifest names code, machine and inputs, and keeps the times apart."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from msfp.engine import provenance
+from msfp.engine.hashing import file_digest
+from msfp.errors import InputError, MsfpError
+
+
+def test_manifest_is_complete_and_repeats(tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"weights")
+    (tmp_path / "data").mkdir()
+    about = {"settings": {"profile": "demo"}, "seeds": (0, 1), "inputs": {"weights": weights, "labels": "abc"}}
+    found = provenance.write_manifest(tmp_path / "runs" / "provenance.json", **about)
+    assert json.loads((tmp_path / "runs" / "provenance.json").read_text()) == found
+    assert found["inputs"] == {"labels": "abc", "weights": file_digest(weights)}
+    assert found["seeds"] == [0, 1]
+    assert found["hardware"]["cores"] >= 1
+    assert found["hardware"]["memory_bytes"] > 2**28
+    assert found["hardware"]["cpu"]
+    assert {"numpy", "torch", "pandas"} <= set(found["packages"])
+    again = provenance.manifest(**about)
+    del found["when"], again["when"]
+    assert again == found
+
+
+def test_missing_input_and_unwritable_place_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nope\.pt: cannot be read"):
+        provenance.manifest(inputs={"weights": tmp_path / "nope.pt"})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MsfpError, match=r"p\.json: cannot write"):
+        provenance.write_manifest(tmp_path / "file" / "p.json")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_git_commit_only_of_the_own_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "repo" / "package"
+    package.mkdir(parents=True)
+    (package / "errors.py").write_text("")
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    assert provenance.git_state() == {"commit": None, "dirty": None}
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(package)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert provenance.git_state()["commit"] is None
+    subprocess.run([*git, "add", "errors.py"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
+    assert len(provenance.git_state()["commit"]) == 40
+    assert provenance.git_state()["dirty"] is False
+    (package / "errors.py").write_text("changed")
+    assert provenance.git_state()["dirty"] is True
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.git_state() == {"commit": None, "dirty": None}
