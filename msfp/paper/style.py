@@ -32,7 +32,7 @@ PALETTE = MappingProxyType(
         "grey": "#7F7F7F",
     }
 )
-ORDER = ("blue", "orange", "black", "sky", "vermillion", "green", "pink", "grey")
+ORDER = ("blue", "orange", "black", "sky", "vermillion", "pink", "green")
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "////", "....", "xxxx")
 FORMATS = ("pdf", "svg", "png")

@@ -39,7 +39,7 @@ def clean(text: str) -> str:
 
 
 def paper_tables(text: str) -> dict[int, list[list[str]]]:
-    """Rows of every table in the paper's text, cells cleaned: the heading the row stands under, its label, its cells."""
+    """Rows of every table in the paper's text, cells cleaned: heading above the row, label, cells."""
     found: dict[int, list[list[str]]] = {}
     lines = text.splitlines()
     for start, line in enumerate(lines):
