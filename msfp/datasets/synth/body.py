@@ -123,7 +123,7 @@ def figures(camera: Camera, motion: Motion, looks: list[Look]) -> list[Figure]:
             parts += [(m - 1e-3, Polygon(cell, look.accent)) for cell in markings(panels[k], look, turn)]
         if look.bottom in ("skirt", "dress"):
             colour = look.upper if look.bottom == "dress" else look.lower
-            depth_of = min(m, float(rod_depth[k, 0]) + 0.06, float(rod_depth[k, 1]) + 0.06) + 1e-3
+            depth_of = min(m, float(rod_depth[k, :2].min())) + 1e-3
             parts.append((depth_of, Polygon(around(cloud[k, 60:80]), colour)))
         if look.bag != "none":
             parts.append((float(bag_depth[k]), Polygon(around(cloud[k, 80:]), look.bag_colour)))
@@ -154,7 +154,8 @@ def rod_outlines(camera: Camera, frames: Frames, looks: list[Look]) -> tuple[NDA
     scale = camera.focal * frames.tall[:, None] / depth
     outlines = capsules(pixels[0], pixels[1], radii[..., 0] * scale[0], radii[..., 1] * scale[1])
     middle = (depth[0] + depth[1]) / 2
-    middle[:, :6] += 0.06  # the trunk covers the tops of the legs
+    middle[:, :6] += 0.06  # the trunk covers the tops of the legs, a coat all of the thighs
+    middle[:, :2] += np.array([[0.3 if look.coat else 0.06] for look in looks])
     middle[:, 13:19] = depth[0][:, 13:19] - 0.02
     return fixed(outlines), middle
 

@@ -63,7 +63,7 @@ def dancers(world: World, cameras: tuple[Camera, ...]) -> Cast:
             wing = int(rng.choice([-1, 1]))
             side = (stop - area.centre) @ area.right * wing
             k = int(np.argmax(side))
-            stop[k] += wing * area.right * rng.uniform(1.4, 2.0)
+            stop[k] += wing * area.right * rng.uniform(1.8, 2.4)
         stops.append(stop)
     path = np.array(stops)
     index = (t / beat).astype(int)

@@ -9,7 +9,7 @@ from msfp.datasets.synth.people import DARK, LIGHT, MUTED, VIVID, pick
 from msfp.datasets.synth.raster import Colour, Image, Polygon, capsules, face, fixed
 
 UP = np.array([0.0, 0.0, 1.0])
-CAR, STATIC_PERSON, DISTRACTOR, OCCLUDER, REFLECTION = 3, 7, 8, 9, 12  # MOTChallenge classes
+CAR, STATIC_PERSON, DISTRACTOR, OCCLUDER = 3, 7, 8, 9  # MOTChallenge classes
 
 
 @dataclass(frozen=True)

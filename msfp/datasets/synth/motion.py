@@ -99,7 +99,7 @@ class Walkers:
         self.form_groups()
         for k in range(n):
             self.aim(k, area)
-            if rng.random() < 0.2 and self.leader[k] < 0 and not self.stands[k]:
+            if rng.random() < 0.25 and self.leader[k] < 0 and not self.stands[k]:
                 self.send_out_and_back(k, area)
         self.velocity = self.wanted() * 0.9
         self.settle_heading(1.0)
@@ -124,9 +124,11 @@ class Walkers:
         """Put a walker near the edge of the view on his way out, to come back soon."""
         side = int(self.rng.choice([-1, 1]))
         depth = self.rng.uniform(area.near, area.near + 0.6 * (area.far - area.near))
-        self.position[k] = area.place(depth, float(side)) - side * self.rng.uniform(0.1, 0.8) * area.right
-        self.goal[k] = area.place(depth, float(side)) + side * 1.1 * area.right
+        self.position[k] = area.place(depth, float(side)) - side * self.rng.uniform(0.7, 1.6) * area.right
+        self.goal[k] = area.place(depth, float(side)) + side * 0.9 * area.right
         self.leaves[k] = self.back[k] = True
+        for j in np.flatnonzero(self.leader == k).tolist():
+            self.position[j] = self.position[k] + self.rng.normal(0, 0.5, 2)
 
     def aim(self, k: int, area: Area) -> None:
         """A new goal: mostly across the view, sometimes along it, sometimes somewhere in it."""

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from msfp.datasets.synth import DATASETS, render, worlds
-from msfp.datasets.synth.body import Figure, figures
-from msfp.datasets.synth.people import wardrobe
+from msfp.datasets.synth.body import figures
+from msfp.datasets.synth.painter import put, shape
 from msfp.datasets.synth.raster import Polygon, fixed
-from msfp.datasets.synth.render import Stage, draw, put_person
+from msfp.datasets.synth.render import Stage, draw
 from msfp.datasets.synth.world import World, draw_world
 from msfp.errors import InputError
 
@@ -21,9 +21,9 @@ def world(kind: str = "street", seed: int = 5, length: int = 4, **fixed: object)
     return draw_world(kind, "test", seed, size=SIZE, length=length, **fixed)  # type: ignore[arg-type]
 
 
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> Figure:
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[Polygon]:
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    return Figure((Polygon(fixed(corners), (200, 30, 30)),), 5.0)
+    return [Polygon(fixed(corners), (200, 30, 30))]
 
 
 def inside(polygons: tuple[Polygon, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -43,20 +43,20 @@ def inside(polygons: tuple[Polygon, ...], size: tuple[int, int]) -> NDArray[np.b
 @pytest.mark.parametrize(("left", "share"), [(40.5, 0.5), (20.5, 0.0), (60.5, 1.0), (50.5, 0.75)])
 def test_visibility_of_a_half_hidden_rectangle(left: float, share: float) -> None:
     image, buffer = np.zeros((108, 192, 3), np.uint8), np.zeros((108, 192), np.uint16)
-    look = wardrobe(np.random.default_rng(0), 0.0, 0.5)
-    box, area = put_person(image, buffer, rectangle(20.5, 10.5, 59.5, 89.5), look, 1)
-    assert box == (20, 10, 40, 80)
-    assert area == 3200
-    put_person(image, buffer, rectangle(left, 5.5, left + 60, 95.5), look, 2)
-    assert np.count_nonzero(buffer == 1) / area == share
+    person = shape(rectangle(20.5, 10.5, 59.5, 89.5), SIZE)
+    put(image, buffer, person, 1)
+    assert person.box == (20, 10, 40, 80)
+    assert person.area == 3200
+    put(image, buffer, shape(rectangle(left, 5.5, left + 60, 95.5), SIZE), 2)
+    assert np.count_nonzero(buffer == 1) / person.area == share
 
 
 def test_what_the_border_cuts_off_is_not_visible() -> None:
     image, buffer = np.zeros((108, 192, 3), np.uint8), np.zeros((108, 192), np.uint16)
-    look = wardrobe(np.random.default_rng(0), 0.0, 0.5)
-    box, area = put_person(image, buffer, rectangle(-19.5, 10.5, 19.5, 49.5), look, 1)
-    assert box == (-20, 10, 40, 40)
-    assert np.count_nonzero(buffer) / area == 0.5
+    person = shape(rectangle(-19.5, 10.5, 19.5, 49.5), SIZE)
+    put(image, buffer, person, 1)
+    assert person.box == (-20, 10, 40, 40)
+    assert np.count_nonzero(buffer) / person.area == 0.5
 
 
 def test_visibility_agrees_with_the_definition() -> None:
