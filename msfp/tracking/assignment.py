@@ -51,6 +51,20 @@ def assign_then_drop(cost: Floats, limit: float) -> Matches:
     return _split(choice, cost.shape[1])
 
 
+def assign_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Matches:
+    """Assignment of greatest total over all pairs; those not allowed are dropped afterwards.
+
+    Args:
+        total: (M, N), finite; greatest is best.
+        allowed: (M, N) pairs that may stay.
+    """
+    choice = np.full(total.shape[0], -1, np.int64)
+    i, j = linear_sum_assignment(-total)
+    kept = allowed[i, j]
+    choice[i[kept]] = j[kept]
+    return _split(choice, total.shape[1])
+
+
 @njit(cache=True)
 def _isolated(cost, limit):  # type: ignore[no-untyped-def]
     """Column of each row whose only candidate has only that row (else -1), and the rows and columns left to solve."""

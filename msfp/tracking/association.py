@@ -83,12 +83,13 @@ def sum_cost(weight: float, min_iou: float = 0.0, spatial: Cost = iou_cost) -> C
     return cost
 
 
-def min_gate_cost(proximity: float, appearance: float, spatial: Cost = iou_cost) -> Cost:
+def min_gate_cost(proximity: float, appearance: float, spatial: Cost = iou_cost, divisor: float = 2.0) -> Cost:
     """min(IoU distance, cosine distance / 2), the latter only where near and alike (BoT-SORT, eqs. 12-13).
 
     Args:
         proximity: appearance counts only where the IoU distance is at most this.
         appearance: and half the cosine distance at most this.
+        divisor: what the cosine distance is divided by; 2, as the original has it.
         spatial: cost that stands for the IoU distance; the gate always looks at the plain one.
     """
 
@@ -97,7 +98,7 @@ def min_gate_cost(proximity: float, appearance: float, spatial: Cost = iou_cost)
         look = cue(pairs)
         if look is None:
             return overlap
-        half = look / 2.0
+        half = look / divisor
         near = iou(pairs.tracks, pairs.boxes) >= 1.0 - proximity
         return np.where(near & (half <= appearance), np.minimum(overlap, half), overlap)
 

@@ -25,7 +25,8 @@ class Motion:
     that is -1.
 
     Attributes:
-        coordinates: `xyah` centre, aspect w/h, height; `xywh` centre, width, height; `xysr` centre, area, aspect.
+        coordinates: `xyah` centre, aspect w/h, height; `xywh` centre, width, height; `xysr` centre, area, aspect;
+            `xyhr` centre, height, aspect.
         scale: per coordinate, index of the coordinate its noise is proportional to, or -1.
         initial, initial_velocity: weights of a new track's position and velocity.
         process, process_velocity: weights of what a step adds.
@@ -34,7 +35,7 @@ class Motion:
         positive: coordinate whose velocity is dropped when it would carry it to zero or below, or -1.
     """
 
-    coordinates: Literal["xyah", "xywh", "xysr"]
+    coordinates: Literal["xyah", "xywh", "xysr", "xyhr"]
     scale: tuple[int, int, int, int]
     initial: tuple[float, ...]
     initial_velocity: tuple[float, ...]
@@ -60,6 +61,8 @@ class Motion:
         height = np.maximum(height, SMALLEST)
         if self.coordinates == "xyah":
             out[:, 2], out[:, 3] = width / height, height
+        elif self.coordinates == "xyhr":
+            out[:, 2], out[:, 3] = height, width / height
         else:
             width = np.maximum(width, SMALLEST)
             out[:, 2], out[:, 3] = width * height, width / height
@@ -69,6 +72,8 @@ class Motion:
         """(N, 4 or 8) states -> (N, 4) xyxy file coordinates; a state without a size gives an empty box."""
         if self.coordinates == "xyah":
             width, height = state[:, 2] * state[:, 3], state[:, 3]
+        elif self.coordinates == "xyhr":
+            width, height = state[:, 2] * state[:, 3], state[:, 2]
         elif self.coordinates == "xywh":
             width, height = state[:, 2], state[:, 3]
         else:
@@ -117,6 +122,17 @@ XYSR = Motion(
     positive=2,
 )
 """SORT's filter of seven states (the aspect has no velocity), in pixels."""
+
+XYHR = Motion(
+    "xyhr",
+    scale=(-1, -1, -1, -1),
+    initial=(10**0.5,) * 4,
+    initial_velocity=(100.0,) * 4,
+    process=(1.0,) * 4,
+    process_velocity=(0.1,) * 4,
+    measured=(1.0, 1.0, 10**0.5, 0.1),
+)
+"""BoostTrack's filter: height and aspect, both with a velocity, noise in pixels."""
 
 
 class Textbook:

@@ -20,7 +20,7 @@ class FastFilter:
         self.motion = motion
         self.weights = motion.weights()
         self.scale = np.array(motion.scale, np.int64)
-        self._kind = ("xyah", "xywh", "xysr").index(motion.coordinates)
+        self._kind = ("xyah", "xywh", "xysr", "xyhr").index(motion.coordinates)
 
     def start(self, boxes: Floats) -> tuple[Floats, Floats]:
         """(N, 8) mean and (N, 4, 3) blocks of new tracks at (N, 4) xyxy boxes."""
@@ -47,11 +47,11 @@ class FastFilter:
     def warp(self, mean: Floats, blocks: Floats, rows: Rows, affine: Floats) -> None:
         """Move tracks with the camera: (2, 3) affine map of the previous frame's coordinates to this one's.
 
-        Sizes follow the map's scale. Where x and y are equally uncertain (`xyah`, `xysr`) this is exact for rotation
+        Sizes follow the map's scale. Where x and y are equally uncertain (all but `xywh`) this is exact for rotation
         and scale; else the cross covariance that a rotation makes, a fraction of the angle, is dropped.
         """
         zoom = abs(affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0]) ** 0.5
-        powers = {"xyah": (0, 1), "xywh": (1, 1), "xysr": (2, 0)}[self.motion.coordinates]
+        powers = {"xyah": (0, 1), "xywh": (1, 1), "xysr": (2, 0), "xyhr": (1, 0)}[self.motion.coordinates]
         factors = np.array([zoom**power for power in powers])
         _warp(mean, blocks, rows, np.ascontiguousarray(affine, np.float64), factors)
 
@@ -62,7 +62,7 @@ class FastFilter:
 
 @njit(cache=True)
 def _measure(boxes, kind):  # type: ignore[no-untyped-def]
-    """`Motion.measure`; kind 0 xyah, 1 xywh, 2 xysr."""
+    """`Motion.measure`; kind 0 xyah, 1 xywh, 2 xysr, 3 xyhr."""
     out = np.empty((len(boxes), 4))
     for i in range(len(boxes)):
         width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
@@ -70,6 +70,9 @@ def _measure(boxes, kind):  # type: ignore[no-untyped-def]
         height = max(height, SMALLEST)
         if kind == 0:
             out[i, 2], out[i, 3] = width / height, height
+            continue
+        if kind == 3:
+            out[i, 2], out[i, 3] = height, width / height
             continue
         width = max(width, SMALLEST)
         if kind == 1:
@@ -88,6 +91,8 @@ def _boxes(state, kind):  # type: ignore[no-untyped-def]
             width, height = state[i, 2] * state[i, 3], state[i, 3]
         elif kind == 1:
             width, height = state[i, 2], state[i, 3]
+        elif kind == 3:
+            width, height = state[i, 2] * state[i, 3], state[i, 2]
         else:
             width = max(state[i, 2] * state[i, 3], 0.0) ** 0.5
             height = state[i, 2] / max(width, SMALLEST)

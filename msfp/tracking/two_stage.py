@@ -58,6 +58,7 @@ class AppearanceSettings(TwoStageSettings):
     min_iou: float = Field(0.0, ge=0, le=1, description="pairs overlapping less may not match in `sum`")
     proximity: float = Field(0.5, description="largest IoU distance at which appearance counts in `min_gate`")
     max_appearance: float = Field(0.25, description="largest half cosine distance that counts in `min_gate`")
+    look_divisor: float = Field(2.0, gt=0, description="cosine distances are divided by this in `min_gate`")
     ema: float = Field(0.9, ge=0, lt=1, description="memory of a track's embedding")
 
 
@@ -81,7 +82,7 @@ class TwoStage(Tracker):
         if not isinstance(settings, AppearanceSettings):
             return spatial
         if settings.fusion == "min_gate":
-            return min_gate_cost(settings.proximity, settings.max_appearance, spatial)
+            return min_gate_cost(settings.proximity, settings.max_appearance, spatial, settings.look_divisor)
         if settings.fusion == "mahalanobis":
             return mahalanobis_cost()
         return sum_cost(settings.weight, settings.min_iou, spatial)

@@ -26,7 +26,9 @@ class Walk:
     length: int
 
 
-def walk(people: int = 6, length: int = 40, seed: int = 0, first: int = 1, misses: float = 0.1) -> Walk:
+def walk(
+    people: int = 6, length: int = 40, seed: int = 0, first: int = 1, misses: float = 0.1, unsure: float = 0.2
+) -> Walk:
     """People in lanes of their own walking right, some boxes missing, scores sure and unsure."""
     rng = np.random.default_rng(seed)
     looks = rng.normal(size=(people, 8))
@@ -37,7 +39,7 @@ def walk(people: int = 6, length: int = 40, seed: int = 0, first: int = 1, misse
                 continue
             left = 30 + 5.0 * t + rng.normal() * 0.5
             top = 100.0 * p + rng.normal() * 0.5
-            score = 0.9 if rng.random() < 0.8 else 0.4
+            score = 0.9 if rng.random() >= unsure else 0.4
             rows.append((t + first, left, top, 30.0, 80.0, score if t else 0.9, p))
     table = np.array(rows).reshape(-1, 7)
     person = table[:, 6].astype(np.int64)

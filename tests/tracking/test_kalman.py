@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking.kalman import XYAH, XYSR, XYWH, Motion, Textbook
+from msfp.tracking.kalman import XYAH, XYHR, XYSR, XYWH, Motion, Textbook
 from msfp.tracking.kalman_fast import FastFilter
 
-FILTERS = pytest.mark.parametrize("motion", [XYAH, XYWH, XYSR], ids=lambda m: m.coordinates)
+FILTERS = pytest.mark.parametrize("motion", [XYAH, XYWH, XYSR, XYHR], ids=lambda m: m.coordinates)
 box = st.tuples(st.floats(-500, 2000), st.floats(-500, 2000), st.floats(0, 400), st.floats(0, 900)).map(
     lambda b: np.array([b[0], b[1], b[0] + b[2], b[1] + b[3]])
 )
@@ -74,7 +74,7 @@ def test_only_named_rows_change(motion: Motion) -> None:
         assert not np.array_equal(array[1], old[1])
 
 
-@pytest.mark.parametrize("motion", [XYAH, XYSR], ids=lambda m: m.coordinates)
+@pytest.mark.parametrize("motion", [XYAH, XYSR, XYHR], ids=lambda m: m.coordinates)
 def test_warp_is_the_affine_map_of_mean_and_covariance(motion: Motion) -> None:
     """Exact for rotation with scale where x and y are equally uncertain."""
     fast = FastFilter(motion)
