@@ -10,7 +10,9 @@ import typer
 from msfp.cli.app import app
 from msfp.errors import InputError
 
-Out = Annotated[Path | None, typer.Option("--out", help="folder for weights and card; default: where the package's lie")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="folder for weights and card; default: where the package's lie")
+]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="most wall minutes; default: the card's recipe")]
 BENCHES = Path(__file__).resolve().parents[2] / "bench"
 

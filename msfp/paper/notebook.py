@@ -89,8 +89,5 @@ def begin(
     from msfp.paper.style import set_style
 
     set_style()
-    run = open_run(
-        profile, root=root, weights=weights, device=device, workers=workers, home=home, overrides=settings
-    )
+    run = open_run(profile, root=root, weights=weights, device=device, workers=workers, home=home, overrides=settings)
     return NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})
-

@@ -68,7 +68,7 @@ def truth_features(run: Run, scene: Scene, weights: str = "") -> Features:
     return run.store.get_or_compute("truth-features", inputs, compute_truth, code=FEATURE_CODE)
 
 
-FEATURE_CODE = ("msfp.features.backbone", "msfp.features.extract", "msfp.features.letterbox", "msfp.features.pooling")
+FEATURE_CODE = ("msfp.features.backbone", "msfp.features.presets", "msfp.features.extract")
 
 
 def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
@@ -106,9 +106,7 @@ def compute(run: Run, scene: Scene, weights: str, boxes: Mapping[str, BoxSet]) -
     backbone = run.backbone(weights)
     label = f"features of {scene.name}" + (" (random-init)" if weights == "random-init" else "")
     with FrameReader(scene.pixels) as frames, Bar(len(scene.pixels.frames), label) as progress:
-        return extract(
-            frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update
-        )
+        return extract(frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update)
 
 
 def rows(features: Features, part: Part) -> slice:

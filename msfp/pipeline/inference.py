@@ -18,9 +18,7 @@ ALIASES = {"lite": "single", "msfp-concat": "concat", "msfp-attention": "attenti
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 
-def method_from(
-    run: Run, tracker: str, look: str, threshold: str, options: Mapping[str, str], seed: int
-) -> Method:
+def method_from(run: Run, tracker: str, look: str, threshold: str, options: Mapping[str, str], seed: int) -> Method:
     """A method from words.
 
     Raises:
@@ -42,7 +40,9 @@ def _look(run: Run, name: str, seed: int) -> Appearance | None:
         return None
     strategy = ALIASES.get(name, name)
     if strategy not in STRATEGIES:
-        raise InputError(f"--appearance {name}: not known; there are: none, {', '.join(sorted({*STRATEGIES, *ALIASES}))}")
+        raise InputError(
+            f"--appearance {name}: not known; there are: none, {', '.join(sorted({*STRATEGIES, *ALIASES}))}"
+        )
     return appearance(strategy, _learn(run), seed)
 
 

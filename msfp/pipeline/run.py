@@ -30,6 +30,8 @@ class Run:
         settings: what is computed.
         home: folder that holds data/, runs/ and figures/.
         workers: processes; 0 computes in this one.
+        cluster: address of a Dask scheduler, or `slurm:FILE`; None: none.
+        overrides: the dotted settings given, as text, so that a notebook can be given the same.
         notes: remarks that the report prints, in the order they came.
     """
 
@@ -37,6 +39,7 @@ class Run:
     home: Path
     workers: int = 0
     cluster: str | None = None
+    overrides: str = ""
     notes: list[str] = field(default_factory=list)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -95,9 +98,13 @@ class Run:
 
     def weights_digest(self, weights: str = "") -> str:
         """What detector weights are, by content; empty: the run's."""
-        from msfp.features.weights import weights_digest
+        from msfp.features.presets import preset_named
+        from msfp.features.weights import find
 
-        return weights_digest(weights or self.settings.input.weights)
+        chosen = weights or self.settings.input.weights
+        if chosen == "random-init":
+            return chosen
+        return self.store.file_digest(find(chosen, preset_named(self.settings.input.preset).embedded))
 
     @cache  # noqa: B019  a run lives as long as its process
     def backbone(self, weights: str = "") -> "Backbone":
@@ -169,15 +176,16 @@ def open_run(
         InputError: unknown profile or setting, or a folder or file that is not there.
     """
     given = dict(parse_overrides(overrides) if isinstance(overrides, str) else overrides)
+    text = overrides if isinstance(overrides, str) else " ".join(f"{key}={value}" for key, value in given.items())
     if root:
         if not Path(root).is_dir():
             raise InputError(f"--root {root}: there is no such folder")
         given["data.root"] = Path(root).resolve()
     if weights:
-        given["input.weights"] = str(weights)
+        given["input.weights"] = str(Path(weights).resolve()) if Path(weights).is_file() else str(weights)
     if device:
         given["device"] = device
-    return Run(config.settings(profile, given), Path(home).resolve(), workers)
+    return Run(config.settings(profile, given), Path(home).resolve(), workers, overrides=text)
 
 
 def parse_overrides(text: str) -> dict[str, Any]:

@@ -93,19 +93,21 @@ def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearan
     grid = candidates(run, mode)
     hota = np.empty(len(grid))
     for i, value in enumerate(grid):
-        taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0))
+        taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
         hota[i] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
     return Search(grid, hota, plateau_middle(grid, hota))
 
 
-def per_frame(run: Run, mode: Mode, raw: NDArray[np.float32], center: float = 0.0) -> NDArray[np.float32]:
+def per_frame(
+    run: Run, mode: Mode, raw: NDArray[np.float32], center: float = 0.0, warn: bool = True
+) -> NDArray[np.float32]:
     """(T, 2) tau_high and tau_low from what a mode predicts: (T, 1) tau or offset, or (T, 2) both."""
     if mode == "single":
         return thresholds.single(raw[:, 0])
     if mode == "dual":
         return thresholds.dual(raw)
     atl = run.settings.atl
-    return thresholds.offset(raw[:, 0], atl.base_high, atl.base_low, center)
+    return thresholds.offset(raw[:, 0], atl.base_high, atl.base_low, center, warn=warn)
 
 
 def detectors_of(parts: ListLike[Part]) -> tuple[str, ...]:

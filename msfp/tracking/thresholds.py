@@ -36,7 +36,12 @@ def dual(pair: ArrayLike) -> Taus:
 
 
 def offset(
-    delta: ArrayLike, base_high: float = 0.5, base_low: float = 0.05, center: float | None = None, name: str = ""
+    delta: ArrayLike,
+    base_high: float = 0.5,
+    base_low: float = 0.05,
+    center: float | None = None,
+    name: str = "",
+    warn: bool = True,
 ) -> Taus:
     """Base thresholds moved by a predicted offset: tau_high = base + d, tau_low = base + d / 2 (section 4.1).
 
@@ -45,6 +50,7 @@ def offset(
         base_high, base_low: at d = 0.
         center: mean target; given, d is taken relative to it and has a sign (`centered`).
         name: sequence named in the warning.
+        warn: whether to warn; a grid search tries such values on purpose.
 
     Returns:
         Thresholds held to [0, 1]. Warns where tau_high reaches 1, at which no score of a range up to 1 is above it.
@@ -52,7 +58,7 @@ def offset(
     d = np.asarray(delta, np.float32).reshape(-1) - np.float32(center or 0.0)
     out = np.stack([np.float32(base_high) + d, np.float32(base_low) + d / 2], axis=1)
     saturated = int((out[:, 0] >= 1.0).sum())
-    if saturated:
+    if saturated and warn:
         where = f"{name}: " if name else ""
         _log.warning("%stau_high reaches 1 in %d of %d frames; no score can lie above it", where, saturated, len(d))
     return np.clip(out, 0.0, 1.0)

@@ -52,7 +52,14 @@ def architecture(run: Run) -> "Figure":
             "",
             xy=boxes[end].top(),
             xytext=boxes[start].bottom(),
-            arrowprops={"arrowstyle": "-|>", "lw": 0.7, "color": "0.3", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6},
+            arrowprops={
+                "arrowstyle": "-|>",
+                "lw": 0.7,
+                "color": "0.3",
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "mutation_scale": 6,
+            },
         )
     return fig
 

@@ -28,7 +28,7 @@ CURVES = {
 
 @figure(3, needs=("heads", "reid"))
 def roc(run: Run) -> "Figure":
-    """Mean curve over scenes and seeds with the range over seeds; right, the area for positives so many frames apart."""
+    """Mean curve over scenes and seeds, shaded over seeds; right, the area for positives so many frames apart."""
     import matplotlib.pyplot as plt
 
     fold = data.folds(run, run.settings.data.main)[0]
@@ -47,9 +47,7 @@ def roc(run: Run) -> "Figure":
     return fig
 
 
-def draw(
-    left: "Axes", right: "Axes", seeds: list[list[Discrimination]], label: str, colour: str, style: str
-) -> None:
+def draw(left: "Axes", right: "Axes", seeds: list[list[Discrimination]], label: str, colour: str, style: str) -> None:
     """One embedding's two curves: mean, and range over seeds where there are several."""
     rates = seeds[0][0].false_positive
     curves = np.array([np.mean([d.true_positive for d in scenes], axis=0) for scenes in seeds])

@@ -1,5 +1,6 @@
 """Table 3: fusion strategies by how well they tell people apart and by association accuracy."""
 
+from math import isnan
 from statistics import fmean
 
 from msfp.errors import NotComputable
@@ -66,7 +67,7 @@ def reid_cells(row: str, looks: list[Appearance], known: Found, other: Found) ->
     """AUC, gap, hard AUC, and AUC on unseen scenes: mean over scenes, then over seeds."""
 
     def over(found: Found, name: str) -> list[float]:
-        return [fmean(getattr(d, name) for d in usable(found[look])) for look in looks]
+        return [mean_over_scenes([getattr(d, name) for d in usable(found[look])]) for look in looks]
 
     return [
         attempt(row, "AUC", lambda: over(known, "auc")),
@@ -75,6 +76,18 @@ def reid_cells(row: str, looks: list[Appearance], known: Found, other: Found) ->
         attempt(row, "AUC, unseen scenes", lambda: over(other, "auc")),
         attempt(row, "AUC, unseen, hard pairs", lambda: over(other, "hard_auc")),
     ]
+
+
+def mean_over_scenes(values: list[float]) -> float:
+    """Mean over the scenes that have the measure; a short scene has no pairs 20 frames apart.
+
+    Raises:
+        NotComputable: none has.
+    """
+    found = [v for v in values if not isnan(v)]
+    if not found:
+        raise NotComputable("no scene has people seen again 20 to 30 frames later")
+    return fmean(found)
 
 
 def association(run: Run, row: str, looks: list[Appearance], fold: Fold) -> list[Cell]:

@@ -1,0 +1,190 @@
+"""Making artefacts: compute, write the files, remember what they were made from, and show them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msfp.engine.code import code_digest
+from msfp.engine.files import atomic_write
+from msfp.engine.hashing import digest
+from msfp.engine.notebooks import declare_output
+from msfp.errors import NotComputable
+from msfp.paper import findings
+from msfp.paper.cells import read_cells
+from msfp.paper.registry import Artefact, Kind, artefact, get_figure, get_table
+from msfp.paper.render import html, wide, write_table
+from msfp.pipeline.run import Run
+from msfp.types import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A computed table and its files; shows itself in a notebook."""
+
+    number: int
+    cells: list[Cell]
+    files: tuple[Path, ...]
+
+    def _repr_html_(self) -> str:
+        return html(self.cells, self.number)
+
+    def text(self) -> str:
+        """The table in the paper's shape, for a terminal."""
+        return wide(self.cells, self.number).to_string()
+
+    def json_text(self) -> str:
+        """Its cells as JSON."""
+        return self.files[0].read_text(encoding="utf-8")
+
+    def findings(self) -> "pd.DataFrame":
+        """Per column: our best row and the paper's, and how far the two orders agree."""
+        return findings.compare(self.cells, self.number)
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """A drawn figure and its files, or why there is none; shows itself in a notebook."""
+
+    number: int
+    files: tuple[Path, ...]
+    reason: str = ""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        import base64
+
+        if self.reason:
+            return {"text/plain": f"figure {self.number}: n/a: {self.reason}"}
+        png = next(f for f in self.files if f.suffix == ".png")
+        return {"image/png": base64.b64encode(png.read_bytes()).decode(), "text/plain": str(png.name)}
+
+
+@dataclass(frozen=True)
+class PublishedReport:
+    """The report's file; shows where it lies."""
+
+    path: Path
+
+    def __repr__(self) -> str:
+        return f"report: {self.path.parent.name}/{self.path.name}"
+
+
+def publish_table(run: Run, number: int) -> PublishedTable:
+    """Compute a table and write it as JSON, CSV, Markdown and LaTeX under `runs/<profile>/tables`.
+
+    Raises:
+        InputError: no such table.
+        NotComputable: it is planned.
+    """
+    cells = get_table(number)(run)
+    files = write_table(tables_folder(run), number, cells, f"profile {run.settings.profile}")
+    stamp(run, artefact("table", number))
+    for file in files:
+        declare_output(file)
+    return PublishedTable(number, cells, files)
+
+
+def publish_figure(run: Run, number: int) -> PublishedFigure:
+    """Draw a figure and write it as PDF, SVG and PNG under `figures/<profile>`.
+
+    What the data at hand do not allow is remembered with its reason, and no file is left from an earlier run.
+
+    Raises:
+        InputError: no such figure.
+        NotComputable: it is planned.
+    """
+    import matplotlib.pyplot as plt
+
+    from msfp.paper.style import FORMATS, save, set_style
+
+    set_style()
+    made = artefact("figure", number)
+    draw = get_figure(number)
+    try:
+        fig = draw(run)
+    except NotComputable as error:
+        plt.close("all")
+        for form in FORMATS:
+            (run.figures / f"{made.id}.{form}").unlink(missing_ok=True)
+        stamp(run, made, str(error))
+        return PublishedFigure(number, (), str(error))
+    files = save(fig, run.figures, made.id)
+    plt.close(fig)
+    stamp(run, made)
+    for file in files:
+        declare_output(file)
+    return PublishedFigure(number, files)
+
+
+def tables_folder(run: Run) -> Path:
+    """`runs/<profile>/tables`."""
+    return run.out / "tables"
+
+
+def report_path(run: Run) -> Path:
+    """`runs/<profile>/report.html`."""
+    return run.out / "report.html"
+
+
+def fingerprint(run: Run, made: Artefact) -> str:
+    """What an artefact is made from: settings, weights, and the code of its function with all that it imports."""
+    function = made.function
+    code = code_digest(function.__module__) if function is not None else ""
+    return digest([run.settings.model_dump_json(), run.weights_digest(), code])
+
+
+def stamp_path(run: Run, made: Artefact) -> Path:
+    """Where an artefact's stamp lies."""
+    return run.out / "stamps" / f"{made.id}.json"
+
+
+def stamp(run: Run, made: Artefact, reason: str = "") -> None:
+    """Remember what an artefact was made from, why it is absent, and what the run had to remark."""
+    record = {
+        "fingerprint": fingerprint(run, made),
+        "reason": reason,
+        "notes": run.notes,
+        "events": [event.message for event in run.store.events],
+    }
+    atomic_write(stamp_path(run, made), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_stamp(run: Run, made: Artefact) -> dict[str, Any]:
+    """An artefact's stamp; empty where it was never made."""
+    try:
+        return json.loads(stamp_path(run, made).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def stale(run: Run, kind: Kind, number: int) -> str:
+    """Why an artefact is not there or not of this run; empty when it is present and fresh."""
+    made = artefact(kind, number)
+    found = read_stamp(run, made)
+    remedy = f"run msfp {kind} {number} --profile {run.settings.profile}"
+    file = tables_folder(run) / f"{made.id}.json" if kind == "table" else run.figures / f"{made.id}.pdf"
+    if not found or (not file.is_file() and not found["reason"]):
+        return f"{made.name} is missing: {remedy}"
+    if found["fingerprint"] != fingerprint(run, made):
+        return f"{made.name} was made by other code or with other settings: {remedy}"
+    return ""
+
+
+def published_cells(run: Run) -> dict[int, list[Cell]]:
+    """Cells of the tables that this run has made."""
+    found = {}
+    for path in sorted(tables_folder(run).glob("table[0-9][0-9].json")):
+        found[int(path.stem.removeprefix("table"))] = read_cells(path)
+    return found
+
+
+def publish_report(run: Run) -> PublishedReport:
+    """Write the report from the files that this run has made."""
+    from msfp.paper.summary import write
+
+    path = write(run)
+    declare_output(path)
+    return PublishedReport(path)

@@ -1,0 +1,65 @@
+"""The whole suite: every notebook in order, then the report they end with."""
+
+from pathlib import Path
+from typing import Any
+
+import msfp
+from msfp.engine import notebooks
+from msfp.errors import InputError
+from msfp.paper.overview import every_scene
+from msfp.paper.publish import report_path
+from msfp.pipeline.run import Run
+
+
+def notebooks_folder() -> Path:
+    """The checkout's notebooks.
+
+    Raises:
+        InputError: the package was installed without them.
+    """
+    folder = Path(msfp.__file__).resolve().parents[1] / "notebooks"
+    if not folder.is_dir():
+        raise InputError(f"no notebooks at {folder}; they come with a checkout of the project, not with the package")
+    return folder
+
+
+def reproduce(run: Run, *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
+    """Execute the notebooks in order; what is unchanged since an earlier run is skipped.
+
+    Args:
+        run: settings and places.
+        only: number of the one notebook to execute.
+        start: number of the first.
+        resume: False executes unchanged notebooks too; the store's results are used either way.
+
+    Returns:
+        `report`: its path; `notebooks`: name -> seconds (0 where skipped).
+
+    Raises:
+        InputError: before anything runs, for weights, data or notebooks that are not there.
+        MsfpError: a notebook failed; names it, its message and the partial notebook.
+    """
+    weights = run.weights_digest()
+    config = run.settings
+    data = {
+        f"{name}/{split}/{s.name}": [run.pixels_digest(s), run.boxes_digest(s)] for name, split, s in every_scene(run)
+    }
+    parameters = {
+        "profile": config.profile,
+        "root": str(config.data.root or ""),
+        "weights": config.input.weights,
+        "device": config.device,
+        "workers": run.workers,
+        "settings": run.overrides,
+        "home": str(run.home),
+    }
+    done = notebooks.run(
+        notebooks_folder(),
+        run.out / "notebooks",
+        parameters,
+        only=only,
+        from_=start,
+        resume=resume,
+        inputs={"weights": weights, "data": data},
+    )
+    return {"report": str(report_path(run)), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
