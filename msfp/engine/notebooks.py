@@ -1,0 +1,274 @@
+"""Execution of the numbered notebooks in order: parameters checked first, unchanged ones skipped, partial ones kept."""
+
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msfp.engine import progress as bars
+from msfp.engine.code import code_digest
+from msfp.engine.files import atomic_write, write_error
+from msfp.engine.hashing import digest, file_digest
+from msfp.engine.parameters import check_parameters
+from msfp.errors import InputError, MsfpError
+
+PATTERN = "[0-9][0-9]*.ipynb"
+OUTPUTS = "MSFP_OUTPUTS"
+Number = str | int
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What became of one notebook.
+
+    Attributes:
+        name: file name without its ending, `03_heads`.
+        path: the executed notebook.
+        seconds: how long it took; 0 where it was skipped.
+        skipped: whether an unchanged earlier execution stands.
+    """
+
+    name: str
+    path: Path
+    seconds: float
+    skipped: bool
+
+
+def run(
+    notebooks_dir: Path,
+    out_dir: Path,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    only: Number | Iterable[Number] | None = None,
+    from_: Number | None = None,
+    resume: bool = True,
+    progress: bool = True,
+    inputs: Mapping[str, Any] | None = None,
+    code: str | None = None,
+) -> list[Executed]:
+    """Execute `00_….ipynb`, `01_….ipynb`, … with papermill, each in its own kernel of this Python.
+
+    Kernels start in `notebooks_dir`, as in JupyterLab. A notebook is skipped when its source, parameters, inputs, the
+    code and the notebooks before it are those of an earlier execution and what that wrote is still there.
+
+    Args:
+        notebooks_dir: folder of the notebooks.
+        out_dir: takes the executed notebooks, under their names, and a stamp beside each.
+        parameters: values for the cells tagged `parameters`; each notebook gets those it declares.
+        only: number(s) or names of the notebooks to execute; None: all.
+        from_: the first to execute.
+        resume: whether unchanged notebooks are skipped.
+        progress: whether a bar (at a terminal) or a line per notebook (elsewhere) goes to stderr.
+        inputs: what else the notebooks depend on, such as digests of data and weights.
+        code: digest of the code they run; None: that of the whole package.
+
+    Returns:
+        One entry for each selected notebook, in order.
+
+    Raises:
+        InputError: before anything runs: no such notebook, unknown parameter, value of the wrong type.
+        MsfpError: a cell failed; names notebook, cell, its message, and where the partial notebook lies.
+    """
+    everything = sorted(Path(notebooks_dir).glob(PATTERN))
+    if not everything:
+        raise InputError(f"{notebooks_dir}: no notebooks named like 00_data.ipynb; check the folder")
+    selected = select(everything, only, from_)
+    given = check_parameters(everything, parameters or {})
+    ran_by = digest([code or _package_digest(), dict(inputs or {})])
+    done: list[Executed] = []
+    with bars.Bar(len(selected), "notebooks") if progress else _silent() as bar:
+        for notebook in selected:
+            path = Path(out_dir) / notebook.name
+            before = [_stamped_key(_stamp(Path(out_dir) / other.name)) for other in everything if other < notebook]
+            key = digest([file_digest(notebook), given[notebook], ran_by, before])
+            if resume and _is_current(path, key):
+                done.append(Executed(notebook.stem, path, 0.0, True))
+            else:
+                seconds = _execute(notebook, path, given[notebook], key, bar)
+                done.append(Executed(notebook.stem, path, seconds, False))
+            _tell(done[-1], bar)
+    return done
+
+
+def select(notebooks: Sequence[Path], only: Number | Iterable[Number] | None, from_: Number | None) -> list[Path]:
+    """The notebooks that numbers (`3`, `"03"`) or names (`"03_heads"`) choose, in order.
+
+    Raises:
+        InputError: a number that no notebook has, or both choices together.
+    """
+    if only is not None and from_ is not None:
+        raise InputError("--only and --from exclude each other; give one of them")
+    if only is not None:
+        wanted = [only] if isinstance(only, str | int) else list(only)
+        chosen = {_find(notebooks, one, "--only") for one in wanted}
+        return [notebook for notebook in notebooks if notebook in chosen]
+    if from_ is not None:
+        return list(notebooks[notebooks.index(_find(notebooks, from_, "--from")) :])
+    return list(notebooks)
+
+
+def declare_output(path: Path) -> None:
+    """Say, from inside a notebook, that it wrote a file: should the file go missing, the notebook runs again."""
+    place = os.environ.get(OUTPUTS)
+    if place:
+        with suppress(OSError), Path(place).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(str(Path(path).resolve())) + "\n")
+
+
+def export_html(notebook: Path, out: Path, *, hide_code: bool = False) -> Path:
+    """Write an executed notebook as one HTML file that fetches nothing from a network.
+
+    Raises:
+        InputError: the notebook cannot be read.
+        MsfpError: the file cannot be written.
+    """
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(exclude_input=hide_code, embed_images=True)
+    for name in ("mathjax_url", "jquery_url", "require_js_url", "mermaid_js_url", "jupyter_widgets_base_url"):
+        setattr(exporter, name, "")
+    try:
+        text, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{notebook}: cannot be read as a notebook ({error})") from error
+    atomic_write(Path(out), re.sub(r'<script src="">\s*</script>', "", text).encode())
+    return Path(out)
+
+
+def _execute(notebook: Path, path: Path, parameters: dict[str, Any], key: str, bar: bars.Bar | None) -> float:
+    """Execute one notebook and stamp it; returns seconds."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from msfp.engine.kernel import last_words, manager_class
+
+    began = time.perf_counter()
+    partial = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _stamp(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+    with tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        environment = {bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
+        try:
+            with _watched(folder / "progress", notebook.stem, bar):
+                papermill.execute_notebook(
+                    str(notebook.resolve()),
+                    str(path.resolve()),
+                    parameters,
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar=False,
+                    cwd=str(notebook.parent.resolve()),
+                    kernel_manager_class=manager_class(folder, environment),
+                )
+        except PapermillExecutionError as error:
+            raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{partial}") from error
+        except DeadKernelError as error:
+            words = last_words(folder) or "it left no message; often the system ran out of memory"
+            raise MsfpError(f"{notebook.name}: its kernel died ({words})\n{partial}") from error
+        except OSError as error:
+            raise write_error(path, error) from error
+        outputs = _declared(folder / "outputs")
+    stamp = {"key": key, "outputs": outputs, "seconds": round(time.perf_counter() - began, 3)}
+    atomic_write(_stamp(path), json.dumps(stamp, indent=1).encode())
+    return time.perf_counter() - began
+
+
+def _message(error: Any) -> str:
+    """What a cell raised; the message alone where it was written for a person."""
+    own = ("MsfpError", "InputError", "NotComputable", "CellsFailed")
+    return str(error.evalue) if error.ename in own and error.evalue else f"{error.ename}: {error.evalue}"
+
+
+@contextmanager
+def _watched(file: Path, name: str, bar: bars.Bar | None) -> Iterator[None]:
+    """Show beside the bar what the stages inside a kernel report."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while bar is not None and not stop.wait(0.3):
+            found = bars.read(file)
+            bar.note(f"{name}: {found.label} {found.done}/{found.total or '?'}" if found else name)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    yield None
+
+
+def _tell(executed: Executed, bar: bars.Bar | None) -> None:
+    if bar is None:
+        return
+    bar.update()
+    if not bars.shown():
+        how = "unchanged" if executed.skipped else f"{executed.seconds:.1f} s"
+        print(f"{executed.name}: {how}", file=sys.stderr, flush=True)
+
+
+def _find(notebooks: Sequence[Path], wanted: Number, option: str) -> Path:
+    text = str(wanted).removesuffix(".ipynb")
+    for notebook in notebooks:
+        number = notebook.stem[:2]
+        if text in (notebook.stem, number, str(int(number))):
+            return notebook
+    there = ", ".join(notebook.stem for notebook in notebooks)
+    raise InputError(f"{option} {wanted}: no such notebook (there are: {there})")
+
+
+def _stamp(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.stamp.json")
+
+
+def _read_stamp(stamp: Path) -> dict[str, Any]:
+    """A stamp; empty where there is none to read."""
+    try:
+        found = json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _stamped_key(stamp: Path) -> str | None:
+    return _read_stamp(stamp).get("key")
+
+
+def _is_current(path: Path, key: str) -> bool:
+    stamp = _read_stamp(_stamp(path))
+    return stamp.get("key") == key and path.is_file() and all(Path(one).exists() for one in stamp["outputs"])
+
+
+def _declared(file: Path) -> list[str]:
+    """The files a notebook said it wrote."""
+    try:
+        return sorted({json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()})
+    except (OSError, ValueError):
+        return []
+
+
+def _package_digest() -> str:
+    """Code of the package and the data it ships: reference numbers, templates, weights."""
+    package = Path(__file__).resolve().parents[1]
+    data = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    others = {str(p.relative_to(package)): file_digest(p) for p in sorted(data) if p.suffix not in (".py", ".pyc")}
+    return digest([code_digest("msfp"), others])
