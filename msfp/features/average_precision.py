@@ -77,9 +77,7 @@ def average_precision(labels: Sequence[Labels], found: Sequence[Found], threshol
     return float(np.where(index < len(best), np.append(best, 0.0)[np.minimum(index, len(best))], 0.0).mean())
 
 
-def _match(
-    truth: Labels, boxes: NDArray[np.float64], threshold: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _match(truth: Labels, boxes: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(N,) whether each box found a person, and whether it counts at all."""
     overlap = iou(boxes, truth.tlwh)
     free = np.ones(len(truth.tlwh), np.bool_)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,7 +38,7 @@ class Backbone:
         executed: indices of the modules that a forward pass runs.
     """
 
-    def __init__(self, model: nn.Module, preset: Preset, device: str = "cpu") -> None:
+    def __init__(self, model: Any, preset: Preset, device: str = "cpu") -> None:
         """Take the layers that the taps need out of an ultralytics model.
 
         Args:
@@ -55,7 +56,7 @@ class Backbone:
         self._keep = wanted | {j for i in self.executed for j in _inputs(modules[i])}
         self._modules = nn.ModuleDict({str(i): modules[i] for i in self.executed})
         self._modules.eval().requires_grad_(False)
-        self._modules.to(self.device, memory_format=torch.channels_last)
+        self._modules.to(memory_format=torch.channels_last).to(self.device)
         self.channels, self.strides = self._dry_run()
 
     @property
@@ -136,13 +137,13 @@ def whole(parts: tuple[Part, ...]) -> torch.Tensor:
     return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
 
 
-def _inputs(module: nn.Module) -> list[int]:
+def _inputs(module: Any) -> list[int]:
     """Absolute indices of the modules whose outputs a module reads."""
     sources = module.f if isinstance(module.f, list) else [module.f]
     return [module.i + j if j < 0 else j for j in sources if module.i + min(j, 0) >= 0]
 
 
-def _needed(modules: list[nn.Module], wanted: set[int]) -> tuple[int, ...]:
+def _needed(modules: list[Any], wanted: set[int]) -> tuple[int, ...]:
     """Indices of the modules that have to run so that these outputs exist."""
     todo, needed = list(wanted), set()
     while todo:
@@ -153,7 +154,7 @@ def _needed(modules: list[nn.Module], wanted: set[int]) -> tuple[int, ...]:
     return tuple(sorted(needed))
 
 
-def _sources(modules: list[nn.Module], layer: int) -> tuple[tuple[int, int], ...]:
+def _sources(modules: list[Any], layer: int) -> tuple[tuple[int, int], ...]:
     """(module, repeat) pieces of a tap: a concatenation's inputs, seen through nearest upsampling."""
     module = modules[layer]
     if type(module).__name__ != "Concat":
@@ -161,7 +162,7 @@ def _sources(modules: list[nn.Module], layer: int) -> tuple[tuple[int, int], ...
     pieces = []
     for index in _inputs(module):
         source = modules[index]
-        if isinstance(source, nn.Upsample) and source.mode == "nearest" and float(source.scale_factor or 0) == 2.0:
+        if isinstance(source, nn.Upsample) and source.mode == "nearest" and source.scale_factor == 2:
             pieces.append((_inputs(source)[0], 2))
         else:
             pieces.append((index, 1))

@@ -1,7 +1,7 @@
 """Tensors out of a PyTorch `.pt` file without executing anything that the file names.
 
-A `.pt` file is a zip with one pickle and the raw bytes of each storage. A pickle may name any function and have it called,
-so here every name is looked up in a short list and stands for an inert object of ours: rebuilt tensors are ours too.
+A `.pt` file is a zip with one pickle and the raw bytes of each storage. A pickle may name any function and have it
+called, so here every name is looked up in a short list and stands for an inert object of ours; so do rebuilt tensors.
 Nothing that the file names is ever imported.
 """
 

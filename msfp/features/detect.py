@@ -1,6 +1,7 @@
 """The detector run to its end: boxes of people with their scores, where a table asks for the detector's own boxes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from msfp.features.weights import load_detector
 PERSON = 0
 
 
-def load_person_detector(preset: str, weights: str | Path = "embedded", device: str = "cpu") -> nn.Module:
+def load_person_detector(preset: str, weights: str | Path = "embedded", device: str = "cpu") -> Any:
     """A preset's whole detector, frozen.
 
     Raises:
@@ -24,7 +25,7 @@ def load_person_detector(preset: str, weights: str | Path = "embedded", device: 
     """
     chosen = preset_named(preset)
     model = load_detector(chosen.architecture, weights, chosen.embedded)
-    return model.to(device, memory_format=torch.channels_last)
+    return model.to(device).to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

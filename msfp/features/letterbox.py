@@ -67,7 +67,7 @@ class Letterbox:
     def to_file(self, xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 4) xyxy in input pixels -> (N, 4) file-coordinate tlwh; the inverse of `to_network`."""
         image = (np.asarray(xyxy, np.float64).reshape(-1, 4) - np.tile(self.offset, 2)) / np.tile(self.scale, 2)
-        return xyxy_to_tlwh(image + 1.0)
+        return np.asarray(xyxy_to_tlwh(image + 1.0), np.float64)
 
 
 def fit(image: tuple[int, int], size: tuple[int, int], geometry: Geometry = "letterbox") -> Letterbox:
@@ -86,7 +86,9 @@ def fit(image: tuple[int, int], size: tuple[int, int], geometry: Geometry = "let
         InputError: sizes that are not positive or not multiples of 32, or an unknown geometry.
     """
     if min(*image, *size) <= 0 or any(side % STRIDE for side in size):
-        raise InputError(f"network input {size[0]}x{size[1]} for images {image[0]}x{image[1]}: multiples of 32 are needed")
+        raise InputError(
+            f"network input {size[0]}x{size[1]} for images {image[0]}x{image[1]}: multiples of 32 are needed"
+        )
     if geometry == "letterbox":
         scale = min(size[0] / image[0], size[1] / image[1])
         content = (max(1, round(image[0] * scale)), max(1, round(image[1] * scale)))

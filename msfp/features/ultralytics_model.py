@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from msfp.errors import InputError
 
-# Architecture family -> (yaml below ultralytics/cfg/models, is it an RT-DETR). The size letter follows the family's name.
+# Architecture family -> (yaml below ultralytics/cfg/models, is it an RT-DETR). A YOLO's size letter follows its family.
 FAMILIES = {
     "yolov8": ("v8/yolov8.yaml", False),
     "yolo11": ("11/yolo11.yaml", False),
@@ -40,8 +39,8 @@ def cache_folder() -> Path:
     return folder
 
 
-def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = True) -> nn.Module:
-    """An ultralytics detection model with seeded random weights.
+def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = True) -> Any:
+    """An ultralytics detection model (untyped, as ultralytics is) with seeded random weights.
 
     Args:
         architecture: `yolov8n`, `yolo11m`, `rtdetr-l`, `rtdetr-resnet50`, ...
@@ -67,7 +66,7 @@ def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = Tru
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         kind = RTDETRDetectionModel if detr else DetectionModel
-        model: nn.Module = kind(config, nc=classes, verbose=False)
+        model = kind(config, nc=classes, verbose=False)
     if fused:
         model = model.eval().fuse(verbose=False)
     return model

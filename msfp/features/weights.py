@@ -2,6 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,7 +25,7 @@ def embedded_path(file: str) -> Path:
     path = Path(str(resources.files("msfp.features") / "weights" / file))
     if not file or not path.is_file():
         raise InputError(
-            f"no embedded weights {file or 'for this preset'}; name a .safetensors or .pt file, or ask for 'random-init'"
+            f"no embedded weights {file or 'for this preset'}; name a .safetensors or .pt file, or use 'random-init'"
         )
     return path
 
@@ -84,7 +85,9 @@ def read_state(path: Path) -> State:
     else:
         raise InputError(f"{path}: weights are .safetensors or .pt files, not {path.suffix or 'without suffix'!r}")
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    broken = [key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    broken = [
+        key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())
+    ]
     if broken:
         raise InputError(f"{path}: tensor {broken[0]} holds values that are not finite; the file is damaged")
     return state
@@ -105,7 +108,7 @@ def class_count(state: State, default: int = 80) -> int:
     return len(state[last[0]]) if last else default
 
 
-def load_detector(architecture: str, weights: str | Path, embedded: str = "", seed: int = 0) -> nn.Module:
+def load_detector(architecture: str, weights: str | Path, embedded: str = "", seed: int = 0) -> Any:
     """A fused ultralytics detector with these weights, in evaluation mode, frozen.
 
     Args:
@@ -143,7 +146,9 @@ def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -
     shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
     if missing or surplus or shapes:
         found = architecture_of(state)
-        whose = f"these are {found} weights" if found and found != architecture else _difference(missing, surplus, shapes)
+        whose = (
+            f"these are {found} weights" if found and found != architecture else _difference(missing, surplus, shapes)
+        )
         raise InputError(f"{path}: weights do not fit {architecture}: {whose}; choose the preset that matches the file")
     model.load_state_dict(state, strict=True)
 
@@ -156,4 +161,3 @@ def _difference(missing: list[str], surplus: list[str], shapes: list[str]) -> st
 def _first_line(error: Exception) -> str:
     text = (str(error) or type(error).__name__).encode("ascii", "ignore").decode()
     return text.strip().splitlines()[0][:200]
-

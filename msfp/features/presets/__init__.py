@@ -1,4 +1,4 @@
-"""Backbone presets: which detector, which layers are tapped. A new file here with `PRESETS = (Preset(...), ...)` adds more."""
+"""Backbone presets: which detector, which layers. A new file here with `PRESETS = (Preset(...), ...)` adds more."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""YOLOv8 readings of the paper's 'C2f blocks 4/9/14, strides 4/16/32, channels 64/256/192', which contradict each other."""
+"""YOLOv8 readings of the paper's 'C2f blocks 4/9/14, strides 4/16/32, channels 64/256/192', which do not agree."""
 
 from msfp.features.presets import Preset
 

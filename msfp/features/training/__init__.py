@@ -1,1 +1,1 @@
-"""How the embedded weights are trained: a person detector and a ReID network, from labelled frames given as arguments."""
+"""How the embedded weights are trained: a person detector and a ReID network, from labelled frames."""

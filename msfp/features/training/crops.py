@@ -1,6 +1,7 @@
 """Random crops of labelled frames for detector training: scale, place, flip, colour."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from msfp.features.training.samples import Sample
 
 GREY = (114, 114, 114)
+Pixels = NDArray[Any]  # (H, W, 3) uint8; OpenCV's annotations promise no type of element
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,7 @@ class CropSettings:
     value: float = 0.4
 
 
-def draw_crop(
-    sample: Sample, settings: CropSettings, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def draw_crop(sample: Sample, settings: CropSettings, rng: np.random.Generator) -> tuple[Pixels, NDArray[np.float64]]:
     """One random crop.
 
     Returns:
@@ -93,7 +93,7 @@ def clip_targets(xyxy: NDArray[np.float64], settings: CropSettings) -> NDArray[n
     return clipped[(share >= settings.inside) & (sides.min(1, initial=np.inf) >= settings.smallest)]
 
 
-def jitter(crop: NDArray[np.uint8], settings: CropSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
+def jitter(crop: Pixels, settings: CropSettings, rng: np.random.Generator) -> Pixels:
     """The crop in other light: hue, saturation and value scaled, now and then grey or blurred."""
     gains = 1.0 + rng.uniform(-1, 1, 3) * (settings.hue, settings.saturation, settings.value)
     ramp = np.arange(256)

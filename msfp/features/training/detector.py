@@ -17,10 +17,11 @@ from msfp.features.training.progress import (
     Average,
     Budget,
     learning_rate,
-    load_checkpoint,
     parameter_groups,
+    resume,
     save_checkpoint,
     set_learning_rate,
+    training_state,
 )
 from msfp.features.training.samples import Sample
 from msfp.features.ultralytics_model import build
@@ -71,6 +72,7 @@ def train_detector(
     recipe: DetectorRecipe,
     checkpoint: Path | None = None,
     report: Report | None = None,
+    every: int = 100,
 ) -> Trained:
     """Train a one-class detector from random weights on labelled frames.
 
@@ -78,7 +80,8 @@ def train_detector(
         samples: frames from `gather`.
         recipe: settings.
         checkpoint: file for the training state; a run that finds one continues it.
-        report: called now and then with the used share of the budget and a line of text.
+        report: called with the used share of the budget and a line of text.
+        every: steps between checkpoints and reports.
 
     Returns:
         The averaged weights in a fused model.
@@ -91,7 +94,7 @@ def train_detector(
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe.decay), lr=recipe.rate, betas=(0.9, 0.99))
     average = Average(model)
     budget = Budget(recipe.crops and -(-recipe.crops // recipe.batch), recipe.minutes)
-    _resume(checkpoint, model, average, optimizer, budget)
+    resume(checkpoint, model, average, optimizer, budget)
     smooth = 0.0
     while budget.share < 1.0:
         # A generator per step: a continued run draws the crops that an unbroken one would have drawn.
@@ -107,22 +110,20 @@ def train_detector(
         average.update(model)
         budget.done += 1
         smooth = 0.95 * smooth + 0.05 * loss.item() if budget.done > 1 else loss.item()
-        if budget.done % 100 == 0:
+        if budget.done % every == 0:
             if checkpoint:
-                save_checkpoint(checkpoint, _state(model, average, optimizer, budget))
+                save_checkpoint(checkpoint, training_state(model, average, optimizer, budget))
             if report:
                 report(budget.share, f"{budget.done * recipe.batch} crops, {budget.seconds:.0f} s, loss {smooth:.3f}")
     fused = average.model.eval().fuse(verbose=False).requires_grad_(False)
     return Trained(fused, budget.done * recipe.batch, budget.seconds)
 
 
-def draw_batch(
-    samples: Sequence[Sample], recipe: DetectorRecipe, rng: np.random.Generator
-) -> dict[str, torch.Tensor]:
-    """Random crops as ultralytics' loss wants them: img (B, 3, H, W), batch_idx (T,), cls (T, 1), bboxes (T, 4) xywh in 0..1."""
+def draw_batch(samples: Sequence[Sample], recipe: DetectorRecipe, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+    """Random crops for ultralytics' loss: img (B, 3, H, W), batch_idx (T,), cls (T, 1), bboxes (T, 4) xywh in 0..1."""
     images, boxes, rows = [], [], []
     for row in range(recipe.batch):
-        crop, targets = draw_crop(samples[rng.integers(len(samples))], recipe.crop, rng)
+        crop, targets = draw_crop(samples[int(rng.integers(len(samples)))], recipe.crop, rng)
         images.append(crop)
         boxes.append(targets)
         rows.append(np.full(len(targets), row))
@@ -164,26 +165,3 @@ def recipe_lines(recipe: DetectorRecipe) -> dict[str, str]:
 def _relative(xyxy: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
     centre, sides = (xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]
     return np.concatenate([centre, sides], 1) / np.tile(size, 2)
-
-
-def _state(model: nn.Module, average: Average, optimizer: torch.optim.Optimizer, budget: Budget) -> dict[str, object]:
-    return {
-        "model": model.state_dict(),
-        "average": average.model.state_dict(),
-        "updates": average.updates,
-        "optimizer": optimizer.state_dict(),
-        "done": budget.done,
-        "seconds": budget.seconds,
-    }
-
-
-def _resume(
-    path: Path | None, model: nn.Module, average: Average, optimizer: torch.optim.Optimizer, budget: Budget
-) -> None:
-    state = load_checkpoint(path) if path else None
-    if state:
-        model.load_state_dict(state["model"])
-        average.model.load_state_dict(state["average"])
-        average.updates = state["updates"]
-        optimizer.load_state_dict(state["optimizer"])
-        budget.resume(state["done"], state["seconds"])

@@ -5,12 +5,14 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 
 from msfp.errors import InputError
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Budget:
@@ -53,10 +55,10 @@ def learning_rate(share: float, peak: float, warm: float = 0.03, last: float = 0
     return peak * (last + (1 - last) * 0.5 * (1 + math.cos(math.pi * (share - warm) / (1 - warm))))
 
 
-class Average:
+class Average(Generic[Model]):
     """Exponential moving average of a model's weights, quick at first so that early noise is forgotten."""
 
-    def __init__(self, model: nn.Module, decay: float = 0.998, warm: float = 200.0) -> None:
+    def __init__(self, model: Model, decay: float = 0.998, warm: float = 200.0) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay, self.warm, self.updates = decay, warm, 0
 
@@ -105,5 +107,41 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can fail anywhere inside torch.load
-        raise InputError(f"{path}: training checkpoint unreadable ({type(error).__name__}); delete it to start over") from None
+        reason = type(error).__name__
+        raise InputError(f"{path}: training checkpoint unreadable ({reason}); delete it to start over") from None
     return content
+
+
+def resume(
+    path: Path | None, model: nn.Module, average: Average[Any], optimizer: torch.optim.Optimizer, budget: Budget
+) -> None:
+    """Continue from a checkpoint where there is one.
+
+    Raises:
+        InputError: a damaged file, or the checkpoint of another recipe.
+    """
+    state = load_checkpoint(path) if path else None
+    if state is None:
+        return
+    try:
+        model.load_state_dict(state["model"])
+        average.model.load_state_dict(state["average"])
+        average.updates = state["updates"]
+        optimizer.load_state_dict(state["optimizer"])
+        budget.resume(state["done"], state["seconds"])
+    except (KeyError, RuntimeError, ValueError):
+        raise InputError(f"{path}: checkpoint of another model; delete it to start over") from None
+
+
+def training_state(
+    model: nn.Module, average: Average[Any], optimizer: torch.optim.Optimizer, budget: Budget
+) -> dict[str, Any]:
+    """What `resume` needs."""
+    return {
+        "model": model.state_dict(),
+        "average": average.model.state_dict(),
+        "updates": average.updates,
+        "optimizer": optimizer.state_dict(),
+        "done": budget.done,
+        "seconds": budget.seconds,
+    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -43,9 +43,10 @@ class Sample:
     id: NDArray[np.int64]
     visibility: NDArray[np.float64]
 
-    def pixels(self) -> NDArray[np.uint8]:
+    def pixels(self) -> NDArray[Any]:
         """(H, W, 3) uint8 RGB."""
-        return cv2.cvtColor(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        decoded: Any = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def gather(frames: Iterable[tuple[NDArray, NDArray, NDArray, NDArray]], quality: int = 95) -> list[Sample]:

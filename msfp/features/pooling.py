@@ -1,0 +1,198 @@
+"""One vector a box from a feature map: the mean of RoIAlign (eq. 1), and simpler ways to compare it with.
+
+Mean RoIAlign is linear in the map, and a sample's bilinear weight is a product of one over y and one over x. So
+
+    out[n, c] = sum_h sum_w  Wy[n, h]  Wx[n, w]  F[c, h, w]
+
+with Wy and Wx non-zero only under the box: no crops are made. A map that is a nearest-upsampled coarse map is pooled
+from the coarse one by adding up the weights of the cells that repeat one value.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+
+from msfp.features.backbone import Part
+
+Mode = Literal["roi_align", "nearest", "bilinear", "average"]
+MODES: tuple[Mode, ...] = ("roi_align", "nearest", "bilinear", "average")
+CELLS = 7
+SAMPLES = 2
+
+
+def pool(
+    parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int, mode: Mode = "roi_align"
+) -> NDArray[np.float32]:
+    """One vector a box from one tapped map.
+
+    Args:
+        parts: the tap's pieces with batch size 1, as `Backbone.parts` gives them.
+        boxes: (N, 4) xyxy in network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top.
+        stride: network pixels a cell of the tap.
+        mode: `roi_align`, mean of 7x7 cells with 2x2 samples each; `nearest`, the cell under the box's centre;
+            `bilinear`, the map interpolated at the centre; `average`, the plain mean of the cells the box touches.
+
+    Returns:
+        (N, C) float32, zero for boxes wholly outside the map.
+
+    Raises:
+        ValueError: boxes that are not finite or have negative sides.
+    """
+    boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
+    if not np.isfinite(boxes).all() or (boxes[:, 2:] < boxes[:, :2]).any():
+        raise ValueError("boxes to pool have to be finite, with right >= left and bottom >= top")
+    if mode not in MODES:
+        raise ValueError(f"pooling mode {mode!r} is not known; there are: {', '.join(MODES)}")
+    cells = boxes / stride
+    pieces = []
+    for part in parts:
+        if part.map.is_cuda and mode == "roi_align":
+            pieces.append(pool_with_torchvision(part, boxes, stride))
+            continue
+        grid = as_grid(part.map)
+        shape = grid.shape[0] * part.upsample, grid.shape[1] * part.upsample
+        rows = axis_weights(cells[:, 1], cells[:, 3], shape[0], part.upsample, mode)
+        columns = axis_weights(cells[:, 0], cells[:, 2], shape[1], part.upsample, mode)
+        pieces.append(pool_separably(grid, *rows, *columns))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, 1)
+
+
+def global_average(parts: tuple[Part, ...]) -> NDArray[np.float32]:
+    """(B, C) mean over the map: the scene vector of eq. 6. Repeating cells does not change a mean."""
+    return torch.cat([part.map.float().mean((2, 3)) for part in parts], 1).cpu().numpy()
+
+
+def as_grid(feature_map: torch.Tensor) -> NDArray[np.float32]:
+    """(1, C, h, w) tensor -> (h, w, C) contiguous array, without copying a channels-last map on the CPU."""
+    return np.ascontiguousarray(feature_map[0].permute(1, 2, 0).float().cpu().numpy())
+
+
+def axis_weights(
+    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int, mode: Mode
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Weights of the cells along one axis.
+
+    Args:
+        low, high: (N,) edges of the boxes in cells of the tap.
+        length: cells of the tap along this axis.
+        repeat: how many of them show one cell of the stored map.
+        mode: as in `pool`.
+
+    Returns:
+        First cell (N,), number of cells (N,) and weights (N, widest) over the stored map.
+    """
+    if mode == "roi_align":
+        return roi_align_weights(low, high, length, repeat)
+    dense = _plain_weights(low, high, length, mode).reshape(len(low), length // repeat, repeat).sum(2)
+    full = np.full(len(low), dense.shape[1], np.int64)
+    return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
+
+
+def _plain_weights(low: NDArray[np.float64], high: NDArray[np.float64], length: int, mode: Mode) -> NDArray[np.float64]:
+    """(N, length) weights of the simpler modes; zero where the box, or its centre, is outside."""
+    cell = np.arange(length)[None]
+    centre = ((low + high) / 2)[:, None]
+    if mode == "nearest":
+        return (np.floor(centre) == cell).astype(np.float64)
+    if mode == "bilinear":
+        inside = (centre >= 0) & (centre <= length)
+        place = np.clip(centre - 0.5, 0, length - 1)
+        return np.clip(1 - np.abs(place - cell), 0, None) * inside
+    touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
+    return touched / np.maximum(touched.sum(1, keepdims=True), 1)
+
+
+@njit(cache=True)
+def roi_align_weights(
+    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Per box the weight of each cell in the mean of 7 x 2 samples along one axis, with torchvision's border rules.
+
+    `aligned=True` shifts by half a cell. A sample beyond -1 or `length` is dropped (and still counts in the mean), one
+    in [-1, 0] is moved to 0, one at or beyond the last cell's centre takes the last cell alone.
+    """
+    count = len(low)
+    samples = CELLS * SAMPLES
+    first = np.zeros(count, np.int64)
+    width = np.zeros(count, np.int64)
+    for n in range(count):
+        start, step = low[n] - 0.5, (high[n] - low[n]) / samples
+        lowest, highest = length, -1
+        for k in range(samples):
+            place = start + (k + 0.5) * step
+            if place < -1.0 or place > length:
+                continue
+            cell = min(int(max(place, 0.0)), length - 1)
+            lowest = min(lowest, cell)
+            highest = max(highest, min(cell + 1, length - 1))
+        if highest >= 0:
+            first[n] = lowest // repeat
+            width[n] = highest // repeat - lowest // repeat + 1
+    widest = width.max() if count else 0
+    weights = np.zeros((count, widest), np.float32)
+    for n in range(count):
+        start, step = low[n] - 0.5, (high[n] - low[n]) / samples
+        for k in range(samples):
+            place = start + (k + 0.5) * step
+            if place < -1.0 or place > length:
+                continue
+            place = max(place, 0.0)
+            cell = min(int(place), length - 1)
+            share = place - cell if cell < length - 1 else 0.0
+            weights[n, cell // repeat - first[n]] += (1.0 - share) / samples
+            if share > 0.0:
+                weights[n, (cell + 1) // repeat - first[n]] += share / samples
+    return first, width, weights
+
+
+@njit(cache=True)
+def pool_separably(
+    grid: NDArray[np.float32],
+    row_first: NDArray[np.int64],
+    row_count: NDArray[np.int64],
+    row_weight: NDArray[np.float32],
+    column_first: NDArray[np.int64],
+    column_count: NDArray[np.int64],
+    column_weight: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(N, C) sums of a (h, w, C) map under separable weights; cells of zero weight are not read."""
+    count, channels = len(row_first), grid.shape[2]
+    out = np.zeros((count, channels), np.float32)
+    line = np.empty(channels, np.float32)
+    for n in range(count):
+        for i in range(row_count[n]):
+            outer = row_weight[n, i]
+            if outer == 0.0:
+                continue
+            line[:] = 0.0
+            for j in range(column_count[n]):
+                inner = column_weight[n, j]
+                if inner == 0.0:
+                    continue
+                cell = grid[row_first[n] + i, column_first[n] + j]
+                for c in range(channels):
+                    line[c] += inner * cell[c]
+            for c in range(channels):
+                out[n, c] += outer * line[c]
+    return out
+
+
+def pool_with_torchvision(part: Part, boxes: NDArray[np.float64], stride: int) -> NDArray[np.float32]:
+    """Mean of torchvision's RoIAlign: the reference, and what runs on a GPU.
+
+    Args:
+        part: a piece of a tap, batch size 1.
+        boxes: (N, 4) xyxy in network pixels.
+        stride: network pixels a cell of the tap.
+    """
+    from torchvision.ops import roi_align
+
+    full = part.map
+    if part.upsample > 1:
+        full = torch.nn.functional.interpolate(full, scale_factor=part.upsample)
+    regions = torch.from_numpy(boxes).to(full.device, full.dtype)
+    cells = roi_align(full, [regions], CELLS, 1.0 / stride, SAMPLES, aligned=True)
+    return cells.mean((2, 3)).float().cpu().numpy()

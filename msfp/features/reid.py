@@ -1,0 +1,130 @@
+"""The separate ReID network of the baselines: crops of people in, unit vectors out."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msfp.errors import InputError
+from msfp.features.extract import check_boxes
+from msfp.features.osnet import FEATURE, OSNet
+from msfp.features.weights import find, load_strict, read_state
+
+EMBEDDED = "osnet_x0_25-synth.safetensors"
+CROP = (128, 256)  # width, height
+MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
+
+
+def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int = 0) -> OSNet:
+    """OSNet x0.25, frozen.
+
+    Args:
+        weights: `embedded`, a .safetensors or .pt file with torchreid's names, or the control `random-init`.
+        device: torch device.
+        seed: of `random-init`.
+
+    Raises:
+        InputError: weights that are missing, damaged or another network's.
+    """
+    if str(weights) == "random-init":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = OSNet()
+    else:
+        path = find(weights, EMBEDDED)
+        state = read_state(path)
+        classifier = state.get("classifier.weight")
+        model = OSNet(classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1)
+        if classifier is None:
+            # What we ship leaves out the training identities: they say nothing about other people.
+            state |= {f"classifier.{key}": value for key, value in model.classifier.state_dict().items()}
+        load_strict(model, state, path, "osnet_x0_25")
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device)
+
+
+def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Crops of people, stretched to 128x256.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        tlwh: (N, 4) in file coordinates; cut to the frame, mid-grey where nothing of the box is inside.
+
+    Returns:
+        (N, 256, 128, 3) uint8.
+    """
+    height, width = frame.shape[:2]
+    crops = np.full((len(tlwh), CROP[1], CROP[0], 3), 128, np.uint8)
+    low = np.floor(tlwh[:, :2] - 1.0)
+    high = np.ceil(tlwh[:, :2] - 1.0 + tlwh[:, 2:])
+    edges = np.concatenate([low, high], 1).clip(0, np.tile((width, height), 2)).astype(np.int64)
+    for row, (left, top, right, bottom) in enumerate(edges):
+        if right > left and bottom > top:
+            crops[row] = cv2.resize(frame[top:bottom, left:right], CROP)
+    return crops
+
+
+def normalise(crops: NDArray[np.uint8]) -> torch.Tensor:
+    """(N, 256, 128, 3) uint8 RGB -> (N, 3, 256, 128) float32 with ImageNet's mean and deviation, channels last."""
+    return torch.from_numpy((crops.astype(np.float32) / 255.0 - MEAN) / DEVIATION).permute(0, 3, 1, 2)
+
+
+@torch.inference_mode()
+def embed(model: OSNet, frame: NDArray[np.uint8], tlwh: NDArray[np.float64], batch: int = 32) -> NDArray[np.float32]:
+    """(N, 512) unit vectors of the people in a frame.
+
+    Args:
+        model: from `load_reid`.
+        frame: (H, W, 3) uint8 RGB.
+        tlwh: (N, 4) in file coordinates.
+        batch: crops a forward pass.
+    """
+    device = next(model.parameters()).device
+    crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4))
+    out = np.zeros((len(crops), FEATURE), np.float32)
+    for start in range(0, len(crops), batch):
+        features = model(normalise(crops[start : start + batch]).to(device))
+        out[start : start + batch] = torch.nn.functional.normalize(features).cpu().numpy()
+    return out
+
+
+def extract_reid(
+    frames: Iterable[tuple[int, NDArray[np.uint8]]],
+    box_sets: dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]],
+    model: OSNet,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float16]]]:
+    """ReID vectors of all box sets of one scene.
+
+    Args:
+        frames: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present.
+        box_sets: name -> (frame (N,) int32 ascending, tlwh (N, 4) in file coordinates).
+        model: from `load_reid`.
+        progress: called with 1 after each frame.
+
+    Returns:
+        name -> (present (N,) bool, (N, 512) float16 unit vectors, zero where absent).
+
+    Raises:
+        InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
+    """
+    out = {}
+    for name, (frame, tlwh) in box_sets.items():
+        check_boxes(name, frame, tlwh)
+        out[name] = (np.zeros(len(frame), np.bool_), np.zeros((len(frame), FEATURE), np.float16))
+    seen: set[int] = set()
+    for number, pixels in frames:
+        if number in seen:
+            raise InputError(f"frame {number} came twice; each frame's pixels are read once")
+        seen.add(number)
+        for name, (frame, tlwh) in box_sets.items():
+            rows = slice(*np.searchsorted(frame, (number, number + 1)))
+            if rows.start < rows.stop:
+                out[name][0][rows] = True
+                out[name][1][rows] = embed(model, pixels, tlwh[rows]).astype(np.float16)
+        if progress:
+            progress(1)
+    return out

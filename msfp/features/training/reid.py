@@ -1,0 +1,196 @@
+"""Training the separate ReID network on crops of labelled frames: identity classification and batch-hard triplets."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from msfp.errors import InputError
+from msfp.features.osnet import OSNet
+from msfp.features.reid import embed, normalise
+from msfp.features.training.gallery import cut_gallery, draw_rows, vary
+from msfp.features.training.progress import (
+    Average,
+    Budget,
+    learning_rate,
+    parameter_groups,
+    resume,
+    save_checkpoint,
+    set_learning_rate,
+    training_state,
+)
+from msfp.features.training.samples import Sample
+
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class ReidRecipe:
+    """How the ReID network is trained; written to the model card.
+
+    Attributes:
+        steps: most steps, None for no limit.
+        minutes: most wall minutes, None for no limit.
+        identities: people a batch, taken from one or a few frames so that negatives share scene and light.
+        instances: crops a person.
+        rate: peak learning rate of AdamW.
+        decay: weight decay.
+        smoothing: of the identity labels.
+        margin: of the triplet loss on Euclidean distances of unit vectors.
+        visible: people less visible than this do not train.
+        smallest: height in pixels from which people train.
+        seed: of weights and batches.
+        threads: CPU threads.
+    """
+
+    steps: int | None = 2_000
+    minutes: float | None = None
+    identities: int = 8
+    instances: int = 4
+    rate: float = 2e-3
+    decay: float = 5e-4
+    smoothing: float = 0.1
+    margin: float = 0.3
+    visible: float = 0.3
+    smallest: float = 24.0
+    seed: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class TrainedReid:
+    """A finished run: the network and what its card says about how it was made."""
+
+    model: OSNet
+    identities: int
+    steps: int
+    seconds: float
+
+
+def train_reid(
+    samples: Sequence[Sample],
+    recipe: ReidRecipe,
+    checkpoint: Path | None = None,
+    report: Report | None = None,
+    every: int = 50,
+) -> TrainedReid:
+    """Train OSNet x0.25 from random weights.
+
+    Args:
+        samples: frames from `gather`, identities unique over all of them.
+        recipe: settings.
+        checkpoint: file for the training state; a run that finds one continues it.
+        report: called with the used share of the budget and a line of text.
+        every: steps between checkpoints and reports.
+
+    Raises:
+        InputError: too few people in the frames.
+    """
+    torch.set_num_threads(recipe.threads)
+    gallery = cut_gallery(samples, recipe.visible, recipe.smallest, recipe.identities)
+    people = int(gallery.label.max()) + 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = OSNet(people).train()
+    model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.decay), lr=recipe.rate)
+    average = Average(model)
+    budget = Budget(recipe.steps, recipe.minutes)
+    resume(checkpoint, model, average, optimizer, budget)
+    smooth = 0.0
+    while budget.share < 1.0:
+        rng = np.random.default_rng([recipe.seed, budget.done])
+        rows = draw_rows(gallery, recipe.identities, recipe.instances, rng)
+        label = torch.from_numpy(gallery.label[rows])
+        set_learning_rate(optimizer, learning_rate(budget.share, recipe.rate))
+        feature = model(normalise(vary(gallery.crops[rows], rng)))
+        named = nn.functional.cross_entropy(model.classifier(feature), label, label_smoothing=recipe.smoothing)
+        loss = named + batch_hard(feature, label, recipe.margin)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        average.update(model)
+        budget.done += 1
+        smooth = 0.95 * smooth + 0.05 * loss.item() if budget.done > 1 else loss.item()
+        if budget.done % every == 0:
+            if checkpoint:
+                save_checkpoint(checkpoint, training_state(model, average, optimizer, budget))
+            if report:
+                report(budget.share, f"{budget.done} steps, {budget.seconds:.0f} s, loss {smooth:.3f}")
+    return TrainedReid(average.model, people, budget.done, budget.seconds)
+
+
+def batch_hard(feature: torch.Tensor, label: torch.Tensor, margin: float) -> torch.Tensor:
+    """Mean over anchors of max(0, farthest positive - nearest negative + margin), distances of unit vectors.
+
+    Args:
+        feature: (B, D).
+        label: (B,) identities; every anchor has a positive (itself at least) and a negative.
+        margin: in units of distance.
+    """
+    unit = nn.functional.normalize(feature)
+    distance = (2 - 2 * unit @ unit.T).clamp_min(1e-6).sqrt()
+    same = label[:, None] == label[None]
+    farthest = distance.masked_fill(~same, -1).max(1).values
+    nearest = distance.masked_fill(same, 9).min(1).values
+    return torch.relu(farthest - nearest + margin).mean()
+
+
+def pairs_of(
+    samples: Sequence[Sample], recipe: ReidRecipe, negatives: int, rng: np.random.Generator
+) -> Iterator[tuple[tuple[int, int], tuple[int, int], bool]]:
+    """((frame, row), (frame, row), same person?) after section 4.2: every re-appearance, and others beside it.
+
+    A positive is a person in one frame and in the next given frame that shows them; its negatives are up to
+    `negatives` other people of that second frame, so they share scene and light.
+    """
+    latest: dict[int, tuple[int, int]] = {}
+    for number, sample in enumerate(samples):
+        tall = sample.xyxy[:, 3] - sample.xyxy[:, 1] >= recipe.smallest
+        rows = np.flatnonzero(tall & (sample.visibility > recipe.visible))
+        for row in rows:
+            person = int(sample.id[row])
+            if person in latest:
+                yield latest[person], (number, int(row)), True
+                others = rows[sample.id[rows] != person]
+                for other in rng.permutation(others)[:negatives]:
+                    yield latest[person], (number, int(other)), False
+        latest |= {int(sample.id[row]): (number, int(row)) for row in rows}
+
+
+def held_out_auc(
+    model: OSNet, samples: Sequence[Sample], recipe: ReidRecipe, negatives: int = 10
+) -> tuple[float, int, int]:
+    """Area under the ROC curve of cosine similarity on frames that did not train.
+
+    Args:
+        model: in evaluation mode.
+        samples: held-out frames, in order within a scene.
+        recipe: whose limits of size and visibility hold.
+        negatives: other people a positive is held against.
+
+    Returns:
+        AUC, number of positive pairs, number of negative pairs.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    vectors = []
+    for sample in samples:
+        tlwh = np.concatenate([sample.xyxy[:, :2] + 1.0, sample.xyxy[:, 2:] - sample.xyxy[:, :2]], 1)
+        vectors.append(embed(model, sample.pixels(), tlwh))
+    rng = np.random.default_rng(recipe.seed)
+    pairs = list(pairs_of(samples, recipe, negatives, rng))
+    same = np.array([pair[2] for pair in pairs], np.bool_)
+    if not same.any() or same.all():
+        raise InputError("held-out frames hold no pairs to compare; give several frames of people seen together")
+    similarity = [float(vectors[a[0]][a[1]] @ vectors[b[0]][b[1]]) for a, b, _ in pairs]
+    return float(roc_auc_score(same, similarity)), int(same.sum()), int((~same).sum())
+
+
+def recipe_lines(recipe: ReidRecipe) -> dict[str, str]:
+    """The recipe, flat, for a model card."""
+    return {key: str(value) for key, value in asdict(recipe).items()}
