@@ -35,7 +35,7 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
     return run.store.get_or_compute(
         "features",
         feature_inputs(run, scene, weights),
-        lambda: compute(run, scene, weights, box_sets(scene)),
+        lambda: compute(run, data.whole(scene), weights, box_sets(scene)),
         code=FEATURE_CODE,
     )
 
@@ -50,20 +50,26 @@ def _extract_one(scene: Scene, run: Run, weights: str) -> None:
         features(run, scene, weights)
 
 
-@lru_cache(maxsize=24)
-def truth_features(run: Run, scene: Scene, weights: str = "") -> Features:
-    """Features of labelled boxes, for measuring re-identification.
+@lru_cache(maxsize=48)
+def truth_features(run: Run, part: Part, weights: str = "") -> Features:
+    """Features of a part's labelled boxes, for measuring re-identification; rows of the part only.
 
     A test split's labels are opened here for evaluation only: a pass of its own, so that nothing which trains or
-    tracks ever holds them.
+    tracks ever holds them. So is a pass with other weights, which need not see the rest of the scene.
     """
-    if scene.pixels.gt_path is not None:
-        return features(run, scene, weights=weights)[TRUTH]
-    inputs = {**feature_inputs(run, scene, weights), "truth": run.file_digest(data.truth_path(scene))}
+    scene = part.scene
+    if scene.pixels.gt_path is not None and not weights:
+        return features(run, scene)[TRUTH]
+    inputs = {
+        **feature_inputs(run, scene, weights),
+        "truth": run.file_digest(data.truth_path(scene)),
+        "part": (part.first, part.last),
+    }
 
     def compute_truth() -> Features:
         truth = data.truth(scene)
-        return compute(run, scene, weights, {TRUTH: (truth.frame, truth.tlwh)})[TRUTH]
+        keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
+        return compute(run, part, weights, {TRUTH: (truth.frame[keep], truth.tlwh[keep])})[TRUTH]
 
     return run.store.get_or_compute("truth-features", inputs, compute_truth, code=FEATURE_CODE)
 
@@ -97,15 +103,17 @@ def box_sets(scene: Scene) -> dict[str, BoxSet]:
     return sets
 
 
-def compute(run: Run, scene: Scene, weights: str, boxes: Mapping[str, BoxSet]) -> dict[str, Features]:
-    """Run the frozen detector over the scene once for all box sets."""
+def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> dict[str, Features]:
+    """Run the frozen detector over the part's frames that are present, once for all box sets."""
     from msfp.datasets.frames import FrameReader
     from msfp.features.extract import extract
 
     config = run.settings.input
     backbone = run.backbone(weights)
-    label = f"features of {scene.name}" + (" (random-init)" if weights == "random-init" else "")
-    with FrameReader(scene.pixels) as frames, Bar(len(scene.pixels.frames), label) as progress:
+    pixels = part.scene.pixels
+    wanted = [t for t in pixels.frames if part.first <= t <= part.last]
+    label = f"features of {part.scene.name}" + (f" ({weights})" if weights else "")
+    with FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
         return extract(frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update)
 
 

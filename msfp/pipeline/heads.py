@@ -129,7 +129,7 @@ def embed_part(
     """
     data.need_pixels((part,))
     scene, weights = part.scene, look.weights
-    found = truth_features(run, scene, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
+    found = truth_features(run, part, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
     vectors = select(layers(found, part), look.layers)
     channels = {layer: v.shape[1] for layer, v in vectors.items()}
     return embed(restore_head(look.strategy, channels, state, run.settings.fusion), vectors)

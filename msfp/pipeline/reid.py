@@ -18,7 +18,7 @@ from msfp.pipeline.run import Run
 
 REID_CODE = ("msfp.metrics.reid",)
 PAPER_SCENES = ("02", "04", "09")
-BINS = 100
+BINS = 400
 PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on the same pairs
 
 

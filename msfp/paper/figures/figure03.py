@@ -40,7 +40,7 @@ def roc(run: Run) -> "Figure":
             looks = [Appearance(strategy, weights=RANDOM)]
         found = reid.measure(run, looks, parts, f"ROC, {label}")
         draw(left, right, [usable(found[look]) for look in looks], label, PALETTE[colour], style)
-    left.set(xlim=(0, 0.3), ylim=(0.7, 1), xlabel="false positive rate", ylabel="true positive rate")
+    left.set(xscale="log", xlim=(0.005, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
     right.set(xlabel="frames apart", ylabel="AUC")
     handles, names = left.get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
