@@ -134,7 +134,7 @@ def export_html(notebook: Path, out: Path, *, hide_code: bool = False) -> Path:
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(exclude_input=hide_code, embed_images=True)
-    for name in ("mathjax_url", "jquery_url", "require_js_url", "mermaid_js_url", "jupyter_widgets_base_url"):
+    for name in [name for name in exporter.trait_names() if name.endswith("_url")]:
         setattr(exporter, name, "")
     try:
         text, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
