@@ -6,7 +6,7 @@ import pandas as pd
 
 from msfp.config import choices_used
 from msfp.errors import NotComputable
-from msfp.paper.methods import TABLE_1
+from msfp.paper.publish import read_stamp, stale
 from msfp.paper.registry import artefacts
 from msfp.paper.style import COLUMN, PALETTE
 from msfp.paper.tables.table03 import PAPER, heads
@@ -66,6 +66,12 @@ def _sequence(run: Run, name: str, split: str, scene: Scene, sequence: Sequence)
             row["recall"] = score.tp / max(score.tp + score.fn, 1)
             row["precision"] = score.tp / max(len(found), 1)
     return row
+
+
+def by_detector(sequences: pd.DataFrame) -> pd.DataFrame:
+    """Means over sequences of `overview`, per data set, split and public detector."""
+    columns = ["detections a frame", "people a frame", "recall", "precision"]
+    return sequences.groupby(["data set", "split", "detector"])[columns].mean().round(2)
 
 
 def switches(run: Run) -> pd.DataFrame:
@@ -131,6 +137,13 @@ def status(notebook: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "number", "title", "status"])
 
 
-def rows_of_table_1() -> list[str]:
-    """Labels of the trackers that this suite runs itself."""
-    return [row.label for row in TABLE_1]
+def artefact_status(run: Run) -> pd.DataFrame:
+    """Every artefact: planned, missing, stale, absent with its reason, or present and fresh."""
+    rows = []
+    for made in artefacts():
+        state = made.status
+        if state == "ready":
+            reason = read_stamp(run, made).get("reason", "")
+            state = stale(run, made.kind, made.number) or (f"n/a: {reason}" if reason else "fresh")
+        rows.append((made.name, made.title, made.notebook, state))
+    return pd.DataFrame(rows, columns=["artefact", "title", "notebook", "state"])
