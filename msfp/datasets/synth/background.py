@@ -10,7 +10,7 @@ from msfp.datasets.synth.raster import Image, texture
 from msfp.datasets.synth.world import Ground, World
 
 PERIOD = 16.0  # metres after which the ground repeats
-FINE, COARSE = 1024, 256  # pixels of a period, near and far
+COARSE = 4  # how much coarser the ground's picture is far away
 WALL = (64.0, 9.0)  # metres, width and height of a facade's picture
 GROUNDS = {
     "asphalt": ((104, 104, 106), 10.0), "paving": ((152, 146, 136), 9.0), "cobbles": ((122, 116, 108), 14.0),
@@ -29,28 +29,33 @@ def fractal(rng: np.random.Generator, size: int, octaves: tuple[int, ...]) -> ND
     return out
 
 
-def ground_picture(kind: Ground, rng: np.random.Generator) -> Image:
-    """(1024, 1024, 3) picture of a period of the ground."""
+def detail(width: int) -> int:
+    """Pixels of a period of the ground that suit an image's width: 1024 at 640."""
+    return int(np.clip(2 ** np.round(np.log2(1.6 * width)), 256, 2048))
+
+
+def ground_picture(kind: Ground, size: int, rng: np.random.Generator) -> Image:
+    """(size, size, 3) picture of a period of the ground; the size is a power of 2."""
     colour, rough = GROUNDS[kind]
     base = np.array(colour) + rng.normal(0, 8) + rng.normal(0, 4, 3)
-    noise = fractal(rng, FINE, (8, 32, 128, 512))
+    noise = fractal(rng, size, (8, 32, 128, size // 2))
     light = noise * rough
     cells = {"paving": int(rng.choice([16, 20, 32])), "tiles": int(rng.choice([16, 26])), "cobbles": 80}.get(kind)
     if cells:
-        edges = np.linspace(0, FINE, cells + 1).astype(int)
+        edges = np.linspace(0, size, cells + 1).astype(int)
         tone = rng.normal(0, {"paving": 7.0, "tiles": 3.0, "cobbles": 12.0}[kind], (cells, cells))
-        light += cv2.resize(tone.astype(np.float32), (FINE, FINE), interpolation=cv2.INTER_NEAREST)
-        width = 1 if kind == "cobbles" else 2
+        light += cv2.resize(tone.astype(np.float32), (size, size), interpolation=cv2.INTER_NEAREST)
+        width = max(1, size // 512) if kind != "cobbles" else max(1, size // 1024)
         for edge in edges:
             light[edge : edge + width] -= 26
             light[:, edge : edge + width] -= 26
     if kind == "planks":
-        rows = np.repeat(rng.normal(0, 9, 64), FINE // 64)
+        rows = np.repeat(rng.normal(0, 9, 64), size // 64)
         light += rows[:, None]
-        light[:: FINE // 64] -= 30
+        light[:: size // 64] -= 30
     if kind == "asphalt" and rng.random() < 0.6:  # worn road paint
-        at = int(rng.integers(FINE - 40))
-        light[at : at + 9] += np.where(noise[at : at + 9] > -0.6, 80, 0)
+        at, width = int(rng.integers(size - 40)), size // 114
+        light[at : at + width] += np.where(noise[at : at + width] > -0.6, 80, 0)
     return np.clip(base + light[..., None], 0, 255).astype(np.uint8)
 
 
@@ -97,9 +102,10 @@ class Background:
     def __init__(self, world: World, span: float):
         rng = world.rng("background")
         self.kind = world.kind
-        tile = ground_picture(world.ground, rng)
-        small = np.asarray(cv2.resize(tile, (COARSE, COARSE), interpolation=cv2.INTER_AREA), np.uint8)
-        self.fine, self.coarse = np.tile(tile, (2, 2, 1)), np.tile(small, (8, 8, 1))
+        tile = ground_picture(world.ground, detail(world.size[0]), rng)
+        small = np.asarray(cv2.resize(tile, None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_AREA), np.uint8)
+        # Picture, repeats a side, metres ahead of its middle, and the distance up to which it is painted.
+        self.ground = ((np.tile(small, (8, 8, 1)), 8, 40.0, 1e3), (np.tile(tile, (2, 2, 1)), 2, 6.0, 11.0))
         indoor = world.kind in ("stage", "shop")
         top = np.array(pick(rng, ((150, 178, 214), (196, 202, 208), (120, 160, 214)), 8), float)
         low = np.array(pick(rng, ((214, 220, 226), (226, 222, 214)), 6), float)
@@ -133,12 +139,9 @@ class Background:
         image[:] = self.sky
         height = image.shape[0]
         forward = camera.rotation[2, :2] / np.linalg.norm(camera.rotation[2, :2])
-        for picture, cell, ahead, upto in ((self.coarse, COARSE, 40.0, 1e3), (self.fine, FINE, 6.0, 11.0)):
-            repeats = picture.shape[0] // cell
+        for picture, repeats, ahead, upto in self.ground:
             middle = camera.centre[:2] + ahead * forward
-            corner = (np.round(middle / PERIOD) - repeats / 2) * PERIOD
-            if upto < 1e3:  # continuous in steps of a period would jump; the fine picture only covers near rows
-                corner = np.round((middle - repeats * PERIOD / 2) / PERIOD) * PERIOD
+            corner = (np.round(middle / PERIOD) - repeats / 2) * PERIOD  # whole periods, so that nothing jumps
             top = ground_row(camera, upto)
             if top >= height:
                 continue

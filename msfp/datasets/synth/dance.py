@@ -59,7 +59,7 @@ def dancers(world: World, cameras: tuple[Camera, ...]) -> Cast:
                 other = rng.choice(near)
                 order[[k, other]] = order[[other, k]]
         stop = places[order] + rng.normal(0, 0.12, (n, 2))
-        if rng.random() < 0.5:  # the one nearest a wing leaves for a beat
+        if rng.random() < 0.7:  # the one nearest a wing leaves for a beat
             wing = int(rng.choice([-1, 1]))
             side = (stop - area.centre) @ area.right * wing
             k = int(np.argmax(side))
