@@ -69,6 +69,17 @@ def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
         assert elsewhere
 
 
+def test_a_killed_worker_costs_no_result(tmp_path: Path) -> None:
+    def dies_once(item: int) -> int:
+        if item == 3 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item * 2
+
+    assert parallel.map(dies_once, range(12), workers=2) == [2 * item for item in range(12)]
+    assert (tmp_path / "died").exists()
+
+
 def test_workers_use_one_thread_and_do_not_start_others() -> None:
     def inspect(_: int) -> tuple[str, list[int]]:
         return os.environ["OMP_NUM_THREADS"], parallel.map(lambda _x: os.getpid(), range(2), workers=2)
@@ -87,17 +98,6 @@ def test_an_exception_in_a_worker_names_its_cell() -> None:
     with pytest.raises(CellsFailed, match=r"1 of 3 cells failed\n  'MOT17-05': ValueError: bad box \(at ") as caught:
         parallel.map(fails, ["MOT17-02", "MOT17-05", "MOT17-09"], workers=2)
     assert caught.value.results == ["MOT17-02", None, "MOT17-09"]
-
-
-def test_a_killed_worker_costs_no_result(tmp_path: Path) -> None:
-    def dies_once(item: int) -> int:
-        if item == 3 and not (tmp_path / "died").exists():
-            (tmp_path / "died").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return item * 2
-
-    assert parallel.map(dies_once, range(12), workers=2) == [2 * item for item in range(12)]
-    assert (tmp_path / "died").exists()
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

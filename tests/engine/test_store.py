@@ -127,8 +127,11 @@ def test_a_failure_stores_nothing(tmp_path: Path) -> None:
     assert store.get_or_compute("stage", {}, lambda: 1, code=fails) == 1
 
 
-def test_flipped_bytes_anywhere_are_found_and_mended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_flipped_bytes_anywhere_are_found_and_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.ERROR)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # a thousand waits for the disk
     Store(tmp_path).get_or_compute("stage", {}, compute, code="msfp.types")
     paths = [path for path in (tmp_path / "stage").iterdir()]
     assert sorted(path.suffix for path in paths) == [".jsonl", ".safetensors"]
