@@ -8,6 +8,7 @@ import inspect
 import os
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,7 +47,7 @@ def code_digest(*targets: Target, follow: bool = True) -> str:
             loose.append(_digest_function(target))
     if follow:
         _add_imported(files)
-    return PREFIX + digest([{name: _digest_file(path) for name, path in files.items()}, loose])
+    return PREFIX + digest([{name: _source(path).digest for name, path in files.items()}, loose])
 
 
 def _digest_function(function: Callable[..., Any]) -> str:
@@ -56,23 +57,37 @@ def _digest_function(function: Callable[..., Any]) -> str:
     except (OSError, TypeError) as error:
         raise MsfpError(f"code of {function!r} has no source; name the modules it depends on with `code=`") from error
     try:
-        return _digest_source(source)
+        return _digest_tree(ast.parse(source))
     except SyntaxError:  # a lambda's source is a piece of a statement
         return digest(source)
 
 
-def _digest_file(path: Path) -> str:
+@dataclass(frozen=True)
+class _Source:
+    """What counts of a source file: its digest, and its imports as (level, module, names)."""
+
+    digest: str
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+
+
+def _source(path: Path) -> _Source:
     stat = path.stat()
-    return _digest_unchanged(str(path), stat.st_mtime_ns, stat.st_size)
+    return _source_unchanged(str(path), stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(maxsize=4096)
-def _digest_unchanged(path: str, _mtime_ns: int, _size: int) -> str:
-    return _digest_source(Path(path).read_text(encoding="utf-8"))
+def _source_unchanged(path: str, _mtime_ns: int, _size: int) -> _Source:
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    return _Source(_digest_tree(tree), tuple(imports))
 
 
-def _digest_source(source: str) -> str:
-    tree = ast.parse(source)
+def _digest_tree(tree: ast.AST) -> str:
     for node in ast.walk(tree):
         if isinstance(node, Docstringed) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -111,27 +126,18 @@ def _add_imported(files: dict[str, Path]) -> None:
                 todo.append((other, found))
 
 
-def _imports(path: Path, name: str) -> tuple[str, ...]:
+def _imports(path: Path, name: str) -> Iterator[str]:
     """Dotted names a file may import from its own top-level package or from msfp."""
-    stat = path.stat()
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return _imports_unchanged(str(path), package, stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=4096)
-def _imports_unchanged(path: str, package: str, _mtime_ns: int, _size: int) -> tuple[str, ...]:
     roots = {"msfp", package.partition(".")[0]} - {""}
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parent, *([base] if base else [])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return tuple(sorted(name for name in names if name.partition(".")[0] in roots))
+    for level, module, names in _source(path).imports:
+        base = module
+        if level:
+            parent = package.split(".")[: len(package.split(".")) - level + 1]
+            base = ".".join([*parent, *([module] if module else [])])
+        if base.partition(".")[0] in roots:
+            yield base
+            yield from (f"{base}.{one}" for one in names)
 
 
 @functools.lru_cache(maxsize=4096)
