@@ -31,15 +31,30 @@ def _datasets() -> list[Row]:
 
 
 def _presets() -> list[Row]:
-    from msfp.features.presets import PRESETS
+    from msfp.features.presets import presets
 
-    return [{"name": p.name, "taps": ",".join(map(str, p.taps)), "note": p.note} for p in PRESETS.values()]
+    return [
+        {"name": p.name, "detector": p.architecture, "layers": ",".join(map(str, p.layers)), "remark": p.remark}
+        for p in presets().values()
+    ]
 
 
 def _strategies() -> list[Row]:
     from msfp.heads.fusion import STRATEGIES
 
     return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in sorted(STRATEGIES.items())]
+
+
+def _notebooks() -> list[Row]:
+    from msfp.paper.registry import artefacts
+    from msfp.paper.suite import notebooks_folder
+
+    made = {
+        n: [a for a in artefacts() if a.notebook == n and a.status == "ready"]
+        for n in {a.notebook for a in artefacts()}
+    }
+    names = sorted(path.stem for path in notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
+    return [{"name": name, "makes": ", ".join(a.name for a in made.get(name, ()))} for name in names]
 
 
 KINDS: dict[str, Callable[[], list[Row]]] = {
@@ -49,6 +64,7 @@ KINDS: dict[str, Callable[[], list[Row]]] = {
     "datasets": _datasets,
     "presets": _presets,
     "appearances": _strategies,
+    "notebooks": _notebooks,
 }
 
 
@@ -59,5 +75,5 @@ def listing(what: str) -> list[Row]:
         InputError: a kind that does not exist.
     """
     if what not in KINDS:
-        raise InputError(f"list {what}: there are {', '.join(KINDS)}")
+        raise InputError(f"list {what}: there are: {', '.join(KINDS)}")
     return KINDS[what]()

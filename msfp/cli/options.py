@@ -1,12 +1,16 @@
-"""Options that several commands share."""
+"""Options that several commands share; nothing heavy is imported before a command runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from msfp.errors import InputError
-from msfp.pipeline.run import Run, open_run
+
+if TYPE_CHECKING:
+    from msfp.pipeline.run import Run
+
+HERE = Path()
 
 Profile = Annotated[str, typer.Option("--profile", help="smoke, demo, mot17 or full")]
 Root = Annotated[Path | None, typer.Option("--root", help="folder of real data in the MOTChallenge layout")]
@@ -22,15 +26,17 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 
 def run_from(
     profile: str, root: Path | None, weights: str, device: str, workers: int, home: Path, params: list[str] | None
-) -> Run:
+) -> "Run":
     """The run that the shared options describe.
 
     Raises:
         InputError: a parameter without `=`, or anything `open_run` refuses.
     """
-    for param in params or []:
-        if "=" not in param:
-            raise InputError(f"-p {param}: write it as name=value")
+    import shlex
+
+    from msfp.pipeline.run import open_run
+
+    parse_pairs(params, "-p")
     return open_run(
         profile,
         root=root or "",
@@ -38,5 +44,20 @@ def run_from(
         device=device,
         workers=workers,
         home=home,
-        overrides=" ".join(params or []),
+        overrides=" ".join(map(shlex.quote, params or [])),
     )
+
+
+def parse_pairs(words: list[str] | None, option: str) -> dict[str, str]:
+    """`["a=1"]` -> {"a": "1"}.
+
+    Raises:
+        InputError: a word without `=`, or without a name before it.
+    """
+    found = {}
+    for word in words or []:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise InputError(f"{option} {word}: write it as name=value")
+        found[key] = value
+    return found

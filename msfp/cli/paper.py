@@ -1,16 +1,12 @@
 """`msfp reproduce`, `list`, `table`, `figure`: the paper's artefacts."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import Device, Home, Json, Params, Profile, Root, Weights, Workers, run_from
-from msfp.errors import InputError
-
-HERE = Path()
+from msfp.cli.options import HERE, Device, Home, Json, Params, Profile, Root, Weights, Workers, run_from
 
 
 @app.command()
@@ -34,13 +30,17 @@ def reproduce(
     outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
     if as_json:
         typer.echo(json.dumps(outcome, indent=1))
-    else:
+    elif outcome["report"]:
         typer.echo(f"report: {outcome['report']}")
+    else:
+        typer.echo("the report is not written yet: msfp reproduce --only 08")
 
 
 @app.command("list")
 def list_things(
-    what: Annotated[str, typer.Argument(help="tables, figures, trackers, datasets, presets, notebooks")] = "tables",
+    what: Annotated[
+        str, typer.Argument(help="tables, figures, trackers, datasets, presets, appearances, notebooks")
+    ] = "tables",
     as_json: Json = False,
 ) -> None:
     """What there is: tables, figures, trackers, data sets, detector presets."""
@@ -89,21 +89,12 @@ def figure(
     """Draw one figure of the paper as PDF, SVG and PNG."""
     from msfp.paper.publish import publish_figure
 
-    files = publish_figure(run_from(profile, root, weights, device, workers, home, param), number)
-    names = [str(f) for f in files]
-    typer.echo(json.dumps(names) if as_json else "\n".join(names))
-
-
-def parse_pairs(words: list[str] | None, option: str) -> dict[str, str]:
-    """`["a=1"]` -> {"a": "1"}.
-
-    Raises:
-        InputError: a word without `=`.
-    """
-    found = {}
-    for word in words or []:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"{option} {word}: write it as name=value")
-        found[key] = value
-    return found
+    made = publish_figure(run_from(profile, root, weights, device, workers, home, param), number)
+    names = [str(f) for f in made.files]
+    if as_json:
+        typer.echo(json.dumps({"number": number, "files": names, "reason": made.reason}, indent=1))
+    elif names:
+        typer.echo("\n".join(names))
+    if made.reason:
+        typer.echo(f"msfp: figure {number}: n/a: {made.reason}", err=True)
+        raise typer.Exit(1)

@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import Device, Home, Json, Params, Weights, Workers, run_from
-from msfp.cli.paper import HERE, parse_pairs
-from msfp.errors import InputError
+from msfp.cli.options import HERE, Device, Home, Json, Params, Weights, Workers, parse_pairs, run_from
 
 
 @app.command("run")
@@ -61,31 +59,21 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
     as_json: Json = False,
 ) -> None:
-    """Score result files per sequence and combined, with TrackEval's own metrics."""
-    from msfp.datasets import catalog
-    from msfp.datasets.motchallenge import read_ground_truth, read_tracks
-    from msfp.metrics.tracking import combine
-    from msfp.metrics.tracking import evaluate as score
-    from msfp.pipeline.data import truth_path
-    from msfp.pipeline.scores import benchmark
+    """Score result files per sequence and combined with TrackEval; exit status 1 when some are missing."""
+    from msfp.pipeline.inference import score_folder
 
-    if not results.is_dir():
-        raise InputError(f"{results}: there is no such folder of result files")
-    scores = {}
-    for scene in catalog.load(root, None, split):
-        truth = None
-        for sequence in scene.sequences:
-            path = results / f"{sequence.name}.txt"
-            if not path.is_file():
-                continue
-            truth = truth or read_ground_truth(truth_path(scene), scene.pixels)
-            scores[sequence.name] = score(truth, read_tracks(path), sequence.length, benchmark=benchmark(scene))
-    if not scores:
-        raise InputError(f"{results}: no file is named after a sequence of {root}, such as MOT17-02-SDP.txt")
-    rows = combine(scores).rows()
+    scores, missing = score_folder(root, results, split)
+    rows = scores.rows()
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
-        return
+    else:
+        _print_scores(rows)
+    if missing:
+        typer.echo(f"msfp: COMBINED leaves out what has no result file: {', '.join(missing)}", err=True)
+        raise typer.Exit(1)
+
+
+def _print_scores(rows: list[dict[str, str | float | int]]) -> None:
     columns = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
     width = max(len(str(row["sequence"])) for row in rows)
     typer.echo(" " * width + "".join(f"{c:>9}" for c in columns))

@@ -33,7 +33,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         resume: False executes unchanged notebooks too; the store's results are used either way.
 
     Returns:
-        `report`: its path; `notebooks`: name -> seconds (0 where skipped).
+        `report`: its path, None where it was never written; `notebooks`: name -> seconds (0 where skipped).
 
     Raises:
         InputError: before anything runs, for weights, data or notebooks that are not there.
@@ -62,4 +62,8 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         resume=resume,
         inputs={"weights": weights, "data": data},
     )
-    return {"report": str(report_path(run)), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
+    report = report_path(run)
+    return {
+        "report": str(report) if report.is_file() else None,
+        "notebooks": {e.name: round(e.seconds, 1) for e in done},
+    }

@@ -1,16 +1,22 @@
-"""Tracking of a folder with heads and ATL that were learned on the embedded worlds."""
+"""Folders in and out: tracking one with heads and ATL learned on the embedded worlds, and scoring result files."""
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 from msfp import tracking
-from msfp.datasets.motchallenge import write_tracks
+from msfp.datasets import catalog
+from msfp.datasets.motchallenge import read_tracks, write_tracks
+from msfp.engine.files import atomic_write
 from msfp.errors import InputError, NotComputable
 from msfp.heads.fusion import STRATEGIES
+from msfp.metrics import tracking as metrics
+from msfp.metrics.score import Score
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance, appearance
 from msfp.pipeline.run import Run, literal
+from msfp.pipeline.scores import benchmark
 from msfp.pipeline.tracks import Method, Threshold, tracks
 
 LEARN_FROM = "synth17"
@@ -22,12 +28,16 @@ def method_from(run: Run, tracker: str, look: str, threshold: str, options: Mapp
     """A method from words.
 
     Raises:
-        InputError: an unknown tracker, appearance or threshold, naming what there is.
+        InputError: an unknown tracker, tracker setting, appearance or threshold, naming what there is; an appearance
+            that the tracker cannot use, or lacks.
     """
     if tracker not in tracking.names():
         raise InputError(f"--tracker {tracker}: not known; there are: {', '.join(tracking.names())}")
     chosen = look or tracking.tracker_class(tracker).appearance or "none"
     pairs = tuple(sorted((key, literal(value)) for key, value in options.items()))
+    tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
+    if tracking.tracker_class(tracker).needs_embeddings and chosen == "none":
+        raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {_appearances()}")
     return Method(tracker, tracker, _look(run, chosen, seed), _threshold(run, threshold, seed), pairs)
 
 
@@ -39,11 +49,17 @@ def _look(run: Run, name: str, seed: int) -> Appearance | None:
     if name == "none":
         return None
     strategy = ALIASES.get(name, name)
-    if strategy not in STRATEGIES:
+    if strategy == "reid":
         raise InputError(
-            f"--appearance {name}: not known; there are: none, {', '.join(sorted({*STRATEGIES, *ALIASES}))}"
+            f"this tracker's separate ReID network is not offered here; choose --appearance {_appearances()}"
         )
+    if strategy not in STRATEGIES:
+        raise InputError(f"--appearance {name}: not known; there are: none, {_appearances()}")
     return appearance(strategy, _learn(run), seed)
+
+
+def _appearances() -> str:
+    return ", ".join(sorted({*STRATEGIES, *ALIASES}))
 
 
 def _threshold(run: Run, text: str, seed: int) -> Threshold:
@@ -55,8 +71,11 @@ def _threshold(run: Run, text: str, seed: int) -> Threshold:
         values = [float(v) for v in text.split(",")]
     except ValueError:
         values = []
-    if len(values) not in (1, 2):
-        raise InputError(f"--threshold {text}: write default, TAU, HIGH,LOW, {', '.join(ATL_MODES)}")
+    if len(values) not in (1, 2) or not all(isfinite(v) for v in values) or values[-1] > values[0]:
+        raise InputError(
+            f"--threshold {text}: write default, a number TAU, two numbers HIGH,LOW with LOW not above HIGH, or "
+            f"{', '.join(ATL_MODES)}"
+        )
     return Threshold("fixed", values[0], values[-1])
 
 
@@ -65,7 +84,11 @@ def track_folder(run: Run, method: Method, split: str, out: Path) -> tuple[list[
 
     Raises:
         NotComputable: not one sequence could be tracked.
+        MsfpError: the output folder cannot be written, which is found before anything is computed.
     """
+    trial = out / ".writable"
+    atomic_write(trial, b"")
+    trial.unlink(missing_ok=True)
     written, skipped = [], {}
     for scene in data.scenes(run, run.settings.data.main, split):
         part = data.whole(scene)
@@ -81,3 +104,36 @@ def track_folder(run: Run, method: Method, split: str, out: Path) -> tuple[list[
     if not written:
         raise NotComputable("; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no sequence here")
     return written, skipped
+
+
+def score_folder(root: Path, results: Path, split: str) -> tuple[Score, list[str]]:
+    """Score result files against a folder's labels with TrackEval; and the sequences that have no result file.
+
+    Args:
+        root: folder in the MOTChallenge layout.
+        results: folder of result files, one `SEQUENCE.txt` each.
+        split: `train`, `val` or `test`.
+
+    Raises:
+        InputError: no such folder, no file named after a sequence, or a file that cannot be read.
+        NotComputable: labels are kept by a server.
+    """
+    if not results.is_dir():
+        raise InputError(f"{results}: there is no such folder of result files")
+    scores, missing = {}, []
+    for scene in catalog.load(root, None, split):
+        for sequence in scene.sequences:
+            path = results / f"{sequence.name}.txt"
+            if not path.is_file():
+                missing.append(sequence.name)
+                continue
+            found = read_tracks(path)
+            try:
+                score = metrics.evaluate(data.truth(scene), found, sequence.length, benchmark=benchmark(scene))
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
+            scores[sequence.name] = score
+    if not scores:
+        wanted = f"{missing[0]}.txt" if missing else "MOT17-02-SDP.txt"
+        raise InputError(f"{results}: no file is named after a sequence of {root}, such as {wanted}")
+    return metrics.combine(scores), missing

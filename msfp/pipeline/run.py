@@ -77,7 +77,7 @@ class Run:
         if self.settings.data.root is None:
             raise InputError(
                 f"profile {self.settings.profile!r} reads real data: name its folder with --root "
-                "(`msfp data get` fetches it), or use --profile demo, which needs none"
+                "(data/README.md says where it is had), or use --profile demo, which needs none"
             )
         return self.settings.data.root
 
