@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-THRESHOLDS = np.arange(0.5, 1.0, 0.05)
+THRESHOLDS = np.arange(50, 100, 5) / 100
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def load_detector(architecture: str, weights: str | Path, embedded: str = "", se
         InputError: weights missing, unreadable, or not this architecture's.
     """
     if str(weights) == "random-init":
-        model = build(architecture, seed=seed)
+        model = random_detector(architecture, seed)
     else:
         path = find(weights, embedded)
         state = read_state(path)
@@ -132,6 +132,25 @@ def load_detector(architecture: str, weights: str | Path, embedded: str = "", se
         if apart:
             model = model.eval().fuse(verbose=False)
     return model.eval().requires_grad_(False)
+
+
+def random_detector(architecture: str, seed: int = 0) -> Any:
+    """The named control: seeded random weights, batch normalisation measured on seeded random images.
+
+    Without that measurement a fresh network's activations shrink from layer to layer, below what fp16 can hold.
+    """
+    model = build(architecture, seed=seed, fused=False).eval()
+    generator = torch.Generator().manual_seed(seed)
+    # Blots of all sizes, so that neighbouring pixels are alike as in photographs.
+    grids = [torch.rand(4, 3, side, side, generator=generator) for side in (2, 8, 32, 128)]
+    images = torch.stack([nn.functional.interpolate(grid, size=(128, 128)) for grid in grids]).mean(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+            module.momentum = None
+    with torch.no_grad():
+        model(images)
+    return model.eval().fuse(verbose=False)
 
 
 def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -> None:

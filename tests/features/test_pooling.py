@@ -1,0 +1,135 @@
+"""Separable pooling against torchvision's RoIAlign and against the definition, sample by sample."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.ops import roi_align
+
+from msfp.features.backbone import Part, whole
+from msfp.features.pooling import global_average, pool, pool_with_torchvision
+
+WIDTH, HEIGHT = 320, 192
+
+
+def random_boxes(count: int, seed: int = 0) -> np.ndarray:
+    """Boxes inside, outside, across the border, tiny, huge and without extent."""
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(-120, 400, (count, 2))
+    sides = np.exp(rng.uniform(-4, 6.5, (count, 2)))
+    sides[::11], sides[::13, 0], sides[::17, 1] = 0, 0, 0
+    return np.concatenate([corner, corner + sides], 1)
+
+
+def random_part(channels: int, stride: int, upsample: int = 1, seed: int = 0) -> Part:
+    cell = stride * upsample
+    values = torch.randn(1, channels, HEIGHT // cell, WIDTH // cell, generator=torch.Generator().manual_seed(seed))
+    return Part(values.contiguous(memory_format=torch.channels_last), upsample)
+
+
+def sampled_mean(grid: np.ndarray, box: np.ndarray, stride: int) -> np.ndarray:
+    """The definition: mean of 14 x 14 bilinear samples of a (C, h, w) map, torchvision's border rules."""
+    channels, height, width = grid.shape
+    left, top, right, bottom = box / stride - 0.5
+    total = np.zeros(channels)
+    for i in range(14):
+        for j in range(14):
+            y, x = top + (i + 0.5) * (bottom - top) / 14, left + (j + 0.5) * (right - left) / 14
+            if y < -1 or y > height or x < -1 or x > width:
+                continue
+            y, x = max(y, 0.0), max(x, 0.0)
+            y0, x0 = min(int(y), height - 1), min(int(x), width - 1)
+            y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
+            fy, fx = (y - y0 if y1 > y0 else 0.0), (x - x0 if x1 > x0 else 0.0)
+            upper = grid[:, y0, x0] * (1 - fx) + grid[:, y0, x1] * fx
+            lower = grid[:, y1, x0] * (1 - fx) + grid[:, y1, x1] * fx
+            total += upper * (1 - fy) + lower * fy
+    return total / 196
+
+
+@pytest.mark.parametrize(("stride", "upsample"), [(4, 1), (8, 1), (32, 1), (8, 2), (16, 2)])
+def test_no_further_from_the_exact_value_than_torchvision(stride: int, upsample: int) -> None:
+    part, boxes = random_part(24, stride, upsample), random_boxes(800)
+    regions = [torch.from_numpy(boxes)]
+    exact = roi_align(whole((part,)).double(), regions, 7, 1 / stride, 2, aligned=True).mean((2, 3)).numpy()
+    ours = np.abs(pool((part,), boxes, stride) - exact).max()
+    theirs = np.abs(pool_with_torchvision(part, boxes, stride) - exact).max()
+    assert ours <= theirs
+    assert ours < 1e-5
+
+
+@pytest.mark.parametrize("upsample", [1, 2])
+def test_equals_the_definition(upsample: int) -> None:
+    part, boxes = random_part(3, 16, upsample, seed=1), random_boxes(120, seed=2)
+    grid = whole((part,))[0].double().numpy()
+    expected = np.stack([sampled_mean(grid, box, 16) for box in boxes])
+    np.testing.assert_allclose(pool((part,), boxes, 16), expected, atol=2e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(-500, 700), st.floats(-500, 700), st.floats(0, 900), st.floats(0, 900), st.sampled_from([4, 8, 16, 32])
+)
+def test_any_box(left: float, top: float, width: float, height: float, stride: int) -> None:
+    part, box = random_part(2, stride), np.array([[left, top, left + width, top + height]])
+    grid = whole((part,))[0].double().numpy()
+    np.testing.assert_allclose(pool((part,), box, stride)[0], sampled_mean(grid, box[0], stride), atol=1e-5)
+
+
+def test_constant_maps_give_the_constant_inside() -> None:
+    part = Part(torch.full((1, 4, 6, 10), 3.5))
+    np.testing.assert_allclose(pool((part,), np.array([[40.0, 40, 200, 150], [64, 64, 64, 64]]), 32), 3.5, rtol=1e-6)
+
+
+def test_boxes_outside_give_zero() -> None:
+    part = Part(torch.ones(1, 4, 6, 10))
+    assert not pool((part,), np.array([[-300.0, -300, -200, -200], [900, 20, 950, 90]]), 32).any()
+
+
+def test_parts_are_joined_in_the_order_of_channels() -> None:
+    parts, boxes = (random_part(6, 8, 2), random_part(3, 8, seed=4)), random_boxes(50)
+    joined = pool(parts, boxes, 8)
+    np.testing.assert_allclose(joined, pool((Part(whole(parts)),), boxes, 8), atol=2e-6)
+    np.testing.assert_array_equal(joined[:, 6:], pool(parts[1:], boxes, 8))
+
+
+def test_global_average_is_that_of_the_whole_map() -> None:
+    parts = (random_part(6, 8, 2), random_part(3, 8, seed=4))
+    np.testing.assert_allclose(global_average(parts), whole(parts).mean((2, 3)).numpy(), atol=1e-6)
+
+
+def test_other_modes_against_their_definitions() -> None:
+    parts, boxes = (random_part(5, 8, 2), random_part(2, 8)), random_boxes(200, seed=5)
+    grid = whole(parts)[0].numpy()
+    height, width = grid.shape[1:]
+    nearest, average = pool(parts, boxes, 8, "nearest"), pool(parts, boxes, 8, "average")
+    bilinear = pool(parts, boxes, 8, "bilinear")
+    for row, (left, top, right, bottom) in enumerate(boxes / 8):
+        x, y = (left + right) / 2, (top + bottom) / 2
+        inside = 0 <= x < width and 0 <= y < height
+        expected = grid[:, int(y), int(x)] if inside else np.zeros(7)
+        np.testing.assert_allclose(nearest[row], expected, atol=1e-6)
+        if inside:
+            centre = torch.tensor([[[[2 * x / width - 1, 2 * y / height - 1]]]], dtype=torch.float64)
+            sampled = torch.nn.functional.grid_sample(
+                torch.from_numpy(grid)[None].double(), centre, padding_mode="border", align_corners=False
+            )
+            np.testing.assert_allclose(bilinear[row], sampled[0, :, 0, 0], atol=1e-5)
+        columns = [c for c in range(width) if c + 1 > left and c < max(right, left + 1e-9)]
+        rows = [r for r in range(height) if r + 1 > top and r < max(bottom, top + 1e-9)]
+        expected = grid[:, rows][:, :, columns].mean((1, 2)) if rows and columns else np.zeros(7)
+        np.testing.assert_allclose(average[row], expected, atol=1e-5)
+
+
+def test_no_boxes() -> None:
+    assert pool((random_part(5, 8),), np.zeros((0, 4)), 8).shape == (0, 5)
+
+
+def test_bad_boxes_are_refused() -> None:
+    part = random_part(2, 8)
+    for box in ([0.0, 0, np.nan, 1], [0.0, 0, np.inf, 1], [5.0, 0, 4, 1], [0.0, 3, 1, 2]):
+        with pytest.raises(ValueError, match="finite, with right >= left"):
+            pool((part,), np.array([box]), 8)
+    with pytest.raises(ValueError, match="mode 'max' is not known; there are: roi_align"):
+        pool((part,), np.zeros((1, 4)), 8, "max")
