@@ -22,6 +22,7 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mappin
     tensors = {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in state.items()}
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, dict(metadata))
+    partial.chmod(0o644)  # safetensors keeps files to their owner, and these are shipped
     partial.replace(path)
 
 

@@ -52,9 +52,9 @@ def publish_detector(
     lines = detector.recipe_lines(recipe)
     lines |= {"crops drawn": str(trained.crops), "training time": f"{trained.seconds / 60:.0f} min on CPU"}
     summary = (
-        f"A {recipe.architecture} (ultralytics' architecture and loss) for people, trained from random weights on rendered "
-        "worlds. Batch normalisation is folded, tensors are fp16, names are those of ultralytics' fused model. Made so that "
-        "every stage runs without a download; real images need weights trained on real images."
+        f"A {recipe.architecture} (ultralytics' architecture and loss) for people, trained from random weights on "
+        "rendered worlds. Batch normalisation is folded, tensors are fp16, names are those of ultralytics' fused "
+        "model. Made so that every stage runs without a download; real images need weights trained on real images."
     )
     write_card(path.with_suffix(".md"), path.stem, summary, measured, data, lines, "msfp train-backbone")
     return scores
@@ -97,8 +97,8 @@ def publish_reid(
         "training time": f"{trained.seconds / 60:.0f} min on CPU",
     }
     summary = (
-        "OSNet x0.25 (own implementation, torchreid's tensor names, without the classifier) for 256x128 crops, trained from "
-        "random weights on people of rendered worlds by identity classification and batch-hard triplets."
+        "OSNet x0.25 (own implementation, torchreid's tensor names, without the classifier) for 256x128 crops, trained "
+        "from random weights on people of rendered worlds by identity classification and batch-hard triplets."
     )
     write_card(path.with_suffix(".md"), path.stem, summary, measured, data, lines, "msfp train-backbone --network reid")
     return scores
