@@ -68,21 +68,23 @@ def draw_rows(gallery: Gallery, identities: int, instances: int, rng: np.random.
     return np.concatenate(rows)
 
 
-def vary(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(N, 256, 128, 3) crops with random shift, zoom, flip, light and an erased patch."""
-    out = np.empty((len(crops), 256, 128, 3), np.uint8)
+def vary(crops: NDArray[np.uint8], rng: np.random.Generator, size: tuple[int, int] = (128, 256)) -> NDArray[np.uint8]:
+    """(N, height, width, 3) crops of `size` (width, height): random shift, zoom, flip, light, an erased patch."""
+    wide, tall = size
+    out = np.empty((len(crops), tall, wide, 3), np.uint8)
     for row, crop in enumerate(crops):
         height, width = crop.shape[:2]
-        zoom = rng.uniform(0.9, 1.2, 2) * (128 / width, 256 / height)
-        shift = rng.uniform(-0.08, 0.08, 2) * (128, 256) + (1 - zoom * (width / 128, height / 256)) * (64, 128)
+        zoom = rng.uniform(0.9, 1.2, 2) * (wide / width, tall / height)
+        shift = rng.uniform(-0.08, 0.08, 2) * size + (1 - zoom * (width / wide, height / tall)) * (wide / 2, tall / 2)
         matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
-        warped = cv2.warpAffine(crop, matrix, (128, 256), borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.warpAffine(crop, matrix, size, borderMode=cv2.BORDER_REPLICATE)
         if rng.random() < 0.5:
             warped = warped[:, ::-1]
         light = warped.astype(np.float32) * rng.uniform(0.75, 1.25) * rng.uniform(0.94, 1.06, 3) + rng.uniform(-15, 15)
         out[row] = np.clip(light, 0, 255).astype(np.uint8)
         if rng.random() < 0.4:
-            left, top = rng.integers(0, 128 - 40), rng.integers(0, 256 - 80)
-            right, bottom = left + rng.integers(12, 40), top + rng.integers(16, 80)
+            corner = rng.uniform((0, 0), (0.7, 0.7))
+            left, top = (corner * size).astype(int)
+            right, bottom = ((corner + rng.uniform(0.08, 0.3, 2)) * size).astype(int)
             out[row, top:bottom, left:right] = rng.integers(0, 256, 3)
     return out
