@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.heads.apply import embed, restore_head
@@ -20,7 +21,13 @@ from msfp.pipeline.features import TRUTH, feature_inputs, features, layers, rows
 from msfp.pipeline.run import Run
 
 TRAINING_FREE = ("native", "native-concat")
-HEAD_CODE = ("msfp.heads.fusion", "msfp.heads.loss", "msfp.heads.sampling", "msfp.heads.training")
+HEAD_CODE = (
+    code_digest(__name__, follow=False),
+    "msfp.heads.fusion",
+    "msfp.heads.loss",
+    "msfp.heads.sampling",
+    "msfp.heads.training",
+)
 
 
 @dataclass(frozen=True)

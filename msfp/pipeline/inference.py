@@ -14,7 +14,7 @@ from msfp.metrics import tracking as metrics
 from msfp.metrics.score import Score
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import Appearance, appearance
+from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
 from msfp.pipeline.run import Run, literal
 from msfp.pipeline.scores import benchmark
 from msfp.pipeline.tracks import Method, Threshold, tracks
@@ -55,7 +55,8 @@ def _look(run: Run, name: str, seed: int) -> Appearance | None:
         )
     if strategy not in STRATEGIES:
         raise InputError(f"--appearance {name}: not known; there are: none, {_appearances()}")
-    return appearance(strategy, _learn(run), seed)
+    # The embedded worlds are rendered only where something is learned from them.
+    return appearance(strategy, () if strategy in TRAINING_FREE else _learn(run), seed)
 
 
 def _appearances() -> str:
@@ -92,7 +93,7 @@ def track_folder(run: Run, method: Method, split: str, out: Path) -> tuple[list[
     written, skipped = [], {}
     for scene in data.scenes(run, run.settings.data.main, split):
         part = data.whole(scene)
-        for sequence in data.sequences(part):
+        for sequence in scene.sequences:
             try:
                 found = tracks(run, part, sequence, method)
             except NotComputable as error:

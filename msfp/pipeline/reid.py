@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.metrics import reid as metrics
 from msfp.pipeline import data
@@ -15,8 +16,9 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs
 from msfp.pipeline.run import Run
+from msfp.types import GroundTruth
 
-REID_CODE = ("msfp.metrics.reid",)
+REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid")
 PAPER_SCENES = ("02", "04", "09")
 BINS = 400
 PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on the same pairs
@@ -78,11 +80,9 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
     vectors = embeddings(run, part, TRUTH, look)
     settings = run.settings.reid
     options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
-    found = metrics.evaluate_reid(
-        vectors, truth.frame, truth.id, tlwh=truth.tlwh, keep=truth.pedestrian, seed=PAIR_SEED, **options
-    )
     drawn = metrics.pairs(truth.frame, truth.id, keep=truth.pedestrian, seed=PAIR_SEED, **options)
     compared = metrics.compare(vectors, drawn)
+    found = metrics.measures(compared)
     curve = metrics.roc(compared.sim, compared.same)
     edges = np.linspace(-1, 1, BINS + 1)
     densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
@@ -90,7 +90,7 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
     return Discrimination(
         auc=found["auc"],
         gap=found["gap"],
-        hard_auc=float("nan") if found["hard_auc"] is None else found["hard_auc"],
+        hard_auc=_hard_auc(vectors, truth, settings.frames),
         first_gap=np.array([g["first"] for g in by_gap], np.int64),
         last_gap=np.array([g["last"] for g in by_gap], np.int64),
         gap_auc=np.array([g["auc"] for g in by_gap], np.float64),
@@ -101,6 +101,16 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
         negatives=densities[1],
         pairs=found["positives"],
     )
+
+
+def _hard_auc(vectors: NDArray[np.float32], truth: GroundTruth, frames: int) -> float:
+    """Area on far positives against near negatives; NaN where there are none such."""
+    try:
+        drawn = metrics.hard_pairs(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
+    except NotComputable:
+        return float("nan")
+    compared = metrics.compare(vectors, drawn)
+    return metrics.auc(compared.sim, compared.same)
 
 
 def measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.heads.apply import predict
@@ -23,7 +24,7 @@ from msfp.tracking import make, thresholds, track
 from msfp.types import Sequence
 
 ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds")
-GRID_CODE = ("msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
+GRID_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
 SEARCH_SEED = 0  # the head whose embeddings the grid search tracks with
 
 

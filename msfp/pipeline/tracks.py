@@ -69,8 +69,10 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     """Tracks of one sequence's part, frames numbered from the part's first.
 
     Raises:
-        NotComputable: frames that the appearance or ATL needs are missing.
+        NotComputable: detections, or frames that the appearance or ATL needs, are missing.
     """
+    if sequence.det_path is None:
+        raise NotComputable(f"{sequence.name} has no det/det.txt")
     if method.look is not None:
         data.need_pixels((part, *method.look.learn))
     taus = frame_thresholds(run, part, sequence, method)
