@@ -39,8 +39,10 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         InputError: before anything runs, for weights, data or notebooks that are not there.
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
-    weights = run.weights_digest()
     config = run.settings
+    weights = run.weights_digest()
+    if config.input.weights not in ("embedded", "random-init"):
+        run.backbone()  # files of others are tried before hours are spent
     data = {
         f"{name}/{split}/{s.name}": [run.pixels_digest(s), run.boxes_digest(s)] for name, split, s in every_scene(run)
     }
