@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from msfp.errors import InputError
+from msfp.features.device import device_named
 from msfp.features.presets import Preset, preset_named
 from msfp.features.weights import load_detector
 
@@ -47,7 +48,7 @@ class Backbone:
             device: torch device.
         """
         self.preset = preset
-        self.device = torch.device(device)
+        self.device = device_named(device)
         modules = list(model.model)
         self._sources = {layer: _sources(modules, layer) for layer in preset.layers}
         # A tap may be a concatenation that is put together from other maps without being run.
@@ -125,7 +126,7 @@ def load_backbone(
         seed: of `random-init`.
 
     Raises:
-        InputError: unknown preset, or weights that are missing, damaged or another architecture's.
+        InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
     """
     chosen = preset_named(preset) if isinstance(preset, str) else preset
     return Backbone(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)

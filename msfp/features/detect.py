@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torchvision.ops import nms
 
+from msfp.features.device import device_named
 from msfp.features.letterbox import Geometry, fit
 from msfp.features.presets import preset_named
 from msfp.features.weights import load_detector
@@ -25,7 +26,7 @@ def load_person_detector(preset: str, weights: str | Path = "embedded", device: 
     """
     chosen = preset_named(preset)
     model = load_detector(chosen.architecture, weights, chosen.embedded)
-    return model.to(device).to(memory_format=torch.channels_last)
+    return model.to(device_named(device)).to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
@@ -56,6 +57,9 @@ def detect(
     first = next(model.parameters())
     output = model(to_batch(box.apply(frame)[None], first.device))
     predictions = (output[0] if isinstance(output, tuple) else output)[0].float()
+    if type(model).__name__ == "RTDETRDetectionModel":  # rows are queries, boxes relative to the input
+        predictions = predictions.T.clone()
+        predictions[:4] *= torch.tensor(size * 2, device=first.device)[:, None]
     scores = predictions[4 + PERSON]
     keep = scores >= confidence
     centre, extent, scores = predictions[:2, keep].T, predictions[2:4, keep].T, scores[keep]

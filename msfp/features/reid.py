@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
+from msfp.features.device import device_named
 from msfp.features.extract import check_boxes
 from msfp.features.osnet import FEATURE, OSNet
 from msfp.features.weights import find, load_strict, read_state
@@ -43,7 +44,7 @@ def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int =
             # What we ship leaves out the training identities: they say nothing about other people.
             state |= {f"classifier.{key}": value for key, value in model.classifier.state_dict().items()}
         load_strict(model, state, path, "osnet_x0_25")
-    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device)
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device_named(device))
 
 
 def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> NDArray[np.uint8]:
