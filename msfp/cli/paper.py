@@ -24,9 +24,9 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
+    run = run_from(profile, root, weights, device, workers, home, param)
     from msfp.paper.suite import reproduce as execute
 
-    run = run_from(profile, root, weights, device, workers, home, param)
     outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
     if as_json:
         typer.echo(json.dumps(outcome, indent=1))
@@ -68,9 +68,10 @@ def table(
     as_json: Json = False,
 ) -> None:
     """Compute one table of the paper: measured beside the paper's value."""
+    run = run_from(profile, root, weights, device, workers, home, param)
     from msfp.paper.publish import publish_table
 
-    made = publish_table(run_from(profile, root, weights, device, workers, home, param), number)
+    made = publish_table(run, number)
     typer.echo(made.json_text() if as_json else made.text())
 
 
@@ -87,9 +88,10 @@ def figure(
     as_json: Json = False,
 ) -> None:
     """Draw one figure of the paper as PDF, SVG and PNG."""
+    run = run_from(profile, root, weights, device, workers, home, param)
     from msfp.paper.publish import publish_figure
 
-    made = publish_figure(run_from(profile, root, weights, device, workers, home, param), number)
+    made = publish_figure(run, number)
     names = [str(f) for f in made.files]
     if as_json:
         typer.echo(json.dumps({"number": number, "files": names, "reason": made.reason}, indent=1))

@@ -36,9 +36,9 @@ def run_tracker(
     Writes one MOTChallenge result file a sequence. Sequences without the pixels a method needs are named and skipped,
     and the exit status then is 1.
     """
+    run = run_from("mot17", root, weights, device, workers, home, param)
     from msfp.pipeline.inference import method_from, track_folder
 
-    run = run_from("mot17", root, weights, device, workers, home, param)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
     written, skipped = track_folder(run, method, split, out)
     if as_json:

@@ -89,12 +89,12 @@ def train_backbone(
     Raises:
         InputError: weights are there already, or `out` cannot be written.
     """
+    pool, judged = pools(scale, seed)
+    path = _target(out, "yolov8n-synth.safetensors", fresh)
     from msfp.features.training.detector import DetectorRecipe, held_out_precision, recipe_lines, train_detector
 
-    path = _target(out, "yolov8n-synth.safetensors", fresh)
     given = {} if crops is None and minutes is None else {"crops": crops}
     recipe = DetectorRecipe(minutes=minutes, **given)
-    pool, judged = pools(scale, seed)
     samples = render_samples(pool, workers)
     checkpoint = path.with_suffix(".checkpoint")
     with Bar(100, "training the detector") as progress:
@@ -129,13 +129,13 @@ def train_reid(
     fresh: bool = False,
 ) -> Made:
     """Train the embedded OSNet x0.25; arguments and errors as of `train_backbone`, `steps` in place of crops."""
+    pool, judged = pools(scale, seed)
+    path = _target(out, "osnet_x0_25-synth.safetensors", fresh)
     from msfp.features.training.reid import ReidRecipe, held_out_auc, recipe_lines
     from msfp.features.training.reid import train_reid as train
 
-    path = _target(out, "osnet_x0_25-synth.safetensors", fresh)
     given = {} if steps is None and minutes is None else {"steps": steps}
     recipe = ReidRecipe(minutes=minutes, **given)
-    pool, judged = pools(scale, seed)
     samples = render_samples(pool, workers)
     checkpoint = path.with_suffix(".checkpoint")
     with Bar(100, "training the ReID network") as progress:

@@ -1,0 +1,171 @@
+"""What a person can get wrong: one line on stderr, exit status 2, and nothing computed is lost."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from .conftest import Command, refused
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--profile", "demoo"), ["profile 'demoo' is not known; there are: smoke, demo, mot17, full"]),
+        (("--profile", "mot17"), ["profile 'mot17' reads real data: name its folder with --root"]),
+        (("--root", "nowhere"), ["--root nowhere: there is no such folder"]),
+        (("-p", "atl.betta=0.7"), ["setting 'atl.betta' is not known; there are: atl.tau_min"]),
+        (("-p", "nonsense=1"), ["setting 'nonsense' is not known"]),
+        (("-p", "atl.beta=high"), ["setting atl.beta = 'high'", "valid number"]),
+        (("-p", "atl.beta=1.5"), ["setting atl.beta = 1.5", "less than 1"]),
+        (("-p", "atl.beta"), ["-p atl.beta: write it as name=value"]),
+        (("-p", "=1"), ["-p =1: write it as name=value"]),
+        (("--weights", "nothing.safetensors"), ["weights nothing.safetensors: file not found"]),
+    ],
+)
+@pytest.mark.parametrize("command", [("reproduce",), ("table", "20"), ("figure", "1")])
+def test_options_of_a_run(msfp: Command, command: tuple[str, ...], words: tuple[str, ...], said: list[str]) -> None:
+    if command[0] != "reproduce" and words[-1] == "mot17":
+        pytest.skip("neither of these two reads data")
+    refused(msfp(*command, "--weights", "random-init", *words), *said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("table", "25"), "table 25: the paper has tables 1 to 24"),
+        (("figure", "0"), "figure 0: the paper has figures 1 to 7"),
+        (("list", "cats"), "list cats: there are: tables"),
+        (("figure", "1", "--weights", "random-init", "--device", "abacus"), "--device abacus: cannot be used here"),
+        (("train-backbone", "--seed", "7"), "--seed 7: training worlds have seeds 1000 to 1999"),
+    ],
+)
+def test_what_does_not_exist(msfp: Command, words: tuple[str, ...], said: str) -> None:
+    refused(msfp(*words), said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tracker", "sortt"), "--tracker sortt: not known; there are: "),
+        (("--tracker", "lite", "--appearance", "smell"), "--appearance smell: not known; there are: none, attention"),
+        (("--tracker", "lite", "--appearance", "none"), "--appearance none: lite compares appearances; choose one of"),
+        (("--tracker", "sort", "--threshold", "often"), "--threshold often: write default, a number TAU"),
+        (("--tracker", "sort", "--threshold", "0.1,0.6"), "--threshold 0.1,0.6: write default"),
+        (("--tracker", "sort", "--threshold", "nan"), "--threshold nan: write default"),
+        (("--tracker", "sort", "--set", "max_age"), "--set max_age: write it as name=value"),
+        (("--tracker", "sort", "--set", "colour=red"), "tracker 'sort' has no setting 'colour'; it has: "),
+        (("--tracker", "sort", "--split", "exam"), "split='exam' is not known; choose one of train"),
+    ],
+)
+def test_options_of_tracking(msfp: Command, root: Path, words: tuple[str, ...], said: str) -> None:
+    refused(msfp("run", root, *words, "--out", "results"), said)
+    assert not list(Path("results").glob("*.txt"))
+
+
+def test_output_that_cannot_be_written(msfp: Command, root: Path) -> None:
+    Path("file").write_text("in the way")
+    remedy = "a file lies where a folder is needed; move it or choose another output folder"
+    refused(msfp("run", root, "--tracker", "sort", "--out", "file/results"), "file/results", "cannot write", remedy)
+    weights = ("--weights", "random-init")
+    refused(msfp("figure", 1, *weights, "--home", "file"), "cannot write", "choose another output folder")
+    refused(msfp("train-backbone", "--out", "file/weights"), "cannot write", remedy)
+    refused(msfp("data", "make", "--home", "file", "--profile", "smoke"), "file", "cannot write")
+
+
+DAMAGE = {
+    "truncated": ("det/det.txt", "1,-1,10,10,14\n", ["det.txt:1: 5 columns; detections"]),
+    "NaN": ("det/det.txt", "1,-1,10,10,nan,36,0.9\n", ["det.txt:1: ", "nan"]),
+    "words": ("det/det.txt", "1,-1,ten,10,14,36,0.9\n", ["det.txt:1: ", "ten"]),
+    "no seqinfo.ini": ("seqinfo.ini", None, ["WALK-02", "seqinfo.ini"]),
+    "cut seqinfo.ini": ("seqinfo.ini", "[Sequence]\nname=WALK-02\n", ["seqinfo.ini", "imWidth"]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_sequences_are_named_and_earlier_ones_kept(msfp: Command, root: Path, damage: str) -> None:
+    name, text, said = DAMAGE[damage]
+    path = root / "train" / "WALK-02" / name
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    refused(msfp("run", root, "--tracker", "sort", "--out", "results"), *said)
+    kept = [p.name for p in sorted(Path("results").glob("*.txt"))]
+    assert kept == ([] if "seqinfo" in name else ["WALK-01.txt"])
+
+
+def test_missing_detections_are_left_out_and_told(msfp: Command, root: Path) -> None:
+    (root / "train" / "WALK-02" / "det" / "det.txt").unlink()
+    result = msfp("run", root, "--tracker", "sort", "--out", "results")
+    assert result.code == 1
+    assert result.err == "msfp: WALK-02: not tracked: WALK-02 has no det/det.txt\n"
+    (root / "train" / "WALK-01" / "det" / "det.txt").unlink()
+    refused(msfp("run", root, "--tracker", "sort", "--out", "results"), "WALK-01 has no det/det.txt", "WALK-02")
+
+
+def test_an_image_that_cannot_be_decoded(msfp: Command, root: Path) -> None:
+    (root / "train" / "WALK-02" / "img1" / "000003.jpg").write_bytes(b"no picture")
+    words = ("--tracker", "lite", "--appearance", "native", "--weights", "random-init", "-p", "input.size=96,64")
+    refused(msfp("run", root, *words, "--out", "results"), "WALK-02", "000003.jpg")
+    assert [p.name for p in Path("results").glob("*.txt")] == ["WALK-01.txt"]
+
+
+def test_labels(msfp: Command, root: Path) -> None:
+    assert msfp("run", root, "--tracker", "sort", "--out", "results").code == 0
+    path = root / "train" / "WALK-02" / "gt" / "gt.txt"
+    whole = path.read_text()
+    path.write_text(whole + "8,3,10,10,inf,36,1,1,1\n")
+    refused(msfp("evaluate", root, "results"), "gt.txt:17: ", "inf")
+    path.write_text(whole + "8,3,10,10\n")
+    refused(msfp("evaluate", root, "results"), "gt.txt:17: ", "columns")
+    path.unlink()
+    refused(msfp("evaluate", root, "results"), "WALK-02 has no labels", "gt.txt is missing")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("8,1,1,1,5,5,1,-1,-1,-1\n8,1,2,1,5,5,1,-1,-1,-1\n", "a second time in frame 8"),
+        ("1,1,nan,1,5,5,1,-1,-1,-1\n", "nan"),
+        ("99,1,1,1,5,5,1,-1,-1,-1\n", "99"),
+    ],
+)
+def test_result_files(msfp: Command, root: Path, row: str, said: str) -> None:
+    Path("results").mkdir()
+    Path("results/WALK-01.txt").write_text(row)
+    refused(msfp("evaluate", root, "results"), "WALK-01.txt", said)
+
+
+def test_results_that_are_not_there(msfp: Command, root: Path) -> None:
+    refused(msfp("evaluate", root, "results"), "results: there is no such folder of result files")
+    Path("results").mkdir()
+    refused(msfp("evaluate", root, "results"), "no file is named after a sequence", "such as WALK-01.txt")
+    refused(msfp("evaluate", "nowhere", "results"), "nowhere: no such folder")
+    refused(msfp("data", "check", "nowhere"), "nowhere")
+
+
+class Foreign:
+    """What unpickles as a call."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return eval, ("open('executed', 'w')",)
+
+
+@pytest.mark.parametrize("command", ["figure", "reproduce"])
+def test_weights(msfp: Command, command: str) -> None:
+    def refuse(name: str, *said: str) -> None:
+        words = ("figure", 1) if command == "figure" else ("reproduce", "--profile", "smoke")
+        refused(msfp(*words, "--weights", name), name, *said)
+
+    save_file({"model.0.conv.weight": np.zeros((3, 3), np.float32)}, "shape.safetensors")
+    refuse("shape.safetensors", "weights do not fit yolov8n")
+    Path("corrupt.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00nonsense")
+    refuse("corrupt.safetensors", "not a readable safetensors file")
+    Path("foreign.pt").write_bytes(pickle.dumps(Foreign()))
+    refuse("foreign.pt")
+    assert not Path("executed").exists()
+    Path("weights.onnx").write_bytes(b"")
+    refuse("weights.onnx", "weights are .safetensors or .pt files")

@@ -1,0 +1,102 @@
+"""What a person sees first: help at once, lists of what there is, exit statuses."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Command, refused
+
+HEAVY = ("torch", "numpy", "pandas", "pydantic", "numba", "matplotlib", "ultralytics", "trackeval", "distributed")
+COMMANDS = ("reproduce", "list", "table", "figure", "run", "evaluate", "data", "bench", "train-backbone", "train-reid")
+PROGRAM = f"""
+import sys
+from msfp.cli import main
+sys.argv = ["msfp", "--help"]
+try:
+    main()
+except SystemExit as ended:
+    print(ended.code, [name for name in {HEAVY} if name in sys.modules])
+"""
+
+
+def test_help_comes_before_anything_heavy_is_imported() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert all(command in done.stdout for command in COMMANDS)
+    assert after.ru_utime - before.ru_utime < 1.5  # 0.25 s on a quiet core
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "data make", "data check"])
+def test_every_command_explains_itself(msfp: Command, command: str) -> None:
+    shown = msfp(*command.split(), "--help")
+    assert shown.code == 0
+    assert command.split()[-1] in shown.out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "data make", "data check"])
+def test_every_command_can_talk_to_a_program(msfp: Command, command: str) -> None:
+    if command != "data":
+        assert "--json" in msfp(*command.split(), "--help").out
+
+
+@pytest.mark.parametrize(
+    ("what", "some"),
+    [
+        ("tables", "03_heads"),
+        ("figures", "02_reid"),
+        ("trackers", "msfp-track"),
+        ("datasets", "synth17"),
+        ("presets", "yolov8n-paper"),
+        ("appearances", "attention-instance"),
+        ("notebooks", "08_report"),
+    ],
+)
+def test_lists(msfp: Command, what: str, some: str) -> None:
+    for_people, for_programs = msfp("list", what), msfp("list", what, "--json")
+    assert (for_people.code, for_programs.code) == (0, 0)
+    rows = json.loads(for_programs.out)
+    assert some in for_people.out
+    assert any(some in row.values() for row in rows)
+    assert len(rows) == len(for_people.out.splitlines())
+
+
+def test_planned_artefacts_are_told_apart(msfp: Command) -> None:
+    rows = {row["id"]: row["status"] for row in json.loads(msfp("list", "tables", "--json").out)}
+    assert sorted(rows) == list(range(1, 25))
+    assert {number for number, status in rows.items() if status == "ready"} >= {1, 3, 5, 20}
+    planned = next(number for number, status in rows.items() if status == "planned")
+    refused(msfp("table", planned), f"table {planned}", "is planned", "ready tables: 1")
+
+
+def test_unknown_commands_and_options_are_told_with_the_usage(msfp: Command) -> None:
+    for words in (("reproduse",), ("list", "--jsn"), ("table", "one"), ("run", "somewhere")):
+        result = msfp(*words)
+        assert result.code == 2
+        assert "Usage: msfp" in result.err
+
+
+def test_an_interrupted_command_says_that_nothing_is_lost(msfp: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_what: str) -> list[dict[str, object]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("msfp.cli.listing.listing", interrupt)
+    assert msfp("list").code == 130
+
+
+def test_the_installed_command_has_no_traceback_for_a_mistake() -> None:
+    program = os.path.join(os.path.dirname(sys.executable), "msfp")
+    done = subprocess.run([program, "list", "nonsense"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("msfp: list nonsense: there are: tables")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_benchmarks_are_listed_and_unknown_ones_refused(msfp: Command) -> None:
+    assert isinstance(json.loads(msfp("bench", "--json").out), list)
+    refused(msfp("bench", "nonsense"), "bench nonsense: not known")

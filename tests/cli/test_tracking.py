@@ -1,0 +1,104 @@
+"""`msfp run` and `msfp evaluate`: files in, files out, the pipeline's own numbers."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from msfp.datasets import catalog
+from msfp.datasets.motchallenge import read_ground_truth, read_tracks
+from msfp.metrics.tracking import evaluate
+
+from .conftest import LENGTH, Command, write_sequence
+
+APPEARANCE = ("--tracker", "lite", "--appearance", "native", "--weights", "random-init", "-p", "input.size=96,64")
+
+
+@pytest.mark.parametrize("words", [("--tracker", "bytetrack"), ("--tracker", "sort", "--threshold", "0.3"), APPEARANCE])
+def test_results_are_read_back_and_scored_as_the_library_does(
+    msfp: Command, root: Path, words: tuple[str, ...]
+) -> None:
+    tracked = msfp("run", root, *words, "--out", "results", "--json")
+    assert tracked.code == 0, tracked.err
+    written = json.loads(tracked.out)
+    assert written == {"written": ["results/WALK-01.txt", "results/WALK-02.txt"], "skipped": {}}
+    scored = msfp("evaluate", root, "results", "--json")
+    assert scored.code == 0
+    rows = {row.pop("sequence"): row for row in json.loads(scored.out)}
+    assert list(rows) == ["WALK-01", "WALK-02", "COMBINED"]
+    for scene in catalog.load(root):
+        tracks = read_tracks(Path("results") / f"{scene.name}.txt")
+        assert len(tracks)
+        truth = read_ground_truth(scene.pixels.path / "gt" / "gt.txt", scene.pixels)
+        assert rows[scene.name] == evaluate(truth, tracks, LENGTH).row()
+    assert rows["COMBINED"]["IDSW"] == 0
+    assert rows["COMBINED"]["MOTA"] > 0.5
+    for_people = msfp("evaluate", root, "results").out.splitlines()
+    assert for_people[0].split() == ["HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW"]
+    assert for_people[-1].split()[1] == f"{100 * rows['COMBINED']['HOTA']:.3f}"
+
+
+def test_what_lacks_pixels_is_named_and_left_out(msfp: Command, root: Path) -> None:
+    write_sequence(root / "train" / "WALK-03", frames=3)
+    tracked = msfp("run", root, *APPEARANCE, "--out", "results")
+    assert tracked.code == 1
+    assert tracked.out.splitlines() == ["results/WALK-01.txt", "results/WALK-02.txt"]
+    assert tracked.err == f"msfp: WALK-03: not tracked: WALK-03: 3 of {LENGTH} frames present\n"
+    scored = msfp("evaluate", root, "results")
+    assert scored.code == 1
+    assert scored.err == "msfp: COMBINED leaves out what has no result file: WALK-03\n"
+    assert msfp("run", root, "--tracker", "sort", "--out", "results").code == 0
+
+
+def test_tracker_settings_and_thresholds_take_effect(msfp: Command, root: Path) -> None:
+    assert msfp("run", root, "--tracker", "bytetrack", "--threshold", "0.95,0.94", "--out", "none").code == 0
+    assert len(read_tracks(Path("none/WALK-01.txt"))) == 0
+    assert msfp("run", root, "--tracker", "sort", "--set", "min_hits=5", "--out", "late").code == 0
+    assert msfp("run", root, "--tracker", "sort", "--set", "min_hits=1", "--out", "soon").code == 0
+    assert len(read_tracks(Path("late/WALK-01.txt"))) < len(read_tracks(Path("soon/WALK-01.txt")))
+
+
+def test_data_check(msfp: Command, root: Path) -> None:
+    whole = msfp("data", "check", root)
+    assert whole.code == 0
+    assert all(line.startswith("right") for line in whole.out.splitlines())
+    (root / "train" / "WALK-02" / "img1" / "000004.jpg").unlink()
+    partial = msfp("data", "check", root, "--json")
+    assert partial.code == 1
+    amiss = [f for f in json.loads(partial.out) if f["state"] != "right"]
+    assert [(f["sequence"], f["state"]) for f in amiss] == [("WALK-02", "missing")]
+    assert f"{LENGTH - 1} of {LENGTH} frames present" in amiss[0]["message"]
+    (root / "train" / "WALK-01" / "img1" / "000002.jpg").write_bytes(b"no picture")
+    assert "wrong" not in msfp("data", "check", root).out  # three frames a sequence are decoded
+    assert "wrong" in msfp("data", "check", root, "--thorough").out
+
+
+@pytest.mark.real
+def test_real_results_score_as_official_trackeval_does(msfp: Command, shared: Path) -> None:
+    scored = msfp("evaluate", shared / "mot17-dev", shared / "oracle" / "MPNTrack", "--json")
+    assert scored.code == 0
+    rows = {row["sequence"]: row for row in json.loads(scored.out)}
+    with (shared / "oracle" / "MPNTrack-scores.csv").open() as file:
+        official = list(csv.DictReader(file))
+    assert len(official) >= 12
+    for line in official:
+        row = rows[line.pop("sequence")]
+        for name, value in line.items():
+            if name in row:
+                assert row[name] == pytest.approx(float(value), abs=1e-9), name
+
+
+@pytest.mark.real
+def test_real_detections_are_tracked_and_scored(msfp: Command, shared: Path, tmp_path: Path) -> None:
+    root = tmp_path / "real" / "train"
+    root.mkdir(parents=True)
+    name = "MOT17-09-SDP"
+    (root / name).symlink_to(shared / "mot17-dev" / "train" / name)
+    assert msfp("run", root.parent, "--tracker", "bytetrack", "--out", "results").code == 0
+    scored = json.loads(msfp("evaluate", root.parent, "results", "--json").out)
+    scene = catalog.load(root.parent, "mot17")[0]
+    truth = read_ground_truth(scene.pixels.path / "gt" / "gt.txt", scene.pixels)
+    score = evaluate(truth, read_tracks(Path("results") / f"{name}.txt"), scene.pixels.length)
+    assert {k: v for k, v in scored[0].items() if k != "sequence"} == score.row()
+    assert score.row()["HOTA"] > 0.3
