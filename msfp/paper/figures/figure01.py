@@ -61,7 +61,16 @@ def architecture(run: Run) -> "Figure":
                 "mutation_scale": 6,
             },
         )
+    scene_path(ax, boxes[f"map{run.backbone().preset.scene}"], boxes["atl"])
     return fig
+
+
+def scene_path(ax: "Axes", start: Box, end: Box) -> None:
+    """From the scene layer's map around the pooled boxes to ATL, which looks at the whole map."""
+    right = start.x + start.width / 2
+    ax.plot([right, right + 1.4, right + 1.4], [start.y, start.y, end.y], lw=0.7, color="0.3")
+    arrow = {"arrowstyle": "-|>", "lw": 0.7, "color": "0.3", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6}
+    ax.annotate("", xy=(end.x + end.width / 2, end.y), xytext=(right + 1.4, end.y), arrowprops=arrow)
 
 
 def layout(run: Run) -> tuple[dict[str, Box], list[tuple[str, str]]]:
@@ -100,12 +109,19 @@ def layout(run: Run) -> tuple[dict[str, Box], list[tuple[str, str]]]:
 
 def draw(ax: "Axes", box: Box) -> None:
     """One box with its text."""
+    from matplotlib.colors import to_rgba
     from matplotlib.patches import FancyBboxPatch
 
     corner = (box.x - box.width / 2, box.y - box.height / 2)
     ax.add_patch(
         FancyBboxPatch(
-            corner, box.width, box.height, boxstyle="round,pad=0,rounding_size=1.2", fc=box.fill, ec="0.3", lw=0.6
+            corner,
+            box.width,
+            box.height,
+            boxstyle="round,pad=0,rounding_size=1.2",
+            fc=to_rgba(box.fill, 0.45),
+            ec="0.3",
+            lw=0.6,
         )
     )
     ax.text(box.x, box.y, box.text, ha="center", va="center", fontsize=6, linespacing=1.25)
