@@ -22,7 +22,7 @@ smoke: setup ## the same path, as small as it gets
 	@$(BIN)/msfp reproduce --profile smoke
 
 test: setup ## the test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup ## format, lint (notebooks too) and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -24,7 +24,7 @@ def main() -> None:
     from msfp.cli import datasets, paper, tracking, training  # noqa: F401  each adds its commands to app
 
     try:
-        app()
+        app(prog_name="msfp")
     except MsfpError as error:
         print(f"msfp: {error}", file=sys.stderr)
         sys.exit(2)

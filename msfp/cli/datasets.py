@@ -9,6 +9,7 @@ import typer
 
 from msfp.cli.app import app
 from msfp.cli.options import HERE, Home, Json, Params, Profile, Workers, run_from
+from msfp.errors import InputError
 
 data_app = typer.Typer(help="Render the embedded worlds; check a folder of real data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -33,6 +34,8 @@ def check(
     """Say exactly which sequences, frames and label files are present and right; exit status 1 when some are not."""
     from msfp.datasets.catalog import check as findings_of
 
+    if not root.is_dir():
+        raise InputError(f"{root}: there is no such folder; name the one that holds train/ or test/")
     findings = findings_of(root, thorough)
     if as_json:
         typer.echo(json.dumps([asdict(f) for f in findings], indent=1))

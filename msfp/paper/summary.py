@@ -1,5 +1,6 @@
 """The report's contents, gathered from the files that the notebooks of a run left."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def options(run: Run) -> str:
         parts.append(f"--root {run.settings.data.root.name}")
     if run.settings.input.weights != "embedded":
         parts.append(f"--weights {Path(run.settings.input.weights).name}")
+    parts += [f"-p {shlex.quote(word)}" for word in shlex.split(run.overrides)]
     return " ".join(parts)
 
 

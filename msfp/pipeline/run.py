@@ -111,14 +111,7 @@ class Run:
         """The frozen detector, cut after its deepest tapped layer; weights empty: the run's."""
         from msfp.features.backbone import load_backbone
 
-        device = self.settings.device
-        try:
-            return load_backbone(self.settings.input.preset, weights or self.settings.input.weights, device)
-        except (RuntimeError, AssertionError) as error:  # torch says so where a device is unknown or absent
-            if device == "cpu":
-                raise
-            reason = str(error).splitlines()[0]
-            raise InputError(f"--device {device}: cannot be used here ({reason}); --device cpu always can") from error
+        return load_backbone(self.settings.input.preset, weights or self.settings.input.weights, self.settings.device)
 
     @cache  # noqa: B019
     def pixels_digest(self, scene: Scene) -> str:

@@ -38,7 +38,10 @@ def test_options_of_a_run(msfp: Command, command: tuple[str, ...], words: tuple[
         (("table", "25"), "table 25: the paper has tables 1 to 24"),
         (("figure", "0"), "figure 0: the paper has figures 1 to 7"),
         (("list", "cats"), "list cats: there are: tables"),
-        (("figure", "1", "--weights", "random-init", "--device", "abacus"), "--device abacus: cannot be used here"),
+        (
+            ("figure", "1", "--weights", "random-init", "--device", "abacus"),
+            "device 'abacus' is not known; use cpu or cuda",
+        ),
         (("train-backbone", "--seed", "7"), "--seed 7: training worlds have seeds 1000 to 1999"),
     ],
 )
@@ -144,7 +147,7 @@ def test_results_that_are_not_there(msfp: Command, root: Path) -> None:
     Path("results").mkdir()
     refused(msfp("evaluate", root, "results"), "no file is named after a sequence", "such as WALK-01.txt")
     refused(msfp("evaluate", "nowhere", "results"), "nowhere: no such folder")
-    refused(msfp("data", "check", "nowhere"), "nowhere")
+    refused(msfp("data", "check", "nowhere"), "nowhere: there is no such folder")
 
 
 class Foreign:

@@ -54,9 +54,10 @@ def test_what_lacks_pixels_is_named_and_left_out(msfp: Command, root: Path) -> N
 def test_tracker_settings_and_thresholds_take_effect(msfp: Command, root: Path) -> None:
     assert msfp("run", root, "--tracker", "bytetrack", "--threshold", "0.95,0.94", "--out", "none").code == 0
     assert len(read_tracks(Path("none/WALK-01.txt"))) == 0
-    assert msfp("run", root, "--tracker", "sort", "--set", "min_hits=5", "--out", "late").code == 0
-    assert msfp("run", root, "--tracker", "sort", "--set", "min_hits=1", "--out", "soon").code == 0
-    assert len(read_tracks(Path("late/WALK-01.txt"))) < len(read_tracks(Path("soon/WALK-01.txt")))
+    assert msfp("run", root, "--tracker", "sort", "--set", "min_score=0.95", "--out", "few").code == 0
+    assert len(read_tracks(Path("few/WALK-01.txt"))) == 0
+    assert msfp("run", root, "--tracker", "sort", "--set", "min_score=0.5", "--out", "all").code == 0
+    assert len(read_tracks(Path("all/WALK-01.txt"))) == 2 * LENGTH
 
 
 def test_data_check(msfp: Command, root: Path) -> None:

@@ -1,0 +1,102 @@
+"""Who learns from what, and is judged on what: no fold evaluates what it learned from, except where it says so."""
+
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msfp.datasets.frames import FrameReader
+from msfp.errors import NotComputable
+from msfp.pipeline import data
+from msfp.pipeline.run import open_run
+
+from .conftest import LENGTH, Make
+
+THREE = {f"MOT17-{n}-SDP": LENGTH for n in ("02", "04", "09")}
+
+
+def overlap(one: data.Part, other: data.Part) -> bool:
+    return one.scene == other.scene and one.first <= other.last and other.first <= one.last
+
+
+@pytest.mark.parametrize("split", ["half", "loso", "paper"])
+def test_folds(make_run: Make, split: str) -> None:
+    run = make_run(THREE, split=split)
+    folds = data.folds(run, "mot17")
+    assert [f.name for f in folds] == (
+        ["loso:MOT17-02", "loso:MOT17-04", "loso:MOT17-09"] if split == "loso" else [split]
+    )
+    leaks = any(overlap(a, b) for f in folds for a in f.learn for b in f.evaluate)
+    assert leaks == (split == "paper")
+    judged = sorted((p.scene.name, p.first, p.last) for f in folds for p in f.evaluate)
+    first = LENGTH // 2 + 1 if split == "half" else 1
+    assert judged == [(name.removesuffix("-SDP"), first, LENGTH) for name in sorted(THREE)]
+
+
+def test_one_scene_left_is_halved(make_run: Make) -> None:
+    (fold,) = data.folds(make_run({"MOT17-02-SDP": LENGTH}, split="loso"), "mot17")
+    assert fold.name == "half"
+    assert not overlap(fold.learn[0], fold.evaluate[0])
+    assert fold.learn[0].length + fold.evaluate[0].length == LENGTH
+
+
+def test_scenes_that_do_not_learn_are_held_out_whole(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": LENGTH, "TUD-Stadtmitte-FRCNN": LENGTH})
+    assert [s.name for s in data.learnable(run, "mot17")] == ["MOT17-02"]
+    (part,) = data.unseen(run, "mot17")
+    assert (part.scene.name, part.first, part.last) == ("TUD-Stadtmitte", 1, LENGTH)
+    assert all(not overlap(part, other) for f in data.folds(run, "mot17") for other in (*f.learn, *f.evaluate))
+
+
+def test_a_test_split_without_labels_is_not_evaluated(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": LENGTH, "test/MOT17-01-SDP": LENGTH})
+    with pytest.raises(NotComputable, match="labels of MOT17-01 are kept by the evaluation server"):
+        data.test_fold(run, "mot17")
+    with pytest.raises(NotComputable, match="there is no test split"):
+        data.test_fold(open_run("mot17", root=run.settings.data.root / "train", home=run.home), "mot17")
+
+
+def test_what_is_absent_is_counted(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 3})
+    (scene,) = data.scenes(run, "mot17")
+    before, after = data.halves(scene)
+    assert data.missing_pixels(data.whole(scene)) == f"MOT17-02: 3 of {LENGTH} frames present"
+    assert data.missing_pixels(data.Part(scene, 1, 3)) == ""
+    with pytest.raises(NotComputable, match=f"MOT17-02: 3 of {LENGTH} frames present; MOT17-02"):
+        data.need_pixels((before, after))
+
+
+def test_a_window_is_the_rows_between_two_frames(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 0})
+    (scene,) = data.scenes(run, "mot17")
+    labels = data.labels(scene)
+    cut = data.window(labels, data.Part(scene, 3, 5))
+    kept = [i for i, t in enumerate(labels.frame) if 3 <= t <= 5]
+    assert cut.frame.tolist() == [labels.frame[i] - 2 for i in kept]
+    for field in fields(labels):
+        if field.name != "frame":
+            assert np.array_equal(getattr(cut, field.name), getattr(labels, field.name)[kept])
+    assert sum(len(data.window(labels, data.Part(scene, t, t))) for t in range(1, LENGTH + 1)) == len(labels)
+
+
+@pytest.mark.real
+def test_real_video(shared: Path, tmp_path: Path) -> None:
+    run = open_run("mot17", root=shared / "real-video", weights="random-init", home=tmp_path)
+    (fold,) = data.folds(run, "mot17")
+    (learn,), (judged,) = fold.learn, fold.evaluate
+    assert (learn.scene.name, learn.first, learn.last) == ("MOT17-02", 1, 300)
+    assert (judged.scene.name, judged.first, judged.last) == ("MOT17-02", 301, 600)
+    assert sorted(s.detector for s in data.sequences(judged)) == ["DPM", "FRCNN", "SDP"]
+    (never,) = data.unseen(run, "mot17")
+    assert (never.scene.name, never.length) == ("TUD-Stadtmitte", 179)
+    assert data.missing_pixels(judged) == data.missing_pixels(never) == ""
+    assert len(data.labels(never.scene)) > 500
+    assert data.labels(never.scene).pedestrian.all()
+    for part, size in ((judged, (540, 960)), (never, (480, 640))):
+        with FrameReader(part.scene.pixels) as reader:
+            numbers = [(t, frame.shape) for t, frame in reader]
+        assert [t for t, _ in numbers] == list(range(1, part.scene.pixels.length + 1))
+        assert all(shape == (*size, 3) for _, shape in numbers)
+        assert all(b[0] == a[0] + 1 for a, b in pairwise(numbers))

@@ -1,0 +1,68 @@
+"""A run is opened from words, refuses what does not exist, and travels to a worker."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from msfp.errors import InputError
+from msfp.pipeline.run import literal, open_run, parse_overrides
+
+
+def test_words_become_settings() -> None:
+    assert parse_overrides("atl.beta=0.7 data.scenes=2 seeds=0,1 split=loso data.crowded=none") == {
+        "atl.beta": 0.7,
+        "data.scenes": 2,
+        "seeds": [0, 1],
+        "split": "loso",
+        "data.crowded": None,
+    }
+    assert parse_overrides("'data.root=/a b'") == {"data.root": "/a b"}
+    with pytest.raises(InputError, match=r"setting 'atl.beta': write it as name=value"):
+        parse_overrides("atl.beta 0.7")
+
+
+@pytest.mark.parametrize(("text", "value"), [("3", 3), ("0.5", 0.5), ("true", True), ("None", None), ("ema", "ema")])
+def test_literals(text: str, value: object) -> None:
+    assert literal(text) == value
+    assert type(literal(text)) is type(value)
+
+
+def test_places(tmp_path: Path) -> None:
+    run = open_run("smoke", home=tmp_path, overrides={"atl.beta": 0.7})
+    assert (run.out, run.figures) == (tmp_path / "runs" / "smoke", tmp_path / "figures" / "smoke")
+    assert run.overrides == "atl.beta=0.7"
+    assert run.settings.atl.beta == 0.7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_gets_the_same_settings_once(tmp_path: Path) -> None:
+    run = open_run("smoke", home=tmp_path, workers=3, overrides="atl.beta=0.7")
+    sent = pickle.dumps(run)
+    worker = pickle.loads(sent)
+    assert worker.settings == run.settings
+    assert worker.home == run.home
+    assert worker.workers == 0
+    assert pickle.loads(sent) is worker
+
+
+def test_weights_are_told_by_content(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"one")
+    (tmp_path / "b.safetensors").write_bytes(b"one")
+    (tmp_path / "c.safetensors").write_bytes(b"two")
+    a, b, c = (open_run("smoke", home=tmp_path, weights=tmp_path / f"{n}.safetensors").weights_digest() for n in "abc")
+    assert a == b != c
+    with pytest.raises(InputError, match="file not found"):
+        open_run("smoke", home=tmp_path, weights=tmp_path / "d.safetensors").weights_digest()
+
+
+def test_remarks_are_kept_once(tmp_path: Path) -> None:
+    run = open_run("smoke", home=tmp_path)
+    run.note("one")
+    run.note("two")
+    run.note("one")
+    assert run.notes == ["one", "two"]
+
+
+def test_results_come_in_order_of_the_items(tmp_path: Path) -> None:
+    assert open_run("smoke", home=tmp_path).map(str, [3, 1, 2], "numbers") == ["3", "1", "2"]

@@ -1,0 +1,162 @@
+"""From nothing to tables, figures and a report by one command; killed, shared and repeated runs end alike."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from msfp.paper.registry import artefacts
+from msfp.paper.style import FORMATS
+
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
+TABLES, FIGURES = (1, 3, 5, 20), (1, 3, 4, 6)
+TABLE_FORMATS = ("json", "csv", "md", "tex")
+# As small as every artefact still has numbers: the crowded data set is the dearest to render.
+SMALL = ("-p", "data.frames=12", "-p", "data.crowded=none", "-p", "training.epochs=1")
+OPTIONS = ("--profile", "smoke", "--weights", "random-init", *SMALL)
+PATIENCE = 900  # seconds; a test machine may be busy
+
+
+def start(home: Path, *words: str) -> subprocess.Popen[str]:
+    """`msfp reproduce` in a process group of its own."""
+    program = [str(Path(sys.executable).with_name("msfp")), "reproduce", *OPTIONS, "--home", str(home), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, object]:
+    """What a run with --json said."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, err
+    found: dict[str, object] = json.loads(out)
+    return found
+
+
+def tables(home: Path, numbers: tuple[int, ...] = TABLES) -> dict[str, bytes]:
+    """Table files by name."""
+    folder = home / "runs" / "smoke" / "tables"
+    names = [f"table{n:02d}.{form}" for n in numbers for form in TABLE_FORMATS]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def with_worlds_of(home: Path, other: Path) -> Path:
+    """A home of its own that shares another's rendered worlds."""
+    home.mkdir()
+    (home / "data").symlink_to(other / "data")
+    return home
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which everything was reproduced once."""
+    folder = tmp_path_factory.mktemp("home")
+    finish(start(folder, "--json"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report(home: Path) -> str:
+    return (home / "runs" / "smoke" / "report.html").read_text(encoding="utf-8")
+
+
+def test_every_ready_artefact_is_there_and_no_planned_one(home: Path) -> None:
+    ready = [a for a in artefacts() if a.status == "ready"]
+    assert {(a.kind, a.number) for a in ready} >= {("table", n) for n in TABLES} | {("figure", n) for n in FIGURES}
+    made = {p.name for p in (home / "runs" / "smoke" / "tables").iterdir()}
+    drawn = {p.name for p in (home / "figures" / "smoke").iterdir()}
+    assert made == {f"{a.id}.{form}" for a in ready if a.kind == "table" for form in TABLE_FORMATS}
+    assert drawn == {f"{a.id}.{form}" for a in ready if a.kind == "figure" for form in FORMATS}
+    assert all(p.stat().st_size for folder in ("runs/smoke/tables", "figures/smoke") for p in (home / folder).iterdir())
+    assert len(list((home / "runs" / "smoke" / "notebooks").glob("*.ipynb"))) == 9
+
+
+def test_cells_are_measured_or_say_why_not(home: Path) -> None:
+    for number in TABLES:
+        cells = json.loads((home / "runs" / "smoke" / "tables" / f"table{number:02d}.json").read_text())
+        sources = [cell["source"] for cell in cells]
+        assert sources.count("measured") > 4, number
+        assert all(cell["reason"] for cell in cells if cell["source"] == "n/a")
+
+
+def test_the_report_loads_nothing(report: str) -> None:
+    assert not re.search(
+        r"""(?:src|href|url\()\s*=?\s*["']?\s*(?:https?:)?//[^"')\s]+\.(?:js|css|png|svg|woff2?)""", report
+    )
+    assert not re.search(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)\s*=\s*["']?(?:https?:)?//""", report)
+    assert "@import" not in report
+    assert str(Path.home()) not in report or str(Path.home()) == "/"
+
+
+def test_the_report_shows_every_artefact_and_where_it_came_from(report: str) -> None:
+    for number in TABLES:
+        assert f"Table {number}" in report
+    for number in FIGURES:
+        assert f"Figure {number}" in report
+    for word in ("paper", "difference", "measured", "random-init", "data.frames=12"):
+        assert word in report, word
+
+
+def test_a_second_run_executes_no_notebook(home: Path) -> None:
+    before = tables(home)
+    found = finish(start(home, "--json"))
+    assert set(found["notebooks"].values()) == {0.0}  # type: ignore[attr-defined]
+    assert len(found["notebooks"]) == 9  # type: ignore[arg-type]
+    assert tables(home) == before
+
+
+PUBLISH = """
+import sys
+from msfp.paper.publish import publish_table
+from msfp.pipeline.run import open_run
+run = open_run("smoke", weights="random-init", home=sys.argv[1], overrides=sys.argv[2])
+for number in sys.argv[3:]:
+    publish_table(run, int(number))
+"""
+
+
+def test_another_home_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
+    """Outside notebooks and with sets in another order, from nothing but the rendered frames."""
+    other = with_worlds_of(tmp_path / "other", home)
+    words = [str(other), " ".join(SMALL[1::2]), *map(str, TABLES)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", PUBLISH, *words], check=True, env=environment, timeout=PATIENCE)
+    assert tables(other) == tables(home)
+
+
+def entries(home: Path) -> Iterator[Path]:
+    """Results in a home's store."""
+    return (p for p in (home / "runs" / "smoke" / "store").rglob("*") if p.is_file())
+
+
+def test_a_killed_run_is_finished_by_two_at_once(home: Path, tmp_path: Path) -> None:
+    """SIGKILL after a random number of results; then two runs on the one store, neither of which may fail."""
+    other = with_worlds_of(tmp_path / "other", home)
+    moment = random.SystemRandom().randint(1, 12)
+    killed = start(other, "--only", "03")
+    began = time.monotonic()
+    while killed.poll() is None and sum(1 for _ in entries(other)) < moment:
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL, f"it had ended before {moment} results"
+    assert killed.communicate()
+    both = [start(other, "--only", "03", "--json") for _ in range(2)]
+    for process in both:
+        assert set(finish(process)["notebooks"]) == {"03_heads"}  # type: ignore[call-overload]
+    assert tables(other, (3, 20)) == tables(home, (3, 20)), f"killed after {moment} results"
