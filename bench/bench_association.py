@@ -1,0 +1,181 @@
+"""Association: ByteTrack of ultralytics (and boxmot, roboflow where `make oracle` has been run) beside ours.
+
+All sides get the same boxes and scores and the same thresholds: sure above 0.6, unsure above 0.1, matched up to cost
+0.8 with the score fused in, tracks kept for 30 frames. No pixels, no camera motion. The peers of `make oracle` run in
+their own environments and report seconds spent in `update`; roboflow's is another algorithm under the same name.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import crowd
+import numpy as np
+from harness import HERE, OURS, Case, Clocked, Options, main
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from msfp.datasets.motchallenge import read_tracks
+from msfp.features.ultralytics_model import prepare_environment
+from msfp.tracking import make
+from msfp.types import frame_bounds, tlwh_to_xyxy
+
+PEER = "ultralytics BYTETracker"
+ORACLE = Path(os.environ.get("ORACLE", HERE.parent / ".oracle"))
+RULES = {"track_high": 0.6, "track_low": 0.1, "new_track_margin": 0.0, "match": 0.8, "buffer": 30, "fuse_score": True}
+OUTSIDE: dict[str, dict[str, Any]] = {
+    "boxmot": {"min_conf": 0.1, "track_thresh": 0.6, "match_thresh": 0.8, "track_buffer": 30, "frame_rate": 30.0},
+    "trackers": {
+        "lost_track_buffer": 30,
+        "frame_rate": 30.0,
+        "track_activation_threshold": 0.6,
+        "minimum_consecutive_frames": 2,
+        "minimum_iou_threshold": 0.2,
+        "high_conf_det_threshold": 0.6,
+    },
+}
+LABELS = {"boxmot": "boxmot ByteTrack (Python)", "trackers": "roboflow ByteTrackTracker"}
+LEAST = {PEER: 0.9, LABELS["boxmot"]: 0.98}  # share of boxes under one identity; roboflow's rules differ
+Frames = list[tuple[NDArray[np.float64], NDArray[np.float32]]]
+Named = NDArray[np.int64]  # (M, 3) frame, row of the detection in it, identity
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """About 35 and about 190 boxes a frame."""
+    if options.root:
+        yield case(crowd.real_scene(options.root), options.quick)
+        return
+    for places in (12,) if options.quick else (42, 340):
+        yield case(crowd.scene(places, 20 if options.quick else 200, 0), options.quick)
+
+
+def case(scene: crowd.Scene, quick: bool) -> Case:
+    """All sides on one sequence."""
+    frames = per_frame(scene)
+    sides: dict[str, Callable[[], Any]] = {PEER: ultralytics_side(frames)}
+    if not quick:
+        sides |= {LABELS[name]: outside_side(name, frames) for name in OUTSIDE if (ORACLE / name / ".ready").is_file()}
+    sides[OURS] = lambda: ours(frames)
+    mean = sum(len(scores) for _, scores in frames) / len(frames)
+    inputs = f"{scene.name}, {len(frames)} frames, {mean:.0f} boxes a frame"
+    return Case(f"{mean:.0f} boxes a frame", inputs, sides, agree, "ms/frame", len(frames), rounds=3 if quick else 5)
+
+
+def per_frame(scene: crowd.Scene) -> Frames:
+    """Boxes (xyxy, whole in float32) and scores of each frame, boxes without area left out."""
+    found = scene.found
+    kept = (found.tlwh[:, 2:] > 0).all(1)
+    boxes = tlwh_to_xyxy(found.tlwh[kept]).astype(np.float32).astype(np.float64)
+    scores = np.clip(found.score[kept], 0, 1)
+    bounds = frame_bounds(found.frame[kept], scene.length)
+    return [(boxes[a:b], scores[a:b]) for a, b in itertools.pairwise(bounds)]
+
+
+def ours(frames: Frames) -> Named:
+    """Our tracker."""
+    tracker = make("bytetrack", **RULES)
+    out = [tracker.update(boxes, scores) for boxes, scores in frames]
+    return named((o.detections, o.ids) for o in out)
+
+
+def ultralytics_side(frames: Frames) -> Callable[[], Named]:
+    """ultralytics' tracker, called as its `track` mode does; its box objects are made before the clock starts."""
+    prepare_environment()
+    from ultralytics.engine.results import Boxes
+    from ultralytics.trackers.byte_tracker import BYTETracker
+
+    shape = (crowd.HEIGHT, crowd.WIDTH)
+    given = [
+        Boxes(np.column_stack([boxes, scores, np.zeros(len(boxes))]).astype(np.float32), shape)
+        for boxes, scores in frames
+    ]
+    rules = SimpleNamespace(
+        track_high_thresh=0.6,
+        track_low_thresh=0.1,
+        new_track_thresh=0.6,
+        track_buffer=30,
+        match_thresh=0.8,
+        fuse_score=True,
+    )
+
+    def run() -> Named:
+        tracker = BYTETracker(rules)
+        out = [np.asarray(tracker.update(boxes)).reshape(-1, 8) for boxes in given]
+        return named((o[:, 7], o[:, 4]) for o in out)
+
+    return run
+
+
+def outside_side(name: str, frames: Frames) -> Callable[[], Clocked]:
+    """A tracker in an environment that `make oracle` made."""
+    counts = [len(scores) for _, scores in frames]
+    arrays = {
+        "boxes": np.concatenate([boxes for boxes, _ in frames]).astype(np.float32),
+        "scores": np.concatenate([scores for _, scores in frames]),
+        "bounds": np.concatenate([[0], np.cumsum(counts)]),
+    }
+    command = [ORACLE / name / "bin" / "python", HERE / "oracle" / f"run_{name}.py", "bytetrack"]
+
+    def run() -> Clocked:
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = Path(folder) / "prepared"
+            prepared.mkdir()
+            np.savez(prepared / "sequence.npz", length=len(frames), fps=30.0, **arrays)
+            tail = [json.dumps(OUTSIDE[name]), prepared, folder]
+            subprocess.run([str(part) for part in [*command, *tail]], check=True, capture_output=True)
+            seconds = json.loads((Path(folder) / "times.json").read_text())["sequence"]
+            tracks = read_tracks(Path(folder) / "sequence.txt")
+        bounds = frame_bounds(tracks.frame, len(frames))
+        boxes = tlwh_to_xyxy(tracks.tlwh)
+        parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+        rows = (
+            (nearest(boxes[part], tracks.score[part], *frame), tracks.id[part])
+            for part, frame in zip(parts, frames, strict=True)
+        )
+        return Clocked(named(rows), seconds)
+
+    return run
+
+
+def nearest(
+    boxes: NDArray[np.float64], scores: NDArray[np.float32], given: NDArray[np.float64], given_scores: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Row of the detection a written box comes from: the closest of the same score (files hold four digits)."""
+    if not len(boxes):
+        return np.zeros(0, np.int64)
+    apart = np.abs(boxes[:, None] - given[None]).sum(2)
+    return np.argmin(apart + 1e6 * (np.abs(scores[:, None] - given_scores[None]) > 1e-4), 1)
+
+
+def named(rows: Any) -> Named:
+    """Per frame (detections, identities) -> one table."""
+    parts = [np.column_stack([np.full(len(d), t), d, i]) for t, (d, i) in enumerate(rows)]
+    return np.concatenate(parts).astype(np.int64).reshape(-1, 3)
+
+
+def same_identities(a: Named, b: Named) -> float:
+    """Share of the boxes of both that lie under one identity, under the best one-to-one naming (F1)."""
+    _, left, right = np.intersect1d(a[:, 0] * 100000 + a[:, 1], b[:, 0] * 100000 + b[:, 1], return_indices=True)
+    names_a, i = np.unique(a[left, 2], return_inverse=True)
+    names_b, j = np.unique(b[right, 2], return_inverse=True)
+    together = np.zeros((len(names_a), len(names_b)))
+    np.add.at(together, (i, j), 1)
+    return float(2 * together[linear_sum_assignment(-together)].sum() / max(1, len(a) + len(b)))
+
+
+def agree(results: Mapping[str, Named]) -> dict[str, float]:
+    """Identities in common with ours, a peer."""
+    shares = {name: same_identities(found, results[OURS]) for name, found in results.items() if name != OURS}
+    low = {name: share for name, share in shares.items() if share < LEAST.get(name, 0.0)}
+    assert not low, low
+    return {f"same identities as {name}": share for name, share in shares.items()}
+
+
+if __name__ == "__main__":
+    main("association", cases)

@@ -1,0 +1,110 @@
+"""Evaluation: TrackEval reading files and in memory beside `msfp.metrics.fast`; HOTA, CLEAR and Identity of each.
+
+The tracks are our ByteTrack's. Both TrackEval sides and both of ours give the same score: integers equal, floats
+within 1e-9. TrackEval's own report files and plots are switched off, and its parallel processes too.
+"""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import crowd
+import numpy as np
+from harness import OURS, Case, Options, main
+
+from msfp.datasets.motchallenge import read_ground_truth, read_tracks, write_tracks
+from msfp.metrics import fast, tracking
+from msfp.metrics.score import SequenceScore, identical
+from msfp.tracking import make, track
+from msfp.types import GroundTruth
+
+FILES, MEMORY, OURS_FILES = "TrackEval, from files", "TrackEval, in memory", "msfp, from files"
+Scores = list[SequenceScore]
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """Seven synthetic sequences, or the real ones."""
+    if options.root:
+        scenes = crowd.real_scenes(options.root)
+    else:
+        length, count = (15, 2) if options.quick else (250, 7)
+        scenes = [crowd.scene(8 if options.quick else 30, length, seed) for seed in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        yield case(scenes, Path(folder))
+
+
+def case(scenes: list[crowd.Scene], folder: Path) -> Case:
+    """All sides on the same sequences; what is in memory was read from the files."""
+    for scene in scenes:
+        write_truth(folder / "truth" / scene.name / "gt" / "gt.txt", scene.truth)
+        write_tracks(tracks_path(folder, scene), track(make("bytetrack"), scene.found, scene.length))
+    held = [(*read(folder, scene), scene.length) for scene in scenes]
+    sides = {
+        FILES: lambda: from_files(scenes, folder),
+        MEMORY: lambda: [tracking.evaluate(*one) for one in held],
+        OURS_FILES: lambda: [fast.evaluate(*read(folder, scene), scene.length) for scene in scenes],
+        OURS: lambda: [fast.evaluate(*one) for one in held],
+    }
+    boxes = sum(len(tracks) for _, tracks, _ in held)
+    frames = sum(scene.length for scene in scenes)
+    inputs = f"{len(scenes)} sequences, {frames} frames, {boxes} tracked boxes"
+    return Case(f"{len(scenes)} sequences", inputs, sides, agree, unit="s", rounds=3)
+
+
+def write_truth(path: Path, truth: GroundTruth) -> None:
+    """gt.txt as MOT17 has it."""
+    path.parent.mkdir(parents=True)
+    rows = zip(truth.frame, truth.id, truth.tlwh, truth.flag, truth.category, truth.visibility, strict=True)
+    lines = [f"{f},{i},{','.join(f'{v:.10g}' for v in b)},{g:.0f},{c},{v:.5f}\n" for f, i, b, g, c, v in rows]
+    path.write_text("".join(lines))
+
+
+def tracks_path(folder: Path, scene: crowd.Scene) -> Path:
+    """Where TrackEval looks for a tracker's result."""
+    return folder / "trackers" / "ours" / "data" / f"{scene.name}.txt"
+
+
+def read(folder: Path, scene: crowd.Scene) -> tuple[Any, Any]:
+    """Labels and tracks of a scene."""
+    return read_ground_truth(folder / "truth" / scene.name / "gt" / "gt.txt"), read_tracks(tracks_path(folder, scene))
+
+
+def from_files(scenes: list[crowd.Scene], folder: Path) -> Scores:
+    """TrackEval as its script runs it, less reports and plots."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        from trackeval.datasets import MotChallenge2DBox
+        from trackeval.metrics import CLEAR, HOTA, Identity
+
+        quiet = {"PRINT_CONFIG": False}
+        where = {"GT_FOLDER": str(folder / "truth"), "TRACKERS_FOLDER": str(folder / "trackers")}
+        names = {scene.name: scene.length for scene in scenes}
+        dataset = MotChallenge2DBox({**where, **quiet, "SEQ_INFO": names, "SKIP_SPLIT_FOL": True})
+        metrics = HOTA(), CLEAR(dict(quiet)), Identity(dict(quiet))
+        scores = []
+        for name in names:
+            data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("ours", name), "pedestrian")
+            scores.append(as_score(*(metric.eval_sequence(data) for metric in metrics)))
+    return scores
+
+
+def as_score(hota: Mapping[str, Any], clear: Mapping[str, Any], identity: Mapping[str, Any]) -> SequenceScore:
+    """TrackEval's results as the value both sides share."""
+    columns: dict[str, Any] = {k: np.asarray(hota[v], float) for k, v in (tracking.COUNTS | tracking.FLOATS).items()}
+    columns |= {k: int(clear[v]) for k, v in tracking.CLEAR.items()}
+    columns |= {k: int(identity[v]) for k, v in tracking.IDENTITY.items()}
+    return SequenceScore(**columns, motp_sum=float(clear["MOTP_sum"]))
+
+
+def agree(results: Mapping[str, Scores]) -> dict[str, Any]:
+    """Integers equal, floats within 1e-9, on every sequence."""
+    for name, scores in results.items():
+        for k, (one, other) in enumerate(zip(scores, results[OURS], strict=True)):
+            assert identical(one, other, 1e-9), (name, k, one.row(), other.row())
+    return {"integers": "equal", "floats within": 1e-9, "mean HOTA": float(np.mean([s.hota for s in results[OURS]]))}
+
+
+if __name__ == "__main__":
+    main("evaluation", cases)
