@@ -5,8 +5,6 @@ until a measurement lasts 50 ms. Then come rounds A B C A B C ..., so that a mac
 ratio is taken within each round and its median reported: ratios hold on a busy machine where times do not. Times are
 the process's CPU seconds, which on one thread are the seconds of an idle machine; what the clock on the wall said is
 kept beside them. A peer in an environment of its own tells wall seconds only, and is compared with ours on the wall.
-
-    python bench/harness.py      writes the table of bench/README.md again from bench/results
 """
 
 import argparse
@@ -16,7 +14,6 @@ import json
 import math
 import os
 import platform
-import re
 import statistics
 import sys
 import time
@@ -25,20 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tables import FORMAT, OURS, Entry, text_table, write_readme
+
 from msfp.engine.cluster import ONE_THREAD
 from msfp.engine.files import atomic_write
 from msfp.engine.provenance import git_state, hardware, package_versions
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-README = HERE / "README.md"
-FORMAT = 1
-OURS = "msfp"
 SHORTEST = 0.05  # seconds a measurement lasts at least
 SCALES = {"s": 1.0, "ms": 1e3, "us": 1e6}
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 SHOWN = ("torch", "torchvision", "ultralytics", "numpy", "numba", "scikit-learn", "trackeval", "lap")
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -200,82 +194,6 @@ def save(folder: Path, name: str, cases: list[Entry], today: datetime.datetime) 
     return path
 
 
-def latest(folder: Path) -> dict[str, dict[str, Entry]]:
-    """Host class -> benchmark -> its newest entry."""
-    found: dict[str, dict[str, Entry]] = {}
-    for path in sorted(folder.glob("*.json")):
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT:
-            raise SystemExit(f"{path.name}: format {data['format']}, this reads {FORMAT}; run the benchmarks again")
-        found.setdefault(data["host_class"], {}).update(data["benches"])
-    return found
-
-
-def rows(case: Entry) -> list[list[str]]:
-    """A row a side: name, median, spread, times ours took."""
-    lines = []
-    for name, times in case["sides"].items():
-        ratio = case["ratios"].get(name)
-        lines.append(
-            [
-                name,
-                f"{times['median']:.4g} {case['unit']}" + (" (wall)" if name in case["wall_only"] else ""),
-                f"{times['min']:.4g}-{times['max']:.4g}",
-                "1" if ratio is None else f"{ratio['median']:.3g} ({ratio['min']:.3g}-{ratio['max']:.3g})",
-            ]
-        )
-    return lines
-
-
-def text_table(name: str, cases: list[Entry]) -> str:
-    """Aligned table for a terminal."""
-    out = []
-    for case in cases:
-        lines = [["side", "median", "min-max", f"x {OURS}"], *rows(case)]
-        widths = [max(len(line[k]) for line in lines) for k in range(4)]
-        out += [f"{name}: {case['case']}: {case['inputs']}; {case['rounds']} rounds"]
-        out += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        out += ["  " + ", ".join(f"{key} {_short(value)}" for key, value in case["checks"].items()), ""]
-    return "\n".join(out)
-
-
-def markdown(found: Mapping[str, Mapping[str, Entry]]) -> str:
-    """The README's tables, one a host class."""
-    out = []
-    for machine, benches in sorted(found.items()):
-        newest = max(benches.values(), key=lambda entry: entry["written"])
-        about, versions = newest["host"], newest["host"]["packages"]
-        out += [f"### {machine}", "", f"{about['cpu']}, {about['cores']} cores, one thread used; Python "]
-        out[-1] += f"{about['python']}, " + ", ".join(f"{key} {value}" for key, value in versions.items()) + "."
-        out += ["", f"| bench | case | side | median | min-max | x {OURS} (min-max) |", "|---|---|---|---|---|---|"]
-        for name, entry in sorted(benches.items()):
-            for case in entry["cases"]:
-                out += [f"| {name} | {case['case']} | " + " | ".join(line) + " |" for line in rows(case)]
-        out += ["", "Inputs, and how far results agree:", ""]
-        for name, entry in sorted(benches.items()):
-            day, load = entry["written"][:10], entry["load"][0]
-            for case in entry["cases"]:
-                checks = ", ".join(f"{key} {_short(value)}" for key, value in case["checks"].items())
-                about = f"{case['inputs']}; {case['rounds']} rounds on {day}, load {load}"
-                out.append(f"- {name}, {case['case']}: {about}. {checks}.")
-        out.append("")
-    return "\n".join(out)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def write_readme(folder: Path = RESULTS, readme: Path = README) -> None:
-    """Write the tables between the README's marks."""
-    text = readme.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"{readme.name}: needs the marks {BEGIN} and {END}, once each; put them back")
-    block = f"{BEGIN}\n\n{markdown(latest(folder))}\n{END}"
-    pattern = re.escape(BEGIN) + ".*" + re.escape(END)
-    atomic_write(readme, re.sub(pattern, lambda _: block, text, flags=re.DOTALL).encode())
-
-
 def arguments(name: str, given: list[str] | None = None) -> argparse.Namespace:
     """Command line of every benchmark."""
     parser = argparse.ArgumentParser(prog=f"bench_{name}")
@@ -300,8 +218,4 @@ def main(name: str, cases: Callable[[Options], Iterable[Case]]) -> None:
     if folder is not None:
         save(folder, label, done, datetime.datetime.now(datetime.UTC))
         if folder == RESULTS:
-            write_readme()
-
-
-if __name__ == "__main__":
-    write_readme()
+            write_readme(RESULTS, HERE / "README.md")

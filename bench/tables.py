@@ -1,0 +1,98 @@
+"""Results of benchmarks as tables: aligned text for a terminal, and the tables of bench/README.md.
+
+python bench/tables.py      writes the README's tables again from bench/results
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msfp.engine.files import atomic_write
+
+FORMAT = 1
+OURS = "msfp"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+Entry = dict[str, Any]
+
+
+def latest(folder: Path) -> dict[str, dict[str, Entry]]:
+    """Host class -> benchmark -> its newest entry."""
+    found: dict[str, dict[str, Entry]] = {}
+    for path in sorted(folder.glob("*.json")):
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise SystemExit(f"{path.name}: format {data['format']}, this reads {FORMAT}; run the benchmarks again")
+        found.setdefault(data["host_class"], {}).update(data["benches"])
+    return found
+
+
+def rows(case: Entry) -> list[list[str]]:
+    """A row a side: name, median, spread, times ours took."""
+    lines = []
+    for name, times in case["sides"].items():
+        ratio = case["ratios"].get(name)
+        lines.append(
+            [
+                name,
+                f"{times['median']:.4g} {case['unit']}" + (" (wall)" if name in case["wall_only"] else ""),
+                f"{times['min']:.4g}-{times['max']:.4g}",
+                "1" if ratio is None else f"{ratio['median']:.3g} ({ratio['min']:.3g}-{ratio['max']:.3g})",
+            ]
+        )
+    return lines
+
+
+def text_table(name: str, cases: list[Entry]) -> str:
+    """Aligned table for a terminal."""
+    out = []
+    for case in cases:
+        lines = [["side", "median", "min-max", f"x {OURS}"], *rows(case)]
+        widths = [max(len(line[k]) for line in lines) for k in range(4)]
+        out += [f"{name}: {case['case']}: {case['inputs']}; {case['rounds']} rounds"]
+        out += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        out += ["  " + ", ".join(f"{key} {_short(value)}" for key, value in case["checks"].items()), ""]
+    return "\n".join(out)
+
+
+def markdown(found: Mapping[str, Mapping[str, Entry]]) -> str:
+    """The README's tables, one a host class."""
+    out = []
+    for machine, benches in sorted(found.items()):
+        newest = max(benches.values(), key=lambda entry: entry["written"])
+        about, versions = newest["host"], newest["host"]["packages"]
+        out += [f"### {machine}", "", f"{about['cpu']}, {about['cores']} cores, one thread used; Python "]
+        out[-1] += f"{about['python']}, " + ", ".join(f"{key} {value}" for key, value in versions.items()) + "."
+        out += ["", f"| bench | case | side | median | min-max | x {OURS} (min-max) |", "|---|---|---|---|---|---|"]
+        for name, entry in sorted(benches.items()):
+            for case in entry["cases"]:
+                out += [f"| {name} | {case['case']} | " + " | ".join(line) + " |" for line in rows(case)]
+        out += ["", "Inputs, and how far results agree:", ""]
+        for name, entry in sorted(benches.items()):
+            day, load = entry["written"][:10], entry["load"][0]
+            for case in entry["cases"]:
+                checks = ", ".join(f"{key} {_short(value)}" for key, value in case["checks"].items())
+                about = f"{case['inputs']}; {case['rounds']} rounds on {day}, load {load}"
+                out.append(f"- {name}, {case['case']}: {about}. {checks}.")
+        out.append("")
+    return "\n".join(out)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def write_readme(folder: Path, readme: Path) -> None:
+    """Write the tables between the README's marks."""
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise SystemExit(f"{readme.name}: needs the marks {BEGIN} and {END}, once each; put them back")
+    block = f"{BEGIN}\n\n{markdown(latest(folder))}\n{END}"
+    pattern = re.escape(BEGIN) + ".*" + re.escape(END)
+    atomic_write(readme, re.sub(pattern, lambda _: block, text, flags=re.DOTALL).encode())
+
+
+if __name__ == "__main__":
+    here = Path(__file__).resolve().parent
+    write_readme(here / "results", here / "README.md")
