@@ -78,7 +78,7 @@ def test_thresholds_of_a_method_reach_the_tracker(make_run: Make) -> None:
     part, sequence = data.whole(scene), scene.sequences[0]
     counts = [
         len(np.unique(tracks(run, part, sequence, Method("m", "bytetrack", None, Threshold("fixed", tau, tau))).id))
-        for tau in (0.1, 0.6, 0.8)
+        for tau in (0.1, 0.55, 0.75)  # a new track needs 0.1 more
     ]
     assert counts == [3, 2, 1]  # the people's scores are 0.5, 0.7 and 0.9
 
@@ -89,7 +89,9 @@ def test_people_are_told_apart_on_pairs(make_run: Make) -> None:
     found = reid.discrimination(run, data.whole(scene), appearance("native", (), 0))
     assert 0.5 < found.auc <= 1
     assert found.pairs == 3 * LENGTH * (LENGTH - 1) // 2
-    assert np.trapezoid(found.true_positive, found.false_positive) == pytest.approx(found.auc, abs=1e-9)
+    assert np.trapezoid(found.true_positive, found.false_positive) == pytest.approx(
+        found.auc, abs=2e-3
+    )  # 201 points are kept
     assert found.positives.sum() * np.diff(found.edges)[0] == pytest.approx(1)
 
 
