@@ -52,7 +52,7 @@ class NotebookRun(Run):
         """
         from msfp.paper.publish import report_path, stale
 
-        wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]  # type: ignore[list-item]
+        wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]
         wanted += [(a.kind, a.number) for a in artefacts() if a.notebook == notebook and a.status == "ready"]
         problems = [p for kind, number in wanted if (p := stale(self, kind, number))]
         if report and not report_path(self).is_file():

@@ -141,7 +141,7 @@ def artefact_status(run: Run) -> pd.DataFrame:
     """Every artefact: planned, missing, stale, absent with its reason, or present and fresh."""
     rows = []
     for made in artefacts():
-        state = made.status
+        state: str = made.status
         if state == "ready":
             reason = read_stamp(run, made).get("reason", "")
             state = stale(run, made.kind, made.number) or (f"n/a: {reason}" if reason else "fresh")

@@ -6,13 +6,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted
 from msfp.pipeline import data
+from msfp.pipeline.camera import CAMERA_CODE, camera_inputs, part_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings, fine_tune
-from msfp.pipeline.heads import Appearance, head_inputs
+from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.run import Run
 from msfp.pipeline.thresholds import member, per_frame, predicted, search, targets, train_atl
 from msfp.tracking import make, thresholds, track
@@ -56,6 +58,7 @@ class Method:
         look: its embedding; None for motion only.
         threshold: its thresholds.
         options: tracker settings beyond the defaults, as (name, value).
+        camera: how camera motion is compensated: `none`, `ecc` or `sparse-flow`.
     """
 
     label: str
@@ -63,13 +66,14 @@ class Method:
     look: Appearance | None = None
     threshold: Threshold = Threshold()
     options: tuple[tuple[str, object], ...] = ()
+    camera: str = "none"
 
 
 def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     """Tracks of one sequence's part, frames numbered from the part's first.
 
     Raises:
-        NotComputable: detections, or frames that the appearance or ATL needs, are missing.
+        NotComputable: detections, or frames that appearance, camera motion or ATL need, are missing.
     """
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
@@ -85,6 +89,9 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
         "thresholds": taus,
         "look": look_inputs(run, part, method.look) if method.look else None,
     }
+    if method.camera != "none":
+        data.need_pixels((part,))
+        inputs["camera"] = {**camera_inputs(run, part.scene, method.camera), "code": code_digest(*CAMERA_CODE)}
     return run.store.get_or_compute(
         "tracks", inputs, lambda: _track(run, part, sequence, method, taus), code=TRACK_CODE
     )
@@ -92,9 +99,7 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
 
 def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
     """What a part's embeddings depend on."""
-    from msfp.pipeline.features import feature_inputs
-
-    own = {"head": head_inputs(run, look), "features": feature_inputs(run, part.scene, look.weights)}
+    own: dict[str, object] = {"head": head_inputs(run, look), "features": box_inputs(run, part.scene, look)}
     if look.joint:
         own["joint"] = fine_tune(run, look.learn, look.seed).head.state
     return own
@@ -104,7 +109,8 @@ def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArr
     found = data.window(data.detections(sequence), part)
     vectors = embeddings(run, part, sequence.detector, method.look) if method.look else None
     tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
-    return track(tracker, found, part.length, vectors, taus)
+    warps = None if method.camera == "none" else part_warps(run, part, method.camera)
+    return track(tracker, found, part.length, vectors, taus, warps=warps)
 
 
 def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -> NDArray[np.float32] | None:

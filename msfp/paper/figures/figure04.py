@@ -60,12 +60,13 @@ def draw(ax: "Axes", run: Run, part: Part, learn: Learn) -> None:
     shared = set(detectors_of((part,))) & set(detectors_of(learn))
     detector = next(d for d in PREFERRED if d in shared)
     frames = np.arange(part.first, part.last + 1)
-    for temporal, label, style in (
-        ("frame", "per frame", {"color": PALETTE["sky"], "lw": 0.6}),
-        ("ema", f"EMA, β = {run.settings.atl.beta:g}", {"color": PALETTE["blue"], "lw": 1.4}),
+    for temporal, label, colour, width in (
+        ("frame", "per frame", "sky", 0.6),
+        ("ema", f"EMA, β = {run.settings.atl.beta:g}", "blue", 1.4),
     ):
         rule = Threshold("atl", mode="single", temporal=temporal, learn=learn)  # type: ignore[arg-type]
-        ax.plot(frames, atl_thresholds(run, part, detector, rule)[:, 0], label=label, **style)
+        tau = atl_thresholds(run, part, detector, rule)[:, 0]
+        ax.plot(frames, tau, label=label, color=PALETTE[colour], lw=width)
     look = appearance("attention-instance", learn, SEARCH_SEED)
     best = search(run, part, member(part, detector), "single", look).best[0]
     ax.axhline(best, color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum")

@@ -10,11 +10,11 @@ def architecture(run: Run) -> list[Cell]:
     """Input and output widths and parameters of each part of the attention head and of ATL, on the run's detector."""
     from torch import nn
 
-    from msfp.heads.fusion import make_head
+    from msfp.heads.fusion import InstanceAttention
     from msfp.heads.threshold import SceneEncoder
 
     channels = run.backbone().channels
-    head = make_head("attention-instance", channels, run.settings.fusion)
+    head = InstanceAttention(channels, run.settings.fusion)
     width = run.settings.fusion.width
 
     def parameters(module: nn.Module) -> int:
@@ -35,8 +35,7 @@ def architecture(run: Run) -> list[Cell]:
     row("RoIAlign (per layer)", "C_l x 7 x 7", "C_l", "GAP", 0)
     linear = 0
     for layer, inputs in channels.items():
-        module = head.project[str(layer)]
-        count = parameters(module[0])
+        count = parameters(head.project[str(layer)].get_submodule("0"))
         linear += count
         row(f"Proj({layer})", inputs, width, "Linear+ReLU+BN", count)
     attend = head.attend
