@@ -18,7 +18,7 @@ from msfp.features.training.crops import CropSettings, clip_targets, draw_crop, 
 from msfp.features.training.detector import DetectorRecipe, draw_batch, held_out_precision, train_detector
 from msfp.features.training.gallery import cut_gallery, draw_rows, vary
 from msfp.features.training.progress import Average, Budget, learning_rate, load_checkpoint, save_checkpoint
-from msfp.features.training.reid import ReidRecipe, batch_hard, held_out_auc, pairs_of, train_reid
+from msfp.features.training.reid import ReidRecipe, contrast, held_out_auc, pairs_of, train_reid
 from msfp.features.training.samples import Sample, gather
 
 SMALL = CropSettings(size=(64, 64), scales=(0.8, 1.2))
@@ -161,17 +161,18 @@ def test_checkpoints_that_do_not_fit_are_named(tmp_path: Path) -> None:
         train_detector(painted(1), DetectorRecipe(crops=1, batch=1, crop=SMALL), path)
 
 
-def test_batch_hard_is_the_loop() -> None:
+def test_contrast_is_the_loop() -> None:
     generator = torch.Generator().manual_seed(0)
-    feature, label = torch.randn(8, 5, generator=generator), torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+    feature, label = torch.randn(8, 5, generator=generator), torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
     unit = nn.functional.normalize(feature)
-    total = 0.0
+    anchors = []
     for i in range(8):
-        distances = [(unit[i] - unit[j]).norm().item() for j in range(8)]
-        positive = max(d for j, d in enumerate(distances) if label[j] == label[i])
-        negative = min(d for j, d in enumerate(distances) if label[j] != label[i])
-        total += max(0.0, positive - negative + 0.3)
-    assert batch_hard(feature, label, 0.3).item() == pytest.approx(total / 8, abs=1e-4)
+        others = [j for j in range(8) if j != i]
+        likeness = {j: math.exp((unit[i] @ unit[j]).item() / 0.2) for j in others}
+        positives = [-math.log(likeness[j] / sum(likeness.values())) for j in others if label[j] == label[i]]
+        if positives:
+            anchors.append(sum(positives) / len(positives))
+    assert contrast(feature, label, 0.2).item() == pytest.approx(sum(anchors) / len(anchors), rel=1e-4)
 
 
 def test_reid_batches_hold_people_seen_together() -> None:
