@@ -75,30 +75,36 @@ def test_data_check(msfp: Command, root: Path) -> None:
     assert "wrong" in msfp("data", "check", root, "--thorough").out
 
 
+def linked(folder: Path, real: Path, *names: str) -> Path:
+    """A root with links to some sequences of a real one."""
+    (folder / "train").mkdir(parents=True)
+    for name in names:
+        (folder / "train" / name).symlink_to(real / "train" / name)
+    return folder
+
+
 @pytest.mark.real
-def test_real_results_score_as_official_trackeval_does(msfp: Command, shared: Path) -> None:
-    scored = msfp("evaluate", shared / "mot17-dev", shared / "oracle" / "MPNTrack", "--json")
+def test_real_results_score_as_official_trackeval_does(msfp: Command, shared: Path, tmp_path: Path) -> None:
+    names = [f"MOT17-{scene}-{detector}" for scene in ("05", "09") for detector in ("DPM", "FRCNN", "SDP")]
+    root = linked(tmp_path / "real", shared / "mot17-dev", *names)
+    scored = msfp("evaluate", root, shared / "oracle" / "MPNTrack", "--json")
     assert scored.code == 0
     rows = {row["sequence"]: row for row in json.loads(scored.out)}
+    assert list(rows) == [*names, "COMBINED"]
     with (shared / "oracle" / "MPNTrack-scores.csv").open() as file:
-        official = list(csv.DictReader(file))
-    assert len(official) >= 12
-    for line in official:
-        row = rows[line.pop("sequence")]
-        for name, value in line.items():
-            if name in row:
-                assert row[name] == pytest.approx(float(value), abs=1e-9), name
+        official = {line.pop("sequence"): line for line in csv.DictReader(file)}
+    for name in names:
+        for column in ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW"):
+            assert rows[name][column] == pytest.approx(float(official[name][column]), abs=1e-9), (name, column)
 
 
 @pytest.mark.real
 def test_real_detections_are_tracked_and_scored(msfp: Command, shared: Path, tmp_path: Path) -> None:
-    root = tmp_path / "real" / "train"
-    root.mkdir(parents=True)
     name = "MOT17-09-SDP"
-    (root / name).symlink_to(shared / "mot17-dev" / "train" / name)
-    assert msfp("run", root.parent, "--tracker", "bytetrack", "--out", "results").code == 0
-    scored = json.loads(msfp("evaluate", root.parent, "results", "--json").out)
-    scene = catalog.load(root.parent, "mot17")[0]
+    root = linked(tmp_path / "real", shared / "mot17-dev", name)
+    assert msfp("run", root, "--tracker", "bytetrack", "--out", "results").code == 0
+    scored = json.loads(msfp("evaluate", root, "results", "--json").out)
+    scene = catalog.load(root, "mot17")[0]
     truth = read_ground_truth(scene.pixels.path / "gt" / "gt.txt", scene.pixels)
     score = evaluate(truth, read_tracks(Path("results") / f"{name}.txt"), scene.pixels.length)
     assert {k: v for k, v in scored[0].items() if k != "sequence"} == score.row()

@@ -17,6 +17,7 @@ def test_words_become_settings() -> None:
         "split": "loso",
         "data.crowded": None,
     }
+    assert parse_overrides("seeds=0,") == {"seeds": [0]}
     assert parse_overrides("'data.root=/a b'") == {"data.root": "/a b"}
     with pytest.raises(InputError, match=r"setting 'atl.beta': write it as name=value"):
         parse_overrides("atl.beta 0.7")
