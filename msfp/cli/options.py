@@ -17,6 +17,9 @@ Root = Annotated[Path | None, typer.Option("--root", help="folder of real data i
 Weights = Annotated[str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="processes to fan out over; 0: none")]
+Auto = Annotated[
+    int, typer.Option("--workers", min=-1, help="processes to fan out over; -1: one a core where there are several")
+]
 Home = Annotated[Path, typer.Option("--home", help="folder that holds data/, runs/ and figures/")]
 Params = Annotated[
     list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")
@@ -61,3 +64,11 @@ def parse_pairs(words: list[str] | None, option: str) -> dict[str, str]:
             raise InputError(f"{option} {word}: write it as name=value")
         found[key] = value
     return found
+
+
+def one_a_core() -> int:
+    """Workers for a batch run: one a core this process may use; none on a single core, where they would only cost."""
+    import os
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if cores > 1 else 0

@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import HERE, Device, Home, Json, Params, Profile, Root, Weights, Workers, run_from
+from msfp.cli.options import (
+    HERE,
+    Auto,
+    Device,
+    Home,
+    Json,
+    Params,
+    Profile,
+    Root,
+    Weights,
+    Workers,
+    one_a_core,
+    run_from,
+)
 
 
 @app.command()
@@ -15,7 +28,7 @@ def reproduce(
     root: Root = None,
     weights: Weights = "",
     device: Device = "",
-    workers: Workers = 0,
+    workers: Auto = -1,
     only: Annotated[str, typer.Option("--only", metavar="NN", help="just this notebook, such as 03")] = "",
     start: Annotated[str, typer.Option("--from", metavar="NN", help="from this notebook on")] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="execute notebooks anew even when nothing changed")] = False,
@@ -24,7 +37,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
-    run = run_from(profile, root, weights, device, workers, home, param)
+    run = run_from(profile, root, weights, device, one_a_core() if workers < 0 else workers, home, param)
     from msfp.paper.suite import reproduce as execute
 
     outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
