@@ -43,9 +43,7 @@ class TrainingSettings(Frozen):
     identities: int = Field(8, ge=2, description="P of the batch")
     instances: int = Field(4, ge=2, description="K of the batch")
     window: int = Field(30, ge=1, description="frames from which an identity's instances are drawn")
-    min_visibility: float = Field(
-        0.1, ge=0, le=1, description="less visible labels do not train; silent in the paper"
-    )
+    min_visibility: float = Field(0.1, ge=0, le=1, description="less visible labels do not train; silent in the paper")
     scope: Literal["scene", "any"] = Field("scene", description="whether a batch mixes scenes; silent in the paper")
 
 
@@ -85,6 +83,9 @@ class InputSettings(Frozen):
     geometry: Literal["letterbox", "paper_scale"] = "letterbox"
     preset: str = Field("yolov8n-paper", description="detector and tapped layers")
     weights: str = Field("embedded", description="embedded, random-init, or a .safetensors or .pt file")
+    reid_weights: str = Field(
+        "embedded", description="of the separate ReID network: embedded, random-init, or a .safetensors or .pt file"
+    )
     detections: Literal["public", "detector", "ground_truth"] = "public"
     scores: Literal["raw", "calibrated"] = "raw"
 
@@ -98,6 +99,10 @@ class DataSettings(Frozen):
     embedded: str | None = Field(None, description="embedded worlds on which a second ATL is trained")
     root: Path | None = Field(None, description="folder of real data; None: the embedded worlds under data/")
     learn_from: tuple[str, ...] = Field(("*",), description="scenes that train; the others are held out whole")
+    separate_reid: bool = Field(
+        False,
+        description="run the baselines' own ReID network on every box: the slowest part of all, so off unless asked",
+    )
     frames: int = Field(100, ge=4, description="frames an embedded sequence")
     frame_size: tuple[int, int] = (640, 360)
     scenes: int | None = Field(None, ge=1, description="at most this many scenes a split; None: all")

@@ -96,6 +96,12 @@ def box_sets(scene: Scene) -> dict[str, BoxSet]:
     if scene.pixels.gt_path is not None:
         truth = data.labels(scene)
         sets[TRUTH] = (truth.frame, truth.tlwh)
+    return sets | public_boxes(scene)
+
+
+def public_boxes(scene: Scene) -> dict[str, BoxSet]:
+    """Public detector -> (frame, tlwh) of its boxes."""
+    sets = {}
     for sequence in scene.sequences:
         if sequence.det_path is not None:
             found = data.detections(sequence)

@@ -18,9 +18,11 @@ from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH, feature_inputs, features, layers, rows, truth_features
+from msfp.pipeline.reid_features import REID, network_inputs, part_reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.run import Run
+from msfp.types import Scene
 
-TRAINING_FREE = ("native", "native-concat")
+TRAINING_FREE = ("native", "native-concat", REID)
 HEAD_CODE = (
     code_digest(__name__, follow=False),
     "msfp.heads.fusion",
@@ -35,12 +37,12 @@ class Appearance:
     """Which embedding: a fusion strategy, what it learned from, and its seed.
 
     Attributes:
-        strategy: registered fusion strategy.
+        strategy: registered fusion strategy, or `reid`: the separate network on crops.
         learn: parts whose labels trained it; empty for training-free ones.
         seed: of weights and batches.
         joint: fine-tuned together with ATL afterwards.
         layers: tapped layers it sees; empty: all.
-        weights: detector weights other than the run's (`random-init`); empty: the run's.
+        weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
     """
 
     strategy: str
@@ -60,6 +62,8 @@ def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: objec
 
 def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
     """What a trained head depends on."""
+    if look.strategy == REID:
+        return {"strategy": REID, **network_inputs(run, look.weights)}
     return {
         "strategy": look.strategy,
         "seed": look.seed,
@@ -68,6 +72,12 @@ def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
         "training": run.settings.training,
         "learn": [(feature_inputs(run, p.scene, look.weights), p.first, p.last) for p in look.learn],
     }
+
+
+def box_inputs(run: Run, scene: Scene, look: Appearance) -> dict[str, object]:
+    """What the vectors of a scene's boxes depend on before any head."""
+    inputs = reid_inputs if look.strategy == REID else feature_inputs
+    return inputs(run, scene, look.weights)
 
 
 def train_head(run: Run, look: Appearance) -> Fitted:
@@ -136,6 +146,10 @@ def embed_part(
     """
     data.need_pixels((part,))
     scene, weights = part.scene, look.weights
+    if look.strategy == REID:
+        if boxes == TRUTH:
+            return reid_truth_features(run, part, weights).astype(np.float32)
+        return part_reid_features(run, part, boxes, weights).astype(np.float32)
     found = truth_features(run, part, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
     vectors = select(layers(found, part), look.layers)
     channels = {layer: v.shape[1] for layer, v in vectors.items()}

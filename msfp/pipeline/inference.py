@@ -13,8 +13,10 @@ from msfp.heads.fusion import STRATEGIES
 from msfp.metrics import tracking as metrics
 from msfp.metrics.score import Score
 from msfp.pipeline import data
+from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
+from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run, literal
 from msfp.pipeline.scores import benchmark
 from msfp.pipeline.tracks import Method, Threshold, tracks
@@ -38,7 +40,8 @@ def method_from(run: Run, tracker: str, look: str, threshold: str, options: Mapp
     tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
     if tracking.tracker_class(tracker).needs_embeddings and chosen == "none":
         raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {_appearances()}")
-    return Method(tracker, tracker, _look(run, chosen, seed), _threshold(run, threshold, seed), pairs)
+    rule = _threshold(run, threshold, seed)
+    return Method(tracker, tracker, _look(run, chosen, seed), rule, pairs, default_camera(tracker))
 
 
 def _learn(run: Run) -> tuple[Part, ...]:
@@ -49,18 +52,14 @@ def _look(run: Run, name: str, seed: int) -> Appearance | None:
     if name == "none":
         return None
     strategy = ALIASES.get(name, name)
-    if strategy == "reid":
-        raise InputError(
-            f"this tracker's separate ReID network is not offered here; choose --appearance {_appearances()}"
-        )
-    if strategy not in STRATEGIES:
+    if strategy not in (*STRATEGIES, REID):
         raise InputError(f"--appearance {name}: not known; there are: none, {_appearances()}")
     # The embedded worlds are rendered only where something is learned from them.
     return appearance(strategy, () if strategy in TRAINING_FREE else _learn(run), seed)
 
 
 def _appearances() -> str:
-    return ", ".join(sorted({*STRATEGIES, *ALIASES}))
+    return ", ".join(sorted({*STRATEGIES, *ALIASES, REID}))
 
 
 def _threshold(run: Run, text: str, seed: int) -> Threshold:

@@ -13,8 +13,8 @@ from msfp.metrics import reid as metrics
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import TRUTH, feature_inputs
-from msfp.pipeline.heads import Appearance, head_inputs
+from msfp.pipeline.features import TRUTH
+from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.run import Run
 from msfp.types import GroundTruth
 
@@ -68,7 +68,7 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
     inputs = {
         "head": head_inputs(run, look),
         "joint": look.joint,
-        "features": feature_inputs(run, part.scene, look.weights),
+        "features": box_inputs(run, part.scene, look),
         "part": (part.first, part.last),
         "reid": run.settings.reid,
     }

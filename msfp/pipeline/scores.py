@@ -10,7 +10,9 @@ from msfp.metrics import tracking
 from msfp.metrics.ceiling import oracle_tracks
 from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
+from msfp.pipeline.camera import estimate_all
 from msfp.pipeline.data import Part
+from msfp.pipeline.reid_features import REID, reid_features_all
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, tracks
 from msfp.types import Scene, Sequence, Tracks
@@ -62,8 +64,21 @@ def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
 
 def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: str) -> list[Measured]:
     """Every method on every sequence of every part, fanned out."""
-    items = [(m, p, s) for m in methods for p in parts for s in data.sequences(p)]
+    chosen = list(methods)
+    prepare(run, chosen, parts)
+    items = [(m, p, s) for m in chosen for p in parts for s in data.sequences(p)]
     return run.map(partial(measure_one, run=run), items, label)
+
+
+def prepare(run: Run, methods: Iterable[Method], parts: Iterable[Part]) -> None:
+    """What looks at pixels first, by scene, so that workers do not wait for each other's."""
+    on = run.settings.data.separate_reid
+    chosen = [m for m in methods if on or m.look is None or m.look.strategy != REID]
+    scenes = list(dict.fromkeys(p.scene for p in parts))
+    for camera in sorted({m.camera for m in chosen} - {"none"}):
+        estimate_all(run, scenes, camera)
+    for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
+        reid_features_all(run, scenes, weights)
 
 
 def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:

@@ -93,8 +93,7 @@ def train_backbone(
     path = _target(out, "yolov8n-synth.safetensors", fresh)
     from msfp.features.training.detector import DetectorRecipe, held_out_precision, recipe_lines, train_detector
 
-    given = {} if crops is None and minutes is None else {"crops": crops}
-    recipe = DetectorRecipe(minutes=minutes, **given)
+    recipe = DetectorRecipe(crops=crops, minutes=minutes) if crops or minutes else DetectorRecipe()
     samples = render_samples(pool, workers)
     checkpoint = path.with_suffix(".checkpoint")
     with Bar(100, "training the detector") as progress:
@@ -134,8 +133,7 @@ def train_reid(
     from msfp.features.training.reid import ReidRecipe, held_out_auc, recipe_lines
     from msfp.features.training.reid import train_reid as train
 
-    given = {} if steps is None and minutes is None else {"steps": steps}
-    recipe = ReidRecipe(minutes=minutes, **given)
+    recipe = ReidRecipe(steps=steps, minutes=minutes) if steps or minutes else ReidRecipe()
     samples = render_samples(pool, workers)
     checkpoint = path.with_suffix(".checkpoint")
     with Bar(100, "training the ReID network") as progress:

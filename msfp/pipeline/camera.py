@@ -1,0 +1,97 @@
+"""The camera's motion over a scene, estimated once and kept; trackers that compensate it get it frame by frame."""
+
+import contextlib
+from collections.abc import Iterable
+from functools import lru_cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.code import code_digest
+from msfp.engine.progress import Bar
+from msfp.errors import NotComputable
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.features import public_boxes
+from msfp.pipeline.run import Run
+from msfp.tracking import tracker_class
+from msfp.types import Scene
+
+CAMERA_CODE = (code_digest(__name__, follow=False), "msfp.features.camera_motion")
+# What the authors released each tracker with; a tracker's own attribute `camera` goes before.
+AS_RELEASED = {"botsort": "sparse-flow", "deep-ocsort": "sparse-flow", "strongsort": "ecc", "boosttrack": "ecc"}
+
+
+def default_camera(tracker: str) -> str:
+    """Camera motion a tracker is run with unless told otherwise: `none`, `ecc` or `sparse-flow`."""
+    own = getattr(tracker_class(tracker), "camera", None)
+    return str(own) if own else AS_RELEASED.get(tracker, "none")
+
+
+def camera_inputs(run: Run, scene: Scene, method: str) -> dict[str, object]:
+    """What the camera's motion depends on: pixels, and the boxes that are masked as foreground."""
+    boxes = {s.detector: run.file_digest(s.det_path) for s in scene.sequences}
+    return {"pixels": run.pixels_digest(scene), "boxes": boxes, "method": method}
+
+
+def warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
+    """(T, 2, 3) maps of the previous frame's file coordinates to each frame's; the identity for the first.
+
+    Args:
+        run: the run.
+        scene: its sequences share one estimate; what any public detector reports is masked, as it may walk.
+        method: `ecc` or `sparse-flow`; `none` looks at no pixels.
+
+    Raises:
+        NotComputable: frames are missing.
+    """
+    return part_warps(run, data.whole(scene), method)
+
+
+def part_warps(run: Run, part: Part, method: str) -> NDArray[np.float64]:
+    """The part's (T, 2, 3) warps, the identity for its first frame; frames outside the part may be missing.
+
+    Raises:
+        NotComputable: frames of the part are missing.
+    """
+    if method == "none":
+        return np.tile(np.eye(2, 3), (part.length, 1, 1))
+    data.need_pixels((part,))
+    found = _scene_warps(run, part.scene, method)[part.first - 1 : part.last].copy()
+    found[0] = np.eye(2, 3)
+    return found
+
+
+def estimate_all(run: Run, scenes: Iterable[Scene], method: str) -> None:
+    """Estimate the camera's motion of many scenes, fanned out over workers; it is then in the store."""
+    run.map(partial(_estimate_one, run=run, method=method), scenes, f"camera motion ({method})")
+
+
+def _estimate_one(scene: Scene, run: Run, method: str) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        _scene_warps(run, scene, method)
+
+
+@lru_cache(maxsize=64)
+def _scene_warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
+    """(T, 2, 3) over the frames that are present."""
+    if not scene.pixels.frames:
+        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
+    return run.store.get_or_compute(
+        "camera", camera_inputs(run, scene, method), lambda: _estimate(scene, method), code=CAMERA_CODE
+    )
+
+
+def _estimate(scene: Scene, method: str) -> NDArray[np.float64]:
+    from msfp.datasets.frames import FrameReader
+    from msfp.features.camera_motion import camera_motions
+
+    sets = list(public_boxes(scene).values())
+
+    def boxes(t: int) -> NDArray[np.float64]:
+        here = [tlwh[slice(*np.searchsorted(frame, (t, t + 1)))] for frame, tlwh in sets]
+        return np.concatenate([np.zeros((0, 4)), *here])
+
+    pixels = scene.pixels
+    with FrameReader(pixels) as frames, Bar(len(pixels.frames), f"camera motion of {scene.name}") as progress:
+        return camera_motions(frames, pixels.length, method, boxes, progress.update)

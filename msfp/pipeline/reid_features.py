@@ -1,0 +1,135 @@
+"""Vectors of the separate ReID network for every public box of a scene: the baselines' appearance."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.code import code_digest
+from msfp.engine.progress import Bar
+from msfp.errors import InputError, NotComputable
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.features import BoxSet, public_boxes
+from msfp.pipeline.run import Run
+from msfp.types import Scene, frame_bounds
+
+if TYPE_CHECKING:
+    from msfp.features.osnet import OSNet
+
+REID = "reid"
+REID_FEATURE_CODE = ("msfp.features.reid",)
+
+
+@lru_cache(maxsize=24)
+def reid_features(run: Run, scene: Scene, weights: str = "") -> dict[str, NDArray[np.float16]]:
+    """ReID vectors of a scene's public detections, one pass over its frames.
+
+    Args:
+        run: whose settings name the network's weights.
+        scene: boxes of frames that are absent get zeros.
+        weights: other ReID weights than the run's, such as the control `random-init`.
+
+    Returns:
+        public detector -> (N, 512) unit vectors, rows as in det.txt.
+
+    Raises:
+        NotComputable: not one frame has its pixels, the network is switched off, or its weights are not shipped.
+    """
+    if not scene.pixels.frames:
+        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
+    return run.store.get_or_compute(
+        "reid-features",
+        reid_inputs(run, scene, weights),
+        lambda: _compute(run, data.whole(scene), weights, public_boxes(scene)),
+        code=REID_FEATURE_CODE,
+    )
+
+
+def reid_features_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
+    """Extract the ReID vectors of many scenes, fanned out over workers; they are then in the store."""
+    run.map(partial(_one, run=run, weights=weights), scenes, "separate ReID")
+
+
+def _one(scene: Scene, run: Run, weights: str) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
+        reid_features(run, scene, weights)
+
+
+@lru_cache(maxsize=24)
+def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.float16]:
+    """(N, 512) unit ReID vectors of a part's labelled boxes, for measuring re-identification; a pass of its own."""
+    truth = data.truth(part.scene)
+    keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
+    inputs = {
+        **reid_inputs(run, part.scene, weights),
+        "truth": run.file_digest(data.truth_path(part.scene)),
+        "part": (part.first, part.last),
+    }
+    return run.store.get_or_compute(
+        "reid-truth-features",
+        inputs,
+        lambda: _compute(run, part, weights, {"gt": (truth.frame[keep], truth.tlwh[keep])})["gt"],
+        code=REID_FEATURE_CODE,
+    )
+
+
+def part_reid_features(run: Run, part: Part, detector: str, weights: str = "") -> NDArray[np.float16]:
+    """(N, 512) of a part's boxes of a public detector."""
+    frame = public_boxes(part.scene)[detector][0]
+    bounds = frame_bounds(frame, part.last)
+    return reid_features(run, part.scene, weights)[detector][bounds[part.first - 1] : bounds[part.last]]
+
+
+def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
+    """What a scene's ReID vectors depend on, all by content."""
+    return {
+        **network_inputs(run, weights),
+        "pixels": run.pixels_digest(scene),
+        "boxes": {s.detector: run.file_digest(s.det_path) for s in scene.sequences},
+    }
+
+
+def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
+    """What the network itself is: its weights by content, and its code.
+
+    Raises:
+        NotComputable: it is switched off, or its embedded weights are not shipped.
+        InputError: its weights' file is not there.
+    """
+    if not run.settings.data.separate_reid:
+        raise NotComputable("the separate ReID network is switched off (data.separate_reid)")
+    chosen = weights or run.settings.input.reid_weights
+    digest = chosen
+    if chosen != "random-init":
+        from msfp.features.reid import EMBEDDED
+        from msfp.features.weights import find
+
+        try:
+            digest = run.store.file_digest(find(chosen, EMBEDDED))
+        except InputError as error:
+            if chosen != "embedded":
+                raise
+            raise NotComputable(f"separate ReID network: {error}") from None
+    return {"network": digest, "code": code_digest(*REID_FEATURE_CODE)}
+
+
+@lru_cache(maxsize=4)
+def _network(run: Run, weights: str) -> "OSNet":
+    from msfp.features.reid import load_reid
+
+    return load_reid(weights or run.settings.input.reid_weights, run.settings.device)
+
+
+def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> dict[str, NDArray[np.float16]]:
+    from msfp.datasets.frames import FrameReader
+    from msfp.features.reid import extract_reid
+
+    pixels = part.scene.pixels
+    wanted = [t for t in pixels.frames if part.first <= t <= part.last]
+    with FrameReader(pixels, wanted) as frames, Bar(len(wanted), f"separate ReID of {part.scene.name}") as progress:
+        found = extract_reid(frames, dict(boxes), _network(run, weights), progress.update)
+    return {name: vectors for name, (_, vectors) in found.items()}
