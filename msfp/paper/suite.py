@@ -40,6 +40,8 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
     config = run.settings
+    folder = notebooks_folder()
+    notebooks.select(sorted(folder.glob(notebooks.PATTERN)), only, start)  # refused before a world is rendered
     weights = run.weights_digest()
     if config.input.weights not in ("embedded", "random-init"):
         run.backbone()  # files of others are tried before hours are spent
@@ -56,7 +58,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         "home": str(run.home),
     }
     done = notebooks.run(
-        notebooks_folder(),
+        folder,
         run.out / "notebooks",
         parameters,
         only=only,

@@ -68,6 +68,13 @@ def test_options_of_tracking(msfp: Command, root: Path, words: tuple[str, ...], 
     assert not list(Path("results").glob("*.txt"))
 
 
+def test_notebooks_that_do_not_exist(msfp: Command) -> None:
+    options = ("reproduce", "--profile", "smoke", "--weights", "random-init")
+    refused(msfp(*options, "--only", "12"), "--only 12: no such notebook (there are: 00_data, ")
+    refused(msfp(*options, "--only", "1", "--from", "2"), "--only and --from exclude each other")
+    assert list(Path().iterdir()) == []
+
+
 def test_output_that_cannot_be_written(msfp: Command, root: Path) -> None:
     Path("file").write_text("in the way")
     remedy = "a file lies where a folder is needed; move it or choose another output folder"
