@@ -1,0 +1,42 @@
+"""The shipped weights load by name, carry their cards, and do what the cards say on frames drawn here."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from msfp.features.backbone import load_backbone
+from msfp.features.detect import load_person_detector
+from msfp.features.presets import presets
+from msfp.features.reid import EMBEDDED, load_reid
+from msfp.features.weights import embedded_path
+
+SHIPPED = [preset.embedded for preset in presets().values() if preset.embedded] + [EMBEDDED]
+
+
+@pytest.mark.parametrize("file", SHIPPED)
+def test_each_file_is_small_half_precision_and_has_a_card(file: str) -> None:
+    path = embedded_path(file)
+    assert path.stat().st_size < 7_000_000
+    with safe_open(path, "pt") as tensors:
+        assert tensors.metadata()["licence"] == "AGPL-3.0-only"
+        kinds = {tensors.get_tensor(key).dtype for key in tensors.keys()}  # noqa: SIM118 (a safetensors handle)
+    assert kinds <= {torch.float16, torch.int64}
+    card = path.with_suffix(".md").read_text()
+    for heading in ("## Held out", "## Data", "## Recipe", "## Made again with", "AGPL-3.0-only"):
+        assert heading in card
+
+
+def test_the_default_preset_runs_on_what_is_shipped() -> None:
+    backbone = load_backbone("yolov8n-paper", "embedded")
+    assert backbone.channels == {4: 64, 9: 256, 14: 192}
+    assert next(load_person_detector("yolov8n-paper").parameters()).dtype == torch.float32
+
+
+def test_reid_features_differ_between_crops() -> None:
+    """A collapsed network gives every crop the same vector."""
+    with torch.inference_mode():
+        crops = torch.randn(2, 3, 1, 1, generator=torch.Generator().manual_seed(0)).expand(2, 3, 256, 128)
+        features = torch.nn.functional.normalize(load_reid()(crops)).numpy()
+    assert np.isfinite(features).all()
+    assert features[0] @ features[1] < 0.999
