@@ -86,8 +86,6 @@ class InputSettings(Frozen):
     reid_weights: str = Field(
         "embedded", description="of the separate ReID network: embedded, random-init, or a .safetensors or .pt file"
     )
-    detections: Literal["public", "detector", "ground_truth"] = "public"
-    scores: Literal["raw", "calibrated"] = "raw"
 
 
 class DataSettings(Frozen):
@@ -156,8 +154,6 @@ SWITCHES: dict[str, str] = {
     "loso: leave one sequence out; paper: train = test, which leaks.",
     "input.preset": "'YOLOv8m 4/9/14, channels 64/256/192' are YOLOv8n's channels. yolov8n-paper matches Table 20.",
     "input.geometry": "1280x720 is no multiple of 32: letterbox pads to 736; paper_scale stretches as A.6 writes.",
-    "input.detections": "A.4 discards YOLO's boxes, Table 18 can only come from them.",
-    "input.scores": "Public scores have no common range: raw as in the files, or calibrated on the training split.",
     "fusion.attention_input": "Eq. 3 concatenates raw features, Table 20 counts three projected vectors.",
     "fusion.concat_width": "Width of eq. 2's MLP is not given.",
     "fusion.se_reduction": "Squeeze ratio of eq. 5 is not given.",
