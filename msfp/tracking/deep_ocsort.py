@@ -87,7 +87,8 @@ def adaptive_weight(look: Floats, bottom: float) -> Floats:
             return np.ones(len(rows))
         top = np.partition(rows, rows.shape[1] - 2, axis=1)[:, -2:]
         second, best = top[:, 0], top[:, 1]
-        ratio = np.divide(second, best, out=np.ones_like(best), where=best != 0)
+        with np.errstate(over="ignore"):  # a best near 0 beside a negative second: clear, whatever the ratio
+            ratio = np.divide(second, best, out=np.ones_like(best), where=best != 0)
         return np.where(best == 0, 0.0, 1.0 - np.maximum(ratio - bottom, 0.0) / (1.0 - bottom))
 
     return side(look)[:, None] * side(look.T)[None, :]

@@ -1,0 +1,74 @@
+"""Run a boxmot tracker over prepared sequences, without pixels; in boxmot's own environment.
+
+    python run_boxmot.py TRACKER SETTINGS_JSON PREPARED_DIR OUT_DIR
+
+PREPARED_DIR holds one .npz per sequence (`bench.parity.prepare`). Writes MOTChallenge files and times.json.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from boxmot.structures import Boxes, Detections
+from boxmot.trackers.box.boosttrack.tracker import BoostTrack
+from boxmot.trackers.box.botsort.tracker import BotSort
+from boxmot.trackers.box.bytetrack.tracker import ByteTrack
+from boxmot.trackers.box.deepocsort.tracker import DeepOcSort
+from boxmot.trackers.box.ocsort.tracker import OcSort
+from boxmot.trackers.box.strongsort.tracker import StrongSort
+
+TRACKERS = {
+    "bytetrack": ByteTrack,
+    "ocsort": OcSort,
+    "botsort": BotSort,
+    "deep-ocsort": DeepOcSort,
+    "strongsort": StrongSort,
+    "boosttrack": BoostTrack,
+}
+LOOKS = ("botsort", "deep-ocsort", "strongsort", "boosttrack")
+
+
+def run(name: str, settings: dict, prepared: Path, out: Path) -> float:
+    """One sequence; returns seconds spent in `update`."""
+    data = np.load(prepared)
+    given = {k: float(data["fps"]) if v == "fps" else v for k, v in settings.items()}
+    tracker = TRACKERS[name](**given)
+    tracker.cmc = None
+    blank = np.zeros((8, 8, 3), np.uint8)
+    rows, spent = [], 0.0
+    for t in range(1, int(data["length"]) + 1):
+        here = data["bounds"][t - 1], data["bounds"][t]
+        boxes, scores = data["boxes"][slice(*here)], data["scores"][slice(*here)]
+        looks = torch.from_numpy(data["embeddings"][slice(*here)]) if name in LOOKS else None
+        found = Detections(
+            geometry=Boxes(torch.from_numpy(boxes)),
+            scores=torch.from_numpy(scores),
+            class_ids=torch.zeros(len(boxes), dtype=torch.int64),
+            sample_id=str(t),
+            embeddings=looks,
+        )
+        begin = time.perf_counter()
+        tracks = tracker.update(found, blank)
+        spent += time.perf_counter() - begin
+        for box, identity, score in zip(tracks.geometry.values, tracks.track_ids, tracks.scores, strict=True):
+            x1, y1, x2, y2 = box.tolist()
+            rows.append(
+                f"{t},{int(identity)},{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f},{float(score):.4f},-1,-1,-1"
+            )
+    (out / f"{prepared.stem}.txt").write_text("".join(f"{row}\n" for row in rows))
+    return spent
+
+
+def main() -> None:
+    name, settings, prepared, out = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    spent = {path.stem: run(name, settings, path, out) for path in sorted(prepared.glob("*.npz"))}
+    (out / "times.json").write_text(json.dumps(spent))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Our trackers beside the reference implementations: same boxes, scores, embeddings and parameters; no pixels.
+
+    python -m bench.parity ROOT [--only REFERENCE:TRACKER ...]
+
+ROOT is a data set in MOTChallenge layout with labels (`<root>/train/<sequence>`). Run `make oracle` before, once.
+Writes bench/PARITY.md. Scores are clipped to [0, 1] for both sides, as boxmot takes no others. Embeddings stand in
+for a network's: one direction per labelled identity plus noise, the same for both sides.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+
+from bench.parity_pairs import PAIRS, Pair
+from msfp.datasets import catalog
+from msfp.datasets.motchallenge import read_detections, read_ground_truth, read_tracks
+from msfp.metrics.fast import evaluate
+from msfp.metrics.score import SequenceScore
+from msfp.metrics.tracking import combine
+from msfp.tracking import FrameContext, Tracker, make
+from msfp.tracking.iou import iou
+from msfp.types import Sequence, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
+
+HERE = Path(__file__).resolve().parent
+WORK = Path(os.environ.get("ORACLE", ".oracle"))
+LIMITS = {"HOTA": 0.3, "IDF1": 0.5, "MOTA": 0.3, "IDSW": 5.0}  # points, points, points, per cent
+
+
+@dataclass
+class Outcome:
+    """Scores and milliseconds a frame of both sides of a pair."""
+
+    pair: Pair
+    theirs: SequenceScore
+    ours: SequenceScore
+    their_ms: float
+    our_ms: float
+    apart: dict[str, float] = field(default_factory=dict)
+
+
+def prepare(sequence: Sequence, out: Path) -> None:
+    """Boxes, scores, stand-in embeddings and frame offsets of a sequence as an .npz both sides read."""
+    found = read_detections(sequence.det_path, sequence)
+    kept = (found.tlwh[:, 2] > 0) & (found.tlwh[:, 3] > 0)
+    frame, boxes = found.frame[kept], tlwh_to_xyxy(found.tlwh[kept]).astype(np.float32)
+    bounds = frame_bounds(frame, sequence.length)
+    np.savez(
+        out / f"{sequence.name}.npz",
+        boxes=boxes,
+        scores=np.clip(found.score[kept], 0.0, 1.0).astype(np.float32),
+        embeddings=stand_in_embeddings(sequence, frame, boxes),
+        bounds=bounds,
+        length=sequence.length,
+        fps=sequence.fps,
+    )
+
+
+def stand_in_embeddings(sequence: Sequence, frame: np.ndarray, boxes: np.ndarray, width: int = 32) -> np.ndarray:
+    """(N, 32) unit vectors: a direction of the labelled person a box covers by half or more, else a random one."""
+    rng = np.random.default_rng(0)
+    truth = read_ground_truth(sequence.gt_path, sequence)
+    directions = rng.normal(size=(int(truth.id.max()) + 1, width))
+    vectors = rng.normal(size=(len(boxes), width))
+    labels = tlwh_to_xyxy(truth.tlwh)
+    for t in np.unique(frame):
+        rows, people = np.flatnonzero(frame == t), np.flatnonzero((truth.frame == t) & truth.pedestrian)
+        if not len(people):
+            continue
+        overlap = iou(labels[people], boxes[rows].astype(np.float64))
+        best = overlap.argmax(axis=0)
+        sure = overlap.max(axis=0) >= 0.5
+        noise = 0.6 * rng.normal(size=(int(sure.sum()), width))
+        vectors[rows[sure]] = directions[truth.id[people[best[sure]]]] + noise
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def run_reference(pair: Pair, prepared: Path) -> tuple[dict[str, Tracks], float]:
+    """Result files of a reference, run in its own environment, and its seconds."""
+    python = WORK / pair.reference / "bin" / "python"
+    if not python.exists():
+        raise SystemExit(f"parity: {python} is not there; run: make oracle")
+    out = WORK / "results" / f"{pair.reference}-{pair.tracker}"
+    script = HERE / "oracle" / f"run_{pair.reference}.py"
+    asked = json.dumps({"settings": dict(pair.theirs), "input": digest(prepared), "script": script.read_text()})
+    if (out / "asked.json").exists() and (out / "asked.json").read_text() == asked:
+        return read_results(out)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [str(python), str(script), pair.tracker, json.dumps(dict(pair.theirs)), str(prepared), str(out)]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    (out / "asked.json").write_text(asked)
+    return read_results(out)
+
+
+def digest(prepared: Path) -> str:
+    """Hash of the prepared input."""
+    whole = hashlib.sha256()
+    for path in sorted(prepared.glob("*.npz")):
+        data = np.load(path)
+        whole.update(path.name.encode())
+        for name in ("boxes", "scores", "embeddings"):
+            whole.update(data[name].tobytes())
+    return whole.hexdigest()
+
+
+def read_results(out: Path) -> tuple[dict[str, Tracks], float]:
+    """Result files of a folder and the seconds they took."""
+    spent = json.loads((out / "times.json").read_text())
+    return {name: read_tracks(out / f"{name}.txt") for name in spent}, sum(spent.values())
+
+
+def run_ours(pair: Pair, prepared: Path) -> tuple[dict[str, Tracks], float]:
+    """Our tracks on the same input, and seconds spent in `update`."""
+    results, spent = {}, 0.0
+    for path in sorted(prepared.glob("*.npz")):
+        data = np.load(path)
+        settings = {k: float(data["fps"]) if v == "fps" else v for k, v in pair.ours.items()}
+        results[path.stem], seconds = track_prepared(make(pair.tracker, **settings), pair, data)
+        spent += seconds
+    return results, spent
+
+
+def track_prepared(tracker: Tracker, pair: Pair, data: Mapping[str, np.ndarray]) -> tuple[Tracks, float]:
+    """Tracks of one prepared sequence; boxes as the reference reports them."""
+    looks = data["embeddings"] if pair.reference == "boxmot" and tracker.needs_embeddings else None
+    arrays = {name: data[name] for name in ("boxes", "scores", "bounds")}
+    frames, ids, boxes, scores, spent = [], [], [], [], 0.0
+    for t in range(1, int(data["length"]) + 1):
+        here = slice(arrays["bounds"][t - 1], arrays["bounds"][t])
+        given = arrays["boxes"][here].astype(np.float64)
+        context = FrameContext(index=t, has_embedding=None if looks is not None else np.zeros(len(given), bool))
+        begin = time.perf_counter()
+        out = tracker.update(given, arrays["scores"][here], None if looks is None else looks[here], context)
+        spent += time.perf_counter() - begin
+        frames.append(np.full(len(out), t, np.int32))
+        ids.append(out.ids)
+        boxes.append(given[out.detections] if pair.boxes == "detection" else out.boxes)
+        scores.append(out.scores)
+    tlwh = xyxy_to_tlwh(np.concatenate(boxes))
+    return Tracks(np.concatenate(frames), np.concatenate(ids), tlwh, np.concatenate(scores)), spent
+
+
+def compare(pair: Pair, sequences: tuple[Sequence, ...], prepared: Path) -> Outcome:
+    """Run both sides, score all sequences together."""
+    frames = sum(s.length for s in sequences)
+    sides = []
+    for results, seconds in (run_reference(pair, prepared), run_ours(pair, prepared)):
+        scores = {s.name: evaluate(read_ground_truth(s.gt_path, s), results[s.name], s.length) for s in sequences}
+        sides.append((combine(scores).combined, 1000 * seconds / frames))
+    (theirs, their_ms), (ours, our_ms) = sides
+    outcome = Outcome(pair, theirs, ours, their_ms, our_ms)
+    first, second = measures(theirs), measures(ours)
+    for name in ("HOTA", "IDF1", "MOTA"):
+        outcome.apart[name] = second[name] - first[name]
+    outcome.apart["IDSW"] = 100 * (second["IDSW"] - first["IDSW"]) / max(first["IDSW"], 1)
+    return outcome
+
+
+def measures(score: SequenceScore) -> dict[str, float]:
+    """HOTA, IDF1, MOTA in per cent, and identity switches."""
+    return {"HOTA": 100 * score.hota, "IDF1": 100 * score.idf1, "MOTA": 100 * score.mota, "IDSW": float(score.idsw)}
+
+
+def verdict(outcome: Outcome) -> str:
+    """Whether a pair is within the limits."""
+    beyond = [name for name, limit in LIMITS.items() if abs(outcome.apart[name]) > limit]
+    if not outcome.pair.claims:
+        return "another algorithm"
+    return "parity" if not beyond else f"beyond the limit in {', '.join(beyond)}"
+
+
+def table(outcomes: list[Outcome], root: Path, sequences: tuple[Sequence, ...]) -> str:
+    """bench/PARITY.md."""
+    frames = sum(s.length for s in sequences)
+    lines = [
+        "# Parity with the reference implementations",
+        "",
+        f"Made by `python -m bench.parity {root.name}`: {len(sequences)} sequences, {frames} frames, combined scores; "
+        "same boxes, scores, embeddings and parameters on both sides, no camera motion.",
+        f"Limits: HOTA {LIMITS['HOTA']}, IDF1 {LIMITS['IDF1']}, MOTA {LIMITS['MOTA']} points, "
+        f"IDSW {LIMITS['IDSW']:g} %. Times are spent in `update`, one thread, and say only how the two sides compare.",
+        "",
+        "| reference | tracker | HOTA theirs / ours | IDF1 | MOTA | IDSW | ms/frame theirs / ours | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for o in outcomes:
+        first, second = measures(o.theirs), measures(o.ours)
+        cells = [f"{first[m]:.2f} / {second[m]:.2f}" for m in ("HOTA", "IDF1", "MOTA")]
+        cells.append(f"{first['IDSW']:.0f} / {second['IDSW']:.0f}")
+        cells.append(f"{o.their_ms:.2f} / {o.our_ms:.2f}")
+        lines.append(f"| {o.pair.reference} | {o.pair.tracker} | " + " | ".join(cells) + f" | {verdict(o)} |")
+    lines += ["", "Where a reference is another algorithm or is set to a rule of its own:", ""]
+    lines += [f"- {o.pair.reference} {o.pair.tracker}: {o.pair.remark}." for o in outcomes if o.pair.remark]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], help="REFERENCE:TRACKER")
+    parser.add_argument("--sequences", default="*", help="pattern of sequence names")
+    arguments = parser.parse_args()
+    scenes = catalog.load(arguments.root)
+    sequences = tuple(
+        s
+        for scene in scenes
+        for s in scene.sequences
+        if s.det_path and s.gt_path and fnmatch(s.name, arguments.sequences)
+    )
+    prepared = WORK / "prepared"
+    prepared.mkdir(parents=True, exist_ok=True)
+    for old in prepared.glob("*.npz"):
+        old.unlink()
+    for sequence in sequences:
+        prepare(sequence, prepared)
+    outcomes = []
+    for pair in PAIRS:
+        if not arguments.only or f"{pair.reference}:{pair.tracker}" in arguments.only:
+            outcomes.append(compare(pair, sequences, prepared))
+            apart = ", ".join(f"{k} {v:+.2f}" for k, v in outcomes[-1].apart.items())
+            print(f"{pair.reference} {pair.tracker}: {apart}", flush=True)
+    text = table(outcomes, arguments.root, sequences)
+    if not arguments.only and arguments.sequences == "*":
+        (HERE / "PARITY.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Which reference is compared with which tracker of ours, and the parameters that mean the same on both sides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reference and ours with the same parameters.
+
+    Attributes:
+        reference: `trackers` or `boxmot`.
+        tracker: name on both sides.
+        theirs, ours: settings that mean the same; the value "fps" stands for the sequence's frame rate.
+        claims: whether the reference claims the same algorithm; otherwise `remark` says what differs.
+        boxes: whether the reference reports the filter's box (`state`) or the detected one.
+    """
+
+    reference: str
+    tracker: str
+    theirs: Mapping[str, object]
+    ours: Mapping[str, object]
+    claims: bool = True
+    remark: str = ""
+    boxes: str = "state"
+
+
+PAIRS = (
+    Pair(
+        "trackers",
+        "sort",
+        {
+            "lost_track_buffer": 1,
+            "frame_rate": 30.0,
+            "track_activation_threshold": 0.0,
+            "minimum_consecutive_frames": 3,
+            "minimum_iou_threshold": 0.3,
+            "state_estimator_class": "xysr",
+        },
+        {"max_age": 1, "min_hits": 3, "match_iou": 0.3},
+        claims=False,
+        remark="it counts matches in all, not in a row, drops tracks missed before they are proven, and reports none "
+        "in the first frames; we follow the original SORT",
+        boxes="detection",
+    ),
+    Pair(
+        "trackers",
+        "bytetrack",
+        {
+            "lost_track_buffer": 30,
+            "frame_rate": "fps",
+            "track_activation_threshold": 0.7,
+            "minimum_consecutive_frames": 2,
+            "minimum_iou_threshold": 0.2,
+            "high_conf_det_threshold": 0.6,
+        },
+        {"match_low": 0.8, "fuse_score": False, "fps": "fps", "track_low": -1.0},
+        claims=False,
+        remark="its filter tracks corners with noise in pixels, its second stage includes lost tracks; we follow the "
+        "original ByteTrack",
+        boxes="detection",
+    ),
+    Pair(
+        "trackers",
+        "ocsort",
+        {
+            "lost_track_buffer": 30,
+            "frame_rate": "fps",
+            "minimum_consecutive_frames": 3,
+            "minimum_iou_threshold": 0.3,
+            "direction_consistency_weight": 0.2,
+            "high_conf_det_threshold": 0.6,
+            "delta_t": 3,
+        },
+        {"fps": "fps"},
+        boxes="detection",
+    ),
+    Pair(
+        "trackers",
+        "botsort",
+        {
+            "lost_track_buffer": 30,
+            "frame_rate": "fps",
+            "track_activation_threshold": 0.7,
+            "minimum_consecutive_frames": 2,
+            "minimum_iou_threshold_first_assoc": 0.2,
+            "minimum_iou_threshold_second_assoc": 0.5,
+            "minimum_iou_threshold_unconfirmed_assoc": 0.3,
+            "high_conf_det_threshold": 0.6,
+            "enable_cmc": False,
+        },
+        {"match": 0.8, "fps": "fps"},
+        boxes="detection",
+    ),
+    Pair(
+        "boxmot",
+        "bytetrack",
+        {"min_conf": 0.1, "track_thresh": 0.6, "match_thresh": 0.8, "track_buffer": 30, "frame_rate": "fps"},
+        {"new_track_margin": 0.0, "fps": "fps"},
+    ),
+    Pair(
+        "boxmot",
+        "ocsort",
+        {"det_thresh": 0.6, "max_age": 30, "min_hits": 3, "iou_threshold": 0.3, "delta_t": 3, "inertia": 0.2},
+        {},
+        boxes="detection",
+    ),
+    Pair(
+        "boxmot",
+        "botsort",
+        {
+            "track_high_thresh": 0.6,
+            "track_low_thresh": 0.1,
+            "new_track_thresh": 0.7,
+            "match_thresh": 0.7,
+            "fuse_first_associate": True,
+            "unconfirmed_emb_scale": 1.0,
+            "appearance_thresh": 0.25,
+            "use_cmc": False,
+            "frame_rate": "fps",
+        },
+        {"look_divisor": 1.0, "fps": "fps"},
+    ),
+    Pair(
+        "boxmot",
+        "deep-ocsort",
+        {
+            "det_thresh": 0.6,
+            "max_age": 30,
+            "min_hits": 3,
+            "iou_threshold": 0.3,
+            "w_association_emb": 0.75,
+            "cmc_off": True,
+        },
+        {},
+        boxes="detection",
+    ),
+    Pair(
+        "boxmot",
+        "strongsort",
+        {"min_conf": 0.6, "max_cos_dist": 0.4, "max_iou_dist": 0.7, "n_init": 3, "max_age": 30, "mc_lambda": 0.98},
+        {"coast": 0},
+    ),
+    Pair(
+        "boxmot",
+        "boosttrack",
+        {
+            "det_thresh": 0.6,
+            "max_age": 60,
+            "min_hits": 3,
+            "iou_threshold": 0.3,
+            "use_cmc": False,
+            "use_rich_s": True,
+            "use_sb": True,
+            "use_vt": True,
+            "use_embeddings": True,
+        },
+        {"acceptance_steps": 0.15},
+        remark="its acceptance threshold falls to 0.8 after one missed frame, the paper's in 20: ours is set to its "
+        "rule",
+    ),
+)
