@@ -24,7 +24,7 @@ TABLE_FORMATS = ("json", "csv", "md", "tex")
 # As small as every artefact still has numbers: the crowded data set is the dearest to render.
 SMALL = ("-p", "data.frames=12", "-p", "data.crowded=none", "-p", "training.epochs=1")
 OPTIONS = ("--profile", "smoke", "--weights", "random-init", *SMALL)
-PATIENCE = 900  # seconds; a test machine may be busy
+PATIENCE = 1500  # seconds; a test machine may be busy
 
 
 def start(home: Path, *words: str) -> subprocess.Popen[str]:
@@ -40,9 +40,11 @@ def finish(process: subprocess.Popen[str]) -> dict[str, object]:
     """What a run with --json said."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
-    finally:
+    except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     assert process.returncode == 0, err
     found: dict[str, object] = json.loads(out)
     return found
