@@ -23,7 +23,7 @@ TABLES, FIGURES = (1, 3, 5, 20), (1, 3, 4, 6)
 TABLE_FORMATS = ("json", "csv", "md", "tex")
 # As small as every artefact still has numbers: the crowded data set is the dearest to render.
 SMALL = ("-p", "data.frames=12", "-p", "data.crowded=none", "-p", "training.epochs=1")
-OPTIONS = ("--profile", "smoke", "--weights", "random-init", *SMALL)
+OPTIONS = ("--profile", "smoke", "--weights", "random-init", "--workers", "0", *SMALL)
 PATIENCE = 1500  # seconds; a test machine may be busy
 
 
