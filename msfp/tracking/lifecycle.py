@@ -16,6 +16,7 @@ FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
     "last": ((), np.int32),
     "score": ((), np.float32),
     "row": ((), np.int64),
+    "expired": ((), np.bool_),
     "mean": ((8,), np.float64),
     "blocks": ((4, 3), np.float64),
 }
@@ -26,7 +27,7 @@ class TrackTable:
 
     `table["mean"]` is a view that writes through; it is stale once rows were added or dropped. Beside the columns of
     FIELDS (identity from 1, state, frame of birth, frame of the last match, score of it, row of the detection matched
-    in this frame or -1, filter mean and covariance blocks) a tracker may declare its own.
+    in this frame or -1, whether it was found expired, filter mean and covariance blocks) a tracker may declare its own.
     """
 
     def __init__(self, extra: dict[str, tuple[tuple[int, ...], type]] | None = None) -> None:
@@ -88,9 +89,13 @@ def buffer_frames(buffer: int, fps: float) -> int:
 
 
 def expire(table: TrackTable, frame: int, buffer: int) -> None:
-    """Remove lost tracks not matched for more than `buffer` frames."""
-    late = (table["state"] == LOST) & (frame - table["last"] > buffer)
-    table["state"][late] = REMOVED
+    """Remove lost tracks not matched for more than `buffer` frames, as ByteTrack's released code does: one frame late.
+
+    A track found expired is offered to one more frame; matched there it lives on, but goes as soon as it is lost again.
+    """
+    lost = table["state"] == LOST
+    table["state"][lost & table["expired"]] = REMOVED
+    table["expired"][lost & (frame - table["last"] > buffer)] = True
 
 
 def drop_duplicates(table: TrackTable, boxes: Floats, distance: float = 0.15) -> None:

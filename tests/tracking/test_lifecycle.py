@@ -22,6 +22,7 @@ class Model:
     id: int
     state: str
     last: int
+    expired: bool = False
 
 
 class ByteTrackLife(RuleBasedStateMachine):
@@ -60,8 +61,9 @@ class ByteTrackLife(RuleBasedStateMachine):
             del self.lanes[lane]
         else:
             track.state = "lost"
-            if self.frame - track.last > BUFFER:
+            if track.expired:
                 del self.lanes[lane]
+            track.expired = self.frame - track.last > BUFFER
 
 
 TestByteTrackLife = ByteTrackLife.TestCase
@@ -97,9 +99,11 @@ def test_growing_keeps_values_and_clears_new_rows() -> None:
     assert table["mean"].shape == (500, 8)
 
 
-def test_expire_counts_frames_since_the_last_match() -> None:
+def test_expire_counts_frames_since_the_last_match_and_grants_one_more() -> None:
     table = table_of((LOST, 1, 10), (LOST, 1, 9), (CONFIRMED, 1, 2))
     expire(table, 40, 30)
+    assert table["state"].tolist() == [LOST, LOST, CONFIRMED]
+    expire(table, 41, 30)
     assert table["state"].tolist() == [LOST, REMOVED, CONFIRMED]
 
 
