@@ -18,7 +18,7 @@ from msfp.features.backbone import Backbone, load_backbone
 from msfp.features.detect import to_batch
 from msfp.features.extract import extract
 from msfp.features.letterbox import fit
-from msfp.features.ultralytics_model import build
+from msfp.features.weights import load_detector
 
 PEER = "ultralytics forward + roi_align"
 FORWARD = "ultralytics forward"
@@ -29,7 +29,8 @@ class Hooked:
     """A whole ultralytics model that leaves the maps of some layers behind."""
 
     def __init__(self, layers: tuple[int, ...]) -> None:
-        self.model = build("yolov8n", seed=SEED)
+        # A model of its own: the extractor changes its modules' memory layout.
+        self.model = load_detector("yolov8n", "random-init", seed=SEED)
         self.maps: dict[int, torch.Tensor] = {}
         for layer in layers:
             self.model.model[layer].register_forward_hook(self._keep(layer))

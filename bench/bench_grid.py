@@ -19,7 +19,7 @@ from msfp.tracking import make, thresholds, track
 from msfp.types import Tracks, xyxy_to_tlwh
 
 OURS_SLOW, PEERS = "our tracker + TrackEval", "ultralytics BYTETracker + TrackEval"
-GRID = tuple(np.round(np.linspace(0.0, 0.5, 11), 2).tolist())
+GRID = tuple(np.round(np.linspace(0.4, 0.9, 11), 2).tolist())  # below 1: there > (ours) and >= (theirs) part
 LOW = 0.1
 
 
@@ -39,8 +39,8 @@ def cases(options: Options) -> Iterator[Case]:
 
 
 def ours(scene: crowd.Scene, tau: float) -> Tracks:
-    """Our tracker with tau above the base thresholds."""
-    taus = thresholds.fixed(0.5 + tau, LOW, scene.length)
+    """Our tracker, sure of detections above tau."""
+    taus = thresholds.fixed(tau, LOW, scene.length)
     return track(make("bytetrack", new_track_margin=0.0), scene.found, scene.length, thresholds=taus)
 
 
@@ -50,11 +50,10 @@ def theirs(scene: crowd.Scene, tau: float) -> Tracks:
     from ultralytics.engine.results import Boxes
     from ultralytics.trackers.byte_tracker import BYTETracker
 
-    high = 0.5 + tau
     rules = SimpleNamespace(
-        track_high_thresh=high,
+        track_high_thresh=tau,
         track_low_thresh=LOW,
-        new_track_thresh=high,
+        new_track_thresh=tau,
         track_buffer=30,
         match_thresh=0.8,
         fuse_score=True,
