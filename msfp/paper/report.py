@@ -108,26 +108,27 @@ def write_report(
     ]
     blocks.sort(key=lambda b: b.artefact.notebook)
     ids = {a.id for a in artefacts()}
-    text = (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            profile=profile,
-            command=f"msfp reproduce {given}",
-            css=Markup((files("msfp.paper") / "sheet.css").read_text(encoding="utf-8")),
-            chapters=[(name, list(group)) for name, group in groupby(blocks, key=lambda b: b.artefact.notebook)],
-            planned=[a for a in artefacts() if a.status == "planned"],
-            findings=[(heading, tuple(said)) for heading, said in findings.items() if heading not in ids and said],
-            choices=list(choices),
-            notes=list(notes),
-            events=list(events),
-            limits=[*limits, *ALWAYS],
-            provenance=sections(manifest),
-        )
+    text = _page(
+        profile=profile,
+        command=f"msfp reproduce {given}",
+        chapters=[(name, list(group)) for name, group in groupby(blocks, key=lambda b: b.artefact.notebook)],
+        findings=[(heading, tuple(said)) for heading, said in findings.items() if heading not in ids and said],
+        choices=list(choices),
+        notes=list(notes),
+        events=list(events),
+        limits=[*limits, *ALWAYS],
+        provenance=sections(manifest),
     )
     path = run_dir / "report.html"
     atomic_write(path, text.encode())
     return path
+
+
+def _page(**parts: Any) -> str:
+    """The template filled, with the style sheet and the list of what is planned."""
+    css = Markup((files("msfp.paper") / "sheet.css").read_text(encoding="utf-8"))
+    planned = [a for a in artefacts() if a.status == "planned"]
+    return environment().get_template("report.html.j2").render(css=css, planned=planned, **parts)
 
 
 def sections(manifest: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -37,7 +37,7 @@ def reid_features(run: Run, scene: Scene, weights: str = "") -> dict[str, NDArra
         public detector -> (N, 512) unit vectors, rows as in det.txt.
 
     Raises:
-        NotComputable: not one frame has its pixels, the network is switched off, or its weights are not shipped.
+        NotComputable: not one frame has its pixels, or the network's weights are not shipped.
     """
     if not scene.pixels.frames:
         raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
@@ -97,11 +97,9 @@ def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
     """What the network itself is: its weights by content, and its code.
 
     Raises:
-        NotComputable: it is switched off, or its embedded weights are not shipped.
+        NotComputable: its embedded weights are not shipped.
         InputError: its weights' file is not there.
     """
-    if not run.settings.data.separate_reid:
-        raise NotComputable("the separate ReID network is switched off (data.separate_reid)")
     chosen = weights or run.settings.input.reid_weights
     digest = chosen
     if chosen != "random-init":

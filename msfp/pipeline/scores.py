@@ -18,6 +18,7 @@ from msfp.pipeline.tracks import Method, tracks
 from msfp.types import Scene, Sequence, Tracks
 
 SCORE_CODE = ("msfp.metrics.tracking", "msfp.metrics.ceiling")
+SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"
 BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack"}
 
 
@@ -56,6 +57,8 @@ def score(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceSc
 def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
     """Track and score one sequence; a reason in place of a score where it cannot be computed."""
     method, part, sequence = item
+    if not affordable(run, method):
+        return Measured(method, part, sequence, None, SWITCHED_OFF)
     try:
         return Measured(method, part, sequence, score(run, part, sequence, tracks(run, part, sequence, method)))
     except NotComputable as error:
@@ -72,13 +75,17 @@ def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: s
 
 def prepare(run: Run, methods: Iterable[Method], parts: Iterable[Part]) -> None:
     """What looks at pixels first, by scene, so that workers do not wait for each other's."""
-    on = run.settings.data.separate_reid
-    chosen = [m for m in methods if on or m.look is None or m.look.strategy != REID]
+    chosen = [m for m in methods if affordable(run, m)]
     scenes = list(dict.fromkeys(p.scene for p in parts))
     for camera in sorted({m.camera for m in chosen} - {"none"}):
         estimate_all(run, scenes, camera)
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
         reid_features_all(run, scenes, weights)
+
+
+def affordable(run: Run, method: Method) -> bool:
+    """Whether a table measures the method: `data.separate_reid` leaves out those with a ReID network of their own."""
+    return run.settings.data.separate_reid or method.look is None or method.look.strategy != REID
 
 
 def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:

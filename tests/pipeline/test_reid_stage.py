@@ -1,6 +1,7 @@
 """Separate ReID as an appearance like any other: any tracker, any threshold policy, kept by content."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.heads import Appearance, appearance, box_inputs, head_inputs
 from msfp.pipeline.inference import method_from
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import prepare
+from msfp.pipeline.scores import measure, prepare
 from msfp.pipeline.thresholds import search
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from tests.pipeline.conftest import LENGTH
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}
-RANDOM = {"input.reid_weights": "random-init"}
+RANDOM = {"input.reid_weights": "random-init", "data.separate_reid": True}
 LOOK = Appearance("reid")
 Make = Callable[..., Run]
 
@@ -78,9 +79,10 @@ def test_keys_know_weights_and_nothing_of_the_detector(make_run: Make) -> None:
     assert "network" in head_inputs(run, LOOK)
 
 
-def test_a_file_of_weights_is_keyed_by_content(make_run: Make, tmp_path) -> None:
+def test_a_file_of_weights_is_keyed_by_content(make_run: Make, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
+    make_run({"MOT17-02-SDP": 0})
     path = tmp_path / "osnet.safetensors"
     digests = []
     for seed in (0, 1):
@@ -93,13 +95,9 @@ def test_a_file_of_weights_is_keyed_by_content(make_run: Make, tmp_path) -> None
 
 
 def test_why_there_is_none(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make_run(NAMES, **RANDOM, **{"data.separate_reid": False})
-    (scene,) = data.scenes(run, run.settings.data.main)
-    with pytest.raises(NotComputable, match=r"switched off \(data.separate_reid\)"):
-        reid_features.reid_features(run, scene)
     monkeypatch.setattr(reid, "EMBEDDED", "absent.safetensors")
     with pytest.raises(NotComputable, match="separate ReID network: no embedded weights absent.safetensors"):
-        reid_features.network_inputs(make_run({}))
+        reid_features.network_inputs(make_run({"MOT17-02-SDP": 0}))
     partial = make_run({"MOT17-04-SDP": 5}, **RANDOM)
     part = data.whole(data.scenes(partial, partial.settings.data.main)[-1])
     with pytest.raises(NotComputable, match="MOT17-04: 5 of 9 frames present"):
@@ -118,6 +116,18 @@ def test_any_tracker_any_threshold(make_run: Make, tracker: str) -> None:
         assert set(found.frame.tolist()) <= set(range(1, LENGTH + 1))
     assert run.store.misses["reid-features"] == 1
     assert search(run, part, data.sequences(part)[1], "single", LOOK).hota.shape == (2,)
+
+
+def test_tables_leave_it_out_unless_asked(make_run: Make) -> None:
+    run = make_run(NAMES, **{**RANDOM, "data.separate_reid": False})
+    (scene,) = data.scenes(run, run.settings.data.main)
+    method = Method("x", "deepsort", LOOK, camera="ecc")
+    found = measure(run, [method, Method("y", "sort")], [data.whole(scene)], "tracking")
+    assert [m.score is None for m in found] == [True, True, False, False]
+    assert "data.separate_reid=true" in found[0].reason
+    assert not {"camera", "reid-features"} & set(run.store.misses)
+    # Who names it gets it all the same.
+    assert len(tracks(run, data.whole(scene), data.sequences(data.whole(scene))[1], method))
 
 
 def test_words_choose_it(make_run: Make) -> None:
