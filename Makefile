@@ -5,7 +5,7 @@ PROFILE ?= demo
 OPTIONS := --profile $(PROFILE) $(if $(ROOT),--root $(ROOT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FROM),--from $(FROM)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce smoke test lint lab bench clean
+.PHONY: help setup reproduce smoke test lint lab bench oracle clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lab: setup ## JupyterLab on the notebooks
 
 bench: setup ## every benchmark, peers beside us
 	@$(BIN)/msfp bench all
+
+oracle: ## reference trackers, each in an environment of its own, for bench/parity.py
+	@sh bench/oracle/setup.sh
 
 clean: ## results and caches; the environment and downloaded data stay
 	@rm -rf runs figures/* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -90,6 +90,8 @@ PAIRS = (
             "enable_cmc": False,
         },
         {"match": 0.8, "fps": "fps"},
+        remark="it moves unconfirmed tracks too, removes no coinciding tracks and keeps a lost track's change of "
+        "size; we follow the released BoT-SORT, as boxmot does",
         boxes="detection",
     ),
     Pair(
