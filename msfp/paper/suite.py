@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msfp
-from msfp.engine import notebooks
+from msfp.engine import notebooks, parallel
 from msfp.errors import InputError
 from msfp.paper.overview import every_scene
 from msfp.paper.publish import report_path
@@ -48,6 +48,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     data = {
         f"{name}/{split}/{s.name}": [run.pixels_digest(s), run.boxes_digest(s)] for name, split, s in every_scene(run)
     }
+    parallel.close()  # the notebooks' kernels start workers of their own; idle ones here would only hold memory
     parameters = {
         "profile": config.profile,
         "root": str(config.data.root or ""),
