@@ -67,7 +67,7 @@ def see(frame: Image, tlwh: Floats, width: int) -> View:
     edges = np.concatenate([low, high_edge], 1).clip(0, np.tile(grey.shape[::-1], 2)).astype(int)
     for left, top, right, bottom in edges:
         background[top:bottom, left:right] = 0
-    return View(grey, background, to_view)
+    return View(np.asarray(grey, np.uint8), background, to_view)
 
 
 def ecc(previous: View, current: View) -> Floats | None:
