@@ -65,7 +65,7 @@ def fit_fusion(
     if not any(True for _ in head.parameters()):
         return fitted(head, [], [])
     step = FusionSteps(head, layers, labels, training, seed)
-    optimiser = torch.optim.Adam(head.parameters(), lr=training.learning_rate)
+    optimiser = torch.optim.Adam(head.parameters(), lr=training.learning_rate, fused=True)
     loss, active = _epochs(training.epochs, lambda: step.epoch(optimiser), tick)
     return fitted(head, loss, active)
 
@@ -94,7 +94,7 @@ def fit_threshold(
     torch.manual_seed(seed)
     encoder = SceneEncoder(scene.shape[1], mode, atl)
     step = ThresholdSteps(encoder, scene, target, seed)
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay)
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True)
     loss, active = _epochs(training.epochs, lambda: step.epoch(optimiser), tick)
     return fitted(encoder, loss, active)
 
@@ -120,7 +120,7 @@ def fit_jointly(
     for steps in thresholds.values():
         decay = steps.encoder.config.weight_decay
         groups.append({"params": list(steps.encoder.parameters()), "weight_decay": decay})
-    optimiser = torch.optim.Adam(groups, lr=fusion.training.learning_rate)
+    optimiser = torch.optim.Adam(groups, lr=fusion.training.learning_rate, fused=True)
     endless = {name: steps.forever() for name, steps in thresholds.items()}
     history: dict[str, list[float]] = {name: [] for name in thresholds}
 
