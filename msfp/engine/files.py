@@ -26,10 +26,16 @@ REMEDIES = {
 }
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one, never a part.
 
-    The bytes go to a temporary file in the same folder, to the disk, and only then under their name.
+    The bytes go to a temporary file in the same folder and only then under their name.
+
+    Args:
+        path: where to.
+        data: all of it.
+        durable: wait until the disk has it, so that a power cut leaves no part either. Costs 10 ms and more; a file
+            whose reader checks its content can do without.
 
     Raises:
         MsfpError: full disk, no permission or the like; names path, bytes and remedy. An old file is left as it was.
@@ -40,14 +46,16 @@ def atomic_write(path: Path, data: bytes) -> None:
         try:
             with temporary.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error, len(data)) from error
 
