@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from msfp.errors import InputError
@@ -39,13 +41,14 @@ class Backbone:
         executed: indices of the modules that a forward pass runs.
     """
 
-    def __init__(self, model: Any, preset: Preset, device: str = "cpu") -> None:
+    def __init__(self, model: Any, preset: Preset, device: str = "cpu", *, to_the_end: bool = False) -> None:
         """Take the layers that the taps need out of an ultralytics model.
 
         Args:
             model: an ultralytics detection model, batch normalisation folded.
             preset: layers to tap.
             device: torch device.
+            to_the_end: run all layers, and keep the last one's output too.
         """
         self.preset = preset
         self.device = device_named(device)
@@ -53,8 +56,8 @@ class Backbone:
         self._sources = {layer: _sources(modules, layer) for layer in preset.layers}
         # A tap may be a concatenation that is put together from other maps without being run.
         wanted = {source for sources in self._sources.values() for source, _ in sources}
-        self.executed = _needed(modules, wanted)
-        self._keep = wanted | {j for i in self.executed for j in _inputs(modules[i])}
+        self.executed = tuple(range(len(modules))) if to_the_end else _needed(modules, wanted)
+        self._keep = wanted | {self.executed[-1]} | {j for i in self.executed for j in _inputs(modules[i])}
         self._modules = nn.ModuleDict({str(i): modules[i] for i in self.executed})
         self._modules.eval().requires_grad_(False)
         self._modules.to(memory_format=torch.channels_last).to(self.device)
@@ -75,14 +78,7 @@ class Backbone:
         Returns:
             layer -> parts, whose channels in this order are the tap's channels.
         """
-        height, width = batch.shape[-2:]
-        if height % STRIDE or width % STRIDE:
-            raise InputError(f"network input {width}x{height}: width and height have to be multiples of {STRIDE}")
-        kept = self._forward(batch.to(self.device, memory_format=torch.channels_last))
-        return {
-            layer: tuple(Part(kept[source], repeat) for source, repeat in sources)
-            for layer, sources in self._sources.items()
-        }
+        return self._taps(self._forward(batch))
 
     def maps(self, batch: torch.Tensor) -> dict[int, torch.Tensor]:
         """Tapped maps, whole.
@@ -95,8 +91,13 @@ class Backbone:
         """
         return {layer: whole(parts) for layer, parts in self.parts(batch).items()}
 
-    def _forward(self, x: torch.Tensor) -> dict[int, torch.Tensor]:
-        outputs: dict[int, torch.Tensor] = {}
+    def _forward(self, batch: torch.Tensor) -> dict[int, Any]:
+        """Outputs of the layers that another one reads, that are tapped, and of the last."""
+        height, width = batch.shape[-2:]
+        if height % STRIDE or width % STRIDE:
+            raise InputError(f"network input {width}x{height}: width and height have to be multiples of {STRIDE}")
+        x = batch.to(self.device, memory_format=torch.channels_last)
+        outputs: dict[int, Any] = {}
         for index in self.executed:
             module = self._modules[str(index)]
             if index:
@@ -107,6 +108,12 @@ class Backbone:
             if index in self._keep:
                 outputs[index] = x
         return outputs
+
+    def _taps(self, outputs: dict[int, Any]) -> dict[int, tuple[Part, ...]]:
+        return {
+            layer: tuple(Part(outputs[source], repeat) for source, repeat in sources)
+            for layer, sources in self._sources.items()
+        }
 
     def _dry_run(self) -> tuple[dict[int, int], dict[int, int]]:
         size = 4 * STRIDE
@@ -130,6 +137,11 @@ def load_backbone(
     """
     chosen = preset_named(preset) if isinstance(preset, str) else preset
     return Backbone(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
+
+
+def to_batch(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:
+    """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 in 0..1, channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255.0
 
 
 def whole(parts: tuple[Part, ...]) -> torch.Tensor:

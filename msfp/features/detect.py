@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torchvision.ops import nms
 
+from msfp.features.backbone import to_batch
 from msfp.features.device import device_named
-from msfp.features.letterbox import Geometry, fit
+from msfp.features.letterbox import Geometry, Letterbox, fit
 from msfp.features.presets import preset_named
 from msfp.features.weights import load_detector
 
@@ -54,20 +55,31 @@ def detect(
         (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
     """
     box = fit((frame.shape[1], frame.shape[0]), size, geometry)
-    first = next(model.parameters())
-    output = model(to_batch(box.apply(frame)[None], first.device))
+    output = model(to_batch(box.apply(frame)[None], next(model.parameters()).device))
+    return people(output, box, type(model).__name__, confidence, overlap, limit)
+
+
+def people(
+    output: Any, box: Letterbox, family: str, confidence: float, overlap: float, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """The people in what a detector gave for one frame.
+
+    Args:
+        output: of an ultralytics detection model in evaluation mode.
+        box: how the frame lies in the input.
+        family: the model's class, as RT-DETR's output differs.
+        confidence, overlap, limit: see `detect`.
+
+    Returns:
+        (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
+    """
     predictions = (output[0] if isinstance(output, tuple) else output)[0].float()
-    if type(model).__name__ == "RTDETRDetectionModel":  # rows are queries, boxes relative to the input
+    if family == "RTDETRDetectionModel":  # rows are queries, boxes relative to the input
         predictions = predictions.T.clone()
-        predictions[:4] *= torch.tensor(size * 2, device=first.device)[:, None]
+        predictions[:4] *= torch.tensor(box.size * 2, device=predictions.device)[:, None]
     scores = predictions[4 + PERSON]
     keep = scores >= confidence
     centre, extent, scores = predictions[:2, keep].T, predictions[2:4, keep].T, scores[keep]
     xyxy = torch.cat([centre - extent / 2, centre + extent / 2], 1)
     order = nms(xyxy, scores, overlap)[:limit]
     return box.to_file(xyxy[order].cpu().numpy()), scores[order].cpu().numpy().astype(np.float32)
-
-
-def to_batch(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:
-    """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 in 0..1, channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255.0

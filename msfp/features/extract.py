@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.features.backbone import Backbone
-from msfp.features.detect import to_batch
+from msfp.features.backbone import Backbone, to_batch
 from msfp.features.letterbox import Geometry, Letterbox, fit
 from msfp.features.pooling import Mode, global_average, pool
 from msfp.types import Features
@@ -55,7 +54,7 @@ def extract(
         if box is None or box.image != image:
             box = fit(image, size, geometry)
         parts = backbone.parts(to_batch(box.apply(pixels)[None]))
-        scenes[number] = _half(global_average(parts[backbone.preset.scene])[0])
+        scenes[number] = half(global_average(parts[backbone.preset.scene])[0])
         for name, (frame, tlwh) in box_sets.items():
             rows = slice(*np.searchsorted(frame, (number, number + 1)))
             if rows.start == rows.stop:
@@ -63,7 +62,7 @@ def extract(
             regions = box.to_network(tlwh[rows])
             present[name][rows] = True
             for layer, pieces in parts.items():
-                vectors[name][layer][rows] = _half(pool(pieces, regions, backbone.strides[layer], mode))
+                vectors[name][layer][rows] = half(pool(pieces, regions, backbone.strides[layer], mode))
         if progress:
             progress(1)
     order = sorted(scenes)
@@ -97,5 +96,6 @@ def _empty(backbone: Backbone, rows: int) -> dict[int, NDArray[np.float16]]:
     return {layer: np.zeros((rows, backbone.channels[layer]), np.float16) for layer in backbone.layers}
 
 
-def _half(values: NDArray[np.float32]) -> NDArray[np.float16]:
+def half(values: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Values as they are stored, the largest ones cut to what fp16 holds."""
     return np.clip(values, -HALF_MAX, HALF_MAX).astype(np.float16)

@@ -94,7 +94,9 @@ def fit_threshold(
     torch.manual_seed(seed)
     encoder = SceneEncoder(scene.shape[1], mode, atl)
     step = ThresholdSteps(encoder, scene, target, seed)
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True)
+    optimiser = torch.optim.Adam(
+        encoder.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True
+    )
     loss, active = _epochs(training.epochs, lambda: step.epoch(optimiser), tick)
     return fitted(encoder, loss, active)
 

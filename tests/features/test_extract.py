@@ -8,8 +8,7 @@ import torch
 from torchvision.ops import roi_align
 
 from msfp.errors import InputError
-from msfp.features.backbone import Backbone, load_backbone
-from msfp.features.detect import to_batch
+from msfp.features.backbone import Backbone, load_backbone, to_batch
 from msfp.features.extract import extract
 from msfp.features.letterbox import fit
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.features.average_precision import Found, Labels, mean_average_precision
-from msfp.features.detect import detect, to_batch
+from msfp.features.backbone import to_batch
+from msfp.features.detect import detect
 from msfp.features.training.crops import CropSettings, draw_crop
 from msfp.features.training.progress import (
     Average,

@@ -1,0 +1,111 @@
+"""The whole detector in one forward pass: people with their scores, pooled vectors, and the scene vector."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msfp.features.backbone import Backbone, Part, to_batch
+from msfp.features.detect import people
+from msfp.features.extract import half
+from msfp.features.letterbox import Geometry, Letterbox, fit
+from msfp.features.pooling import global_average, pool
+from msfp.features.presets import Preset, preset_named
+from msfp.features.weights import load_detector
+
+Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at a frame gives.
+
+    Attributes:
+        tlwh: (N, 4) float64, file coordinates, best score first where the detector found them.
+        score: (N,) float32.
+        layers: tapped layer -> (N, C) float16 mean-pooled vectors (eq. 1).
+        scene: (C,) float16, mean of the scene layer (eq. 6).
+    """
+
+    tlwh: NDArray[np.float64]
+    score: NDArray[np.float32]
+    layers: dict[int, NDArray[np.float16]]
+    scene: NDArray[np.float16]
+
+
+class Detector(Backbone):
+    """A frozen detector that runs to its end and keeps the tapped maps on the way."""
+
+    def __init__(self, model: Any, preset: Preset, device: str = "cpu") -> None:
+        """Take a whole ultralytics detection model, batch normalisation folded."""
+        self.family = type(model).__name__
+        super().__init__(model, preset, device, to_the_end=True)
+
+    @torch.inference_mode()
+    def look(
+        self,
+        frame: NDArray[np.uint8],
+        size: tuple[int, int] = (640, 384),
+        *,
+        confidence: float = 0.25,
+        overlap: float = 0.7,
+        limit: int = 300,
+        geometry: Geometry = "letterbox",
+        boxes: Boxes | None = None,
+    ) -> Sight:
+        """People in a frame, with their vectors.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            size: (width, height) of the network's input, multiples of 32.
+            confidence: smallest score kept.
+            overlap: IoU above which the lower-scoring of two boxes is suppressed.
+            limit: most boxes kept.
+            geometry: how the frame is placed in the input.
+            boxes: (N, 4) tlwh in file coordinates and (N,) scores of another detector, to be looked at in place of
+                the people found here.
+        """
+        box = fit((frame.shape[1], frame.shape[0]), size, geometry)
+        batch = to_batch(box.apply(frame)[None], self.device)
+        parts, found = self.detect(batch, box, confidence, overlap, limit)
+        tlwh, score = found if boxes is None else boxes
+        regions = box.to_network(tlwh)
+        vectors = {layer: half(pool(pieces, regions, self.strides[layer])) for layer, pieces in parts.items()}
+        return Sight(tlwh, score, vectors, half(global_average(parts[self.preset.scene])[0]))
+
+    @torch.inference_mode()
+    def detect(
+        self, batch: torch.Tensor, box: Letterbox, confidence: float = 0.25, overlap: float = 0.7, limit: int = 300
+    ) -> tuple[dict[int, tuple[Part, ...]], Boxes]:
+        """Tapped maps and people of one frame, for those who pool the boxes of several sets.
+
+        Args:
+            batch: (1, 3, H, W) float RGB in 0..1.
+            box: how the frame lies in it.
+            confidence, overlap, limit: see `look`.
+
+        Returns:
+            layer -> parts as `Backbone.parts` gives them; (N, 4) tlwh in file coordinates and (N,) scores, best first.
+        """
+        outputs = self._forward(batch)
+        found = people(outputs[self.executed[-1]], box, self.family, confidence, overlap, limit)
+        return self._taps(outputs), found
+
+
+def load_whole(preset: str, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0) -> Detector:
+    """A preset's whole detector, frozen.
+
+    Args:
+        preset: name of a preset, `yolov8n-paper`.
+        weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
+        device: torch device, `cpu` or `cuda`.
+        seed: of `random-init`.
+
+    Raises:
+        InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
+    """
+    chosen = preset_named(preset)
+    return Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
