@@ -16,7 +16,7 @@ from torchvision.ops import roi_align
 
 from msfp.features.backbone import Backbone, Part, load_backbone, whole
 from msfp.features.letterbox import fit
-from msfp.features.pooling import CELLS, SAMPLES, pool
+from msfp.features.pooling import CELLS, SAMPLES, pool_levels
 
 PEER = "torchvision roi_align + mean"
 Vectors = list[NDArray[np.float32]]
@@ -60,7 +60,7 @@ def case(
         return [align(full[layer], given, backbone.strides[layer]).numpy() for layer in full]
 
     def ours() -> Vectors:
-        return [pool(parts[layer], boxes, backbone.strides[layer]) for layer in full]
+        return list(pool_levels(parts, boxes, backbone.strides).values())
 
     def agree(results: Mapping[str, Any]) -> dict[str, float]:
         exact = [align(full[layer].double(), given.double(), backbone.strides[layer]).numpy() for layer in full]

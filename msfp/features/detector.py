@@ -12,7 +12,7 @@ from msfp.features.backbone import Backbone, Part, to_batch
 from msfp.features.detect import people
 from msfp.features.extract import half
 from msfp.features.letterbox import Geometry, Letterbox, fit
-from msfp.features.pooling import global_average, pool
+from msfp.features.pooling import global_average, pool_levels
 from msfp.features.presets import Preset, preset_named
 from msfp.features.weights import load_detector
 
@@ -73,7 +73,7 @@ class Detector(Backbone):
         parts, found = self.detect(batch, box, confidence, overlap, limit)
         tlwh, score = found if boxes is None else boxes
         regions = box.to_network(tlwh)
-        vectors = {layer: half(pool(pieces, regions, self.strides[layer])) for layer, pieces in parts.items()}
+        vectors = {layer: half(found) for layer, found in pool_levels(parts, regions, self.strides).items()}
         return Sight(tlwh, score, vectors, half(global_average(parts[self.preset.scene])[0]))
 
     @torch.inference_mode()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, to_batch
 from msfp.features.letterbox import Geometry, Letterbox, fit
-from msfp.features.pooling import Mode, global_average, pool
+from msfp.features.pooling import Mode, global_average, pool_levels
 from msfp.types import Features
 
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
@@ -61,8 +61,8 @@ def extract(
                 continue
             regions = box.to_network(tlwh[rows])
             present[name][rows] = True
-            for layer, pieces in parts.items():
-                vectors[name][layer][rows] = half(pool(pieces, regions, backbone.strides[layer], mode))
+            for layer, pooled in pool_levels(parts, regions, backbone.strides, mode).items():
+                vectors[name][layer][rows] = half(pooled)
         if progress:
             progress(1)
     order = sorted(scenes)

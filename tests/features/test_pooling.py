@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torchvision.ops import roi_align
 
 from msfp.features.backbone import Part, whole
-from msfp.features.pooling import global_average, pool, pool_with_torchvision
+from msfp.features.pooling import MODES, Mode, global_average, pool, pool_levels, pool_with_torchvision
 
 WIDTH, HEIGHT = 320, 192
 
@@ -133,3 +133,20 @@ def test_bad_boxes_are_refused() -> None:
             pool((part,), np.array([box]), 8)
     with pytest.raises(ValueError, match="mode 'max' is not known; there are: roi_align"):
         pool((part,), np.zeros((1, 4)), 8, "max")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_levels_that_share_a_piece_are_pooled_as_each_alone(mode: Mode) -> None:
+    """A piece is shared only where it is seen at the same stride and upsampling."""
+    shared, coarse, boxes = random_part(9, 8), random_part(21, 8, 2, seed=3), random_boxes(60)
+    levels = {4: (shared,), 9: (random_part(5, 32),), 14: (coarse, shared), 15: (shared,), 16: (Part(coarse.map),)}
+    strides = {4: 8, 9: 32, 14: 8, 15: 16, 16: 16}
+    found = pool_levels(levels, boxes, strides, mode)
+    assert list(found) == list(levels)
+    for layer, parts in levels.items():
+        np.testing.assert_array_equal(found[layer], pool(parts, boxes, strides[layer], mode))
+
+
+def test_no_boxes_have_no_vectors() -> None:
+    found = pool_levels({4: (random_part(9, 8), random_part(3, 8))}, np.zeros((0, 4)), {4: 8})
+    assert found[4].shape == (0, 12)
