@@ -10,7 +10,7 @@ from msfp.engine.files import atomic_write
 from msfp.engine.hashing import digest
 from msfp.engine.notebooks import declare_output
 from msfp.errors import NotComputable
-from msfp.paper import findings
+from msfp.paper import evidence, findings
 from msfp.paper.cells import read_cells
 from msfp.paper.registry import Artefact, Kind, artefact, get_figure, get_table
 from msfp.paper.render import html, wide, write_table
@@ -81,6 +81,7 @@ def publish_table(run: Run, number: int) -> PublishedTable:
     """
     cells = get_table(number)(run)
     files = write_table(tables_folder(run), number, cells, f"profile {run.settings.profile}")
+    evidence.write(evidence_path(run, number), cells)
     stamp(run, artefact("table", number))
     for file in files:
         declare_output(file)
@@ -122,6 +123,11 @@ def publish_figure(run: Run, number: int) -> PublishedFigure:
 def tables_folder(run: Run) -> Path:
     """`runs/<profile>/tables`."""
     return run.out / "tables"
+
+
+def evidence_path(run: Run, number: int) -> Path:
+    """Where what a table was measured from lies."""
+    return run.out / "measured" / f"table{number:02d}.safetensors"
 
 
 def report_path(run: Run) -> Path:

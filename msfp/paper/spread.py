@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean, stdev
 
 from msfp.errors import NotComputable
+from msfp.metrics.statistics import Sample
+from msfp.paper.evidence import MeasuredCell, Tracked, tracked
 from msfp.pipeline.scores import Measured, combined
 from msfp.types import Cell
 
@@ -11,17 +13,41 @@ UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW"
 Detail = dict[str, str | float | int]
 
 
-def cell(row: str, column: str, values: Iterable[float], unit: str = "", detail: Detail | None = None) -> Cell:
-    """Mean over seeds, and their sample standard deviation where there are several."""
+def cell(
+    row: str,
+    column: str,
+    values: Iterable[float],
+    unit: str = "",
+    detail: Detail | None = None,
+    basis: Tracked | Sample | None = None,
+    measure: str = "",
+) -> Cell:
+    """Mean over seeds, and their sample standard deviation where there are several.
+
+    Args:
+        row, column, unit, detail: as in `types.Cell`.
+        values: one a seed.
+        basis: what intervals can be computed from.
+        measure: its name in `basis`; empty: the column's.
+    """
     found = list(values)
     spread = stdev(found) if len(found) > 1 else None
-    return Cell(row, column, fmean(found), spread, unit=unit, detail={**(detail or {}), "runs": len(found)})
+    known = {**(detail or {}), "runs": len(found)}
+    return MeasuredCell(
+        row, column, fmean(found), spread, unit=unit, detail=known, seeds=tuple(found), basis=basis, measure=measure
+    )
 
 
-def attempt(row: str, column: str, values: Callable[[], Iterable[float]], unit: str = "") -> Cell:
+def attempt(
+    row: str,
+    column: str,
+    values: Callable[[], Iterable[float]],
+    unit: str = "",
+    basis: Callable[[], Sample] | None = None,
+) -> Cell:
     """The cell of values that may not be computable; then it says why."""
     try:
-        return cell(row, column, values(), unit)
+        return cell(row, column, values(), unit, basis=basis() if basis else None)
     except NotComputable as error:
         return Cell(row, column, None, source="n/a", reason=str(error), unit=unit)
 
@@ -42,9 +68,13 @@ def tracking_cells(
         columns: measures, as `scores.combined` names them.
         rename: measure -> column label, where the table's differs.
     """
+    groups = [list(group) for group in runs]
     try:
-        totals = [combined(group) for group in runs]
+        totals = [combined(group) for group in groups]
+        basis = tracked(groups)
     except NotComputable as error:
         return absent(row, [(rename or {}).get(c, c) for c in columns], str(error))
     detail: Detail = {"sequences": int(totals[0]["sequences"])}
-    return [cell(row, (rename or {}).get(c, c), [t[c] for t in totals], UNITS.get(c, ""), detail) for c in columns]
+    return [
+        cell(row, (rename or {}).get(c, c), [t[c] for t in totals], UNITS.get(c, ""), detail, basis, c) for c in columns
+    ]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.metrics import reid as metrics
+from msfp.metrics.identities import Resampled, resample
+from msfp.metrics.statistics import Sample
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
@@ -18,7 +20,7 @@ from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.run import Run
 from msfp.types import GroundTruth
 
-REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid")
+REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.metrics.identities")
 PAPER_SCENES = ("02", "04", "09")
 BINS = 400
 PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on the same pairs
@@ -36,6 +38,7 @@ class Discrimination:
         false_positive, true_positive: (R,) the ROC curve.
         edges, positives, negatives: (B + 1,) edges and (B,) densities of the histograms of similarity.
         pairs: number of positive pairs.
+        drawn, drawn_hard: the measures in bootstrap draws of identities; None where there are no hard pairs.
     """
 
     auc: float
@@ -50,6 +53,8 @@ class Discrimination:
     positives: NDArray[np.float64]
     negatives: NDArray[np.float64]
     pairs: int
+    drawn: Resampled
+    drawn_hard: Resampled | None
 
 
 def paper_parts(parts: ListLike[Part], run: Run) -> tuple[Part, ...]:
@@ -70,6 +75,7 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
         "joint": look.joint,
         "features": box_inputs(run, part.scene, look),
         "part": (part.first, part.last),
+        "scene": part.scene.name,
         "reid": run.settings.reid,
     }
     return run.store.get_or_compute("reid", inputs, lambda: _measure(run, part, look), code=REID_CODE)
@@ -87,10 +93,12 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
     edges = np.linspace(-1, 1, BINS + 1)
     densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
     by_gap = found["by_gap"]
+    scene = part.scene.name
+    hard_auc, drawn_hard = _hard_auc(vectors, truth, settings.frames, scene)
     return Discrimination(
         auc=found["auc"],
         gap=found["gap"],
-        hard_auc=_hard_auc(vectors, truth, settings.frames),
+        hard_auc=hard_auc,
         first_gap=np.array([g["first"] for g in by_gap], np.int64),
         last_gap=np.array([g["last"] for g in by_gap], np.int64),
         gap_auc=np.array([g["auc"] for g in by_gap], np.float64),
@@ -100,17 +108,21 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
         positives=densities[0],
         negatives=densities[1],
         pairs=found["positives"],
+        drawn=resample(compared.sim, drawn, truth.id, scene),
+        drawn_hard=drawn_hard,
     )
 
 
-def _hard_auc(vectors: NDArray[np.float32], truth: GroundTruth, frames: int) -> float:
-    """Area on far positives against near negatives; NaN where there are none such."""
+def _hard_auc(
+    vectors: NDArray[np.float32], truth: GroundTruth, frames: int, scene: str
+) -> tuple[float, Resampled | None]:
+    """Area on far positives against near negatives, and in draws of people; NaN and None where there are none."""
     try:
         drawn = metrics.hard_pairs(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
     except NotComputable:
-        return float("nan")
+        return float("nan"), None
     compared = metrics.compare(vectors, drawn)
-    return metrics.auc(compared.sim, compared.same)
+    return metrics.auc(compared.sim, compared.same), resample(compared.sim, drawn, truth.id, scene)
 
 
 def measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
@@ -143,3 +155,27 @@ def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
     if not found:
         raise NotComputable("no sequence to compare people on")
     return [f for f in found if not isinstance(f, str)]
+
+
+def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Sample:
+    """A measure averaged over scenes, for each seed, with draws of the people of every scene.
+
+    Args:
+        groups: for each seed what was measured on every scene.
+        name: `auc`, `gap` or `hard_auc`; scenes without hard pairs are left out, as in the tables.
+
+    Raises:
+        NotComputable: no scene has the measure.
+    """
+
+    def drawn(one: Discrimination) -> Resampled | None:
+        return one.drawn_hard if name == "hard_auc" else one.drawn
+
+    kept = [[one for one in group if drawn(one) is not None] for group in groups]
+    if not kept or not kept[0]:
+        raise NotComputable("no scene has people seen again 20 to 30 frames later")
+    seeds = np.array([np.mean([getattr(one, name) for one in group]) for group in kept])
+    field = name.removeprefix("hard_")
+    replicates = np.mean([[getattr(drawn(one), field) for one in group] for group in kept], axis=(0, 1))
+    people = tuple(person for one in kept[0] for person in drawn(one).people)  # type: ignore[union-attr]
+    return Sample(seeds, replicates, people, "people")

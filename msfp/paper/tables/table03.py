@@ -66,15 +66,20 @@ def unseen_parts(run: Run) -> tuple[Part, ...]:
 def reid_cells(row: str, looks: list[Appearance], known: Found, other: Found) -> list[Cell]:
     """AUC, gap, hard AUC, and AUC on unseen scenes: mean over scenes, then over seeds."""
 
-    def over(found: Found, name: str) -> list[float]:
-        return [mean_over_scenes([getattr(d, name) for d in usable(found[look])]) for look in looks]
+    def measured(column: str, found: Found, name: str) -> Cell:
+        def values() -> list[float]:
+            return [mean_over_scenes([getattr(d, name) for d in usable(found[look])]) for look in looks]
+
+        return attempt(
+            row, column, values, basis=lambda: reid.people_sample([usable(found[look]) for look in looks], name)
+        )
 
     return [
-        attempt(row, "AUC", lambda: over(known, "auc")),
-        attempt(row, "Gap", lambda: over(known, "gap")),
-        attempt(row, "AUC, hard pairs", lambda: over(known, "hard_auc")),
-        attempt(row, "AUC, unseen scenes", lambda: over(other, "auc")),
-        attempt(row, "AUC, unseen, hard pairs", lambda: over(other, "hard_auc")),
+        measured("AUC", known, "auc"),
+        measured("Gap", known, "gap"),
+        measured("AUC, hard pairs", known, "hard_auc"),
+        measured("AUC, unseen scenes", other, "auc"),
+        measured("AUC, unseen, hard pairs", other, "hard_auc"),
     ]
 
 
