@@ -1,9 +1,11 @@
-"""`msfp data ...`: rendering the embedded worlds, and checking what a folder of real data holds."""
+"""`msfp data ...`: rendering the embedded worlds, fetching real data, and checking what a folder of it holds."""
 
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +13,12 @@ from msfp.cli.app import app
 from msfp.cli.options import HERE, Home, Json, Params, Profile, Workers, run_from
 from msfp.errors import InputError
 
-data_app = typer.Typer(help="Render the embedded worlds; check a folder of real data.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from msfp.datasets.obtain import Plan
+
+data_app = typer.Typer(
+    help="Render the embedded worlds; fetch real data sets; check what a folder holds.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 
@@ -44,3 +51,65 @@ def check(
             typer.echo(str(finding))
     if any(not f.right for f in findings):
         raise typer.Exit(1)
+
+
+@data_app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="mot17, mot20, dancetrack or personpath22")],
+    to: Annotated[Path | None, typer.Option("--to", help="folder for it; default: data/NAME")] = None,
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="labels and detections, no frames")] = False,
+    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="agree to its licence, do not ask")] = False,
+    mirror: Annotated[str, typer.Option("--mirror", help="address of a folder that holds the same files")] = "",
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="leave the archives there")] = False,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Fetch a real data set from its official place.
+
+    Shows its licence and size first and asks; a transfer that broke goes on where it broke when called again. What
+    came is unpacked in the usual layout, noted with its checksums in obtained.json, and counted; exit status 1 when
+    sequences are missing.
+    """
+    from msfp.datasets.catalog import check as findings_of
+    from msfp.datasets.obtain import need_room, obtain, plan
+
+    asked = plan(name, to or home / "data" / name, labels_only, mirror)
+    _agree(asked, accept_licence)
+    need_room(asked)
+    folder = obtain(asked, _bar, keep_archives)
+    findings = findings_of(folder)
+    if as_json:
+        typer.echo(json.dumps({"root": str(folder), "findings": [asdict(f) for f in findings]}, indent=1))
+    else:
+        for finding in findings:
+            if not finding.right:
+                typer.echo(str(finding))
+        typer.echo(f"{folder}: {sum(f.right for f in findings)} of {len(findings)} right; use it with --root {folder}")
+    if any(not f.right for f in findings):
+        raise typer.Exit(1)
+
+
+def _agree(asked: "Plan", accepted: bool) -> None:
+    """Show licence and size; go on only with a yes.
+
+    Raises:
+        InputError: nobody is there to ask, or the answer is no.
+    """
+    dataset = asked.dataset
+    typer.echo(
+        f"{dataset.title}: {len(asked.archives)} file(s), {asked.total / 1e9:.2f} GB\n"
+        f"  licence: {dataset.licence}\n  home page, with the full terms: {dataset.homepage}",
+        err=True,
+    )
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("nobody is there to accept the licence; read it and call again with --accept-licence")
+    if not typer.confirm("Do you accept these terms?", err=True):
+        raise InputError("the licence was not accepted; nothing was fetched")
+
+
+def _bar(label: str, total: int) -> Callable[[int], None]:
+    from msfp.engine.progress import Bar
+
+    return Bar(total, label).update

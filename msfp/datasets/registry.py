@@ -12,6 +12,28 @@ CUSTOM = "custom"
 
 
 @dataclass(frozen=True)
+class Archive:
+    """One file of a data set at its official place.
+
+    Attributes:
+        url: where it is.
+        gigabytes: about how large, where the server does not say.
+        labels: holds labels or detections and no pixels.
+        sha256: of the file; empty where its authors publish none.
+    """
+
+    url: str
+    gigabytes: float
+    labels: bool = False
+    sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A data set of the field, or one of the embedded worlds.
 
@@ -25,6 +47,7 @@ class Dataset:
         detectors: suffixes of its sequence folders, one a public detector; empty where folders bear none.
         counts: split -> number of scenes.
         sequences: split -> scene -> number of frames, None where not recorded; no entry where names are not fixed.
+        archives: files to fetch; none for the embedded worlds.
     """
 
     name: str
@@ -36,6 +59,7 @@ class Dataset:
     detectors: tuple[str, ...]
     counts: Mapping[str, int]
     sequences: Mapping[str, Mapping[str, int | None]]
+    archives: tuple[Archive, ...] = ()
 
     def owns(self, sequence: str) -> bool:
         """Whether a sequence's name begins as this data set's do."""
@@ -55,15 +79,16 @@ def dataset_of(sequence: str) -> str:
 
 def _discover() -> Mapping[str, Dataset]:
     found = {}
-    for file in sorted(files("msfp.datasets").joinpath("known").iterdir(), key=lambda f: f.name):
-        if not file.name.endswith(".json"):
+    for path in sorted(files("msfp.datasets").joinpath("known").iterdir(), key=lambda p: p.name):
+        if not path.name.endswith(".json"):
             continue
-        name = file.name.removesuffix(".json")
-        entry = json.loads(file.read_text("utf-8"))
+        name = path.name.removesuffix(".json")
+        entry = json.loads(path.read_text("utf-8"))
         prefixes, detectors = tuple(entry.pop("prefixes")), tuple(entry.pop("detectors"))
         if not set(detectors) <= set(DETECTORS):
-            raise ValueError(f"{file}: detectors are {', '.join(DETECTORS)}")
-        found[name] = Dataset(name=name, prefixes=prefixes, detectors=detectors, **entry)
+            raise ValueError(f"{path}: detectors are {', '.join(DETECTORS)}")
+        archives = tuple(Archive(**file) for file in entry.pop("archives", ()))
+        found[name] = Dataset(name=name, prefixes=prefixes, detectors=detectors, archives=archives, **entry)
     return MappingProxyType(found)
 
 

@@ -28,7 +28,15 @@ from msfp.metrics.kernels import (
     overlaps,
     restrict,
 )
-from msfp.metrics.rules import check_boxes, check_truth, rules, window, window_length
+from msfp.metrics.rules import (
+    check_boxes,
+    check_truth,
+    chosen_rows,
+    rules,
+    window,
+    window_length,
+    within_crowds,
+)
 from msfp.metrics.score import ALPHAS, SequenceScore
 from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
@@ -46,6 +54,7 @@ class PreparedTruth:
         length: frames evaluated.
         preprocess: whether tracks on distractors are removed.
         frames: the window, as given.
+        regions: crowds, within which no track is judged.
     """
 
     bounds: Ints
@@ -56,6 +65,7 @@ class PreparedTruth:
     length: int
     preprocess: bool
     frames: tuple[int, int] | None
+    regions: GroundTruth
 
 
 def prepare(
@@ -66,6 +76,8 @@ def prepare(
     span = window_length(length, frames)
     gt = window(gt, frames)
     check_truth(gt, span, chosen)
+    regions = chosen_rows(gt, chosen.regions(gt))
+    gt = chosen_rows(gt, ~chosen.regions(gt))
     kind = np.full(len(gt), IGNORED, np.int8)
     if chosen.preprocess:
         kind[np.isin(gt.category, chosen.distractors)] = DISTRACTOR
@@ -75,7 +87,7 @@ def prepare(
     unique, dense[kept] = np.unique(gt.id[kept], return_inverse=True)
     xyxy = np.ascontiguousarray(tlwh_to_xyxy(gt.tlwh), dtype=np.float64)
     bounds = frame_bounds(gt.frame, span)
-    return PreparedTruth(bounds, xyxy, dense, kind, len(unique), span, chosen.preprocess, frames)
+    return PreparedTruth(bounds, xyxy, dense, kind, len(unique), span, chosen.preprocess, frames, regions)
 
 
 def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
@@ -96,7 +108,7 @@ def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
     clear = _nothing_tracked(truth.identities)
     key, iou = _score_frames(
         truth.bounds, truth.xyxy, truth.id, truth.kind, frame_bounds(tracks.frame, truth.length), xyxy,
-        dense.astype(np.int64), truth.preprocess, alignment, clear,
+        dense.astype(np.int64), ~within_crowds(tracks, truth.regions, truth.length), truth.preprocess, alignment, clear,
     )  # fmt: skip
     boxes = int(alignment.gt_count.sum()), int(alignment.track_count.sum())
     if min(boxes) == 0:
@@ -131,7 +143,7 @@ def _nothing_aligned(identities: int, tracks: int) -> Alignment:
 @njit(cache=True)
 def _score_frames(
     gt_bounds: Ints, gt_box: Floats, gt_id: Ints, kind: NDArray[np.int8],
-    track_bounds: Ints, track_box: Floats, track_id: Ints, preprocess: bool,
+    track_bounds: Ints, track_box: Floats, track_id: Ints, judged: NDArray[np.bool_], preprocess: bool,
     alignment: Alignment, clear: ClearState,
 ) -> tuple[Ints, Floats]:  # fmt: skip
     """Both passes over a sequence: fills `alignment` and `clear`, returns HOTA's matches (see `_match_hota`)."""
@@ -141,9 +153,9 @@ def _score_frames(
         a, b = gt_bounds[t], gt_bounds[t + 1]
         c, d = track_bounds[t], track_bounds[t + 1]
         pairs = overlaps(gt_box[a:b], track_box[c:d])
-        rows, columns = counts[a:b], np.ones(d - c, np.bool_)
+        rows, columns = counts[a:b], judged[c:d]
         if preprocess and a < b and c < d:
-            columns = off_distractors(pairs, kind[a:b], d - c)
+            columns = columns & off_distractors(pairs, kind[a:b], d - c)
         frame = Frame(restrict(pairs, rows, columns), gt_id[a:b][rows], track_id[c:d][columns])
         align_frame(frame, alignment)
         clear_frame(frame, clear)

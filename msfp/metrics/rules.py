@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.types import GroundTruth, Tracks
+from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
-BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack")
+BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "PersonPath22")
 UNPROCESSED = ("MOT15", "DanceTrack")
 CLASSES = range(1, 14)
+CROWD = 13
+EPS = float(np.finfo(np.float64).eps)
+INSIDE = 0.95  # share of a track's box within a crowd region from which it is not judged
 DISTRACTORS = (2, 7, 8, 12)
 """Person on vehicle, static person, distractor, reflection: a track on one of these is neither right nor wrong."""
 
@@ -26,16 +29,22 @@ class Rules:
         benchmark: name.
         preprocess: whether only class 1 counts and tracks on distractors are removed.
         distractors: classes whose tracks are removed.
+        crowds: whether boxes of class crowd are regions in which no track is judged.
     """
 
     benchmark: str
     preprocess: bool
     distractors: tuple[int, ...]
+    crowds: bool = False
 
     def kept(self, gt: GroundTruth) -> NDArray[np.bool_]:
         """(N,) rows of the truth that count; a flag below 1 is cut to 0, as TrackEval does."""
         flagged = gt.flag.astype(np.int64) != 0
         return flagged & (gt.category == 1) if self.preprocess else flagged
+
+    def regions(self, gt: GroundTruth) -> NDArray[np.bool_]:
+        """(N,) rows of the truth that are crowd regions and nobody in particular."""
+        return (gt.category == CROWD) if self.crowds else np.zeros(len(gt), np.bool_)
 
 
 def rules(benchmark: str) -> Rules:
@@ -47,7 +56,27 @@ def rules(benchmark: str) -> Rules:
     if benchmark not in BENCHMARKS:
         raise InputError(f"benchmark {benchmark!r}: unknown; choose one of {', '.join(BENCHMARKS)}")
     vehicles = (6,) if benchmark == "MOT20" else ()
-    return Rules(benchmark, benchmark not in UNPROCESSED, DISTRACTORS + vehicles)
+    return Rules(benchmark, benchmark not in UNPROCESSED, DISTRACTORS + vehicles, benchmark == "PersonPath22")
+
+
+def chosen_rows(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+    """The rows of a mask."""
+    return rows if mask.all() else replace(rows, **{name: column[mask] for name, column in vars(rows).items()})
+
+
+def within_crowds(tracks: Tracks, regions: GroundTruth, length: int) -> NDArray[np.bool_]:
+    """(N,) boxes that lie within a crowd region of their frame by more than `INSIDE` of their area."""
+    out = np.zeros(len(tracks), np.bool_)
+    begin, first = frame_bounds(tracks.frame, length), frame_bounds(regions.frame, length)
+    for t in np.unique(regions.frame) - 1:
+        box = tlwh_to_xyxy(tracks.tlwh[begin[t] : begin[t + 1]])[:, None]
+        region = tlwh_to_xyxy(regions.tlwh[first[t] : first[t + 1]])[None]
+        sides = np.minimum(box[..., 2:], region[..., 2:]) - np.maximum(box[..., :2], region[..., :2])
+        area = np.prod(box[..., 2:] - box[..., :2], axis=-1)
+        shared = np.prod(np.maximum(sides, 0.0), axis=-1)
+        share = np.divide(shared, area, out=np.zeros_like(shared), where=area > EPS)
+        out[begin[t] : begin[t + 1]] = (share > INSIDE + EPS).any(axis=1)
+    return out
 
 
 def window(rows: Rows, frames: tuple[int, int] | None) -> Rows:

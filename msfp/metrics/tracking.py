@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.metrics.rules import Rules, check_boxes, check_truth, rules, window, window_length
+from msfp.metrics.rules import Rules, check_boxes, check_truth, chosen_rows, rules, window, window_length
 from msfp.metrics.score import Score, SequenceScore
 from msfp.types import GroundTruth, Tracks, frame_bounds
 
@@ -51,7 +51,8 @@ def evaluate(
         tracks: the tracker's boxes in file coordinates.
         length: frames of the sequence.
         benchmark: whose preprocessing applies: MOT16, MOT17 and MOT20 remove tracks on distractors and keep
-            pedestrians; MOT15 and DanceTrack keep everything that is flagged.
+            pedestrians; PersonPath22 besides removes tracks within crowds; MOT15 and DanceTrack keep everything that
+            is flagged.
         frames: first and last frame to evaluate (validation halves); what lies outside is cut away.
 
     Raises:
@@ -62,8 +63,8 @@ def evaluate(
     gt, tracks = window(gt, frames), window(tracks, frames)
     check_truth(gt, span, chosen)
     check_boxes(tracks, span, "tracks")
-    dataset_class, metrics = trackeval_classes()
-    dataset = dataset_class(gt, tracks, span, chosen)
+    dataset_classes, metrics = trackeval_classes()
+    dataset = dataset_classes[chosen.crowds](gt, tracks, span, chosen)
     raw = dataset.get_raw_seq_data("tracks", "sequence")
     data = dataset.get_preprocessed_seq_data(raw, "pedestrian")
     hota, clear, identity = (metric().eval_sequence(data) for metric in metrics)
@@ -104,34 +105,42 @@ def _to_results(score: SequenceScore) -> tuple[Raw, Raw, Raw]:
 
 
 @cache
-def trackeval_classes() -> tuple[Callable[..., Any], tuple[Callable[[], Any], ...]]:
-    """The in-memory data set class and constructors of HOTA, CLEAR and Identity; imported at first use, quietly."""
+def trackeval_classes() -> tuple[dict[bool, Callable[..., Any]], tuple[Callable[[], Any], ...]]:
+    """In-memory data sets, without and with crowd regions, and constructors of HOTA, CLEAR and Identity.
+
+    Imported at first use, quietly.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
-        from trackeval.datasets import MotChallenge2DBox
+        from trackeval.datasets import MotChallenge2DBox, PersonPath22
         from trackeval.metrics import CLEAR as Clear
         from trackeval.metrics import HOTA as Hota
         from trackeval.metrics import Identity
 
-    class InMemory(MotChallenge2DBox):
-        """MOTChallenge data held in arrays: no folders, the rest is TrackEval's."""
+    class InMemory:
+        """Data held in arrays: no folders, the rest is TrackEval's."""
 
         def __init__(self, gt: GroundTruth, tracks: Tracks, length: int, chosen: Rules) -> None:
-            everything = self.get_default_dataset_config()
+            everything: Raw = self.get_default_dataset_config()  # type: ignore[attr-defined]
             self.config = everything | {"BENCHMARK": chosen.benchmark, "PRINT_CONFIG": False}
             self.benchmark = chosen.benchmark
             self.do_preproc = chosen.preprocess
             self.class_name_to_class_id = class_numbers()
             self.valid_class_numbers = list(self.class_name_to_class_id.values())
-            self.rows: tuple[GroundTruth, Tracks] = (gt, tracks)
+            self.regions = chosen_rows(gt, chosen.regions(gt))
+            self.rows: tuple[GroundTruth, Tracks] = (chosen_rows(gt, ~chosen.regions(gt)), tracks)
             self.length = length
 
         def _load_raw_file(self, tracker: str, seq: str, is_gt: bool) -> Raw:
             gt, tracks = self.rows
-            raw = _raw_truth(gt, self.length) if is_gt else _raw_tracks(tracks, self.length)
+            raw = _raw_truth(gt, self.regions, self.length) if is_gt else _raw_tracks(tracks, self.length)
             return raw | {"num_timesteps": self.length, "seq": seq}
 
     quiet = {"PRINT_CONFIG": False}
-    return InMemory, (lambda: Hota(), lambda: Clear(dict(quiet)), lambda: Identity(dict(quiet)))
+    datasets: dict[bool, Callable[..., Any]] = {
+        False: type("Mot", (InMemory, MotChallenge2DBox), {}),
+        True: type("Pp", (InMemory, PersonPath22), {}),
+    }
+    return datasets, (lambda: Hota(), lambda: Clear(dict(quiet)), lambda: Identity(dict(quiet)))
 
 
 def class_numbers() -> dict[str, int]:
@@ -143,7 +152,7 @@ def class_numbers() -> dict[str, int]:
     return {name: number for number, name in enumerate(names.split(), start=1)}
 
 
-def _raw_truth(gt: GroundTruth, length: int) -> Raw:
+def _raw_truth(gt: GroundTruth, regions: GroundTruth, length: int) -> Raw:
     """Per frame: what MotChallenge2DBox reads from gt.txt. Identities are numbered densely (order kept)."""
     cut = _cutter(gt.frame, length)
     return {
@@ -151,7 +160,7 @@ def _raw_truth(gt: GroundTruth, length: int) -> Raw:
         "gt_classes": cut(gt.category.astype(np.int64)),
         "gt_dets": cut(gt.tlwh),
         "gt_extras": [{"zero_marked": flags} for flags in cut(gt.flag.astype(np.int64))],
-        "gt_crowd_ignore_regions": [np.empty((0, 4)) for _ in range(length)],
+        "gt_crowd_ignore_regions": _cutter(regions.frame, length)(regions.tlwh),
     }
 
 

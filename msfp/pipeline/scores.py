@@ -19,7 +19,7 @@ from msfp.types import Scene, Sequence, Tracks
 
 SCORE_CODE = ("msfp.metrics.tracking", "msfp.metrics.ceiling")
 SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"
-BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack"}
+BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def random_scene(seed: int, *, grid: bool = False, people: int = 6, length: int 
     rng = np.random.default_rng(seed)
     truths: Rows = []
     tracks: Rows = []
-    category = rng.choice([1, 1, 1, 2, 6, 7, 8, 12], people)
+    category = rng.choice([1, 1, 1, 1, 2, 6, 7, 8, 12, 13], people)
     swap = rng.permutation(people)
     box = np.column_stack([rng.uniform(0, 60, (people, 2)), rng.uniform(15, 40, (people, 2))])
     for t in range(1, length + 1):

@@ -132,3 +132,12 @@ def test_clear_messages(evaluate, make_truth, make_tracks, walk):
         evaluate(make_truth(walk(1, [1], 0, 1, 14)), own, 4)
     with pytest.raises(InputError, match="tracks: box of identity 1 in frame 3 is not finite"):
         evaluate(gt, make_tracks(walk(1, [1, 2]) + walk(1, [3], float("nan"))), 4)
+
+
+def test_personpath22_judges_no_track_within_a_crowd(evaluate, make_truth, make_tracks, walk):
+    crowd = [(t, 9, 100.0, 0.0, 80.0, 80.0, 0.0, 13) for t in (1, 2)]
+    truth = make_truth([*walk(1, [1, 2], 0.0, 1.0, 1), *crowd])
+    tracks = make_tracks([*walk(1, [1, 2]), *walk(2, [1, 2], 110.0), *walk(3, [1, 2], 170.0)])
+    found = evaluate(truth, tracks, 2, benchmark="PersonPath22")
+    assert (found.tp, found.fp, found.fn) == (2, 2, 0), "who stands in the crowd by half is judged"
+    assert evaluate(truth, tracks, 2, benchmark="MOT17").fp == 4

@@ -18,7 +18,7 @@ from msfp.metrics.kernels import pairwise_sum
 from msfp.metrics.score import identical
 from msfp.types import GroundTruth, Tracks
 
-BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack"])
+BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack", "PersonPath22"])
 SMALL = st.integers(0, 9)
 
 

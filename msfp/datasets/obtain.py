@@ -1,0 +1,154 @@
+"""A data set from its official place: room on the disk first, then fetched, unpacked in the usual layout, and noted."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from msfp.datasets import personpath
+from msfp.datasets.download import fetch, remote_size
+from msfp.datasets.registry import DATASETS, Archive, Dataset
+from msfp.datasets.unpack import unpack
+from msfp.errors import InputError
+
+NOTE = "obtained.json"
+GIGA = 1e9
+# While an archive is unpacked both lie on the disk; frames do not shrink in a zip file.
+SHARE = 2.05
+Bar = Callable[[str, int], Callable[[int], None]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes to, before anything is fetched.
+
+    Attributes:
+        dataset: whose files.
+        archives: to be fetched.
+        sizes: bytes of each.
+        folder: where the data set will lie.
+    """
+
+    dataset: Dataset
+    archives: tuple[Archive, ...]
+    sizes: tuple[int, ...]
+    folder: Path
+
+    @property
+    def total(self) -> int:
+        """Bytes to fetch."""
+        return sum(self.sizes)
+
+
+def plan(name: str, folder: Path, labels_only: bool = False, mirror: str = "") -> Plan:
+    """What would be fetched, with sizes as the servers tell them.
+
+    Args:
+        name: of a real data set.
+        folder: where it is to lie.
+        labels_only: leave out what holds pixels.
+        mirror: address of a folder that holds the same files; empty: the official addresses.
+
+    Raises:
+        InputError: not a data set that is to be had this way, or a server that does not have a file.
+    """
+    known = [d.name for d in DATASETS.values() if d.archives]
+    dataset = DATASETS.get(name)
+    if dataset is None or not dataset.archives:
+        raise InputError(f"{name}: not a data set to fetch; there are: {', '.join(known)}")
+    chosen = [a for a in dataset.archives if a.labels] if labels_only else _whole(dataset)
+    if not chosen:
+        raise InputError(f"{name}: its labels do not come apart from the frames; leave out --labels-only")
+    moved = tuple(_moved(a, mirror) for a in chosen)
+    sizes = tuple(remote_size(a.url) or int(a.gigabytes * GIGA) for a in moved)
+    return Plan(dataset, moved, sizes, folder)
+
+
+def need_room(asked: Plan) -> None:
+    """Hold the disk to what is still to come.
+
+    Raises:
+        InputError: too little is free; says how much is needed and where.
+    """
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    there = sum(p.stat().st_size for p in asked.folder.glob(".*.part"))
+    wanted = int(SHARE * asked.total) - there
+    free = shutil.disk_usage(asked.folder).free
+    if free < wanted:
+        raise InputError(
+            f"{asked.folder}: {free / GIGA:.1f} GB are free, {wanted / GIGA:.1f} GB are needed to fetch and unpack "
+            f"{asked.dataset.title}; free some space or name a folder on another disk with --to"
+        )
+
+
+def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0) -> Path:
+    """Fetch and unpack; what an earlier call finished is not done again.
+
+    Args:
+        asked: from `plan`.
+        bar: makes a progress function from a label and a number of bytes.
+        keep_archives: leave the archives beside what was unpacked.
+        wait: seconds before a broken transfer is tried again.
+
+    Returns:
+        The data set's folder, to be given as `--root`.
+
+    Raises:
+        InputError: a file that is not to be had or is damaged.
+        MsfpError: the transfer or the disk failed; what arrived is kept.
+    """
+    note = asked.folder / NOTE
+    done: dict[str, dict[str, object]] = json.loads(note.read_text("utf-8")) if note.is_file() else {}
+    for archive, size in zip(asked.archives, asked.sizes, strict=True):
+        if archive.name in done:
+            continue
+        path = fetch(archive.url, asked.folder / archive.name, archive.sha256, bar(archive.name, size), wait)
+        entry: dict[str, object] = {"url": archive.url, "bytes": path.stat().st_size, "sha256": _digest(path)}
+        if path.suffix == ".zip":
+            entry["files"] = _unpacked(path, asked, bar)
+            if not keep_archives:
+                path.unlink()
+        done[archive.name] = entry
+        note.write_text(json.dumps(done, indent=1), "utf-8")
+    if asked.dataset.name == "personpath22":
+        personpath.convert(asked.folder, bar)
+    return asked.folder
+
+
+def placed(name: PurePosixPath, dataset: Dataset) -> PurePosixPath:
+    """Where an archive's entry goes: below `train/`, `val/` or `test/`, whatever the archive wraps them in."""
+    parts = list(name.parts)
+    if len(parts) > 1 and parts[0].lower().removesuffix("labels") == dataset.name:
+        parts = parts[1:]
+    if len(parts) > 1 and parts[0].rstrip("0123456789") in ("train", "val", "test"):
+        parts[0] = parts[0].rstrip("0123456789")
+    return PurePosixPath(*parts)
+
+
+def _unpacked(path: Path, asked: Plan, bar: Bar) -> int:
+    """Number of files unpacked; a damaged archive is removed, so that it is fetched anew."""
+    try:
+        progress = bar(f"unpacking {path.name}", path.stat().st_size)
+        return len(unpack(path, asked.folder, lambda name: placed(name, asked.dataset), progress=progress))
+    except InputError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _whole(dataset: Dataset) -> list[Archive]:
+    """Every file needed; where one holds frames and labels, those that hold the labels alone are not."""
+    together = dataset.name.startswith("mot")
+    return [a for a in dataset.archives if not (together and a.labels)]
+
+
+def _moved(archive: Archive, mirror: str) -> Archive:
+    if not mirror:
+        return archive
+    return Archive(f"{mirror.rstrip('/')}/{archive.name}", archive.gigabytes, archive.labels, archive.sha256)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
