@@ -60,6 +60,9 @@ class AtlSettings(Frozen):
     temporal: Literal["ema", "frame", "sequence"] = Field(
         "ema", description="'per-sequence with EMA' read as frame-wise EMA, reset at each sequence start"
     )
+    input: Literal["raw", "standardised"] = Field(
+        "raw", description="scene vectors as they are, or each channel at mean 0 and spread 1 over the learning frames"
+    )
     offset: Literal["literal", "centered"] = Field(
         "literal", description="eq. 6's range makes the offset always positive; centered subtracts the mean target"
     )
@@ -160,6 +163,8 @@ SWITCHES: dict[str, str] = {
     "training.scope": "Whether a batch mixes scenes is not said; negatives of the same scene are the harder ones.",
     "training.min_visibility": "Whether hidden people are trained on is not said.",
     "atl.temporal": "'Per-sequence with EMA, not per-frame' while Table 17 lists per-sequence apart.",
+    "atl.input": "Raw GAP vectors are small, so that 50 epochs at 1e-4 move tau little from the middle of its range; "
+    "standardised ones move it further.",
     "atl.offset": "Eq. 6 makes the offset positive, so it can never lower a threshold; centered is signed.",
 }
 

@@ -45,6 +45,12 @@ def _strategies() -> list[Row]:
     return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in sorted(STRATEGIES.items())]
 
 
+def _thresholds() -> list[Row]:
+    from msfp.tracking.thresholds import policies
+
+    return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in policies().items()]
+
+
 def _notebooks() -> list[Row]:
     from msfp.paper.registry import artefacts
     from msfp.paper.suite import notebooks_folder
@@ -64,6 +70,7 @@ KINDS: dict[str, Callable[[], list[Row]]] = {
     "datasets": _datasets,
     "presets": _presets,
     "appearances": _strategies,
+    "thresholds": _thresholds,
     "notebooks": _notebooks,
 }
 

@@ -52,7 +52,7 @@ def reproduce(
 @app.command("list")
 def list_things(
     what: Annotated[
-        str, typer.Argument(help="tables, figures, trackers, datasets, presets, appearances, notebooks")
+        str, typer.Argument(help="tables, figures, trackers, datasets, presets, appearances, thresholds, notebooks")
     ] = "tables",
     as_json: Json = False,
 ) -> None:

@@ -19,7 +19,10 @@ def run_tracker(
         str, typer.Option("--appearance", help="a name of `msfp list appearances`; default: what the tracker needs")
     ] = "",
     threshold: Annotated[
-        str, typer.Option("--threshold", help="default, TAU, HIGH,LOW, atl, atl-single or atl-dual")
+        str,
+        typer.Option(
+            "--threshold", help="default, TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of `msfp list thresholds`"
+        ),
     ] = "default",
     options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
     seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,

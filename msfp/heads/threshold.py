@@ -15,12 +15,18 @@ class SceneEncoder(nn.Module):
 
     `single` and `offset` predict one value; `dual` predicts (tau_high, tau_low) with tau_low <= tau_high. Eq. 8
     does not say how they stay ordered: here the second output is how far tau_low lies between tau_min and tau_high.
+    What inputs are standardised with is kept with the weights; raw inputs have shift 0 and scale 1.
     """
+
+    shift: Tensor
+    scale: Tensor
 
     def __init__(self, channels: int, mode: Mode, config: AtlSettings) -> None:
         super().__init__()
         self.mode = mode
         self.config = config
+        self.register_buffer("shift", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
         self.mlp = nn.Sequential(
             nn.Linear(channels, config.hidden),
             nn.ReLU(),
@@ -28,10 +34,17 @@ class SceneEncoder(nn.Module):
             nn.Linear(config.hidden, 2 if mode == "dual" else 1),
         )
 
+    def learn_scale(self, scene: Tensor) -> None:
+        """Under `atl.input: standardised` take each channel's mean and spread from the (T, C) learning frames."""
+        if self.config.input == "standardised":
+            spread = scene.std(dim=0, correction=0)
+            self.shift.copy_(scene.mean(dim=0))
+            self.scale.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))  # a dead channel stays
+
     def forward(self, scene: Tensor) -> Tensor:
         """(T, C) scene vectors -> (T, 1) tau, or (T, 2) (tau_high, tau_low), within [tau_min, tau_max]."""
         low, high = self.config.tau_min, self.config.tau_max
-        squashed = torch.sigmoid(self.mlp(scene))
+        squashed = torch.sigmoid(self.mlp((scene - self.shift) / self.scale))
         tau = squashed[:, :1] * (high - low) + low
         if self.mode != "dual":
             return tau

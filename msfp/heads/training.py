@@ -94,6 +94,7 @@ def fit_threshold(
     torch.manual_seed(seed)
     encoder = SceneEncoder(scene.shape[1], mode, atl)
     step = ThresholdSteps(encoder, scene, target, seed)
+    encoder.learn_scale(step.scene)
     optimiser = torch.optim.Adam(
         encoder.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True
     )

@@ -1,6 +1,7 @@
 """What a detection set allows at best: the tracks of an oracle that keeps exactly the true boxes."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.metrics.kernels import EPS, match_pairs, overlaps
@@ -10,17 +11,19 @@ COUNT_FIRST = 1000.0
 """Added to every candidate's IoU, so that one match more outweighs any gain in overlap."""
 
 
-def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) -> Tracks:
-    """Tracks of perfect association and perfect filtering over a detection set: its recall ceiling.
+def true_identities(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) -> NDArray[np.int32]:
+    """Whom each detection shows: the identity of the pedestrian it is matched with, -1 where it is none.
 
     In each frame as many pedestrians as possible get a detection with at least `iou`, among such matchings the one of
-    greatest IoU; a matched detection carries the pedestrian's identity, every other is dropped. No box is added or
-    moved, so no tracker over these detections can do better at that threshold.
+    greatest IoU.
 
     Args:
         gt: truth, file coordinates; rows that evaluation does not count are ignored.
         detections: file coordinates.
         iou: least overlap, in (0, 1].
+
+    Returns:
+        (N,) one a detection.
 
     Raises:
         InputError: `iou` outside (0, 1].
@@ -32,14 +35,31 @@ def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) 
     gt_bounds, det_bounds = frame_bounds(gt.frame[truth], length), frame_bounds(detections.frame, length)
     gt_box = np.ascontiguousarray(tlwh_to_xyxy(gt.tlwh[truth]), dtype=np.float64)
     det_box = np.ascontiguousarray(tlwh_to_xyxy(detections.tlwh), dtype=np.float64)
-    found = np.full(len(detections), -1)
+    identity = np.full(len(detections), -1, np.int32)
     for t in range(length):
         a, b, c, d = gt_bounds[t], gt_bounds[t + 1], det_bounds[t], det_bounds[t + 1]
         pairs = overlaps(gt_box[a:b], det_box[c:d])
         score = np.where(pairs.iou >= iou - EPS, COUNT_FIRST + pairs.iou, 0.0)
         matched = match_pairs(pairs, score, b - a, d - c)
         matched = matched[matched >= 0]
-        found[c + pairs.column[matched]] = a + pairs.row[matched]
-    kept = np.flatnonzero(found >= 0)
-    identity = gt.id[truth[found[kept]]]
-    return Tracks(detections.frame[kept], identity, detections.tlwh[kept], detections.score[kept])
+        identity[c + pairs.column[matched]] = gt.id[truth[a + pairs.row[matched]]]
+    return identity
+
+
+def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) -> Tracks:
+    """Tracks of perfect association and perfect filtering over a detection set: its recall ceiling.
+
+    A detection that `true_identities` matches with a pedestrian carries its identity, every other is dropped. No box is
+    added or moved, so no tracker over these detections can do better at that threshold.
+
+    Args:
+        gt: truth, file coordinates; rows that evaluation does not count are ignored.
+        detections: file coordinates.
+        iou: least overlap, in (0, 1].
+
+    Raises:
+        InputError: `iou` outside (0, 1].
+    """
+    identity = true_identities(gt, detections, iou=iou)
+    kept = np.flatnonzero(identity >= 0)
+    return Tracks(detections.frame[kept], identity[kept], detections.tlwh[kept], detections.score[kept])

@@ -13,7 +13,8 @@ from msfp.heads.training import Fitted, FusionSteps, ThresholdSteps, fit_jointly
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import HEAD_CODE, Appearance, embed_part, head_inputs, train_head, training_set
 from msfp.pipeline.run import Run
-from msfp.pipeline.thresholds import ATL_CODE, atl_inputs, atl_training_set, detectors_of, train_atl
+from msfp.pipeline.search import detectors_of
+from msfp.pipeline.thresholds import ATL_CODE, atl_inputs, atl_training_set, train_atl
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run, literal
 from msfp.pipeline.scores import benchmark
 from msfp.pipeline.tracks import Method, Threshold, tracks
+from msfp.tracking.thresholds import policies
 
 LEARN_FROM = "synth17"
 ALIASES = {"lite": "single", "msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
@@ -67,6 +68,8 @@ def _threshold(run: Run, text: str, seed: int) -> Threshold:
         return Threshold()
     if text in ATL_MODES:
         return Threshold("atl", mode=ATL_MODES[text], learn=_learn(run), seed=seed)  # type: ignore[arg-type]
+    if text in policies():
+        return Threshold("policy", policy=text)
     try:
         values = [float(v) for v in text.split(",")]
     except ValueError:
@@ -74,7 +77,7 @@ def _threshold(run: Run, text: str, seed: int) -> Threshold:
     if len(values) not in (1, 2) or not all(isfinite(v) for v in values) or values[-1] > values[0]:
         raise InputError(
             f"--threshold {text}: write default, a number TAU, two numbers HIGH,LOW with LOW not above HIGH, or "
-            f"{', '.join(ATL_MODES)}"
+            f"{', '.join((*ATL_MODES, *policies()))}"
         )
     return Threshold("fixed", values[0], values[-1])
 

@@ -1,182 +1,125 @@
-"""Stage 3: thresholds searched on a grid, ATL trained on them, and what it predicts (section 3.3, A.2)."""
+"""Stage 3b: ATL taught by searched thresholds or otherwise, and what it predicts (section 3.3, A.2, A.5)."""
 
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.code import code_digest
-from msfp.engine.progress import Bar
+from msfp.config import AtlSettings
 from msfp.errors import NotComputable
 from msfp.heads.apply import predict
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted, fit_threshold
-from msfp.metrics import fast
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import scene_vectors
-from msfp.pipeline.heads import Appearance, embed_part, head_inputs, train_head
+from msfp.pipeline.features import feature_inputs, scene_vectors
+from msfp.pipeline.heads import Appearance, head_inputs
 from msfp.pipeline.run import Run
-from msfp.tracking import make, thresholds, track
+from msfp.pipeline.search import GRID_CODE, SEARCH_SEED, targets
+from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
+from msfp.tracking import thresholds
 from msfp.types import Sequence
 
-ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds")
-GRID_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
-SEARCH_SEED = 0  # the head whose embeddings the grid search tracks with
+ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
+TAUGHT_CODE = (*ATL_CODE, *SUPERVISION_CODE, "msfp.pipeline.supervision")
+Bounds = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Search:
-    """Outcome of a grid search on one sequence.
-
-    Attributes:
-        grid: (G, k) searched values: tau, (tau_high, tau_low), or the offset.
-        hota: (G,) HOTA in [0, 1] on the searched frames.
-        best: (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores
-            have gaps, and any value of a plateau is as good as another.
-    """
-
-    grid: NDArray[np.float32]
-    hota: NDArray[np.float64]
-    best: NDArray[np.float32]
-
-
-def candidates(run: Run, mode: Mode) -> NDArray[np.float32]:
-    """(G, k) grid of A.2: tau; pairs with tau_low < tau_high; or offsets."""
-    grid = run.settings.atl.grid
-    if mode == "dual":
-        return np.array([(high, low) for high in grid for low in grid if low < high], np.float32)
-    return np.array(grid, np.float32)[:, None]
-
-
-def plateau_middle(grid: NDArray[np.float32], hota: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Middle (the lower of two) of the first run of grid points that all reach the highest value."""
-    best = hota >= hota.max() - 1e-12
-    first = int(np.argmax(best))
-    rest = best[first:]
-    length = len(rest) if rest.all() else int(np.argmin(rest))
-    return grid[first + (length - 1) // 2]
-
-
-def search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None) -> Search:
-    """Track the part with every candidate and keep the one of highest HOTA (A.2).
-
-    Args:
-        run: the run.
-        part: frames with labels.
-        sequence: its public detections.
-        mode: what is searched.
-        look: embedding of the tracker; None searches with motion only.
-    """
-    inputs = {
-        "detections": run.file_digest(sequence.det_path),
-        "labels": run.file_digest(data.truth_path(part.scene)),
-        "part": (part.first, part.last),
-        "mode": mode,
-        "grid": candidates(run, mode),
-        "base": (run.settings.atl.base_high, run.settings.atl.base_low),
-        "look": head_inputs(run, look) if look else None,
-        "pixels": run.pixels_digest(part.scene) if look else None,
-    }
-    return run.store.get_or_compute("grid", inputs, lambda: _search(run, part, sequence, mode, look), code=GRID_CODE)
-
-
-def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None) -> Search:
-    found = data.window(data.detections(sequence), part)
-    vectors = None
-    if look is not None:
-        vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
-    tracker = make("msfp-attention" if look else "bytetrack", fps=sequence.fps)
-    prepared = fast.prepare(data.window(data.labels(part.scene), part), part.length)
-    grid = candidates(run, mode)
-    hota = np.empty(len(grid))
-    for i, value in enumerate(grid):
-        taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
-        hota[i] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
-    return Search(grid, hota, plateau_middle(grid, hota))
-
-
-def per_frame(
-    run: Run, mode: Mode, raw: NDArray[np.float32], center: float = 0.0, warn: bool = True
-) -> NDArray[np.float32]:
-    """(T, 2) tau_high and tau_low from what a mode predicts: (T, 1) tau or offset, or (T, 2) both."""
-    if mode == "single":
-        return thresholds.single(raw[:, 0])
-    if mode == "dual":
-        return thresholds.dual(raw)
-    atl = run.settings.atl
-    return thresholds.offset(raw[:, 0], atl.base_high, atl.base_low, center, warn=warn)
-
-
-def detectors_of(parts: ListLike[Part]) -> tuple[str, ...]:
-    """Names of the public detectors of the parts, each once."""
-    return tuple(sorted({s.detector for p in parts for s in data.sequences(p)}))
-
-
-def member(part: Part, detector: str) -> Sequence:
-    """The part's sequence with a detector's boxes.
-
-    Raises:
-        NotComputable: it has none.
-    """
-    for sequence in data.sequences(part):
-        if sequence.detector == detector:
-            return sequence
-    raise NotComputable(f"{part.scene.name} has no {detector} detections")
-
-
-def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[Part, Search]:
-    """Grid search on every learning part that has this detector, with the embedding learned on all of them."""
-    look = Appearance("attention-instance", tuple(learn), SEARCH_SEED)
-    mine = [p for p in learn if any(s.detector == detector for s in data.sequences(p))]
-    with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
-        found = {}
-        for part in mine:
-            found[part] = search(run, part, member(part, detector), mode, look)
-            progress.update()
-    return found
+def atl_settings(run: Run, bounds: Bounds | None = None) -> AtlSettings:
+    """The run's settings of ATL, with other bounds where given (Table 9)."""
+    if bounds is None:
+        return run.settings.atl
+    return run.settings.atl.model_copy(update={"tau_min": bounds[0], "tau_max": bounds[1]})
 
 
 def atl_training_set(
-    run: Run, learn: ListLike[Part], detector: str, mode: Mode
+    run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision = "grid"
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
     """(T, C) scene vectors of the learning frames and (T, k) target of each frame's sequence (eq. 9)."""
-    scene, target = [], []
-    for part, outcome in targets(run, learn, detector, mode).items():
-        scene.append(scene_vectors(run, part))
-        target.append(np.repeat(outcome.best[None], len(scene[-1]), axis=0))
-    if not scene:
+    chosen = sequence_targets(run, learn, detector, mode, supervision)
+    if not chosen:
         raise NotComputable(f"no learning sequence has {detector} detections")
+    scene = [scene_vectors(run, part) for part in chosen]
+    target = [np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()]
     return np.concatenate(scene), np.concatenate(target)
 
 
-def atl_inputs(run: Run, learn: ListLike[Part], detector: str, mode: Mode, seed: int) -> dict[str, object]:
+def sequence_targets(
+    run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision
+) -> dict[Part, NDArray[np.float32]]:
+    """(k,) target of each learning part that has this detector: searched with labels, or from scores or tracks."""
+    if supervision == "grid":
+        return {part: outcome.best for part, outcome in targets(run, learn, detector, mode).items()}
+    found = {}
+    for part, sequence in having(learn, detector):
+        boxes = data.window(data.detections(sequence), part)
+        if supervision == "statistics":
+            value = statistics_target(run.settings.atl, boxes)
+        else:
+            value = consistency_target(run.settings.atl, boxes, part.length, sequence.fps)
+        found[part] = np.array([value], np.float32)
+    return found
+
+
+def having(learn: ListLike[Part], detector: str) -> list[tuple[Part, Sequence]]:
+    """The learning parts that have this detector, with its sequence."""
+    return [(p, s) for p in learn for s in data.sequences(p) if s.detector == detector]
+
+
+def atl_inputs(
+    run: Run,
+    learn: ListLike[Part],
+    detector: str,
+    mode: Mode,
+    seed: int,
+    supervision: Supervision = "grid",
+    bounds: Bounds | None = None,
+) -> dict[str, object]:
     """What a trained ATL depends on: beside its settings all that the head of its grid search depends on."""
+    taught: dict[str, object] = {"supervision": supervision}
+    if supervision == "grid":
+        taught["search"] = head_inputs(run, Appearance("attention-instance", tuple(learn), SEARCH_SEED))
+    else:
+        taught["learn"] = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn]
+        taught["training"] = run.settings.training
     return {
         "detector": detector,
-        "detections": [run.file_digest(s.det_path) for p in learn for s in data.sequences(p) if s.detector == detector],
+        "detections": [run.file_digest(s.det_path) for _, s in having(learn, detector)],
         "mode": mode,
         "seed": seed,
-        "atl": run.settings.atl,
-        "search": head_inputs(run, Appearance("attention-instance", tuple(learn), SEARCH_SEED)),
+        "atl": atl_settings(run, bounds).model_dump(exclude={"beta", "temporal", "offset"}),
+        **taught,
     }
 
 
-@lru_cache(maxsize=256)
-def train_atl(run: Run, learn: tuple[Part, ...], detector: str, mode: Mode, seed: int) -> Fitted:
+@lru_cache(maxsize=512)
+def train_atl(
+    run: Run,
+    learn: tuple[Part, ...],
+    detector: str,
+    mode: Mode,
+    seed: int,
+    supervision: Supervision = "grid",
+    bounds: Bounds | None = None,
+) -> Fitted:
     """ATL for one public detector, as each detector's scores have a range of their own."""
+    atl, training = atl_settings(run, bounds), run.settings.training
 
     def compute() -> Fitted:
-        scene, target = atl_training_set(run, learn, detector, mode)
-        return fit_threshold(mode, scene, target, run.settings.atl, run.settings.training, seed)
+        if supervision == "idf1":
+            from msfp.heads.surrogate import fit_surrogate
+
+            stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
+            return fit_surrogate(stretches, atl, training, seed)
+        scene, target = atl_training_set(run, learn, detector, mode, supervision)
+        return fit_threshold(mode, scene, target, atl, training, seed)
 
     data.need_pixels(learn)
-    return run.store.get_or_compute(
-        "atl", atl_inputs(run, learn, detector, mode, seed), compute, code=ATL_CODE + GRID_CODE
-    )
+    inputs = atl_inputs(run, learn, detector, mode, seed, supervision, bounds)
+    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
+    return run.store.get_or_compute("atl", inputs, compute, code=code)
 
 
 def predicted(
@@ -185,7 +128,9 @@ def predicted(
     state: dict[str, NDArray[np.float32]],
     mode: Mode,
     temporal: Literal["ema", "frame", "sequence"],
+    beta: float | None = None,
+    bounds: Bounds | None = None,
 ) -> NDArray[np.float32]:
     """(T, k) smoothed prediction of ATL on a part's frames (eqs. 6-8), reset at the part's first frame."""
-    raw = predict(mode, scene_vectors(run, part), state, run.settings.atl)
-    return thresholds.smooth(raw, temporal, run.settings.atl.beta)
+    raw = predict(mode, scene_vectors(run, part), state, atl_settings(run, bounds))
+    return thresholds.smooth(raw, temporal, run.settings.atl.beta if beta is None else beta)

@@ -16,7 +16,9 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings, fine_tune
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.run import Run
-from msfp.pipeline.thresholds import member, per_frame, predicted, search, targets, train_atl
+from msfp.pipeline.search import member, per_frame, search, targets
+from msfp.pipeline.supervision import Supervision
+from msfp.pipeline.thresholds import Bounds, predicted, train_atl
 from msfp.tracking import make, thresholds, track
 from msfp.types import Sequence, Tracks
 
@@ -29,16 +31,20 @@ class Threshold:
 
     Attributes:
         kind: `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part),
-            `oracle` (searched on the evaluated frames themselves; an upper bound), or `atl`.
+            `oracle` (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered
+            rule that sees only scores).
         high, low: of `fixed`; equal for a single threshold.
         mode: of `grid`, `oracle` and `atl`.
         temporal: smoothing of `atl`; None: the run's setting.
         learn: learning parts of `grid` and `atl`.
         seed: of `atl`.
         joint: take ATL from joint fine-tuning (offset mode only).
+        policy: name of the rule of `policy`.
+        supervision: what taught `atl`.
+        beta, bounds: of `atl`; None: the run's.
     """
 
-    kind: Literal["default", "fixed", "grid", "oracle", "atl"] = "default"
+    kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
     high: float = 0.6
     low: float = 0.1
     mode: Mode = "single"
@@ -46,6 +52,10 @@ class Threshold:
     learn: tuple[Part, ...] = ()
     seed: int = 0
     joint: bool = False
+    policy: str = ""
+    supervision: Supervision = "grid"
+    beta: float | None = None
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,10 @@ def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -
         return None
     if rule.kind == "fixed":
         return thresholds.fixed(rule.high, rule.low, part.length)
+    if rule.kind == "policy":
+        atl = run.settings.atl
+        policy = thresholds.make_policy(rule.policy, low=atl.tau_min, high=atl.tau_max)
+        return thresholds.follow(policy, data.window(data.detections(sequence), part), part.length)
     if rule.kind == "atl":
         return atl_thresholds(run, part, sequence.detector, rule)
     if rule.kind == "oracle":
@@ -147,7 +161,8 @@ def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDAr
     if mode == "offset" and run.settings.atl.offset == "centered":
         mode = "single"
         center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
-    raw = predicted(run, part, atl_state(run, rule, detector, mode).state, mode, temporal)
+    state = atl_state(run, rule, detector, mode).state
+    raw = predicted(run, part, state, mode, temporal, rule.beta, rule.bounds)
     return per_frame(run, rule.mode, raw, center)
 
 
@@ -155,4 +170,4 @@ def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
     """The encoder's state: as trained alone, or after joint fine-tuning."""
     if rule.joint and mode == "offset":
         return fine_tune(run, rule.learn, rule.seed).thresholds[detector]
-    return train_atl(run, rule.learn, detector, mode, rule.seed)
+    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, rule.bounds)

@@ -54,6 +54,7 @@ def test_every_command_can_talk_to_a_program(msfp: Command, command: str) -> Non
         ("datasets", "synth17"),
         ("presets", "yolov8n-paper"),
         ("appearances", "attention-instance"),
+        ("thresholds", "steepest-drop"),
         ("notebooks", "08_report"),
     ],
 )

@@ -15,7 +15,7 @@ from msfp.pipeline.heads import Appearance, appearance, box_inputs, head_inputs
 from msfp.pipeline.inference import method_from
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import measure, prepare
-from msfp.pipeline.thresholds import search
+from msfp.pipeline.search import search
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from tests.pipeline.conftest import LENGTH
 

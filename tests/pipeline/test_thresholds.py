@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.pipeline.thresholds import plateau_middle
+from msfp.pipeline.search import plateau_middle
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Threshold policies: closed forms, bounds, resets."""
+"""Thresholds from values: closed forms, bounds, resets."""
 
 import logging
 
@@ -68,27 +68,3 @@ def test_saturation_is_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.clear()
     thresholds.offset([0.2, 0.4])
     assert not caplog.text
-
-
-def test_percentile_keeps_its_share() -> None:
-    scores = np.linspace(0, 0.5, 101)
-    tau = thresholds.percentile(scores, 0.85)
-    assert (scores > tau).mean() == pytest.approx(0.85, abs=0.01)
-    assert thresholds.percentile([0.9, 0.95]) == 0.5
-    assert thresholds.percentile([]) == 0.01
-
-
-def test_steepest_drop_lies_above_the_bulk_of_unsure_boxes() -> None:
-    rng = np.random.default_rng(0)
-    scores = np.concatenate([rng.normal(0.2, 0.01, 500), rng.uniform(0.5, 1, 300)])
-    assert thresholds.steepest_drop(scores) == pytest.approx(0.2, abs=0.03)
-    assert thresholds.steepest_drop([0.9]) == 0.01
-
-
-def test_registry() -> None:
-    assert thresholds.policy("offset") is thresholds.offset
-    assert thresholds.heuristic("percentile") is thresholds.percentile
-    with pytest.raises(
-        InputError, match="threshold policy 'none' is not known; there are: fixed, single, dual, offset"
-    ):
-        thresholds.policy("none")

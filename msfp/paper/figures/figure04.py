@@ -12,7 +12,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.thresholds import SEARCH_SEED, detectors_of, member, search
+from msfp.pipeline.search import SEARCH_SEED, detectors_of, member, search
 from msfp.pipeline.tracks import Threshold, atl_thresholds
 
 if TYPE_CHECKING:

@@ -1,11 +1,10 @@
-"""Which score a detection needs: policies that give each frame (tau_high, tau_low), NumPy only.
+"""From given or predicted values to each frame's (tau_high, tau_low), and their smoothing over time (section 3.3).
 
 All results are (T, 2) float32. Equal thresholds mean one stage: nothing lies between them.
 """
 
 import logging
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from msfp.errors import InputError
 
 Taus = NDArray[np.float32]
-Result = TypeVar("Result")
 Temporal = Literal["frame", "ema", "sequence"]
 _log = logging.getLogger(__name__)
 
@@ -87,59 +85,3 @@ def smooth(raw: ArrayLike, temporal: Temporal = "ema", beta: float = 0.9) -> Tau
     for t in range(1, len(out)):
         out[t] = beta * out[t - 1] + (1.0 - beta) * out[t]
     return out.astype(np.float32)
-
-
-def steepest_drop(scores: ArrayLike, low: float = 0.01, high: float = 0.50, bins: int = 50) -> float:
-    """Threshold where the number of detections above it falls fastest. Named, not defined in the paper: re-derived.
-
-    The scores' histogram between `low` and `high` is smoothed over three bins; its fullest bin is where the count of
-    detections above tau drops steepest, and its upper edge is the threshold: the bulk of unsure boxes lies below.
-    With no score in the range the result is `low`.
-    """
-    values = np.asarray(scores, np.float64).reshape(-1)
-    counts, edges = np.histogram(values[(values >= low) & (values <= high)], bins=bins, range=(low, high))
-    if not counts.sum():
-        return low
-    smoothed = np.convolve(counts, np.ones(3) / 3, mode="same")
-    return float(edges[int(np.argmax(smoothed)) + 1])
-
-
-def percentile(scores: ArrayLike, p: float = 0.85, low: float = 0.01, high: float = 0.50) -> float:
-    """Threshold that a share `p` of the detections exceeds. Named with p = 0.85, not defined in the paper: re-derived.
-
-    Held to the bounds of eq. 6; with no score the result is `low`.
-    """
-    values = np.asarray(scores, np.float64).reshape(-1)
-    if not len(values):
-        return low
-    return float(np.clip(np.quantile(values, 1.0 - p), low, high))
-
-
-HEURISTICS: tuple[Callable[..., float], ...] = (steepest_drop, percentile)
-POLICIES: tuple[Callable[..., Taus], ...] = (fixed, single, dual, offset)
-
-
-def heuristic(name: str) -> Callable[..., float]:
-    """A heuristic by name: scores of a sequence (or of the frames so far) -> tau.
-
-    Raises:
-        InputError: no such heuristic; lists those there are.
-    """
-    return _named(name, "threshold heuristic", HEURISTICS)
-
-
-def policy(name: str) -> Callable[..., Taus]:
-    """A policy by name.
-
-    Raises:
-        InputError: no such policy; lists those there are.
-    """
-    return _named(name, "threshold policy", POLICIES)
-
-
-def _named(name: str, what: str, family: tuple[Callable[..., Result], ...]) -> Callable[..., Result]:
-    for member in family:
-        if member.__name__ == name:
-            return member
-    known = ", ".join(member.__name__ for member in family)
-    raise InputError(f"{what} {name!r} is not known; there are: {known}")

@@ -1,0 +1,134 @@
+"""Stage 3a: the threshold of highest HOTA, searched on a grid on the learning parts (A.2)."""
+
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.code import code_digest
+from msfp.engine.progress import Bar
+from msfp.errors import NotComputable
+from msfp.heads.threshold import Mode
+from msfp.metrics import fast
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.heads import Appearance, embed_part, head_inputs, train_head
+from msfp.pipeline.run import Run
+from msfp.tracking import make, thresholds, track
+from msfp.types import Sequence
+
+GRID_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
+SEARCH_SEED = 0  # the head whose embeddings the grid search tracks with
+
+
+@dataclass(frozen=True)
+class Search:
+    """Outcome of a grid search on one sequence.
+
+    Attributes:
+        grid: (G, k) searched values: tau, (tau_high, tau_low), or the offset.
+        hota: (G,) HOTA in [0, 1] on the searched frames.
+        best: (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores
+            have gaps, and any value of a plateau is as good as another.
+    """
+
+    grid: NDArray[np.float32]
+    hota: NDArray[np.float64]
+    best: NDArray[np.float32]
+
+
+def candidates(run: Run, mode: Mode) -> NDArray[np.float32]:
+    """(G, k) grid of A.2: tau; pairs with tau_low < tau_high; or offsets."""
+    grid = run.settings.atl.grid
+    if mode == "dual":
+        return np.array([(high, low) for high in grid for low in grid if low < high], np.float32)
+    return np.array(grid, np.float32)[:, None]
+
+
+def plateau_middle(grid: NDArray[np.float32], hota: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Middle (the lower of two) of the first run of grid points that all reach the highest value."""
+    best = hota >= hota.max() - 1e-12
+    first = int(np.argmax(best))
+    rest = best[first:]
+    length = len(rest) if rest.all() else int(np.argmin(rest))
+    return grid[first + (length - 1) // 2]
+
+
+def search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None) -> Search:
+    """Track the part with every candidate and keep the one of highest HOTA (A.2).
+
+    Args:
+        run: the run.
+        part: frames with labels.
+        sequence: its public detections.
+        mode: what is searched.
+        look: embedding of the tracker; None searches with motion only.
+    """
+    inputs = {
+        "detections": run.file_digest(sequence.det_path),
+        "labels": run.file_digest(data.truth_path(part.scene)),
+        "part": (part.first, part.last),
+        "mode": mode,
+        "grid": candidates(run, mode),
+        "base": (run.settings.atl.base_high, run.settings.atl.base_low),
+        "look": head_inputs(run, look) if look else None,
+        "pixels": run.pixels_digest(part.scene) if look else None,
+    }
+    return run.store.get_or_compute("grid", inputs, lambda: _search(run, part, sequence, mode, look), code=GRID_CODE)
+
+
+def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None) -> Search:
+    found = data.window(data.detections(sequence), part)
+    vectors = None
+    if look is not None:
+        vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
+    tracker = make("msfp-attention" if look else "bytetrack", fps=sequence.fps)
+    prepared = fast.prepare(data.window(data.labels(part.scene), part), part.length)
+    grid = candidates(run, mode)
+    hota = np.empty(len(grid))
+    for i, value in enumerate(grid):
+        taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
+        hota[i] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
+    return Search(grid, hota, plateau_middle(grid, hota))
+
+
+def per_frame(
+    run: Run, mode: Mode, raw: NDArray[np.float32], center: float = 0.0, warn: bool = True
+) -> NDArray[np.float32]:
+    """(T, 2) tau_high and tau_low from what a mode predicts: (T, 1) tau or offset, or (T, 2) both."""
+    if mode == "single":
+        return thresholds.single(raw[:, 0])
+    if mode == "dual":
+        return thresholds.dual(raw)
+    atl = run.settings.atl
+    return thresholds.offset(raw[:, 0], atl.base_high, atl.base_low, center, warn=warn)
+
+
+def detectors_of(parts: ListLike[Part]) -> tuple[str, ...]:
+    """Names of the public detectors of the parts, each once."""
+    return tuple(sorted({s.detector for p in parts for s in data.sequences(p)}))
+
+
+def member(part: Part, detector: str) -> Sequence:
+    """The part's sequence with a detector's boxes.
+
+    Raises:
+        NotComputable: it has none.
+    """
+    for sequence in data.sequences(part):
+        if sequence.detector == detector:
+            return sequence
+    raise NotComputable(f"{part.scene.name} has no {detector} detections")
+
+
+def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[Part, Search]:
+    """Grid search on every learning part that has this detector, with the embedding learned on all of them."""
+    look = Appearance("attention-instance", tuple(learn), SEARCH_SEED)
+    mine = [p for p in learn if any(s.detector == detector for s in data.sequences(p))]
+    with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
+        found = {}
+        for part in mine:
+            found[part] = search(run, part, member(part, detector), mode, look)
+            progress.update()
+    return found

@@ -1,0 +1,63 @@
+"""Which score a detection needs. A file of this folder that defines a concrete `Policy` registers it by existing."""
+
+import importlib
+import pkgutil
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from msfp.errors import InputError
+from msfp.tracking.thresholds.base import Policy
+from msfp.tracking.thresholds.rules import Taus, Temporal, dual, fixed, offset, single, smooth
+from msfp.types import Detections, frame_bounds
+
+__all__ = [
+    "Policy",
+    "Taus",
+    "Temporal",
+    "dual",
+    "fixed",
+    "follow",
+    "make_policy",
+    "offset",
+    "policies",
+    "single",
+    "smooth",
+]
+
+
+@cache
+def policies() -> dict[str, type[Policy]]:
+    """Concrete policies by name, found in the modules of this folder."""
+    found: dict[str, type[Policy]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for value in vars(module).values():
+            if not (isinstance(value, type) and issubclass(value, Policy) and value.__module__ == module.__name__):
+                continue
+            if not value.name:
+                continue
+            if value.name in found:
+                raise TypeError(f"two threshold policies are named {value.name!r}: {found[value.name]} and {value}")
+            found[value.name] = value
+    return dict(sorted(found.items()))
+
+
+def make_policy(name: str, **settings: Any) -> Policy:
+    """A policy with its own state.
+
+    Raises:
+        InputError: no such policy; lists those there are.
+    """
+    if name not in policies():
+        raise InputError(f"threshold policy {name!r} is not known; there are: {', '.join(policies())}")
+    return policies()[name](**settings)
+
+
+def follow(policy: Policy, detections: Detections, length: int) -> Taus:
+    """(T, 2) thresholds that a policy chooses on one sequence, frames 1 to `length`; it is reset before."""
+    policy.reset()
+    bounds = frame_bounds(detections.frame, length)
+    return single(np.array([policy.update(detections.score[a:b]) for a, b in pairwise(bounds)]))
