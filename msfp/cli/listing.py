@@ -40,9 +40,9 @@ def _presets() -> list[Row]:
 
 
 def _strategies() -> list[Row]:
-    from msfp.heads.fusion import STRATEGIES
+    from msfp.heads.fusion import strategies
 
-    return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in sorted(STRATEGIES.items())]
+    return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in sorted(strategies().items())]
 
 
 def _thresholds() -> list[Row]:

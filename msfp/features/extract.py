@@ -1,14 +1,14 @@
 """One forward pass a frame, vectors for every box set of the scene (section 3.1, A.4)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.features.backbone import Backbone, to_batch
+from msfp.features.backbone import Backbone, Part, to_batch
 from msfp.features.letterbox import Geometry, Letterbox, fit
-from msfp.features.pooling import Mode, global_average, pool_levels
+from msfp.features.pooling import Mode, global_average, pool_cells, pool_levels
 from msfp.types import Features
 
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
@@ -41,19 +41,38 @@ def extract(
     Raises:
         InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
     """
+    return extract_modes(frames, box_sets, backbone, {mode: backbone.layers}, size, geometry, progress)[mode]
+
+
+def extract_modes(
+    frames: Iterable[tuple[int, NDArray[np.uint8]]],
+    box_sets: Mapping[str, BoxSet],
+    backbone: Backbone,
+    wanted: Mapping[Mode, tuple[int, ...]],
+    size: tuple[int, int] = (1280, 736),
+    geometry: Geometry = "letterbox",
+    progress: Callable[[int], None] | None = None,
+) -> dict[Mode, dict[str, Features]]:
+    """As `extract`, with several ways to pool from the same pass.
+
+    Args:
+        frames, box_sets, backbone, size, geometry, progress: as in `extract`.
+        wanted: way to pool -> the layers wanted of it.
+
+    Returns:
+        way to pool -> box set -> features.
+
+    Raises:
+        InputError: as `extract`.
+    """
     for name, (frame, tlwh) in box_sets.items():
         check_boxes(name, frame, tlwh)
-    vectors = {name: _empty(backbone, len(frame)) for name, (frame, _) in box_sets.items()}
+    vectors = {
+        m: {n: _empty(backbone, len(f), layers) for n, (f, _) in box_sets.items()} for m, layers in wanted.items()
+    }
     present = {name: np.zeros(len(frame), np.bool_) for name, (frame, _) in box_sets.items()}
     scenes: dict[int, NDArray[np.float16]] = {}
-    box: Letterbox | None = None
-    for number, pixels in frames:
-        if number in scenes:
-            raise InputError(f"frame {number} came twice; each frame's pixels are read once")
-        image = (pixels.shape[1], pixels.shape[0])
-        if box is None or box.image != image:
-            box = fit(image, size, geometry)
-        parts = backbone.parts(to_batch(box.apply(pixels)[None]))
+    for number, box, parts in _passes(frames, backbone, size, geometry):
         scenes[number] = half(global_average(parts[backbone.preset.scene])[0])
         for name, (frame, tlwh) in box_sets.items():
             rows = slice(*np.searchsorted(frame, (number, number + 1)))
@@ -61,8 +80,10 @@ def extract(
                 continue
             regions = box.to_network(tlwh[rows])
             present[name][rows] = True
-            for layer, pooled in pool_levels(parts, regions, backbone.strides, mode).items():
-                vectors[name][layer][rows] = half(pooled)
+            for mode, layers in wanted.items():
+                levels = {layer: parts[layer] for layer in layers}
+                for layer, pooled in pool_levels(levels, regions, backbone.strides, mode).items():
+                    vectors[mode][name][layer][rows] = half(pooled)
         if progress:
             progress(1)
     order = sorted(scenes)
@@ -70,9 +91,57 @@ def extract(
     scene = np.stack([scenes[t] for t in order]) if order else np.zeros((0, width), np.float16)
     numbers = np.array(order, np.int32)
     return {
-        name: Features(frame.astype(np.int32), present[name], vectors[name], numbers, scene)
-        for name, (frame, _) in box_sets.items()
+        mode: {n: Features(f.astype(np.int32), present[n], found[n], numbers, scene) for n, (f, _) in box_sets.items()}
+        for mode, found in vectors.items()
     }
+
+
+def extract_cells(
+    frames: Iterable[tuple[int, NDArray[np.uint8]]],
+    box_sets: Mapping[str, BoxSet],
+    backbone: Backbone,
+    size: tuple[int, int] = (1280, 736),
+    geometry: Geometry = "letterbox",
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[str, slice, dict[int, NDArray[np.float16]]]]:
+    """RoIAlign's 7x7 cells of every box, frame by frame, as they are too many to keep (50 KB a box of YOLOv8n's taps).
+
+    Args:
+        frames, box_sets, backbone, size, geometry, progress: as in `extract`.
+
+    Yields:
+        box set, its rows of one frame, and layer -> (n, C, 49) cells of these rows.
+
+    Raises:
+        InputError: as `extract`.
+    """
+    for name, (frame, tlwh) in box_sets.items():
+        check_boxes(name, frame, tlwh)
+    for number, box, parts in _passes(frames, backbone, size, geometry):
+        for name, (frame, tlwh) in box_sets.items():
+            rows = slice(*map(int, np.searchsorted(frame, (number, number + 1))))
+            if rows.start == rows.stop:
+                continue
+            regions = box.to_network(tlwh[rows])
+            yield name, rows, {k: half(pool_cells(p, regions, backbone.strides[k])) for k, p in parts.items()}
+        if progress:
+            progress(1)
+
+
+def _passes(
+    frames: Iterable[tuple[int, NDArray[np.uint8]]], backbone: Backbone, size: tuple[int, int], geometry: Geometry
+) -> Iterator[tuple[int, Letterbox, dict[int, tuple[Part, ...]]]]:
+    """Frame number, its place in the input, and the tapped maps of one forward pass."""
+    seen: set[int] = set()
+    box: Letterbox | None = None
+    for number, pixels in frames:
+        if number in seen:
+            raise InputError(f"frame {number} came twice; each frame's pixels are read once")
+        seen.add(number)
+        image = (pixels.shape[1], pixels.shape[0])
+        if box is None or box.image != image:
+            box = fit(image, size, geometry)
+        yield number, box, backbone.parts(to_batch(box.apply(pixels)[None]))
 
 
 def check_boxes(name: str, frame: NDArray[np.int32], tlwh: NDArray[np.float64]) -> None:
@@ -92,8 +161,8 @@ def check_boxes(name: str, frame: NDArray[np.int32], tlwh: NDArray[np.float64]) 
         )
 
 
-def _empty(backbone: Backbone, rows: int) -> dict[int, NDArray[np.float16]]:
-    return {layer: np.zeros((rows, backbone.channels[layer]), np.float16) for layer in backbone.layers}
+def _empty(backbone: Backbone, rows: int, layers: tuple[int, ...]) -> dict[int, NDArray[np.float16]]:
+    return {layer: np.zeros((rows, backbone.channels[layer]), np.float16) for layer in layers}
 
 
 def half(values: NDArray[np.float32]) -> NDArray[np.float16]:

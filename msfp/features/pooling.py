@@ -33,8 +33,9 @@ def pool(
         parts: the tap's pieces with batch size 1, as `Backbone.parts` gives them.
         boxes: (N, 4) xyxy in network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top.
         stride: network pixels a cell of the tap.
-        mode: `roi_align`, mean of 7x7 cells with 2x2 samples each; `nearest`, the cell under the box's centre;
-            `bilinear`, the map interpolated at the centre; `average`, the plain mean of the cells the box touches.
+        mode: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper,
+            not defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same
+            with the map's cell that the sample falls into; `average`, the plain mean of the cells the box touches.
 
     Returns:
         (N, C) float32, zero for boxes wholly outside the map.
@@ -92,6 +93,43 @@ def _pool_piece(part: Part, boxes: NDArray[np.float64], stride: int, mode: Mode)
     return pool_separably(grid, *rows, *columns)
 
 
+def pool_cells(parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int) -> NDArray[np.float32]:
+    """RoIAlign's 7x7 cells themselves, for a head that weighs them before it pools (Table 16).
+
+    Args:
+        parts, boxes, stride: as in `pool`.
+
+    Returns:
+        (N, C, 49) float32, cells row by row; their mean is `pool`'s `roi_align`.
+    """
+    boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
+    edges = boxes / stride
+    pieces = []
+    for part in parts:
+        if part.map.is_cuda:
+            pieces.append(align_with_torchvision(part, boxes, stride).flatten(2).float().cpu().numpy())
+            continue
+        grid = as_grid(part.map)
+        first, count, weight = _cell_weights(edges[:, 1], edges[:, 3], grid.shape[0] * part.upsample, part.upsample)
+        across = _cell_weights(edges[:, 0], edges[:, 2], grid.shape[1] * part.upsample, part.upsample)
+        # Cell (i, j) of a box is its row cell i with its column cell j.
+        row = np.repeat(np.arange(len(boxes) * CELLS), CELLS)
+        column = (np.arange(len(boxes))[:, None, None] * CELLS + np.arange(CELLS)).repeat(CELLS, 1).ravel()
+        found = pool_separably(
+            grid, first[row], count[row], weight[row], across[0][column], across[1][column], across[2][column]
+        )
+        pieces.append(found.reshape(len(boxes), CELLS**2, grid.shape[2]).transpose(0, 2, 1))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, 1)
+
+
+def _cell_weights(
+    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """As `axis_weights`, for each of the 7 cells of each box: a cell is RoIAlign of a smaller box."""
+    edges = low[:, None] + (high - low)[:, None] * np.arange(CELLS + 1) / CELLS
+    return roi_align_weights(edges[:, :-1].ravel(), edges[:, 1:].ravel(), length, repeat, SAMPLES)
+
+
 def global_average(parts: tuple[Part, ...]) -> NDArray[np.float32]:
     """(B, C) mean over the map: the scene vector of eq. 6. Repeating cells does not change a mean."""
     return torch.cat([part.map.float().mean((2, 3)) for part in parts], 1).cpu().numpy()
@@ -116,38 +154,33 @@ def axis_weights(
     Returns:
         First cell (N,), number of cells (N,) and weights (N, widest) over the stored map.
     """
-    if mode == "roi_align":
-        return roi_align_weights(low, high, length, repeat)
+    if mode in ("roi_align", "bilinear"):
+        return roi_align_weights(low, high, length, repeat, CELLS * (SAMPLES if mode == "roi_align" else 1))
     dense = _plain_weights(low, high, length, mode).reshape(len(low), length // repeat, repeat).sum(2)
     full = np.full(len(low), dense.shape[1], np.int64)
     return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
 
 
 def _plain_weights(low: NDArray[np.float64], high: NDArray[np.float64], length: int, mode: Mode) -> NDArray[np.float64]:
-    """(N, length) weights of the simpler modes; zero where the box, or its centre, is outside."""
-    cell = np.arange(length)[None]
-    centre = ((low + high) / 2)[:, None]
+    """(N, length) weights of the modes that do not interpolate; samples outside the map count as zero."""
+    cell = np.arange(length)
     if mode == "nearest":
-        return (np.floor(centre) == cell).astype(np.float64)
-    if mode == "bilinear":
-        inside = (centre >= 0) & (centre <= length)
-        place = np.clip(centre - 0.5, 0, length - 1)
-        return np.clip(1 - np.abs(place - cell), 0, None) * inside
+        sample = low[:, None] + (high - low)[:, None] * (np.arange(CELLS) + 0.5) / CELLS
+        return (np.floor(sample)[:, :, None] == cell).mean(1)
     touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
     return touched / np.maximum(touched.sum(1, keepdims=True), 1)
 
 
 @njit(cache=True)
 def roi_align_weights(
-    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int
+    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int, samples: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Per box the weight of each cell in the mean of 7 x 2 samples along one axis, with torchvision's border rules.
+    """Per box the weight of each cell in the mean of so many samples along one axis, with torchvision's border rules.
 
     `aligned=True` shifts by half a cell. A sample beyond -1 or `length` is dropped (and still counts in the mean), one
     in [-1, 0] is moved to 0, one at or beyond the last cell's centre takes the last cell alone.
     """
     count = len(low)
-    samples = CELLS * SAMPLES
     first = np.zeros(count, np.int64)
     width = np.zeros(count, np.int64)
     for n in range(count):
@@ -222,7 +255,12 @@ def pool_separably(
 
 
 def pool_with_torchvision(part: Part, boxes: NDArray[np.float64], stride: int) -> NDArray[np.float32]:
-    """Mean of torchvision's RoIAlign: the reference, and what runs on a GPU.
+    """(N, C) mean of torchvision's RoIAlign: the reference, and what runs on a GPU; arguments as of `pool`."""
+    return align_with_torchvision(part, boxes, stride).mean((2, 3)).float().cpu().numpy()
+
+
+def align_with_torchvision(part: Part, boxes: NDArray[np.float64], stride: int) -> torch.Tensor:
+    """(N, C, 7, 7) of torchvision's RoIAlign.
 
     Args:
         part: a piece of a tap, batch size 1.
@@ -235,5 +273,4 @@ def pool_with_torchvision(part: Part, boxes: NDArray[np.float64], stride: int) -
     if part.upsample > 1:
         full = torch.nn.functional.interpolate(full, scale_factor=part.upsample)
     regions = torch.from_numpy(boxes).to(full.device, full.dtype)
-    cells = roi_align(full, [regions], CELLS, 1.0 / stride, SAMPLES, aligned=True)
-    return cells.mean((2, 3)).float().cpu().numpy()
+    return roi_align(full, [regions], CELLS, 1.0 / stride, SAMPLES, aligned=True)

@@ -16,6 +16,7 @@ FAMILIES = {
     "yolo11": ("11/yolo11.yaml", False),
     "rtdetr-l": ("rt-detr/rtdetr-l.yaml", True),
     "rtdetr-resnet50": ("rt-detr/rtdetr-resnet50.yaml", True),
+    "rtdetr-resnet101": ("rt-detr/rtdetr-resnet101.yaml", True),
 }
 SCALES = "nsmlx"
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.config import AtlSettings, FusionSettings
-from msfp.heads.fusion import Attention, FusionHead, make_head
+from msfp.heads.fusion import SIZE, Attention, FusionHead, make_head
 from msfp.heads.threshold import Mode, SceneEncoder
 
 CHUNK = 65536  # rows embedded at once, so that memory does not grow with the data set
@@ -35,7 +35,7 @@ def restore_head(
 @torch.inference_mode()
 def embed(head: FusionHead, layers: Mapping[int, NDArray[np.float16]]) -> NDArray[np.float32]:
     """{layer: (N, C)} -> (N, D) unit rows; N may be 0. The batch norm runs on its stored statistics."""
-    used = {k: layers[k] for k in head.channels if k in layers}
+    used = {k: layers[k] for k in (*head.channels, SIZE) if k in layers}
     count = len(next(iter(used.values()))) if used else 0
     parts = []
     for start in range(0, max(count, 1), CHUNK):
@@ -47,7 +47,8 @@ def embed(head: FusionHead, layers: Mapping[int, NDArray[np.float16]]) -> NDArra
 @torch.inference_mode()
 def attention(head: Attention, layers: Mapping[int, NDArray[np.float16]]) -> NDArray[np.float32]:
     """(N, L) attention weights (Figure 2), columns in the order of the head's layers."""
-    return head.eval().attention({k: torch.from_numpy(layers[k].astype(np.float32)) for k in head.channels}).numpy()
+    used = {k: torch.from_numpy(v.astype(np.float32)) for k, v in layers.items()}
+    return head.eval().attention(used).numpy()
 
 
 @torch.inference_mode()

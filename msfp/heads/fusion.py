@@ -1,9 +1,14 @@
 """Fusion of several layers' pooled vectors into one embedding (section 3.2, eqs. 2-5, Tables 3 and 20).
 
-Each strategy is one class registered under its name. All take `{layer: (N, C_l)}` and give (N, D) rows of unit norm.
+Each strategy is one class registered under its name, in any module of this folder. All take `{layer: (N, C_l)}` and
+give (N, D) rows of unit norm.
 """
 
+import importlib
+import pkgutil
 from collections.abc import Callable
+from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +18,8 @@ from msfp.config import FusionSettings
 from msfp.errors import InputError
 
 STRATEGIES: dict[str, type["FusionHead"]] = {}
+SIZE = -1
+"""Key beside the layers: (N, 1) size of the box in octaves above the mean of those learned from."""
 
 
 def strategy(name: str) -> Callable[[type["FusionHead"]], type["FusionHead"]]:
@@ -28,6 +35,25 @@ def strategy(name: str) -> Callable[[type["FusionHead"]], type["FusionHead"]]:
     return register
 
 
+@cache
+def strategies() -> dict[str, type["FusionHead"]]:
+    """All strategies by name, found in the modules of this folder."""
+    for info in pkgutil.iter_modules(importlib.import_module("msfp.heads").__path__):
+        importlib.import_module(f"msfp.heads.{info.name}")
+    return STRATEGIES
+
+
+def strategy_named(name: str) -> type["FusionHead"]:
+    """The strategy of that name.
+
+    Raises:
+        InputError: unknown strategy.
+    """
+    if name not in strategies():
+        raise InputError(f"fusion strategy {name!r} is not known; there are: {', '.join(sorted(strategies()))}")
+    return strategies()[name]
+
+
 def make_head(name: str, channels: dict[int, int], config: FusionSettings) -> "FusionHead":
     """A fresh head for features of the given channels.
 
@@ -39,15 +65,20 @@ def make_head(name: str, channels: dict[int, int], config: FusionSettings) -> "F
     Raises:
         InputError: unknown strategy.
     """
-    if name not in STRATEGIES:
-        raise InputError(f"fusion strategy {name!r} is not known; there are: {', '.join(sorted(STRATEGIES))}")
-    return STRATEGIES[name](channels, config)
+    return strategy_named(name)({k: c for k, c in channels.items() if k != SIZE}, config)
 
 
 class FusionHead(nn.Module):
-    """What every strategy shares: it knows its layers, checks its input and gives rows of unit norm."""
+    """What every strategy shares: it knows its layers, checks its input and gives rows of unit norm.
+
+    Attributes:
+        sees_size: it also wants the boxes' sizes under `SIZE`.
+        sees_cells: it wants the 7x7 cells of each box, `{layer: (N, C_l, 49)}`, not their mean.
+    """
 
     name = ""
+    sees_size: ClassVar[bool] = False
+    sees_cells: ClassVar[bool] = False
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__()

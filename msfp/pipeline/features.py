@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.pipeline import data
@@ -77,8 +78,14 @@ def truth_features(run: Run, part: Part, weights: str = "") -> Features:
 FEATURE_CODE = ("msfp.features.backbone", "msfp.features.presets", "msfp.features.extract")
 
 
+@cache
+def feature_code() -> str:
+    """Digest of the code that makes features: what is computed from them depends on it too."""
+    return code_digest(*FEATURE_CODE)
+
+
 def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
-    """What the features of a scene depend on: pixels, boxes, weights and input settings, all by content."""
+    """What the features of a scene depend on: pixels, boxes, weights, input settings and code, all by content."""
     config = run.settings.input
     return {
         "pixels": run.pixels_digest(scene),
@@ -87,6 +94,7 @@ def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
         "preset": config.preset,
         "size": config.size,
         "geometry": config.geometry,
+        "code": feature_code(),
     }
 
 

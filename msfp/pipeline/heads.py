@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,17 @@ from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.heads.apply import embed, restore_head
+from msfp.heads.fusion import SIZE, strategy_named
 from msfp.heads.sampling import Labels
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
+from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import TRUTH, feature_inputs, features, layers, rows, truth_features
+from msfp.pipeline.features import TRUTH, feature_inputs
 from msfp.pipeline.reid_features import REID, network_inputs, part_reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.run import Run
+from msfp.pipeline.sizes import octaves
+from msfp.pipeline.variants import ROI_ALIGN, Pooling, View, box_vectors
 from msfp.types import Scene
 
 TRAINING_FREE = ("native", "native-concat", REID)
@@ -41,7 +45,8 @@ class Appearance:
         learn: parts whose labels trained it; empty for training-free ones.
         seed: of weights and batches.
         joint: fine-tuned together with ATL afterwards.
-        layers: tapped layers it sees; empty: all.
+        layers: tapped layers it sees, a preset's further ones too; empty: all that the preset taps.
+        pooling: how a box is pooled.
         weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
     """
 
@@ -51,6 +56,7 @@ class Appearance:
     joint: bool = False
     layers: tuple[int, ...] = ()
     weights: str = ""
+    pooling: Pooling = ROI_ALIGN
 
 
 def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: object) -> Appearance:
@@ -58,6 +64,12 @@ def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: objec
     if strategy in TRAINING_FREE:
         return Appearance(strategy, **options)  # type: ignore[arg-type]
     return Appearance(strategy, tuple(learn), seed, **options)  # type: ignore[arg-type]
+
+
+@cache
+def head_code(strategy: str) -> str:
+    """Digest of the code that trains and applies a strategy's heads."""
+    return code_digest(*HEAD_CODE, strategy_named(strategy).__module__)
 
 
 def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
@@ -68,6 +80,8 @@ def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
         "strategy": look.strategy,
         "seed": look.seed,
         "layers": look.layers,
+        "pooling": look.pooling,
+        "code": head_code(look.strategy),
         "fusion": run.settings.fusion,
         "training": run.settings.training,
         "learn": [(feature_inputs(run, p.scene, look.weights), p.first, p.last) for p in look.learn],
@@ -89,7 +103,8 @@ def train_head(run: Run, look: Appearance) -> Fitted:
     if look.strategy in TRAINING_FREE:
         return Fitted({}, np.zeros(0, np.float32), np.zeros(0, np.float32))
     data.need_pixels(look.learn)
-    return run.store.get_or_compute("head", head_inputs(run, look), lambda: _train(run, look), code=HEAD_CODE)
+    code = head_code(look.strategy)
+    return run.store.get_or_compute("head", head_inputs(run, look), lambda: _train(run, look), code=code)
 
 
 def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
@@ -115,25 +130,40 @@ def training_set(
     run: Run, learn: ListLike[Part], look: Appearance | None = None
 ) -> tuple[dict[int, NDArray[np.float16]], Labels]:
     """Features and identities of the pedestrians of the learning parts that are visible enough."""
-    vectors: list[dict[int, NDArray[np.float16]]] = []
-    scene, frame, identity = [], [], []
-    for number, part in enumerate(learn):
-        found = features(run, part.scene, look.weights if look else "")[TRUTH]
+    chosen = look or Appearance("attention-instance", tuple(learn))
+    cells = strategy_named(chosen.strategy).sees_cells
+    seen = [_learning_rows(run, part) for part in learn]
+    if cells:
+        kept = thinned([data.labels(p.scene).frame[rows] for p, rows in zip(learn, seen, strict=True)])
+        seen = [rows[keep] for rows, keep in zip(seen, kept, strict=True)]
+    vectors, scene, frame, identity = [], [], [], []
+    for number, (part, rows) in enumerate(zip(learn, seen, strict=True)):
         truth = data.labels(part.scene)
-        window = rows(found, part)
-        keep = (truth.pedestrian & (truth.visibility >= run.settings.training.min_visibility))[window]
-        taps = look.layers if look else ()
-        vectors.append({layer: v[keep] for layer, v in select(layers(found, part), taps).items()})
-        frame.append(truth.frame[window][keep].astype(np.int64))
-        identity.append(truth.id[window][keep].astype(np.int64))
-        scene.append(np.full(len(frame[-1]), number, np.int64))
+        if cells:
+            vectors.append(labelled_cells(run, part, rows, chosen.weights))
+        else:
+            first = int(np.searchsorted(truth.frame, part.first))
+            vectors.append({k: v[rows - first] for k, v in part_vectors(run, part, TRUTH, chosen).items()})
+        scene.append(np.full(len(rows), number, np.int64))
+        frame.append(truth.frame[rows].astype(np.int64))
+        identity.append(truth.id[rows].astype(np.int64))
     joined = {layer: np.concatenate([v[layer] for v in vectors]) for layer in vectors[0]} if vectors else {}
     return joined, Labels(np.concatenate(scene), np.concatenate(frame), np.concatenate(identity))
 
 
-def select(vectors: dict[int, NDArray[np.float16]], taps: tuple[int, ...]) -> dict[int, NDArray[np.float16]]:
-    """The chosen layers, or all."""
-    return {layer: vectors[layer] for layer in taps} if taps else vectors
+def _learning_rows(run: Run, part: Part) -> NDArray[np.int64]:
+    """Rows of a learning part's labels that train."""
+    truth = data.labels(part.scene)
+    visible = truth.pedestrian & (truth.visibility >= run.settings.training.min_visibility)
+    return np.flatnonzero(visible & (truth.frame >= part.first) & (truth.frame <= part.last))
+
+
+def part_vectors(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, NDArray[np.float16]]:
+    """layer -> (N, C) of a part's boxes, as the embedding sees them; with their sizes where it wants these."""
+    vectors = box_vectors(run, part, boxes, View(look.layers, look.pooling, look.weights))
+    if strategy_named(look.strategy).sees_size:
+        vectors[SIZE] = octaves(run, part, boxes, look.learn)
+    return vectors
 
 
 def embed_part(
@@ -145,12 +175,37 @@ def embed_part(
         NotComputable: frames of the part are missing.
     """
     data.need_pixels((part,))
-    scene, weights = part.scene, look.weights
     if look.strategy == REID:
         if boxes == TRUTH:
-            return reid_truth_features(run, part, weights).astype(np.float32)
-        return part_reid_features(run, part, boxes, weights).astype(np.float32)
-    found = truth_features(run, part, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
-    vectors = select(layers(found, part), look.layers)
+            return reid_truth_features(run, part, look.weights).astype(np.float32)
+        return part_reid_features(run, part, boxes, look.weights).astype(np.float32)
+    if strategy_named(look.strategy).sees_cells:
+        return _embed_cells(run, part, boxes, look)
+    vectors = part_vectors(run, part, boxes, look)
     channels = {layer: v.shape[1] for layer, v in vectors.items()}
     return embed(restore_head(look.strategy, channels, state, run.settings.fusion), vectors)
+
+
+def _embed_cells(run: Run, part: Part, boxes: str, look: Appearance) -> NDArray[np.float32]:
+    """As `embed_part` for heads that see cells: one pass over the frames serves all seeds of the run."""
+    every = run.settings.seeds
+    looks = {seed: replace(look, seed=seed) for seed in (every if look.seed in every else (look.seed,))}
+    inputs = {
+        "heads": {str(seed): head_inputs(run, one) for seed, one in looks.items()},
+        "features": feature_inputs(run, part.scene, look.weights),
+        "part": (part.first, part.last),
+        "boxes": {name: (frame, tlwh) for name, (frame, tlwh) in wanted_sets(part, boxes).items()},
+    }
+
+    def compute() -> dict[int, dict[str, NDArray[np.float16]]]:
+        channels = run.backbone(look.weights).channels
+        fusion = run.settings.fusion
+        heads = {
+            s: restore_head(one.strategy, channels, train_head(run, one).state, fusion) for s, one in looks.items()
+        }
+        return embed_cells(run, part, boxes, heads, look.weights)
+
+    found = run.store.get_or_compute(
+        "cell-embeddings", inputs, compute, code=code_digest("msfp.pipeline.cells", follow=False)
+    )
+    return found[look.seed][boxes].astype(np.float32)

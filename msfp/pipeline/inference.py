@@ -9,7 +9,7 @@ from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_tracks, write_tracks
 from msfp.engine.files import atomic_write
 from msfp.errors import InputError, NotComputable
-from msfp.heads.fusion import STRATEGIES
+from msfp.heads.fusion import strategies
 from msfp.metrics import tracking as metrics
 from msfp.metrics.score import Score
 from msfp.pipeline import data
@@ -53,14 +53,14 @@ def _look(run: Run, name: str, seed: int) -> Appearance | None:
     if name == "none":
         return None
     strategy = ALIASES.get(name, name)
-    if strategy not in (*STRATEGIES, REID):
+    if strategy not in (*strategies(), REID):
         raise InputError(f"--appearance {name}: not known; there are: none, {_appearances()}")
     # The embedded worlds are rendered only where something is learned from them.
     return appearance(strategy, () if strategy in TRAINING_FREE else _learn(run), seed)
 
 
 def _appearances() -> str:
-    return ", ".join(sorted({*STRATEGIES, *ALIASES, REID}))
+    return ", ".join(sorted({*strategies(), *ALIASES, REID}))
 
 
 def _threshold(run: Run, text: str, seed: int) -> Threshold:

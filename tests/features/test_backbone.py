@@ -20,6 +20,10 @@ EXPECTED = {
     "yolo11m": {4: (512, 8), 9: (512, 32), 15: (1024, 8)},
     "rtdetr-l": {3: (512, 8), 7: (1024, 16), 9: (2048, 32)},
     "rtdetr-resnet50": {2: (512, 8), 3: (1024, 16), 4: (2048, 32)},
+    "rtdetr-resnet101": {2: (512, 8), 3: (1024, 16), 4: (2048, 32)},
+    "yolov8s-paper": {4: (128, 8), 9: (512, 32), 14: (384, 8)},
+    "yolov8l-paper": {4: (256, 8), 9: (512, 32), 14: (768, 8)},
+    "yolov8x-paper": {4: (320, 8), 9: (640, 32), 14: (960, 8)},
 }
 
 
@@ -32,6 +36,15 @@ def backbone() -> Backbone:
 def test_channels_and_strides_are_read_from_the_tensors(name: str) -> None:
     found = load_backbone(name, "random-init")
     assert {k: (found.channels[k], found.strides[k]) for k in found.layers} == EXPECTED[name]
+
+
+def test_a_further_layer_is_tapped_beside_the_same_ones() -> None:
+    preset = preset_named("yolov8n-paper").extended()
+    found = load_backbone(preset, "random-init")
+    assert (preset.layers, found.channels[17], found.strides[17]) == ((4, 9, 14, 17), 192, 16)
+    usual = load_backbone("yolov8n-paper", "random-init").maps(BATCH)
+    for layer, expected in usual.items():
+        torch.testing.assert_close(found.maps(BATCH)[layer], expected)
 
 
 def forbidden(*_: object) -> None:

@@ -9,7 +9,7 @@ from torchvision.ops import roi_align
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, load_backbone, to_batch
-from msfp.features.extract import extract
+from msfp.features.extract import extract, extract_cells, extract_modes
 from msfp.features.letterbox import fit
 
 SIZE = (160, 96)
@@ -67,6 +67,31 @@ def test_box_sets_do_not_influence_each_other_and_share_the_pass(
         np.testing.assert_array_equal(both["SDP"].layers[layer], both["gt"].layers[layer][1:3])
     assert len(both["none"].frame) == 0
     assert both["none"].layers[14].shape == (0, 192)
+
+
+def test_several_modes_share_the_pass_and_equal_each_alone(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    original = Backbone.parts
+    monkeypatch.setattr(Backbone, "parts", lambda self, batch: passes.append(1) or original(self, batch))
+    wanted = {"nearest": (4, 9), "average": (14,)}
+    together = extract_modes(FRAMES, {"gt": (FRAME, BOXES)}, backbone, wanted, SIZE)
+    assert len(passes) == len(FRAMES)
+    for mode, layers in wanted.items():
+        alone = extract(FRAMES, {"gt": (FRAME, BOXES)}, backbone, SIZE, mode=mode)["gt"]
+        assert tuple(together[mode]["gt"].layers) == layers
+        for layer in layers:
+            np.testing.assert_array_equal(together[mode]["gt"].layers[layer], alone.layers[layer])
+
+
+def test_cells_come_row_by_row_and_their_mean_is_pooled(backbone: Backbone) -> None:
+    pooled = extract(FRAMES, {"gt": (FRAME, BOXES)}, backbone, SIZE)["gt"]
+    seen = []
+    for name, rows, cells in extract_cells(FRAMES, {"gt": (FRAME, BOXES)}, backbone, SIZE):
+        seen.append((name, rows.start, rows.stop))
+        for layer, values in cells.items():
+            expected = pooled.layers[layer][rows].astype(np.float32)
+            np.testing.assert_allclose(values.astype(np.float32).mean(2), expected, rtol=4e-3, atol=1e-3)
+    assert seen == [("gt", 0, 2), ("gt", 2, 3), ("gt", 4, 5)]
 
 
 def test_order_of_frames_does_not_matter_and_progress_counts(backbone: Backbone) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torchvision.ops import roi_align
 
 from msfp.features.backbone import Part, whole
-from msfp.features.pooling import MODES, Mode, global_average, pool, pool_levels, pool_with_torchvision
+from msfp.features.pooling import MODES, Mode, global_average, pool, pool_cells, pool_levels, pool_with_torchvision
 
 WIDTH, HEIGHT = 320, 192
 
@@ -99,31 +99,59 @@ def test_global_average_is_that_of_the_whole_map() -> None:
     np.testing.assert_allclose(global_average(parts), whole(parts).mean((2, 3)).numpy(), atol=1e-6)
 
 
-def test_other_modes_against_their_definitions() -> None:
-    parts, boxes = (random_part(5, 8, 2), random_part(2, 8)), random_boxes(200, seed=5)
-    grid = whole(parts)[0].numpy()
+def crop_mean(grid: np.ndarray, box: np.ndarray, nearest: bool) -> np.ndarray:
+    """The definition of Table 13's crops: the box resized to 7 x 7, one sample a cell, then the mean; box in cells."""
+    channels, height, width = grid.shape
+    left, top, right, bottom = box
+    total = np.zeros(channels)
+    for i in range(7):
+        for j in range(7):
+            y, x = top + (i + 0.5) * (bottom - top) / 7, left + (j + 0.5) * (right - left) / 7
+            if nearest:
+                if 0 <= y < height and 0 <= x < width:
+                    total += grid[:, int(y), int(x)]
+                continue
+            y, x = y - 0.5, x - 0.5
+            if y < -1 or y > height or x < -1 or x > width:
+                continue
+            for cell_y in range(height):
+                for cell_x in range(width):
+                    dy = 1 - abs(min(max(y, 0.0), height - 1) - cell_y)
+                    dx = 1 - abs(min(max(x, 0.0), width - 1) - cell_x)
+                    if dy > 0 and dx > 0:
+                        total += dy * dx * grid[:, cell_y, cell_x]
+    return total / 49
+
+
+@pytest.mark.parametrize("upsample", [1, 2])
+def test_other_modes_against_their_definitions(upsample: int) -> None:
+    part, boxes = random_part(2, 16, upsample, seed=3), random_boxes(40, seed=5)
+    grid = whole((part,))[0].double().numpy()
     height, width = grid.shape[1:]
-    nearest, average = pool(parts, boxes, 8, "nearest"), pool(parts, boxes, 8, "average")
-    bilinear = pool(parts, boxes, 8, "bilinear")
-    for row, (left, top, right, bottom) in enumerate(boxes / 8):
-        x, y = (left + right) / 2, (top + bottom) / 2
-        inside = 0 <= x < width and 0 <= y < height
-        expected = grid[:, int(y), int(x)] if inside else np.zeros(7)
-        np.testing.assert_allclose(nearest[row], expected, atol=1e-6)
-        if inside:
-            centre = torch.tensor([[[[2 * x / width - 1, 2 * y / height - 1]]]], dtype=torch.float64)
-            sampled = torch.nn.functional.grid_sample(
-                torch.from_numpy(grid)[None].double(), centre, padding_mode="border", align_corners=False
-            )
-            np.testing.assert_allclose(bilinear[row], sampled[0, :, 0, 0], atol=1e-5)
+    found = {mode: pool((part,), boxes, 16, mode) for mode in ("nearest", "bilinear", "average")}
+    for row, box in enumerate(boxes / 16):
+        left, top, right, bottom = box
+        np.testing.assert_allclose(found["nearest"][row], crop_mean(grid, box, nearest=True), atol=1e-6)
+        np.testing.assert_allclose(found["bilinear"][row], crop_mean(grid, box, nearest=False), atol=1e-5)
         columns = [c for c in range(width) if c + 1 > left and c < max(right, left + 1e-9)]
         rows = [r for r in range(height) if r + 1 > top and r < max(bottom, top + 1e-9)]
-        expected = grid[:, rows][:, :, columns].mean((1, 2)) if rows and columns else np.zeros(7)
-        np.testing.assert_allclose(average[row], expected, atol=1e-5)
+        expected = grid[:, rows][:, :, columns].mean((1, 2)) if rows and columns else np.zeros(2)
+        np.testing.assert_allclose(found["average"][row], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("stride", "upsample"), [(4, 1), (32, 1), (8, 2)])
+def test_cells_are_those_of_torchvision_and_their_mean_is_pooled(stride: int, upsample: int) -> None:
+    parts, boxes = (random_part(5, stride, upsample), random_part(2, stride, seed=4)), random_boxes(150, seed=6)
+    exact = roi_align(whole(parts).double(), [torch.from_numpy(boxes)], 7, 1 / stride, 2, aligned=True).flatten(2)
+    found = pool_cells(parts, boxes, stride)
+    assert found.shape == (150, 7, 49)
+    np.testing.assert_allclose(found, exact.numpy(), atol=2e-5)
+    np.testing.assert_allclose(found.mean(2), pool(parts, boxes, stride), atol=2e-5)
 
 
 def test_no_boxes() -> None:
     assert pool((random_part(5, 8),), np.zeros((0, 4)), 8).shape == (0, 5)
+    assert pool_cells((random_part(5, 8),), np.zeros((0, 4)), 8).shape == (0, 5, 49)
 
 
 def test_bad_boxes_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msfp.errors import InputError
 
@@ -18,6 +18,7 @@ class Preset:
         scene: the layer whose global average is the scene vector (eq. 6).
         embedded: file of the shipped weights, empty where none are shipped.
         remark: why this reading of the paper exists.
+        further: layers that Table 4 adds to these; the network is cut deeper for them.
     """
 
     name: str
@@ -26,6 +27,11 @@ class Preset:
     scene: int
     embedded: str = ""
     remark: str = ""
+    further: tuple[int, ...] = ()
+
+    def extended(self) -> "Preset":
+        """This preset with its further layers tapped too."""
+        return replace(self, name=f"{self.name}+", layers=(*self.layers, *self.further), further=())
 
 
 def presets() -> dict[str, Preset]:

@@ -10,8 +10,16 @@ PRESETS = (
         scene=14,
         embedded="yolov8n-synth.safetensors",
         remark="the paper's channels 64/256/192 are exactly YOLOv8n's; matches Table 20 to the parameter",
+        further=(17,),
     ),
-    Preset("yolov8m-paper", "yolov8m", (4, 9, 14), scene=14, remark="the paper's words: YOLOv8m, indices 4/9/14"),
+    Preset(
+        "yolov8m-paper",
+        "yolov8m",
+        (4, 9, 14),
+        scene=14,
+        remark="the paper's words: YOLOv8m, indices 4/9/14",
+        further=(17,),
+    ),
     Preset("yolov8m-strides", "yolov8m", (2, 6, 8), scene=8, remark="the paper's strides 4/16/32 on YOLOv8m"),
     Preset(
         "yolov8s-near",
@@ -21,7 +29,7 @@ PRESETS = (
         remark="strides 4/16/32 with the channels nearest to the paper's",
     ),
     # Table 22 changes the detector's size and keeps the layers.
-    Preset("yolov8s-paper", "yolov8s", (4, 9, 14), scene=14, remark="Table 22's size s"),
-    Preset("yolov8l-paper", "yolov8l", (4, 9, 14), scene=14, remark="Table 22's size l"),
-    Preset("yolov8x-paper", "yolov8x", (4, 9, 14), scene=14, remark="Table 22's size x"),
+    Preset("yolov8s-paper", "yolov8s", (4, 9, 14), scene=14, remark="Table 22's size s", further=(17,)),
+    Preset("yolov8l-paper", "yolov8l", (4, 9, 14), scene=14, remark="Table 22's size l", further=(17,)),
+    Preset("yolov8x-paper", "yolov8x", (4, 9, 14), scene=14, remark="Table 22's size x", further=(17,)),
 )

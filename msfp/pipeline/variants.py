@@ -1,0 +1,106 @@
+"""Features beyond the usual: a further layer (Table 4) and other ways to pool (Table 13), in a pass of their own."""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.progress import Bar
+from msfp.errors import NotComputable
+from msfp.pipeline.data import Part
+from msfp.pipeline.features import FEATURE_CODE, TRUTH, box_sets, feature_inputs, features, layers, truth_features
+from msfp.pipeline.run import Run
+from msfp.types import Features, Scene
+
+if TYPE_CHECKING:
+    from msfp.features.backbone import Backbone
+    from msfp.features.presets import Preset
+
+Pooling = Literal["roi_align", "nearest", "bilinear", "average"]
+ROI_ALIGN: Pooling = "roi_align"
+PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a head is given of a box: layers (empty: the preset's taps), way to pool, weights (empty: the run's)."""
+
+    layers: tuple[int, ...] = ()
+    pooling: Pooling = ROI_ALIGN
+    weights: str = ""
+
+
+def preset(run: Run) -> "Preset":
+    """The run's preset."""
+    from msfp.features.presets import preset_named
+
+    return preset_named(run.settings.input.preset)
+
+
+def box_vectors(run: Run, part: Part, boxes: str, view: View) -> dict[int, NDArray[np.float16]]:
+    """layer -> (N, C) vectors of a part's boxes (`gt` or a public detector).
+
+    Raises:
+        NotComputable: no frame has pixels, or the preset names no such layer.
+    """
+    usual = preset(run).layers
+    wanted = view.layers or usual
+    found: dict[int, NDArray[np.float16]] = {}
+    if view.pooling == ROI_ALIGN and set(wanted) & set(usual):
+        scene, weights = part.scene, view.weights
+        given = truth_features(run, part, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
+        found |= layers(given, part)
+    if not set(wanted) <= set(found):
+        found |= layers(variants(run, part.scene, view.weights)[view.pooling][boxes], part)
+    missing = [str(k) for k in wanted if k not in found]
+    if missing:
+        raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}")
+    return {layer: found[layer] for layer in wanted}
+
+
+@lru_cache(maxsize=24)
+def variants(run: Run, scene: Scene, weights: str = "") -> dict[Pooling, dict[str, Features]]:
+    """Way to pool -> box set -> features: of `roi_align` the preset's further layers, of the others the usual ones.
+
+    Raises:
+        NotComputable: not one frame has its pixels.
+    """
+    if not scene.pixels.frames:
+        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
+    inputs = {**feature_inputs(run, scene, weights), "further": preset(run).further}
+    return run.store.get_or_compute("variants", inputs, lambda: _compute(run, scene, weights), code=FEATURE_CODE)
+
+
+def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
+    """Extract the variants of many scenes, fanned out over workers; they are then in the store."""
+    run.map(partial(_one, run=run), dict.fromkeys(scenes), "layers and ways to pool")
+
+
+def _one(scene: Scene, run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
+        variants(run, scene)
+
+
+def _compute(run: Run, scene: Scene, weights: str) -> dict[Pooling, dict[str, Features]]:
+    from msfp.datasets.frames import FrameReader
+    from msfp.features.extract import extract_modes
+
+    config, chosen = run.settings.input, preset(run)
+    wanted: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.further, **dict.fromkeys(PLAIN, chosen.layers)}
+    pixels = scene.pixels
+    label = f"layers and ways to pool of {scene.name}"
+    with FrameReader(pixels, pixels.frames) as frames, Bar(len(pixels.frames), label) as progress:
+        return extract_modes(
+            frames, box_sets(scene), _backbone(run, weights), wanted, config.size, config.geometry, progress.update
+        )
+
+
+@lru_cache(maxsize=2)
+def _backbone(run: Run, weights: str) -> "Backbone":
+    from msfp.features.backbone import load_backbone
+
+    return load_backbone(preset(run).extended(), weights or run.settings.input.weights, run.settings.device)
