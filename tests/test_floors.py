@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("types", "config", "errors"),
-    ("datasets", "features", "heads", "tracking", "metrics"),
+    ("datasets", "features", "heads", "tracking", "metrics", "video"),
     ("engine",),
     ("pipeline",),
     ("paper",),

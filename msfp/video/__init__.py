@@ -1,0 +1,1 @@
+"""Videos in and out: a source of frames, tracks drawn on them, and the film that results."""

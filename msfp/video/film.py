@@ -1,0 +1,106 @@
+"""Films: H.264 in MP4, which browsers play; written in parts, so that what is finished outlives an interruption."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import MsfpError
+
+Image = NDArray[np.uint8]
+QUALITY = "23"
+CODECS = ("libx264", "mpeg4")
+
+
+class Film:
+    """Writes frames to a film; it is whole only when closed without an error.
+
+    Args:
+        path: where to.
+        fps: frames per second.
+        width, height: of a frame; odd ones lose their last column or row, as H.264 needs even sizes.
+    """
+
+    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
+        import av
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._size = width // 2 * 2, height // 2 * 2
+        self._part = path.with_name(f".{path.name}.part")
+        self._container: Any = av.open(str(self._part), "w", format="mp4", options={"movflags": "faststart"})
+        codec = next(c for c in CODECS if c in av.codecs_available)
+        options = {"crf": QUALITY, "preset": "veryfast"} if codec == "libx264" else {}
+        stream: Any = self._container.add_stream(codec, rate=rate(fps), options=options)
+        self._stream = stream
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = "yuv420p"
+        self._make = av.VideoFrame.from_ndarray
+
+    def add(self, pixels: Image) -> None:
+        """Append an (H, W, 3) uint8 RGB frame."""
+        width, height = self._size
+        frame = self._make(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+    def close(self) -> None:
+        """Finish the film and put it under its name."""
+        for packet in self._stream.encode():
+            self._container.mux(packet)
+        self._container.close()
+        self._part.replace(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._container.close()
+            self._part.unlink(missing_ok=True)
+
+
+def rate(fps: float) -> Fraction:
+    """Frames per second as a fraction that a container can hold."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+def join(parts: Sequence[Path], path: Path) -> Path:
+    """One film from parts of the same size and rate, without encoding again.
+
+    Raises:
+        MsfpError: a part cannot be read.
+    """
+    import av
+
+    target = path.with_name(f".{path.name}.part")
+    out: Any = av.open(str(target), "w", format="mp4", options={"movflags": "faststart"})
+    stream, shift = None, 0
+    for part in parts:
+        try:
+            source: Any = av.open(str(part))
+        except (OSError, ValueError) as error:  # ValueError: what FFmpeg finds not to be a film
+            out.close()
+            target.unlink(missing_ok=True)
+            raise MsfpError(f"{part}: cannot be read ({error}); delete it and call again") from None
+        with source:
+            given = source.streams.video[0]
+            stream = stream or out.add_stream_from_template(given)
+            step = math.ceil(1 / (given.average_rate * given.time_base))
+            last = 0
+            for packet in source.demux(given):
+                if packet.dts is None:
+                    continue
+                last = max(last, packet.pts)
+                packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                out.mux(packet)
+            shift += last + step
+    out.close()
+    return target.replace(path)
