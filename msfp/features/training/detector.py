@@ -132,7 +132,7 @@ def draw_batch(samples: Sequence[Sample], recipe: DetectorRecipe, rng: np.random
         "img": to_batch(np.stack(images)),
         "batch_idx": torch.from_numpy(np.concatenate(rows)).float(),
         "cls": torch.zeros(sum(map(len, boxes)), 1),
-        "bboxes": torch.from_numpy(_relative(np.concatenate(boxes), recipe.crop.size)).float(),
+        "bboxes": torch.from_numpy(relative_boxes(np.concatenate(boxes), recipe.crop.size)).float(),
     }
 
 
@@ -163,6 +163,7 @@ def recipe_lines(recipe: DetectorRecipe) -> dict[str, str]:
     return {key: str(value) for key, value in plain.items()}
 
 
-def _relative(xyxy: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+def relative_boxes(xyxy: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """(N, 4) xyxy in crop pixels -> centre and sides as shares of the crop, as ultralytics' loss takes them."""
     centre, sides = (xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]
     return np.concatenate([centre, sides], 1) / np.tile(size, 2)

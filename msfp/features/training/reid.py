@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from msfp.errors import InputError
@@ -183,12 +184,25 @@ def held_out_auc(
     Returns:
         AUC, number of positive pairs, number of negative pairs.
     """
+    return auc_of([embed(model, s.pixels(), s.tlwh) for s in samples], samples, recipe, negatives)
+
+
+def auc_of(
+    vectors: Sequence[NDArray[np.float32]], samples: Sequence[Sample], recipe: ReidRecipe, negatives: int = 10
+) -> tuple[float, int, int]:
+    """`held_out_auc` of any unit vectors: the pairs depend on the frames and the recipe's seed alone.
+
+    Args:
+        vectors: per frame (N, D), a row a person of the sample.
+        samples: held-out frames, in order within a scene.
+        recipe: whose limits of size and visibility hold.
+        negatives: other people a positive is held against.
+
+    Raises:
+        InputError: nobody is seen twice, or only one person is.
+    """
     from sklearn.metrics import roc_auc_score
 
-    vectors = []
-    for sample in samples:
-        tlwh = np.concatenate([sample.xyxy[:, :2] + 1.0, sample.xyxy[:, 2:] - sample.xyxy[:, :2]], 1)
-        vectors.append(embed(model, sample.pixels(), tlwh))
     rng = np.random.default_rng(recipe.seed)
     pairs = list(pairs_of(samples, recipe, negatives, rng))
     same = np.array([pair[2] for pair in pairs], np.bool_)

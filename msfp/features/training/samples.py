@@ -43,6 +43,11 @@ class Sample:
     id: NDArray[np.int64]
     visibility: NDArray[np.float64]
 
+    @property
+    def tlwh(self) -> NDArray[np.float64]:
+        """(N, 4) boxes in file coordinates."""
+        return np.concatenate([self.xyxy[:, :2] + 1.0, self.xyxy[:, 2:] - self.xyxy[:, :2]], 1)
+
     def pixels(self) -> NDArray[Any]:
         """(H, W, 3) uint8 RGB."""
         decoded: Any = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
