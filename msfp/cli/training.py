@@ -1,4 +1,4 @@
-"""`msfp train-backbone`, `train-reid`, `bench`: making the shipped weights again, and timing the hot paths."""
+"""`msfp train-backbone`, `train-reid`, `train-joint`: the shipped weights made again; `bench`: the hot paths timed."""
 
 import json
 import subprocess
@@ -57,6 +57,23 @@ def train_reid(
 ) -> None:
     """Train the separate ReID network on the same worlds; stopped, it goes on where it was."""
     from msfp.pipeline.training import train_reid as train
+
+    _tell(train(out, minutes=minutes, steps=steps, scale=scale, seed=seed, workers=workers, fresh=fresh), as_json)
+
+
+@app.command("train-joint")
+def train_joint(
+    out: Out = WEIGHTS,
+    minutes: Minutes = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="most training steps")] = None,
+    scale: Scale = 1.0,
+    seed: Seed = 1000,
+    workers: Workers = 0,
+    fresh: Fresh = False,
+    as_json: Json = False,
+) -> None:
+    """Train detector and embedding together, from the embedded detector; stopped, it goes on where it was."""
+    from msfp.pipeline.training import train_joint as train
 
     _tell(train(out, minutes=minutes, steps=steps, scale=scale, seed=seed, workers=workers, fresh=fresh), as_json)
 

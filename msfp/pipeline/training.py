@@ -172,8 +172,9 @@ def train_joint(
     from msfp.features.joint import untrained_joint
     from msfp.features.training import joint
     from msfp.features.training.detector import held_out_precision
+    from msfp.features.training.people import JointRecipe, recipe_lines
 
-    recipe = joint.JointRecipe(steps=steps, minutes=minutes) if steps or minutes else joint.JointRecipe()
+    recipe = JointRecipe(steps=steps, minutes=minutes) if steps or minutes else JointRecipe()
     samples = render_samples(pool, workers)
     checkpoint = path.with_suffix(".checkpoint")
     with Bar(100, "training detector and embedding together") as progress:
@@ -196,7 +197,7 @@ def train_joint(
         }
         | {f"{name}, same pairs": f"{value:.4f}" for name, value in joint.frozen_aucs(held, INPUT).items()},
         data=_data_lines(pool, samples) | {"people": str(done.people)},
-        recipe=joint.recipe_lines(recipe)
+        recipe=recipe_lines(recipe)
         | {"steps done": str(done.steps), "seconds": f"{done.seconds:.0f}"}
         | {f"losses after {n} steps": f"detection {box:.3f}, identity {who:.3f}" for n, box, who in done.curve[::4]},
         command=_command("train-joint", minutes=minutes, steps=steps, scale=scale, seed=seed),

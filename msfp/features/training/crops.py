@@ -60,8 +60,8 @@ def draw_people(
         anchor: row of a person who has to be in the crop; None leaves it to `on_person`.
 
     Returns:
-        (height, width, 3) uint8 RGB, (N, 4) xyxy of its targets in crop pixels, clipped to the crop, and (N,) their rows
-        in the sample.
+        (height, width, 3) uint8 RGB, (N, 4) xyxy of its targets in crop pixels, clipped to the crop, and (N,) their
+        rows in the sample.
     """
     frame = sample.pixels()
     width, height = settings.size
