@@ -40,7 +40,7 @@ def write_submission(path: Path, tracks: Mapping[str, Tracks], dataset: str, spl
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, format_tracks(tracks[name]))
     data = buffer.getvalue()
-    problems = _problems(data, str(path), _expected(dataset, split))
+    problems = _problems(data, str(path), expected(dataset, split))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(problems[0] + more)
@@ -53,16 +53,20 @@ def check_submission(path: Path, dataset: str, split: str = "test") -> tuple[str
     Raises:
         InputError: no such file, or a data set without a server.
     """
-    expected = _expected(dataset, split)
+    wanted = expected(dataset, split)
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name the zip to be checked") from error
-    return tuple(_problems(data, str(path), expected))
+    return tuple(_problems(data, str(path), wanted))
 
 
-def _expected(dataset: str, split: str) -> dict[str, int | None]:
-    """Sequence folder -> number of frames, None where not recorded."""
+def expected(dataset: str, split: str) -> dict[str, int | None]:
+    """Sequence folders that the server asks for -> number of frames, None where not recorded.
+
+    Raises:
+        InputError: a data set without a server.
+    """
     entry = DATASETS.get(dataset)
     if entry is None or not entry.folders(split) or "motchallenge.net" not in entry.homepage:
         names = ", ".join(d.name for d in DATASETS.values() if "motchallenge.net" in d.homepage)

@@ -12,8 +12,10 @@ from msfp.engine.notebooks import declare_output
 from msfp.errors import NotComputable
 from msfp.paper import evidence, findings
 from msfp.paper.cells import read_cells
+from msfp.paper.outside import IMPORTS
 from msfp.paper.registry import Artefact, Kind, artefact, get_figure, get_table
 from msfp.paper.render import html, wide, write_table
+from msfp.pipeline import imported
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -139,7 +141,8 @@ def fingerprint(run: Run, made: Artefact) -> str:
     """What an artefact is made from: settings, weights, and the code of its function with all that it imports."""
     function = made.function
     code = code_digest(function.__module__) if function is not None else ""
-    return digest([run.settings.model_dump_json(), run.weights_digest(), code])
+    made_from = [run.settings.model_dump_json(), run.weights_digest(), code]
+    return digest([*made_from, imported.contents(run)] if IMPORTS in made.needs else made_from)
 
 
 def stamp_path(run: Run, made: Artefact) -> Path:

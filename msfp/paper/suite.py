@@ -8,6 +8,7 @@ from msfp.engine import notebooks, parallel
 from msfp.errors import InputError
 from msfp.paper.overview import every_scene
 from msfp.paper.publish import report_path
+from msfp.pipeline import imported
 from msfp.pipeline.run import Run
 
 
@@ -48,6 +49,9 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     data = {
         f"{name}/{split}/{s.name}": [run.pixels_digest(s), run.boxes_digest(s)] for name, split, s in every_scene(run)
     }
+    inputs: dict[str, Any] = {"weights": weights, "data": data}
+    if results := imported.contents(run):
+        inputs["imported"] = results
     parallel.close()  # the notebooks' kernels start workers of their own; idle ones here would only hold memory
     parameters = {
         "profile": config.profile,
@@ -65,7 +69,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         only=only,
         from_=start,
         resume=resume,
-        inputs={"weights": weights, "data": data},
+        inputs=inputs,
     )
     report = report_path(run)
     return {

@@ -117,6 +117,27 @@ def test_fold(run: Run, dataset: str) -> Fold:
     return Fold("test", tuple(whole(s) for s in learnable(run, dataset)), parts)
 
 
+def judged_folds(run: Run, dataset: str) -> tuple[tuple[Fold, ...], str]:
+    """The test split where its labels are at hand, else the validation folds and why.
+
+    Raises:
+        NotComputable: neither is there.
+    """
+    try:
+        return (test_fold(run, dataset),), ""
+    except NotComputable as error:
+        return folds(run, dataset), str(error)
+
+
+def hidden_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
+    """Test scenes whose labels are kept by a server; empty where there is no test split."""
+    try:
+        found = scenes(run, dataset, "test")
+    except NotComputable:
+        return ()
+    return tuple(s for s in found if catalog.hidden_truth(s.pixels) is None)
+
+
 def sequences(part: Part) -> tuple[Sequence, ...]:
     """The part's sequences, one per public detector, that have detections."""
     return tuple(s for s in part.scene.sequences if s.det_path is not None)

@@ -11,7 +11,10 @@ import pytest
 from .conftest import Command, refused
 
 HEAVY = ("torch", "numpy", "pandas", "pydantic", "numba", "matplotlib", "ultralytics", "trackeval", "distributed")
-COMMANDS = ("reproduce", "list", "table", "figure", "run", "evaluate", "data", "bench", "train-backbone", "train-reid")
+COMMANDS = (
+    *("reproduce", "list", "table", "figure", "run", "evaluate", "import-results", "submit", "data", "bench"),
+    *("train-backbone", "train-reid", "train-joint"),
+)
 PROGRAM = f"""
 import sys
 from msfp.cli import main

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence as ListLike
 
-from msfp.errors import NotComputable
 from msfp.paper.methods import TABLE_1, Row
+from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
 from msfp.paper.spread import absent, tracking_cells
 from msfp.pipeline import data
@@ -16,9 +16,10 @@ COLUMNS = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 NO_FPS = "speed differs from run to run; `msfp bench` measures it, so that this table repeats exactly"
 
 
-@table(1, needs=("tracks", "scores"))
+@table(1, needs=("tracks", "scores", IMPORTS))
 def main_results(run: Run) -> list[Cell]:
-    """All sequences with all public detectors combined; then each detector; then scenes never seen; then ceilings."""
+    """All sequences with all public detectors combined, and each detector; imported results; then scenes never seen,
+    ceilings, and what a server keeps."""
     dataset = run.settings.data.main
     folds = evaluated(run, dataset)
     cells: list[Cell] = []
@@ -30,18 +31,18 @@ def main_results(run: Run) -> list[Cell]:
         for detector in detectors(everything[0]):
             kept = [[m for m in group if m.sequence.detector == detector] for group in everything]
             cells += tracking_cells(f"{row.label} · {detector}", kept, COLUMNS)
+    cells += imported_cells(run, folds)
     cells += unseen_cells(run, folds[0])
-    return cells + ceiling_cells(run, folds)
+    cells += ceiling_cells(run, folds)
+    return cells + server_cells(run, dataset, TABLE_1)
 
 
 def evaluated(run: Run, dataset: str) -> tuple[Fold, ...]:
     """The test split where its labels are at hand, else the validation folds, with a note."""
-    try:
-        return (data.test_fold(run, dataset),)
-    except NotComputable as error:
-        found = data.folds(run, dataset)
-        run.note(f"Table 1 shows validation ({', '.join(f.name for f in found)}), as {error}.")
-        return found
+    found, reason = data.judged_folds(run, dataset)
+    if reason:
+        run.note(f"Table 1 shows validation ({', '.join(f.name for f in found)}), as {reason}.")
+    return found
 
 
 def measure_rows(run: Run, rows: ListLike[Row], fold: Fold) -> dict[str, list[list[Measured]]]:

@@ -1,0 +1,122 @@
+"""Rows whose numbers come from elsewhere: imported result files, and test splits whose labels a server keeps."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from msfp.datasets.registry import DATASETS
+from msfp.datasets.submission import expected
+from msfp.errors import InputError
+from msfp.paper import methods
+from msfp.paper.methods import Row
+from msfp.paper.sheet import SEPARATOR
+from msfp.paper.spread import UNITS, tracking_cells
+from msfp.pipeline import data, imported
+from msfp.pipeline.data import Fold
+from msfp.pipeline.imported import Imported
+from msfp.pipeline.run import Run
+from msfp.pipeline.submission import submit
+from msfp.types import Cell
+
+MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
+TEST_SET = "test set"
+SERVER = "motchallenge.net"
+IMPORTS = "imports"
+"""What a table needs that shows imported results; another import makes it stale."""
+
+
+def imported_cells(
+    run: Run, folds: Iterable[Fold], columns: Iterable[str] = MEASURES, rename: Mapping[str, str] | None = None
+) -> list[Cell]:
+    """A row for each name under which results were imported, measured on the folds like our own, and saying so."""
+    every, wanted = tuple(folds), tuple(columns)
+    cells: list[Cell] = []
+    for name in imported.names(run):
+        found = [m for fold in every for m in imported.measured(run, name, fold)]
+        if not found:
+            continue
+        row = tracking_cells(name, [found], wanted, rename)
+        detectors = sorted({m.sequence.detector for m in found})
+        for detector in detectors if len(detectors) > 1 else ():
+            kept = [m for m in found if m.sequence.detector == detector]
+            row += tracking_cells(f"{name}{SEPARATOR}{detector}", [kept], wanted, rename)
+        cells += [replace(c, reason=f"imported results: {name}") if c.source == "measured" else c for c in row]
+    return cells
+
+
+def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Cell]]]:
+    """Import result files and score them at once.
+
+    Returns:
+        What was taken, and for each data set its cells.
+
+    Raises:
+        InputError: see `imported.take`.
+    """
+    kept = imported.take(run, name, folder, reserved=[row.label for row in methods.TABLE_1])
+    scored = {}
+    for dataset in imported.datasets(run):
+        cells = [
+            c for c in imported_cells(run, data.judged_folds(run, dataset)[0]) if c.row.partition(SEPARATOR)[0] == name
+        ]
+        if cells:
+            scored[dataset] = cells
+    return kept, scored
+
+
+def server_cells(
+    run: Run,
+    dataset: str,
+    rows: Iterable[Row],
+    columns: Iterable[str] = MEASURES,
+    rename: Mapping[str, str] | None = None,
+) -> list[Cell]:
+    """For a data set whose test labels MOTChallenge keeps: a row a method on its test set, without any number."""
+    entry = DATASETS.get(dataset)
+    if entry is None or SERVER not in entry.homepage or not data.judged_folds(run, dataset)[1]:
+        return []
+    reason = (
+        f"{SERVER} keeps the labels of {entry.title}'s test set; `msfp submit METHOD --dataset {dataset}` writes the "
+        f"zip that it takes, submissions/{dataset}-METHOD.zip"
+    )
+    places = [(f"{row.label}{SEPARATOR}{TEST_SET}", column) for row in rows for column in columns]
+    return [
+        Cell(row, (rename or {}).get(column, column), None, None, "server", reason, UNITS.get(column, ""))
+        for row, column in places
+    ]
+
+
+def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None) -> Path:
+    """The zip of a row of Table 1 for the evaluation server, its heads learned on the whole training split.
+
+    Args:
+        run: whose folder holds training and test split.
+        label: the row's, or the name of its tracker where one row alone has it; case does not matter.
+        dataset: `mot17`, `mot20`, ...; empty: the run's main one.
+        path: of the zip; None: `runs/<profile>/submissions/`.
+
+    Raises:
+        InputError: no such row, or see `submission.submit`.
+        NotComputable: what the method needs is missing.
+    """
+    row = _row_named(label)
+    chosen = dataset or run.settings.data.main
+    target = path or zip_path(run, chosen, row.label)
+    expected(chosen, "test")  # a data set without a server is refused before a world is rendered
+    learn = tuple(data.whole(s) for s in data.learnable(run, chosen))
+    return submit(run, chosen, row.make(learn, run.settings.seeds[0]), target)
+
+
+def zip_path(run: Run, dataset: str, label: str) -> Path:
+    """Where the zip of a method lies."""
+    stem = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return run.out / "submissions" / f"{dataset}-{stem}.zip"
+
+
+def _row_named(label: str) -> Row:
+    wanted = label.casefold()
+    rows = [row for row in methods.TABLE_1 if wanted in (row.label.casefold(), row.make((), 0).tracker)]
+    if len(rows) != 1:
+        raise InputError(f"method {label!r}: not known; there are: {', '.join(row.label for row in methods.TABLE_1)}")
+    return rows[0]

@@ -1,0 +1,236 @@
+"""Anyone's result files beside our own rows: checked, kept with the run, and scored as ours are.
+
+runs/<profile>/imported/NAME/MOT17-02-DPM.txt ...   the files as they were given
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from msfp.datasets.motchallenge import parse_tracks
+from msfp.engine.files import TEMPORARY, atomic_write, write_error
+from msfp.engine.hashing import digest
+from msfp.errors import InputError, NotComputable
+from msfp.pipeline import data
+from msfp.pipeline.data import Fold, Part
+from msfp.pipeline.run import Run
+from msfp.pipeline.scores import Measured, score
+from msfp.pipeline.tracks import Method
+from msfp.types import Scene, Sequence, Tracks
+
+TRACKER = "imported"
+NAME = re.compile(r"[\w+()†-][\w +().†-]{0,59}")
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Result files that were taken.
+
+    Attributes:
+        name: the row's label.
+        folder: where they are kept.
+        sequences: names of the result files, without `.txt`, and how many boxes each has.
+    """
+
+    name: str
+    folder: Path
+    sequences: dict[str, int]
+
+
+class Refused(InputError):
+    """Result files that cannot be taken; `problems` has a sentence for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        more = len(problems) - SHOWN
+        super().__init__("\n".join(problems[:SHOWN] + ([f"and {more} more problems"] if more > 0 else [])))
+
+
+def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imported:
+    """Check result files and keep them with the run; files kept under the name before are replaced.
+
+    Args:
+        run: whose data sets the files are for.
+        name: label of the row; a row of the paper that is not measured here gets its measured value.
+        folder: a MOTChallenge result file a sequence, `MOT17-02-DPM.txt`; `MOT17-02.txt` stands for all public
+            detectors of the scene, as a tracker with a detector of its own has it. What is evaluated of a data set
+            has to be there whole; other sequences of it may be.
+        reserved: labels of rows that are measured here.
+
+    Raises:
+        Refused: a sentence for each problem.
+        InputError: a name that is taken or makes no row, or a folder that is not there.
+        MsfpError: the copies cannot be written.
+    """
+    if not NAME.fullmatch(name) or name != name.strip():
+        raise InputError(
+            f"name {name!r}: a row's name has 1 to 60 letters, digits, spaces or + - _ . ( ), and does not begin with "
+            "a dot or space"
+        )
+    if name in set(reserved):
+        raise InputError(f"name {name!r}: that row is measured here; give the imported results another name")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder of result files")
+    files, problems = _read(folder, _known(run))
+    problems += _lacking(run, folder)
+    if problems:
+        raise Refused(problems)
+    if not files:
+        raise InputError(f"{folder}: no result files; one SEQUENCE.txt for each of {_example(run)}, ... is expected")
+    kept = place(run, name)
+    _replace(kept, {f"{stem}.txt": content for stem, (content, _) in files.items()})
+    _tracks.cache_clear()
+    return Imported(name, kept, {stem: count for stem, (_, count) in files.items()})
+
+
+def names(run: Run) -> tuple[str, ...]:
+    """Names under which results were imported, sorted."""
+    home = run.out / "imported"
+    found = (p.name for p in home.iterdir() if p.is_dir() and NAME.fullmatch(p.name)) if home.is_dir() else ()
+    return tuple(sorted(found))
+
+
+def place(run: Run, name: str) -> Path:
+    """Where a name's files are kept."""
+    return run.out / "imported" / name
+
+
+def contents(run: Run) -> str:
+    """What is imported, by name and content; empty where nothing is."""
+    found = {n: {p.name: run.store.file_digest(p) for p in sorted(place(run, n).glob("*.txt"))} for n in names(run)}
+    return digest(found) if found else ""
+
+
+def measured(run: Run, name: str, fold: Fold) -> list[Measured]:
+    """Scores of a name's results on a fold's evaluated parts; empty where it has no file for any of them."""
+    items = [(p, s) for p in fold.evaluate for s in data.sequences(p)]
+    if not any(_file(run, name, s) for _, s in items):
+        return []
+    method = Method(name, TRACKER)
+    out = []
+    for part, sequence in items:
+        try:
+            out.append(Measured(method, part, sequence, score(run, part, sequence, tracks(run, name, part, sequence))))
+        except NotComputable as error:
+            out.append(Measured(method, part, sequence, None, str(error)))
+    return out
+
+
+def tracks(run: Run, name: str, part: Part, sequence: Sequence) -> Tracks:
+    """Imported tracks of a part, frames numbered from the part's first.
+
+    Raises:
+        NotComputable: no file of that name for the sequence.
+    """
+    path = _file(run, name, sequence)
+    if path is None:
+        raise NotComputable(f"imported results {name} have no file for {sequence.name}")
+    return data.window(_tracks(path, path.stat().st_mtime_ns), part)
+
+
+@lru_cache(maxsize=64)
+def _tracks(path: Path, _changed: int) -> Tracks:
+    return parse_tracks(path.read_bytes(), str(path))
+
+
+def _file(run: Run, name: str, sequence: Sequence) -> Path | None:
+    found = (place(run, name) / f"{stem}.txt" for stem in (sequence.name, sequence.scene))
+    return next((path for path in found if path.is_file()), None)
+
+
+def _read(folder: Path, known: dict[str, Scene]) -> tuple[dict[str, tuple[bytes, int]], list[str]]:
+    """File stem -> its bytes and number of boxes; and what is wrong, file by file."""
+    files: dict[str, tuple[bytes, int]] = {}
+    problems = []
+    for path in sorted(folder.glob("*.txt")):
+        scene = known.get(path.stem)
+        if scene is None:
+            problems.append(f"{path}: named after no sequence of this profile's data sets; rename or remove it")
+            continue
+        try:
+            content = path.read_bytes()
+            found = parse_tracks(content, str(path))
+        except OSError as error:
+            problems.append(f"{path}: cannot be read ({error.strerror}); make it readable")
+            continue
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        length = scene.pixels.length
+        if len(found) and found.frame[-1] > length:
+            problems.append(
+                f"{path}: frame {found.frame[-1]} of a sequence of {length} frames; remove rows beyond it, or import "
+                "results of the same sequence"
+            )
+        files[path.stem] = (content, len(found))
+    return files, problems
+
+
+def _lacking(run: Run, folder: Path) -> list[str]:
+    """Sequences that a data set's evaluation needs, of data sets of which at least one is there."""
+    given, problems = {path.stem for path in folder.glob("*.txt")}, []
+    for dataset in datasets(run):
+        needed = [s for fold in data.judged_folds(run, dataset)[0] for p in fold.evaluate for s in data.sequences(p)]
+        if not any({s.name, s.scene} & given for s in needed):
+            continue
+        problems += [
+            f"{folder}: {s.name}.txt is missing; {dataset} is scored on all its sequences: add it, empty if nothing "
+            "was tracked"
+            for s in needed
+            if not {s.name, s.scene} & given
+        ]
+    return problems
+
+
+def datasets(run: Run) -> tuple[str, ...]:
+    """Data sets of Tables 1 and 2 that are here with labels."""
+    chosen = run.settings.data
+    found = []
+    for dataset in dict.fromkeys(d for d in (chosen.main, chosen.crowded) if d):
+        try:
+            data.judged_folds(run, dataset)
+        except NotComputable:
+            continue
+        found.append(dataset)
+    return tuple(found)
+
+
+def _known(run: Run) -> dict[str, Scene]:
+    """Every name that a result file may have -> its scene."""
+    found: dict[str, Scene] = {}
+    for dataset in datasets(run):
+        for split in ("train", "test"):
+            try:
+                scenes = data.scenes(run, dataset, split)
+            except NotComputable:
+                continue
+            for scene in scenes:
+                found |= {name: scene for name in (scene.name, *(s.name for s in scene.sequences))}
+    return found
+
+
+def _example(run: Run) -> str:
+    return next(iter(sorted(_known(run))), "no sequence at all")
+
+
+def _replace(folder: Path, files: dict[str, bytes]) -> None:
+    """Put files into a folder so that it holds all of them, or what it held before."""
+    fresh = folder.with_name(f".{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        for name, content in files.items():
+            atomic_write(fresh / name, content)
+        old = fresh.with_name(fresh.name + "-old")
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

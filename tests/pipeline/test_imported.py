@@ -1,0 +1,146 @@
+"""Results from elsewhere: refused with a sentence for each problem, kept, and scored as ours are."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from msfp.datasets.motchallenge import read_ground_truth, read_tracks
+from msfp.errors import InputError
+from msfp.metrics.tracking import evaluate
+from msfp.paper import outside
+from msfp.paper.methods import TABLE_1
+from msfp.paper.publish import fingerprint
+from msfp.paper.registry import artefact
+from msfp.pipeline import data, imported
+from msfp.pipeline.imported import Refused
+from msfp.pipeline.run import Run, open_run
+from tests.pipeline.conftest import LENGTH
+
+Make = Callable[..., Run]
+NAMES = {"MOT17-02-DPM": 0, "MOT17-02-SDP": 0}
+
+
+def row(frame: int, identity: int, left: float) -> str:
+    return f"{frame},{identity},{left},9,16,36,1,-1,-1,-1\n"
+
+
+def result(shift: int = 0) -> str:
+    """The conftest's first person followed whole; the third takes another identity in frame 7."""
+    people = [row(t, 1, 4 + t + shift) for t in range(1, LENGTH + 1)]
+    return "".join(people + [row(t, 3 if t < 7 else 4, 60 + t + shift) for t in range(1, LENGTH + 1)])
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name.replace('_', '-')}.txt").write_text(text)
+    return folder
+
+
+def test_results_are_kept_and_scored_on_the_evaluated_frames(make_run: Make, tmp_path: Path) -> None:
+    run = make_run(NAMES)
+    folder = write(tmp_path / "given", MOT17_02_DPM=result(), MOT17_02_SDP=result(shift=5))
+    kept, scored = outside.take(run, "SGT", folder)
+    assert kept.sequences == {"MOT17-02-DPM": 2 * LENGTH, "MOT17-02-SDP": 2 * LENGTH}
+    assert (kept.folder / "MOT17-02-DPM.txt").read_bytes() == (folder / "MOT17-02-DPM.txt").read_bytes()
+    (fold,) = data.judged_folds(run, "mot17")[0]
+    (part,) = fold.evaluate
+    assert (part.first, part.last) == (5, LENGTH)
+    truth = data.window(read_ground_truth(part.scene.pixels.path / "gt" / "gt.txt"), part)
+    found = data.window(read_tracks(folder / "MOT17-02-DPM.txt"), part)
+    expected = evaluate(truth, found, part.length)
+    cells = {(c.row, c.column): c for c in scored["mot17"]}
+    assert cells["SGT · DPM", "HOTA"].value == pytest.approx(100 * expected.hota)
+    assert expected.idsw == 1
+    assert cells["SGT · DPM", "IDSW"].value == 1
+    assert cells["SGT · SDP", "HOTA"].value < cells["SGT", "HOTA"].value < cells["SGT · DPM", "HOTA"].value
+    assert {c.reason for c in cells.values()} == {"imported results: SGT"}
+    assert {c.source for c in cells.values()} == {"measured"}
+
+
+def test_a_scene_file_stands_for_all_its_public_detectors(make_run: Make, tmp_path: Path) -> None:
+    run = make_run(NAMES)
+    _, scored = outside.take(run, "JDE", write(tmp_path / "given", MOT17_02=result()))
+    values = {c.row: c.value for c in scored["mot17"] if c.column == "HOTA"}
+    assert values["JDE"] == pytest.approx(values["JDE · DPM"])
+    assert values["JDE · DPM"] == values["JDE · SDP"]
+
+
+def test_every_problem_is_told_at_once_and_nothing_is_kept(make_run: Make, tmp_path: Path) -> None:
+    run = make_run({**NAMES, "MOT17-04-SDP": 0, "MOT17-05-SDP": 0, "MOT17-09-SDP": 0})
+    late, twice = row(LENGTH + 1, 1, 5.0), row(1, 1, 5.0) * 2
+    folder = write(
+        tmp_path / "given",
+        MOT17_02_DPM="1,1,2\n",
+        MOT17_02_SDP=late,
+        MOT17_04_SDP=twice,
+        MOT17_05_SDP="",
+        readme="hello",
+    )
+    with pytest.raises(Refused) as refused:
+        imported.take(run, "SGT", folder)
+    first, second, third, fourth, fifth = refused.value.problems
+    assert first.startswith(f"{folder / 'MOT17-02-DPM.txt'}:1: 3 columns")
+    assert f"frame {LENGTH + 1} of a sequence of {LENGTH} frames" in second
+    assert "MOT17-04-SDP.txt:2: id 1 a second time in frame 1" in third
+    assert "readme.txt: named after no sequence" in fourth
+    assert "MOT17-09-SDP.txt is missing; mot17 is scored on all its sequences" in fifth
+    assert imported.names(run) == ()
+    assert not imported.contents(run)
+
+
+@pytest.mark.parametrize("name", ["", " SGT", "a/b", "..", ".hidden", "x" * 61, "a · b", "a\nb"])
+def test_names_that_make_no_row_are_refused(make_run: Make, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"name .*: a row's name has 1 to 60 letters"):
+        imported.take(make_run(NAMES), name, write(tmp_path / "given", MOT17_02=result()))
+
+
+def test_names_and_folders_that_cannot_be_are_refused(make_run: Make, tmp_path: Path) -> None:
+    run, folder = make_run(NAMES), write(tmp_path / "given", MOT17_02=result())
+    with pytest.raises(InputError, match="name 'ByteTrack': that row is measured here"):
+        outside.take(run, "ByteTrack", folder)
+    with pytest.raises(InputError, match="absent: there is no such folder of result files"):
+        outside.take(run, "SGT", tmp_path / "absent")
+    with pytest.raises(InputError, match=r"empty: no result files; one SEQUENCE.txt for each of MOT17-02"):
+        outside.take(run, "SGT", write(tmp_path / "empty"))
+
+
+def test_importing_again_replaces_and_makes_the_table_stale(make_run: Make, tmp_path: Path) -> None:
+    run = make_run(NAMES)
+    table, other = artefact("table", 1), artefact("table", 3)
+    marks = [fingerprint(run, table)]
+    for shift in (0, 6, 0):
+        imported.take(run, "SGT", write(tmp_path / "given", MOT17_02=result(shift)))
+        assert imported.names(run) == ("SGT",)
+        marks.append(fingerprint(make_run({}), table))
+    assert marks[1] == marks[3]
+    assert len(set(marks)) == 3
+    assert fingerprint(run, other) == fingerprint(make_run({}), other)
+    assert [p.name for p in (run.out / "imported").iterdir()] == ["SGT"]
+
+
+def test_the_servers_cells_say_how_to_get_a_number(make_run: Make) -> None:
+    run = make_run(NAMES)
+    cells = outside.server_cells(run, "mot17", TABLE_1)
+    assert {c.source for c in cells} == {"server"}
+    assert all(c.value is None and c.row.endswith(" · test set") for c in cells)
+    (reason,) = {c.reason for c in cells}
+    assert "motchallenge.net keeps the labels of MOT17's test set; `msfp submit METHOD --dataset mot17`" in reason
+    assert outside.server_cells(run, "synth17", TABLE_1) == []
+    assert outside.server_cells(run, "dancetrack", TABLE_1) == []
+
+
+@pytest.mark.real
+def test_a_public_trackers_real_results_score_as_official_trackeval_does(shared: Path, tmp_path: Path) -> None:
+    run = open_run("mot17", root=shared / "mot17-dev", home=tmp_path, overrides={"split": "paper"})  # whole sequences
+    kept, scored = outside.take(run, "MPNTrack", shared / "oracle" / "MPNTrack")
+    assert len(kept.sequences) == 12
+    with (shared / "oracle" / "MPNTrack-scores.csv").open() as file:
+        official = list(csv.DictReader(file))
+    total = {key: sum(int(line[key]) for line in official) for key in ("CLR_TP", "CLR_FN", "CLR_FP", "IDSW")}
+    mota = (total["CLR_TP"] - total["CLR_FP"] - total["IDSW"]) / (total["CLR_TP"] + total["CLR_FN"])
+    values = {c.column: c.value for c in scored["mot17"] if c.row == "MPNTrack"}
+    assert values["MOTA"] == pytest.approx(100 * mota, abs=1e-9)
+    assert values["IDSW"] == total["IDSW"]
