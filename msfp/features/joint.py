@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.errors import InputError
-from msfp.features.backbone import Part
-from msfp.features.detect import detect, to_batch
+from msfp.features.backbone import Part, to_batch
+from msfp.features.detect import detect
 from msfp.features.device import device_named
 from msfp.features.letterbox import Geometry, fit
 from msfp.features.pooling import pool

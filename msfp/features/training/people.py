@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.features.detect import to_batch
+from msfp.features.backbone import to_batch
 from msfp.features.training.crops import CropSettings, Pixels, draw_people
 from msfp.features.training.detector import relative_boxes
 from msfp.features.training.samples import Sample
