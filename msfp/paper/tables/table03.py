@@ -1,19 +1,14 @@
 """Table 3: fusion strategies by how well they tell people apart and by association accuracy."""
 
-from math import isnan
-from statistics import fmean
-
 from msfp.errors import NotComputable
-from msfp.paper.methods import TWO_STAGE, Learn
+from msfp.paper.embedding_rows import Found, association, reid_cell
+from msfp.paper.methods import Learn
 from msfp.paper.registry import table
-from msfp.paper.spread import attempt, tracking_cells
+from msfp.paper.spread import attempt
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.heads import Appearance, appearance
-from msfp.pipeline.reid import Discrimination, usable
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import measure
-from msfp.pipeline.tracks import Method
 from msfp.types import Cell
 
 PAPER = {
@@ -26,7 +21,6 @@ PAPER = {
 }
 CONTROLS = {"Single Layer (training-free)": "native", "Concatenation (training-free)": "native-concat"}
 RANDOM = "random-init"
-Found = dict[Appearance, list[Discrimination | str]]
 
 
 @table(3, needs=("heads", "reid", "tracks"))
@@ -64,42 +58,14 @@ def unseen_parts(run: Run) -> tuple[Part, ...]:
 
 
 def reid_cells(row: str, looks: list[Appearance], known: Found, other: Found) -> list[Cell]:
-    """AUC, gap, hard AUC, and AUC on unseen scenes: mean over scenes, then over seeds."""
-
-    def measured(column: str, found: Found, name: str) -> Cell:
-        def values() -> list[float]:
-            return [mean_over_scenes([getattr(d, name) for d in usable(found[look])]) for look in looks]
-
-        return attempt(
-            row, column, values, basis=lambda: reid.people_sample([usable(found[look]) for look in looks], name)
-        )
-
+    """AUC, gap, hard AUC, and AUC on unseen scenes."""
     return [
-        measured("AUC", known, "auc"),
-        measured("Gap", known, "gap"),
-        measured("AUC, hard pairs", known, "hard_auc"),
-        measured("AUC, unseen scenes", other, "auc"),
-        measured("AUC, unseen, hard pairs", other, "hard_auc"),
+        reid_cell(row, "AUC", looks, known, "auc"),
+        reid_cell(row, "Gap", looks, known, "gap"),
+        reid_cell(row, "AUC, hard pairs", looks, known, "hard_auc"),
+        reid_cell(row, "AUC, unseen scenes", looks, other, "auc"),
+        reid_cell(row, "AUC, unseen, hard pairs", looks, other, "hard_auc"),
     ]
-
-
-def mean_over_scenes(values: list[float]) -> float:
-    """Mean over the scenes that have the measure; a short scene has no pairs 20 frames apart.
-
-    Raises:
-        NotComputable: none has.
-    """
-    found = [v for v in values if not isnan(v)]
-    if not found:
-        raise NotComputable("no scene has people seen again 20 to 30 frames later")
-    return fmean(found)
-
-
-def association(run: Run, row: str, looks: list[Appearance], fold: Fold) -> list[Cell]:
-    """AssA on the validation parts under fixed two-stage thresholds, all public detectors combined."""
-    methods = [Method(row, "msfp-attention", look, TWO_STAGE) for look in looks]
-    found = measure(run, methods, fold.evaluate, f"tracking, {row}")
-    return tracking_cells(row, [[m for m in found if m.method == method] for method in methods], ["AssA"])
 
 
 def width(run: Run, look: Appearance, fold: Fold) -> float:

@@ -1,0 +1,46 @@
+"""Table 16: how the levels of a box are brought together."""
+
+from msfp.paper.embedding_rows import NO_TIME, embedding_rows
+from msfp.paper.registry import table
+from msfp.paper.spread import absent
+from msfp.pipeline import data
+from msfp.pipeline.heads import appearance
+from msfp.pipeline.run import Run
+from msfp.types import Cell
+
+PAPER = {
+    "Single level (L14)": "single",
+    "Hard assignment (by box size)": "hard-assignment",
+    "Soft RoI selection (AugFPN-style)": "soft-roi",
+    "Spatial attention over RoIs": "spatial-attention",
+    "Instance-adaptive attention (ours)": "attention-instance",
+}
+BEYOND = "parameters that choose or weigh, as the paper's 0 for one level implies; projections are counted beside"
+
+
+@table(16, needs=("heads", "reid", "tracks"))
+def aggregation(run: Run) -> list[Cell]:
+    """A trained head for each way and seed; the other ways, named in the paper, are re-derived: `heads.aggregation`."""
+    fold = data.folds(run, run.settings.data.main)[0]
+    rows = {
+        label: list(dict.fromkeys(appearance(strategy, fold.learn, seed) for seed in run.settings.seeds))
+        for label, strategy in PAPER.items()
+    }
+    cells = embedding_rows(run, rows, ("AUC", "AUC, hard pairs"))
+    for label, strategy in PAPER.items():
+        cells += parameters(run, label, strategy)
+        cells += absent(label, ["ms/frame"], NO_TIME)
+    return cells
+
+
+def parameters(run: Run, label: str, strategy: str) -> list[Cell]:
+    """Counts from the module made for the run's detector."""
+    from msfp.heads.fusion import make_head
+
+    head = make_head(strategy, run.backbone().channels, run.settings.fusion)
+    every = {name: p.numel() for name, p in head.named_parameters()}
+    beyond = sum(n for name, n in every.items() if not name.startswith("project."))
+    return [
+        Cell(label, "Params", beyond, reason=BEYOND),
+        Cell(label, "Params, with projections", sum(every.values())),
+    ]
