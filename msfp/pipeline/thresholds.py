@@ -24,14 +24,14 @@ from msfp.types import Sequence
 
 ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
 TAUGHT_CODE = (*ATL_CODE, *SUPERVISION_CODE, "msfp.pipeline.supervision")
-Bounds = tuple[float, float]
+Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 
-def atl_settings(run: Run, bounds: Bounds | None = None) -> AtlSettings:
-    """The run's settings of ATL, with other bounds where given (Table 9)."""
-    if bounds is None:
+def atl_settings(run: Run, changes: Changes = ()) -> AtlSettings:
+    """The run's settings of ATL with changes, checked."""
+    if not changes:
         return run.settings.atl
-    return run.settings.atl.model_copy(update={"tau_min": bounds[0], "tau_max": bounds[1]})
+    return AtlSettings.model_validate({**run.settings.atl.model_dump(), **dict(changes)})
 
 
 def atl_training_set(
@@ -75,7 +75,7 @@ def atl_inputs(
     mode: Mode,
     seed: int,
     supervision: Supervision = "grid",
-    bounds: Bounds | None = None,
+    changes: Changes = (),
 ) -> dict[str, object]:
     """What a trained ATL depends on: beside its settings all that the head of its grid search depends on."""
     taught: dict[str, object] = {"supervision": supervision}
@@ -89,7 +89,7 @@ def atl_inputs(
         "detections": [run.file_digest(s.det_path) for _, s in having(learn, detector)],
         "mode": mode,
         "seed": seed,
-        "atl": atl_settings(run, bounds).model_dump(exclude={"beta", "temporal", "offset"}),
+        "atl": atl_settings(run, changes).model_dump(exclude={"beta", "temporal", "offset"}),
         **taught,
     }
 
@@ -102,10 +102,10 @@ def train_atl(
     mode: Mode,
     seed: int,
     supervision: Supervision = "grid",
-    bounds: Bounds | None = None,
+    changes: Changes = (),
 ) -> Fitted:
     """ATL for one public detector, as each detector's scores have a range of their own."""
-    atl, training = atl_settings(run, bounds), run.settings.training
+    atl, training = atl_settings(run, changes), run.settings.training
 
     def compute() -> Fitted:
         if supervision == "idf1":
@@ -117,7 +117,7 @@ def train_atl(
         return fit_threshold(mode, scene, target, atl, training, seed)
 
     data.need_pixels(learn)
-    inputs = atl_inputs(run, learn, detector, mode, seed, supervision, bounds)
+    inputs = atl_inputs(run, learn, detector, mode, seed, supervision, changes)
     code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
     return run.store.get_or_compute("atl", inputs, compute, code=code)
 
@@ -128,9 +128,8 @@ def predicted(
     state: dict[str, NDArray[np.float32]],
     mode: Mode,
     temporal: Literal["ema", "frame", "sequence"],
-    beta: float | None = None,
-    bounds: Bounds | None = None,
+    changes: Changes = (),
 ) -> NDArray[np.float32]:
     """(T, k) smoothed prediction of ATL on a part's frames (eqs. 6-8), reset at the part's first frame."""
-    raw = predict(mode, scene_vectors(run, part), state, atl_settings(run, bounds))
-    return thresholds.smooth(raw, temporal, run.settings.atl.beta if beta is None else beta)
+    atl = atl_settings(run, changes)
+    return thresholds.smooth(predict(mode, scene_vectors(run, part), state, atl), temporal, atl.beta)

@@ -18,7 +18,7 @@ from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import Bounds, predicted, train_atl
+from msfp.pipeline.thresholds import Changes, predicted, train_atl
 from msfp.tracking import make, thresholds, track
 from msfp.types import Sequence, Tracks
 
@@ -41,7 +41,7 @@ class Threshold:
         joint: take ATL from joint fine-tuning (offset mode only).
         policy: name of the rule of `policy`.
         supervision: what taught `atl`.
-        beta, bounds: of `atl`; None: the run's.
+        changes: settings of `atl` that differ from the run's, as (name, value).
     """
 
     kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
@@ -54,8 +54,7 @@ class Threshold:
     joint: bool = False
     policy: str = ""
     supervision: Supervision = "grid"
-    beta: float | None = None
-    bounds: Bounds | None = None
+    changes: Changes = ()
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDAr
         mode = "single"
         center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
     state = atl_state(run, rule, detector, mode).state
-    raw = predicted(run, part, state, mode, temporal, rule.beta, rule.bounds)
+    raw = predicted(run, part, state, mode, temporal, rule.changes)
     return per_frame(run, rule.mode, raw, center)
 
 
@@ -170,4 +169,4 @@ def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
     """The encoder's state: as trained alone, or after joint fine-tuning."""
     if rule.joint and mode == "offset":
         return fine_tune(run, rule.learn, rule.seed).thresholds[detector]
-    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, rule.bounds)
+    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, rule.changes)

@@ -1,0 +1,193 @@
+"""Rows and columns of the tables on thresholds: MSFP (attention) under a rule, measured on a data set's parts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.errors import NotComputable
+from msfp.heads.threshold import Mode
+from msfp.paper.methods import Learn, Row
+from msfp.paper.spread import tracking_cells
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.heads import appearance
+from msfp.pipeline.run import Run
+from msfp.pipeline.scores import Measured, measure
+from msfp.pipeline.supervision import Supervision
+from msfp.pipeline.tracks import Method, Threshold, atl_thresholds
+from msfp.tracking.thresholds import Temporal
+from msfp.types import Cell
+
+Rule = Callable[[Learn, int], Threshold]
+Groups = dict[str, list[list[Measured]]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A row's label and its thresholds for given ATL learning parts and seed.
+
+    Attributes:
+        label: of the row.
+        rule: its thresholds.
+        learned: whether ATL is trained for it.
+        remark: said with its numbers, such as how what the paper only names is derived here.
+    """
+
+    label: str
+    rule: Rule
+    learned: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Parts evaluated with one trained head and ATL: `heads` and `atl` are what those learned from."""
+
+    heads: Learn
+    atl: Learn
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the paper, measured on all legs together (several under leave-one-sequence-out)."""
+
+    label: str
+    legs: tuple[Leg, ...]
+
+    def taught_on(self, learn: Learn) -> "Column":
+        """The same parts with an ATL that learned from others."""
+        return Column(self.label, tuple(replace(leg, atl=learn) for leg in self.legs))
+
+
+def fixed(high: float, low: float) -> Rule:
+    """The same thresholds everywhere."""
+    return lambda _learn, _seed: Threshold("fixed", high, low)
+
+
+def atl(
+    mode: Mode = "single", temporal: Temporal | None = None, supervision: Supervision = "grid", **changes: object
+) -> Rule:
+    """ATL in a mode; temporal None: the run's setting; `changes` are other settings than the run's."""
+    kept = tuple(sorted(changes.items()))
+    return lambda learn, seed: Threshold(
+        "atl", mode=mode, temporal=temporal, learn=learn, seed=seed, supervision=supervision, changes=kept
+    )
+
+
+def policy(name: str) -> Rule:
+    """A registered policy that sees scores only."""
+    return lambda _learn, _seed: Threshold("policy", policy=name)
+
+
+def searched(learn: Learn, _seed: int) -> Threshold:
+    """The optimum of the same sequence's learning part."""
+    return Threshold("grid", learn=learn)
+
+
+def oracle(_learn: Learn, _seed: int) -> Threshold:
+    """The optimum of the evaluated frames themselves."""
+    return Threshold("oracle")
+
+
+ORACLE = Rules("Grid search on the evaluated frames (bound)", oracle)
+
+
+def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "") -> Groups:
+    """label -> for each seed of the head (and of ATL where it has one) what was measured on every sequence."""
+    rows = tuple(rules)
+    groups: Groups = {}
+    for leg in column.legs:
+        made = [Row(r.label + suffix, partial(_method, r, leg, suffix)) for r in rows]
+        methods = [m for row in made for m in row.methods((), run.settings.seeds)]
+        found = measure(run, methods, leg.parts, f"thresholds, {column.label}")
+        for row in made:
+            mine = groups.setdefault(row.label, [[] for _ in run.settings.seeds])
+            for group, method in zip(mine, row.methods((), run.settings.seeds), strict=True):
+                group += [m for m in found if m.method == method]
+    return groups
+
+
+def _method(rules: Rules, leg: Leg, suffix: str, _learn: Learn, seed: int) -> Method:
+    look = appearance("attention-instance", leg.heads, seed)
+    return Method(rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed))
+
+
+def hota_cells(
+    run: Run, column: Column, rules: Iterable[Rules], suffix: str = "", *, by_detector: bool = False
+) -> list[Cell]:
+    """HOTA of every rule, all public detectors combined, and of each detector where asked."""
+    rows = tuple(rules)
+    remarks = {r.label + suffix: r.remark for r in rows}
+    cells: list[Cell] = []
+    for label, groups in measured(run, column, rows, suffix).items():
+        for detector in ("", *(detectors(column) if by_detector else ())):
+            kept = [[m for m in group if detector in ("", m.sequence.detector)] for group in groups]
+            named = f"{label} · {detector}" if detector else label
+            found = tracking_cells(named, kept, ["HOTA"], {"HOTA": column.label})
+            cells += [replace(c, reason=remarks[label]) if c.source == "measured" else c for c in found]
+    return cells
+
+
+def detectors(column: Column) -> tuple[str, ...]:
+    """Public detectors of a column's parts, where there are several."""
+    names = tuple(sorted({s.detector for leg in column.legs for p in leg.parts for s in data.sequences(p)}))
+    return names if len(names) > 1 else ()
+
+
+def predicted(run: Run, column: Column, rule: Rule, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Public detector and (T,) tau of every sequence of a column, as ATL predicts it.
+
+    Raises:
+        NotComputable: frames that ATL needs are missing.
+    """
+    for leg in column.legs:
+        threshold = rule(leg.atl, seed)
+        for part in leg.parts:
+            for sequence in data.sequences(part):
+                yield sequence.detector, atl_thresholds(run, part, sequence.detector, threshold)[:, 0]
+
+
+def main(run: Run, label: str = "MOT17") -> Column:
+    """Validation parts of the main data set."""
+    folds = data.folds(run, run.settings.data.main)
+    return Column(label, tuple(Leg(f.learn, f.learn, f.evaluate) for f in folds))
+
+
+def other(run: Run, dataset: str, label: str) -> Column:
+    """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
+    heads = data.all_learning(run, run.settings.data.main)
+    return Column(label, tuple(Leg(heads, f.learn, f.evaluate) for f in data.folds(run, dataset)))
+
+
+def crowded(run: Run, label: str = "MOT20") -> Column:
+    """Validation parts of the crowded data set.
+
+    Raises:
+        NotComputable: the profile has none.
+    """
+    name = run.settings.data.crowded
+    if name is None:
+        raise NotComputable(f"profile {run.settings.profile} has no crowded data set")
+    return other(run, name, label)
+
+
+def cross(run: Run, label: str = "Cross-domain") -> Column:
+    """Another domain without retraining: the cross-domain data set, or the scenes held out of the main one.
+
+    Raises:
+        NotComputable: the profile has neither.
+    """
+    learn = data.all_learning(run, run.settings.data.main)
+    name = run.settings.data.cross
+    parts = (
+        data.unseen(run, run.settings.data.main)
+        if name is None
+        else tuple(data.whole(s) for s in data.scenes(run, name))
+    )
+    if not parts:
+        raise NotComputable(f"profile {run.settings.profile} has no data of another domain")
+    return Column(label, (Leg(learn, learn, parts),))
