@@ -89,6 +89,10 @@ class InputSettings(Frozen):
     reid_weights: str = Field(
         "embedded", description="of the separate ReID network: embedded, random-init, or a .safetensors or .pt file"
     )
+    reid_size: tuple[int, int] = Field(
+        (128, 256),
+        description="width and height of its crops; people of small frames have no more to show in large ones",
+    )
 
 
 class DataSettings(Frozen):
@@ -97,12 +101,12 @@ class DataSettings(Frozen):
     main: str = Field("synth17", description="the part of MOT17")
     crowded: str | None = Field("synth20", description="the part of MOT20")
     cross: str | None = Field("synthpp22", description="the part of PersonPath22")
+    dance: str | None = Field("synthdance", description="the part of DanceTrack")
     embedded: str | None = Field(None, description="embedded worlds on which a second ATL is trained")
     root: Path | None = Field(None, description="folder of real data; None: the embedded worlds under data/")
     learn_from: tuple[str, ...] = Field(("*",), description="scenes that train; the others are held out whole")
     separate_reid: bool = Field(
-        False,
-        description="run the baselines' own ReID network on every box: the slowest part of all, so off unless asked",
+        True, description="run the baselines' own ReID network on every box: the slowest part of all"
     )
     frames: int = Field(100, ge=4, description="frames an embedded sequence")
     frame_size: tuple[int, int] = (640, 360)
@@ -130,16 +134,17 @@ PROFILES: dict[str, dict[str, Any]] = {
         "profile": "smoke",
         "seeds": (0,),
         "data": {"frames": 16, "frame_size": (320, 180), "scenes": 1},
-        "input": {"size": (320, 192)},
+        "input": {"size": (320, 192), "reid_size": (64, 128)},
         "training": {"epochs": 2, "joint_epochs": 1},
     },
-    "demo": {"profile": "demo", "input": {"size": (640, 384)}},
+    "demo": {"profile": "demo", "input": {"size": (640, 384), "reid_size": (64, 128)}},
     "mot17": {
         "profile": "mot17",
         "data": {
             "main": "mot17",
             "crowded": None,
             "cross": None,
+            "dance": None,
             "embedded": "synth17",
             "learn_from": ("MOT17-*",),
         },
@@ -148,7 +153,13 @@ PROFILES: dict[str, dict[str, Any]] = {
         "profile": "full",
         "device": "cuda",
         "input": {"preset": "yolov8m-paper", "weights": "yolov8m.pt"},
-        "data": {"main": "mot17", "crowded": "mot20", "cross": "personpath22", "learn_from": ("MOT*",)},
+        "data": {
+            "main": "mot17",
+            "crowded": "mot20",
+            "cross": "personpath22",
+            "dance": "dancetrack",
+            "learn_from": ("MOT*",),
+        },
     },
 }
 

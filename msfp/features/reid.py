@@ -47,34 +47,41 @@ def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int =
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device_named(device))
 
 
-def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Crops of people, stretched to 128x256.
+def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64], size: tuple[int, int] = CROP) -> NDArray[np.uint8]:
+    """Crops of people, stretched to one size.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         tlwh: (N, 4) in file coordinates; cut to the frame, mid-grey where nothing of the box is inside.
+        size: width and height of a crop.
 
     Returns:
-        (N, 256, 128, 3) uint8.
+        (N, height, width, 3) uint8.
     """
     height, width = frame.shape[:2]
-    crops = np.full((len(tlwh), CROP[1], CROP[0], 3), 128, np.uint8)
+    crops = np.full((len(tlwh), size[1], size[0], 3), 128, np.uint8)
     low = np.floor(tlwh[:, :2] - 1.0)
     high = np.ceil(tlwh[:, :2] - 1.0 + tlwh[:, 2:])
     edges = np.concatenate([low, high], 1).clip(0, np.tile((width, height), 2)).astype(np.int64)
     for row, (left, top, right, bottom) in enumerate(edges):
         if right > left and bottom > top:
-            crops[row] = cv2.resize(frame[top:bottom, left:right], CROP)
+            crops[row] = cv2.resize(frame[top:bottom, left:right], size)
     return crops
 
 
 def normalise(crops: NDArray[np.uint8]) -> torch.Tensor:
-    """(N, 256, 128, 3) uint8 RGB -> (N, 3, 256, 128) float32 with ImageNet's mean and deviation, channels last."""
+    """(N, h, w, 3) uint8 RGB -> (N, 3, h, w) float32 with ImageNet's mean and deviation, channels last."""
     return torch.from_numpy((crops.astype(np.float32) / 255.0 - MEAN) / DEVIATION).permute(0, 3, 1, 2)
 
 
 @torch.inference_mode()
-def embed(model: OSNet, frame: NDArray[np.uint8], tlwh: NDArray[np.float64], batch: int = 32) -> NDArray[np.float32]:
+def embed(
+    model: OSNet,
+    frame: NDArray[np.uint8],
+    tlwh: NDArray[np.float64],
+    batch: int = 32,
+    size: tuple[int, int] = CROP,
+) -> NDArray[np.float32]:
     """(N, 512) unit vectors of the people in a frame.
 
     Args:
@@ -82,9 +89,10 @@ def embed(model: OSNet, frame: NDArray[np.uint8], tlwh: NDArray[np.float64], bat
         frame: (H, W, 3) uint8 RGB.
         tlwh: (N, 4) in file coordinates.
         batch: crops a forward pass.
+        size: width and height of a crop.
     """
     device = next(model.parameters()).device
-    crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4))
+    crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4), size)
     out = np.zeros((len(crops), FEATURE), np.float32)
     for start in range(0, len(crops), batch):
         features = model(normalise(crops[start : start + batch]).to(device))
@@ -97,6 +105,7 @@ def extract_reid(
     box_sets: dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]],
     model: OSNet,
     progress: Callable[[int], None] | None = None,
+    size: tuple[int, int] = CROP,
 ) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float16]]]:
     """ReID vectors of all box sets of one scene.
 
@@ -105,6 +114,7 @@ def extract_reid(
         box_sets: name -> (frame (N,) int32 ascending, tlwh (N, 4) in file coordinates).
         model: from `load_reid`.
         progress: called with 1 after each frame.
+        size: width and height of a crop.
 
     Returns:
         name -> (present (N,) bool, (N, 512) float16 unit vectors, zero where absent).
@@ -121,11 +131,13 @@ def extract_reid(
         if number in seen:
             raise InputError(f"frame {number} came twice; each frame's pixels are read once")
         seen.add(number)
-        for name, (frame, tlwh) in box_sets.items():
-            rows = slice(*np.searchsorted(frame, (number, number + 1)))
-            if rows.start < rows.stop:
-                out[name][0][rows] = True
-                out[name][1][rows] = embed(model, pixels, tlwh[rows]).astype(np.float16)
+        rows = {name: slice(*np.searchsorted(frame, (number, number + 1))) for name, (frame, _) in box_sets.items()}
+        # All sets of the frame together: fuller batches.
+        here = np.concatenate([np.zeros((0, 4)), *(box_sets[name][1][part] for name, part in rows.items())])
+        vectors = embed(model, pixels, here, size=size).astype(np.float16)
+        for name, part in rows.items():
+            out[name][0][part] = True
+            out[name][1][part], vectors = np.split(vectors, [part.stop - part.start])
         if progress:
             progress(1)
     return out

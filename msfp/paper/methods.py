@@ -10,6 +10,7 @@ from msfp.pipeline.reid_features import REID
 from msfp.pipeline.tracks import Method, Threshold
 
 Learn = tuple[Part, ...]
+Options = tuple[tuple[str, object], ...]
 TWO_STAGE = Threshold("fixed", 0.6, 0.1)
 
 
@@ -27,10 +28,10 @@ class Row:
         return [self.make(learn, seed) for seed in (chosen if self.trained else chosen[:1])]
 
 
-def motion(label: str, tracker: str, threshold: Threshold | None = None) -> Row:
+def motion(label: str, tracker: str, threshold: Threshold | None = None, options: Options = ()) -> Row:
     """A row without appearance."""
     rule = threshold or Threshold()
-    return Row(label, lambda _learn, _seed: Method(label, tracker, None, rule), trained=False)
+    return Row(label, lambda _learn, _seed: Method(label, tracker, None, rule, options), trained=False)
 
 
 def separate(label: str, tracker: str, threshold: Threshold | None = None) -> Row:
@@ -39,15 +40,34 @@ def separate(label: str, tracker: str, threshold: Threshold | None = None) -> Ro
     return Row(label, lambda _learn, _seed: method, trained=False)
 
 
-def fused(label: str, tracker: str, strategy: str, threshold: Threshold = TWO_STAGE) -> Row:
+def fused(label: str, tracker: str, strategy: str, threshold: Threshold = TWO_STAGE, options: Options = ()) -> Row:
     """A row with a fusion head and thresholds that do not depend on the scene."""
-    trained = strategy not in TRAINING_FREE
-    return Row(label, lambda learn, seed: Method(label, tracker, appearance(strategy, learn, seed), threshold), trained)
+
+    def make(learn: Learn, seed: int) -> Method:
+        return Method(label, tracker, appearance(strategy, learn, seed), threshold, options)
+
+    return Row(label, make, trained=strategy not in TRAINING_FREE)
 
 
-def _msfp_track(learn: Learn, seed: int) -> Method:
-    look = appearance("attention-instance", learn, seed, joint=True)
-    return Method("MSFP-Track", "msfp-track", look, Threshold("atl", mode="offset", learn=learn, seed=seed, joint=True))
+def msfp_track(label: str = "MSFP-Track", atl: Learn | None = None, options: Options = ()) -> Row:
+    """The paper's tracker: head and ATL fine-tuned jointly, or an ATL of its own learning parts beside such a head."""
+
+    def make(learn: Learn, seed: int) -> Method:
+        look = appearance("attention-instance", learn, seed, joint=True)
+        rule = Threshold("atl", mode="offset", learn=atl or learn, seed=seed, joint=atl is None)
+        return Method(label, "msfp-track", look, rule, options)
+
+    return Row(label, make)
+
+
+def scene_adapted(label: str, tracker: str, strategy: str = "", options: Options = ()) -> Row:
+    """A tracker whose thresholds are ATL's offsets; its embedding is a trained head, or none."""
+
+    def make(learn: Learn, seed: int) -> Method:
+        look = appearance(strategy, learn, seed) if strategy else None
+        return Method(label, tracker, look, Threshold("atl", mode="offset", learn=learn, seed=seed), options)
+
+    return Row(label, make)
 
 
 DEEPSORT = separate("DeepSORT", "deepsort")
@@ -61,7 +81,7 @@ LITE = fused("LITE", "lite", "single")
 LITE_FREE = fused("LITE (training-free)", "lite", "native")
 MSFP_CONCAT = fused("MSFP (concat)", "msfp-concat", "concat")
 MSFP_ATTENTION = fused("MSFP (attention)", "msfp-attention", "attention-instance")
-MSFP_TRACK = Row("MSFP-Track", _msfp_track)
+MSFP_TRACK = msfp_track()
 SEPARATE_REID = (DEEPSORT, STRONGSORT, BOTSORT)
 MOTION_OR_HYBRID = (SORT, BYTETRACK, OC_SORT, DEEP_OC_SORT)
 TABLE_1 = (*SEPARATE_REID, *MOTION_OR_HYBRID, LITE, LITE_FREE, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 def every_scene(run: Run) -> list[tuple[str, str, Scene]]:
     """(data set, split, scene) of all data the run uses."""
     names = [run.settings.data.main, run.settings.data.crowded, run.settings.data.cross, run.settings.data.embedded]
+    wanted = [(name, split) for name in dict.fromkeys(n for n in names if n) for split in ("train", "test")]
+    if run.settings.data.dance:  # on which nothing is trained
+        wanted.append((run.settings.data.dance, "test"))
     found = []
-    for name in dict.fromkeys(n for n in names if n):
-        for split in ("train", "test"):
-            try:
-                found += [(name, split, s) for s in data.scenes(run, name, split)]
-            except NotComputable:
-                continue
+    for name, split in wanted:
+        try:
+            found += [(name, split, s) for s in data.scenes(run, name, split)]
+        except NotComputable:
+            continue
     return found
 
 

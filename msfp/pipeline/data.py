@@ -118,7 +118,7 @@ def test_fold(run: Run, dataset: str) -> Fold:
 
 
 def judged_folds(run: Run, dataset: str) -> tuple[tuple[Fold, ...], str]:
-    """The test split where its labels are at hand, else the validation folds and why.
+    """The test split where its labels are at hand, else a published validation split or the validation folds, and why.
 
     Raises:
         NotComputable: neither is there.
@@ -126,7 +126,7 @@ def judged_folds(run: Run, dataset: str) -> tuple[tuple[Fold, ...], str]:
     try:
         return (test_fold(run, dataset),), ""
     except NotComputable as error:
-        return folds(run, dataset), str(error)
+        return published_validation(run, dataset) or folds(run, dataset), str(error)
 
 
 def hidden_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
@@ -136,6 +136,14 @@ def hidden_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
     except NotComputable:
         return ()
     return tuple(s for s in found if catalog.hidden_truth(s.pixels) is None)
+
+
+def published_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
+    """One fold that evaluates the `val` split a data set is published with (DanceTrack); none where it has none."""
+    if not (run.dataset_root(dataset) / "val").is_dir():
+        return ()
+    parts = tuple(whole(s) for s in scenes(run, dataset, "val"))
+    return (Fold("val", tuple(whole(s) for s in learnable(run, dataset)), parts),)
 
 
 def sequences(part: Part) -> tuple[Sequence, ...]:

@@ -20,7 +20,7 @@ from msfp.pipeline import data
 from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH, feature_inputs
-from msfp.pipeline.reid_features import REID, network_inputs, part_reid_features, reid_inputs, reid_truth_features
+from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.run import Run
 from msfp.pipeline.sizes import octaves
 from msfp.pipeline.variants import ROI_ALIGN, Pooling, View, box_vectors
@@ -178,7 +178,7 @@ def embed_part(
     if look.strategy == REID:
         if boxes == TRUTH:
             return reid_truth_features(run, part, look.weights).astype(np.float32)
-        return part_reid_features(run, part, boxes, look.weights).astype(np.float32)
+        return reid_features(run, part, look.weights)[boxes].astype(np.float32)
     if strategy_named(look.strategy).sees_cells:
         return _embed_cells(run, part, boxes, look)
     vectors = part_vectors(run, part, boxes, look)

@@ -15,7 +15,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import BoxSet, public_boxes
 from msfp.pipeline.run import Run
-from msfp.types import Scene, frame_bounds
+from msfp.types import Scene
 
 if TYPE_CHECKING:
     from msfp.features.osnet import OSNet
@@ -25,38 +25,43 @@ REID_FEATURE_CODE = ("msfp.features.reid",)
 
 
 @lru_cache(maxsize=24)
-def reid_features(run: Run, scene: Scene, weights: str = "") -> dict[str, NDArray[np.float16]]:
-    """ReID vectors of a scene's public detections, one pass over its frames.
+def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[np.float16]]:
+    """ReID vectors of a part's public detections, one pass over its frames.
 
     Args:
         run: whose settings name the network's weights.
-        scene: boxes of frames that are absent get zeros.
+        part: boxes of frames that are absent get zeros.
         weights: other ReID weights than the run's, such as the control `random-init`.
 
     Returns:
-        public detector -> (N, 512) unit vectors, rows as in det.txt.
+        public detector -> (N, 512) unit vectors, rows as the part's in det.txt.
 
     Raises:
         NotComputable: not one frame has its pixels, or the network's weights are not shipped.
     """
-    if not scene.pixels.frames:
-        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
-    return run.store.get_or_compute(
-        "reid-features",
-        reid_inputs(run, scene, weights),
-        lambda: _compute(run, data.whole(scene), weights, public_boxes(scene)),
-        code=REID_FEATURE_CODE,
-    )
+    pixels = part.scene.pixels
+    if not pixels.frames:
+        raise NotComputable(f"{part.scene.name}: 0 of {pixels.length} frames present")
+
+    def compute() -> dict[str, NDArray[np.float16]]:
+        boxes = {}
+        for name, (frame, tlwh) in public_boxes(part.scene).items():
+            keep = slice(*np.searchsorted(frame, [part.first, part.last + 1]))
+            boxes[name] = (frame[keep], tlwh[keep])
+        return _compute(run, part, weights, boxes)
+
+    inputs = {**reid_inputs(run, part.scene, weights), "part": (part.first, part.last)}
+    return run.store.get_or_compute("reid-features", inputs, compute, code=REID_FEATURE_CODE)
 
 
-def reid_features_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
-    """Extract the ReID vectors of many scenes, fanned out over workers; they are then in the store."""
-    run.map(partial(_one, run=run, weights=weights), scenes, "separate ReID")
+def reid_features_all(run: Run, parts: Iterable[Part], weights: str = "") -> None:
+    """Extract the ReID vectors of many parts, fanned out over workers; they are then in the store."""
+    run.map(partial(_one, run=run, weights=weights), parts, "separate ReID")
 
 
-def _one(scene: Scene, run: Run, weights: str) -> None:
+def _one(part: Part, run: Run, weights: str) -> None:
     with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
-        reid_features(run, scene, weights)
+        reid_features(run, part, weights)
 
 
 @lru_cache(maxsize=24)
@@ -75,13 +80,6 @@ def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.f
         lambda: _compute(run, part, weights, {"gt": (truth.frame[keep], truth.tlwh[keep])})["gt"],
         code=REID_FEATURE_CODE,
     )
-
-
-def part_reid_features(run: Run, part: Part, detector: str, weights: str = "") -> NDArray[np.float16]:
-    """(N, 512) of a part's boxes of a public detector."""
-    frame = public_boxes(part.scene)[detector][0]
-    bounds = frame_bounds(frame, part.last)
-    return reid_features(run, part.scene, weights)[detector][bounds[part.first - 1] : bounds[part.last]]
 
 
 def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
@@ -112,7 +110,7 @@ def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
             if chosen != "embedded":
                 raise
             raise NotComputable(f"separate ReID network: {error}") from None
-    return {"network": digest, "code": code_digest(*REID_FEATURE_CODE)}
+    return {"network": digest, "crops": run.settings.input.reid_size, "code": code_digest(*REID_FEATURE_CODE)}
 
 
 @lru_cache(maxsize=4)
@@ -129,5 +127,5 @@ def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) ->
     pixels = part.scene.pixels
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
     with FrameReader(pixels, wanted) as frames, Bar(len(wanted), f"separate ReID of {part.scene.name}") as progress:
-        found = extract_reid(frames, dict(boxes), _network(run, weights), progress.update)
+        found = extract_reid(frames, dict(boxes), _network(run, weights), progress.update, run.settings.input.reid_size)
     return {name: vectors for name, (_, vectors) in found.items()}

@@ -73,14 +73,14 @@ def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: s
     return run.map(partial(measure_one, run=run), items, label)
 
 
-def prepare(run: Run, methods: Iterable[Method], parts: Iterable[Part]) -> None:
+def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     """What looks at pixels first, by scene, so that workers do not wait for each other's."""
     chosen = [m for m in methods if affordable(run, m)]
     scenes = list(dict.fromkeys(p.scene for p in parts))
     for camera in sorted({m.camera for m in chosen} - {"none"}):
         estimate_all(run, scenes, camera)
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
-        reid_features_all(run, scenes, weights)
+        reid_features_all(run, dict.fromkeys(parts), weights)
 
 
 def affordable(run: Run, method: Method) -> bool:

@@ -49,6 +49,33 @@ def track_confidence(age: NDArray[np.int32], missed: NDArray[np.int32], base: fl
     return base ** np.where(age < 7, 7 - age, missed).astype(np.float64)
 
 
+def rich_similarity(
+    boxes: Floats, tracks: Floats, distances: Floats, confidence: Floats, corrected: bool = False
+) -> Floats:
+    """(N, M) mean of the similarities of motion, shape and soft BIoU (BoostTrack++).
+
+    Args:
+        boxes: (N, 4) xyxy.
+        tracks: (M, 4) predicted xyxy.
+        distances: (N, M) squared Mahalanobis distances.
+        confidence: (M,) of the tracks.
+        corrected: the paper's shape similarity in place of the released code's.
+    """
+    shape = shape_similarity(boxes, tracks, corrected)
+    return (mahalanobis_similarity(distances) + shape + soft_biou(boxes, tracks, confidence)) / 3
+
+
+def state_distances(measured: Floats, mean: Floats, blocks: Floats) -> Floats:
+    """(N, M) squared distances by the variance of the state alone, as released (no measurement noise).
+
+    Args:
+        measured: (N, 4) boxes as the filter measures them.
+        mean, blocks: (M, 8) and (M, 4, 3) of the tracks.
+    """
+    apart = measured[:, None, :] - mean[None, :, :4]
+    return (apart**2 / blocks[None, :, :, 0]).sum(axis=2)
+
+
 def likely_objects(scores: Floats, similarity: Floats, soft: bool, coefficient: float) -> Floats:
     """Scores of boxes that resemble a track, raised (DLO, detecting likely objects).
 

@@ -9,8 +9,9 @@ from msfp.tracking.boost import (
     accepted_by_tracks,
     likely_objects,
     mahalanobis_similarity,
+    rich_similarity,
     shape_similarity,
-    soft_biou,
+    state_distances,
     track_confidence,
     unlike_objects,
 )
@@ -96,11 +97,7 @@ class BoostTrack(Tracker):
             similarity = iou(boxes, tracks)
             if settings.rich:
                 confidence = track_confidence(found.frame - table["start"], missed)
-                similarity = (
-                    mahalanobis_similarity(distances)
-                    + shape_similarity(boxes, tracks, settings.corrected_shape)
-                    + soft_biou(boxes, tracks, confidence)
-                ) / 3
+                similarity = rich_similarity(boxes, tracks, distances, confidence, settings.corrected_shape)
             if settings.soft or not settings.tracklet_acceptance:
                 scores = likely_objects(scores, similarity, settings.soft, settings.coefficient)
             if settings.tracklet_acceptance:
@@ -111,10 +108,8 @@ class BoostTrack(Tracker):
         return scores
 
     def _distances(self, boxes: Floats) -> Floats:
-        """(N, M) squared distances by the variance of the state alone, as released (no measurement noise)."""
-        table = self._table
-        apart = self._filter.motion.measure(boxes)[:, None, :] - table["mean"][None, :, :4]
-        return (apart**2 / table["blocks"][None, :, :, 0]).sum(axis=2)
+        """(N, M) squared distances of boxes and tracks."""
+        return state_distances(self._filter.motion.measure(boxes), self._table["mean"], self._table["blocks"])
 
     def _associate(self, found: Found, detections: Rows, scores: Floats) -> Matches:
         """Track rows, positions in `detections`; those left."""
