@@ -79,6 +79,12 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     scenes = list(dict.fromkeys(p.scene for p in parts))
     for camera in sorted({m.camera for m in chosen} - {"none"}):
         estimate_all(run, scenes, camera)
+    separate = any(m.look is not None and m.look.strategy == REID for m in chosen)
+    if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
+        run.note(
+            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on embedded worlds; "
+            "give weights trained on people with -p input.reid_weights=FILE."
+        )
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
         reid_features_all(run, dict.fromkeys(parts), weights)
 
