@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence as ListLike
 
+from msfp.errors import NotComputable
 from msfp.paper.methods import Learn, Row
 from msfp.paper.spread import tracking_cells
 from msfp.pipeline import data
@@ -22,6 +23,20 @@ def evaluated(run: Run, dataset: str, number: int) -> tuple[Fold, ...]:
     if reason:
         run.note(f"Table {number} shows validation ({', '.join(f.name for f in found)}), as {reason}.")
     return found
+
+
+def other_dataset(run: Run, part: str, example: str) -> str:
+    """The data set that plays a part beside the main one: `crowded`, `cross` or `dance`.
+
+    Raises:
+        NotComputable: the run has none; says how one is named.
+    """
+    name = getattr(run.settings.data, part)
+    if name is None:
+        raise NotComputable(
+            f"profile {run.settings.profile} names none: -p data.{part}={example}, and its data in ROOT"
+        )
+    return str(name)
 
 
 def heads_for(run: Run, fold: Fold) -> Learn:

@@ -10,7 +10,7 @@ import numpy as np
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
-from msfp.errors import NotComputable
+from msfp.errors import InputError, NotComputable
 from msfp.pipeline.run import Run
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Tracks
 
@@ -66,8 +66,15 @@ def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
     root = run.dataset_root(dataset)
     if split == "test" and not (root / "test").is_dir():
         raise NotComputable(f"{dataset}: there is no test split at {root.name}")
-    name = dataset if dataset in run.embedded_names else None
-    found = catalog.load(root, name, split)
+    if dataset in run.embedded_names:
+        found = catalog.load(root, dataset, split)
+    elif dataset == run.settings.data.main:  # whatever the folder holds; `data.learn_from` says what trains
+        found = catalog.load(root, None, split)
+    else:
+        try:
+            found = catalog.load(root, dataset, split)
+        except InputError as error:
+            raise NotComputable(str(error)) from None
     return found[: run.settings.data.scenes]
 
 
@@ -140,9 +147,10 @@ def hidden_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
 
 def published_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
     """One fold that evaluates the `val` split a data set is published with (DanceTrack); none where it has none."""
-    if not (run.dataset_root(dataset) / "val").is_dir():
+    try:
+        parts = tuple(whole(s) for s in scenes(run, dataset, "val"))
+    except (InputError, NotComputable):
         return ()
-    parts = tuple(whole(s) for s in scenes(run, dataset, "val"))
     return (Fold("val", tuple(whole(s) for s in learnable(run, dataset)), parts),)
 
 

@@ -82,7 +82,7 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     separate = any(m.look is not None and m.look.strategy == REID for m in chosen)
     if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
         run.note(
-            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on embedded worlds; "
+            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
             "give weights trained on people with -p input.reid_weights=FILE."
         )
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):

@@ -1,6 +1,7 @@
 """Table 2: trackers on the crowded data set's test split; heads come from the main data set (A.2)."""
 
-from msfp.paper.comparison import ceiling_cells, evaluated, heads_for, measure_rows, row_cells, together
+from msfp.errors import NotComputable
+from msfp.paper.comparison import ceiling_cells, evaluated, heads_for, measure_rows, other_dataset, row_cells, together
 from msfp.paper.methods import BOTSORT, BYTETRACK, DEEPSORT, LITE, LITE_FREE, MSFP_ATTENTION, OC_SORT, msfp_track
 from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
@@ -21,17 +22,16 @@ def crowded_results(run: Run) -> list[Cell]:
     Fusion heads are those of Table 1, "no fine-tuning on MOT20"; MSFP-Track's ATL is one of the crowded training
     split (Table 12), trained alone, as it shares no parameter with a head that was fine-tuned elsewhere.
     """
-    name = run.settings.data.crowded
-    labels = [row.label for row in ROWS]
-    if name is None:
-        why = f"profile {run.settings.profile} has no crowded data set; name one with -p data.crowded=mot20"
-        return [c for label in labels for c in absent(label, (*COLUMNS, "FPS"), why)]
-    folds = evaluated(run, name, 2)
+    try:
+        name = other_dataset(run, "crowded", "mot20")
+        folds = evaluated(run, name, 2)
+    except NotComputable as error:
+        return [c for row in ROWS for c in absent(row.label, (*COLUMNS, "FPS"), str(error))]
     found = [
         measure_rows(run, (*ROWS[:-1], msfp_track(atl=f.learn)), Fold(f.name, heads_for(run, f), f.evaluate))
         for f in folds
     ]
     cells = row_cells(together(found), COLUMNS)
-    cells += [c for label in labels for c in absent(label, ["FPS"], NO_FPS)]
+    cells += [c for row in ROWS for c in absent(row.label, ["FPS"], NO_FPS)]
     cells += imported_cells(run, folds)
     return cells + ceiling_cells(run, folds, COLUMNS) + server_cells(run, name, ROWS)
