@@ -23,8 +23,8 @@ class HardAssignment(Attention):
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
         last = len(self.channels) - 1
-        level = (layers[SIZE][:, 0] + last / 2).round().clamp(0, last)
-        return (level[:, None] == torch.arange(last + 1, device=level.device)).to(projected.dtype)
+        level = (layers[SIZE][..., 0] + last / 2).round().clamp(0, last)
+        return (level[..., None] == torch.arange(last + 1, device=level.device)).to(projected.dtype)
 
 
 @strategy("soft-roi")
@@ -39,8 +39,8 @@ class SoftRoiSelection(Attention):
         self.gate = nn.ModuleDict({str(layer): nn.Linear(config.width, 1) for layer in self.channels})
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
-        scores = [self.gate[str(layer)](projected[:, i]) for i, layer in enumerate(self.channels)]
-        return torch.cat(scores, dim=1).softmax(dim=1)
+        scores = [self.gate[str(layer)](projected[..., i, :]) for i, layer in enumerate(self.channels)]
+        return torch.cat(scores, dim=-1).softmax(dim=-1)
 
 
 @strategy("spatial-attention")

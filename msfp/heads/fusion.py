@@ -1,7 +1,8 @@
 """Fusion of several layers' pooled vectors into one embedding (section 3.2, eqs. 2-5, Tables 3 and 20).
 
 Each strategy is one class registered under its name, in any module of this folder. All take `{layer: (N, C_l)}` and
-give (N, D) rows of unit norm.
+give (N, D) rows of unit norm. Axes are counted from the last, so that the same code runs with an axis of seeds in front
+(see `stack`).
 """
 
 import importlib
@@ -96,17 +97,17 @@ class FusionHead(nn.Module):
             InputError: a layer is missing or of another width than the head was made for.
         """
         for layer, width in self.channels.items():
-            got = layers[layer].shape[1] if layer in layers else None
+            got = layers[layer].shape[-2 if self.sees_cells else -1] if layer in layers else None
             if got != width:
                 raise InputError(
                     f"head {self.name!r} was made for layer {layer} with {width} channels and got {got}; "
                     "a head fits only the detector it was trained on: train one for this detector"
                 )
-        return normalize(self.embed(layers), dim=1)
+        return normalize(self.embed(layers), dim=-1)
 
     def concatenated(self, layers: dict[int, Tensor]) -> Tensor:
         """(N, sum C_l) raw features side by side, in the order of the layers."""
-        return torch.cat([layers[layer] for layer in self.channels], dim=1)
+        return torch.cat([layers[layer] for layer in self.channels], dim=-1)
 
 
 def projection(inputs: int, outputs: int) -> nn.Sequential:
@@ -127,7 +128,7 @@ class NativeConcat(FusionHead):
     """Training-free control: unit vectors of all layers side by side, so that no layer's scale decides."""
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
-        return torch.cat([normalize(layers[layer], dim=1) for layer in self.channels], dim=1)
+        return torch.cat([normalize(layers[layer], dim=-1) for layer in self.channels], dim=-1)
 
 
 @strategy("single")
@@ -165,7 +166,7 @@ class Attention(FusionHead):
 
     def projected(self, layers: dict[int, Tensor]) -> Tensor:
         """(N, L, D) projected layers."""
-        return torch.stack([self.project[str(layer)](layers[layer]) for layer in self.channels], dim=1)
+        return torch.stack([self.project[str(layer)](layers[layer]) for layer in self.channels], dim=-2)
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
         """(N, L) weights that sum to 1 per row."""
@@ -177,7 +178,7 @@ class Attention(FusionHead):
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         projected = self.projected(layers)
-        return (self.weights(layers, projected)[:, :, None] * projected).sum(dim=1)
+        return (self.weights(layers, projected)[..., None] * projected).sum(dim=-2)
 
 
 @strategy("attention-instance")
@@ -192,8 +193,8 @@ class InstanceAttention(Attention):
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
         raw = self.config.attention_input == "raw"
-        given = self.concatenated(layers) if raw else projected.flatten(1)
-        return self.attend(given).softmax(dim=1)
+        given = self.concatenated(layers) if raw else projected.flatten(-2)
+        return self.attend(given).softmax(dim=-1)
 
 
 @strategy("attention-global")
@@ -205,7 +206,7 @@ class GlobalAttention(Attention):
         self.logits = nn.Parameter(torch.zeros(len(channels)))
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
-        return self.logits.softmax(dim=0).expand(len(projected), -1)
+        return self.logits.softmax(dim=-1).expand(projected.shape[:-1])
 
 
 class SqueezeExcitation(nn.Module):
@@ -246,5 +247,5 @@ class TwoStageSE(SingleStageSE):
         )
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
-        gated = torch.cat([self.squeeze[str(layer)](layers[layer]) for layer in self.channels], dim=1)
+        gated = torch.cat([self.squeeze[str(layer)](layers[layer]) for layer in self.channels], dim=-1)
         return self.project(self.fused(gated))

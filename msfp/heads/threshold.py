@@ -45,7 +45,7 @@ class SceneEncoder(nn.Module):
         """(T, C) scene vectors -> (T, 1) tau, or (T, 2) (tau_high, tau_low), within [tau_min, tau_max]."""
         low, high = self.config.tau_min, self.config.tau_max
         squashed = torch.sigmoid(self.mlp((scene - self.shift) / self.scale))
-        tau = squashed[:, :1] * (high - low) + low
+        tau = squashed[..., :1] * (high - low) + low
         if self.mode != "dual":
             return tau
-        return torch.cat([tau, low + (tau - low) * squashed[:, 1:]], dim=1)
+        return torch.cat([tau, low + (tau - low) * squashed[..., 1:]], dim=-1)

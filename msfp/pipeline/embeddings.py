@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 
 from msfp.engine.progress import Bar
 from msfp.heads.apply import restore, restore_head
+from msfp.heads.tasks import FusionSteps, ThresholdSteps
 from msfp.heads.threshold import SceneEncoder
-from msfp.heads.training import Fitted, FusionSteps, ThresholdSteps, fit_jointly
+from msfp.heads.training import Fitted, fit_jointly
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import HEAD_CODE, Appearance, embed_part, head_inputs, train_head, training_set
+from msfp.pipeline.heads import HEAD_CODE, Appearance, embed_part, head_inputs, together, train_head, training_set
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of
 from msfp.pipeline.thresholds import ATL_CODE, atl_inputs, atl_training_set, train_atl
+
+STRATEGY = "attention-instance"  # the head of MSFP-Track
 
 
 @dataclass(frozen=True)
@@ -25,34 +28,40 @@ class Joint:
     thresholds: dict[str, Fitted]
 
 
-@lru_cache(maxsize=32)
 def fine_tune(run: Run, learn: tuple[Part, ...], seed: int) -> Joint:
     """Head and ATL trained separately, then for some epochs with the sum of their losses (4.1).
 
     Raises:
         NotComputable: frames of a learning part are missing.
     """
-    look = Appearance("attention-instance", learn, seed)
+    seeds = together(run, seed)
+    return _fine_tune_seeds(run, learn, seeds)[seeds.index(seed)]
+
+
+@lru_cache(maxsize=32)
+def _fine_tune_seeds(run: Run, learn: tuple[Part, ...], seeds: tuple[int, ...]) -> list[Joint]:
     inputs = {
-        "head": head_inputs(run, look),
-        "atl": {d: atl_inputs(run, learn, d, "offset", seed) for d in detectors_of(learn)},
+        "head": [head_inputs(run, Appearance(STRATEGY, learn, seed)) for seed in seeds],
+        "atl": {d: [atl_inputs(run, learn, d, "offset", seed) for seed in seeds] for d in detectors_of(learn)},
     }
-    return run.store.get_or_compute("joint", inputs, lambda: _fine_tune(run, look), code=HEAD_CODE + ATL_CODE)
+    return run.store.get_or_compute("joint", inputs, lambda: _fine_tune(run, learn, seeds), code=HEAD_CODE + ATL_CODE)
 
 
-def _fine_tune(run: Run, look: Appearance) -> Joint:
-    vectors, labels = training_set(run, look.learn)
+def _fine_tune(run: Run, learn: tuple[Part, ...], seeds: tuple[int, ...]) -> list[Joint]:
+    vectors, labels = training_set(run, learn)
     channels = {layer: v.shape[1] for layer, v in vectors.items()}
-    head = restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion)
+    states = [train_head(run, Appearance(STRATEGY, learn, seed)).state for seed in seeds]
+    heads = [restore_head(STRATEGY, channels, state, run.settings.fusion) for state in states]
     tasks = {}
-    for detector in detectors_of(look.learn):
-        scene, target = atl_training_set(run, look.learn, detector, "offset")
-        encoder = SceneEncoder(scene.shape[1], "offset", run.settings.atl)
-        restore(encoder, train_atl(run, look.learn, detector, "offset", look.seed).state)
-        tasks[detector] = ThresholdSteps(encoder, scene, target, look.seed)
-    fusion = FusionSteps(head, vectors, labels, run.settings.training, look.seed)
-    with Bar(run.settings.training.joint_epochs, f"joint fine-tuning, seed {look.seed}") as progress:
-        return Joint(*fit_jointly(head, fusion, tasks, tick=progress.update))
+    for detector in detectors_of(learn):
+        scene, target = atl_training_set(run, learn, detector, "offset")
+        encoders = [SceneEncoder(scene.shape[1], "offset", run.settings.atl) for _ in seeds]
+        for encoder, seed in zip(encoders, seeds, strict=True):
+            restore(encoder, train_atl(run, learn, detector, "offset", seed).state)
+        tasks[detector] = ThresholdSteps(encoders, scene, target, seeds)
+    fusion = FusionSteps(heads, vectors, labels, run.settings.training, seeds)
+    with Bar(run.settings.training.joint_epochs, "joint fine-tuning") as progress:
+        return [Joint(*found) for found in fit_jointly(fusion, tasks, tick=progress.update)]
 
 
 @lru_cache(maxsize=64)

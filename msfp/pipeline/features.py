@@ -16,6 +16,7 @@ from msfp.pipeline.run import Run
 from msfp.types import Features, Scene, frame_bounds
 
 TRUTH = "gt"
+STAGE = "features"
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
 
 
@@ -34,7 +35,7 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
     if not scene.pixels.frames:
         raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
     return run.store.get_or_compute(
-        "features",
+        STAGE,
         feature_inputs(run, scene, weights),
         lambda: compute(run, data.whole(scene), weights, box_sets(scene)),
         code=FEATURE_CODE,
@@ -43,7 +44,12 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
 
 def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
     """Extract the features of many scenes, fanned out over workers; they are then in the store."""
-    run.map(partial(_extract_one, run=run, weights=weights), scenes, "features")
+    missing = [scene for scene in scenes if not _is_there(run, scene, weights)]
+    run.map(partial(_extract_one, run=run, weights=weights), missing, "features")
+
+
+def _is_there(run: Run, scene: Scene, weights: str) -> bool:
+    return run.store.contains(STAGE, run.store.key(STAGE, feature_inputs(run, scene, weights), code=FEATURE_CODE))
 
 
 def _extract_one(scene: Scene, run: Run, weights: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import TRUTH, feature_inputs
+from msfp.pipeline.features import TRUTH, extract_all, feature_inputs
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.run import Run
 from msfp.pipeline.sizes import octaves
@@ -72,13 +72,23 @@ def head_code(strategy: str) -> str:
     return code_digest(*HEAD_CODE, strategy_named(strategy).__module__)
 
 
+def together(run: Run, seed: int) -> tuple[int, ...]:
+    """The seeds that train in one go with this one: the run's, or it alone."""
+    return run.settings.seeds if seed in run.settings.seeds else (seed,)
+
+
 def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
     """What a trained head depends on."""
     if look.strategy == REID:
         return {"strategy": REID, **network_inputs(run, look.weights)}
+    return {**_training_inputs(run, look), "seed": look.seed}
+
+
+def _training_inputs(run: Run, look: Appearance) -> dict[str, object]:
+    """What all seeds of a head depend on; which train together counts, as sums may round otherwise."""
     return {
         "strategy": look.strategy,
-        "seed": look.seed,
+        "seeds": together(run, look.seed),
         "layers": look.layers,
         "pooling": look.pooling,
         "code": head_code(look.strategy),
@@ -102,14 +112,29 @@ def train_head(run: Run, look: Appearance) -> Fitted:
     """
     if look.strategy in TRAINING_FREE:
         return Fitted({}, np.zeros(0, np.float32), np.zeros(0, np.float32))
+    seeds = together(run, look.seed)
+    return _train_seeds(run, replace(look, seed=seeds[0], joint=False))[seeds.index(look.seed)]
+
+
+@lru_cache(maxsize=64)
+def _train_seeds(run: Run, look: Appearance) -> list[Fitted]:
     data.need_pixels(look.learn)
-    code = head_code(look.strategy)
-    return run.store.get_or_compute("head", head_inputs(run, look), lambda: _train(run, look), code=code)
+    inputs, code = _training_inputs(run, look), head_code(look.strategy)
+    return run.store.get_or_compute("head", inputs, lambda: _train(run, look), code=code)
 
 
 def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
-    """Train many heads, fanned out over workers; they are then in the store."""
-    run.map(partial(_train_one, run=run), dict.fromkeys(looks), "training heads")
+    """Train many heads, fanned out over workers, all seeds of one at once; they are then in the store."""
+    wanted = [look for look in looks if look.strategy not in TRAINING_FREE]
+    groups = dict.fromkeys(replace(look, seed=together(run, look.seed)[0], joint=False) for look in wanted)
+    missing = [look for look in groups if not _is_trained(run, look)]
+    extract_all(run, dict.fromkeys(part.scene for look in missing if not look.weights for part in look.learn))
+    run.map(partial(_train_one, run=run), missing, "training heads")
+
+
+def _is_trained(run: Run, look: Appearance) -> bool:
+    key = run.store.key("head", _training_inputs(run, look), code=head_code(look.strategy))
+    return run.store.contains("head", key)
 
 
 def _train_one(look: Appearance, run: Run) -> None:
@@ -117,13 +142,11 @@ def _train_one(look: Appearance, run: Run) -> None:
         train_head(run, look)
 
 
-def _train(run: Run, look: Appearance) -> Fitted:
+def _train(run: Run, look: Appearance) -> list[Fitted]:
     vectors, labels = training_set(run, look.learn, look)
-    training = run.settings.training
-    with Bar(training.epochs, f"training {look.strategy}, seed {look.seed}") as progress:
-        return fit_fusion(
-            look.strategy, vectors, labels, run.settings.fusion, training, look.seed, tick=progress.update
-        )
+    training, seeds = run.settings.training, together(run, look.seed)
+    with Bar(training.epochs, f"training {look.strategy}") as progress:
+        return fit_fusion(look.strategy, vectors, labels, run.settings.fusion, training, seeds, tick=progress.update)
 
 
 def training_set(
@@ -188,8 +211,7 @@ def embed_part(
 
 def _embed_cells(run: Run, part: Part, boxes: str, look: Appearance) -> NDArray[np.float32]:
     """As `embed_part` for heads that see cells: one pass over the frames serves all seeds of the run."""
-    every = run.settings.seeds
-    looks = {seed: replace(look, seed=seed) for seed in (every if look.seed in every else (look.seed,))}
+    looks = {seed: replace(look, seed=seed) for seed in together(run, look.seed)}
     inputs = {
         "heads": {str(seed): head_inputs(run, one) for seed, one in looks.items()},
         "features": feature_inputs(run, part.scene, look.weights),

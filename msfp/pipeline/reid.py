@@ -16,7 +16,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH
-from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
+from msfp.pipeline.heads import Appearance, box_inputs, head_inputs, train_heads
 from msfp.pipeline.run import Run
 from msfp.types import GroundTruth
 
@@ -138,6 +138,7 @@ def measure(
     run: Run, looks: ListLike[Appearance], parts: ListLike[Part], label: str
 ) -> dict[Appearance, list[Discrimination | str]]:
     """Every embedding on every part, fanned out; results in the parts' order."""
+    train_heads(run, looks)
     items = [(look, part) for look in looks for part in parts]
     found = run.map(partial(measure_one, run=run), items, label)
     return {look: found[i * len(parts) : (i + 1) * len(parts)] for i, look in enumerate(looks)}

@@ -12,6 +12,7 @@ from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.camera import estimate_all
 from msfp.pipeline.data import Part
+from msfp.pipeline.heads import train_heads
 from msfp.pipeline.reid_features import REID, reid_features_all
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, tracks
@@ -74,7 +75,7 @@ def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: s
 
 
 def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
-    """What looks at pixels first, by scene, so that workers do not wait for each other's."""
+    """What looks at pixels, by scene, and then what learns, so that workers do not wait for each other's."""
     chosen = [m for m in methods if affordable(run, m)]
     scenes = list(dict.fromkeys(p.scene for p in parts))
     for camera in sorted({m.camera for m in chosen} - {"none"}):
@@ -87,6 +88,7 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
         )
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
         reid_features_all(run, dict.fromkeys(parts), weights)
+    train_heads(run, [m.look for m in chosen if m.look is not None])
 
 
 def affordable(run: Run, method: Method) -> bool:

@@ -15,7 +15,7 @@ from msfp.heads.training import Fitted, fit_threshold
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import feature_inputs, scene_vectors
-from msfp.pipeline.heads import Appearance, head_inputs
+from msfp.pipeline.heads import Appearance, head_inputs, together
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import GRID_CODE, SEARCH_SEED, targets
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
@@ -105,21 +105,21 @@ def train_atl(
     changes: Changes = (),
 ) -> Fitted:
     """ATL for one public detector, as each detector's scores have a range of their own."""
-    atl, training = atl_settings(run, changes), run.settings.training
+    atl, training, seeds = atl_settings(run, changes), run.settings.training, together(run, seed)
 
-    def compute() -> Fitted:
+    def compute() -> list[Fitted]:
         if supervision == "idf1":
             from msfp.heads.surrogate import fit_surrogate
 
             stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
-            return fit_surrogate(stretches, atl, training, seed)
+            return [fit_surrogate(stretches, atl, training, one) for one in seeds]
         scene, target = atl_training_set(run, learn, detector, mode, supervision)
-        return fit_threshold(mode, scene, target, atl, training, seed)
+        return fit_threshold(mode, scene, target, atl, training, seeds)
 
     data.need_pixels(learn)
-    inputs = atl_inputs(run, learn, detector, mode, seed, supervision, changes)
+    inputs = {"seeds": [atl_inputs(run, learn, detector, mode, one, supervision, changes) for one in seeds]}
     code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
-    return run.store.get_or_compute("atl", inputs, compute, code=code)
+    return run.store.get_or_compute("atl", inputs, compute, code=code)[seeds.index(seed)]
 
 
 def predicted(

@@ -54,7 +54,8 @@ class TestContract:
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in head.parameters())
 
     def test_another_detectors_channels_are_refused(self, name: str) -> None:
-        wrong = {**layers(2, name=name), 9: torch.zeros(2, 512)}
+        seen = layers(2, name=name)
+        wrong = {**seen, 9: torch.zeros(2, 512, *seen[9].shape[2:])}
         with pytest.raises(InputError, match="layer 9 with 256 channels and got 512.*train one for this detector"):
             make_head(name, CHANNELS, CONFIG)(wrong)
 

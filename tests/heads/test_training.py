@@ -11,9 +11,10 @@ from msfp.errors import NotComputable
 from msfp.heads.apply import embed, predict, restore_head
 from msfp.heads.fusion import make_head
 from msfp.heads.loss import batch_hard_triplet
-from msfp.heads.sampling import Labels, batches, groups
+from msfp.heads.sampling import Batches, Labels, groups
+from msfp.heads.tasks import FusionSteps, ThresholdSteps
 from msfp.heads.threshold import SceneEncoder
-from msfp.heads.training import FusionSteps, ThresholdSteps, fit_fusion, fit_jointly, fit_threshold
+from msfp.heads.training import fit_fusion, fit_jointly, fit_threshold
 
 CHANNELS = {4: 8, 9: 16, 14: 12}
 FUSION = FusionSettings(width=16, concat_width=16, se_reduction=4)
@@ -64,31 +65,32 @@ def test_batches_keep_their_promises(rows: list[tuple[int, int, int]], seed: int
     scene, frame, identity = (np.array(c, np.int64) for c in (zip(*rows, strict=True) if rows else ([], [], [])))
     labels = Labels(scene, frame, identity)
     config = TrainingSettings(identities=3, instances=2, window=30, scope=scope)
-    seen: list[tuple[int, int]] = []
-    for index, person in batches(labels, config, np.random.default_rng(seed)):
+    seen: set[tuple[int, int]] = set()
+    for index, person in Batches(labels, config).epoch(np.random.default_rng(seed)):
         assert len(index) == len(person)
-        assert len(person) % config.instances == 0
         for one in np.unique(person):
             mine = index[person == one]
             assert len(mine) == config.instances
             assert len(set(zip(scene[mine], identity[mine], strict=True))) == 1
             assert len(set((frame[mine] - 1) // 30)) == 1
             assert len(set(mine)) == len(mine), "two boxes suffice for two instances"
-            seen.append((int(one), int((frame[mine[0]] - 1) // 30)))
-        assert len(np.unique(person)) >= 2
+            seen.add((int(one), int((frame[mine[0]] - 1) // 30)))
+        assert 2 <= len(np.unique(person)) <= config.identities
         if scope == "scene":
             assert len(set(scene[index])) == 1
-    assert len(seen) == len(set(seen)), "a person's window is drawn once an epoch"
-    assert len(seen) <= len(groups(labels, 30))
+    wanted = groups(labels, 30)
+    persons = [person for person, _ in wanted]
+    of_scene = {p: scene[rows[0]] if scope == "scene" else 0 for p, rows in wanted}
+    lonely = [p for p in persons if sum(o == of_scene[p] for o in of_scene.values()) < 2]
+    assert len(seen) == len(wanted) - len(lonely), "an epoch shows every person in every window"
 
 
 @pytest.mark.parametrize("strategy", ["single", "concat", "attention-instance", "se-two-stage"])
 def test_training_separates_people_and_repeats_exactly(strategy: str) -> None:
     layers, labels = people()
     config = TrainingSettings(epochs=15, learning_rate=3e-3)
-    first = fit_fusion(strategy, layers, labels, FUSION, config, seed=1)
-    again = fit_fusion(strategy, layers, labels, FUSION, config, seed=1)
-    other = fit_fusion(strategy, layers, labels, FUSION, config, seed=2)
+    first, other = fit_fusion(strategy, layers, labels, FUSION, config, (1, 2))
+    again, _ = fit_fusion(strategy, layers, labels, FUSION, config, (1, 2))
     assert all(np.array_equal(v, again.state[k]) for k, v in first.state.items())
     assert not np.array_equal(first.loss, other.loss)
     assert first.loss[-1] < 0.8 * first.loss[0]
@@ -98,7 +100,7 @@ def test_training_separates_people_and_repeats_exactly(strategy: str) -> None:
 
 def test_training_free_heads_come_back_as_they_are() -> None:
     layers, labels = people()
-    result = fit_fusion("native", layers, labels, FUSION, TrainingSettings(), seed=0)
+    (result,) = fit_fusion("native", layers, labels, FUSION, TrainingSettings(), (0,))
     assert result.state == {}
     assert len(result.loss) == 0
 
@@ -106,7 +108,7 @@ def test_training_free_heads_come_back_as_they_are() -> None:
 def test_nobody_to_learn_from() -> None:
     layers, labels = people(count=1)
     with pytest.raises(NotComputable, match="two people seen twice"):
-        fit_fusion("single", layers, labels, FUSION, TrainingSettings(), seed=0)
+        fit_fusion("single", layers, labels, FUSION, TrainingSettings(), (0,))
 
 
 @pytest.mark.parametrize("mode", ["single", "dual", "offset"])
@@ -118,7 +120,7 @@ def test_threshold_stays_in_bounds_and_learns(mode: str) -> None:
     if mode == "dual":
         target = np.concatenate([target, target / 2], axis=1)
     atl = AtlSettings(weight_decay=0.0)
-    result = fit_threshold(mode, scene, target, atl, TrainingSettings(epochs=60, learning_rate=5e-3), seed=0)
+    (result,) = fit_threshold(mode, scene, target, atl, TrainingSettings(epochs=60, learning_rate=5e-3), (0,))
     tau = predict(mode, scene, result.state, atl)
     assert tau.shape == target.shape
     assert tau.min() >= atl.tau_min
@@ -139,7 +141,7 @@ def test_standardised_inputs_learn_what_raw_ones_are_too_small_for() -> None:
     error = {}
     for way in ("raw", "standardised"):
         atl = AtlSettings(input=way)
-        state = fit_threshold("single", scene, target, atl, training, seed=0).state
+        state = fit_threshold("single", scene, target, atl, training, (0,))[0].state
         error[way] = float(np.abs(predict("single", scene, state, atl) - target).mean())
         expected = scene.astype(np.float32).mean(0) if way == "standardised" else np.zeros(12)
         np.testing.assert_allclose(state["shift"], expected, atol=1e-6)
@@ -162,18 +164,21 @@ def test_joint_training_decouples() -> None:
     scene, target = rng.random((40, 12)).astype(np.float16), rng.random((40, 1)).astype(np.float32) / 2
     atl, training = AtlSettings(dropout=0.0), TrainingSettings(joint_epochs=3)
 
-    def build() -> tuple:
-        torch.manual_seed(0)
-        head = make_head("attention-instance", CHANNELS, FUSION)
-        encoder = SceneEncoder(12, "single", atl)
-        steps = FusionSteps(head, layers, labels, training, seed=5)
-        return head, steps, {"SDP": ThresholdSteps(encoder, scene, target, seed=5)}
+    def build() -> tuple[FusionSteps, dict[str, ThresholdSteps]]:
+        heads, encoders = [], []
+        for seed in (5, 6):
+            torch.manual_seed(seed)
+            heads.append(make_head("attention-instance", CHANNELS, FUSION))
+            encoders.append(SceneEncoder(12, "single", atl))
+        steps = FusionSteps(heads, layers, labels, training, (5, 6))
+        return steps, {"SDP": ThresholdSteps(encoders, scene, target, (5, 6))}
 
-    joint, thresholds = fit_jointly(*build())
-    assert len(thresholds["SDP"].loss) == 3
-    head, steps, _ = build()
-    optimiser = torch.optim.Adam(head.parameters(), lr=training.learning_rate)
+    found = fit_jointly(*build())
+    steps, _ = build()
+    optimiser = torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate)
     for _ in range(3):
         steps.epoch(optimiser)
-    for name, value in head.state_dict().items():
-        np.testing.assert_allclose(joint.state[name], value.numpy().astype(np.float32), rtol=1e-6, atol=1e-7)
+    for (joint, thresholds), alone in zip(found, steps.heads.states(), strict=True):
+        assert len(thresholds["SDP"].loss) == len(joint.loss) == 3
+        for name, value in alone.items():
+            np.testing.assert_allclose(joint.state[name], value, rtol=1e-6, atol=1e-7)

@@ -1,0 +1,129 @@
+"""The two tasks that heads learn: telling people apart by triplets, and a scene's threshold; all seeds in one step."""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as ListLike
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from msfp.config import TrainingSettings
+from msfp.errors import NotComputable
+from msfp.heads.loss import batch_hard_triplet
+from msfp.heads.sampling import Batches, Labels
+from msfp.heads.stack import Stack
+from msfp.heads.threshold import SceneEncoder
+
+Losses = tuple[Tensor, Tensor]
+TRIED = 8  # rows on which it is tried whether the seeds' modules can run as one
+
+
+class FusionSteps:
+    """Losses of one epoch after another of the triplet task, (S,) each: one a seed."""
+
+    def __init__(
+        self,
+        heads: ListLike[nn.Module],
+        layers: Mapping[int, NDArray[np.float16]],
+        labels: Labels,
+        training: TrainingSettings,
+        seeds: ListLike[int],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Take over the heads.
+
+        Args:
+            heads: one a seed, with their initial weights.
+            layers: layer -> (N, C) pooled vectors.
+            labels: whose they are.
+            training: settings.
+            seeds: of batches and dropout.
+            dtype: the heads' precision.
+
+        Raises:
+            NotComputable: there is no batch at all.
+        """
+        self.layers = {k: torch.from_numpy(v) for k, v in layers.items()}
+        self.dtype = dtype
+        self.training = training
+        self.batches = Batches(labels, training)
+        self.rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
+        if not self.batches.scopes:
+            raise NotComputable("training needs two people seen twice within the window; the labels have none")
+        self.heads = Stack(
+            heads, seeds, self._vectors(torch.arange(TRIED).expand(len(seeds), TRIED) % len(labels.frame))
+        )
+
+    def losses(self) -> Iterator[Losses]:
+        """(loss, active share) of each batch of one epoch."""
+        self.heads.train()
+        for drawn in zip(*(self.batches.epoch(rng) for rng in self.rngs), strict=True):
+            rows, person = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+            yield batch_hard_triplet(self.heads(self._vectors(rows)), person, self.training.margin)
+
+    def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
+        """Train one epoch; (2, S) mean loss and active share."""
+        pairs = []
+        for loss, active in self.losses():
+            take_step(optimiser, loss.sum())
+            pairs.append((loss.detach(), active))
+        return mean_over(pairs)
+
+    def _vectors(self, rows: Tensor) -> dict[int, Tensor]:
+        """layer -> (S, B, C) of (S, B) rows."""
+        flat = rows.reshape(-1)
+        return {
+            k: v.index_select(0, flat).to(self.dtype).reshape(*rows.shape, *v.shape[1:]) for k, v in self.layers.items()
+        }
+
+
+class ThresholdSteps:
+    """Losses of one epoch after another of the threshold task, (S,) each: one a seed."""
+
+    def __init__(
+        self,
+        encoders: ListLike[SceneEncoder],
+        scene: NDArray[np.float16],
+        target: NDArray[np.float32],
+        seeds: ListLike[int],
+    ) -> None:
+        self.config = encoders[0].config
+        self.scene = torch.from_numpy(scene.astype(np.float32))
+        self.target = torch.from_numpy(target.astype(np.float32))
+        self.rngs = [np.random.default_rng([seed, 2]) for seed in seeds]
+        self.encoders = Stack(encoders, seeds, self.scene[torch.arange(TRIED).expand(len(seeds), TRIED) % len(scene)])
+
+    def losses(self) -> Iterator[Tensor]:
+        """Loss of each batch of one epoch."""
+        self.encoders.train()
+        order = torch.from_numpy(np.stack([rng.permutation(len(self.scene)) for rng in self.rngs]))
+        for rows in order.split(self.config.batch, dim=1):
+            difference = mse_loss(self.encoders(self.scene[rows]), self.target[rows], reduction="none")
+            yield difference.mean(dim=(1, 2))
+
+    def forever(self) -> Iterator[Tensor]:
+        """Losses without end, epoch after epoch."""
+        while True:
+            yield from self.losses()
+
+    def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
+        """Train one epoch; (2, S) mean loss and NaN."""
+        pairs = []
+        for loss in self.losses():
+            take_step(optimiser, loss.sum())
+            pairs.append((loss.detach(), torch.full_like(loss, torch.nan)))
+        return mean_over(pairs)
+
+
+def take_step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down the loss."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+def mean_over(pairs: list[Losses]) -> NDArray[np.float64]:
+    """(2, S) mean over batches of (loss, active share), (S,) each."""
+    return torch.stack([torch.stack(pair) for pair in pairs]).double().mean(dim=0).numpy()
