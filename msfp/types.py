@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.generic]
 Source = Literal["measured", "paper", "published", "server", "n/a"]
 DETECTORS = ("DPM", "FRCNN", "SDP")
+BOXES = (*DETECTORS, "OWN", "TRUE")  # suffixes of names: a public detector's boxes, the frozen one's own, the labels'
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,15 @@ class Sequence:
 
     @property
     def detector(self) -> str:
-        """Public detector named by the folder's suffix; `public` when it names none (MOT20)."""
+        """Whose boxes, as the name's suffix says; `public` when it says nothing (MOT20)."""
         tail = self.name.rpartition("-")[2]
-        return tail if tail in DETECTORS else "public"
+        return tail if tail in BOXES else "public"
 
     @property
     def scene(self) -> str:
         """Name of the filmed scene: the folder's name less its detector. Its pixels and truth are shared."""
         head, _, tail = self.name.rpartition("-")
-        return head if tail in DETECTORS else self.name
+        return head if tail in BOXES else self.name
 
 
 @dataclass(frozen=True)

@@ -59,3 +59,19 @@ def predict(
     encoder = SceneEncoder(scene.shape[1], mode, config)
     restore(encoder, state)
     return encoder(torch.from_numpy(scene.astype(np.float32))).numpy()
+
+
+class ScenePredictor:
+    """`predict` for one frame after another: the encoder is made once."""
+
+    def __init__(
+        self, mode: Mode, channels: int, state: Mapping[str, NDArray[np.float32]], config: AtlSettings
+    ) -> None:
+        """Take a trained encoder's state."""
+        self._encoder = SceneEncoder(channels, mode, config)
+        restore(self._encoder, state)
+
+    @torch.inference_mode()
+    def __call__(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(C,) scene vector -> (k,) raw thresholds."""
+        return self._encoder(torch.from_numpy(scene.astype(np.float32)[None])).numpy()[0]

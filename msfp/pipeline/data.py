@@ -11,6 +11,7 @@ import numpy as np
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
 from msfp.errors import InputError, NotComputable
+from msfp.pipeline.boxes import with_boxes
 from msfp.pipeline.run import Run
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Tracks
 
@@ -75,7 +76,7 @@ def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
             found = catalog.load(root, dataset, split)
         except InputError as error:
             raise NotComputable(str(error)) from None
-    return found[: run.settings.data.scenes]
+    return with_boxes(run, found[: run.settings.data.scenes])
 
 
 def learnable(run: Run, dataset: str) -> tuple[Scene, ...]:

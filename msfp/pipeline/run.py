@@ -131,6 +131,21 @@ class Run:
         sets = {s.detector: self.file_digest(s.det_path) for s in scene.sequences}
         return {"gt": self.file_digest(scene.pixels.gt_path), **sets}
 
+    def variant(self, **changes: Any) -> "Run":
+        """The same run with other top-level settings, `detections="detector"` or `split="loso"`; one store.
+
+        The same changes give the same run, so that what it has read stays read.
+        """
+        key = repr(sorted(changes.items()))
+        if key not in self._variants:
+            changed = config.Settings.model_validate(self.settings.model_copy(update=changes).model_dump())
+            self._variants[key] = Run(changed, self.home, self.workers, self.cluster, self.overrides, self.notes)
+        return self._variants[key]
+
+    @cached_property
+    def _variants(self) -> "dict[str, Run]":
+        return {}
+
     def note(self, text: str) -> None:
         """Keep a remark for the report, once."""
         if text not in self.notes:
