@@ -78,7 +78,7 @@ def interval(replicates: Floats, units: int, kind: str = "scenes", level: float 
         NotComputable: fewer than `FEWEST` units, or the number is undefined in most draws.
     """
     if units < FEWEST:
-        raise NotComputable(f"no interval from {units} of the {kind}; it takes {FEWEST}")
+        raise NotComputable(f"an interval takes {FEWEST} {kind}; here: {units}")
     known = replicates[np.isfinite(replicates)]
     if len(known) < len(replicates) / 2:
         raise NotComputable(f"no interval: undefined in {len(replicates) - len(known)} of {len(replicates)} draws")

@@ -13,6 +13,9 @@ from markupsafe import Markup
 
 from msfp.engine.files import atomic_write
 from msfp.paper.cells import read_cells
+from msfp.paper.claims.shown import counted as counted_verdicts
+from msfp.paper.claims.shown import counts, lines
+from msfp.paper.claims.verdict import Verdict
 from msfp.paper.formats import environment, sheet_html
 from msfp.paper.registry import Artefact, artefacts
 from msfp.paper.render import merge, sheet
@@ -75,6 +78,8 @@ def write_report(
     limits: Iterable[str] = (),
     absent: Mapping[str, str] | None = None,
     options: str = "",
+    verdicts: Sequence[Verdict] = (),
+    embedded: bool = False,
 ) -> Path:
     """Write `report.html`: every artefact with its provenance, the choices made, limits and events.
 
@@ -90,6 +95,8 @@ def write_report(
         limits: what the numbers do not show.
         absent: artefact id -> why it could not be made.
         options: command-line options that make the same run; empty: `--profile <run_dir's name>`.
+        verdicts: on the paper's claims; the report opens with them.
+        embedded: the run's data are rendered worlds, whose construction decides some claims.
 
     Returns:
         Path of the report.
@@ -99,18 +106,15 @@ def write_report(
         MsfpError: the folder cannot be written.
     """
     profile = run_dir.name
-    cells = {number: list(group) for number, group in tables.items()}
     given = options or f"--profile {profile}"
-    blocks = [
-        _block(a, cells.get(a.number), figures_dir, given, findings.get(a.id, ()), (absent or {}).get(a.id, ""))
-        for a in artefacts()
-        if a.status == "ready"
-    ]
-    blocks.sort(key=lambda b: b.artefact.notebook)
+    blocks = _blocks(tables, figures_dir, given, findings, absent or {})
     ids = {a.id for a in artefacts()}
     text = _page(
         profile=profile,
         command=f"msfp reproduce {given}",
+        topics=lines(verdicts, embedded),
+        counts=[(basis, counted_verdicts(found)) for basis, found in counts(verdicts).items()],
+        shown={b.artefact.id for b in blocks},
         chapters=[(name, list(group)) for name, group in groupby(blocks, key=lambda b: b.artefact.notebook)],
         findings=[(heading, tuple(said)) for heading, said in findings.items() if heading not in ids and said],
         choices=list(choices),
@@ -122,6 +126,23 @@ def write_report(
     path = run_dir / "report.html"
     atomic_write(path, text.encode())
     return path
+
+
+def _blocks(
+    tables: Mapping[int, Iterable[Cell]],
+    figures: Path,
+    options: str,
+    findings: Mapping[str, Sequence[str]],
+    absent: Mapping[str, str],
+) -> list[Block]:
+    """Every artefact that is implemented, notebook by notebook."""
+    cells = {number: list(group) for number, group in tables.items()}
+    blocks = [
+        _block(a, cells.get(a.number), figures, options, findings.get(a.id, ()), absent.get(a.id, ""))
+        for a in artefacts()
+        if a.status == "ready"
+    ]
+    return sorted(blocks, key=lambda b: b.artefact.notebook)
 
 
 def _page(**parts: Any) -> str:

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from msfp.config import choices_used
+from msfp.engine.files import atomic_write
 from msfp.engine.provenance import write_manifest
 from msfp.paper import publish
+from msfp.paper.claims.shown import frame
+from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
 from msfp.paper.registry import artefacts
 from msfp.paper.report import write_report
@@ -29,6 +32,10 @@ LIMITS = (
 def write(run: Run) -> Path:
     """Write the manifest and the report of a run."""
     tables = publish.published_cells(run)
+    verdicts = judge(run)
+    table = frame(verdicts).to_csv(index=False, lineterminator="\n")
+    atomic_write(run.out / "claims.csv", table.encode())
+    embedded = run.settings.data.main in run.embedded_names
     ready = [a for a in artefacts() if a.status == "ready"]
     stamps = {a.id: publish.read_stamp(run, a) for a in ready}
     manifest = write_manifest(
@@ -46,10 +53,21 @@ def write(run: Run) -> Path:
         distinct(stamps, "notes"),
         choices=choices_used(run.settings),
         events=distinct(stamps, "events"),
-        limits=[*(LIMITS_EMBEDDED if run.settings.data.main in run.embedded_names else ()), *LIMITS],
+        limits=[*(LIMITS_EMBEDDED if embedded else ()), *(by_construction(verdicts) if embedded else ()), *LIMITS],
         absent={name: found["reason"] for name, found in stamps.items() if found.get("reason")},
         options=options(run),
+        verdicts=verdicts,
+        embedded=embedded,
     )
+
+
+def by_construction(verdicts: list[Verdict]) -> list[str]:
+    """What the embedded worlds decide by how they are made, and the claims it concerns."""
+    found: dict[str, list[str]] = {}
+    for one in verdicts:
+        if one.claim.embedded and one.claim.basis == "measured":
+            found.setdefault(one.claim.embedded, []).append(f"`{one.claim.id}`")
+    return [f"{text[:1].upper()}{text[1:]} ({', '.join(names)})." for text, names in found.items()]
 
 
 def options(run: Run) -> str:

@@ -107,7 +107,7 @@ def test_too_few_sequences_leave_it_open_and_say_so() -> None:
 
     found = verdict(claim("better", "a", "b"), One({("a", "HOTA"): 3, ("b", "HOTA"): 1}))
     assert (found.word, found.effect) == ("inconclusive", pytest.approx(2))
-    assert "no interval from 1 of the scenes" in found.reason
+    assert "an interval takes 4 scenes; here: 1" in found.reason
 
 
 def test_identical_results_are_no_gain() -> None:

@@ -1,0 +1,119 @@
+"""Verdicts as the report and the notebook show them, from the files of a run."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from msfp.errors import InputError
+from msfp.paper import evidence, report, summary
+from msfp.paper.claims.listed import load
+from msfp.paper.claims.shown import counted, counts, frame, line, lines
+from msfp.paper.claims.verdict import WORDS, Verdict, judge
+from msfp.paper.publish import evidence_path, tables_folder
+from msfp.paper.render import write_table
+from msfp.paper.spread import cell
+from msfp.pipeline.run import Run, open_run
+
+CLAIMS = {c.id: c for c in load()}
+FOUND = Verdict(
+    CLAIMS["dance-ocsort"], "supported", "OC-SORT over MSFP-Track", 1.234, 0.5, 2.0, 0.1, "7 scenes", "points", 0.8
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that has made two tables of plain numbers."""
+    made = open_run("smoke", home=tmp_path)
+    for number, rows in {
+        6: [("MSFP-Track", "02", [51.0, 52.0]), ("LITE", "02", [50.0, 50.0])],
+        20: [("Total MSFP", "Parameters", [67075.0])],
+    }.items():
+        cells = [cell(row, column, values, "%" if number == 6 else "") for row, column, values in rows]
+        write_table(tables_folder(made), number, cells)
+        evidence.write(evidence_path(made, number), cells)
+    return made
+
+
+def by_id(found: list[Verdict]) -> dict[str, Verdict]:
+    return {v.claim.id: v for v in found}
+
+
+def test_verdicts_come_from_the_files_of_the_run(run: Run) -> None:
+    found = by_id(judge(run))
+    assert list(found) == list(CLAIMS)
+    assert (found["everywhere"].word, found["everywhere"].effect) == ("supported", pytest.approx(1.5))
+    assert found["everywhere"].spread == pytest.approx(0.5**0.5)
+    assert (found["parameters-total"].word, found["parameters-total"].effect) == ("refuted", -225)
+    assert found["beta-best"].word == "not testable here"
+    assert found["beta-best"].reason == "Table 17 was not made in this run"
+
+
+def test_a_cell_s_own_reason_is_told(run: Run) -> None:
+    from msfp.types import Cell
+
+    reason = "MOT17-04: 8 of 1050 frames present"
+    write_table(tables_folder(run), 19, [Cell("OC-SORT", "HOTA", None, source="n/a", reason=reason)])
+    assert by_id(judge(run))["dance-ocsort"].reason == reason
+
+
+def test_a_table_and_its_evidence_of_different_runs_are_refused(run: Run) -> None:
+    write_table(tables_folder(run), 6, [cell("MSFP-Track", "02", [60.0]), cell("LITE", "02", [50.0])])
+    with pytest.raises(InputError, match=r"Table 6, MSFP-Track / 02: shows 60, but was measured as 51\.5; run msfp"):
+        judge(run)
+
+
+def test_a_line_has_effect_interval_seeds_and_paper_apart() -> None:
+    shown = line(FOUND)
+    assert (shown.effect, shown.interval, shown.drawn) == ("+1.23 points", "[+0.50, +2.00]", "7 scenes")
+    assert (shown.seeds, shown.paper, shown.tables) == ("seeds ±0.10", "+0.80 points", (19,))
+    assert (shown.section, shown.sign, shown.style) == ("section A.11", "●", "supported")
+    assert shown.notes == ()
+    assert "by construction" in line(FOUND, embedded=True).notes[0]
+    negative = line(replace(FOUND, effect=-0.001, unit=""))
+    assert negative.effect == "−0.001"
+    assert line(replace(FOUND, effect=-0.0001, unit="")).effect == "0.000"
+    assert line(replace(FOUND, effect=5, unit="")).effect == "+5"
+
+
+def test_counts_add_up() -> None:
+    found = [FOUND, replace(FOUND, word="refuted"), replace(FOUND, claim=CLAIMS["percent"], word="refuted")]
+    tally = counts(found)
+    assert sum(sum(numbers.values()) for numbers in tally.values()) == 3
+    assert [counted(numbers) for numbers in tally.values()] == ["1 supported, 1 refuted", "1 refuted"]
+    assert {topic: len(group) for topic, group in lines(found, False).items()} == {
+        "Tracking": 2,
+        "The paper's own numbers": 1,
+    }
+
+
+def test_the_frame_has_a_row_a_claim(run: Run) -> None:
+    table = frame(judge(run))
+    assert list(table["id"]) == list(CLAIMS)
+    assert set(table["verdict"]) <= set(WORDS)
+
+
+def test_the_report_opens_with_the_verdicts(run: Run) -> None:
+    text = summary.write(run).read_text(encoding="utf-8")
+    assert text.index('id="verdicts"') < text.index('id="contents"') < text.index('id="choices"')
+    for one in judge(run):
+        assert f'id="claim-{one.claim.id}"' in text
+    for basis, numbers in counts(judge(run)).items():
+        assert f"<b>{basis.replace(chr(39), '&#39;')}:</b> {counted(numbers)}" in text
+    assert '<a href="#table06">6</a>' in text
+    assert "Dancers of the embedded world" in text  # in the limits
+    with (run.out / "claims.csv").open(encoding="utf-8") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == list(CLAIMS)
+    assert json.loads((run.out / "manifest.json").read_text())
+
+
+def test_real_data_are_not_told_what_embedded_worlds_decide() -> None:
+    assert all("embedded" not in note for note in line(FOUND, embedded=False).notes)
+    assert summary.by_construction([FOUND])[0].endswith("(`dance-ocsort`).")
+
+
+def test_a_report_without_verdicts_has_no_such_section(tmp_path: Path) -> None:
+    path = report.write_report(tmp_path / "demo", tmp_path, {}, {}, {}, ())
+    assert 'id="verdicts"' not in path.read_text(encoding="utf-8")
