@@ -121,6 +121,7 @@ class Settings(Frozen):
     seeds: tuple[int, ...] = (0, 1, 2)
     split: Literal["half", "loso", "paper"] = "half"
     detections: Literal["public", "detector", "ground_truth"] = Field("public", description="whose boxes are tracked")
+    scores: Literal["raw", "calibrated"] = Field("raw", description="a detector's own range, or P(true positive)")
     device: str = "cpu"
     data: DataSettings = DataSettings()
     input: InputSettings = InputSettings()
@@ -169,6 +170,8 @@ SWITCHES: dict[str, str] = {
     "loso: leave one sequence out; paper: train = test, which leaks.",
     "detections": "A.4 discards YOLO's boxes, while Table 18's fixed-tau HOTA changes with YOLO's size, which only its "
     "own boxes can do. public: the data set's; detector: the frozen detector's own; ground_truth: the labels, a bound.",
+    "scores": "Public scores have ranges of their own (DPM: an SVM margin), so one threshold means different things. "
+    "calibrated: an isotonic map to P(true positive) for each detector, fitted on the training split only.",
     "input.preset": "'YOLOv8m 4/9/14, channels 64/256/192' are YOLOv8n's channels. yolov8n-paper matches Table 20.",
     "input.geometry": "1280x720 is no multiple of 32: letterbox pads to 736; paper_scale stretches as A.6 writes.",
     "fusion.attention_input": "Eq. 3 concatenates raw features, Table 20 counts three projected vectors.",

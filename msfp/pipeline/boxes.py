@@ -16,7 +16,7 @@ from msfp.datasets.motchallenge import read_ground_truth
 from msfp.engine.files import atomic_write
 from msfp.engine.progress import Bar
 from msfp.pipeline.run import Run
-from msfp.types import Detections, Scene
+from msfp.types import Detections, Scene, Sequence
 
 OWN, TRUE = "OWN", "TRUE"
 CONFIDENCE = 0.05  # ATL's lower threshold never falls below it (4.1)
@@ -58,7 +58,7 @@ def _own_boxes(scene: Scene, run: Run) -> Path | None:
         "confidence": CONFIDENCE,
     }
     found = run.store.get_or_compute("own-boxes", inputs, lambda: _detect(run, scene), code=OWN_CODE)
-    return _written(run, scene, found)
+    return written(run, scene.pixels, found)
 
 
 def _detect(run: Run, scene: Scene) -> Detections:
@@ -86,18 +86,18 @@ def _true_boxes(run: Run, scene: Scene) -> Path | None:
     truth = read_ground_truth(path, scene.pixels)
     keep = truth.pedestrian
     scores = np.ones(int(keep.sum()), np.float32)
-    return _written(run, scene, Detections(truth.frame[keep], truth.tlwh[keep], scores))
+    return written(run, scene.pixels, Detections(truth.frame[keep], truth.tlwh[keep], scores))
 
 
-def _written(run: Run, scene: Scene, found: Detections) -> Path:
+def written(run: Run, sequence: Sequence, found: Detections) -> Path:
     """The file of some boxes, named by its content; boxes without a pixel of the image are left out."""
-    tlwh, size = found.tlwh, (scene.pixels.width, scene.pixels.height)
+    tlwh, size = found.tlwh, (sequence.width, sequence.height)
     inside = (tlwh[:, :2] < np.array(size) + 1).all(axis=1) & (tlwh[:, :2] + tlwh[:, 2:] > 1).all(axis=1)
     keep = inside & (tlwh[:, 2:] > 0).all(axis=1)
     rows = zip(found.frame[keep], tlwh[keep], found.score[keep], strict=True)
     text = "".join(f"{t},-1,{x:.3f},{y:.3f},{w:.3f},{h:.3f},{score:.6g}\n" for t, (x, y, w, h), score in rows)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = run.out / "boxes" / f"{scene.name}-{name}.txt"
+    path = run.out / "boxes" / f"{sequence.scene}-{name}.txt"
     if not path.is_file():
         atomic_write(path, text.encode())
     return path

@@ -12,10 +12,12 @@ from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
 from msfp.errors import InputError, NotComputable
 from msfp.pipeline.boxes import with_boxes
+from msfp.pipeline.calibration import Stretch, calibrated
 from msfp.pipeline.run import Run
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Tracks
 
 Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)
+BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Fold:
     evaluate: tuple[Part, ...]
 
 
+def benchmark(scene: Scene) -> str:
+    """Whose evaluation rules apply to a scene; the embedded worlds have MOT17's."""
+    return BENCHMARKS.get(scene.pixels.dataset, "MOT17")
+
+
 def whole(scene: Scene) -> Part:
     """The scene from its first to its last frame."""
     return Part(scene, 1, scene.pixels.length)
@@ -76,7 +83,25 @@ def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
             found = catalog.load(root, dataset, split)
         except InputError as error:
             raise NotComputable(str(error)) from None
-    return with_boxes(run, found[: run.settings.data.scenes])
+    chosen = with_boxes(run, found[: run.settings.data.scenes])
+    if run.settings.scores == "raw":
+        return chosen
+    return calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
+
+
+def _calibrates(run: Run, dataset: str, scene: Scene) -> tuple[Stretch, ...]:
+    """What a scene's scores are calibrated on: training frames only, of the main data set for another domain.
+
+    Under `split: half` the first halves; under `loso` the other scenes; under `paper` all, which leaks as it says.
+    """
+    raw = run.variant(scores="raw")
+    source = run.settings.data.main if dataset in (run.settings.data.cross, run.settings.data.dance) else dataset
+    if run.settings.split == "half":
+        parts = tuple(halves(s)[0] for s in learnable(raw, source))
+    else:
+        alone = run.settings.split == "loso" and len(learnable(raw, source)) > 1
+        parts = tuple(whole(s) for s in learnable(raw, source) if not (alone and s.name == scene.name))
+    return tuple(Stretch(p.scene, p.first, p.last, benchmark(p.scene)) for p in parts)
 
 
 def learnable(run: Run, dataset: str) -> tuple[Scene, ...]:

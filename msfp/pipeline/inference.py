@@ -18,7 +18,6 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run, literal
-from msfp.pipeline.scores import benchmark
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from msfp.tracking.thresholds import policies
 
@@ -132,7 +131,7 @@ def score_folder(root: Path, results: Path, split: str) -> tuple[Score, list[str
                 continue
             found = read_tracks(path)
             try:
-                score = metrics.evaluate(data.truth(scene), found, sequence.length, benchmark=benchmark(scene))
+                score = metrics.evaluate(data.truth(scene), found, sequence.length, benchmark=data.benchmark(scene))
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
             scores[sequence.name] = score

@@ -11,16 +11,15 @@ from msfp.metrics.ceiling import oracle_tracks
 from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.camera import estimate_all
-from msfp.pipeline.data import Part
+from msfp.pipeline.data import Part, benchmark
 from msfp.pipeline.heads import train_heads
 from msfp.pipeline.reid_features import REID, reid_features_all
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, tracks
-from msfp.types import Scene, Sequence, Tracks
+from msfp.types import Sequence, Tracks
 
 SCORE_CODE = ("msfp.metrics.tracking", "msfp.metrics.ceiling")
 SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"
-BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,6 @@ class Measured:
     sequence: Sequence
     score: SequenceScore | None
     reason: str = ""
-
-
-def benchmark(scene: Scene) -> str:
-    """Whose evaluation rules apply to a scene; the embedded worlds have MOT17's."""
-    return BENCHMARKS.get(scene.pixels.dataset, "MOT17")
 
 
 def score(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceScore:

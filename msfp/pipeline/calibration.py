@@ -1,0 +1,94 @@
+"""Public scores as probabilities (`scores: calibrated`): one map a detector, learned where training may look.
+
+Scenes come back with det.txt files of the same boxes whose scores are calibrated, so that every later stage reads them
+as it reads raw ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from msfp.datasets.motchallenge import read_detections, read_ground_truth
+from msfp.errors import NotComputable
+from msfp.metrics.calibration import Calibration, fit, outcomes
+from msfp.metrics.rules import rules, window
+from msfp.pipeline.boxes import written
+from msfp.pipeline.run import Run
+from msfp.types import Scene, Sequence
+
+CODE = ("msfp.metrics.calibration",)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames `first` to `last` of a labelled training scene, and whose evaluation rules apply there."""
+
+    scene: Scene
+    first: int
+    last: int
+    benchmark: str
+
+
+def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tuple[Stretch, ...]]) -> tuple[Scene, ...]:
+    """Scenes with calibrated scores.
+
+    Args:
+        run: the run.
+        found: scenes with scores in their detectors' own ranges.
+        learn: what may be learned from for a scene; never what it is evaluated on.
+
+    Raises:
+        NotComputable: nothing to learn from has the boxes of some detector.
+    """
+    return tuple(_calibrated(run, scene, learn(scene)) for scene in found)
+
+
+@lru_cache(maxsize=256)
+def _calibrated(run: Run, scene: Scene, learn: tuple[Stretch, ...]) -> Scene:
+    return replace(scene, sequences=tuple(_rewritten(run, s, learn) for s in scene.sequences))
+
+
+def _rewritten(run: Run, sequence: Sequence, learn: tuple[Stretch, ...]) -> Sequence:
+    if sequence.det_path is None:
+        return sequence
+    found, mapped = read_detections(sequence.det_path, sequence), calibration(run, sequence.detector, learn)
+    return replace(sequence, det_path=written(run, sequence, replace(found, score=mapped(found.score))))
+
+
+@lru_cache(maxsize=64)
+def calibration(run: Run, detector: str, learn: tuple[Stretch, ...]) -> Calibration:
+    """The map of one detector's scores to P(true positive).
+
+    Raises:
+        NotComputable: no learning stretch has its boxes.
+    """
+    known = [(p, s) for p in learn for s in p.scene.sequences if s.detector == detector and s.det_path is not None]
+    if not known:
+        raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")
+    inputs = [
+        (run.file_digest(s.det_path), run.file_digest(p.scene.pixels.gt_path), p.first, p.last, p.benchmark)
+        for p, s in known
+    ]
+
+    def compute() -> Calibration:
+        score, hit = [], []
+        for part, sequence in known:
+            frames = (part.first, part.last)
+            truth = window(read_ground_truth(part.scene.pixels.gt_path, part.scene.pixels), frames)  # type: ignore[arg-type]
+            boxes = read_detections(sequence.det_path, sequence)  # type: ignore[arg-type]
+            keep = slice(*np.searchsorted(boxes.frame, [part.first, part.last + 1]))
+            boxes = type(boxes)(boxes.frame[keep] - np.int32(part.first - 1), boxes.tlwh[keep], boxes.score[keep])
+            judged = outcomes(truth, boxes, rules(part.benchmark))
+            score.append(boxes.score[judged >= 0])
+            hit.append(judged[judged >= 0])
+        return fit(np.concatenate(score), np.concatenate(hit))
+
+    made = run.store.get_or_compute("calibration", {"learn": inputs}, compute, Calibration, code=CODE)
+    dataset = known[0][0].scene.pixels.dataset
+    run.note(
+        f"Scores of {detector} boxes of {dataset} are P(true positive), calibrated on {len(known)} sequences with "
+        f"{made.true} true and {made.false} false boxes; Brier score {made.before:.3f} before, {made.after:.3f} after."
+    )
+    return made
