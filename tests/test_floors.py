@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("types", "config", "errors"),
+    ("types", "config", "errors", "compiled", "assignment"),
     ("datasets", "features", "heads", "tracking", "metrics", "video"),
     ("engine",),
     ("pipeline",),

@@ -7,10 +7,10 @@ equal `msfp.metrics.tracking.evaluate`, floats agree to 1e-9.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from msfp.metrics.assignment import assign_maximum
+from msfp.assignment import assign_maximum
+from msfp.compiled import kernel
 from msfp.metrics.kernels import (
     DISTRACTOR,
     EPS,
@@ -140,7 +140,7 @@ def _nothing_aligned(identities: int, tracks: int) -> Alignment:
     return Alignment(np.zeros(pairs), np.zeros(pairs), np.zeros(identities), np.zeros(tracks))
 
 
-@njit(cache=True)
+@kernel
 def _score_frames(
     gt_bounds: Ints, gt_box: Floats, gt_id: Ints, kind: NDArray[np.int8],
     track_bounds: Ints, track_box: Floats, track_id: Ints, judged: NDArray[np.bool_], preprocess: bool,
@@ -163,7 +163,7 @@ def _score_frames(
     return _match_hota(frames, alignment, len(track_id))
 
 
-@njit(cache=True)
+@kernel
 def _match_hota(frames: list[Frame], alignment: Alignment, most: int) -> tuple[Ints, Floats]:
     """HOTA's matching of every frame, one for all thresholds: maximal IoU weighted by the identities' overlap.
 

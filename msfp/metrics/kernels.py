@@ -7,10 +7,10 @@ run in the order of NumPy's in TrackEval, because where two assignments are equa
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from msfp.metrics.assignment import assign_maximum
+from msfp.assignment import assign_maximum
+from msfp.compiled import kernel
 
 EPS = float(np.finfo("float").eps)
 MARGIN = 1e-9
@@ -57,7 +57,7 @@ class Alignment(NamedTuple):
     track_count: Floats
 
 
-@njit(cache=True)
+@kernel
 def overlaps(a: Floats, b: Floats) -> Pairs:
     """Pairs of xyxy boxes with intersection over union above 0; boxes without area overlap nothing."""
     n, m = len(a), len(b)
@@ -86,7 +86,7 @@ def overlaps(a: Floats, b: Floats) -> Pairs:
     return Pairs(row[:count], column[:count], iou[:count])
 
 
-@njit(cache=True)
+@kernel
 def match_pairs(pairs: Pairs, score: Floats, n: int, m: int) -> Ints:
     """(n,) for each row its pair in the assignment of maximal total score, -1 for none.
 
@@ -114,7 +114,7 @@ def match_pairs(pairs: Pairs, score: Floats, n: int, m: int) -> Ints:
     return pair_of
 
 
-@njit(cache=True)
+@kernel
 def favourites(own: Ints, other: Ints, score: Floats, n: int, m: int) -> tuple[Ints, bool]:
     """(n,) best pair of each row (-1: none above 0), and whether these never clash and lead by more than rounding."""
     pair_of = np.full(n, -1, np.int64)
@@ -136,7 +136,7 @@ def favourites(own: Ints, other: Ints, score: Floats, n: int, m: int) -> tuple[I
     return pair_of, True
 
 
-@njit(cache=True)
+@kernel
 def off_distractors(pairs: Pairs, kind: NDArray[np.int8], m: int) -> NDArray[np.bool_]:
     """(m,) tracks that remain: their best match at IoU 0.5, among all truth rows, is no distractor."""
     remains = np.ones(m, np.bool_)
@@ -151,7 +151,7 @@ def off_distractors(pairs: Pairs, kind: NDArray[np.int8], m: int) -> NDArray[np.
     return remains
 
 
-@njit(cache=True)
+@kernel
 def rank(chosen: NDArray[np.bool_]) -> Ints:
     """(n,) number of chosen entries before each."""
     out = np.empty(len(chosen), np.int64)
@@ -162,7 +162,7 @@ def rank(chosen: NDArray[np.bool_]) -> Ints:
     return out
 
 
-@njit(cache=True)
+@kernel
 def restrict(pairs: Pairs, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) -> Pairs:
     """Pairs among the rows and columns that remain, numbered among themselves."""
     new_row, new_column = rank(rows), rank(columns)
@@ -177,7 +177,7 @@ def restrict(pairs: Pairs, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) 
     return Pairs(row[:count].copy(), column[:count].copy(), iou[:count].copy())
 
 
-@njit(cache=True)
+@kernel
 def pairwise_sum(values: Floats) -> float:
     """Sum in the order of NumPy's contiguous reduction: eight running sums, halves beyond 128."""
     n = len(values)
@@ -201,7 +201,7 @@ def pairwise_sum(values: Floats) -> float:
     return total
 
 
-@njit(cache=True)
+@kernel
 def side_sums(own: Ints, other: Ints, iou: Floats, n: int, contiguous: int) -> Floats:
     """(n,) summed IoU of each row, in NumPy's order; up to two terms have no order.
 
@@ -223,7 +223,7 @@ def side_sums(own: Ints, other: Ints, iou: Floats, n: int, contiguous: int) -> F
     return total
 
 
-@njit(cache=True)
+@kernel
 def align_frame(frame: Frame, state: Alignment) -> None:
     """Add one frame's overlaps between identities: soft (IoU over the rivals' sum) and hard (IoU of 0.5)."""
     pairs, gt, track = frame.pairs, frame.gt, frame.track
@@ -243,7 +243,7 @@ def align_frame(frame: Frame, state: Alignment) -> None:
             state.hard[gt[i], track[j]] += 1
 
 
-@njit(cache=True)
+@kernel
 def clear_frame(frame: Frame, state: ClearState) -> None:
     """CLEAR's matching of one frame: keep the previous frame's pairs first, then maximise IoU (at least 0.5)."""
     pairs, gt, track = frame.pairs, frame.gt, frame.track

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from msfp.compiled import kernel
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs
 
@@ -70,7 +70,7 @@ def similarity(embeddings: Floats, chosen: Pairs) -> NDArray[np.float32]:
     return _dot(unit / norm[:, None].astype(np.float32), chosen.i, chosen.j)
 
 
-@njit(cache=True)
+@kernel
 def _dot(unit: NDArray[np.float32], i: NDArray[np.int32], j: NDArray[np.int32]) -> NDArray[np.float32]:
     """(P,) inner products of rows i and j, in eight running sums: an order that vectorises and never changes."""
     out = np.empty(len(i), np.float32)

@@ -6,9 +6,11 @@ is the same once pairs that gain nothing are left unmatched.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+from msfp.assignment import assign_below
+from msfp.compiled import kernel
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -23,14 +25,7 @@ def assign(cost: Floats, limit: float) -> Matches:
         cost: (M, N); NaN and infinity are pairs that may not be.
         limit: a pair must cost less.
     """
-    choice, rows, columns = _isolated(cost, limit)
-    if len(rows):
-        gain = cost[np.ix_(rows, columns)] - limit
-        gain = np.where(gain < 0, gain, 0.0)
-        i, j = linear_sum_assignment(gain)
-        kept = gain[i, j] < 0
-        choice[rows[i[kept]]] = columns[j[kept]]
-    return _split(choice, cost.shape[1])
+    return _matched(np.ascontiguousarray(cost), limit)
 
 
 def assign_then_drop(cost: Floats, limit: float) -> Matches:
@@ -42,8 +37,8 @@ def assign_then_drop(cost: Floats, limit: float) -> Matches:
         cost: (M, N), finite.
         limit: pairs costing more are dropped.
     """
-    choice, rows, _ = _isolated(cost, np.nextafter(limit, np.inf))
-    if len(rows):
+    choice, alone = _isolated(cost, np.nextafter(limit, np.inf))
+    if not alone:
         choice[:] = -1
         i, j = linear_sum_assignment(cost)
         kept = cost[i, j] <= limit
@@ -65,34 +60,29 @@ def assign_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Matches:
     return _split(choice, total.shape[1])
 
 
-@njit(cache=True)
-def _isolated(cost, limit):  # type: ignore[no-untyped-def]
-    """Column of each row whose only candidate has only that row (else -1), and the rows and columns left to solve."""
+@kernel
+def _matched(cost: Floats, limit: float) -> Matches:
+    return _split(assign_below(cost, limit), cost.shape[1])
+
+
+@kernel
+def _isolated(cost: Floats, limit: float) -> tuple[Rows, bool]:
+    """Last candidate of each row (-1 where it has none), and whether no row and no column has two."""
     height, width = cost.shape
-    of_row, of_column = np.zeros(height, np.int64), np.zeros(width, np.int64)
+    of_column = np.zeros(width, np.bool_)
     choice = np.full(height, -1, np.int64)
+    alone = True
     for i in range(height):
         for j in range(width):
             if cost[i, j] < limit:
-                of_row[i] += 1
-                of_column[j] += 1
+                alone = alone and choice[i] < 0 and not of_column[j]
                 choice[i] = j
-    rows, columns = np.empty(height, np.int64), np.zeros(width, np.bool_)
-    open_rows = 0
-    for i in range(height):
-        if of_row[i] == 0 or (of_row[i] == 1 and of_column[choice[i]] == 1):
-            continue
-        choice[i] = -1
-        rows[open_rows] = i
-        open_rows += 1
-        for j in range(width):
-            if cost[i, j] < limit:
-                columns[j] = True
-    return choice, rows[:open_rows], np.flatnonzero(columns)
+                of_column[j] = True
+    return choice, alone
 
 
-@njit(cache=True)
-def _split(choice, width):  # type: ignore[no-untyped-def]
+@kernel
+def _split(choice: Rows, width: int) -> Matches:
     """Matched rows and columns, unmatched rows and columns."""
     free = np.ones(width, np.bool_)
     rows = np.flatnonzero(choice >= 0)

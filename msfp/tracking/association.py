@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, Floats
+from msfp.tracking.looks import cosine_distance
 
 Vectors = NDArray[np.float32]
 Fusion = Literal["sum", "min_gate", "mahalanobis"]
+MAHALANOBIS_WEIGHT = 0.98  # share of the cosine distance in `mahalanobis`, as in JDE and FairMOT
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,6 @@ def iou_cost(pairs: Pairs) -> Floats:
 def score_weighted_iou_cost(pairs: Pairs) -> Floats:
     """1 - IoU * score, ByteTrack's `fuse_score`."""
     return 1.0 - iou(pairs.tracks, pairs.boxes) * pairs.scores[None, :]
-
-
-def cosine_distance(gallery: Vectors, embeddings: Vectors) -> Floats:
-    """(M, N) 1 - cosine similarity of unit vectors, in [0, 2]."""
-    return np.maximum(1.0 - (gallery @ embeddings.T).astype(np.float64), 0.0)
 
 
 def cue(pairs: Pairs) -> Floats | None:
@@ -105,7 +102,7 @@ def min_gate_cost(proximity: float, appearance: float, spatial: Cost = iou_cost,
     return cost
 
 
-def mahalanobis_cost(weight: float = 0.98, gate: float = CHI2_95[4]) -> Cost:
+def mahalanobis_cost(weight: float = MAHALANOBIS_WEIGHT, gate: float = CHI2_95[4]) -> Cost:
     """weight * cosine distance + (1 - weight) * squared Mahalanobis distance, gated by the latter (JDE, FairMOT).
 
     A pair without embeddings costs its IoU distance, gated alike.

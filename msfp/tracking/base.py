@@ -1,9 +1,9 @@
 """What every tracker is: settings, `update` once a frame, `reset`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,6 +93,32 @@ class Found:
         )
 
 
+class Stretch(NamedTuple):
+    """Checked input of frames in a row; frame t (from 0) has rows `bounds[t]:bounds[t + 1]`.
+
+    Attributes:
+        bounds: (T + 1,), from 0.
+        boxes: (N, 4) xyxy.
+        scores: (N,).
+        vectors: (N, D) unit embeddings, zero where unknown; D is 0 where there are none.
+        known: (N,) rows that have an embedding.
+        thresholds: (T, 2) tau_high and tau_low.
+        warps: (T, 2, 3) camera motion, or (0, 2, 3).
+    """
+
+    bounds: NDArray[np.int64]
+    boxes: Floats
+    scores: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    thresholds: NDArray[np.float32]
+    warps: Floats
+
+
+Follower = Callable[[Stretch], tuple[NDArray[np.int32], Floats, NDArray[np.int64], NDArray[np.int64]]]
+"""Takes the next stretch; returns (M,) identities, (M, 4) xyxy boxes, (M,) rows of the stretch, (T,) tracks a frame."""
+
+
 class Tracker(ABC):
     """A tracker: either abstract or final; concrete ones give `name`, `label` and `_step`.
 
@@ -153,6 +179,14 @@ class Tracker(ABC):
         found = self._check(index, boxes, scores, embeddings, context)
         self._frame = index
         return self._step(found)
+
+    def follow(self, bounds: NDArray[np.int64]) -> Follower | None:
+        """Something that tracks a whole sequence in compiled code as `update` would; None: `update` it is.
+
+        Args:
+            bounds: (T + 1,) rows of every frame of the sequence.
+        """
+        return None
 
     @abstractmethod
     def _clear(self) -> None:
@@ -218,12 +252,17 @@ class Tracker(ABC):
             row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
             self._refuse(index, f"embedding {row} is not finite; mark boxes without pixels in has_embedding")
         self._width = vectors.shape[1]
-        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        known = known & (length > 0)
-        return np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0)), known
+        return unit_rows(vectors, known)
 
     def _refuse(self, index: int, what: str) -> None:
         raise InputError(f"{self.name}, frame {index}: {what}")
+
+
+def unit_rows(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Rows scaled to unit length, zero where not known or without length; and which are known then."""
+    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    known = known & (length > 0)
+    return np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0)), known
 
 
 def empty(frame: int) -> Found:

@@ -20,6 +20,7 @@ from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYHR, Floats
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable, buffer_frames
+from msfp.tracking.looks import blend
 from msfp.tracking.observation_centric import isolated
 
 
@@ -160,11 +161,8 @@ class BoostTrack(Tracker):
             table.declare("embedding", (found.embeddings.shape[1],), np.float32)
         known = found.known[detections]
         rows, detections, memory = rows[known], detections[known], memory[known]
-        old = table["embedding"][rows]
-        memory = np.where(old.any(axis=1), memory, np.float32(0))[:, None]
-        mixed = memory * old + (1 - memory) * found.embeddings[detections]
-        length = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
-        table["embedding"][rows] = mixed / np.maximum(length, 1e-12)[:, None]
+        memory = np.where(table["embedding"][rows].any(axis=1), memory, np.float32(0))
+        blend(table["embedding"], rows, found.embeddings[detections], memory)
 
     def _report(self, found: Found) -> TrackerOutput:
         """Tracks matched in this frame whose box could be a standing person's."""

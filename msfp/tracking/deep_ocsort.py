@@ -10,6 +10,7 @@ from pydantic import Field
 from msfp.tracking.base import Found
 from msfp.tracking.kalman import Floats
 from msfp.tracking.lifecycle import Rows
+from msfp.tracking.looks import blend
 from msfp.tracking.observation_centric import ObservationCentric, ObservationCentricSettings
 
 
@@ -62,12 +63,8 @@ class DeepOcSort(ObservationCentric):
         rows, detections = rows[known], detections[known]
         high = found.thresholds(self.settings.track_high, 0.0)[0]
         memory = confident_memory(found.scores[detections], high, self.settings.ema)
-        old = table["embedding"][rows]
-        fresh = ~old.any(axis=1)
-        memory[fresh] = 0.0
-        mixed = memory[:, None] * old + (1 - memory)[:, None] * found.embeddings[detections]
-        length = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
-        table["embedding"][rows] = mixed / np.maximum(length, 1e-12)[:, None]
+        memory[~table["embedding"][rows].any(axis=1)] = 0.0
+        blend(table["embedding"], rows, found.embeddings[detections], memory)
 
 
 def confident_memory(scores: NDArray[np.float32], threshold: np.float32, base: float) -> NDArray[np.float32]:

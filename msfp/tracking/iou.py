@@ -1,8 +1,9 @@
 """Overlap of boxes, in continuous coordinates (no +1: the width of a box is right less left)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from msfp.compiled import kernel
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +18,7 @@ def iou_plain(first: Floats, second: Floats) -> Floats:
     return np.divide(inner, union, out=np.zeros_like(inner), where=inner > 0)
 
 
-@njit(cache=True)
+@kernel
 def iou(first: Floats, second: Floats) -> Floats:
     """The same as `iou_plain`, one pass."""
     out = np.zeros((len(first), len(second)))

@@ -8,6 +8,7 @@ from msfp.tracking.kalman import Floats
 
 Rows = NDArray[np.int64]
 TENTATIVE, CONFIRMED, LOST, REMOVED = 0, 1, 2, 3
+DUPLICATE = 0.15  # two tracks coincide where 1 - IoU is less
 
 FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
     "id": ((), np.int32),
@@ -98,7 +99,7 @@ def expire(table: TrackTable, frame: int, buffer: int) -> None:
     table["expired"][lost & (frame - table["last"] > buffer)] = True
 
 
-def drop_duplicates(table: TrackTable, boxes: Floats, distance: float = 0.15) -> None:
+def drop_duplicates(table: TrackTable, boxes: Floats, distance: float = DUPLICATE) -> None:
     """Of a live and a lost track that nearly coincide remove the one with the shorter history (ByteTrack).
 
     Args:

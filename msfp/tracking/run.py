@@ -1,11 +1,15 @@
 """One sequence through one tracker."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.tracking.base import FrameContext, Tracker
+from msfp.tracking.base import FrameContext, Stretch, Tracker, TrackerOutput, unit_rows
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
+
+STRETCH = 1 << 14  # boxes taken at once, so that a long sequence's embeddings are not copied as a whole
 
 
 def track(
@@ -19,7 +23,9 @@ def track(
     has_embedding: NDArray[np.bool_] | None = None,
     warps: NDArray[np.float64] | None = None,
 ) -> Tracks:
-    """Run a tracker over frames `first` to `first + length - 1`; it is reset before.
+    """Run a tracker over frames `first` to `first + length - 1`; it is reset before and after.
+
+    Trackers that can follow a whole sequence in compiled code do so, with what `update` would give frame by frame.
 
     Args:
         tracker: made by `make`.
@@ -38,35 +44,120 @@ def track(
         InputError: arrays that do not fit each other, and whatever `Tracker.update` refuses.
     """
     _check(tracker, detections, length, embeddings, thresholds, first, has_embedding, warps)
-    tracker.reset()
     bounds = frame_bounds(detections.frame - (first - 1), length)
-    boxes = tlwh_to_xyxy(detections.tlwh)
     if thresholds is not None:
         thresholds = np.asarray(thresholds, np.float32)
-    outputs = []
-    for t in range(length):
-        part = slice(bounds[t], bounds[t + 1])
-        context = FrameContext(
-            index=first + t,
-            tau_high=None if thresholds is None else thresholds[t, 0],
-            tau_low=None if thresholds is None else thresholds[t, 1],
-            warp=None if warps is None else warps[t],
-            has_embedding=None if has_embedding is None else has_embedding[part],
-        )
-        outputs.append(
-            tracker.update(
-                boxes[part], detections.score[part], None if embeddings is None else embeddings[part], context
-            )
-        )
-    counts = [len(o) for o in outputs]
-    if not sum(counts):
+    given = Given(bounds, tlwh_to_xyxy(detections.tlwh), detections.score, embeddings, has_embedding, thresholds, warps)
+    tracker.reset()
+    parts = at_once(tracker, given)
+    if parts is None:
+        parts = frame_by_frame(tracker, given, first)
+    tracker.reset()
+    counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, np.int64)
+    if not counts.sum():
         return Tracks(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 4)), np.zeros(0, np.float32))
     return Tracks(
         np.repeat(np.arange(first, first + length, dtype=np.int32), counts),
-        np.concatenate([o.ids for o in outputs]),
-        xyxy_to_tlwh(np.concatenate([o.boxes for o in outputs])).astype(np.float64, copy=False),
-        np.concatenate([o.scores for o in outputs]),
+        np.concatenate([part.ids for part in parts]),
+        xyxy_to_tlwh(np.concatenate([part.boxes for part in parts])).astype(np.float64, copy=False),
+        np.concatenate([part.scores for part in parts]),
     )
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a sequence is tracked from; rows of frame t (from 0) are `bounds[t]:bounds[t + 1]`."""
+
+    bounds: NDArray[np.int64]
+    boxes: NDArray[np.floating]
+    scores: NDArray[np.float32]
+    embeddings: NDArray[np.floating] | None
+    has_embedding: NDArray[np.bool_] | None
+    thresholds: NDArray[np.float32] | None
+    warps: NDArray[np.float64] | None
+
+    def frame(self, t: int, index: int) -> tuple[NDArray, NDArray, NDArray | None, FrameContext]:
+        """Arguments of `Tracker.update` for frame t."""
+        part = slice(self.bounds[t], self.bounds[t + 1])
+        context = FrameContext(
+            index=index,
+            tau_high=None if self.thresholds is None else self.thresholds[t, 0],
+            tau_low=None if self.thresholds is None else self.thresholds[t, 1],
+            warp=None if self.warps is None else self.warps[t],
+            has_embedding=None if self.has_embedding is None else self.has_embedding[part],
+        )
+        looks = None if self.embeddings is None else self.embeddings[part]
+        return self.boxes[part], self.scores[part], looks, context
+
+    def stretch(self, tracker: Tracker, start: int, stop: int) -> Stretch | None:
+        """Frames `start` to `stop`; None where something is wrong with them, as `update` knows to say what."""
+        part = slice(self.bounds[start], self.bounds[stop])
+        boxes, scores = np.ascontiguousarray(self.boxes[part], np.float64), np.asarray(self.scores[part], np.float32)
+        low, high = tracker.settings.score_range or (-np.inf, np.inf)
+        sound = bool(np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all() and np.isfinite(scores).all())
+        sound = sound and bool(((scores >= low) & (scores <= high)).all())
+        known = np.ones(len(boxes), np.bool_)
+        if self.has_embedding is not None:
+            known = np.array(self.has_embedding[part], np.bool_)
+        if self.embeddings is None:
+            sound = sound and not (tracker.needs_embeddings and self.has_embedding is None and len(boxes))
+            vectors, known = np.zeros((len(boxes), 0), np.float32), np.zeros(len(boxes), np.bool_)
+        elif np.ndim(self.embeddings) != 2 or np.shape(self.embeddings)[1] == 0:
+            return None
+        else:
+            raw = np.asarray(self.embeddings[part], np.float32)
+            sound = sound and bool(np.isfinite(raw).all())
+            vectors, known = unit_rows(raw, known)
+        if not sound:
+            return None
+        none = np.zeros((0, 2), np.float32), np.zeros((0, 2, 3))
+        return Stretch(
+            self.bounds[start : stop + 1] - self.bounds[start],
+            boxes,
+            scores,
+            vectors,
+            known,
+            none[0] if self.thresholds is None else np.ascontiguousarray(self.thresholds[start:stop]),
+            none[1] if self.warps is None else np.ascontiguousarray(self.warps[start:stop], np.float64),
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tracks of some frames in a row: identity, xyxy box and score of each, and how many each frame has."""
+
+    ids: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    counts: NDArray[np.int64]
+
+
+def at_once(tracker: Tracker, given: Given) -> list[Part] | None:
+    """Stretch by stretch in compiled code; None where the tracker has none or the input is not sound."""
+    follower = tracker.follow(given.bounds)
+    if follower is None:
+        return None
+    parts = []
+    start, length = 0, len(given.bounds) - 1
+    while start < length:
+        stop = int(np.searchsorted(given.bounds, given.bounds[start] + STRETCH, side="right")) - 1
+        stop = min(max(stop, start + 1), length)
+        stretch = given.stretch(tracker, start, stop)
+        if stretch is None:
+            return None
+        ids, boxes, rows, counts = follower(stretch)
+        parts.append(Part(ids, boxes, stretch.scores[rows], counts))
+        start = stop
+    return parts
+
+
+def frame_by_frame(tracker: Tracker, given: Given, first: int) -> list[Part]:
+    """Through `update`."""
+    parts = []
+    for t in range(len(given.bounds) - 1):
+        out: TrackerOutput = tracker.update(*given.frame(t, first + t))
+        parts.append(Part(out.ids, out.boxes, out.scores, np.array([len(out)])))
+    return parts
 
 
 def _check(

@@ -7,11 +7,11 @@ motion (ECC in the original) comes with the frame. Linking and interpolation are
 import numpy as np
 from pydantic import Field
 
-from msfp.tracking.association import cosine_distance
 from msfp.tracking.base import Found
 from msfp.tracking.gated_appearance import GatedAppearance, GatedAppearanceSettings
 from msfp.tracking.kalman import Floats
 from msfp.tracking.lifecycle import Rows
+from msfp.tracking.looks import blend, cosine_distance
 
 
 class StrongSortSettings(GatedAppearanceSettings):
@@ -47,10 +47,8 @@ class StrongSort(GatedAppearance):
         assert found.embeddings is not None
         if "embedding" not in table:
             table.declare("embedding", (found.embeddings.shape[1],), np.float32)
-        memory = np.where(table["looks"][rows] > 0, self.settings.ema, 0.0).astype(np.float32)[:, None]
-        mixed = memory * table["embedding"][rows] + (1 - memory) * found.embeddings[detections]
-        length = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
-        table["embedding"][rows] = mixed / np.maximum(length, 1e-12)[:, None]
+        memory = np.where(table["looks"][rows] > 0, self.settings.ema, 0.0).astype(np.float32)
+        blend(table["embedding"], rows, found.embeddings[detections], memory)
 
     def _variance_factor(self, found: Found, detections: Rows) -> Floats:
         """(1 - confidence)^2: the original scales the standard deviation by 1 - confidence."""

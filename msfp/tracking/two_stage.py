@@ -12,6 +12,7 @@ from pydantic import Field
 
 from msfp.tracking.assignment import assign
 from msfp.tracking.association import (
+    MAHALANOBIS_WEIGHT,
     Cost,
     Fusion,
     Pairs,
@@ -21,9 +22,9 @@ from msfp.tracking.association import (
     score_weighted_iou_cost,
     sum_cost,
 )
-from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
+from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
 from msfp.tracking.boost import accepted_by_tracks, rich_similarity, state_distances, track_confidence
-from msfp.tracking.kalman import XYAH, Floats, Motion
+from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Motion
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -36,6 +37,9 @@ from msfp.tracking.lifecycle import (
     drop_duplicates,
     expire,
 )
+from msfp.tracking.looks import blend
+from msfp.tracking.two_stage_cost import FUSIONS, MOTION, Rules
+from msfp.tracking.two_stage_sequence import Following
 
 
 class TwoStageSettings(TrackerSettings):
@@ -92,6 +96,36 @@ class TwoStage(Tracker):
         if settings.fusion == "mahalanobis":
             return mahalanobis_cost()
         return sum_cost(settings.weight, settings.min_iou, spatial)
+
+    def follow(self, bounds: Rows) -> Follower | None:
+        settings = self.settings
+        if settings.tracklet_acceptance:
+            return None
+        thresholds = settings.track_high, settings.track_low
+        return Following(self._rules(), self._filter, thresholds, bounds)
+
+    def _rules(self) -> Rules:
+        """The settings as numbers, for compiled code."""
+        settings = self.settings
+        look = settings if isinstance(settings, AppearanceSettings) else AppearanceSettings.model_validate({})
+        fusion = FUSIONS[look.fusion] if look is settings else MOTION
+        return Rules(
+            match=settings.match,
+            match_low=settings.match_low,
+            match_unconfirmed=settings.match_unconfirmed,
+            margin=np.float32(settings.new_track_margin),
+            buffer=buffer_frames(settings.buffer, settings.fps),
+            fuse_score=settings.fuse_score,
+            detected=settings.output == "detection",
+            fusion=fusion,
+            weight=MAHALANOBIS_WEIGHT if look.fusion == "mahalanobis" else look.weight,
+            min_iou=look.min_iou,
+            proximity=look.proximity,
+            max_appearance=look.max_appearance,
+            look_divisor=look.look_divisor,
+            gate=CHI2_95[4],
+            ema=np.float32(look.ema),
+        )
 
     def _step(self, found: Found) -> TrackerOutput:
         settings, table = self.settings, self._table
@@ -201,10 +235,8 @@ class TwoStage(Tracker):
         if "embedding" not in table:
             table.declare("embedding", (vectors.shape[1],), np.float32)
             table.declare("known", (), np.bool_)
-        memory = np.where(table["known"][rows], settings.ema, 0.0).astype(np.float32)[:, None]
-        mixed = memory * table["embedding"][rows] + (1 - memory) * vectors
-        length = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
-        table["embedding"][rows] = mixed / np.maximum(length, 1e-12)[:, None]
+        memory = np.where(table["known"][rows], settings.ema, 0.0).astype(np.float32)
+        blend(table["embedding"], rows, vectors, memory)
         table["known"][rows] = True
 
     def _begin(self, found: Found, detections: Rows) -> None:

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from msfp.errors import InputError
 from msfp.metrics import fast, tracking
-from msfp.metrics.assignment import assign_maximum
+from msfp.assignment import assign_maximum
 from msfp.metrics.kernels import pairwise_sum
 from msfp.metrics.score import identical
 from msfp.types import GroundTruth, Tracks

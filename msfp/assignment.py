@@ -1,0 +1,224 @@
+"""Optimal assignment: of greatest total, and of least cost where no pair may cost a limit or more.
+
+`assign_maximum` breaks ties as SciPy does, so that counts which hang on a tie come out as TrackEval's.
+
+Shortest augmenting paths after Crouse, "On implementing 2D rectangular assignment algorithms" (2016), visiting rows
+and columns in the order of `scipy.optimize.linear_sum_assignment` (BSD): columns from last to first, a free column
+first among equals.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.compiled import kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@kernel
+def assign_maximum(score: Floats) -> Ints:
+    """Column of each row (-1 where it has none) in an assignment of maximal total score.
+
+    Args:
+        score: (n, m) finite scores.
+
+    Returns:
+        (n,) columns; min(n, m) of them are >= 0, the same as SciPy's on -score.
+    """
+    rows, columns = score.shape
+    if rows == 0 or columns == 0:
+        return np.full(rows, -1, np.int64)
+    tall = columns < rows
+    solution = _solve(_negative(score, tall))
+    if not tall:
+        return solution
+    column_of = np.full(rows, -1, np.int64)
+    for column in range(columns):
+        column_of[solution[column]] = column
+    return column_of
+
+
+@kernel
+def _negative(score: Floats, transpose: bool) -> Floats:
+    """Costs from scores."""
+    n, m = score.shape
+    out = np.empty((m, n) if transpose else (n, m))
+    for i in range(n):
+        for j in range(m):
+            if transpose:
+                out[j, i] = -score[i, j]
+            else:
+                out[i, j] = -score[i, j]
+    return out
+
+
+@kernel
+def _solve(cost: Floats) -> Ints:
+    """Column of each row in an assignment of minimal cost; (n, m) with n <= m."""
+    rows, columns = cost.shape
+    u, v = np.zeros(rows), np.zeros(columns)
+    shortest = np.empty(columns)
+    path = np.full(columns, -1, np.int64)
+    column_of, row_of = np.full(rows, -1, np.int64), np.full(columns, -1, np.int64)
+    seen_row, seen_column = np.zeros(rows, np.bool_), np.zeros(columns, np.bool_)
+    remaining = np.empty(columns, np.int64)
+    for row in range(rows):
+        sink, least = _augment(cost, u, v, path, row_of, shortest, row, seen_row, seen_column, remaining)
+        u[row] += least
+        for i in range(rows):
+            if seen_row[i] and i != row:
+                u[i] += least - shortest[column_of[i]]
+        for j in range(columns):
+            if seen_column[j]:
+                v[j] -= least - shortest[j]
+        j = sink
+        while True:
+            i = path[j]
+            row_of[j] = i
+            column_of[i], j = j, column_of[i]
+            if i == row:
+                break
+    return column_of
+
+
+@kernel
+def _augment(
+    cost: Floats,
+    u: Floats,
+    v: Floats,
+    path: Ints,
+    row_of: Ints,
+    shortest: Floats,
+    row: int,
+    seen_row: NDArray[np.bool_],
+    seen_column: NDArray[np.bool_],
+    remaining: Ints,
+) -> tuple[int, float]:
+    """Cheapest alternating path from `row` to a free column: that column and the path's reduced cost."""
+    columns = cost.shape[1]
+    for k in range(columns):
+        remaining[k] = columns - k - 1
+    left = columns
+    for k in range(columns):
+        seen_column[k] = False
+        shortest[k] = np.inf
+    for k in range(len(seen_row)):
+        seen_row[k] = False
+    least, i = 0.0, row
+    while True:
+        seen_row[i] = True
+        lowest, index = np.inf, -1
+        for k in range(left):
+            j = remaining[k]
+            reduced = least + cost[i, j] - u[i] - v[j]
+            if reduced < shortest[j]:
+                path[j] = i
+                shortest[j] = reduced
+            if shortest[j] < lowest or (shortest[j] == lowest and row_of[j] == -1):
+                lowest = shortest[j]
+                index = k
+        least = lowest
+        j = remaining[index]
+        seen_column[j] = True
+        if row_of[j] == -1:
+            return j, least
+        i = row_of[j]
+        left -= 1
+        remaining[index] = remaining[left]
+
+
+@kernel
+def assign_below(cost: Floats, limit: float) -> Ints:
+    """Column of each row (-1 where it has none) in an assignment of least total cost - limit; every pair costs less.
+
+    Rows and columns that no candidate connects do not bear on each other, so each connected group is solved by itself.
+    A group of one row or one column needs no solver.
+
+    Args:
+        cost: (n, m); NaN and infinity are pairs that may not be.
+        limit: a pair must cost less.
+    """
+    n, m = cost.shape
+    column_of = np.full(n, -1, np.int64)
+    group_of_row, group_of_column = np.full(n, -1, np.int64), np.full(m, -1, np.int64)
+    members = np.empty(n + m, np.int64)  # rows as they are, column j as n + j
+    for row in range(n):
+        if group_of_row[row] >= 0:
+            continue
+        rows, columns = _connect(cost, limit, row, group_of_row, group_of_column, members)
+        if columns == 0:
+            continue
+        if rows == 1 or columns == 1:
+            _take_cheapest(cost, members[: rows + columns], column_of)
+        else:
+            _solve_group(cost, limit, row, rows, columns, group_of_row, group_of_column, column_of)
+    return column_of
+
+
+@kernel
+def _connect(
+    cost: Floats, limit: float, first: int, group_of_row: Ints, group_of_column: Ints, members: Ints
+) -> tuple[int, int]:
+    """Mark the group of row `first` with its number; returns how many rows and columns it has."""
+    n, m = cost.shape
+    group_of_row[first] = first
+    members[0] = first
+    found, rows, at = 1, 1, 0
+    while at < found:
+        one = members[at]
+        at += 1
+        if one < n:
+            for j in range(m):
+                if cost[one, j] < limit and group_of_column[j] < 0:
+                    group_of_column[j] = first
+                    members[found] = n + j
+                    found += 1
+        else:
+            for i in range(first + 1, n):
+                if group_of_row[i] < 0 and cost[i, one - n] < limit:
+                    group_of_row[i] = first
+                    members[found] = i
+                    found += 1
+                    rows += 1
+    return rows, found - rows
+
+
+@kernel
+def _take_cheapest(cost: Floats, members: Ints, column_of: Ints) -> None:
+    """Match the cheapest pair of a group of one row or one column, the first among equals."""
+    n = len(cost)
+    best, lowest, at = -1, -1, np.inf
+    for one in members:
+        for other in members:
+            if one < n <= other and cost[one, other - n] < at:
+                best, lowest, at = one, other - n, cost[one, other - n]
+    column_of[best] = lowest
+
+
+@kernel
+def _solve_group(
+    cost: Floats, limit: float, group: int, rows: int, columns: int,
+    group_of_row: Ints, group_of_column: Ints, column_of: Ints,
+) -> None:  # fmt: skip
+    """Assign within a group; pairs that are no candidates count as unmatched."""
+    row, column = np.empty(rows, np.int64), np.empty(columns, np.int64)
+    k = 0
+    for i in range(len(group_of_row)):
+        if group_of_row[i] == group:
+            row[k] = i
+            k += 1
+    k = 0
+    for j in range(len(group_of_column)):
+        if group_of_column[j] == group:
+            column[k] = j
+            k += 1
+    gain = np.zeros((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            if cost[row[i], column[j]] < limit:
+                gain[i, j] = limit - cost[row[i], column[j]]
+    chosen = assign_maximum(gain)
+    for i in range(rows):
+        if chosen[i] >= 0 and gain[i, chosen[i]] > 0:
+            column_of[row[i]] = column[chosen[i]]

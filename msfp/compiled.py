@@ -1,0 +1,92 @@
+"""Kernels: small functions that numba compiles once a machine and keeps.
+
+numba keeps a compiled function until the function's own file changes. A kernel that calls one of another file has that
+one compiled in, and would go on with it after the other file changed. Here the folder of what is kept is named after
+the source of every file with kernels and of all they import, so that a change to any of them compiles anew.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from numba import config, njit
+from numba.core import event
+
+P = ParamSpec("P")
+R = TypeVar("R")
+PACKAGE = Path(__file__).resolve().parent
+DECORATED = re.compile(rb"^@(summing_)?kernel$", re.MULTILINE)
+IMPORTED = re.compile(rb"^\s*from msfp\.([\w.]+) import ", re.MULTILINE)
+_log = logging.getLogger(__name__)
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function at its first call, or load what an earlier run compiled; `NUMBA_CACHE_DIR` overrides where."""
+    return _compiled(function, fastmath=False)
+
+
+def summing_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """A kernel whose sums may be reordered to be vectorised; their last bit then depends on the processor."""
+    return _compiled(function, fastmath={"reassoc", "contract"})
+
+
+def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    settings: Any = config
+    given = settings.CACHE_DIR
+    settings.CACHE_DIR = given or str(PACKAGE / "__pycache__" / f"kernels-{sources_digest()}")
+    try:
+        return njit(cache=True, **options)(function)
+    finally:
+        settings.CACHE_DIR = given
+
+
+def sources() -> dict[Path, bytes]:
+    """The package's files that hold kernels and the files that these import."""
+    found: dict[Path, bytes] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_bytes()
+        if DECORATED.search(text):
+            _add(path, text, found)
+    return found
+
+
+@cache
+def sources_digest() -> str:
+    """Digest of `sources`."""
+    whole = hashlib.sha256()
+    for path, text in sorted(sources().items()):
+        whole.update(f"{path.relative_to(PACKAGE)} {len(text)}\n".encode() + text)
+    return whole.hexdigest()[:16]
+
+
+def _add(path: Path, text: bytes, found: dict[Path, bytes]) -> None:
+    """Note a file and what it imports of the package."""
+    if path in found:
+        return
+    found[path] = text
+    for name in IMPORTED.findall(text):
+        parts = PACKAGE.joinpath(*name.decode().split("."))
+        for one in (parts.with_suffix(".py"), parts / "__init__.py"):
+            if one.is_file():
+                _add(one, one.read_bytes(), found)
+
+
+class _Notice(event.Listener):
+    """Says once that kernels are being compiled, as that takes seconds in which nothing else happens."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("msfp."):
+            self.said = True
+            _log.warning("compiling kernels, once for this version on this machine; up to half a minute")
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Notice())

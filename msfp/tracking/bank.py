@@ -1,0 +1,165 @@
+"""The tracks that are alive, as kernels see them: `lifecycle` for compiled code, of fixed capacity."""
+
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.compiled import kernel
+from msfp.tracking.iou import iou
+from msfp.tracking.kalman import Floats
+from msfp.tracking.lifecycle import CONFIRMED, DUPLICATE, LOST, REMOVED, TENTATIVE, Rows
+
+T = TypeVar("T", bound=np.generic)
+
+
+class Bank(NamedTuple):
+    """Columns of `lifecycle.TrackTable`, one row a track, in the order of birth; rows from `alive` on are free."""
+
+    id: NDArray[np.int32]
+    state: NDArray[np.int8]
+    start: Rows
+    last: Rows
+    row: Rows
+    expired: NDArray[np.bool_]
+    mean: Floats
+    blocks: Floats
+    embedding: NDArray[np.float32]
+    known: NDArray[np.bool_]
+
+
+def make_bank(capacity: int, width: int) -> Bank:
+    """Room for `capacity` tracks with embeddings of `width`."""
+    numbers, flags = np.zeros((3, capacity), np.int64), np.zeros((2, capacity), np.bool_)
+    return Bank(
+        id=np.zeros(capacity, np.int32),
+        state=np.zeros(capacity, np.int8),
+        start=numbers[0],
+        last=numbers[1],
+        row=numbers[2],
+        expired=flags[0],
+        mean=np.zeros((capacity, 8)),
+        blocks=np.zeros((capacity, 4, 3)),
+        embedding=np.zeros((capacity, width), np.float32),
+        known=flags[1],
+    )
+
+
+def most_alive(bounds: Rows, buffer: int) -> int:
+    """Bound on the tracks alive at a time: each was matched within the buffer, and each match took a box of its own."""
+    window = min(buffer + 4, len(bounds) - 1)
+    return int((bounds[window:] - bounds[: len(bounds) - window]).max(initial=0))
+
+
+@kernel
+def rows_in(bank: Bank, alive: int, first: int, second: int) -> Rows:
+    """Tracks in either state."""
+    out = np.empty(alive, np.int64)
+    count = 0
+    for k in range(alive):
+        if bank.state[k] == first or bank.state[k] == second:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def unmatched(bank: Bank, rows: Rows, state: int) -> Rows:
+    """Those of some tracks that have this state and no detection."""
+    out = np.empty(len(rows), np.int64)
+    count = 0
+    for k in rows:
+        if bank.row[k] < 0 and bank.state[k] == state:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def set_unmatched(bank: Bank, rows: Rows, state: int, new: int) -> None:
+    """Give those of some tracks that have this state and no detection another state."""
+    for k in rows:
+        if bank.row[k] < 0 and bank.state[k] == state:
+            bank.state[k] = new
+
+
+@kernel
+def clear_matches(bank: Bank, alive: int) -> None:
+    """No track has a detection."""
+    for k in range(alive):
+        bank.row[k] = -1
+
+
+@kernel
+def matched(bank: Bank, alive: int) -> Rows:
+    """Tracks with a detection."""
+    out = np.empty(alive, np.int64)
+    count = 0
+    for k in range(alive):
+        if bank.row[k] >= 0:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def take(values: NDArray[T], rows: Rows) -> NDArray[T]:
+    """Some rows of a matrix."""
+    out = np.empty((len(rows), values.shape[1]), values.dtype)
+    for i in range(len(rows)):
+        for j in range(values.shape[1]):
+            out[i, j] = values[rows[i], j]
+    return out
+
+
+@kernel
+def expire(bank: Bank, alive: int, frame: int, buffer: int) -> None:
+    """`lifecycle.expire`: lost tracks found expired in the frame before go, others past the buffer are noted."""
+    for k in range(alive):
+        if bank.state[k] != LOST:
+            continue
+        if bank.expired[k]:
+            bank.state[k] = REMOVED
+        if frame - bank.last[k] > buffer:
+            bank.expired[k] = True
+
+
+@kernel
+def drop_duplicates(bank: Bank, boxes: Floats) -> None:
+    """`lifecycle.drop_duplicates`: of a live and a lost track that nearly coincide the shorter history goes."""
+    lost, live = rows_in(bank, len(boxes), LOST, LOST), rows_in(bank, len(boxes), TENTATIVE, CONFIRMED)
+    near = iou(take(boxes, live), take(boxes, lost))
+    for i in range(len(live)):
+        for j in range(len(lost)):
+            if near[i, j] > 1.0 - DUPLICATE:
+                first, second = live[i], lost[j]
+                longer = bank.last[first] - bank.start[first] > bank.last[second] - bank.start[second]
+                bank.state[second if longer else first] = REMOVED
+
+
+@kernel
+def sweep(bank: Bank, alive: int) -> int:
+    """Drop the tracks that are removed; the others keep their order. Returns how many are left."""
+    kept = 0
+    for k in range(alive):
+        if bank.state[k] == REMOVED:
+            continue
+        if kept < k:
+            _copy(bank, k, kept)
+        kept += 1
+    return kept
+
+
+@kernel
+def _copy(bank: Bank, source: int, target: int) -> None:
+    """One track's columns to another row."""
+    bank.id[target], bank.state[target], bank.row[target] = bank.id[source], bank.state[source], bank.row[source]
+    bank.start[target], bank.last[target] = bank.start[source], bank.last[source]
+    bank.expired[target], bank.known[target] = bank.expired[source], bank.known[source]
+    for j in range(8):
+        bank.mean[target, j] = bank.mean[source, j]
+    for i in range(4):
+        for j in range(3):
+            bank.blocks[target, i, j] = bank.blocks[source, i, j]
+    for j in range(bank.embedding.shape[1]):
+        bank.embedding[target, j] = bank.embedding[source, j]

@@ -1,0 +1,58 @@
+"""Embeddings of tracks: how far they are from those of boxes, and how they follow what is seen."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.compiled import kernel, summing_kernel
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+def cosine_distance_plain(gallery: Vectors, embeddings: Vectors) -> Floats:
+    """(M, N) 1 - cosine similarity of (M, D) and (N, D) unit vectors, in [0, 2], by definition."""
+    return np.maximum(1.0 - (gallery @ embeddings.T).astype(np.float64), 0.0)
+
+
+@kernel
+def cosine_distance(gallery: Vectors, embeddings: Vectors) -> Floats:
+    """The same as `cosine_distance_plain`; the order of a sum does not depend on how many vectors there are."""
+    out = np.empty((len(gallery), len(embeddings)))
+    for i in range(len(gallery)):
+        for j in range(len(embeddings)):
+            out[i, j] = max(1.0 - float(inner_product(gallery[i], embeddings[j])), 0.0)
+    return out
+
+
+@summing_kernel
+def inner_product(a: Vectors, b: Vectors) -> np.float32:
+    """Of two (D,) vectors, summed in single precision."""
+    total = np.float32(0.0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel
+def blend(embedding: Vectors, rows: Rows, vectors: Vectors, memory: NDArray[np.float32]) -> None:
+    """Move tracks' embeddings towards what was seen, in place, and back to unit length.
+
+    Args:
+        embedding: (M, D) of the tracks; a track that has none yet is zero.
+        rows: (K,) tracks.
+        vectors: (K, D) unit vectors seen.
+        memory: (K,) share of the old embedding; 0 takes the new one.
+    """
+    for k in range(len(rows)):
+        blend_one(embedding[rows[k]], vectors[k], memory[k])
+
+
+@kernel
+def blend_one(own: Vectors, seen: Vectors, memory: np.float32) -> None:
+    """`blend` for one track: (D,) of it and of what was seen."""
+    for i in range(len(own)):
+        own[i] = memory * own[i] + (np.float32(1.0) - memory) * seen[i]
+    length = max(np.sqrt(inner_product(own, own)), np.float32(1e-12))
+    for i in range(len(own)):
+        own[i] /= length

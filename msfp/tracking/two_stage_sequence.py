@@ -1,0 +1,224 @@
+"""`two_stage` over a whole sequence in one compiled call: the same tracks as frame by frame, a fifth of the time."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.assignment import assign_below
+from msfp.compiled import kernel
+from msfp.tracking.bank import (
+    Bank,
+    clear_matches,
+    drop_duplicates,
+    expire,
+    make_bank,
+    matched,
+    most_alive,
+    rows_in,
+    set_unmatched,
+    sweep,
+    take,
+    unmatched,
+)
+from msfp.tracking.base import Stretch
+from msfp.tracking.kalman import Floats
+from msfp.tracking.kalman_fast import FastFilter
+from msfp.tracking.kalman_kernels import correct, measure, predict, start, state_boxes, warp
+from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows
+from msfp.tracking.looks import blend_one
+from msfp.tracking.two_stage_cost import MOTION, Model, Rules, overlap_costs, pair_costs
+
+
+class Reported(NamedTuple):
+    """What is reported, track by track: identity, box, row of the detection; and how many tracks each frame has."""
+
+    id: NDArray[np.int32]
+    boxes: Floats
+    row: Rows
+    counts: Rows
+
+
+class Progress(NamedTuple):
+    """Where a sequence stands: single numbers that `follow` changes."""
+
+    frame: Rows
+    alive: Rows
+    born: Rows
+    reported: Rows  # of this stretch
+    looks: NDArray[np.bool_]  # whether any track ever had an embedding
+
+
+class Following:
+    """One sequence under way: call it with stretch after stretch."""
+
+    def __init__(self, rules: Rules, motion: FastFilter, thresholds: tuple[float, float], bounds: Rows) -> None:
+        still = np.array(motion.motion.still, np.int64)
+        self._rules = rules
+        self._model = Model(motion.weights, motion.scale, motion.kind, motion.motion.positive, motion.powers, still)
+        self._thresholds = np.array([thresholds], np.float32)
+        self._room = most_alive(bounds, rules.buffer)
+        zeros = np.zeros((4, 1), np.int64)
+        self._at = Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
+        self._bank: Bank | None = None
+
+    def __call__(self, frames: Stretch) -> tuple[NDArray[np.int32], Floats, Rows, Rows]:
+        """As `base.Follower`."""
+        if self._bank is None:
+            self._bank = make_bank(self._room, frames.vectors.shape[1])
+        length, most = len(frames.bounds) - 1, len(frames.boxes)
+        if not len(frames.thresholds):
+            frames = frames._replace(thresholds=np.repeat(self._thresholds, length, axis=0))
+        rows = np.zeros(most, np.int64)
+        out = Reported(np.zeros(most, np.int32), np.zeros((most, 4)), rows, np.zeros(length, np.int64))
+        follow(frames, self._rules, self._model, self._bank, self._at, out)
+        count = int(self._at.reported[0])
+        return out.id[:count], out.boxes[:count], rows[:count], out.counts
+
+
+@kernel
+def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress, out: Reported) -> None:
+    """Track the next frames; fills the first `at.reported` rows of `out`."""
+    at.reported[0] = 0
+    for t in range(len(frames.bounds) - 1):
+        alive = at.alive[0]
+        sure, unsure = _by_score(frames, t)
+        unconfirmed, pool = rows_in(bank, alive, TENTATIVE, TENTATIVE), rows_in(bank, alive, CONFIRMED, LOST)
+        _move(bank, pool, unconfirmed, frames, t, model)
+        boxes = state_boxes(bank.mean[:alive], model.kind)
+        clear_matches(bank, alive)
+
+        cost = pair_costs(frames, rules, model, bank, boxes, pool, sure, at.looks[0])
+        free = _match(bank, pool, sure, assign_below(cost, rules.match))
+        waiting = unmatched(bank, pool, CONFIRMED)
+        cost = overlap_costs(boxes, waiting, frames.boxes, unsure)
+        _match(bank, waiting, unsure, assign_below(cost, rules.match_low))
+        set_unmatched(bank, waiting, CONFIRMED, LOST)
+        cost = pair_costs(frames, rules, model, bank, boxes, unconfirmed, free, at.looks[0])
+        free = _match(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        set_unmatched(bank, unconfirmed, TENTATIVE, REMOVED)
+
+        _correct(bank, matched(bank, alive), frames, t, rules, model, at)
+        _begin(bank, free, frames, t, rules, model, at)
+        expire(bank, at.alive[0], at.frame[0], rules.buffer)
+        alive = sweep(bank, at.alive[0])
+        drop_duplicates(bank, state_boxes(bank.mean[:alive], model.kind))
+        at.alive[0] = sweep(bank, alive)
+        _report(bank, frames, t, rules, model, at, out)
+        at.frame[0] += 1
+
+
+@kernel
+def _by_score(frames: Stretch, t: int) -> tuple[Rows, Rows]:
+    """Detections of a frame that are sure, and those that are unsure."""
+    high, low = frames.thresholds[t, 0], frames.thresholds[t, 1]
+    first, stop = frames.bounds[t], frames.bounds[t + 1]
+    sure, unsure = np.empty(stop - first, np.int64), np.empty(stop - first, np.int64)
+    i = j = 0
+    for k in range(first, stop):
+        if frames.scores[k] > high:
+            sure[i] = k
+            i += 1
+        elif low < frames.scores[k] < high:
+            unsure[j] = k
+            j += 1
+    return sure[:i], unsure[:j]
+
+
+@kernel
+def _move(bank: Bank, pool: Rows, unconfirmed: Rows, frames: Stretch, t: int, model: Model) -> None:
+    """Confirmed and lost tracks move on; all move with the camera."""
+    for k in pool:
+        if bank.state[k] == LOST:
+            for velocity in model.still:
+                bank.mean[k, 4 + velocity] = 0.0
+    predict(bank.mean, bank.blocks, pool, model.weights, model.scale, model.positive)
+    if len(frames.warps):
+        warp(bank.mean, bank.blocks, pool, frames.warps[t], model.powers)
+        warp(bank.mean, bank.blocks, unconfirmed, frames.warps[t], model.powers)
+
+
+@kernel
+def _match(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
+    """Note the detection of each matched track; returns the detections left."""
+    taken = np.zeros(len(chosen), np.bool_)
+    for k in range(len(rows)):
+        if column_of[k] >= 0:
+            bank.row[rows[k]] = chosen[column_of[k]]
+            taken[column_of[k]] = True
+    left = np.empty(len(chosen), np.int64)
+    count = 0
+    for j in range(len(chosen)):
+        if not taken[j]:
+            left[count] = chosen[j]
+            count += 1
+    return left[:count]
+
+
+@kernel
+def _correct(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
+    """Matched tracks take their boxes; only sure detections change the embedding."""
+    chosen = np.empty_like(rows)
+    for i in range(len(rows)):
+        k = rows[i]
+        chosen[i] = bank.row[k]
+        bank.state[k], bank.last[k] = CONFIRMED, at.frame[0]
+        if frames.scores[chosen[i]] > frames.thresholds[t, 0]:
+            _remember(bank, k, frames, rules)
+    measured = measure(take(frames.boxes, chosen), model.kind)
+    correct(bank.mean, bank.blocks, rows, measured, np.ones(len(rows)), model.weights, model.scale)
+    if len(rows) > 0 and frames.vectors.shape[1] > 0:
+        at.looks[0] = True
+
+
+@kernel
+def _remember(bank: Bank, k: int, frames: Stretch, rules: Rules) -> None:
+    """Moving average of a track's embedding where its detection has one."""
+    if rules.fusion != MOTION and frames.vectors.shape[1] > 0 and frames.known[bank.row[k]]:
+        memory = rules.ema if bank.known[k] else np.float32(0.0)
+        blend_one(bank.embedding[k], frames.vectors[bank.row[k]], memory)
+        bank.known[k] = True
+
+
+@kernel
+def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
+    """New tracks: confirmed at once in the first frame, else once seen again."""
+    new = np.empty_like(free)
+    count = 0
+    for row in free:
+        if frames.scores[row] >= frames.thresholds[t, 0] + rules.margin:
+            new[count] = row
+            count += 1
+    measured = measure(take(frames.boxes, new[:count]), model.kind)
+    first = at.alive[0]
+    for i in range(count):
+        k = first + i
+        bank.id[k] = at.born[0] + i + 1
+        bank.state[k] = CONFIRMED if at.frame[0] == 0 else TENTATIVE
+        bank.start[k], bank.last[k], bank.row[k] = at.frame[0], at.frame[0], new[i]
+        bank.expired[k], bank.known[k] = False, False
+        for j in range(4):
+            bank.mean[k, j], bank.mean[k, 4 + j] = measured[i, j], 0.0
+            bank.blocks[k, j, 0], bank.blocks[k, j, 1], bank.blocks[k, j, 2] = 0.0, 0.0, 0.0
+        for j in range(bank.embedding.shape[1]):
+            bank.embedding[k, j] = 0.0
+        _remember(bank, k, frames, rules)
+    start(bank.mean[first : first + count], bank.blocks[first : first + count], model.weights, model.scale)
+    at.alive[0], at.born[0] = first + count, at.born[0] + count
+    if count > 0 and frames.vectors.shape[1] > 0:
+        at.looks[0] = True
+
+
+@kernel
+def _report(bank: Bank, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress, out: Reported) -> None:
+    """Write the confirmed tracks to `out`."""
+    first = at.reported[0]
+    boxes = state_boxes(bank.mean[: at.alive[0]], model.kind)
+    for k in range(at.alive[0]):
+        if bank.state[k] == CONFIRMED:
+            row = bank.row[k]
+            out.id[at.reported[0]], out.row[at.reported[0]] = bank.id[k], row
+            for j in range(4):
+                out.boxes[at.reported[0], j] = frames.boxes[row, j] if rules.detected else boxes[k, j]
+            at.reported[0] += 1
+    out.counts[t] = at.reported[0] - first

@@ -1,0 +1,41 @@
+"""Where compiled kernels are kept, and that somebody is told when they compile."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from msfp import compiled
+from msfp.tracking.iou import iou, iou_plain
+
+
+def test_kernels_of_other_files_and_their_constants_count() -> None:
+    """A kernel is compiled with what it calls in it: all of that makes the folder's name."""
+    files = {str(path.relative_to(compiled.PACKAGE)) for path in compiled.sources()}
+    assert {"assignment.py", "tracking/kalman_kernels.py", "tracking/kalman.py", "metrics/kernels.py"} <= files
+    assert not {"pipeline/tracks.py", "cli/__init__.py", "tracking/sort.py"} & files
+
+
+def test_kept_under_the_digest_of_the_sources() -> None:
+    assert compiled.sources_digest() in str(iou.stats.cache_path)
+
+
+def test_a_change_of_source_changes_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = compiled.sources_digest()
+    changed = {path: text + b"\n" for path, text in compiled.sources().items()}
+    monkeypatch.setattr(compiled, "sources", lambda: changed)
+    compiled.sources_digest.cache_clear()
+    assert compiled.sources_digest() != before
+    compiled.sources_digest.cache_clear()
+
+
+def test_says_once_that_kernels_compile(caplog: pytest.LogCaptureFixture) -> None:
+    notice = compiled._Notice()
+    theirs = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=np.mean)})
+    ours = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=iou_plain)})
+    with caplog.at_level(logging.WARNING):
+        for event in (theirs, ours, ours):
+            notice.on_start(event)
+            notice.on_end(event)
+    assert [record.message.partition(",")[0] for record in caplog.records] == ["compiling kernels"]
