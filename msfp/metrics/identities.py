@@ -8,9 +8,9 @@ the similarities are sorted once and every draw is a product of matrices.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from msfp.compiled import kernel
 from msfp.metrics import statistics
 from msfp.metrics.pairs import Pairs
 
@@ -71,7 +71,7 @@ def resample(
     return Resampled(auc, mean_positive - mean_negative, people)
 
 
-@njit(cache=True)
+@kernel
 def _wins(sim: NDArray[np.float32], same: NDArray[np.bool_], owner: Ints, people: int, couples: int) -> Floats:
     """(people, couples) over a person's positives, how many negatives of a couple are less similar, ties half."""
     out = np.zeros((people, couples))
