@@ -1,0 +1,57 @@
+"""What instance attention does on real boxes: layer weights beside the boxes' size, occlusion and crowd (Figure 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.heads.apply import attention, restore_head
+from msfp.heads.fusion import Attention
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.features import TRUTH
+from msfp.pipeline.heads import Appearance, part_vectors, train_head
+from msfp.pipeline.run import Run
+from msfp.pipeline.sizes import network_sides
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Attention on labelled pedestrians.
+
+    Attributes:
+        layers: tapped layers, in the order of the columns of `weights`.
+        size: (N,) square root of the box's area, pixels of the network's input.
+        occluded: (N,) hidden share of the box, by its label.
+        crowd: (N,) labelled pedestrians in the box's frame.
+        weights: (N, L), rows sum to 1.
+    """
+
+    layers: tuple[int, ...]
+    size: NDArray[np.float64]
+    occluded: NDArray[np.float64]
+    crowd: NDArray[np.float64]
+    weights: NDArray[np.float32]
+
+
+def weigh(run: Run, part: Part, look: Appearance) -> Weighed:
+    """Attention of a trained head on the labelled pedestrians of a part.
+
+    Raises:
+        NotComputable: frames of the part, or of what the head learns from, are missing.
+    """
+    data.need_pixels((part, *look.learn))
+    vectors = part_vectors(run, part, TRUTH, look)
+    channels = {layer: v.shape[1] for layer, v in vectors.items()}
+    head = restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion)
+    assert isinstance(head, Attention)
+    truth = data.window(data.truth(part.scene), part)
+    kept = truth.pedestrian
+    crowd = np.bincount(truth.frame[kept], minlength=part.length + 1)[truth.frame]
+    return Weighed(
+        layers=tuple(head.channels),
+        size=network_sides(run, part, TRUTH)[kept],
+        occluded=1.0 - truth.visibility[kept].astype(np.float64),
+        crowd=crowd[kept].astype(np.float64),
+        weights=attention(head, {layer: v[kept] for layer, v in vectors.items()}),
+    )
