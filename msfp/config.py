@@ -93,6 +93,9 @@ class InputSettings(Frozen):
         (128, 256),
         description="width and height of its crops; people of small frames have no more to show in large ones",
     )
+    joint_weights: str = Field(
+        "embedded", description="of detector and embedding trained together: embedded, or a .safetensors file"
+    )
 
 
 class DataSettings(Frozen):

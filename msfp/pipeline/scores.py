@@ -13,6 +13,7 @@ from msfp.pipeline import data
 from msfp.pipeline.camera import estimate_all
 from msfp.pipeline.data import Part, benchmark
 from msfp.pipeline.heads import train_heads
+from msfp.pipeline.joint import JOINT, see_all
 from msfp.pipeline.reid_features import REID, reid_features_all
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, tracks
@@ -80,9 +81,11 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
             "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
             "give weights trained on people with -p input.reid_weights=FILE."
         )
+    if any(m.boxes == JOINT for m in chosen):
+        see_all(run, parts)
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
         reid_features_all(run, dict.fromkeys(parts), weights)
-    train_heads(run, [m.look for m in chosen if m.look is not None])
+    train_heads(run, [m.look for m in chosen if m.look is not None and m.look.strategy != JOINT])
 
 
 def affordable(run: Run, method: Method) -> bool:

@@ -1,4 +1,4 @@
-"""Stage 4: tracks of a method on a part's public detections, from cached features and thresholds."""
+"""Stage 4: tracks of a method on a part's detections, from cached features and thresholds."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +15,7 @@ from msfp.pipeline.camera import CAMERA_CODE, camera_inputs, part_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings, fine_tune
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
+from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen, seen_inputs
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.supervision import Supervision
@@ -68,6 +69,7 @@ class Method:
         threshold: its thresholds.
         options: tracker settings beyond the defaults, as (name, value).
         camera: how camera motion is compensated: `none`, `ecc` or `sparse-flow`.
+        boxes: what is tracked: `public` detections, or those of the jointly trained network (private ones).
     """
 
     label: str
@@ -76,6 +78,7 @@ class Method:
     threshold: Threshold = Threshold()
     options: tuple[tuple[str, object], ...] = ()
     camera: str = "none"
+    boxes: Literal["public", "joint"] = "public"
 
 
 def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
@@ -89,14 +92,17 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     if method.look is not None:
         data.need_pixels((part, *method.look.learn))
     taus = frame_thresholds(run, part, sequence, method)
-    inputs = {
-        "detections": run.file_digest(sequence.det_path),
+    own = method.boxes == JOINT
+    inputs: dict[str, object] = {
+        "detections": seen_inputs(run, part) if own else run.file_digest(sequence.det_path),
         "part": (part.first, part.last),
         "fps": sequence.fps,
         "tracker": method.tracker,
         "options": dict(method.options),
         "thresholds": taus,
-        "look": look_inputs(run, part, method.look) if method.look else None,
+        "look": (embedding_inputs(run, method.look) if own else look_inputs(run, part, method.look))
+        if method.look
+        else None,
     }
     if method.camera != "none":
         data.need_pixels((part,))
@@ -115,8 +121,12 @@ def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
 
 
 def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None) -> Tracks:
-    found = data.window(data.detections(sequence), part)
-    vectors = embeddings(run, part, sequence.detector, method.look) if method.look else None
+    if method.boxes == JOINT:
+        found = seen(run, part).detections
+        vectors = joint_embeddings(run, part, method.look) if method.look else None
+    else:
+        found = data.window(data.detections(sequence), part)
+        vectors = embeddings(run, part, sequence.detector, method.look) if method.look else None
     tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
     warps = None if method.camera == "none" else part_warps(run, part, method.camera)
     return track(tracker, found, part.length, vectors, taus, warps=warps)

@@ -1,6 +1,7 @@
 """Table 1: trackers on the main data set's test split with public detections."""
 
 from msfp.paper.comparison import ceiling_cells, evaluated, measure_rows, row_cells, together
+from msfp.paper.joint import joint_cells
 from msfp.paper.methods import TABLE_1
 from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
@@ -23,7 +24,7 @@ def main_results(run: Run) -> list[Cell]:
     cells = row_cells(together([measure_rows(run, TABLE_1, fold) for fold in folds]), COLUMNS)
     for row in TABLE_1:
         cells += absent(row.label, ["FPS"], NO_FPS)
-    cells += imported_cells(run, folds)
+    cells += joint_cells(run, folds, COLUMNS) + imported_cells(run, folds)
     cells += unseen_cells(run, folds[0])
     cells += ceiling_cells(run, folds, COLUMNS)
     return cells + server_cells(run, dataset, TABLE_1)

@@ -1,0 +1,145 @@
+"""Boxes, scores and vectors of the network trained for both (JDE, FairMOT): private detections, one pass a frame."""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.code import code_digest
+from msfp.engine.progress import Bar
+from msfp.errors import InputError, NotComputable
+from msfp.heads.apply import embed, restore_head
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.features import FEATURE_CODE, compute, feature_inputs
+from msfp.pipeline.heads import Appearance, head_inputs, train_head
+from msfp.pipeline.run import Run
+from msfp.types import Detections, Features
+
+if TYPE_CHECKING:
+    from msfp.features.joint import JointNetwork
+
+JOINT: Literal["joint"] = "joint"
+JOINT_CODE = ("msfp.features.joint",)
+CONFIDENCE = 0.1
+LOOK = Appearance(JOINT)
+"""The network's own vectors as an embedding; only for its own boxes."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network finds in a part.
+
+    Attributes:
+        detections: people, frames numbered from the part's first.
+        vectors: (N, D) float16 unit vectors of them.
+    """
+
+    detections: Detections
+    vectors: NDArray[np.float16]
+
+
+@lru_cache(maxsize=48)
+def seen(run: Run, part: Part) -> Seen:
+    """The jointly trained network over a part's frames.
+
+    Raises:
+        NotComputable: frames are missing, or the network's weights are not shipped.
+    """
+    data.need_pixels((part,))
+    return run.store.get_or_compute("joint-seen", seen_inputs(run, part), lambda: _see(run, part), code=JOINT_CODE)
+
+
+def see_all(run: Run, parts: Iterable[Part]) -> None:
+    """The network over many parts, fanned out over workers; what it sees is then in the store."""
+    run.map(partial(_one, run=run), dict.fromkeys(parts), "joint detector and embedding")
+
+
+def _one(part: Part, run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        seen(run, part)
+
+
+def seen_inputs(run: Run, part: Part) -> dict[str, object]:
+    """What `seen` depends on, all by content.
+
+    Raises:
+        NotComputable: the network's embedded weights are not shipped.
+        InputError: its weights' file is not there.
+    """
+    from msfp.features.joint import EMBEDDED
+    from msfp.features.weights import find
+
+    chosen = run.settings.input.joint_weights
+    try:
+        weights = run.store.file_digest(find(chosen, EMBEDDED))
+    except InputError as error:
+        if chosen != "embedded":
+            raise
+        raise NotComputable(f"joint network: {error}") from None
+    return {
+        "weights": weights,
+        "code": code_digest(*JOINT_CODE),
+        "pixels": run.pixels_digest(part.scene),
+        "part": (part.first, part.last),
+        "size": run.settings.input.size,
+        "geometry": run.settings.input.geometry,
+        "confidence": CONFIDENCE,
+    }
+
+
+def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float32]:
+    """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's.
+
+    Raises:
+        NotComputable: frames are missing.
+    """
+    if look.strategy == JOINT:
+        return seen(run, part).vectors.astype(np.float32)
+    vectors = frozen_features(run, part, look.weights).layers
+    taken = {layer: vectors[layer] for layer in look.layers} if look.layers else vectors
+    channels = {layer: v.shape[1] for layer, v in taken.items()}
+    return embed(restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion), taken)
+
+
+def embedding_inputs(run: Run, look: Appearance) -> dict[str, object]:
+    """What `joint_embeddings` depends on beside what `seen` does."""
+    if look.strategy == JOINT:
+        return {"strategy": JOINT}
+    config = run.settings.input
+    frozen = {"weights": run.weights_digest(look.weights), "preset": config.preset, "code": code_digest(*FEATURE_CODE)}
+    return {**head_inputs(run, look), "frozen": frozen}
+
+
+@lru_cache(maxsize=24)
+def frozen_features(run: Run, part: Part, weights: str = "") -> Features:
+    """The frozen detector's features of the network's boxes: a pass of their own."""
+    found = seen(run, part).detections
+    boxes = (found.frame + np.int32(part.first - 1), found.tlwh)
+    inputs = {**feature_inputs(run, part.scene, weights), "boxes": JOINT, "seen": seen_inputs(run, part)}
+    return run.store.get_or_compute(
+        "joint-features", inputs, lambda: compute(run, part, weights, {JOINT: boxes})[JOINT], code=FEATURE_CODE
+    )
+
+
+@lru_cache(maxsize=2)
+def _network(run: Run) -> "JointNetwork":
+    from msfp.features.joint import load_joint
+
+    return load_joint(run.settings.input.joint_weights, run.settings.device)
+
+
+def _see(run: Run, part: Part) -> Seen:
+    from msfp.datasets.frames import FrameReader
+    from msfp.features.joint import see_all as look
+
+    config, pixels = run.settings.input, part.scene.pixels
+    wanted = range(part.first, part.last + 1)
+    with FrameReader(pixels, wanted) as frames, Bar(part.length, f"joint detector on {part.scene.name}") as progress:
+        found = look(frames, _network(run), config.size, CONFIDENCE, config.geometry, progress.update)
+    frame = (found.frame - (part.first - 1)).astype(np.int32)
+    return Seen(Detections(frame, found.tlwh, found.score), found.vectors)
