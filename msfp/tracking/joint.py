@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from msfp.tracking.association import Fusion, iou_cost
-from msfp.tracking.base import Found, TrackerOutput, TrackerSettings
-from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, buffer_frames, drop_duplicates, expire
+from msfp.tracking.base import Follower, Found, TrackerOutput, TrackerSettings
+from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows, buffer_frames, drop_duplicates, expire
 from msfp.tracking.two_stage import AppearanceSettings, TwoStage
 
 
@@ -33,6 +33,9 @@ class Joint(TwoStage):
     needs_embeddings = True
     appearance = "attention-instance"
     Settings: ClassVar[type[TrackerSettings]] = JointSettings
+
+    def follow(self, bounds: Rows) -> Follower | None:
+        return None  # the compiled sequence is ByteTrack's course of a frame, which this one departs from
 
     def _step(self, found: Found) -> TrackerOutput:
         settings, table = self.settings, self._table
