@@ -6,13 +6,18 @@ others are and why, and the report prints which were used.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from msfp.errors import InputError
 
 TAU_GRID = (0.01, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+
+
+def _listed(value: Any) -> Any:
+    """A single word as a list of one."""
+    return (value,) if isinstance(value, str) else value
 
 
 class Frozen(BaseModel):
@@ -86,6 +91,9 @@ class InputSettings(Frozen):
     geometry: Literal["letterbox", "paper_scale"] = "letterbox"
     preset: str = Field("yolov8n-paper", description="detector and tapped layers")
     weights: str = Field("embedded", description="embedded, random-init, or a .safetensors or .pt file")
+    families: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="further detectors of Tables 18 and 22: PRESET=WEIGHTS, several separated by commas"
+    )
     reid_weights: str = Field(
         "embedded", description="of the separate ReID network: embedded, random-init, or a .safetensors or .pt file"
     )

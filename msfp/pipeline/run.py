@@ -200,6 +200,10 @@ def open_run(
         given["input.weights"] = str(Path(weights).resolve()) if Path(weights).is_file() else str(weights)
     if device:
         given["device"] = device
+    if named := given.get("input.families"):
+        from msfp.pipeline.families import absolute
+
+        text, given["input.families"] = absolute(text, [named] if isinstance(named, str) else named)
     return Run(config.settings(profile, given), Path(home).resolve(), workers, overrides=text)
 
 

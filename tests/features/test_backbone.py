@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, load_backbone
+from msfp.features.extract import extract
 from msfp.features.presets import preset_named, presets
 from msfp.features.ultralytics_model import build
 
@@ -33,9 +35,14 @@ def backbone() -> Backbone:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_channels_and_strides_are_read_from_the_tensors(name: str) -> None:
+def test_channels_and_strides_are_read_from_the_tensors_and_boxes_are_pooled(name: str) -> None:
     found = load_backbone(name, "random-init")
     assert {k: (found.channels[k], found.strides[k]) for k in found.layers} == EXPECTED[name]
+    frame = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    boxes = np.ones(2, np.int32), np.array([[5.0, 4, 30, 50], [60, 10, 20, 40]])
+    pooled = extract([(1, frame)], {"gt": boxes}, found, (96, 64))["gt"]
+    assert {k: v.shape for k, v in pooled.layers.items()} == {k: (2, c) for k, (c, _) in EXPECTED[name].items()}
+    assert all(np.isfinite(v).all() and v.any() for v in (*pooled.layers.values(), pooled.scene))
 
 
 def test_a_further_layer_is_tapped_beside_the_same_ones() -> None:
