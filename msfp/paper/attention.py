@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.attention import Weighed, weigh
 from msfp.pipeline.heads import appearance, train_heads
@@ -76,11 +77,17 @@ def binned(seeds: list[Weighed], trait: str) -> Binned:
     )
 
 
-def trends(run: Run) -> pd.DataFrame:
-    """One line a trait and layer: weight in the lowest and highest bin, and Spearman's rank correlation over seeds."""
+def trends(run: Run) -> pd.DataFrame | str:
+    """One line a trait and layer: weight in the lowest and highest bin, and Spearman's rank correlation over seeds.
+
+    A reason in words where it cannot be computed.
+    """
     from scipy.stats import spearmanr
 
-    seeds = weighed(run)
+    try:
+        seeds = weighed(run)
+    except NotComputable as error:
+        return f"n/a: {error}"
     rows = []
     for trait, name in TRAITS.items():
         found = binned(seeds, trait)
