@@ -1,4 +1,4 @@
-"""What there is of each kind, read from the registries."""
+"""What there is of each kind, read from the registries, or from their source where they are slow to import."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ Row = dict[str, object]
 
 
 def _artefacts(kind: str) -> list[Row]:
-    from msfp.paper.registry import artefacts
+    from msfp.paper.registry import outline
 
     return [
         {"id": a.number, "status": a.status, "notebook": a.notebook, "title": a.title}
-        for a in artefacts()
+        for a in outline()
         if a.kind == kind
     ]
 
@@ -40,9 +40,19 @@ def _presets() -> list[Row]:
 
 
 def _strategies() -> list[Row]:
-    from msfp.heads.fusion import strategies
+    """Read from the source: importing the heads would load PyTorch."""
+    import ast
+    from importlib.resources import files
 
-    return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in sorted(strategies().items())]
+    rows: list[Row] = []
+    for path in files("msfp.heads").iterdir():
+        tree = ast.parse(path.read_text(encoding="utf-8")) if path.name.endswith(".py") else ast.Module([], [])
+        for node in (n for n in tree.body if isinstance(n, ast.ClassDef)):
+            for call in node.decorator_list:
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "strategy":
+                    what = (ast.get_docstring(node) or "").splitlines()[0]
+                    rows.append({"name": ast.literal_eval(call.args[0]), "what": what})
+    return sorted(rows, key=lambda row: str(row["name"]))
 
 
 def _thresholds() -> list[Row]:
@@ -52,13 +62,11 @@ def _thresholds() -> list[Row]:
 
 
 def _notebooks() -> list[Row]:
-    from msfp.paper.registry import artefacts
+    from msfp.paper.registry import outline
     from msfp.paper.suite import notebooks_folder
 
-    made = {
-        n: [a for a in artefacts() if a.notebook == n and a.status == "ready"]
-        for n in {a.notebook for a in artefacts()}
-    }
+    found = outline()
+    made = {n: [a for a in found if a.notebook == n and a.status == "ready"] for n in {a.notebook for a in found}}
     names = sorted(path.stem for path in notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
     return [{"name": name, "makes": ", ".join(a.name for a in made.get(name, ()))} for name in names]
 

@@ -1,15 +1,13 @@
 """The whole suite: every notebook in order, then the report they end with."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msfp
-from msfp.engine import notebooks, parallel
 from msfp.errors import InputError
-from msfp.paper.overview import every_scene
-from msfp.paper.publish import report_path
-from msfp.pipeline import imported
-from msfp.pipeline.run import Run
+
+if TYPE_CHECKING:
+    from msfp.pipeline.run import Run
 
 
 def notebooks_folder() -> Path:
@@ -24,7 +22,7 @@ def notebooks_folder() -> Path:
     return folder
 
 
-def reproduce(run: Run, *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
+def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
     """Execute the notebooks in order; what is unchanged since an earlier run is skipped.
 
     Args:
@@ -40,6 +38,11 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         InputError: before anything runs, for weights, data or notebooks that are not there.
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
+    from msfp.engine import notebooks, parallel
+    from msfp.paper.overview import every_scene
+    from msfp.paper.publish import report_path
+    from msfp.pipeline import imported
+
     config = run.settings
     folder = notebooks_folder()
     notebooks.select(sorted(folder.glob(notebooks.PATTERN)), only, start)  # refused before a world is rendered

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from msfp.cli.listing import listing
+
 from .conftest import Command, refused
 
 HEAVY = ("torch", "numpy", "pandas", "pydantic", "numba", "matplotlib", "ultralytics", "trackeval", "distributed")
@@ -68,6 +70,21 @@ def test_lists(msfp: Command, what: str, some: str) -> None:
     assert some in for_people.out
     assert any(some in row.values() for row in rows)
     assert len(rows) == len(for_people.out.splitlines())
+
+
+def test_lists_load_no_pytorch() -> None:
+    code = "import sys; from msfp.cli.listing import *; [listing(k) for k in KINDS]; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_lists_read_from_source_are_those_of_the_registries() -> None:
+    from msfp.heads.fusion import strategies
+    from msfp.paper.registry import artefacts, outline
+
+    assert [(a.id, a.status, a.title) for a in outline()] == [(a.id, a.status, a.title) for a in artefacts()]
+    listed = {row["name"]: row["what"] for row in listing("appearances")}
+    assert listed == {n: (c.__doc__ or "").splitlines()[0] for n, c in strategies().items()}
 
 
 def test_planned_artefacts_are_told_apart(msfp: Command) -> None:
