@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from msfp.assignment import assign_maximum
 from msfp.errors import InputError
 from msfp.metrics import fast, tracking
-from msfp.assignment import assign_maximum
 from msfp.metrics.kernels import pairwise_sum
 from msfp.metrics.score import identical
 from msfp.types import GroundTruth, Tracks
