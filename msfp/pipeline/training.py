@@ -189,7 +189,7 @@ def train_joint(
         done.network.state_dict(),
         {"architecture": "yolov8n with an embedding branch", "classes": "person"},
         title="YOLOv8n with an embedding branch, trained together on the embedded worlds",
-        summary="What frozen features are compared with: boxes and appearance from one pass, as in JDE and FairMOT.",
+        summary=joint.SUMMARY,
         measured={
             f"person AP@0.5 at {size}": f"{half:.4f}; of the detector that it started from {before[0]:.4f}",
             f"person AP@0.5:0.95 at {size}": f"{mean:.4f}; of the detector that it started from {before[1]:.4f}",

@@ -36,6 +36,12 @@ from msfp.features.training.reid import ReidRecipe, auc_of, contrast
 from msfp.features.training.samples import Sample
 
 Report = Callable[[float, str], None]
+SUMMARY = (
+    "What frozen features are compared with: boxes and appearance from one pass, as in JDE and FairMOT. It departs "
+    "from both: YOLOv8n without anchors (JDE: DarkNet-53 and anchors; FairMOT: DLA-34 and object centres), identities "
+    "told apart by contrast within a batch (both: classification of the training people), a person's vector is the "
+    "mean under the box (both: read at one place), and it starts from the plain detector of the same worlds."
+)
 
 
 @dataclass(frozen=True)
