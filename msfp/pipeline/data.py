@@ -71,22 +71,29 @@ def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
     Raises:
         NotComputable: the data set or split is not there.
     """
+    chosen = with_boxes(run, every_scene(run, dataset, split)[: run.settings.data.scenes])
+    if run.settings.scores == "raw":
+        return chosen
+    return calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
+
+
+def every_scene(run: Run, dataset: str, split: str) -> tuple[Scene, ...]:
+    """Scenes of a split as they lie on the disk, also those that `data.scenes` leaves out.
+
+    Raises:
+        NotComputable: the data set or split is not there.
+    """
     root = run.dataset_root(dataset)
     if split == "test" and not (root / "test").is_dir():
         raise NotComputable(f"{dataset}: there is no test split at {root.name}")
     if dataset in run.embedded_names:
-        found = catalog.load(root, dataset, split)
-    elif dataset == run.settings.data.main:  # whatever the folder holds; `data.learn_from` says what trains
-        found = catalog.load(root, None, split)
-    else:
-        try:
-            found = catalog.load(root, dataset, split)
-        except InputError as error:
-            raise NotComputable(str(error)) from None
-    chosen = with_boxes(run, found[: run.settings.data.scenes])
-    if run.settings.scores == "raw":
-        return chosen
-    return calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
+        return catalog.load(root, dataset, split)
+    if dataset == run.settings.data.main:  # whatever the folder holds; `data.learn_from` says what trains
+        return catalog.load(root, None, split)
+    try:
+        return catalog.load(root, dataset, split)
+    except InputError as error:
+        raise NotComputable(str(error)) from None
 
 
 def _calibrates(run: Run, dataset: str, scene: Scene) -> tuple[Stretch, ...]:

@@ -207,7 +207,7 @@ def _known(run: Run) -> dict[str, Scene]:
     for dataset in datasets(run):
         for split in ("train", "test"):
             try:
-                scenes = data.scenes(run, dataset, split)
+                scenes = data.every_scene(run, dataset, split)
             except NotComputable:
                 continue
             for scene in scenes:

@@ -68,6 +68,14 @@ def test_a_scene_file_stands_for_all_its_public_detectors(make_run: Make, tmp_pa
     assert values["JDE · DPM"] == values["JDE · SDP"]
 
 
+def test_sequences_that_the_run_leaves_out_are_kept_all_the_same(make_run: Make, tmp_path: Path) -> None:
+    run = make_run({**NAMES, "MOT17-04-SDP": 0}, **{"data.scenes": 1})
+    folder = write(tmp_path / "given", MOT17_02=result(), MOT17_04_SDP=result())
+    assert set(outside.take(run, "SGT", folder)[0].sequences) == {"MOT17-02", "MOT17-04-SDP"}
+    with pytest.raises(InputError, match="MOT17-02-DPM.txt is missing"):
+        outside.take(run, "SGT", write(tmp_path / "less", MOT17_02_SDP=result()))
+
+
 def test_every_problem_is_told_at_once_and_nothing_is_kept(make_run: Make, tmp_path: Path) -> None:
     run = make_run({**NAMES, "MOT17-04-SDP": 0, "MOT17-05-SDP": 0, "MOT17-09-SDP": 0})
     late, twice = row(LENGTH + 1, 1, 5.0), row(1, 1, 5.0) * 2
