@@ -110,7 +110,7 @@ def extract_cells(
         frames, box_sets, backbone, size, geometry, progress: as in `extract`.
 
     Yields:
-        box set, its rows of one frame, and layer -> (n, C, 49) cells of these rows.
+        box set, its rows of one frame, and layer -> (n, 49, C) cells of these rows.
 
     Raises:
         InputError: as `extract`.

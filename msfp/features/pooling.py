@@ -100,14 +100,14 @@ def pool_cells(parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int)
         parts, boxes, stride: as in `pool`.
 
     Returns:
-        (N, C, 49) float32, cells row by row; their mean is `pool`'s `roi_align`.
+        (N, 49, C) float32, cells row by row; their mean is `pool`'s `roi_align`.
     """
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
     edges = boxes / stride
     pieces = []
     for part in parts:
         if part.map.is_cuda:
-            pieces.append(align_with_torchvision(part, boxes, stride).flatten(2).float().cpu().numpy())
+            pieces.append(align_with_torchvision(part, boxes, stride).flatten(2).mT.float().cpu().numpy())
             continue
         grid = as_grid(part.map)
         first, count, weight = _cell_weights(edges[:, 1], edges[:, 3], grid.shape[0] * part.upsample, part.upsample)
@@ -118,8 +118,8 @@ def pool_cells(parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int)
         found = pool_separably(
             grid, first[row], count[row], weight[row], across[0][column], across[1][column], across[2][column]
         )
-        pieces.append(found.reshape(len(boxes), CELLS**2, grid.shape[2]).transpose(0, 2, 1))
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, 1)
+        pieces.append(found.reshape(len(boxes), CELLS**2, grid.shape[2]))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, 2)
 
 
 def _cell_weights(

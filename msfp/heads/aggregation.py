@@ -51,15 +51,16 @@ class SpatialAttention(Attention):
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)
-        self.score = nn.ModuleDict({str(layer): nn.Conv1d(c, 1, 1) for layer, c in self.channels.items()})
+        # A 1x1 convolution with one output is one linear map for every cell.
+        self.score = nn.ModuleDict({str(layer): nn.Linear(c, 1) for layer, c in self.channels.items()})
 
     def spatial(self, layers: dict[int, Tensor]) -> dict[int, Tensor]:
         """layer -> (N, 49) weights of the cells, which sum to 1."""
-        return {layer: self.score[str(layer)](layers[layer])[:, 0].softmax(dim=1) for layer in self.channels}
+        return {layer: self.score[str(layer)](layers[layer])[..., 0].softmax(dim=-1) for layer in self.channels}
 
     def projected(self, layers: dict[int, Tensor]) -> Tensor:
         weights = self.spatial(layers)
-        return super().projected({k: torch.einsum("nck,nk->nc", layers[k], w) for k, w in weights.items()})
+        return super().projected({k: (w[..., None, :] @ layers[k])[..., 0, :] for k, w in weights.items()})
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
-        return projected.new_full(projected.shape[:2], 1 / len(self.channels))
+        return projected.new_full(projected.shape[:-1], 1 / len(self.channels))

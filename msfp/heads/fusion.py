@@ -74,7 +74,7 @@ class FusionHead(nn.Module):
 
     Attributes:
         sees_size: it also wants the boxes' sizes under `SIZE`.
-        sees_cells: it wants the 7x7 cells of each box, `{layer: (N, C_l, 49)}`, not their mean.
+        sees_cells: it wants the 7x7 cells of each box, `{layer: (N, 49, C_l)}`, not their mean.
     """
 
     name = ""
@@ -97,7 +97,7 @@ class FusionHead(nn.Module):
             InputError: a layer is missing or of another width than the head was made for.
         """
         for layer, width in self.channels.items():
-            got = layers[layer].shape[-2 if self.sees_cells else -1] if layer in layers else None
+            got = layers[layer].shape[-1] if layer in layers else None
             if got != width:
                 raise InputError(
                     f"head {self.name!r} was made for layer {layer} with {width} channels and got {got}; "

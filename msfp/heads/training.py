@@ -69,7 +69,7 @@ def fit_fusion(
     heads: list[nn.Module] = []
     for seed in seeds:
         torch.manual_seed(seed)
-        heads.append(make_head(strategy, {k: v.shape[1] for k, v in layers.items()}, fusion))
+        heads.append(make_head(strategy, {k: v.shape[-1] for k, v in layers.items()}, fusion))
     if not any(True for _ in heads[0].parameters()):
         return [fitted(head, [], []) for head in heads]
     steps = FusionSteps(heads, layers, labels, training, seeds)

@@ -30,7 +30,7 @@ def thinned(frames: ListLike[NDArray[np.int32]], most: int = MOST) -> list[NDArr
 
 
 def labelled_cells(run: Run, part: Part, rows: NDArray[np.int64], weights: str) -> Cells:
-    """layer -> (n, C, 49) cells of these rows of a learning part's labels, which are in order."""
+    """layer -> (n, 49, C) cells of these rows of a learning part's labels, which are in order."""
     truth = data.labels(part.scene)
     found = [cells for _, _, cells in _passes(run, part, {TRUTH: (truth.frame[rows], truth.tlwh[rows])}, weights)]
     return {layer: np.concatenate([cells[layer] for cells in found]) for layer in found[0]} if found else {}

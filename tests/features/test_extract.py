@@ -90,7 +90,7 @@ def test_cells_come_row_by_row_and_their_mean_is_pooled(backbone: Backbone) -> N
         seen.append((name, rows.start, rows.stop))
         for layer, values in cells.items():
             expected = pooled.layers[layer][rows].astype(np.float32)
-            np.testing.assert_allclose(values.astype(np.float32).mean(2), expected, rtol=4e-3, atol=1e-3)
+            np.testing.assert_allclose(values.astype(np.float32).mean(1), expected, rtol=4e-3, atol=1e-3)
     assert seen == [("gt", 0, 2), ("gt", 2, 3), ("gt", 4, 5)]
 
 

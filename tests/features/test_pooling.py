@@ -144,14 +144,14 @@ def test_cells_are_those_of_torchvision_and_their_mean_is_pooled(stride: int, up
     parts, boxes = (random_part(5, stride, upsample), random_part(2, stride, seed=4)), random_boxes(150, seed=6)
     exact = roi_align(whole(parts).double(), [torch.from_numpy(boxes)], 7, 1 / stride, 2, aligned=True).flatten(2)
     found = pool_cells(parts, boxes, stride)
-    assert found.shape == (150, 7, 49)
-    np.testing.assert_allclose(found, exact.numpy(), atol=2e-5)
-    np.testing.assert_allclose(found.mean(2), pool(parts, boxes, stride), atol=2e-5)
+    assert found.shape == (150, 49, 7)
+    np.testing.assert_allclose(found, exact.mT.numpy(), atol=2e-5)
+    np.testing.assert_allclose(found.mean(1), pool(parts, boxes, stride), atol=2e-5)
 
 
 def test_no_boxes() -> None:
     assert pool((random_part(5, 8),), np.zeros((0, 4)), 8).shape == (0, 5)
-    assert pool_cells((random_part(5, 8),), np.zeros((0, 4)), 8).shape == (0, 5, 49)
+    assert pool_cells((random_part(5, 8),), np.zeros((0, 4)), 8).shape == (0, 49, 5)
 
 
 def test_bad_boxes_are_refused() -> None:

@@ -17,8 +17,8 @@ def layers(count: int, seed: int = 0, name: str = "concat") -> dict[int, torch.T
     """What a strategy is given: vectors or cells, and the sizes of the boxes where it wants them."""
     generator = torch.Generator().manual_seed(seed)
     kind = strategies()[name]
-    tail = (49,) if kind.sees_cells else ()
-    found = {k: torch.rand(count, c, *tail, generator=generator) for k, c in CHANNELS.items()}
+    cells = (49,) if kind.sees_cells else ()
+    found = {k: torch.rand(count, *cells, c, generator=generator) for k, c in CHANNELS.items()}
     return found | ({SIZE: torch.randn(count, 1, generator=generator)} if kind.sees_size else {})
 
 
@@ -55,7 +55,7 @@ class TestContract:
 
     def test_another_detectors_channels_are_refused(self, name: str) -> None:
         seen = layers(2, name=name)
-        wrong = {**seen, 9: torch.zeros(2, 512, *seen[9].shape[2:])}
+        wrong = {**seen, 9: torch.zeros(*seen[9].shape[:-1], 512)}
         with pytest.raises(InputError, match="layer 9 with 256 channels and got 512.*train one for this detector"):
             make_head(name, CHANNELS, CONFIG)(wrong)
 
@@ -123,11 +123,11 @@ def test_spatial_attention_pools_cells_by_their_scores() -> None:
     given_layers = layers(3, name="spatial-attention")
     pooled = {}
     for layer, cells in given_layers.items():
-        weight, bias = head.score[str(layer)].weight[0, :, 0], head.score[str(layer)].bias
-        scores = torch.stack([(cells[:, :, k] * weight).sum(1) + bias for k in range(49)], dim=1)
+        weight, bias = head.score[str(layer)].weight[0], head.score[str(layer)].bias
+        scores = torch.stack([(cells[:, k] * weight).sum(1) + bias for k in range(49)], dim=1)
         alpha = (scores - scores.amax(1, keepdim=True)).exp()
         alpha = alpha / alpha.sum(1, keepdim=True)
-        pooled[layer] = sum(alpha[:, k : k + 1] * cells[:, :, k] for k in range(49))
+        pooled[layer] = sum(alpha[:, k : k + 1] * cells[:, k] for k in range(49))
     expected = sum(head.project[str(layer)](v) for layer, v in pooled.items()) / 3
     torch.testing.assert_close(head.embed(given_layers), expected)
     assert count(head) == 66688 + sum(CHANNELS.values()) + 3

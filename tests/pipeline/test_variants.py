@@ -65,7 +65,7 @@ def test_heads_that_see_cells_train_and_embed_like_any_and_seeds_share_a_pass(
     truth = data.labels(judged.scene)
     rows = np.flatnonzero((truth.frame >= judged.first) & (truth.frame <= judged.last))
     cells = labelled_cells(run, judged, rows, "")
-    head = restore_head("spatial-attention", {k: v.shape[1] for k, v in cells.items()}, states[1], run.settings.fusion)
+    head = restore_head("spatial-attention", {k: v.shape[-1] for k, v in cells.items()}, states[1], run.settings.fusion)
     np.testing.assert_allclose(found[2], embed(head, cells), atol=2e-3)
 
 
@@ -76,7 +76,7 @@ def test_rows_of_cells_and_labels_belong_together(make_run: Make) -> None:
     cells, same = training_set(run, learn, appearance("spatial-attention", learn, 0))
     np.testing.assert_array_equal(labels.identity, same.identity)
     for layer, vectors in usual.items():
-        np.testing.assert_allclose(cells[layer].astype(np.float32).mean(2), vectors.astype(np.float32), atol=5e-3)
+        np.testing.assert_allclose(cells[layer].astype(np.float32).mean(1), vectors.astype(np.float32), atol=5e-3)
 
 
 def test_too_many_boxes_are_thinned_by_frames() -> None:
