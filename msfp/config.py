@@ -191,8 +191,8 @@ SWITCHES: dict[str, str] = {
     "training.scope": "Whether a batch mixes scenes is not said; negatives of the same scene are the harder ones.",
     "training.min_visibility": "Whether hidden people are trained on is not said.",
     "atl.temporal": "'Per-sequence with EMA, not per-frame' while Table 17 lists per-sequence apart.",
-    "atl.input": "Raw GAP vectors are small, so that 50 epochs at 1e-4 move tau little from the middle of its range; "
-    "standardised ones move it further.",
+    "atl.input": "Raw GAP vectors are small and much alike, so that 50 epochs at 1e-4 go only part of the way to the "
+    "targets; standardised ones go further.",
     "atl.offset": "Eq. 6 makes the offset positive, so it can never lower a threshold; centered is signed.",
 }
 

@@ -59,6 +59,6 @@ def note(run: Run, column: Column) -> None:
     run.note(
         f"ATL, single threshold: its searched targets lie between {low:.2f} and {high:.2f}; untrained it says about "
         f"{start:.3f}. After {config.training.epochs} epochs at {config.training.learning_rate:g} the mean of an "
-        f"evaluated sequence lies at {said['raw']} with the paper's raw scene vectors, whose values are small, and at "
+        f"evaluated sequence lies at {said['raw']} with the paper's raw scene vectors and at "
         f"{said['standardised']} with `atl.input=standardised`."
     )

@@ -65,7 +65,7 @@ def test_average_threshold_lies_within_its_bounds(make_run: Make) -> None:
 def test_smoothing_from_none_to_one_threshold_a_sequence(make_run: Make) -> None:
     cells = made(small(make_run, **{"atl.dropout": 0.0, "training.learning_rate": 0.01}), 17)
     rows = list(dict.fromkeys(row for row, _ in cells))
-    changes = [float(cells[row, "mean |Δτ| a frame"].value or 0) for row in rows]
+    changes = [float(cells[row, "mean |Δτ| a frame, thousandths"].value or 0) for row in rows]
     assert changes == sorted(changes, reverse=True)
     assert changes[0] > 0 == changes[-1]
     assert [cells[rows[i], "Stability"].value for i in (0, -1)] == ["Oscillating", "Static"]

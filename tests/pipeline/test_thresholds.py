@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.pipeline.search import plateau_middle
+from msfp.paper.figures.figure04 import plateau
+from msfp.pipeline.search import Search, plateau_middle
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,15 @@ from msfp.pipeline.search import plateau_middle
 def test_middle_of_the_first_best_plateau(hota: list[float], best: int) -> None:
     grid = np.arange(len(hota), dtype=np.float32)[:, None]
     assert plateau_middle(grid, np.array(hota)).tolist() == [best]
+
+
+@pytest.mark.parametrize(
+    ("hota", "low", "high"),
+    [([0.1, 0.3, 0.2], 1, 1), ([0.3, 0.3, 0.3, 0.1], 0, 2), ([0.1, 0.4, 0.2, 0.4, 0.4], 1, 1), ([0.5, 0.5], 0, 1)],
+)
+def test_figure_4_shows_the_plateau_that_was_chosen(hota: list[float], low: int, high: int) -> None:
+    grid, values = np.arange(len(hota), dtype=np.float32)[:, None], np.array(hota)
+    assert plateau(Search(grid, values, plateau_middle(grid, values))) == (low, high)
 
 
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=1, max_size=12))

@@ -12,19 +12,23 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import SEARCH_SEED, detectors_of, member, search
+from msfp.pipeline.search import SEARCH_SEED, Search, detectors_of, member, search
 from msfp.pipeline.tracks import Threshold, atl_thresholds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PREFERRED = ("SDP", "FRCNN", "public", "DPM")  # SDP's scores are the best spread below 1
+PREFERRED = ("FRCNN", "public", "DPM", "SDP")  # FRCNN's scores fill the range of tau, none of SDP's lies below 0.4
 
 
 @figure(4, needs=("thresholds",))
 def threshold_over_time(run: Run) -> "Figure":
-    """Per-frame prediction, its EMA, and the optimum of a grid search on the same frames (which ATL never sees)."""
+    """Per-frame prediction, its EMA, and the optimum of a grid search on the same frames (which ATL never sees).
+
+    Where HOTA is the same for several thresholds of the grid the line lies in their middle and a band says how far
+    they reach.
+    """
     import matplotlib.pyplot as plt
 
     panels = [chosen(run, dense) for dense in (False, True)]
@@ -61,14 +65,24 @@ def draw(ax: "Axes", run: Run, part: Part, learn: Learn) -> None:
     detector = next(d for d in PREFERRED if d in shared)
     frames = np.arange(part.first, part.last + 1)
     for temporal, label, colour, width in (
-        ("frame", "per frame", "sky", 0.6),
-        ("ema", f"EMA, β = {run.settings.atl.beta:g}", "blue", 1.4),
+        ("ema", f"EMA, β = {run.settings.atl.beta:g}", "sky", 2.0),
+        ("frame", "per frame", "blue", 0.6),
     ):
         rule = Threshold("atl", mode="single", temporal=temporal, learn=learn)  # type: ignore[arg-type]
         tau = atl_thresholds(run, part, detector, rule)[:, 0]
         ax.plot(frames, tau, label=label, color=PALETTE[colour], lw=width)
     look = appearance("attention-instance", learn, SEARCH_SEED)
-    best = search(run, part, member(part, detector), "single", look).best[0]
-    ax.axhline(best, color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum")
+    found = search(run, part, member(part, detector), "single", look)
+    ax.axhspan(*plateau(found), color=PALETTE["vermillion"], alpha=0.15, lw=0)
+    ax.axhline(found.best[0], color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum")
     ax.set_title(f"{part.scene.name}, {detector}\n{density(part):.0f} people a frame")
     ax.set_xlabel("frame")
+
+
+def plateau(found: Search) -> tuple[float, float]:
+    """Least and greatest of the neighbouring thresholds that are as good as the chosen one."""
+    tau = found.grid[:, 0]
+    worse = found.hota < found.hota.max() - 1e-12
+    below, above = tau[worse & (tau < found.best[0])], tau[worse & (tau > found.best[0])]
+    kept = tau[~worse & (tau > below.max(initial=-np.inf)) & (tau < above.min(initial=np.inf))]
+    return float(kept.min()), float(kept.max())

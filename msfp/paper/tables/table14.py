@@ -1,19 +1,14 @@
 """Table 14: what teaches ATL: searched thresholds, identities, scores, or tracks."""
 
-from dataclasses import replace
-
 from msfp.errors import NotComputable
-from msfp.paper.methods import Learn
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.paper.tables.table09 import average
-from msfp.paper.threshold_rows import Rule, Rules, atl, cross, hota_cells, main
+from msfp.paper.threshold_rows import Rules, atl, cross, hota_cells, main
 from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Threshold
 from msfp.types import Cell
 
 CROSS = "Cross-domain (PP22)"
-STANDARDISED = " · standardised scene vectors"
 REDERIVED = "re-derived, as the paper only names it: "
 ROWS = (
     Rules("Grid-searched HOTA-optimal (ours)", atl("single"), learned=True),
@@ -45,26 +40,11 @@ ROWS = (
 
 @table(14, needs=("tracks", "scores", "thresholds"))
 def supervision(run: Run) -> list[Cell]:
-    """HOTA on the main data set and on another domain, and the mean threshold; combined and for each detector.
-
-    With raw scene vectors ATL hardly leaves the middle of its range, whatever teaches it; the last rows show what the
-    supervision makes of vectors that it can follow.
-    """
+    """HOTA on the main data set and on another domain, and the mean threshold; combined and for each detector."""
     column = main(run, "HOTA")
     cells = hota_cells(run, column, ROWS, by_detector=True)
     try:
         cells += hota_cells(run, cross(run, CROSS), ROWS, by_detector=True)
     except NotComputable as error:
         cells += [c for row in ROWS for c in absent(row.label, [CROSS], str(error))]
-    moving = [replace(row, label=row.label + STANDARDISED, rule=standardised(row)) for row in ROWS]
-    cells += hota_cells(run, column, moving)
-    return cells + [average(run, column, row.label, row.rule) for row in (*ROWS, *moving)]
-
-
-def standardised(row: Rules) -> Rule:
-    """The row's rule with scene vectors that are large enough for the recipe to learn from."""
-
-    def rule(learn: Learn, seed: int) -> Threshold:
-        return replace(row.rule(learn, seed), changes=(("input", "standardised"),))
-
-    return rule
+    return cells + [average(run, column, row.label, row.rule) for row in ROWS]

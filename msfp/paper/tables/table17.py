@@ -20,7 +20,7 @@ ROWS = (
     Rules("Heavy smoothing (β=0.95)", atl("single", "ema", beta=0.95), learned=True),
     Rules("Per-sequence (single τ)", atl("single", "sequence"), learned=True),
 )
-STD, CHANGE, WORD = "τ std", "mean |Δτ| a frame", "Stability"
+STD, CHANGE, WORD = "τ std", "mean |Δτ| a frame, thousandths", "Stability"
 LEVELS = ((0.0, "Static"), (0.05, "Over-damped"), (0.15, "Stable"), (0.5, "Moderate"))
 RULE = (
     "the word says how much of the unsmoothed prediction's mean frame-to-frame change is left: above 50 % "
@@ -59,7 +59,7 @@ def smoothing(run: Run) -> list[Cell]:
         left = float(np.mean([c.change for c in found])) / max(float(np.mean(unsmoothed)), 1e-12)
         shown = cell(row.label, STD, [c.std for c in found])
         word = Cell(row.label, WORD, stability(left), reason=RULE, detail={"change left": f"{100 * left:.1f} %"})
-        change = cell(row.label, CHANGE, [c.change for c in found])
+        change = cell(row.label, CHANGE, [1000 * c.change for c in found])
         cells += [shown, word, replace(change, detail={**change.detail, **word.detail})]
     return cells
 
