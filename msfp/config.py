@@ -76,6 +76,14 @@ class AtlSettings(Frozen):
     grid: tuple[float, ...] = TAU_GRID
 
 
+class RecoverySettings(Frozen):
+    """Recovery of missed people (Table 10); the paper takes it from elsewhere and gives no setting."""
+
+    epochs: int = Field(20, ge=1, description="passes over the training cases")
+    cases: int = Field(100, ge=1, description="cases kept of each learning part, public detector and thinning")
+    longest: int = Field(30, ge=1, description="frames in a row that a track may be kept without a detection")
+
+
 class ReidSettings(Frozen):
     """Section 4.2: which pairs are compared."""
 
@@ -140,6 +148,7 @@ class Settings(Frozen):
     training: TrainingSettings = TrainingSettings()
     atl: AtlSettings = AtlSettings()
     reid: ReidSettings = ReidSettings()
+    recovery: RecoverySettings = RecoverySettings()
 
 
 PROFILES: dict[str, dict[str, Any]] = {

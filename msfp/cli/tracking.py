@@ -24,6 +24,9 @@ def run_tracker(
             "--threshold", help="default, TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of `msfp list thresholds`"
         ),
     ] = "default",
+    recovery: Annotated[
+        str, typer.Option("--recovery", help="none or busca: look again for missed people, which adds boxes")
+    ] = "none",
     options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
     seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
     split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
@@ -42,7 +45,7 @@ def run_tracker(
     run = run_from("mot17", root, weights, device, workers, home, param)
     from msfp.pipeline.inference import method_from, track_folder
 
-    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
+    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery)
     written, skipped = track_folder(run, method, split, out)
     if as_json:
         typer.echo(json.dumps({"written": [str(p) for p in written], "skipped": skipped}, indent=1))

@@ -163,7 +163,7 @@ def _epochs(
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
     """(S,) mean loss and active share of each epoch."""
     loss, active = [], []
-    with _one_thread():
+    with one_thread():
         for _ in range(count):
             one, share = epoch()
             loss.append(one)
@@ -174,7 +174,7 @@ def _epochs(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Train with one thread: the tensors are too small for more, and sums then do not depend on the machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

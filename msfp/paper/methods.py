@@ -1,11 +1,12 @@
 """The rows of the tracking tables as methods: which tracker, which embedding, which thresholds, which seed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
+from msfp.pipeline.recovery import Recovery
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.tracks import Method, Threshold
 
@@ -68,6 +69,16 @@ def scene_adapted(label: str, tracker: str, strategy: str = "", options: Options
         return Method(label, tracker, look, Threshold("atl", mode="offset", learn=learn, seed=seed), options)
 
     return Row(label, make)
+
+
+def recovered(row: Row) -> Row:
+    """A row with BUSCA-style recovery, whose decision learned from the same parts with the same seed."""
+
+    def make(learn: Learn, seed: int) -> Method:
+        method = row.make(learn, seed)
+        return replace(method, label=f"{row.label} + BUSCA", recovery=Recovery(learn, seed))
+
+    return Row(f"{row.label} + BUSCA", make)
 
 
 DEEPSORT = separate("DeepSORT", "deepsort")

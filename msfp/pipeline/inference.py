@@ -16,17 +16,21 @@ from msfp.pipeline import data
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
+from msfp.pipeline.recovery import Recovery
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run, literal
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from msfp.tracking.thresholds import policies
 
 LEARN_FROM = "synth17"
+RECOVERIES = ("none", "busca")
 ALIASES = {"lite": "single", "msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 
-def method_from(run: Run, tracker: str, look: str, threshold: str, options: Mapping[str, str], seed: int) -> Method:
+def method_from(
+    run: Run, tracker: str, look: str, threshold: str, options: Mapping[str, str], seed: int, recovery: str = "none"
+) -> Method:
     """A method from words.
 
     Raises:
@@ -40,8 +44,11 @@ def method_from(run: Run, tracker: str, look: str, threshold: str, options: Mapp
     tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
     if tracking.tracker_class(tracker).needs_embeddings and chosen == "none":
         raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {_appearances()}")
+    if recovery not in RECOVERIES:
+        raise InputError(f"--recovery {recovery}: not known; there are: {', '.join(RECOVERIES)}")
     rule = _threshold(run, threshold, seed)
-    return Method(tracker, tracker, _look(run, chosen, seed), rule, pairs, default_camera(tracker))
+    plugin = Recovery(_learn(run), seed) if recovery == "busca" else None
+    return Method(tracker, tracker, _look(run, chosen, seed), rule, pairs, default_camera(tracker), recovery=plugin)
 
 
 def _learn(run: Run) -> tuple[Part, ...]:

@@ -1,5 +1,8 @@
 """Stage 4: tracks of a method on a part's detections, from cached features and thresholds."""
 
+import contextlib
+from collections.abc import Iterable
+from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,14 +17,18 @@ from msfp.pipeline import data
 from msfp.pipeline.camera import CAMERA_CODE, camera_inputs, part_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings, fine_tune
+from msfp.pipeline.features import feature_inputs
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen, seen_inputs
+from msfp.pipeline.lookout import lookout
+from msfp.pipeline.recovery import Recovery, decider, recovery_inputs, wrap
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.supervision import Supervision
 from msfp.pipeline.thresholds import Changes, predicted, train_atl
 from msfp.tracking import make, thresholds, track
-from msfp.types import Sequence, Tracks
+from msfp.tracking.run import frame_by_frame, gather, gathered
+from msfp.types import Detections, Sequence, Tracks
 
 TRACK_CODE = ("msfp.tracking",)
 
@@ -70,6 +77,7 @@ class Method:
         options: tracker settings beyond the defaults, as (name, value).
         camera: how camera motion is compensated: `none`, `ecc` or `sparse-flow`.
         boxes: what is tracked: `public` detections, or those of the jointly trained network (private ones).
+        recovery: the decision that looks again for tracks without a detection, which adds boxes; None: none.
     """
 
     label: str
@@ -79,6 +87,10 @@ class Method:
     options: tuple[tuple[str, object], ...] = ()
     camera: str = "none"
     boxes: Literal["public", "joint"] = "public"
+    recovery: Recovery | None = None
+
+
+Item = tuple[Sequence, Method, NDArray[np.float32] | None]
 
 
 def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
@@ -87,6 +99,35 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     Raises:
         NotComputable: detections, or frames that appearance, camera motion or ATL need, are missing.
     """
+    inputs, taus = _inputs(run, part, sequence, method)
+
+    def compute() -> Tracks:
+        if method.recovery is not None:
+            return _recover_together(run, part, [(sequence, method, taus)])[0]
+        return _track(run, part, sequence, method, taus)
+
+    return run.store.get_or_compute("tracks", inputs, compute, code=TRACK_CODE)
+
+
+def recover_all(run: Run, part: Part, methods: Iterable[Method]) -> None:
+    """Tracks of methods with recovery on all sequences of a part in one pass over its frames; then in the store."""
+    todo = []
+    for method in methods:
+        for sequence in data.sequences(part):
+            with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+                inputs, taus = _inputs(run, part, sequence, method)
+                if not run.store.contains("tracks", run.store.key("tracks", inputs, code=TRACK_CODE)):
+                    todo.append((inputs, (sequence, method, taus)))
+    if todo:
+        found = _recover_together(run, part, [item for _, item in todo])
+        for (inputs, _), one in zip(todo, found, strict=True):
+            run.store.get_or_compute("tracks", inputs, lambda one=one: one, code=TRACK_CODE)  # type: ignore[misc]
+
+
+def _inputs(
+    run: Run, part: Part, sequence: Sequence, method: Method
+) -> tuple[dict[str, object], NDArray[np.float32] | None]:
+    """What the tracks depend on, and the thresholds of the frames."""
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
     if method.look is not None:
@@ -107,9 +148,14 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     if method.camera != "none":
         data.need_pixels((part,))
         inputs["camera"] = {**camera_inputs(run, part.scene, method.camera), "code": code_digest(*CAMERA_CODE)}
-    return run.store.get_or_compute(
-        "tracks", inputs, lambda: _track(run, part, sequence, method, taus), code=TRACK_CODE
-    )
+    if method.recovery is not None:
+        data.need_pixels((part, *method.recovery.learn))
+        inputs["recovery"] = {
+            **recovery_inputs(run, method.recovery),
+            "features": feature_inputs(run, part.scene, ""),
+            "longest": run.settings.recovery.longest,
+        }
+    return inputs, taus
 
 
 def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
@@ -120,16 +166,39 @@ def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
     return own
 
 
+def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Tracks]:
+    """Several methods with recovery, frame by frame, so that they share each frame's maps."""
+    with lookout(run, part) as look:
+        streams = []
+        for sequence, method, taus in items:
+            assert method.recovery is not None
+            found, vectors, warps = _seen(run, part, sequence, method)
+            tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
+            driven = wrap(run, part, tracker, look, decider(run, method.recovery))
+            given = gather(driven, found, part.length, vectors, taus, warps=warps)
+            streams.append(frame_by_frame(driven, given, 1))
+        frames = list(zip(*streams, strict=True))
+    return [gathered([outputs[i] for outputs in frames]) for i in range(len(items))]
+
+
 def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None) -> Tracks:
+    found, vectors, warps = _seen(run, part, sequence, method)
+    tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
+    return track(tracker, found, part.length, vectors, taus, warps=warps)
+
+
+def _seen(
+    run: Run, part: Part, sequence: Sequence, method: Method
+) -> tuple[Detections, NDArray[np.float32] | None, NDArray[np.float64] | None]:
+    """What a method tracks: detections, their embeddings, camera motion."""
     if method.boxes == JOINT:
         found = seen(run, part).detections
         vectors = joint_embeddings(run, part, method.look) if method.look else None
     else:
         found = data.window(data.detections(sequence), part)
         vectors = embeddings(run, part, sequence.detector, method.look) if method.look else None
-    tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
     warps = None if method.camera == "none" else part_warps(run, part, method.camera)
-    return track(tracker, found, part.length, vectors, taus, warps=warps)
+    return found, vectors, warps
 
 
 def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -> NDArray[np.float32] | None:

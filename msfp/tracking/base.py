@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from msfp.config import Frozen
 from msfp.errors import InputError
+from msfp.tracking.resumable import Resumable
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +120,7 @@ Follower = Callable[[Stretch], tuple[NDArray[np.int32], Floats, NDArray[np.int64
 """Takes the next stretch; returns (M,) identities, (M, 4) xyxy boxes, (M,) rows of the stretch, (T,) tracks a frame."""
 
 
-class Tracker(ABC):
+class Tracker(Resumable, ABC):
     """A tracker: either abstract or final; concrete ones give `name`, `label` and `_step`.
 
     Attributes:
@@ -190,7 +191,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def _clear(self) -> None:
-        """Make the empty state."""
+        """Make the empty state: `_filter` and `_table`."""
 
     @abstractmethod
     def _step(self, found: Found) -> TrackerOutput:

@@ -145,6 +145,10 @@ class BoostTrack(Tracker):
         table["row"][rows] = detections
         self._remember(found, rows, detections, confident_memory(scores.astype(np.float32), high, self.settings.ema))
 
+    def _resume(self, found: Found, rows: Rows) -> None:
+        high = np.float32(self.settings.track_high)
+        self._match(found, rows, np.arange(len(rows)), found.scores.astype(np.float64), high)
+
     def _begin(self, found: Found, detections: Rows, scores: Floats) -> None:
         mean, blocks = self._filter.start(found.boxes[detections])
         start = {"start": found.frame, "last": found.frame, "state": CONFIRMED}

@@ -102,6 +102,9 @@ class GatedAppearance(Tracker):
         table["state"][rows[table["hits"][rows] >= self.settings.n_init]] = CONFIRMED
         self._learn(found, rows, detections)
 
+    def _resume(self, found: Found, rows: Rows) -> None:
+        self._match(found, rows, np.arange(len(rows)))
+
     def _learn(self, found: Found, rows: Rows, detections: Rows) -> None:
         known = found.known[detections]
         if found.embeddings is not None and known.any():

@@ -141,6 +141,10 @@ class ObservationCentric(Tracker):
         table["score"][rows] = found.scores[detections]
         table["row"][rows] = detections
 
+    def _resume(self, found: Found, rows: Rows) -> None:
+        """Recovered boxes are observations like others."""
+        self._match(found, rows, np.arange(len(rows)), self._reference(found.frame))
+
     def _rerun(self, frame: int, rows: Rows, boxes: Floats) -> None:
         """Filter along the line from the last observation to the new one, in centre, width and height (ORU)."""
         table = self._table

@@ -1,15 +1,34 @@
 """One sequence through one tracker."""
 
+from collections.abc import Iterator
+from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from msfp.errors import InputError
 from msfp.tracking.base import FrameContext, Stretch, Tracker, TrackerOutput, unit_rows
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 STRETCH = 1 << 14  # boxes taken at once, so that a long sequence's embeddings are not copied as a whole
+
+
+class Updates(Protocol):
+    """A tracker, or a plug-in around one."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    def reset(self) -> None:
+        """Forget every track."""
+
+    def update(
+        self, boxes: ArrayLike, scores: ArrayLike, embeddings: ArrayLike | None, frame: FrameContext | None
+    ) -> TrackerOutput:
+        """Take one frame's detections and report the tracks in it."""
 
 
 def track(
@@ -43,21 +62,41 @@ def track(
     Raises:
         InputError: arrays that do not fit each other, and whatever `Tracker.update` refuses.
     """
+    given = gather(tracker, detections, length, embeddings, thresholds, first, has_embedding=has_embedding, warps=warps)
+    tracker.reset()
+    parts = at_once(tracker, given)
+    if parts is None:
+        parts = list(frame_by_frame(tracker, given, first))
+    tracker.reset()
+    return gathered(parts, first)
+
+
+def gather(
+    tracker: Updates,
+    detections: Detections,
+    length: int,
+    embeddings: NDArray[np.floating] | None = None,
+    thresholds: NDArray[np.float32] | None = None,
+    first: int = 1,
+    *,
+    has_embedding: NDArray[np.bool_] | None = None,
+    warps: NDArray[np.float64] | None = None,
+) -> "Given":
+    """What `track` takes, checked; see there."""
     _check(tracker, detections, length, embeddings, thresholds, first, has_embedding, warps)
     bounds = frame_bounds(detections.frame - (first - 1), length)
     if thresholds is not None:
         thresholds = np.asarray(thresholds, np.float32)
-    given = Given(bounds, tlwh_to_xyxy(detections.tlwh), detections.score, embeddings, has_embedding, thresholds, warps)
-    tracker.reset()
-    parts = at_once(tracker, given)
-    if parts is None:
-        parts = frame_by_frame(tracker, given, first)
-    tracker.reset()
+    return Given(bounds, tlwh_to_xyxy(detections.tlwh), detections.score, embeddings, has_embedding, thresholds, warps)
+
+
+def gathered(parts: ListLike["Part"], first: int = 1) -> Tracks:
+    """Consecutive parts as one; their frames are numbered from `first`."""
     counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, np.int64)
     if not counts.sum():
         return Tracks(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 4)), np.zeros(0, np.float32))
     return Tracks(
-        np.repeat(np.arange(first, first + length, dtype=np.int32), counts),
+        np.repeat(np.arange(first, first + len(counts), dtype=np.int32), counts),
         np.concatenate([part.ids for part in parts]),
         xyxy_to_tlwh(np.concatenate([part.boxes for part in parts])).astype(np.float64, copy=False),
         np.concatenate([part.scores for part in parts]),
@@ -151,17 +190,15 @@ def at_once(tracker: Tracker, given: Given) -> list[Part] | None:
     return parts
 
 
-def frame_by_frame(tracker: Tracker, given: Given, first: int) -> list[Part]:
-    """Through `update`."""
-    parts = []
+def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[Part]:
+    """Through `update`, one frame after the other, so that several trackers can go through frames together."""
     for t in range(len(given.bounds) - 1):
-        out: TrackerOutput = tracker.update(*given.frame(t, first + t))
-        parts.append(Part(out.ids, out.boxes, out.scores, np.array([len(out)])))
-    return parts
+        out = tracker.update(*given.frame(t, first + t))
+        yield Part(out.ids, out.boxes, out.scores, np.array([len(out)]))
 
 
 def _check(
-    tracker: Tracker,
+    tracker: Updates,
     detections: Detections,
     length: int,
     embeddings: NDArray[np.floating] | None,

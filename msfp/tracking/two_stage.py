@@ -227,6 +227,10 @@ class TwoStage(Tracker):
             learn = found.known[detections] & np.isin(detections, sure)
             self._remember(rows[learn], found.embeddings[detections[learn]])
 
+    def _resume(self, found: Found, rows: Rows) -> None:
+        super()._resume(found, rows)
+        self._table["expired"][rows] = False
+
     def _remember(self, rows: Rows, vectors: NDArray[np.float32]) -> None:
         """Exponential moving average of the tracks' embeddings, unit length."""
         table, settings = self._table, self.settings

@@ -1,0 +1,287 @@
+"""Recovery of people whom the detector missed, as a plug-in over any tracker, after BUSCA (Vaquero et al., ECCV 2024).
+
+A track reported in the frame before that finds no detection now is offered a choice: it is at the box that its filter
+predicts, it is at a detection nearby, or it is missed. Who decides is given from outside; here lives what the decision
+sees (the track's last observations, the proposals, all relative to the predicted box) and what follows from it. A track
+that is at the predicted box takes it as if it were detected and stays alive. **This reports boxes that no detector
+gave, which the rules for public detections forbid.**
+
+Where this departs from the published module: proposals are the frame's detections, not the neighbouring tracks; the
+second learned token ("hallucinated") is left out; appearance is pooled from the tracking detector's own maps.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
+from msfp.tracking.iou import iou
+from msfp.tracking.kalman import Floats
+
+HISTORY, NEIGHBOURS = 5, 3
+TOKENS = HISTORY + 1 + NEIGHBOURS
+PLACE = 9
+"""Numbers that place a token: offset, size and time relative to the predicted box, IoU with it, share inside the image,
+whether another track has it, score."""
+OBSERVED, PREDICTED, DETECTED = 0, 1, 2
+MISSED, AT_PREDICTION, FIRST_NEIGHBOUR = 0, 1, 2
+REACH = 1.5  # heights of the predicted box within which a detection is a proposal
+Look = Callable[[int, Floats], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What is known of K tracks without a detection: HISTORY observations, the predicted box, NEIGHBOURS detections.
+
+    Attributes:
+        frame: number of the frame.
+        look: (K, TOKENS, D) float32 appearance of each token, zero where there is none.
+        place: (K, TOKENS, PLACE) float32.
+        there: (K, TOKENS) False for tokens that are only padding.
+        boxes: (K, 4) predicted xyxy.
+        detection: (K, NEIGHBOURS) row of each detection proposed, -1 for padding.
+        neighbour_boxes: (K, NEIGHBOURS, 4) their xyxy boxes.
+        taken: (K, NEIGHBOURS) detections that another track has.
+        last_frame, last_box: (K,) and (K, 4) of the last detection that each track had.
+    """
+
+    frame: int
+    look: NDArray[np.float32]
+    place: NDArray[np.float32]
+    there: NDArray[np.bool_]
+    boxes: Floats
+    detection: NDArray[np.int64]
+    neighbour_boxes: Floats
+    taken: NDArray[np.bool_]
+    last_frame: NDArray[np.int64]
+    last_box: Floats
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+Decide = Callable[[Proposals], NDArray[np.floating]]
+"""Proposals -> (K, 2 + NEIGHBOURS) weights of: missed, at the predicted box, at each detection."""
+
+
+@dataclass
+class Memory:
+    """What a track was seen as: its last observations and the last frame in which a detection was among them."""
+
+    seen: deque[tuple[int, Floats, NDArray[np.float32]]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    last_frame: int = 0
+    last_box: Floats = field(default_factory=lambda: np.zeros(4))
+
+
+class Recovered:
+    """A tracker that looks again for tracks without a detection; drives like the tracker itself."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        look: Look,
+        decide: Decide,
+        image: tuple[float, float] | None = None,
+        longest: int = 30,
+    ) -> None:
+        """Wrap a tracker.
+
+        Args:
+            tracker: of any kind; from then on driven through this.
+            look: (frame, (N, 4) xyxy in file coordinates) -> (N, D) appearance.
+            decide: the choice for tracks without a detection.
+            image: width and height, for how much of a box lies inside; None: unknown, all of it.
+            longest: frames in a row that a track may be kept without a detection.
+        """
+        self.tracker, self.look, self.decide = tracker, look, decide
+        self.image, self.longest = image, longest
+        self.name = f"{tracker.name} with recovery"
+        self._forget()
+
+    def reset(self) -> None:
+        """Forget every track."""
+        self.tracker.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._memory: dict[int, Memory] = {}
+        self._active: frozenset[int] = frozenset()
+        self._frame = 0
+
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        embeddings: ArrayLike | None = None,
+        frame: FrameContext | None = None,
+    ) -> TrackerOutput:
+        """As `Tracker.update`; recovered tracks come last, with the weight of the decision as score.
+
+        Raises:
+            InputError: whatever the tracker refuses.
+        """
+        out = self.tracker.update(boxes, scores, embeddings, frame)
+        self._frame = self._frame + 1 if frame is None or frame.index is None else frame.index
+        places = np.asarray(boxes, np.float64).reshape(-1, 4)
+        values = np.asarray(scores, np.float32).reshape(-1)
+        looks = self.look(self._frame, places)
+        ids, predicted = self._lost()
+        found = out
+        if len(ids):
+            proposals = self._proposals(ids, predicted, places, values, looks, out)
+            found = self._follow(ids, proposals, places, values, looks, out)
+        self._remember(out, places, looks)
+        self._active = frozenset(found.ids.tolist())
+        self._memory = {i: m for i, m in self._memory.items() if self._frame - m.last_frame < self.longest}
+        return found
+
+    def _lost(self) -> tuple[NDArray[np.int32], Floats]:
+        """Identities and predicted boxes of the tracks reported in the last frame and without a detection in this."""
+        ids, boxes = self.tracker.unmatched()
+        keep = [
+            k
+            for k, i in enumerate(ids.tolist())
+            if i in self._active and i in self._memory and (boxes[k, 2:] > boxes[k, :2]).all()
+        ]
+        return ids[keep], boxes[keep]
+
+    def _proposals(
+        self,
+        ids: NDArray[np.int32],
+        predicted: Floats,
+        boxes: Floats,
+        scores: NDArray[np.float32],
+        looks: NDArray[np.float32],
+        out: TrackerOutput,
+    ) -> Proposals:
+        count, width = len(ids), looks.shape[1]
+        look = np.zeros((count, TOKENS, width), np.float32)
+        place = np.zeros((count, TOKENS, PLACE), np.float32)
+        there = np.zeros((count, TOKENS), np.bool_)
+        detection = np.full((count, NEIGHBOURS), -1, np.int64)
+        has_owner = np.zeros(len(boxes), np.bool_)
+        has_owner[self.tracker.claimed()] = True
+        look[:, HISTORY], there[:, HISTORY] = self.look(self._frame, predicted), True
+        overlap = iou(predicted, boxes)
+        for k, identity in enumerate(ids.tolist()):
+            memory, box = self._memory[identity], predicted[k]
+            for slot, (frame, seen, vector) in enumerate(memory.seen):
+                look[k, slot], there[k, slot] = vector, True
+                place[k, slot] = self._placed(box, seen[None], frame - self._frame)[0]
+            place[k, HISTORY] = self._placed(box, box[None], self._frame - memory.last_frame)[0]
+            near = neighbours(box, boxes, overlap[k])
+            detection[k, : len(near)] = near
+            slots = slice(HISTORY + 1, HISTORY + 1 + len(near))
+            look[k, slots], there[k, slots] = looks[near], True
+            place[k, slots] = self._placed(box, boxes[near], 0, has_owner[near], scores[near])
+        memories = [self._memory[i] for i in ids.tolist()]
+        return Proposals(
+            self._frame,
+            look,
+            place,
+            there,
+            predicted,
+            detection,
+            boxes[detection] if len(boxes) else np.zeros((count, NEIGHBOURS, 4)),
+            (detection >= 0) & has_owner[detection] if len(boxes) else detection >= 0,
+            np.array([m.last_frame for m in memories]),
+            np.array([m.last_box for m in memories]),
+        )
+
+    def _placed(
+        self,
+        origin: Floats,
+        boxes: Floats,
+        frames: int,
+        taken: NDArray[np.bool_] | float = 0.0,
+        scores: NDArray[np.float32] | float = 0.0,
+    ) -> NDArray[np.float32]:
+        """(N, PLACE) of boxes relative to one."""
+        size, own = origin[2:] - origin[:2], np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+        offset = ((boxes[:, :2] + boxes[:, 2:]) - (origin[:2] + origin[2:])) / 2 / size
+        out = np.empty((len(boxes), PLACE), np.float32)
+        out[:, :2], out[:, 2:4] = offset, np.log(own / size)
+        out[:, 4], out[:, 5], out[:, 6] = frames / 10, iou(origin[None], boxes)[0], self._inside(boxes)
+        out[:, 7], out[:, 8] = taken, scores
+        return np.clip(out, -3.0, 3.0)
+
+    def _inside(self, boxes: Floats) -> Floats:
+        """(N,) share of each box that lies in the image."""
+        if self.image is None:
+            return np.ones(len(boxes))
+        low = np.maximum(boxes[:, :2], 1.0)
+        high = np.minimum(boxes[:, 2:], np.asarray(self.image) + 1.0)
+        area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
+        return np.maximum(high - low, 0.0).prod(axis=1) / area
+
+    def _follow(
+        self,
+        ids: NDArray[np.int32],
+        proposals: Proposals,
+        boxes: Floats,
+        scores: NDArray[np.float32],
+        looks: NDArray[np.float32],
+        out: TrackerOutput,
+    ) -> TrackerOutput:
+        """Tracks take what was chosen for them; the best first where several want one detection."""
+        weights = np.asarray(self.decide(proposals), np.float32)
+        choice, trust = weights.argmax(axis=1), weights.max(axis=1)
+        taken: set[int] = set()
+        kept: list[tuple[int, int]] = []  # position among the proposals, row of a detection or -1
+        for k in np.argsort(-trust, kind="stable").tolist():
+            row = -1
+            if choice[k] >= FIRST_NEIGHBOUR:
+                slot = choice[k] - FIRST_NEIGHBOUR
+                row = int(proposals.detection[k, slot])
+                if row < 0 or proposals.taken[k, slot] or row in taken:
+                    continue
+                taken.add(row)
+            elif choice[k] == MISSED:
+                continue
+            kept.append((k, row))
+        if not kept:
+            return out
+        kept.sort()
+        which = np.array([k for k, _ in kept])
+        rows = np.array([row for _, row in kept], np.int64)
+        places = np.where((rows >= 0)[:, None], boxes[rows] if len(boxes) else 0.0, proposals.boxes[which])
+        values = np.where(rows >= 0, scores[rows] if len(scores) else 0.0, trust[which]).astype(np.float32)
+        self.tracker.resume(ids[which], places, values)
+        for k, row, box in zip(which.tolist(), rows.tolist(), places, strict=True):
+            memory = self._memory[int(ids[k])]
+            memory.seen.append((self._frame, box, looks[row] if row >= 0 else proposals.look[k, HISTORY]))
+            if row >= 0:
+                memory.last_frame, memory.last_box = self._frame, box
+        return joined(out, TrackerOutput(ids[which], places, values, rows))
+
+    def _remember(self, out: TrackerOutput, boxes: Floats, looks: NDArray[np.float32]) -> None:
+        """Tracks with a detection keep how it looked."""
+        for identity, row in zip(out.ids.tolist(), out.detections.tolist(), strict=True):
+            if row >= 0:
+                memory = self._memory.setdefault(identity, Memory())
+                memory.seen.append((self._frame, boxes[row], looks[row]))
+                memory.last_frame, memory.last_box = self._frame, boxes[row]
+
+
+def neighbours(box: Floats, boxes: Floats, overlap: Floats) -> NDArray[np.int64]:
+    """Rows of the detections nearest to a predicted box: by IoU, then by distance, at most NEIGHBOURS within REACH."""
+    if not len(boxes):
+        return np.zeros(0, np.int64)
+    height = max(box[3] - box[1], 1e-6)
+    apart = np.hypot(*(((boxes[:, :2] + boxes[:, 2:]) - (box[:2] + box[2:])) / 2).T) / height
+    order = np.lexsort((apart, -overlap))[:NEIGHBOURS]
+    return order[apart[order] <= REACH]
+
+
+def joined(out: TrackerOutput, more: TrackerOutput) -> TrackerOutput:
+    """Both outputs; a track in both (a coasting one) is taken from the second."""
+    keep = ~np.isin(out.ids, more.ids)
+    return TrackerOutput(
+        np.concatenate([out.ids[keep], more.ids]),
+        np.concatenate([out.boxes[keep], more.boxes]),
+        np.concatenate([out.scores[keep], more.scores]),
+        np.concatenate([out.detections[keep], more.detections]),
+    )
