@@ -11,6 +11,7 @@ from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, ceilings, measure
 from msfp.types import Cell
 
+CEILING = "recall ceiling"
 Groups = dict[str, list[list[Measured]]]
 
 
@@ -96,5 +97,5 @@ def ceiling_cells(run: Run, folds: ListLike[Fold], columns: ListLike[str]) -> li
     cells = []
     for detector in detectors(found) or ("",):
         kept = [m for m in found if detector in ("", m.sequence.detector)]
-        cells += tracking_cells(f"recall ceiling · {detector}".rstrip(" ·"), [kept], columns)
+        cells += tracking_cells(f"{CEILING} · {detector}".rstrip(" ·"), [kept], columns)
     return cells

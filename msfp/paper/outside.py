@@ -8,7 +8,8 @@ from pathlib import Path
 from msfp.datasets.registry import DATASETS
 from msfp.datasets.submission import expected
 from msfp.errors import InputError
-from msfp.paper import methods
+from msfp.paper import joint, methods
+from msfp.paper.comparison import CEILING
 from msfp.paper.methods import Row
 from msfp.paper.sheet import SEPARATOR
 from msfp.paper.spread import UNITS, tracking_cells
@@ -54,7 +55,8 @@ def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Ce
     Raises:
         InputError: see `imported.take`.
     """
-    kept = imported.take(run, name, folder, reserved=[row.label for row in methods.TABLE_1])
+    measured_here = {row.label.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *joint.ROWS)}
+    kept = imported.take(run, name, folder, reserved={*measured_here, CEILING})
     scored = {}
     for dataset in imported.datasets(run):
         cells = [

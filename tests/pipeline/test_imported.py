@@ -1,6 +1,7 @@
 """Results from elsewhere: refused with a sentence for each problem, kept, and scored as ours are."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,8 +108,9 @@ def test_names_that_make_no_row_are_refused(make_run: Make, tmp_path: Path, name
 
 def test_names_and_folders_that_cannot_be_are_refused(make_run: Make, tmp_path: Path) -> None:
     run, folder = make_run(NAMES), write(tmp_path / "given", MOT17_02=result())
-    with pytest.raises(InputError, match="name 'ByteTrack': that row is measured here"):
-        outside.take(run, "ByteTrack", folder)
+    for name in ("ByteTrack", "recall ceiling", "Joint (YOLOv8n + embedding)†"):
+        with pytest.raises(InputError, match=f"name '{re.escape(name)}': that row is measured here"):
+            outside.take(run, name, folder)
     with pytest.raises(InputError, match="absent: there is no such folder of result files"):
         outside.take(run, "SGT", tmp_path / "absent")
     with pytest.raises(InputError, match=r"empty: no result files; one SEQUENCE.txt for each of MOT17-02"):
