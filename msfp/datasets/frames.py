@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -71,7 +71,7 @@ def read_frame(sequence: Sequence, t: int) -> Image:
         InputError: the frame is not present, cannot be decoded, or is of another size than seqinfo.ini declares.
     """
     with FrameReader(sequence, (t,)) as reader:
-        return next(iter(_decode(reader.sequence, reader.frames)))[1]
+        return next(iter(decode_in_turn(reader.sequence, reader.frames)))[1]
 
 
 def count_video_frames(path: Path) -> int:
@@ -118,7 +118,7 @@ def _ahead(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, I
 
     def decode() -> None:
         try:
-            for item in _decode(sequence, frames):
+            for item in decode_in_turn(sequence, frames):
                 if not offer(item):
                     return
             offer(None)
@@ -137,7 +137,12 @@ def _ahead(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, I
         thread.join()
 
 
-def _decode(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, Image]]:
+def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tuple[int, Image], None, None]:
+    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead.
+
+    Raises:
+        InputError: as `FrameReader`.
+    """
     if not frames:
         return
     if sequence.images is None:

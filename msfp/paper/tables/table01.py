@@ -12,7 +12,7 @@ from msfp.pipeline.run import Run
 from msfp.types import Cell
 
 COLUMNS = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
-NO_FPS = "speed differs from run to run; `msfp bench` measures it, so that this table repeats exactly"
+NO_FPS = "speed differs from run to run: Tables 7 and 24 measure it, so that this table repeats exactly"
 
 
 @table(1, needs=("tracks", "scores", IMPORTS))

@@ -11,7 +11,7 @@ from msfp.pipeline.run import Run
 from msfp.types import Cell
 
 COLUMNS = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
-NO_FPS = "speed differs from run to run; `msfp bench` measures it, so that this table repeats exactly"
+NO_FPS = "speed differs from run to run: Tables 7 and 24 measure it, so that this table repeats exactly"
 ROWS = (DEEPSORT, BYTETRACK, OC_SORT, BOTSORT, LITE, LITE_FREE, MSFP_ATTENTION, msfp_track())
 
 

@@ -1,0 +1,111 @@
+"""One timing of all methods for tables 7, 11, 15, 24 and Figure 5, and cells made of it.
+
+Two protocols (A.1, A.7, A.16). With the detector: preprocessing, the whole detector with its suppression, ReID and
+association; decoding is told apart. Tracking alone: public detections are given, so methods that read feature maps need
+the network only as far as its deepest tapped layer, and the others no network at all.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import numpy as np
+
+from msfp.errors import NotComputable
+from msfp.paper.methods import TABLE_1
+from msfp.pipeline import data, speed
+from msfp.pipeline.run import Run
+from msfp.pipeline.scores import affordable
+from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Speeds, Times
+from msfp.pipeline.stopwatch import MILLI, spread
+from msfp.types import Cell
+
+DETECTION = (PREPARE, DETECTOR)
+CUT_NETWORK = (PREPARE, CUT)
+NEEDS_MAPS = "reads feature maps: preprocessing and the network to its deepest tapped layer are counted in"
+Measure = Callable[[Speeds, str], Times]
+
+
+@lru_cache(maxsize=4)
+def timings(run: Run) -> Speeds:
+    """All rows of Table 1 on frames that are evaluated, or on any frames where those lack pixels; once a process.
+
+    Raises:
+        NotComputable: no sequence has detections.
+    """
+    main = run.settings.data.main
+    folds, _ = data.judged_folds(run, main)
+    parts = [p for fold in folds for p in fold.evaluate] + [data.whole(s) for s in data.scenes(run, main)]
+    seed = run.settings.seeds[0]
+    methods = [row.make(folds[0].learn, seed) for row in TABLE_1]
+    found = speed.measure(run, [m for m in methods if affordable(run, m)], parts)
+    run.note(f"Times: {speed.in_words(found.about)}. The paper's: RTX 3090 and i9-12900K, YOLOv8m at 1280x720.")
+    return found
+
+
+def detection(found: Speeds, label: str) -> Times:
+    """(T,) the whole detector, the same for every method."""
+    found.course(label)
+    return found.total(*DETECTION)
+
+
+def reid(found: Speeds, label: str) -> Times:
+    """(T,) from maps or pixels to embeddings."""
+    course = found.course(label)
+    if not course.reid:
+        raise NotComputable("compares no appearances")
+    return found.total(*course.reid)
+
+
+def association(found: Speeds, label: str) -> Times:
+    """(T,) ATL, camera motion and the tracker."""
+    return found.total(*found.course(label).after)
+
+
+def unified(found: Speeds, label: str) -> Times:
+    """(T,) with the detector, protocol B."""
+    course = found.course(label)
+    return found.total(*DETECTION, *course.reid, *course.after)
+
+
+def alone(found: Speeds, label: str) -> Times:
+    """(T,) with given detections, protocol A."""
+    course = found.course(label)
+    return found.total(*(CUT_NETWORK if course.taps else ()), *course.reid, *course.after)
+
+
+def said_of(found: Speeds, label: str) -> str:
+    """What protocol A means for a method that reads feature maps."""
+    return NEEDS_MAPS if label in found.courses and found.courses[label].taps else ""
+
+
+def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remarks: bool = False) -> list[Cell]:
+    """A row's times, or why there are none.
+
+    Args:
+        run: the run.
+        row: the method's label.
+        columns: (column, what it measures); a column that names FPS shows frames a second.
+        remarks: say where protocol A counts a part of the network in.
+    """
+    cells = []
+    for column, measure in columns:
+        unit = "" if "FPS" in column else "ms"
+        try:
+            found = timings(run)
+            values = measure(found, row)
+            said = said_of(found, row) if remarks else ""
+            cells.append(time_cell(row, column, values if unit else MILLI / values, unit, said))
+        except NotComputable as error:
+            cells.append(Cell(row, column, None, source="n/a", reason=str(error), unit=unit))
+    return cells
+
+
+def time_cell(row: str, column: str, values: Times, unit: str = "ms", remark: str = "") -> Cell:
+    """Median of frames, with half the distance of the quartiles as its spread."""
+    found = spread(np.asarray(values))
+    detail: dict[str, str | float | int] = {
+        "first quartile": round(found.low, 4),
+        "third quartile": round(found.high, 4),
+        "frames": found.count,
+    }
+    return Cell(row, column, found.median, found.half, reason=remark, unit=unit, detail=detail)

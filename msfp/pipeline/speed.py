@@ -1,0 +1,245 @@
+"""Speed: every part of a frame timed at batch size 1 on the run's own frames, for all methods in turn (4.5, A.1, A.7).
+
+Each frame goes through decoding, preparation, the whole detector, the network cut after its last tap, pooling, every
+head, ATL, the separate ReID network and every tracker, one after the other, so that a slow moment of the machine slows
+all methods alike. Frames before the timed ones warm up: kernels compile there and trackers fill. Nothing is cached: a
+stored time would be that of another day.
+"""
+
+import datetime
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.datasets.frames import decode_in_turn
+from msfp.engine.files import atomic_write
+from msfp.engine.progress import Bar
+from msfp.engine.provenance import hardware
+from msfp.errors import InputError, NotComputable
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.run import Run
+from msfp.pipeline.stopwatch import Stopwatch
+from msfp.pipeline.tracks import Method
+from msfp.types import Detections
+from msfp.types import Sequence as Video
+
+DECODE, PREPARE, DETECTOR, CUT, SCENE = "decode", "preprocess", "detector", "network to its last tap", "scene vector"
+FRAMES, WARM_UP = 24, 8  # timed, and before them
+LEAST = 3  # frames with pixels in a row, below which nothing that looks at pixels is timed
+PREFERRED = ("SDP", "FRCNN", "public", "DPM")
+Times = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive frames of one sequence.
+
+    Attributes:
+        part: whose frames they are among.
+        sequence: whose public detections are tracked.
+        first: number of the first frame.
+        length: number of frames, those that warm up among them.
+        warm_up: frames not counted.
+        pixels: whether they can be looked at.
+    """
+
+    part: Part
+    sequence: Video
+    first: int
+    length: int
+    warm_up: int
+    pixels: bool
+
+    @property
+    def last(self) -> int:
+        """Number of the last frame."""
+        return self.first + self.length - 1
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a method's frame consists of, as names of stages.
+
+    Attributes:
+        pooling: from feature maps to vectors of boxes.
+        embedding: from these, or from crops, to embeddings.
+        atl: from the scene layer to thresholds.
+        camera: the camera's motion.
+        assoc: the tracker.
+        taps: it needs the detector's feature maps.
+    """
+
+    pooling: tuple[str, ...] = ()
+    embedding: tuple[str, ...] = ()
+    atl: tuple[str, ...] = ()
+    camera: tuple[str, ...] = ()
+    assoc: tuple[str, ...] = ()
+    taps: bool = False
+
+    @property
+    def reid(self) -> tuple[str, ...]:
+        """From feature maps or pixels to embeddings: the paper's "ReID"."""
+        return self.pooling + self.embedding
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Thresholds, camera motion and tracker: the paper's "Assoc"."""
+        return self.atl + self.camera + self.assoc
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """What was measured.
+
+    Attributes:
+        stages: stage -> (T,) milliseconds.
+        courses: method's label -> its stages.
+        missing: method's label -> why it was not timed.
+        about: hardware, detector, input, frames, boxes a frame.
+    """
+
+    stages: Mapping[str, Times]
+    courses: Mapping[str, Course]
+    missing: Mapping[str, str]
+    about: Mapping[str, str | float | int]
+
+    def total(self, *names: str) -> Times:
+        """(T,) sum of stages; zeros where none is named.
+
+        Raises:
+            NotComputable: a stage was not timed, as frames are missing.
+        """
+        lacking = [name for name in names if name not in self.stages]
+        if lacking:
+            raise NotComputable(f"{', '.join(lacking)}: {self.about['pixels']}")
+        length = len(next(iter(self.stages.values()))) if self.stages else 0
+        return np.sum([np.zeros(length), *(self.stages[name] for name in names)], axis=0)
+
+    def course(self, label: str) -> Course:
+        """A method's stages.
+
+        Raises:
+            NotComputable: it was not timed; says why.
+        """
+        if label in self.missing:
+            raise NotComputable(self.missing[label])
+        return self.courses[label]
+
+
+def stretch(parts: Sequence[Part]) -> Stretch:
+    """The longest stretch of frames that are present in any of the parts, or labels only where there is none.
+
+    Raises:
+        NotComputable: no part has detections.
+    """
+    usable = [p for p in parts if data.sequences(p)]
+    if not usable:
+        raise NotComputable("no sequence with detections is present")
+    runs = [(*_longest(part), part) for part in usable]
+    length, first, part = max(runs, key=lambda r: min(r[0], FRAMES + WARM_UP))
+    pixels = length >= LEAST
+    if not pixels:
+        part = max(usable, key=lambda p: p.length)
+        first, length = part.first, part.length
+    length = min(length, FRAMES + WARM_UP)
+    named = {s.detector: s for s in data.sequences(part)}
+    chosen = next((named[d] for d in PREFERRED if d in named), next(iter(named.values())))
+    return Stretch(part, chosen, first, length, min(WARM_UP, length // 4), pixels)
+
+
+def _longest(part: Part) -> tuple[int, int]:
+    """(length, first frame) of the longest stretch of a part's frames that are present."""
+    present = np.array([t for t in part.scene.pixels.frames if part.first <= t <= part.last])
+    if not len(present):
+        return 0, part.first
+    stretches = np.split(present, np.flatnonzero(np.diff(present) > 1) + 1)
+    longest = max(stretches, key=len)
+    return len(longest), int(longest[0])
+
+
+def measure(run: Run, methods: Sequence[Method], parts: Sequence[Part]) -> Speeds:
+    """Time every method on the same frames.
+
+    Args:
+        run: whose detector, input size, heads and device are used.
+        methods: the rows, each label once.
+        parts: where frames may be taken from.
+
+    Raises:
+        NotComputable: no part has detections.
+        InputError: a label comes twice.
+    """
+    import gc
+
+    from msfp.pipeline.timed_frame import TimedFrame
+
+    labels = [m.label for m in methods]
+    if len(set(labels)) < len(labels):
+        raise InputError(f"methods to time: {', '.join(labels)} are not distinct; give each row its own label")
+    place = stretch(parts)
+    found = data.window(data.detections(place.sequence), Part(place.part.scene, place.first, place.last))
+    watch = Stopwatch(run.settings.device)
+    frame = TimedFrame(run, place, methods, watch)
+    images = decode_in_turn(place.part.scene.pixels, tuple(range(place.first, place.last + 1)) if place.pixels else ())
+    gc.collect()
+    with Bar(place.length, "timing") as progress:
+        for t in range(place.length):
+            rows = slice(*np.searchsorted(found.frame, (t + 1, t + 2)))
+            watch.begin()
+            frame.run(images, found.tlwh[rows], found.score[rows])
+            watch.finish()
+            progress.update()
+    images.close()
+    speeds = Speeds(watch.times(place.warm_up), frame.courses, frame.missing, _about(run, place, found))
+    save(run, speeds)
+    return speeds
+
+
+def _about(run: Run, place: Stretch, found: Detections) -> dict[str, str | float | int]:
+    import torch
+
+    machine = hardware()
+    width, height = run.settings.input.size
+    on_gpu = run.settings.device.startswith("cuda")
+    about: dict[str, str | float | int] = {
+        "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": f"{machine['cpu']}, {machine['cores']} cores",
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if on_gpu else "none used",
+        "detector": run.settings.input.preset,
+        "input": f"{width}x{height}",
+        "sequence": place.sequence.name,
+        "frames": place.length - place.warm_up,
+        "warm-up frames": place.warm_up,
+        "boxes a frame": round(len(found) / place.length, 1),
+        "load at the end": round(os.getloadavg()[0], 1),
+        "pixels": "" if place.pixels else data.missing_pixels(place.part),
+    }
+    return about
+
+
+def in_words(about: Mapping[str, str | float | int]) -> str:
+    """Where and on what was measured, for a note under a table."""
+    machine = about["cpu"] if about["gpu"] == "none used" else f"{about['gpu']} and {about['cpu']}"
+    return (
+        f"measured on {machine} ({about['threads']} threads), {about['detector']} at {about['input']}, "
+        f"{about['sequence']} with {about['boxes a frame']} boxes a frame: median of {about['frames']} frames after "
+        f"{about['warm-up frames']} to warm up, ± half the distance of the quartiles; differs from run to run"
+    )
+
+
+def save(run: Run, speeds: Speeds) -> None:
+    """Write `runs/<profile>/speed.json`: every frame's times with the hardware they belong to."""
+    record: dict[str, Any] = {
+        "about": dict(speeds.about),
+        "missing": dict(speeds.missing),
+        "courses": {label: asdict(course) for label, course in speeds.courses.items()},
+        "milliseconds": {name: [round(float(v), 4) for v in times] for name, times in speeds.stages.items()},
+    }
+    atomic_write(run.out / "speed.json", (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,212 @@
+"""One frame through every method, each part timed."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msfp.errors import NotComputable
+from msfp.features.backbone import to_batch
+from msfp.features.detector import load_whole
+from msfp.features.letterbox import fit
+from msfp.features.pooling import global_average, pool_levels
+from msfp.heads.apply import ScenePredictor
+from msfp.heads.fusion import make_head
+from msfp.heads.threshold import SceneEncoder
+from msfp.pipeline import data, live
+from msfp.pipeline.heads import Appearance
+from msfp.pipeline.reid_features import REID, network_inputs
+from msfp.pipeline.run import Run
+from msfp.pipeline.speed import CUT, DECODE, DETECTOR, PREPARE, SCENE, Course, Stretch
+from msfp.pipeline.stopwatch import Stopwatch
+from msfp.pipeline.tracks import Method
+from msfp.tracking import make
+from msfp.tracking.base import FrameContext
+from msfp.types import tlwh_to_xyxy
+
+if TYPE_CHECKING:
+    from msfp.features.osnet import OSNet
+    from msfp.heads.fusion import FusionHead
+
+Image = NDArray[np.uint8]
+Boxes = NDArray[np.float64]
+Scores = NDArray[np.float32]
+Vectors = NDArray[np.float32]
+UNTRAINED = "Times: untrained heads stand in where frames to learn from are missing; they take as long as trained ones."
+
+
+class TimedFrame:
+    """Networks, heads and trackers of all methods, and how a frame goes through them.
+
+    Attributes:
+        courses: method's label -> its stages.
+        missing: method's label -> why it is not timed.
+    """
+
+    def __init__(self, run: Run, place: Stretch, methods: Sequence[Method], watch: Stopwatch) -> None:
+        """Load and train what the methods need, before any clock starts."""
+        self._run, self._watch = run, watch
+        self.missing: dict[str, str] = {}
+        self._heads: dict[Appearance, FusionHead] = {}
+        self._reid: dict[Appearance, OSNet] = {}
+        self._methods = [m for m in methods if self._admit(m, place)]
+        self._atl = {
+            m.label: thresholds_of(run, m, place.sequence.detector)
+            for m in self._methods
+            if m.threshold.kind == "atl" and place.pixels
+        }
+        self._camera = {name: live.LiveCamera(name) for name in sorted({m.camera for m in self._methods} - {"none"})}
+        self._trackers = {m.label: make(m.tracker, fps=place.sequence.fps, **dict(m.options)) for m in self._methods}
+        settings = run.settings
+        self._detector = (
+            load_whole(settings.input.preset, settings.input.weights, settings.device) if place.pixels else None
+        )
+        self.courses = {m.label: self._course(m) for m in self._methods}
+
+    def _admit(self, method: Method, place: Stretch) -> bool:
+        """Load what a method looks through; a reason where it cannot be timed."""
+        look = method.look
+        if not place.pixels and (look is not None or method.camera != "none" or method.threshold.kind == "atl"):
+            self.missing[method.label] = data.missing_pixels(place.part)
+            return False
+        try:
+            if look is not None and look.strategy == REID:
+                network_inputs(self._run, look.weights)
+                from msfp.features.reid import load_reid
+
+                weights = look.weights or self._run.settings.input.reid_weights
+                self._reid[look] = load_reid(weights, self._run.settings.device)
+            elif look is not None:
+                self._heads[look] = head_of(self._run, look)
+        except NotComputable as error:
+            self.missing[method.label] = str(error)
+            return False
+        return True
+
+    def _course(self, method: Method) -> Course:
+        look = method.look
+        head = self._heads.get(look) if look is not None else None
+        atl = method.label in self._atl
+        return Course(
+            pooling=() if head is None else (pooling_stage(live.pooled_layers(head)),),
+            embedding=() if look is None else (embedding_stage(look),),
+            atl=(SCENE, f"ATL of {method.label}") if atl else (),
+            camera=(camera_stage(method.camera),) if method.camera != "none" else (),
+            assoc=(f"association of {method.label}",),
+            taps=atl or head is not None,
+        )
+
+    def run(self, images: Iterator[tuple[int, Image]], tlwh: Boxes, scores: Scores) -> None:
+        """One frame of every method.
+
+        Args:
+            images: gives the frame; empty where there are no pixels.
+            tlwh: (N, 4) public detections in file coordinates.
+            scores: (N,) of them.
+        """
+        embeddings: dict[Appearance, Vectors] = {}
+        warps: dict[str, Boxes] = {}
+        scene: Vectors | None = None
+        if self._detector is not None:
+            with self._watch.stage(DECODE):
+                image = next(images)[1]
+            embeddings, scene = self._look(image, tlwh)
+            for name, camera in self._camera.items():
+                with self._watch.stage(camera_stage(name)):
+                    warps[name] = camera.step(image, tlwh)
+        xyxy = tlwh_to_xyxy(tlwh)
+        for method in self._methods:
+            high, low = method.threshold.high, method.threshold.low
+            own = method.threshold.kind == "default"
+            if method.label in self._atl:
+                assert scene is not None
+                own = False
+                with self._watch.stage(f"ATL of {method.label}"):
+                    high, low = map(float, self._atl[method.label].step(scene))
+            context = FrameContext(
+                tau_high=None if own else high, tau_low=None if own else low, warp=warps.get(method.camera)
+            )
+            with self._watch.stage(f"association of {method.label}"):
+                look = None if method.look is None else embeddings[method.look]
+                self._trackers[method.label].update(xyxy, scores, look, context)
+
+    def _look(self, image: Image, tlwh: Boxes) -> tuple[dict[Appearance, Vectors], Vectors]:
+        """Everything that the networks see in a frame: embeddings by look, and the scene vector."""
+        from msfp.features.reid import embed
+
+        assert self._detector is not None
+        watch, settings, backbone = self._watch, self._run.settings.input, self._run.backbone()
+        with watch.stage(PREPARE):
+            box = fit((image.shape[1], image.shape[0]), settings.size, settings.geometry)
+            batch = to_batch(box.apply(image)[None], backbone.device)
+        with watch.stage(DETECTOR):  # ends on the host, as its boxes are needed there
+            self._detector.detect(batch, box)
+        with watch.stage(CUT, device=True):
+            parts = backbone.parts(batch)
+        regions = box.to_network(tlwh)
+        vectors = {}
+        for layers in dict.fromkeys(live.pooled_layers(head) for head in self._heads.values()):
+            with watch.stage(pooling_stage(layers)):
+                vectors[layers] = pool_levels({k: parts[k] for k in layers}, regions, backbone.strides)
+        with watch.stage(SCENE):
+            scene = global_average(parts[backbone.preset.scene])[0]
+        embeddings = {}
+        for look, head in self._heads.items():
+            with watch.stage(embedding_stage(look)):
+                embeddings[look] = live.embed_boxes(head, vectors[live.pooled_layers(head)])
+        for look, network in self._reid.items():
+            with watch.stage(embedding_stage(look)):
+                embeddings[look] = embed(network, image, tlwh)
+        return embeddings, scene
+
+
+def head_of(run: Run, look: Appearance) -> "FusionHead":
+    """A look's head as trained; an untrained one of the same shape, with a remark, where it cannot be trained."""
+    try:
+        return live.head_of(run, look)
+    except NotComputable:
+        run.note(UNTRAINED)
+        channels = run.backbone(look.weights).channels
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(look.seed)
+            return make_head(
+                look.strategy, {k: channels[k] for k in look.layers or channels}, run.settings.fusion
+            ).eval()
+
+
+def thresholds_of(run: Run, method: Method, detector: str) -> live.LiveThresholds:
+    """A method's ATL as trained; an untrained one of the same shape, with a remark, where it cannot be trained."""
+    try:
+        found = live.live_thresholds(run, method, detector)
+        assert found is not None
+        return found
+    except NotComputable:
+        run.note(UNTRAINED)
+        atl, backbone, mode = run.settings.atl, run.backbone(), method.threshold.mode
+        channels = backbone.channels[backbone.preset.scene]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(method.threshold.seed)
+            state = {k: v.numpy() for k, v in SceneEncoder(channels, mode, atl).state_dict().items()}
+        predictor = ScenePredictor(mode, channels, state, atl)
+        return live.LiveThresholds(predictor, mode, atl.beta, (atl.base_high, atl.base_low))
+
+
+def pooling_stage(layers: tuple[int, ...]) -> str:
+    """Name of the stage that pools these layers."""
+    return f"pooling of {', '.join(map(str, layers))}"
+
+
+def embedding_stage(look: Appearance) -> str:
+    """Name of the stage that makes this look's embeddings."""
+    return (
+        f"embedding by {look.strategy}"
+        + (", fine-tuned" if look.joint else "")
+        + f" ({look.weights})" * bool(look.weights)
+    )
+
+
+def camera_stage(method: str) -> str:
+    """Name of the stage that estimates the camera's motion."""
+    return f"camera motion ({method})"

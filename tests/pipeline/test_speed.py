@@ -1,0 +1,92 @@
+"""Timing: which frames, what is counted where, and what is said where something cannot be timed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from msfp.errors import InputError, NotComputable
+from msfp.paper import timing
+from msfp.paper.figures.figure05 import pareto
+from msfp.paper.methods import BYTETRACK, LITE, MSFP_TRACK
+from msfp.paper.registry import get_table
+from msfp.pipeline import data, speed
+from msfp.pipeline.run import Run
+from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Course, Speeds
+from msfp.pipeline.tracks import Method
+
+Make = Callable[..., Run]
+TIMED = (7, 11, 15, 24)
+
+
+def parts_of(run: Run) -> list[data.Part]:
+    return [data.whole(s) for s in data.scenes(run, run.settings.data.main)]
+
+
+def test_the_longest_stretch_with_pixels_is_taken(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 4, "MOT17-04-SDP": 9})
+    found = speed.stretch(parts_of(run))
+    assert (found.part.scene.name, found.first, found.length, found.last) == ("MOT17-04", 1, 9, 9)
+    assert found.warm_up == 2
+    assert found.pixels
+
+
+def test_without_pixels_motion_alone_is_timed(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 0})
+    found = speed.measure(run, [row.make((), 0) for row in (BYTETRACK, LITE)], parts_of(run))
+    assert timing.alone(found, "ByteTrack").shape == (7,)
+    with pytest.raises(NotComputable, match=r"MOT17-02: 0 of 9 frames present"):
+        timing.alone(found, "LITE")
+    with pytest.raises(NotComputable, match="detector"):
+        timing.unified(found, "ByteTrack")
+
+
+def test_labels_come_once(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 0})
+    twice = [Method("a", "sort"), Method("a", "bytetrack")]
+    with pytest.raises(InputError, match="not distinct"):
+        speed.measure(run, twice, parts_of(run))
+
+
+def test_times_are_sums_of_the_parts_that_a_protocol_counts() -> None:
+    ones = np.ones(2)
+    stages = {PREPARE: ones, DETECTOR: 10 * ones, CUT: 5 * ones, "p": 2 * ones, "h": 3 * ones, "atl": ones, "a": ones}
+    maps = Course(pooling=("p",), embedding=("h",), atl=("atl",), assoc=("a",), taps=True)
+    courses = {"maps": maps, "crops": replace(maps, pooling=(), atl=(), taps=False), "motion": Course(assoc=("a",))}
+    found = Speeds(stages, courses, {"gone": "no weights"}, {"pixels": ""})
+    assert timing.unified(found, "maps").tolist() == [18.0, 18.0]
+    assert timing.alone(found, "maps").tolist() == [13.0, 13.0]
+    assert timing.alone(found, "crops").tolist() == [4.0, 4.0]
+    assert timing.unified(found, "motion").tolist() == [12.0, 12.0]
+    assert timing.alone(found, "motion").tolist() == [1.0, 1.0]
+    with pytest.raises(NotComputable, match="no weights"):
+        timing.unified(found, "gone")
+
+
+def test_all_rows_are_timed_on_frames_and_the_record_is_kept(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 9}, **{"input.reid_weights": "random-init"})
+    measured = {number: get_table(number)(run) for number in TIMED}
+    for number, cells in measured.items():
+        assert all(c.value is None or float(c.value) > 0 for c in cells), number
+    by_place = {(c.row, c.column): c for cells in measured.values() for c in cells}
+    for row in ("DeepSORT", "LITE", "MSFP-Track"):
+        total = by_place[row, "Total"]
+        assert total.std is not None
+        assert total.detail["frames"] == 7
+    assert "deepest tapped layer" in by_place["MSFP-Track", "A: ms/frame"].reason
+    assert "feature maps" in by_place["LITE", "ReID-only"].reason
+    record = json.loads((run.out / "speed.json").read_text())
+    assert set(record["about"]) >= {"cpu", "gpu", "threads", "detector", "input", "frames", "measured"}
+    assert len(record["milliseconds"][DETECTOR]) == 7
+    assert any(note.startswith("Times: measured on") and "RTX 3090" in note for note in run.notes)
+    found = timing.timings(run)
+    assert found is timing.timings(run)
+    assert found.course(MSFP_TRACK.label).atl
+
+
+def test_pareto_front() -> None:
+    points = [(1.0, 9.0), (2.0, 8.0), (2.0, 7.0), (3.0, 8.0), (0.5, 9.0), (4.0, 1.0)]
+    assert sorted(pareto(points)) == [(1.0, 9.0), (3.0, 8.0), (4.0, 1.0)]
+    assert pareto([(1.0, 1.0), (1.0, 1.0)]) == [(1.0, 1.0)]
