@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.files import atomic_write
-from msfp.errors import InputError, NotComputable
+from msfp.errors import InputError, NotComputable, each_once
 from msfp.metrics import contributions, statistics
 from msfp.metrics.statistics import Sample
 from msfp.pipeline.scores import Measured
@@ -85,7 +85,7 @@ def tracked(runs: Iterable[Iterable[Measured]]) -> Tracked:
     groups = [list(group) for group in runs]
     missing = sorted({m.reason for group in groups for m in group if m.score is None})
     if missing or not groups or not groups[0]:
-        raise NotComputable("; ".join(missing) or "no such sequence is present")
+        raise NotComputable(each_once(missing) or "no such sequence is present")
     sums = [contributions.contributions([m.score for m in group if m.score is not None]) for group in groups]
     return Tracked(tuple(m.part.scene.name for m in groups[0]), np.stack(sums))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
-from msfp.errors import InputError, NotComputable
+from msfp.errors import InputError, NotComputable, each_once
 from msfp.pipeline.boxes import with_boxes
 from msfp.pipeline.calibration import Stretch, calibrated
 from msfp.pipeline.run import Run
@@ -239,7 +239,7 @@ def need_pixels(parts: tuple[Part, ...]) -> None:
     """
     missing = [m for m in map(missing_pixels, parts) if m]
     if missing:
-        raise NotComputable("; ".join(missing))
+        raise NotComputable(each_once(missing))
 
 
 def window(rows: Rows, part: Part) -> Rows:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
-from msfp.errors import NotComputable
+from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
 from msfp.metrics.identities import Resampled, resample
 from msfp.metrics.statistics import Sample
@@ -152,7 +152,7 @@ def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
     """
     reasons = sorted({f for f in found if isinstance(f, str)})
     if reasons:
-        raise NotComputable("; ".join(reasons))
+        raise NotComputable(each_once(reasons))
     if not found:
         raise NotComputable("no sequence to compare people on")
     return [f for f in found if not isinstance(f, str)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 from functools import partial
 
-from msfp.errors import NotComputable
+from msfp.errors import NotComputable, each_once
 from msfp.metrics import tracking
 from msfp.metrics.ceiling import oracle_tracks
 from msfp.metrics.score import SequenceScore
@@ -129,7 +129,7 @@ def combined(measured: Iterable[Measured]) -> dict[str, float]:
     rows = list(measured)
     reasons = sorted({m.reason for m in rows if m.score is None})
     if reasons:
-        raise NotComputable("; ".join(reasons))
+        raise NotComputable(each_once(reasons))
     if not rows:
         raise NotComputable("no such sequence is present")
     total = tracking.combine({m.sequence.name: m.score for m in rows if m.score is not None}).combined

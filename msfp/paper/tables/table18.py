@@ -8,6 +8,7 @@ from msfp.paper.families import rows
 from msfp.paper.registry import table
 from msfp.paper.spread import absent, attempt, tracking_cells
 from msfp.paper.threshold_rows import Rules, atl, fixed, main, measured
+from msfp.pipeline import data
 from msfp.pipeline.families import run_with
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, combined
@@ -36,7 +37,9 @@ def variants(run: Run) -> list[Cell]:
 
 def detector_cells(run: Run, label: str) -> list[Cell]:
     """One detector's row."""
-    groups = measured(run, main(run, label), RULES)
+    column = main(run, label)
+    data.need_pixels(tuple(part for leg in column.legs for part in (*leg.heads, *leg.parts)))
+    groups = measured(run, column, RULES)
     cells: list[Cell] = []
     for column in (FIXED, ATL):
         cells += tracking_cells(label, groups[column], ["HOTA"], {"HOTA": column})
