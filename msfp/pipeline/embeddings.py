@@ -1,12 +1,15 @@
 """Embeddings of a part's boxes with any appearance, jointly fine-tuned or not."""
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.progress import Bar
+from msfp.errors import NotComputable
 from msfp.heads.apply import restore, restore_head
 from msfp.heads.tasks import FusionSteps, ThresholdSteps
 from msfp.heads.threshold import SceneEncoder
@@ -36,6 +39,16 @@ def fine_tune(run: Run, learn: tuple[Part, ...], seed: int) -> Joint:
     """
     seeds = together(run, seed)
     return _fine_tune_seeds(run, learn, seeds)[seeds.index(seed)]
+
+
+def fine_tune_all(run: Run, learned: Iterable[tuple[Part, ...]]) -> None:
+    """Fine-tune on each of several sets of learning parts with the run's seeds, fanned out; they are then kept."""
+    run.map(partial(_fine_tune_one, run=run), dict.fromkeys(learned), "joint fine-tuning")
+
+
+def _fine_tune_one(learn: tuple[Part, ...], run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        _fine_tune_seeds(run, learn, run.settings.seeds)
 
 
 @lru_cache(maxsize=32)

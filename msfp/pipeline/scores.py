@@ -12,11 +12,11 @@ from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.camera import estimate_all
 from msfp.pipeline.data import Part, benchmark
-from msfp.pipeline.heads import train_heads
 from msfp.pipeline.joint import JOINT, see_all
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_features_all
 from msfp.pipeline.run import Run
+from msfp.pipeline.teaching import teach
 from msfp.pipeline.tracks import Method, recover_all, tracks
 from msfp.types import Sequence, Tracks
 
@@ -84,13 +84,13 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
         )
     if any(m.boxes == JOINT for m in chosen):
         see_all(run, parts)
+    teach(run, chosen, parts)
     recovering = [m for m in chosen if m.recovery is not None]
     if recovering:
         train_all(run, [m.recovery for m in recovering if m.recovery is not None])
         run.map(partial(_recover_part, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
     for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
         reid_features_all(run, dict.fromkeys(parts), weights)
-    train_heads(run, [m.look for m in chosen if m.look is not None and m.look.strategy != JOINT])
 
 
 def _recover_part(part: Part, run: Run, methods: ListLike[Method]) -> None:

@@ -1,7 +1,10 @@
 """Stage 3a: the threshold of highest HOTA, searched on a grid on the learning parts (A.2)."""
 
+import contextlib
+from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,9 +125,31 @@ def member(part: Part, detector: str) -> Sequence:
     raise NotComputable(f"{part.scene.name} has no {detector} detections")
 
 
+def searching_look(learn: ListLike[Part]) -> Appearance:
+    """The embedding that a grid search tracks with, learned on all the learning parts."""
+    return Appearance("attention-instance", tuple(learn), SEARCH_SEED)
+
+
+def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -> None:
+    """The searches behind the targets of many (learning parts, detector, mode), fanned out; they are then kept."""
+    items = [
+        (part, sequence, mode, searching_look(learn))
+        for learn, detector, mode in dict.fromkeys(wanted)
+        for part in learn
+        for sequence in data.sequences(part)
+        if sequence.detector == detector
+    ]
+    run.map(partial(_search_one, run=run), items, "grid search")
+
+
+def _search_one(item: tuple[Part, Sequence, Mode, Appearance], run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        search(run, *item)
+
+
 def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[Part, Search]:
     """Grid search on every learning part that has this detector, with the embedding learned on all of them."""
-    look = Appearance("attention-instance", tuple(learn), SEARCH_SEED)
+    look = searching_look(learn)
     mine = [p for p in learn if any(s.detector == detector for s in data.sequences(p))]
     with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
         found = {}

@@ -1,0 +1,58 @@
+"""All that methods must learn before they are measured, stage by stage and fanned out, so that no worker waits."""
+
+import contextlib
+from collections.abc import Iterable
+from collections.abc import Sequence as ListLike
+from dataclasses import replace
+from functools import partial
+
+from msfp.errors import NotComputable
+from msfp.heads.threshold import Mode
+from msfp.pipeline.data import Part
+from msfp.pipeline.embeddings import fine_tune_all
+from msfp.pipeline.heads import Appearance, together, train_heads
+from msfp.pipeline.joint import JOINT
+from msfp.pipeline.reid_features import REID
+from msfp.pipeline.run import Run
+from msfp.pipeline.search import detectors_of, search_all, searching_look
+from msfp.pipeline.tracks import Method, Threshold, atl_state
+
+Taught = tuple[Threshold, str, Mode]
+
+
+def teach(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
+    """Train heads, search thresholds, train ATL and fine-tune, as far as the methods need it; all is then kept.
+
+    Args:
+        run: the run.
+        methods: what will be measured.
+        parts: on which; ATL is trained for the public detectors that they have.
+    """
+    chosen = list(methods)
+    rules = [m.threshold for m in chosen if m.threshold.kind == "atl" or (m.threshold.kind == "grid" and m.look)]
+    looks = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT)]
+    train_heads(run, [*looks, *dict.fromkeys(searching_look(rule.learn) for rule in rules if _searches(rule))])
+    taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
+    search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
+    run.map(partial(_teach_one, run=run), [one for one in taught if one[0].kind == "atl"], "training thresholds")
+    fine_tune_all(run, [*_jointly(looks), *(rule.learn for rule in rules if rule.joint)])
+
+
+def _searches(rule: Threshold) -> bool:
+    return rule.kind == "grid" or rule.supervision == "grid"
+
+
+def _taught(run: Run, rule: Threshold, detector: str) -> Taught:
+    """What is trained for a rule, less what only its use depends on."""
+    centered = rule.kind == "atl" and rule.mode == "offset" and run.settings.atl.offset == "centered"
+    alone = replace(rule, temporal=None, joint=False, seed=together(run, rule.seed)[0])
+    return alone, detector, "single" if centered else rule.mode
+
+
+def _teach_one(item: Taught, run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        atl_state(run, *item)
+
+
+def _jointly(looks: Iterable[Appearance]) -> list[tuple[Part, ...]]:
+    return [look.learn for look in looks if look.joint]
