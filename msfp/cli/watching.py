@@ -1,0 +1,104 @@
+"""`msfp track`: people followed through somebody's own video."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from msfp.cli.app import app
+from msfp.cli.options import Device, Json, Params, Weights, Workers, parse_pairs
+from msfp.errors import InputError
+
+if TYPE_CHECKING:
+    from msfp.pipeline.watch import Image
+
+
+@app.command("track")
+def track(
+    source: Annotated[str, typer.Argument(help="video file, folder of images, or a camera's number")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the results")] = Path("tracked"),
+    tracker: Annotated[str, typer.Option("--tracker", help="a name of `msfp list trackers`")] = "msfp-track",
+    appearance: Annotated[
+        str, typer.Option("--appearance", help="a name of `msfp list appearances`, or none; default: the tracker's")
+    ] = "",
+    threshold: Annotated[
+        str, typer.Option("--threshold", help="atl, atl-single, atl-dual, default, TAU, HIGH,LOW or a policy")
+    ] = "atl",
+    options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
+    weights: Weights = "embedded",
+    device: Device = "cpu",
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=0.1, help="frames per second, where the source lies")
+    ] = None,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="stop after this many")] = None,
+    film: Annotated[bool, typer.Option("--film/--no-film", help="whether to draw an annotated MP4")] = True,
+    show: Annotated[bool, typer.Option("--show", help="show it in a window while it runs; q ends")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="throw away what an interrupted call left")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
+    param: Params = None,
+    workers: Workers = 0,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", help="folder that holds data/ and runs/; default: here, or the user's cache"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Follow the people of a video: detect, embed, choose thresholds, track.
+
+    Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. An
+    interrupted call goes on where it was when repeated. The first call learns heads and ATL for the detector on the
+    embedded worlds (some minutes, kept for later calls). Small people need a larger input: -p input.size=1280,736.
+
+      msfp track street.mp4
+      msfp track frames/ --fps 15 --tracker bytetrack --threshold 0.6,0.1
+      msfp track 0 --show
+    """
+    window = window_for(source) if show else None
+    from msfp.pipeline.inference import method_from
+    from msfp.pipeline.recording import Recording, record
+    from msfp.pipeline.run import parse_overrides
+    from msfp.pipeline.tracker import run_for_videos, watcher_for
+    from msfp.video.source import open_source
+
+    seen = open_source(source, fps)
+    settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
+    run = run_for_videos(weights, device, settings, home, workers)
+    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
+    state = {
+        "source": [str(seen.place), seen.width, seen.height, seen.length, seen.fps],
+        "method": [tracker, appearance, threshold, sorted(options or []), seed, film],
+        "input": run.settings.input.model_dump(mode="json"),
+        "weights": run.weights_digest(),
+    }
+    recording = Recording(seen, out, state, film)
+    done = record(recording, watcher_for(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
+    typer.echo(json.dumps(done, indent=1) if as_json else told(done))
+
+
+def told(done: dict[str, Any]) -> str:
+    """What came of it, for a person."""
+    speed = f", {done['frames_per_second']} frames a second" if done["frames_per_second"] else ""
+    files = [done[kind] for kind in ("tracks", "thresholds", "film") if kind in done]
+    return "\n".join([f"{done['frames']} frames, {done['people']} people{speed}", *files])
+
+
+def window_for(title: str) -> "Callable[[Image], bool]":
+    """A function that shows a frame; False once q was pressed.
+
+    Raises:
+        InputError: there is no screen.
+    """
+    import os
+    import sys
+
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError("--show needs a screen, and there is none here; leave it out and look at the film afterwards")
+    import cv2
+
+    def show(pixels: "Image") -> bool:
+        cv2.imshow(title, pixels[..., ::-1])
+        return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
+
+    return show
