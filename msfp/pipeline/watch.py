@@ -5,12 +5,13 @@ followed again without a network: an interrupted film goes on from what was kept
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.features.detector import Sight, load_whole
+from msfp.features.detector import Detector, Sight, load_whole
 from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
 from msfp.pipeline.live import LiveCamera, embed_boxes, head_of, live_thresholds
@@ -49,6 +50,13 @@ class Look:
     warp: NDArray[np.float64]
 
 
+@lru_cache(maxsize=4)
+def detector_of(run: Run) -> Detector:
+    """The run's whole detector, loaded once; it keeps nothing of the frames it saw."""
+    chosen = run.settings.input
+    return load_whole(chosen.preset, chosen.weights, run.settings.device)
+
+
 class Watcher:
     """Networks, heads, thresholds and tracker of one method over one video."""
 
@@ -69,7 +77,7 @@ class Watcher:
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._run, self._method = run, method
-        self._detector = load_whole(settings.input.preset, settings.input.weights, settings.device)
+        self._detector = detector_of(run)
         self._atl = live_thresholds(run, method, boxes)
         self._policy = None
         if rule.kind == "policy":
