@@ -25,7 +25,8 @@ REMARK = (
     "†: private detections, as of JDE and FairMOT; not comparable with rows on public ones. Boxes, scores and "
     "embedding are of one YOLOv8n trained for both on the embedded worlds. It departs from JDE (DarkNet-53, anchors) "
     "and FairMOT (DLA-34, object centres) in its network, tells identities apart by contrast within a batch where they "
-    "classify training people, and averages a vector under the box where they read one place"
+    "classify training people, and averages a vector under the box where they read one place. Its tracks of a scene "
+    "count once for each public detector, so that switches compare with the other rows'"
 )
 
 
