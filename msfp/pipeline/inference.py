@@ -44,6 +44,9 @@ def method_from(
     tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
     if tracking.tracker_class(tracker).needs_embeddings and chosen == "none":
         raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {_appearances()}")
+    if chosen != "none" and not tracking.tracker_class(tracker).needs_embeddings:
+        able = ", ".join(name for name in tracking.names() if tracking.tracker_class(name).needs_embeddings)
+        raise InputError(f"--appearance {chosen}: {tracker} goes by motion alone; leave it out, or take one of {able}")
     if recovery not in RECOVERIES:
         raise InputError(f"--recovery {recovery}: not known; there are: {', '.join(RECOVERIES)}")
     rule = _threshold(run, threshold, seed)
