@@ -23,6 +23,7 @@ class Lookout:
     def __init__(self, run: Run, frames: Iterator[tuple[int, NDArray[np.uint8]]], first: int) -> None:
         self._backbone, self._input = run.backbone(), run.settings.input
         self._frames, self._first, self._at = frames, first, 0
+        self._known: dict[bytes, NDArray[np.float32]] = {}
 
     def __call__(self, frame: int, xyxy: NDArray[np.float64]) -> NDArray[np.float32]:
         """(N, C) vectors of all tapped layers, one after the other, of (N, 4) boxes in file coordinates.
@@ -36,9 +37,14 @@ class Lookout:
 
         if self._at < frame:
             self._advance(frame)
-        regions = self._box.to_network(xyxy_to_tlwh(np.asarray(xyxy, np.float64).reshape(-1, 4)))
-        pooled = pool_levels(self._maps, regions, self._backbone.strides)
-        return np.concatenate([half(pooled[k]) for k in self._backbone.layers], axis=1).astype(np.float32)
+        boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+        asked = boxes.tobytes()  # every method that tracks a detector's boxes asks for the same
+        if asked not in self._known:
+            pooled = pool_levels(self._maps, self._box.to_network(xyxy_to_tlwh(boxes)), self._backbone.strides)
+            vectors = np.concatenate([half(pooled[k]) for k in self._backbone.layers], axis=1).astype(np.float32)
+            vectors.setflags(write=False)
+            self._known[asked] = vectors
+        return self._known[asked]
 
     def _advance(self, frame: int) -> None:
         from msfp.features.backbone import to_batch
@@ -47,6 +53,7 @@ class Lookout:
         while self._at < frame:
             number, pixels = next(self._frames)
             self._at = number - self._first + 1
+        self._known.clear()
         self._box = fit((pixels.shape[1], pixels.shape[0]), self._input.size, self._input.geometry)
         self._maps = self._backbone.parts(to_batch(self._box.apply(pixels)[None]))
 
