@@ -18,7 +18,7 @@ from msfp.types import Cell
 
 Found = Mapping[Appearance, list[Discrimination | str]]
 COLUMNS = {"AUC": "auc", "Gap": "gap", "AUC, hard pairs": "hard_auc"}
-NO_TIME = "time differs from run to run; `msfp bench pooling` measures it, so that this table repeats exactly"
+NO_TIME = "time differs from run to run: `msfp bench ablations` measures it, so that this table repeats exactly"
 
 
 def embedding_rows(run: Run, rows: Mapping[str, list[Appearance]], columns: Iterable[str] = COLUMNS) -> list[Cell]:
