@@ -7,13 +7,13 @@ from msfp.errors import InputError
 Row = dict[str, object]
 
 
-def _artefacts(kind: str) -> list[Row]:
-    from msfp.paper.registry import outline
+def _artefacts(kind: str, extra: bool = False) -> list[Row]:
+    from msfp.paper.registry import EXTRA, outline
 
     return [
         {"id": a.number, "status": a.status, "notebook": a.notebook, "title": a.title}
         for a in outline()
-        if a.kind == kind
+        if a.kind == kind and (a.number > EXTRA) == extra
     ]
 
 
@@ -74,6 +74,7 @@ def _notebooks() -> list[Row]:
 KINDS: dict[str, Callable[[], list[Row]]] = {
     "tables": lambda: _artefacts("table"),
     "figures": lambda: _artefacts("figure"),
+    "extras": lambda: _artefacts("table", extra=True),
     "trackers": _trackers,
     "datasets": _datasets,
     "presets": _presets,

@@ -52,7 +52,8 @@ def reproduce(
 @app.command("list")
 def list_things(
     what: Annotated[
-        str, typer.Argument(help="tables, figures, trackers, datasets, presets, appearances, thresholds, notebooks")
+        str,
+        typer.Argument(help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks"),
     ] = "tables",
     as_json: Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def list_things(
 
 @app.command()
 def table(
-    number: Annotated[int, typer.Argument(help="1 to 24")],
+    number: Annotated[int, typer.Argument(help="1 to 24; extra ones from 101")],
     profile: Profile = "demo",
     root: Root = None,
     weights: Weights = "",

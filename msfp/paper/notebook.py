@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msfp.errors import MsfpError
-from msfp.paper.registry import Kind, artefacts
+from msfp.paper.registry import Kind, every
 from msfp.pipeline.run import Run, open_run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NotebookRun(Run):
         """Everything of a notebook that is implemented."""
         return [
             self.table(a.number) if a.kind == "table" else self.figure(a.number)
-            for a in artefacts()
+            for a in every()
             if a.notebook == notebook and a.status == "ready"
         ]
 
@@ -53,7 +53,7 @@ class NotebookRun(Run):
         from msfp.paper.publish import report_path, stale
 
         wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]
-        wanted += [(a.kind, a.number) for a in artefacts() if a.notebook == notebook and a.status == "ready"]
+        wanted += [(a.kind, a.number) for a in every() if a.notebook == notebook and a.status == "ready"]
         problems = [p for kind, number in wanted if (p := stale(self, kind, number))]
         if report and not report_path(self).is_file():
             problems.append(f"{report_path(self)} is missing: run msfp reproduce --only 08")

@@ -7,7 +7,7 @@ import pandas as pd
 from msfp.config import choices_used
 from msfp.errors import NotComputable
 from msfp.paper.publish import read_stamp, stale
-from msfp.paper.registry import artefacts
+from msfp.paper.registry import every
 from msfp.paper.style import COLUMN, PALETTE
 from msfp.paper.tables.table03 import PAPER, heads
 from msfp.pipeline import data, features
@@ -135,14 +135,14 @@ def training_curves(run: Run) -> "Figure | str":
 
 def status(notebook: str) -> pd.DataFrame:
     """The artefacts of a notebook, and whether they are implemented."""
-    rows = [(a.kind, a.number, a.title, a.status) for a in artefacts() if a.notebook == notebook]
+    rows = [(a.kind, a.number, a.title, a.status) for a in every() if a.notebook == notebook]
     return pd.DataFrame(rows, columns=["kind", "number", "title", "status"])
 
 
 def artefact_status(run: Run) -> pd.DataFrame:
     """Every artefact: planned, missing, stale, absent with its reason, or present and fresh."""
     rows = []
-    for made in artefacts():
+    for made in every():
         state: str = made.status
         if state == "ready":
             reason = read_stamp(run, made).get("reason", "")

@@ -13,7 +13,7 @@ from msfp.errors import NotComputable
 from msfp.paper import evidence, findings
 from msfp.paper.cells import read_cells
 from msfp.paper.outside import IMPORTS
-from msfp.paper.registry import Artefact, Kind, artefact, get_figure, get_table
+from msfp.paper.registry import Artefact, Kind, artefact, every, get_figure, get_table
 from msfp.paper.render import html, wide, write_table
 from msfp.pipeline import imported
 from msfp.pipeline.run import Run
@@ -184,10 +184,8 @@ def stale(run: Run, kind: Kind, number: int) -> str:
 
 def published_cells(run: Run) -> dict[int, list[Cell]]:
     """Cells of the tables that this run has made."""
-    found = {}
-    for path in sorted(tables_folder(run).glob("table[0-9][0-9].json")):
-        found[int(path.stem.removeprefix("table"))] = read_cells(path)
-    return found
+    paths = {a.number: tables_folder(run) / f"{a.id}.json" for a in every() if a.kind == "table"}
+    return {number: read_cells(path) for number, path in paths.items() if path.is_file()}
 
 
 def publish_report(run: Run) -> PublishedReport:

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 from msfp.errors import InputError
+from msfp.paper.registry import EXTRA
 
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?(K?)$")
 
@@ -57,11 +58,13 @@ def load() -> tuple[Entry, ...]:
 
 @cache
 def table(number: int) -> tuple[Entry, ...]:
-    """Entries of one table.
+    """Entries of one table; none of an extra one, which the paper does not have.
 
     Raises:
         InputError: no such table.
     """
+    if number > EXTRA:
+        return ()
     found = tuple(e for e in load() if e.table == number)
     if not found:
         raise InputError(f"table {number}: the paper has tables 1 to {max(e.table for e in load())}")

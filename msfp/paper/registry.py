@@ -29,6 +29,8 @@ FigureFunction = Callable[[Any], "Figure"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__artefact__"
 HOMES = ("msfp.paper.tables", "msfp.paper.figures")
+EXTRA = 100
+"""Tables that the paper does not have are numbered from 101, so that they are never taken for one of its own."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Artefact:
-    """A table or figure of the paper.
+    """A table or figure of the paper, or a table beside them.
 
     Attributes:
-        id: `table03`, `figure03`; also its file name.
+        id: `table03`, `figure03`, `leakage`; also its file name.
         title: a few words.
         section: of the paper.
         notebook: the one that produces it, `03_heads`.
@@ -74,7 +76,9 @@ class Artefact:
 
     @property
     def name(self) -> str:
-        """`Table 3`, `Figure 3`."""
+        """`Table 3`, `Figure 3`, `Extra table 101`."""
+        if self.number > EXTRA:
+            return f"Extra {self.kind} {self.number}"
         return f"{self.kind.capitalize()} {self.number}"
 
 
@@ -88,18 +92,28 @@ def figure(number: int, *, needs: tuple[str, ...] = (), title: str = "") -> Call
     return _marker(Mark("figure", number, needs, title))
 
 
-@cache
 def artefacts() -> tuple[Artefact, ...]:
     """All tables, then all figures of the paper, ready or planned.
 
     Raises:
         InputError: an id registered twice, or one that the paper does not have.
     """
+    return tuple(a for a in every() if a.number <= EXTRA)
+
+
+def extras() -> tuple[Artefact, ...]:
+    """Tables that the paper does not have."""
+    return tuple(a for a in every() if a.number > EXTRA)
+
+
+@cache
+def every() -> tuple[Artefact, ...]:
+    """The paper's artefacts, then the extra ones."""
     return collect([module for home in HOMES for module in modules(importlib.import_module(home))])
 
 
 def outline() -> tuple[Artefact, ...]:
-    """As `artefacts`, read from the source without importing it, for lists: without `needs`, and none can be called."""
+    """As `every`, read from the source without importing it, for lists: without `needs`, and none can be called."""
     marks: dict[tuple[str, int], tuple[Mark, Callable[..., Any]]] = {}
     for home in HOMES:
         folder = Path(str(files(home)))
@@ -149,10 +163,10 @@ def artefact(kind: Kind, number: int) -> Artefact:
     Raises:
         InputError: the paper has none of that number.
     """
-    of_kind = [a for a in artefacts() if a.kind == kind]
-    for one in of_kind:
-        if one.number == number:
+    for one in every():
+        if (one.kind, one.number) == (kind, number):
             return one
+    of_kind = [a for a in artefacts() if a.kind == kind]
     raise InputError(f"{kind} {number}: the paper has {kind}s 1 to {max(a.number for a in of_kind)}")
 
 
@@ -163,7 +177,7 @@ def modules(package: ModuleType) -> list[ModuleType]:
 
 
 def collect(found: list[ModuleType]) -> tuple[Artefact, ...]:
-    """The paper's artefacts with the functions registered in modules.
+    """All artefacts with the functions registered in modules: the paper's, then the extra ones.
 
     Raises:
         InputError: an id registered twice, or one that the paper does not have.
@@ -210,8 +224,8 @@ def _artefact(row: dict[str, str], marks: dict[tuple[str, int], tuple[Mark, Call
 
 
 def _listed() -> list[dict[str, str]]:
-    text = (files("msfp.paper") / "artefacts.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    texts = ((files("msfp.paper") / name).read_text(encoding="utf-8") for name in ("artefacts.csv", "extras.csv"))
+    return [row for text in texts for row in csv.DictReader(text.splitlines())]
 
 
 def _marker(mark: Mark) -> Callable[[Function], Function]:

@@ -152,7 +152,9 @@ def _group(row: str, table: int) -> str:
     """Heading under which a row stands: the paper's, else the part of the data, else ours."""
     if row in reference.rows(table):
         return next(e.group for e in reference.table(table) if e.row == row)
-    return part_of(row) if SEPARATOR in row else OURS
+    if SEPARATOR in row:
+        return part_of(row)
+    return OURS if reference.rows(table) else ""
 
 
 def _record(cell: Cell | None, entry: reference.Entry | None, key: tuple[str, str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from msfp.paper.claims.shown import counted as counted_verdicts
 from msfp.paper.claims.shown import counts, lines
 from msfp.paper.claims.verdict import Verdict
 from msfp.paper.formats import environment, sheet_html
-from msfp.paper.registry import Artefact, artefacts
+from msfp.paper.registry import Artefact, artefacts, every
 from msfp.paper.render import merge, sheet
 from msfp.types import Cell
 
@@ -61,7 +61,7 @@ def read_tables(folder: Path) -> dict[int, list[Cell]]:
     Raises:
         InputError: a damaged file.
     """
-    paths = {a.number: folder / f"{a.id}.json" for a in artefacts() if a.kind == "table"}
+    paths = {a.number: folder / f"{a.id}.json" for a in every() if a.kind == "table"}
     return {number: read_cells(path) for number, path in paths.items() if path.is_file()}
 
 
@@ -108,7 +108,7 @@ def write_report(
     profile = run_dir.name
     given = options or f"--profile {profile}"
     blocks = _blocks(tables, figures_dir, given, findings, absent or {})
-    ids = {a.id for a in artefacts()}
+    ids = {a.id for a in every()}
     text = _page(
         profile=profile,
         command=f"msfp reproduce {given}",
@@ -139,7 +139,7 @@ def _blocks(
     cells = {number: list(group) for number, group in tables.items()}
     blocks = [
         _block(a, cells.get(a.number), figures, options, findings.get(a.id, ()), absent.get(a.id, ""))
-        for a in artefacts()
+        for a in every()
         if a.status == "ready"
     ]
     return sorted(blocks, key=lambda b: b.artefact.notebook)

@@ -11,7 +11,7 @@ from msfp.paper import publish
 from msfp.paper.claims.shown import frame
 from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
-from msfp.paper.registry import artefacts
+from msfp.paper.registry import artefact, every
 from msfp.paper.report import write_report
 from msfp.pipeline.run import Run
 from msfp.types import Cell
@@ -36,7 +36,7 @@ def write(run: Run) -> Path:
     table = frame(verdicts).to_csv(index=False, lineterminator="\n")
     atomic_write(run.out / "claims.csv", table.encode())
     embedded = run.settings.data.main in run.embedded_names
-    ready = [a for a in artefacts() if a.status == "ready"]
+    ready = [a for a in every() if a.status == "ready"]
     stamps = {a.id: publish.read_stamp(run, a) for a in ready}
     manifest = write_manifest(
         run.out / "manifest.json",
@@ -49,7 +49,7 @@ def write(run: Run) -> Path:
         run.figures,
         tables,
         manifest,
-        {f"table{number:02d}": sentences(cells, number) for number, cells in tables.items()},
+        {artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
         distinct(stamps, "notes"),
         choices=choices_used(run.settings),
         events=distinct(stamps, "events"),

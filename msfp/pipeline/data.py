@@ -139,6 +139,26 @@ def folds(run: Run, dataset: str) -> tuple[Fold, ...]:
     return (Fold("half", tuple(halves(s)[0] for s in found), tuple(halves(s)[1] for s in found)),)
 
 
+def protocols(run: Run, dataset: str) -> dict[str, tuple[Fold, ...]]:
+    """The three readings of `split` on the same frames, the second halves: only what is learned from differs.
+
+    Returns:
+        `half`: learned on the first halves; `loso`: on all other scenes, a fold a scene (none where there is one scene
+        only); `paper`: on all scenes whole, the evaluated frames among them.
+    """
+    found = learnable(run, dataset)
+    if not found:
+        raise NotComputable(f"{dataset}: no training sequence with labels is present")
+    second = {s: halves(s)[1] for s in found}
+    first, every = tuple(halves(s)[0] for s in found), tuple(second.values())
+    apart = tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (second[s],)) for s in found)
+    return {
+        "half": (Fold("half", first, every),),
+        "loso": apart if len(found) > 1 else (),
+        "paper": (Fold("paper", tuple(whole(s) for s in found), every),),
+    }
+
+
 def all_learning(run: Run, dataset: str) -> tuple[Part, ...]:
     """What models for other data sets learn from: the first halves under `split: half`, else the whole scenes."""
     return tuple(halves(s)[0] if run.settings.split == "half" else whole(s) for s in learnable(run, dataset))

@@ -104,3 +104,19 @@ def test_real_video(shared: Path, tmp_path: Path) -> None:
 
 def test_reasons_are_said_once() -> None:
     assert each_once(["a: 1 of 9; b: 2 of 9", "b: 2 of 9", "", "c"]) == "a: 1 of 9; b: 2 of 9; c"
+
+
+def test_protocols_differ_in_what_they_learn_from_only(make_run: Make) -> None:
+    found = data.protocols(make_run(THREE), "mot17")
+    judged = {n: sorted((p.scene.name, p.first, p.last) for f in fs for p in f.evaluate) for n, fs in found.items()}
+    assert judged["half"] == judged["loso"] == judged["paper"]
+    assert {first for _, first, _ in judged["half"]} == {LENGTH // 2 + 1}
+    shared = {n: any(overlap(a, b) for f in fs for a in f.learn for b in f.evaluate) for n, fs in found.items()}
+    assert shared == {"half": False, "loso": False, "paper": True}
+    for fold in found["loso"]:
+        assert fold.evaluate[0].scene not in {p.scene for p in fold.learn}
+        assert len(fold.learn) == 2
+
+
+def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
+    assert data.protocols(make_run({"MOT17-02-SDP": LENGTH}), "mot17")["loso"] == ()

@@ -1,0 +1,139 @@
+"""How much of each gain is leakage: every learned row on the same frames, by what it had learned from (SETTLED: split).
+
+Trained on all scenes whole, as the paper's protocol allows, a model has seen the people and the frames it is judged on.
+Leave-one-scene-out has seen neither, and the field's halves have seen earlier frames of the same people.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from msfp.errors import NotComputable
+from msfp.metrics.statistics import Sample, difference
+from msfp.paper.evidence import tracked
+from msfp.paper.methods import LITE, LITE_FREE, MSFP_ATTENTION, MSFP_CONCAT, MSFP_TRACK, Row
+from msfp.paper.registry import table
+from msfp.paper.spread import UNITS, cell
+from msfp.pipeline import data, reid
+from msfp.pipeline.data import Fold
+from msfp.pipeline.embeddings import fine_tune
+from msfp.pipeline.heads import Appearance, train_heads
+from msfp.pipeline.reid import people_sample, usable
+from msfp.pipeline.run import Run
+from msfp.pipeline.scores import Measured, measure_one
+from msfp.types import Cell
+
+ROWS = (LITE_FREE, LITE, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
+HONEST, LEAKING = "loso", "paper"
+ONE_SCENE = "one training scene only: there is no other to learn from"
+Samples = dict[tuple[str, str], Sample | str]
+"""(protocol, measure) -> the number, or why there is none."""
+
+
+@table(101, needs=("heads", "thresholds", "tracks"))
+def leakage(run: Run) -> list[Cell]:
+    """HOTA and AUC under each protocol; what the paper's adds to leave-one-out; gains over the untrained row."""
+    found = data.protocols(run, run.settings.data.main)
+    learn(run, [fold for folds in found.values() for fold in folds])
+    rows = {row.label: {**tracking(run, row, found), **discrimination(run, row, found)} for row in ROWS}
+    untrained = rows[LITE_FREE.label]
+    return [c for label, samples in rows.items() for c in row_cells(label, samples, untrained)]
+
+
+def learn(run: Run, folds: list[Fold]) -> None:
+    """Train all heads and thresholds first, fanned out over folds, so that workers do not wait for each other."""
+    looks = [m.look for row in ROWS for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
+    train_heads(run, [look for look in looks if look is not None])
+    run.map(partial(_fine_tune, run=run), folds, "training ATL, fold by fold")
+
+
+def _fine_tune(fold: Fold, run: Run) -> str:
+    try:
+        fine_tune(run, fold.learn, run.settings.seeds[0])
+    except NotComputable as error:  # the cells of the row say so
+        return str(error)
+    return ""
+
+
+def tracking(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samples:
+    """HOTA combined over the scenes of all folds of each protocol."""
+    found: Samples = {}
+    for name, folds in protocols.items():
+        items = [
+            (method, part, sequence)
+            for fold in folds
+            for method in row.methods(fold.learn, run.settings.seeds)
+            for part in fold.evaluate
+            for sequence in data.sequences(part)
+        ]
+        measured = run.map(partial(measure_one, run=run), items, f"tracking, {row.label}, {name}")
+        found[name, "HOTA"] = _or_reason(folds, partial(_tracked, run, row, folds, measured))
+    return found
+
+
+def _tracked(run: Run, row: Row, folds: tuple[Fold, ...], measured: list[Measured]) -> Sample:
+    mine = [row.methods(fold.learn, run.settings.seeds) for fold in folds]
+    groups = [[m for m in measured if m.method in methods] for methods in zip(*mine, strict=True)]
+    return tracked(groups).sample("HOTA")
+
+
+def discrimination(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samples:
+    """AUC of section 4.2 on the evaluated parts of scenes 02, 04 and 09."""
+    found: Samples = {}
+    for name, folds in protocols.items():
+        wanted = reid.paper_parts([p for fold in folds for p in fold.evaluate], run)
+        found[name, "AUC"] = _or_reason(folds, partial(_people, run, row, folds, {p.scene for p in wanted}))
+    return found
+
+
+def _people(run: Run, row: Row, folds: tuple[Fold, ...], scenes: set[object]) -> Sample:
+    groups: list[list[reid.Discrimination]] = [[] for _ in row.methods(folds[0].learn, run.settings.seeds)]
+    for fold in folds:
+        parts = [p for p in reid.paper_parts(fold.evaluate, run) if p.scene in scenes]
+        looks: list[Appearance] = [m.look for m in row.methods(fold.learn, run.settings.seeds) if m.look is not None]
+        known = reid.measure(run, looks, parts, f"re-identification, {row.label}") if parts else {}
+        for group, look in zip(groups, looks, strict=True):
+            group += usable(known[look]) if parts else []
+    return people_sample(groups, "auc")
+
+
+def _or_reason(folds: tuple[Fold, ...], compute: Callable[[], Sample]) -> Sample | str:
+    if not folds:
+        return ONE_SCENE
+    try:
+        return compute()
+    except NotComputable as error:
+        return str(error)
+
+
+def row_cells(label: str, samples: Samples, untrained: Samples) -> list[Cell]:
+    """Each measure under each protocol, what leaks, and the gain in HOTA over the row that learns nothing."""
+    cells: list[Cell] = []
+    for measure in ("HOTA", "AUC"):
+        unit = UNITS.get(measure, "")
+        for name in ("half", HONEST, LEAKING):
+            cells.append(_cell(label, f"{measure}, {name}", unit, samples[name, measure]))
+        cells.append(_cell(label, f"{measure}, leakage", unit, samples[LEAKING, measure], samples[HONEST, measure]))
+        if measure == "HOTA":
+            for name in (HONEST, LEAKING):
+                column = f"{measure} gain, {name}"
+                cells.append(_cell(label, column, unit, samples[name, measure], untrained[name, measure]))
+    return cells
+
+
+def _cell(row: str, column: str, unit: str, *given: Sample | str) -> Cell:
+    """A number, or the first less the second, with its interval for those who point at it."""
+    reasons = [s for s in given if isinstance(s, str)]
+    known = [s for s in given if isinstance(s, Sample)]
+    try:
+        if reasons:
+            raise NotComputable(reasons[0])
+        sample = known[0] if len(known) == 1 else difference(*known)
+    except NotComputable as error:
+        return Cell(row, column, None, source="n/a", reason=str(error), unit=unit)
+    detail: dict[str, str | float | int] = {"drawn": f"{len(sample.units)} {sample.kind}"}
+    try:
+        low, high = sample.interval()
+        detail["95 % interval"] = f"{low:.3g} to {high:.3g}"
+    except NotComputable as error:
+        detail["95 % interval"] = str(error)
+    return cell(row, column, sample.seeds.tolist(), unit, detail, sample)

@@ -1,0 +1,66 @@
+"""Tables beside the paper's: apart from them, and whole."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from msfp.errors import InputError
+from msfp.paper import reference
+from msfp.paper.registry import EXTRA, artefact, artefacts, every, extras
+from msfp.paper.render import write_table
+from msfp.types import Cell
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def test_the_paper_has_24_tables_and_7_figures_and_extras_are_apart() -> None:
+    assert [(a.kind, a.number) for a in artefacts()] == [("table", n) for n in range(1, 25)] + [
+        ("figure", n) for n in range(1, 8)
+    ]
+    assert all(a.number > EXTRA and a.status == "ready" and a.caption for a in extras())
+    assert set(artefacts()) | set(extras()) == set(every())
+    assert len({a.id for a in every()}) == len(every())
+
+
+def test_every_artefact_is_of_one_notebook_and_has_the_paper_s_numbers() -> None:
+    names = {path.stem for path in NOTEBOOKS.glob("0*.ipynb")}
+    for one in every():
+        assert one.notebook in names
+    for one in artefacts():
+        assert one.kind == "figure" or len(reference.table(one.number)) > 3
+
+
+def test_every_notebook_makes_all_that_is_listed_for_it_and_nothing_else() -> None:
+    """A notebook either makes everything of its own, or names each; nothing is made by two."""
+    named: dict[tuple[str, int], list[str]] = {(a.kind, a.number): [] for a in every()}
+    for path in sorted(NOTEBOOKS.glob("0*.ipynb")):
+        code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+        for one in every():
+            said = f"run.{one.kind}({one.number})" in code
+            whole = "run.all_of(" in code and one.notebook == path.stem
+            if said or whole:
+                named[one.kind, one.number].append(path.stem)
+    for one in every():
+        if one.status == "ready":
+            assert named[one.kind, one.number] == [one.notebook], one.name
+
+
+def test_an_extra_table_has_no_number_of_the_paper() -> None:
+    assert reference.table(101) == ()
+    assert reference.lookup(101, "LITE", "HOTA") is None
+    assert artefact("table", 101).name == "Extra table 101"
+    with pytest.raises(InputError, match="the paper has tables 1 to 24"):
+        reference.table(25)
+    with pytest.raises(InputError, match="the paper has tables 1 to 24"):
+        artefact("table", 99)
+
+
+def test_an_extra_table_is_written_in_every_form(tmp_path: Path) -> None:
+    cells = [Cell("LITE", "HOTA, loso", 50.0, 0.2, unit="%"), Cell("LITE", "HOTA, leakage", 1.25, unit="%")]
+    files = write_table(tmp_path, 101, cells)
+    assert [f.name for f in files] == ["leakage.json", "leakage.csv", "leakage.md", "leakage.tex"]
+    text = files[2].read_text(encoding="utf-8")
+    assert "50.0 ±0.2" in text
+    assert "does not have" not in text
+    assert "paper" not in text.replace("(paper)", "").partition("|")[2]

@@ -1,0 +1,49 @@
+"""The table of leakage: the same frames under three protocols, differences that add up, and reasons for gaps."""
+
+import pytest
+
+from msfp.paper.evidence import MeasuredCell
+from msfp.paper.tables.leakage import ONE_SCENE, ROWS, leakage
+
+from .conftest import LENGTH, Make
+
+
+@pytest.fixture(scope="module")
+def sequences() -> dict[str, int]:
+    return {f"MOT17-{n}-SDP": LENGTH for n in ("02", "04", "09")}
+
+
+def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str, int]) -> None:
+    run = make_run(sequences)
+    cells = leakage(run)
+    found = {(c.row, c.column): c for c in cells}
+    assert len(found) == len(cells)
+    assert {c.source for c in cells} == {"measured"}, {c.reason for c in cells}
+    value = {key: float(c.value) for key, c in found.items()}  # type: ignore[arg-type]
+    for row in (r.label for r in ROWS):
+        for measure in ("HOTA", "AUC"):
+            apart = value[row, f"{measure}, paper"] - value[row, f"{measure}, loso"]
+            assert value[row, f"{measure}, leakage"] == pytest.approx(apart, abs=1e-9)
+        gained = value[row, "HOTA gain, paper"] - value[row, "HOTA gain, loso"]
+        assert gained == pytest.approx(value[row, "HOTA, leakage"], abs=1e-9)
+    free = ROWS[0].label
+    for measure in ("HOTA", "AUC"):
+        alike = {value[free, f"{measure}, {name}"] for name in ("half", "loso", "paper")}
+        assert max(alike) - min(alike) < 1e-9  # what learns nothing leaks nothing
+        assert value[free, f"{measure}, leakage"] == pytest.approx(0, abs=1e-9)
+    one = found["LITE", "HOTA, leakage"]
+    assert isinstance(one, MeasuredCell)
+    assert one.detail["drawn"] == "3 scenes"
+    assert one.detail["95 % interval"] == "an interval takes 4 scenes; here: 3"
+
+
+def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
+    found = {(c.row, c.column): c for c in leakage(make_run({"MOT17-02-SDP": LENGTH}))}
+    assert found["LITE", "HOTA, loso"].reason == found["LITE", "HOTA, leakage"].reason == ONE_SCENE
+    assert found["LITE", "HOTA, half"].source == found["LITE", "HOTA, paper"].source == "measured"
+
+
+def test_missing_frames_are_told(make_run: Make) -> None:
+    found = leakage(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 4}))
+    told = {c.reason for c in found if c.source == "n/a"}
+    assert any("MOT17-04: 4 of 9 frames present" in reason for reason in told)
