@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from msfp.paper.registry import artefacts
+from msfp.paper.registry import every
 from msfp.paper.style import FORMATS
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
@@ -79,7 +79,7 @@ def report(home: Path) -> str:
 
 
 def test_every_ready_artefact_is_there_and_no_planned_one(home: Path) -> None:
-    ready = [a for a in artefacts() if a.status == "ready"]
+    ready = [a for a in every() if a.status == "ready"]
     assert {(a.kind, a.number) for a in ready} >= {("table", n) for n in (*TABLES, *TIMED)} | {
         ("figure", n) for n in FIGURES
     }
