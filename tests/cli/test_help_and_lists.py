@@ -87,12 +87,17 @@ def test_lists_read_from_source_are_those_of_the_registries() -> None:
     assert listed == {n: (c.__doc__ or "").splitlines()[0] for n, c in strategies().items()}
 
 
-def test_planned_artefacts_are_told_apart(msfp: Command) -> None:
-    rows = {row["id"]: row["status"] for row in json.loads(msfp("list", "tables", "--json").out)}
-    assert sorted(rows) == list(range(1, 25))
-    assert {number for number, status in rows.items() if status == "ready"} >= {1, 3, 5, 20}
-    planned = next(number for number, status in rows.items() if status == "planned")
-    refused(msfp("table", planned), f"table {planned}", "is planned", "ready tables: 1")
+@pytest.mark.parametrize(("what", "count"), [("tables", 24), ("figures", 7)])
+def test_every_artefact_of_the_paper_is_ready(msfp: Command, what: str, count: int) -> None:
+    rows = {row["id"]: row["status"] for row in json.loads(msfp("list", what, "--json").out)}
+    assert list(rows) == list(range(1, count + 1))
+    assert set(rows.values()) == {"ready"}
+
+
+def test_extra_tables_are_listed_apart(msfp: Command) -> None:
+    rows = json.loads(msfp("list", "extras", "--json").out)
+    assert [row["id"] for row in rows] == [101]
+    refused(msfp("table", 99), "table 99", "the paper has tables 1 to 24")
 
 
 def test_unknown_commands_and_options_are_told_with_the_usage(msfp: Command) -> None:
