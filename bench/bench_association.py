@@ -1,47 +1,52 @@
 """Association: ByteTrack of ultralytics (and boxmot, roboflow where `make oracle` has been run) beside ours.
 
-All sides get the same boxes and scores and the same thresholds: sure above 0.6, unsure above 0.1, matched up to cost
-0.8 with the score fused in, tracks kept for 30 frames. No pixels, no camera motion. The peers of `make oracle` run in
-their own environments and report seconds spent in `update`; roboflow's is another algorithm under the same name.
+Ours tracks a sequence at once, as tables and searches do, and beside it frame by frame, as a live camera does. All
+sides get the same boxes and scores and the same thresholds: sure above 0.6, unsure above 0.1, matched up to cost 0.8
+with the score fused in, tracks kept for 30 frames. No pixels, no camera motion. The peers of `make oracle` run in their
+own environments and report seconds spent in `update`; roboflow's is another algorithm under the same name.
 """
 
+import functools
 import itertools
-import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import crowd
 import numpy as np
-from harness import HERE, OURS, Case, Clocked, Options, main
+import outside
+from harness import OURS, Case, Clocked, Options, main
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from msfp.datasets.motchallenge import read_tracks
 from msfp.features.ultralytics_model import prepare_environment
-from msfp.tracking import make
-from msfp.types import frame_bounds, tlwh_to_xyxy
+from msfp.tracking import make, track
+from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 PEER = "ultralytics BYTETracker"
-ORACLE = Path(os.environ.get("ORACLE", HERE.parent / ".oracle"))
 RULES = {"track_high": 0.6, "track_low": 0.1, "new_track_margin": 0.0, "match": 0.8, "buffer": 30, "fuse_score": True}
-OUTSIDE: dict[str, dict[str, Any]] = {
-    "boxmot": {"min_conf": 0.1, "track_thresh": 0.6, "match_thresh": 0.8, "track_buffer": 30, "frame_rate": 30.0},
-    "trackers": {
-        "lost_track_buffer": 30,
-        "frame_rate": 30.0,
-        "track_activation_threshold": 0.6,
-        "minimum_consecutive_frames": 2,
-        "minimum_iou_threshold": 0.2,
-        "high_conf_det_threshold": 0.6,
-    },
+BOXMOT = {"min_conf": 0.1, "track_thresh": 0.6, "match_thresh": 0.8, "track_buffer": 30, "frame_rate": 30.0}
+ROBOFLOW = {
+    "lost_track_buffer": 30,
+    "frame_rate": 30.0,
+    "track_activation_threshold": 0.6,
+    "minimum_consecutive_frames": 2,
+    "minimum_iou_threshold": 0.2,
+    "high_conf_det_threshold": 0.6,
 }
-LABELS = {"boxmot": "boxmot ByteTrack (Python)", "trackers": "roboflow ByteTrackTracker"}
-LEAST = {PEER: 0.9, LABELS["boxmot"]: 0.98}  # share of boxes under one identity; roboflow's rules differ
+PYTHON, NATIVE = "boxmot ByteTrack (Python)", "boxmot ByteTrack (C++)"
+OUTSIDE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    PYTHON: ("boxmot", "bytetrack", BOXMOT),
+    NATIVE: ("boxmot", "bytetrack-cpp", BOXMOT),
+    "roboflow ByteTrackTracker": ("trackers", "bytetrack", ROBOFLOW),
+}
+LIVE = "msfp, frame by frame"
+LEAST = {
+    PEER: 0.9,
+    PYTHON: 0.98,
+    NATIVE: 0.98,
+    LIVE: 1.0,
+}  # share of boxes under one identity; roboflow's rules differ
 Frames = list[tuple[NDArray[np.float64], NDArray[np.float32]]]
 Named = NDArray[np.int64]  # (M, 3) frame, row of the detection in it, identity
 
@@ -60,11 +65,14 @@ def case(scene: crowd.Scene, quick: bool) -> Case:
     frames = per_frame(scene)
     sides: dict[str, Callable[[], Any]] = {PEER: ultralytics_side(frames)}
     if not quick:
-        sides |= {LABELS[name]: outside_side(name, frames) for name in OUTSIDE if (ORACLE / name / ".ready").is_file()}
-    sides[OURS] = lambda: ours(frames)
+        sides |= {name: outside_side(name, frames) for name, one in OUTSIDE.items() if outside.there(*one[:2])}
+    sides[LIVE] = lambda: live(frames)
+    found = joined(frames)
+    sides[OURS] = lambda: ours(found, len(frames))
     mean = sum(len(scores) for _, scores in frames) / len(frames)
     inputs = f"{scene.name}, {len(frames)} frames, {mean:.0f} boxes a frame"
-    return Case(f"{mean:.0f} boxes a frame", inputs, sides, agree, "ms/frame", len(frames), rounds=3 if quick else 5)
+    check = functools.partial(agree, frames=frames)
+    return Case(f"{mean:.0f} boxes a frame", inputs, sides, check, "ms/frame", len(frames), rounds=3 if quick else 5)
 
 
 def per_frame(scene: crowd.Scene) -> Frames:
@@ -77,8 +85,20 @@ def per_frame(scene: crowd.Scene) -> Frames:
     return [(boxes[a:b], scores[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
-def ours(frames: Frames) -> Named:
-    """Our tracker."""
+def joined(frames: Frames) -> Detections:
+    """All frames as one value."""
+    frame = np.repeat(np.arange(1, len(frames) + 1, dtype=np.int32), [len(scores) for _, scores in frames])
+    boxes = np.concatenate([boxes for boxes, _ in frames])
+    return Detections(frame, xyxy_to_tlwh(boxes), np.concatenate([scores for _, scores in frames]))
+
+
+def ours(found: Detections, length: int) -> Tracks:
+    """Our tracker, the sequence at once."""
+    return track(make("bytetrack", output="detection", **RULES), found, length)
+
+
+def live(frames: Frames) -> Named:
+    """Our tracker, frame by frame."""
     tracker = make("bytetrack", **RULES)
     out = [tracker.update(boxes, scores) for boxes, scores in frames]
     return named((o.detections, o.ids) for o in out)
@@ -114,30 +134,19 @@ def ultralytics_side(frames: Frames) -> Callable[[], Named]:
 
 def outside_side(name: str, frames: Frames) -> Callable[[], Clocked]:
     """A tracker in an environment that `make oracle` made."""
-    counts = [len(scores) for _, scores in frames]
     arrays = {
         "boxes": np.concatenate([boxes for boxes, _ in frames]).astype(np.float32),
         "scores": np.concatenate([scores for _, scores in frames]),
-        "bounds": np.concatenate([[0], np.cumsum(counts)]),
+        "bounds": np.concatenate([[0], np.cumsum([len(scores) for _, scores in frames])]),
     }
-    command = [ORACLE / name / "bin" / "python", HERE / "oracle" / f"run_{name}.py", "bytetrack"]
 
     def run() -> Clocked:
-        with tempfile.TemporaryDirectory() as folder:
-            prepared = Path(folder) / "prepared"
-            prepared.mkdir()
-            np.savez(prepared / "sequence.npz", length=len(frames), fps=30.0, **arrays)
-            tail = [json.dumps(OUTSIDE[name]), prepared, folder]
-            subprocess.run([str(part) for part in [*command, *tail]], check=True, capture_output=True)
-            seconds = json.loads((Path(folder) / "times.json").read_text())["sequence"]
-            tracks = read_tracks(Path(folder) / "sequence.txt")
-        bounds = frame_bounds(tracks.frame, len(frames))
-        boxes = tlwh_to_xyxy(tracks.tlwh)
-        parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-        rows = (
-            (nearest(boxes[part], tracks.score[part], *frame), tracks.id[part])
-            for part, frame in zip(parts, frames, strict=True)
+        tracks, seconds = outside.run(*OUTSIDE[name], arrays)
+        parts = zip(
+            (slice(a, b) for a, b in itertools.pairwise(frame_bounds(tracks.frame, len(frames)))), frames, strict=True
         )
+        boxes = tlwh_to_xyxy(tracks.tlwh)
+        rows = ((nearest(boxes[part], tracks.score[part], *frame), tracks.id[part]) for part, frame in parts)
         return Clocked(named(rows), seconds)
 
     return run
@@ -169,9 +178,13 @@ def same_identities(a: Named, b: Named) -> float:
     return float(2 * together[linear_sum_assignment(-together)].sum() / max(1, len(a) + len(b)))
 
 
-def agree(results: Mapping[str, Named]) -> dict[str, float]:
+def agree(results: Mapping[str, Any], frames: Frames) -> dict[str, float]:
     """Identities in common with ours, a peer."""
-    shares = {name: same_identities(found, results[OURS]) for name, found in results.items() if name != OURS}
+    tracks: Tracks = results[OURS]
+    boxes, bounds = tlwh_to_xyxy(tracks.tlwh), frame_bounds(tracks.frame, len(frames))
+    parts = zip((slice(a, b) for a, b in itertools.pairwise(bounds)), frames, strict=True)
+    mine = named((nearest(boxes[part], tracks.score[part], *frame), tracks.id[part]) for part, frame in parts)
+    shares = {name: same_identities(found, mine) for name, found in results.items() if name != OURS}
     low = {name: share for name, share in shares.items() if share < LEAST.get(name, 0.0)}
     assert not low, low
     return {f"same identities as {name}": share for name, share in shares.items()}

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
 from msfp.datasets.synth.twins import detect
-from msfp.types import Detections, GroundTruth
+from msfp.tracking.iou import iou
+from msfp.types import Detections, GroundTruth, tlwh_to_xyxy
 
 WIDTH, HEIGHT = 1920, 1080
 STAY = 250  # mean frames a person stays
@@ -92,3 +93,26 @@ def visible(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
     covered = np.prod(np.maximum(sides, 0), 2) / np.prod(tlwh[:, 2:], 1)[:, None]
     nearer = high[None, :, 1] > high[:, None, 1]
     return 1 - np.max(covered * nearer, 1, initial=0.0)
+
+
+def looks(
+    truth: GroundTruth, frame: NDArray[np.int32], boxes: NDArray[np.float32], width: int = 32
+) -> NDArray[np.float32]:
+    """(N, width) stand-ins for a network's unit vectors of (N, 4) xyxy boxes.
+
+    A direction of the labelled person that a box covers by half or more, with noise; else a random one.
+    """
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(int(truth.id.max()) + 1, width))
+    vectors = rng.normal(size=(len(boxes), width))
+    labels = tlwh_to_xyxy(truth.tlwh)
+    for t in np.unique(frame):
+        rows, people = np.flatnonzero(frame == t), np.flatnonzero((truth.frame == t) & truth.pedestrian)
+        if not len(people):
+            continue
+        overlap = iou(labels[people], boxes[rows].astype(np.float64))
+        best = overlap.argmax(axis=0)
+        sure = overlap.max(axis=0) >= 0.5
+        noise = 0.6 * rng.normal(size=(int(sure.sum()), width))
+        vectors[rows[sure]] = directions[truth.id[people[best[sure]]]] + noise
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.crowd import looks
 from bench.parity_pairs import PAIRS, Pair
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth, read_tracks
@@ -27,7 +28,6 @@ from msfp.metrics.fast import evaluate
 from msfp.metrics.score import SequenceScore
 from msfp.metrics.tracking import combine
 from msfp.tracking import FrameContext, Tracker, make
-from msfp.tracking.iou import iou
 from msfp.types import Sequence, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 HERE = Path(__file__).resolve().parent
@@ -57,30 +57,11 @@ def prepare(sequence: Sequence, out: Path) -> None:
         out / f"{sequence.name}.npz",
         boxes=boxes,
         scores=np.clip(found.score[kept], 0.0, 1.0).astype(np.float32),
-        embeddings=stand_in_embeddings(sequence, frame, boxes),
+        embeddings=looks(read_ground_truth(sequence.gt_path, sequence), frame, boxes),
         bounds=bounds,
         length=sequence.length,
         fps=sequence.fps,
     )
-
-
-def stand_in_embeddings(sequence: Sequence, frame: np.ndarray, boxes: np.ndarray, width: int = 32) -> np.ndarray:
-    """(N, 32) unit vectors: a direction of the labelled person a box covers by half or more, else a random one."""
-    rng = np.random.default_rng(0)
-    truth = read_ground_truth(sequence.gt_path, sequence)
-    directions = rng.normal(size=(int(truth.id.max()) + 1, width))
-    vectors = rng.normal(size=(len(boxes), width))
-    labels = tlwh_to_xyxy(truth.tlwh)
-    for t in np.unique(frame):
-        rows, people = np.flatnonzero(frame == t), np.flatnonzero((truth.frame == t) & truth.pedestrian)
-        if not len(people):
-            continue
-        overlap = iou(labels[people], boxes[rows].astype(np.float64))
-        best = overlap.argmax(axis=0)
-        sure = overlap.max(axis=0) >= 0.5
-        noise = 0.6 * rng.normal(size=(int(sure.sum()), width))
-        vectors[rows[sure]] = directions[truth.id[people[best[sure]]]] + noise
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def run_reference(pair: Pair, prepared: Path) -> tuple[dict[str, Tracks], float]:

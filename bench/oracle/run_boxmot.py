@@ -28,15 +28,26 @@ TRACKERS = {
     "strongsort": StrongSort,
     "boosttrack": BoostTrack,
 }
+NATIVE = "bytetrack-cpp"  # boxmot's own C++ library, built by setup.sh where it can be
 LOOKS = ("botsort", "deep-ocsort", "strongsort", "boosttrack")
+
+
+def make(name: str, settings: dict) -> object:
+    """A tracker without camera motion; the C++ one by boxmot's own adapter."""
+    if name == NATIVE:
+        from boxmot.trackers.box.bytetrack.native import NativeByteTrackTracker
+
+        return NativeByteTrackTracker(settings)
+    tracker = TRACKERS[name](**settings)
+    tracker.cmc = None
+    return tracker
 
 
 def run(name: str, settings: dict, prepared: Path, out: Path) -> float:
     """One sequence; returns seconds spent in `update`."""
     data = np.load(prepared)
     given = {k: float(data["fps"]) if v == "fps" else v for k, v in settings.items()}
-    tracker = TRACKERS[name](**given)
-    tracker.cmc = None
+    tracker = make(name, given)
     blank = np.zeros((8, 8, 3), np.uint8)
     rows, spent = [], 0.0
     for t in range(1, int(data["length"]) + 1):

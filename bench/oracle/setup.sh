@@ -22,3 +22,13 @@ make_env() { # name, packages...
 
 make_env trackers 'trackers==2.6.1'
 make_env boxmot 'boxmot==25.*'
+
+# boxmot's C++ ByteTrack comes as source
+if [ ! -e "$ROOT/boxmot/.native" ]; then
+    if "$ROOT/boxmot/bin/boxmot" build --tracker bytetrack >"$ROOT/boxmot/native.log" 2>&1; then
+        touch "$ROOT/boxmot/.native"
+    else
+        echo "oracle: no C++ ByteTrack of boxmot, benchmarks leave it out: it needs cmake, a C++ compiler, OpenCV and" >&2
+        echo "oracle: Eigen (Debian: libopencv-dev libeigen3-dev); see $ROOT/boxmot/native.log" >&2
+    fi
+fi
