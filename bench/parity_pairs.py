@@ -140,8 +140,18 @@ PAIRS = (
     Pair(
         "boxmot",
         "strongsort",
-        {"min_conf": 0.6, "max_cos_dist": 0.4, "max_iou_dist": 0.7, "n_init": 3, "max_age": 30, "mc_lambda": 0.98},
+        {
+            "min_conf": 0.6,
+            "max_cos_dist": 0.45,
+            "max_iou_dist": 0.7,
+            "n_init": 3,
+            "max_age": 30,
+            "mc_lambda": 0.98,
+            "nn_budget": 1,
+        },
         {"coast": 0},
+        remark="it compares with the last 100 moving averages of a track by default (nn_budget), the original with the "
+        "last one: it is set to that",
     ),
     Pair(
         "boxmot",

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.compiled import kernel
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import Floats
 
@@ -10,38 +11,62 @@ MAHALANOBIS_99 = 13.2767
 """99 % quantile of chi-square with four degrees of freedom."""
 
 
-def shape_similarity(boxes: Floats, tracks: Floats, corrected: bool = False) -> Floats:
+@kernel
+def shape_similarity(boxes: Floats, tracks: Floats, corrected: bool) -> Floats:
     """(N, M) exp(-(|dw| / max w + |dh| / max h)) of (N, 4) and (M, 4) xyxy boxes.
 
     The released code divides both terms by the width, and its published results do so; `corrected` is the paper's.
     """
-    width, height = (boxes[:, 2:] - boxes[:, :2]).T[:, :, None]
-    track_width, track_height = (tracks[:, 2:] - tracks[:, :2]).T[:, None, :]
-    widest, highest = np.maximum(width, track_width), np.maximum(height, track_height)
-    of_width = np.abs(width - track_width) / np.maximum(widest, 1e-6)
-    of_height = np.abs(height - track_height) / np.maximum(highest if corrected else widest, 1e-6)
-    return np.exp(-(of_width + of_height))
+    out = np.empty((len(boxes), len(tracks)))
+    for i in range(len(boxes)):
+        width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
+        for j in range(len(tracks)):
+            track_width, track_height = tracks[j, 2] - tracks[j, 0], tracks[j, 3] - tracks[j, 1]
+            widest, highest = max(width, track_width), max(height, track_height)
+            of_width = abs(width - track_width) / max(widest, 1e-6)
+            of_height = abs(height - track_height) / max(highest if corrected else widest, 1e-6)
+            out[i, j] = np.exp(-(of_width + of_height))
+    return out
 
 
+@kernel
 def mahalanobis_similarity(distances: Floats) -> Floats:
     """(N, M) squared distances -> softmax over boxes of how far each lies within the 99 % gate, 0 outside."""
-    within = MAHALANOBIS_99 - np.minimum(distances, MAHALANOBIS_99)
-    weight = np.exp(within)
-    share = weight / np.maximum(weight.sum(axis=0, keepdims=True), 1e-300)
-    return np.where(distances > MAHALANOBIS_99, 0.0, share)
+    total = np.zeros(distances.shape[1])
+    out = np.empty_like(distances)
+    for i in range(len(distances)):
+        for j in range(len(total)):
+            out[i, j] = np.exp(MAHALANOBIS_99 - min(distances[i, j], MAHALANOBIS_99))
+            total[j] += out[i, j]
+    for i in range(len(distances)):
+        for j in range(len(total)):
+            out[i, j] = 0.0 if distances[i, j] > MAHALANOBIS_99 else out[i, j] / max(total[j], 1e-300)
+    return out
 
 
+@kernel
 def soft_biou(boxes: Floats, tracks: Floats, confidence: Floats) -> Floats:
     """(N, M) IoU of boxes grown by a quarter and tracks grown by a half of their size, times 1 - track confidence."""
-    doubt = (1.0 - confidence)[None, :, None]
-    size, track_size = boxes[:, 2:] - boxes[:, :2], tracks[:, 2:] - tracks[:, :2]
-    first_low = boxes[:, None, :2] - 0.25 * doubt * size[:, None]
-    first_high = boxes[:, None, 2:] + 0.25 * doubt * size[:, None]
-    second_low = tracks[None, :, :2] - 0.5 * doubt * track_size[None]
-    second_high = tracks[None, :, 2:] + 0.5 * doubt * track_size[None]
-    inner = np.maximum(np.minimum(first_high, second_high) - np.maximum(first_low, second_low), 0.0).prod(axis=2)
-    union = (first_high - first_low).prod(axis=2) + (second_high - second_low).prod(axis=2) - inner
-    return np.divide(inner, union, out=np.zeros_like(inner), where=inner > 0)
+    out = np.zeros((len(boxes), len(tracks)))
+    for j in range(len(tracks)):
+        doubt = 1.0 - confidence[j]
+        second = grown(tracks[j], 0.5 * doubt)
+        second_area = (second[2] - second[0]) * (second[3] - second[1])
+        for i in range(len(boxes)):
+            first = grown(boxes[i], 0.25 * doubt)
+            width = min(first[2], second[2]) - max(first[0], second[0])
+            height = min(first[3], second[3]) - max(first[1], second[1])
+            if width > 0 and height > 0:
+                area = (first[2] - first[0]) * (first[3] - first[1])
+                out[i, j] = width * height / (area + second_area - width * height)
+    return out
+
+
+@kernel
+def grown(box: Floats, share: float) -> tuple[float, float, float, float]:
+    """A (4,) xyxy box with a share of its size added on every side."""
+    width, height = share * (box[2] - box[0]), share * (box[3] - box[1])
+    return box[0] - width, box[1] - height, box[2] + width, box[3] + height
 
 
 def track_confidence(age: NDArray[np.int32], missed: NDArray[np.int32], base: float = 0.9) -> Floats:
@@ -65,6 +90,7 @@ def rich_similarity(
     return (mahalanobis_similarity(distances) + shape + soft_biou(boxes, tracks, confidence)) / 3
 
 
+@kernel
 def state_distances(measured: Floats, mean: Floats, blocks: Floats) -> Floats:
     """(N, M) squared distances by the variance of the state alone, as released (no measurement noise).
 
@@ -72,8 +98,12 @@ def state_distances(measured: Floats, mean: Floats, blocks: Floats) -> Floats:
         measured: (N, 4) boxes as the filter measures them.
         mean, blocks: (M, 8) and (M, 4, 3) of the tracks.
     """
-    apart = measured[:, None, :] - mean[None, :, :4]
-    return (apart**2 / blocks[None, :, :, 0]).sum(axis=2)
+    out = np.zeros((len(measured), len(mean)))
+    for i in range(len(measured)):
+        for j in range(len(mean)):
+            for k in range(4):
+                out[i, j] += (measured[i, k] - mean[j, k]) ** 2 / blocks[j, k, 0]
+    return out
 
 
 def likely_objects(scores: Floats, similarity: Floats, soft: bool, coefficient: float) -> Floats:

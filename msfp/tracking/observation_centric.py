@@ -8,8 +8,10 @@ again has its filter re-run along the line between its last and its new observat
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from msfp.compiled import kernel
 from msfp.tracking.assignment import assign, assign_allowed, assign_then_drop
 from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
 from msfp.tracking.iou import iou
@@ -103,10 +105,7 @@ class ObservationCentric(Tracker):
 
     def _agreement(self, reference: Floats, boxes: Floats) -> Floats:
         """(M, N) in [-1/2, 1/2]: how well the way to a box fits a track's direction; 0 for tracks never matched."""
-        way = centres(boxes)[None] - centres(reference)[:, None]
-        way /= np.sqrt((way**2).sum(axis=2, keepdims=True)) + 1e-6
-        cosine = np.clip((way * self._table["direction"][:, None]).sum(axis=2), -1.0, 1.0)
-        return np.where(self._table["observed"][:, None], (np.pi / 2 - np.arccos(cosine)) / np.pi, 0.0)
+        return agreement(centres(reference), self._table["direction"], self._table["observed"], centres(boxes))
 
     def _recover(self, found: Found, lost: Rows, left: Rows) -> tuple[Rows, Rows, Rows, Rows]:
         """Second round: unmatched boxes against the last observations of unmatched tracks (OCR)."""
@@ -147,17 +146,16 @@ class ObservationCentric(Tracker):
 
     def _rerun(self, frame: int, rows: Rows, boxes: Floats) -> None:
         """Filter along the line from the last observation to the new one, in centre, width and height (ORU)."""
-        table = self._table
+        table, motion = self._table, self._filter
         table["mean"][rows] = table["kept_mean"][rows]
         table["blocks"][rows] = table["kept_blocks"][rows]
-        start, gap = table["box"][rows].copy(), frame - table["last"][rows]
+        start, gap = table["box"][rows], frame - table["last"][rows]
         for step in range(1, int(gap.max()) + 1):
             on = step <= gap
             share = (step / gap[on])[:, None]
             virtual = start[on] + share * (boxes[on] - start[on])
-            self._filter.update(table["mean"], table["blocks"], rows[on], virtual)
-            more = rows[step < gap]
-            self._filter.predict(table["mean"], table["blocks"], more)
+            motion.update(table["mean"], table["blocks"], rows[on], virtual)
+            motion.predict(table["mean"], table["blocks"], rows[step < gap])
 
     def _miss(self, frame: int, rows: Rows) -> None:
         """Tracks not matched now but in the frame before keep their filter for the re-run."""
@@ -203,6 +201,28 @@ class ObservationCentric(Tracker):
 def centres(boxes: Floats) -> Floats:
     """(N, 2) centres of (N, 4) xyxy boxes."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+@kernel
+def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_], places: Floats) -> Floats:
+    """(M, N) share of a half turn by which the way to a place and a track's direction are nearer than a right angle.
+
+    Args:
+        reference: (M, 2) where the tracks were.
+        direction: (M, 2) unit vectors of their motion.
+        observed: (M,) tracks that have one; the others agree with nothing, 0.
+        places: (N, 2).
+    """
+    out = np.zeros((len(reference), len(places)))
+    for i in range(len(reference)):
+        if not observed[i]:
+            continue
+        for j in range(len(places)):
+            x, y = places[j, 0] - reference[i, 0], places[j, 1] - reference[i, 1]
+            length = np.sqrt(x * x + y * y) + 1e-6
+            cosine = x / length * direction[i, 0] + y / length * direction[i, 1]
+            out[i, j] = (np.pi / 2 - np.arccos(min(max(cosine, -1.0), 1.0))) / np.pi
+    return out
 
 
 def isolated(similarity: Floats, least: float) -> bool:

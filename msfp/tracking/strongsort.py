@@ -18,7 +18,9 @@ class StrongSortSettings(GatedAppearanceSettings):
     """As released for MOT17."""
 
     track_high: float = Field(0.6, description="detections must score at least this")
-    max_cosine: float = Field(0.4, description="largest cost of a match by appearance and motion")
+    max_cosine: float = Field(
+        0.45, description="largest cost of a match by appearance and motion: 0.4, and 0.05 for motion"
+    )
     weight: float = Field(0.98, ge=0, le=1, description="share of appearance in the cost")
     ema: float = Field(0.9, ge=0, lt=1, description="memory of a track's embedding")
 

@@ -210,7 +210,7 @@ def test_memory_grows_as_confidence_falls() -> None:
 def test_boost_similarities_by_hand() -> None:
     boxes, tracks = np.array([[0.0, 0, 20, 40]]), np.array([[0.0, 0, 10, 40], [0, 0, 20, 30]])
     assert np.allclose(shape_similarity(boxes, tracks, corrected=True), np.exp([[-0.5, -0.25]]))
-    assert np.allclose(shape_similarity(boxes, tracks), np.exp([[-0.5, -0.5]]))
+    assert np.allclose(shape_similarity(boxes, tracks, False), np.exp([[-0.5, -0.5]]))
     assert np.allclose(soft_biou(boxes, tracks, np.ones(2)), iou_plain(boxes, tracks))
     grown = iou_plain(np.array([[-2.5, -5, 22.5, 45]]), np.array([[-2.5, -10, 12.5, 50]]))
     assert np.allclose(soft_biou(boxes, tracks[:1], np.array([0.5])), grown)

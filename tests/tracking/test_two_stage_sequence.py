@@ -20,7 +20,7 @@ from msfp.types import Detections, frame_bounds, tlwh_to_xyxy
 from tests.tracking.conftest import Walk
 from tests.tracking.test_run import read
 
-TWO_STAGE = [name for name in names() if issubclass(tracker_class(name), TwoStage)]
+TWO_STAGE = [name for name in names() if getattr(tracker_class(name), "_step", None) is TwoStage._step]
 COMMON: dict[str, list[Any]] = {
     "fuse_score": [False, True],
     "output": ["state", "detection"],
