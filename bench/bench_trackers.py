@@ -92,7 +92,7 @@ def live(pair: Pair, arrays: Mapping[str, Any]) -> Tracks:
     boxes = arrays["boxes"].astype(np.float64)
     vectors, known = given.get("embeddings"), given.get("has_embedding")
     whole = Given(arrays["bounds"], boxes, arrays["scores"], vectors, known, None, None)
-    return run.join(run.frame_by_frame(ours(pair), whole, 1), 1)
+    return run.gathered(list(run.frame_by_frame(ours(pair), whole, 1)))
 
 
 def theirs(pair: Pair, arrays: Mapping[str, Any]) -> Clocked:

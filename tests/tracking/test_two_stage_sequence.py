@@ -76,7 +76,7 @@ def both(tracker: Tracker, given: Given) -> None:
     whole = at_once(tracker, given)
     assert whole is not None
     tracker.reset()
-    same(whole, frame_by_frame(tracker, given, 1))
+    same(whole, list(frame_by_frame(tracker, given, 1)))
 
 
 @pytest.mark.parametrize("name", ["bytetrack", "lite", "botsort"])
