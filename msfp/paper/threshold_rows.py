@@ -190,4 +190,8 @@ def cross(run: Run, label: str = "Cross-domain") -> Column:
     )
     if not parts:
         raise NotComputable(f"profile {run.settings.profile} has no data of another domain")
+    scenes = ", ".join(dict.fromkeys(p.scene.name for p in parts))
+    run.note(
+        f"Cross-domain columns on thresholds are measured on {scenes}, with what was learned on the main data set."
+    )
     return Column(label, (Leg(learn, learn, parts),))
