@@ -74,7 +74,7 @@ def draw(ax: "Axes", run: Run, part: Part, learn: Learn) -> None:
     look = appearance("attention-instance", learn, SEARCH_SEED)
     found = search(run, part, member(part, detector), "single", look)
     ax.axhspan(*plateau(found), color=PALETTE["vermillion"], alpha=0.15, lw=0)
-    ax.axhline(found.best[0], color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum")
+    ax.axhline(found.best[0], color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum (band: ties)")
     ax.set_title(f"{part.scene.name}, {detector}\n{density(part):.0f} people a frame")
     ax.set_xlabel("frame")
 
