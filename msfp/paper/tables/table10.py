@@ -25,6 +25,7 @@ def recovery(run: Run) -> list[Cell]:
     The paper's three rows, and what they leave open: LITE, and ByteTrack without. Its numbers are called MOT17-train
     and equal Table 1's test numbers; here nothing that was trained on is evaluated.
     """
+    run.note(f"Table 10's rows with recovery are no public-detection results: recovery {ADDS_BOXES.partition(';')[0]}.")
     folds = data.folds(run, run.settings.data.main)
     cells = row_cells(together([measure_rows(run, (*PLAIN, *RECOVERED), fold) for fold in folds]), COLUMNS)
     mine = tuple(row.label for row in RECOVERED)
