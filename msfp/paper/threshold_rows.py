@@ -17,6 +17,7 @@ from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, measure
 from msfp.pipeline.supervision import Supervision
+from msfp.pipeline.teaching import teach
 from msfp.pipeline.tracks import Method, Threshold, atl_thresholds
 from msfp.tracking.thresholds import Temporal
 from msfp.types import Cell
@@ -62,6 +63,21 @@ class Column:
         """The same parts with an ATL that learned from others."""
         return Column(self.label, tuple(replace(leg, atl=learn) for leg in self.legs))
 
+    def left_out(self) -> "Column":
+        """The same parts, each with an ATL that learned from the other sequences only.
+
+        Raises:
+            NotComputable: there is no other sequence.
+        """
+        legs = []
+        for leg in self.legs:
+            for part in leg.parts:
+                others = tuple(p for p in leg.atl if p.scene.name != part.scene.name)
+                if not others:
+                    raise NotComputable("only one sequence is there to learn from, so none can be left out")
+                legs.append(Leg(leg.heads, others, (part,)))
+        return Column(self.label, tuple(legs))
+
 
 def fixed(high: float, low: float) -> Rule:
     """The same thresholds everywhere."""
@@ -100,8 +116,10 @@ def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "")
     """label -> for each seed of the head (and of ATL where it has one) what was measured on every sequence."""
     rows = tuple(rules)
     groups: Groups = {}
-    for leg in column.legs:
-        made = [Row(r.label + suffix, partial(_method, r, leg, suffix)) for r in rows]
+    legs = [(leg, [Row(r.label + suffix, partial(_method, r, leg, suffix)) for r in rows]) for leg in column.legs]
+    every = [m for _, made in legs for row in made for m in row.methods((), run.settings.seeds)]
+    teach(run, every, [p for leg in column.legs for p in leg.parts])  # of all legs at once, as each alone is little
+    for leg, made in legs:
         methods = [m for row in made for m in row.methods((), run.settings.seeds)]
         found = measure(run, methods, leg.parts, f"thresholds, {column.label}")
         for row in made:
