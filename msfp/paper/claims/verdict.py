@@ -57,18 +57,19 @@ def judge(run: Run, claims: Iterable[Claim] | None = None) -> list[Verdict]:
 def verdict(claim: Claim, measured: Numbers) -> Verdict:
     """One claim, on measured numbers or on the paper's own as it says."""
     printed = Printed()
-    paper = _paper_effect(claim, printed)
+    shown = _paper_effect(claim, printed)
+    paper, unit = (shown.sample.value, shown.unit) if shown else (None, "")
     if claim.kind not in KINDS:
         return Verdict(claim, "not testable here", reason=claim.remark)
     try:
         found = KINDS[claim.kind](claim, measured if claim.basis == "measured" else printed)
     except NotComputable as error:
-        return Verdict(claim, "not testable here", paper=paper, reason=str(error))
+        return Verdict(claim, "not testable here", unit=unit, paper=paper, reason=str(error))
     judged = [_decide(claim, effect, found) for effect in found.effects]
     return _together(claim, found, judged, paper)
 
 
-def _paper_effect(claim: Claim, printed: Printed) -> float | None:
+def _paper_effect(claim: Claim, printed: Printed) -> Effect | None:
     """The claim's effect by the paper's numbers: where there are several, the nearest to contradicting it."""
     if claim.basis == "printed" or claim.kind not in RULES or claim.kind == "counted":
         return None
@@ -76,7 +77,7 @@ def _paper_effect(claim: Claim, printed: Printed) -> float | None:
         found = RULES[claim.kind](claim, printed)
     except NotComputable:
         return None
-    return min(found.effects, key=lambda e: _margin(e.sample.value, found)).sample.value
+    return min(found.effects, key=lambda e: _margin(e.sample.value, found))
 
 
 def _together(claim: Claim, found: Found, judged: list[Verdict], paper: float | None) -> Verdict:
