@@ -26,7 +26,7 @@ from msfp.pipeline.features import FEATURE_CODE, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head, train_heads
 from msfp.pipeline.lookout import Lookout, lookout
 from msfp.pipeline.run import Run
-from msfp.tracking import make
+from msfp.tracking import Tracker, make
 from msfp.tracking.iou import iou
 from msfp.tracking.recovery import (
     AT_PREDICTION,
@@ -120,11 +120,11 @@ def corners(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ascontiguousarray(tlwh_to_xyxy(tlwh), np.float64)
 
 
-def wrap(run: Run, part: Part, tracker: object, look: Lookout, choose: Decide) -> Recovered:
+def wrap(run: Run, part: Part, tracker: Tracker, look: Lookout, choose: Decide) -> Recovered:
     """A tracker with recovery on a part."""
     pixels = part.scene.pixels
     longest = run.settings.recovery.longest
-    return Recovered(tracker, look, choose, (pixels.width, pixels.height), longest)  # type: ignore[arg-type]
+    return Recovered(tracker, look, choose, (pixels.width, pixels.height), longest)
 
 
 def part_cases(run: Run, part: Part) -> Cases:
