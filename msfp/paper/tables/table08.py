@@ -7,7 +7,9 @@ from msfp.pipeline.run import Run
 from msfp.tracking.thresholds import policies
 from msfp.types import Cell
 
-NO_TIME = "speed differs from run to run; `msfp bench thresholds` measures it, so that this table repeats exactly"
+NO_TIME = (
+    "speed differs from run to run: `msfp bench thresholds` and Table 7 measure it, so that this table repeats exactly"
+)
 HEURISTICS = ("steepest-drop", "percentile")
 SEARCHED = "τ of highest HOTA on the same sequence's learning part; with split=paper that is what is evaluated"
 
