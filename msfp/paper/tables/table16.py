@@ -1,18 +1,23 @@
 """Table 16: how the levels of a box are brought together."""
 
+from dataclasses import replace
+
 from msfp.paper.embedding_rows import NO_TIME, embedding_rows
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.pipeline import data
+from msfp.pipeline.cells import MOST
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
+THINNED = f"of more than {MOST} learning boxes it trains on those of evenly spaced frames: cells take 50 KB a box"
+SPATIAL = "Spatial attention over RoIs"
 PAPER = {
     "Single level (L14)": "single",
     "Hard assignment (by box size)": "hard-assignment",
     "Soft RoI selection (AugFPN-style)": "soft-roi",
-    "Spatial attention over RoIs": "spatial-attention",
+    SPATIAL: "spatial-attention",
     "Instance-adaptive attention (ours)": "attention-instance",
 }
 BEYOND = "parameters that choose or weigh, as the paper's 0 for one level implies; projections are counted beside"
@@ -27,6 +32,7 @@ def aggregation(run: Run) -> list[Cell]:
         for label, strategy in PAPER.items()
     }
     cells = embedding_rows(run, rows, ("AUC", "AUC, hard pairs"))
+    cells = [replace(c, reason=c.reason or THINNED) if c.row == SPATIAL else c for c in cells]
     for label, strategy in PAPER.items():
         cells += parameters(run, label, strategy)
         cells += absent(label, ["ms/frame"], NO_TIME)
