@@ -10,6 +10,7 @@ from torch import nn
 from msfp.config import AtlSettings, FusionSettings
 from msfp.heads.fusion import SIZE, Attention, FusionHead, make_head
 from msfp.heads.threshold import Mode, SceneEncoder
+from msfp.threads import one_thread
 
 CHUNK = 65536  # rows embedded at once, so that memory does not grow with the data set
 
@@ -40,7 +41,8 @@ def embed(head: FusionHead, layers: Mapping[int, NDArray[np.float16]]) -> NDArra
     parts = []
     for start in range(0, max(count, 1), CHUNK):
         chunk = {k: torch.from_numpy(v[start : start + CHUNK].astype(np.float32)) for k, v in used.items()}
-        parts.append(head.eval()(chunk).numpy())
+        with one_thread():
+            parts.append(head.eval()(chunk).numpy())
     return np.concatenate(parts)
 
 
@@ -58,7 +60,8 @@ def predict(
     """(T, C) scene vectors -> (T, 1) or (T, 2) raw thresholds per frame (eqs. 6 and 8), before any smoothing."""
     encoder = SceneEncoder(scene.shape[1], mode, config)
     restore(encoder, state)
-    return encoder(torch.from_numpy(scene.astype(np.float32))).numpy()
+    with one_thread():
+        return encoder(torch.from_numpy(scene.astype(np.float32))).numpy()
 
 
 class ScenePredictor:

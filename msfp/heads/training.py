@@ -4,9 +4,8 @@ Arrays come in and go out; tensors stay here. Every random source is seeded by t
 batches and dropout are its own, whichever others train beside it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as ListLike
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from msfp.heads.sampling import Labels
 from msfp.heads.stack import Stack, as_arrays
 from msfp.heads.tasks import FusionSteps, Losses, ThresholdSteps, mean_over, take_step
 from msfp.heads.threshold import Mode, SceneEncoder
+from msfp.threads import one_thread
 
 Tick = Callable[[], None]
 
@@ -171,17 +171,6 @@ def _epochs(
             if tick is not None:
                 tick()
     return loss, active
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Train with one thread: the tensors are too small for more, and sums then do not depend on the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _each(modules: Stack, loss: list[NDArray[np.float64]], active: list[NDArray[np.float64]]) -> list[Fitted]:

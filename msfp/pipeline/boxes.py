@@ -16,6 +16,7 @@ from msfp.datasets.motchallenge import read_ground_truth
 from msfp.engine.files import atomic_write
 from msfp.engine.progress import Bar
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 from msfp.types import Detections, Scene, Sequence
 
 OWN, TRUE = "OWN", "TRUE"
@@ -68,7 +69,7 @@ def _detect(run: Run, scene: Scene) -> Detections:
     config = run.settings.input
     model = load_person_detector(config.preset, config.weights, run.settings.device)
     frame, boxes, scores = [np.zeros(0, np.int32)], [np.zeros((0, 4))], [np.zeros(0, np.float32)]
-    with FrameReader(scene.pixels) as frames, Bar(len(frames), f"people of {scene.name}") as bar:
+    with one_thread(), FrameReader(scene.pixels) as frames, Bar(len(frames), f"people of {scene.name}") as bar:
         for number, image in frames:
             tlwh, score = detect(model, image, config.size, CONFIDENCE, geometry=config.geometry)
             frame.append(np.full(len(score), number, np.int32))

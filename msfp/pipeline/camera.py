@@ -14,6 +14,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import public_boxes
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 from msfp.tracking import tracker_class
 from msfp.types import Scene
 
@@ -93,5 +94,9 @@ def _estimate(scene: Scene, method: str) -> NDArray[np.float64]:
         return np.concatenate([np.zeros((0, 4)), *here])
 
     pixels = scene.pixels
-    with FrameReader(pixels) as frames, Bar(len(pixels.frames), f"camera motion of {scene.name}") as progress:
+    with (
+        one_thread(),
+        FrameReader(pixels) as frames,
+        Bar(len(pixels.frames), f"camera motion of {scene.name}") as progress,
+    ):
         return camera_motions(frames, pixels.length, method, boxes, progress.update)

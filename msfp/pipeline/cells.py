@@ -13,6 +13,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH, BoxSet, box_sets
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 
 MOST = 12_000  # boxes whose cells are held for training: 0.6 GB of YOLOv8n's taps
 Cells = dict[int, NDArray[np.float16]]
@@ -86,7 +87,7 @@ def _passes(run: Run, part: Part, sets: Mapping[str, BoxSet], weights: str) -> I
     boxed = {int(t) for frame, _ in sets.values() for t in np.unique(frame)}
     wanted = [t for t in pixels.frames if part.first <= t <= part.last and t in boxed]
     label = f"cells of {part.scene.name}"
-    with FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
+    with one_thread(), FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
         yield from extract_cells(
             frames, sets, run.backbone(weights), config.size, config.geometry, progress=progress.update
         )

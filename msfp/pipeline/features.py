@@ -13,6 +13,7 @@ from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 from msfp.types import Features, Scene, frame_bounds
 
 TRUTH = "gt"
@@ -133,7 +134,7 @@ def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> 
     pixels = part.scene.pixels
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
     label = f"features of {part.scene.name}" + (f" ({weights})" if weights else "")
-    with FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
+    with one_thread(), FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
         return extract(frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update)
 
 

@@ -18,6 +18,7 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, compute, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 from msfp.types import Detections, Features
 
 if TYPE_CHECKING:
@@ -139,7 +140,11 @@ def _see(run: Run, part: Part) -> Seen:
 
     config, pixels = run.settings.input, part.scene.pixels
     wanted = range(part.first, part.last + 1)
-    with FrameReader(pixels, wanted) as frames, Bar(part.length, f"joint detector on {part.scene.name}") as progress:
+    with (
+        one_thread(),
+        FrameReader(pixels, wanted) as frames,
+        Bar(part.length, f"joint detector on {part.scene.name}") as progress,
+    ):
         found = look(frames, _network(run), config.size, CONFIDENCE, config.geometry, progress.update)
     frame = (found.frame - (part.first - 1)).astype(np.int32)
     return Seen(Detections(frame, found.tlwh, found.score), found.vectors)

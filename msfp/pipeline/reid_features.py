@@ -15,6 +15,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import BoxSet, public_boxes
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 from msfp.types import Scene
 
 if TYPE_CHECKING:
@@ -126,6 +127,10 @@ def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) ->
 
     pixels = part.scene.pixels
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
-    with FrameReader(pixels, wanted) as frames, Bar(len(wanted), f"separate ReID of {part.scene.name}") as progress:
+    with (
+        one_thread(),
+        FrameReader(pixels, wanted) as frames,
+        Bar(len(wanted), f"separate ReID of {part.scene.name}") as progress,
+    ):
         found = extract_reid(frames, dict(boxes), _network(run, weights), progress.update, run.settings.input.reid_size)
     return {name: vectors for name, (_, vectors) in found.items()}

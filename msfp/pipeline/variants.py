@@ -14,6 +14,7 @@ from msfp.errors import NotComputable
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, TRUTH, box_sets, feature_inputs, features, layers, truth_features
 from msfp.pipeline.run import Run
+from msfp.threads import one_thread
 from msfp.types import Features, Scene
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _compute(run: Run, scene: Scene, weights: str) -> dict[Pooling, dict[str, Fe
     wanted: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.further, **dict.fromkeys(PLAIN, chosen.layers)}
     pixels = scene.pixels
     label = f"layers and ways to pool of {scene.name}"
-    with FrameReader(pixels, pixels.frames) as frames, Bar(len(pixels.frames), label) as progress:
+    with one_thread(), FrameReader(pixels, pixels.frames) as frames, Bar(len(pixels.frames), label) as progress:
         return extract_modes(
             frames, box_sets(scene), _backbone(run, weights), wanted, config.size, config.geometry, progress.update
         )
