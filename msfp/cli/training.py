@@ -97,6 +97,7 @@ def benches() -> dict[str, Path]:
 def bench(
     name: Annotated[str, typer.Argument(help="a benchmark's name, or all; without one they are listed")] = "",
     as_json: Json = False,
+    device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",
 ) -> None:
     """Time a hot path beside its peers, in one process and in turn; medians and ratios."""
     found = benches()
@@ -105,10 +106,13 @@ def bench(
     if not name:
         typer.echo(json.dumps(list(found)) if as_json else "\n".join(found))
         return
+    if device and name != "pipeline":
+        raise InputError(f"--device {device}: only `msfp bench pipeline` runs elsewhere than on the CPU")
+    words = [*(["--json"] if as_json else []), *(["--device", device] if device else [])]
     chosen = list(found) if name == "all" else [name]
     for one in chosen:
         if one not in found:
             raise InputError(f"bench {one}: not known; there are: all, {', '.join(found)}")
-        done = subprocess.run([sys.executable, str(found[one]), *(["--json"] if as_json else [])], check=False)
+        done = subprocess.run([sys.executable, str(found[one]), *words], check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)

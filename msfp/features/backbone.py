@@ -91,6 +91,11 @@ class Backbone:
         """
         return {layer: whole(parts) for layer, parts in self.parts(batch).items()}
 
+    def to_dtype(self, dtype: torch.dtype) -> "Backbone":
+        """Itself, with weights of another type: fp16 or bf16 on a GPU."""
+        self._modules.to(dtype)
+        return self
+
     def _forward(self, batch: torch.Tensor) -> dict[int, Any]:
         """Outputs of the layers that another one reads, that are tapped, and of the last."""
         height, width = batch.shape[-2:]

@@ -183,3 +183,10 @@ def test_a_script_runs_on_one_thread_and_prints_json(tmp_path: Path) -> None:
     assert found["bench"] == "reid"
     assert found["cases"][0]["sides"]["msfp"]["median"] > 0
     assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+def test_parts_of_a_frame_on_a_device() -> None:
+    module = importlib.import_module("gpu_frame")
+    found = module.measure("yolov8n-paper", "cpu", (160, 96), frames=3, warm_up=1, boxes=5)
+    assert list(found) == ["detector", "ReID", "association", "total"]
+    assert found["total"]["median"] >= found["detector"]["median"] > 0

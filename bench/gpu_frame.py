@@ -1,0 +1,75 @@
+"""Parts of MSFP-Track's frame on a device, batch size 1, YOLOv8 n to x: `python bench/bench_pipeline.py --device cuda`.
+
+Detector: network and suppression. ReID: a pass of its own as in A.4, recorded (network to the deepest tapped layer,
+pooling, head, ATL), with its copies. Association: the tracker on the host. Device work is timed by CUDA events, the
+rest by the clock; medians after a warm-up. Frame and weights are random: neither changes how long it takes.
+"""
+
+import json
+
+import numpy as np
+import torch
+
+from msfp.config import settings
+from msfp.engine.provenance import hardware
+from msfp.features.backbone import load_backbone, to_batch
+from msfp.features.detector import load_whole
+from msfp.features.gpu.frame import DeviceFrame
+from msfp.features.letterbox import fit
+from msfp.heads.fusion import make_head
+from msfp.heads.threshold import SceneEncoder
+from msfp.pipeline.stopwatch import Stopwatch, spread
+from msfp.tracking import make
+from msfp.tracking.base import FrameContext
+from msfp.types import tlwh_to_xyxy
+
+PRESETS = tuple(f"yolov8{size}-paper" for size in "nsmlx")
+STAGES = ("detector", "ReID", "association")
+SIZE = (1280, 736)
+
+
+def report(device: str, as_json: bool = False) -> None:
+    """Measure all sizes and print a line for each."""
+    found = {preset: measure(preset, device) for preset in PRESETS}
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else hardware()["cpu"]
+    if as_json:
+        print(json.dumps({"bench": "pipeline", "device": name, "milliseconds": found}, indent=1))
+        return
+    print(f"pipeline on {name}: ms a frame, median (quartiles)")
+    for preset, times in found.items():
+        told = ", ".join(f"{k} {v['median']:.3f} ({v['low']:.3f}-{v['high']:.3f})" for k, v in times.items())
+        print(f"  {preset}: {told}")
+
+
+def measure(
+    preset: str, device: str, size: tuple[int, int] = SIZE, frames: int = 60, warm_up: int = 20, boxes: int = 50
+) -> dict[str, dict[str, float]]:
+    """Stage -> median and quartiles in ms, and their total frame by frame."""
+    rng = np.random.default_rng(0)
+    cut = load_backbone(preset, "random-init", device)
+    whole = load_whole(preset, "random-init", device)
+    chosen = settings("demo")
+    head = make_head("attention-instance", cut.channels, chosen.fusion)
+    encoder = SceneEncoder(cut.channels[cut.preset.scene], "offset", chosen.atl)
+    frame = DeviceFrame(cut, head, encoder, size)
+    dtype = torch.float16 if device.startswith("cuda") else torch.float32
+    whole.to_dtype(dtype)
+    image = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    corner = rng.uniform(0, np.array(size) / 2, (boxes, 2))
+    regions = np.concatenate([corner, corner + rng.uniform(20, 160, (boxes, 2)) * (0.3, 0.6)], 1)
+    box, tracker, watch = fit(size, size), make("msfp-track"), Stopwatch(device)
+    tlwh, scores = box.to_file(regions), np.full(boxes, 0.9, np.float32)
+    for _ in range(warm_up + frames):
+        watch.begin()
+        with watch.stage("detector", device=True):
+            whole.detect(to_batch(image[None], whole.device).to(dtype), box)
+        with watch.stage("ReID", device=True):
+            frame.submit(image, regions)
+            seen = frame.collect()
+        with watch.stage("association"):
+            tracker.update(tlwh_to_xyxy(tlwh), scores, seen.embeddings, FrameContext())
+        watch.finish()
+    times = watch.times(warm_up)
+    times["total"] = sum((times[k] for k in STAGES), np.zeros(frames))
+    told = {name: spread(values) for name, values in times.items()}
+    return {name: {"median": s.median, "low": s.low, "high": s.high} for name, s in told.items()}

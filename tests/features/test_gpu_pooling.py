@@ -1,0 +1,57 @@
+"""Pooling as it runs on a GPU, held to the kernel of the CPU: in torch, and in Triton's interpreter."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from msfp.features.backbone import Part
+from msfp.features.gpu.pooling import pool_on_device, triton_here
+from msfp.features.pooling import pool_levels
+
+STRIDES = {4: 8, 9: 32, 14: 8}
+
+
+def levels(seed: int = 0) -> dict[int, tuple[Part, ...]]:
+    """Maps of 320x192 as YOLOv8n's taps show them; layer 14 holds layer 4."""
+    generator = torch.Generator().manual_seed(seed)
+    fine, deep, coarse = (
+        torch.randn(1, c, 192 // s, 320 // s, generator=generator).contiguous(memory_format=torch.channels_last)
+        for c, s in ((24, 8), (80, 32), (40, 16))
+    )
+    return {4: (Part(fine),), 9: (Part(deep),), 14: (Part(coarse, 2), Part(fine))}
+
+
+def boxes(count: int) -> torch.Tensor:
+    """Inside, outside, across the border, tiny, huge and without extent."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(-120, 400, (count, 2))
+    sides = np.exp(rng.uniform(-4, 6.5, (count, 2)))
+    sides[::11] = 0
+    return torch.from_numpy(np.concatenate([corner, corner + sides], 1)).float()
+
+
+def check(kernel: bool, count: int) -> None:
+    """Equal to float rounding: places are float32 here, float64 there."""
+    given, regions = levels(), boxes(count)
+    exact = pool_levels(given, regions.double().numpy(), STRIDES)
+    found = pool_on_device(given, regions, STRIDES, kernel)
+    for layer, wanted in exact.items():
+        np.testing.assert_allclose(found[layer].numpy(), wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize("count", [0, 300])
+def test_products_of_matrices(count: int) -> None:
+    check(False, count)
+
+
+@pytest.mark.skipif(triton_here() is None, reason="triton is not installed; on a GPU machine it comes with torch")
+def test_the_launch_in_tritons_interpreter() -> None:
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; t.check(True, 23)"
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-W", "error", "-c", program, os.path.dirname(__file__)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
