@@ -122,6 +122,13 @@ def test_times_are_judged_as_they_are() -> None:
     assert word(open_, {"a": 0.1}, "Runtime") == "inconclusive"
 
 
+def test_absolute_times_of_a_gpu_are_not_judged_on_a_cpu() -> None:
+    one = replace(claim("at least", "a", column="FPS", low=25.0, tables=(7,)), needs="gpu")
+    assert verdict(one, Made({("a", "FPS"): 2.0})).word == "refuted"
+    assert verdict(one, Made({("a", "FPS"): 2.0}), "cpu").word == "not testable here"
+    assert {c.id for c in load() if c.needs} >= {"real-time", "atl-time"}
+
+
 def test_gains_on_every_sequence() -> None:
     values = {("a", "02"): 2.0, ("b", "02"): 1.0, ("a", "04"): 3.0, ("b", "04"): 2.0}
     one, size = claim("everywhere", "a", "b", tables=(6,)), claim("alike", "a", "b", low=0, high=0.5, tables=(6,))

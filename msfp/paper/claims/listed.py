@@ -28,6 +28,7 @@ class Claim:
         low, high: what the claimed size allows; infinite where the claim names no bound.
         remark: how the sentence was read.
         embedded: what the embedded worlds decide by their construction; empty where nothing.
+        needs: `gpu` where the claim is an absolute time of the paper's machine; empty otherwise.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Claim:
     high: float
     remark: str
     embedded: str
+    needs: str = ""
 
     @property
     def table(self) -> int:
@@ -77,4 +79,5 @@ def _claim(row: dict[str, str]) -> Claim:
         high=float(row["high"]) if row["high"] else inf,
         remark=row["remark"],
         embedded=row["embedded"],
+        needs=row["needs"],
     )

@@ -16,6 +16,7 @@ Word = Literal["supported", "refuted", "inconclusive", "not testable here"]
 WORDS: tuple[Word, ...] = ("supported", "refuted", "inconclusive", "not testable here")
 KINDS = {**RULES, **ARITHMETIC}
 ROUNDING = 1e-9
+CPU = "an absolute time of a GPU; this run was on a CPU"
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,19 @@ class Verdict:
 def judge(run: Run, claims: Iterable[Claim] | None = None) -> list[Verdict]:
     """Verdicts in the order of the list."""
     measured = Measured(run)
-    return [verdict(claim, measured) for claim in (load() if claims is None else claims)]
+    device = run.settings.device
+    return [verdict(claim, measured, device) for claim in (load() if claims is None else claims)]
 
 
-def verdict(claim: Claim, measured: Numbers) -> Verdict:
+def verdict(claim: Claim, measured: Numbers, device: str = "cuda") -> Verdict:
     """One claim, on measured numbers or on the paper's own as it says."""
     printed = Printed()
     shown = _paper_effect(claim, printed)
     paper, unit = (shown.sample.value, shown.unit) if shown else (None, "")
     if claim.kind not in KINDS:
         return Verdict(claim, "not testable here", reason=claim.remark)
+    if claim.needs == "gpu" and device == "cpu":
+        return Verdict(claim, "not testable here", unit=unit, paper=paper, reason=CPU)
     try:
         found = KINDS[claim.kind](claim, measured if claim.basis == "measured" else printed)
     except NotComputable as error:
