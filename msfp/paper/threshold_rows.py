@@ -150,6 +150,21 @@ def hota_cells(
     return cells
 
 
+def motion_cells(run: Run, column: Column, rules: Iterable[Rules]) -> list[Cell]:
+    """The rules that need no pixels, on ByteTrack's association: computable wherever there are labels."""
+    cells: list[Cell] = []
+    for row in rules:
+        if row.learned:
+            continue
+        found = []
+        for leg in column.legs:
+            method = Method(row.label, "bytetrack", None, row.rule(leg.atl, 0))
+            found += measure(run, [method], leg.parts, f"motion only, {column.label}")
+        made = tracking_cells(f"{row.label} · motion only", [found], ["HOTA"], {"HOTA": column.label})
+        cells += [replace(c, reason=row.remark) if c.source == "measured" else c for c in made]
+    return cells
+
+
 def detectors(column: Column) -> tuple[str, ...]:
     """Public detectors of a column's parts, where there are several."""
     names = tuple(sorted({s.detector for leg in column.legs for p in leg.parts for s in data.sequences(p)}))

@@ -46,6 +46,13 @@ def test_without_pixels_learned_rows_say_so(make_run: Make, number: int) -> None
         assert "3 of 9 frames present" in cell.reason or "no data of another domain" in cell.reason
 
 
+def test_rules_that_see_scores_only_need_no_pixels(make_run: Make) -> None:
+    cells = made(small(make_run, frames=3), 8)
+    for row in ("Fixed τ=0.25", "Per-sequence grid search", "Steepest-drop heuristic", "Percentile-based (p=0.85)"):
+        assert cells[f"{row} · motion only", "HOTA"].source == "measured"
+    assert ("ATL (ours) · motion only", "HOTA") not in cells
+
+
 def test_rederived_rows_are_marked(make_run: Make) -> None:
     run = small(make_run)
     for number, rows in ((8, 2), (14, 3)):

@@ -3,7 +3,7 @@
 from msfp.errors import NotComputable
 from msfp.paper import reach
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, tracking_cells
+from msfp.paper.spread import absent
 from msfp.paper.threshold_rows import (
     ORACLE,
     Column,
@@ -14,12 +14,11 @@ from msfp.paper.threshold_rows import (
     fixed,
     hota_cells,
     main,
+    motion_cells,
     searched,
 )
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import measure
-from msfp.pipeline.tracks import Method
 from msfp.types import Cell
 
 PAPER = (
@@ -51,7 +50,7 @@ def thresholds(run: Run) -> list[Cell]:
             cells += [c for r in PAPER for c in absent(r.label, [name], str(error))]
             continue
         cells += hota_cells(run, column, PAPER + OURS)
-        cells += _motion(run, column)
+        cells += motion_cells(run, column, PAPER + OURS)
         cells += _from_embedded(run, column)
         if name == "MOT17":
             cells += _left_out(run, column)
@@ -66,20 +65,6 @@ def _left_out(run: Run, column: Column) -> list[Cell]:
         return hota_cells(run, column.left_out(), rules, suffix)
     except NotComputable as error:
         return [c for r in rules for c in absent(r.label + suffix, [column.label], str(error))]
-
-
-def _motion(run: Run, column: Column) -> list[Cell]:
-    """The rules that need no pixels, on ByteTrack's association: computable wherever there are labels."""
-    cells: list[Cell] = []
-    for rules in PAPER + OURS:
-        if rules.learned:
-            continue
-        found = []
-        for leg in column.legs:
-            method = Method(rules.label, "bytetrack", None, rules.rule(leg.atl, 0))
-            found += measure(run, [method], leg.parts, f"motion only, {column.label}")
-        cells += tracking_cells(f"{rules.label} · motion only", [found], ["HOTA"], {"HOTA": column.label})
-    return cells
 
 
 def _from_embedded(run: Run, column: Column) -> list[Cell]:

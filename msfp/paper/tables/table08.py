@@ -2,7 +2,18 @@
 
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
-from msfp.paper.threshold_rows import ORACLE, Column, Rules, atl, fixed, hota_cells, main, policy, searched
+from msfp.paper.threshold_rows import (
+    ORACLE,
+    Column,
+    Rules,
+    atl,
+    fixed,
+    hota_cells,
+    main,
+    motion_cells,
+    policy,
+    searched,
+)
 from msfp.pipeline.run import Run
 from msfp.tracking.thresholds import policies
 from msfp.types import Cell
@@ -16,14 +27,18 @@ SEARCHED = "τ of highest HOTA on the same sequence's learning part; with split=
 
 @table(8, needs=("tracks", "scores", "thresholds"))
 def baselines(run: Run) -> list[Cell]:
-    """HOTA of MSFP (attention) with one threshold a frame under each rule, combined and for each public detector."""
+    """HOTA of MSFP (attention) with one threshold a frame under each rule, combined and for each public detector.
+
+    Rows without appearance follow, for what needs no pixels.
+    """
     column = main(run, "HOTA")
     known = policies()
     fixed_row = Rules("Fixed τ=0.25", fixed(0.25, 0.25))
     searched_row = Rules("Per-sequence grid search", searched, remark=SEARCHED)
     heuristics = tuple(Rules(known[n].label, policy(n), remark=known[n].remark) for n in HEURISTICS)
     learned = Rules("ATL (ours)", atl("single"), learned=True)
-    cells = hota_cells(run, column, (fixed_row, searched_row, *heuristics, learned, ORACLE), by_detector=True)
+    rows = (fixed_row, searched_row, *heuristics, learned, ORACLE)
+    cells = hota_cells(run, column, rows, by_detector=True) + motion_cells(run, column, rows)
     tuning = {fixed_row: "Manual", searched_row: "Per-seq", learned: f"Learned from {learning(column)}"}
     for row in (fixed_row, searched_row, *heuristics, learned):
         cells.append(Cell(row.label, "Tuning", tuning.get(row, "None")))
