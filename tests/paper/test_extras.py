@@ -57,7 +57,7 @@ def test_an_extra_table_has_no_number_of_the_paper() -> None:
 
 
 def test_an_extra_table_is_written_in_every_form(tmp_path: Path) -> None:
-    cells = [Cell("LITE", "HOTA, loso", 50.0, 0.2, unit="%"), Cell("LITE", "HOTA, leakage", 1.25, unit="%")]
+    cells = [Cell("LITE", "HOTA, loso", 50.0, 0.2, unit="%"), Cell("LITE", "leakage in HOTA", 1.25, unit="%")]
     files = write_table(tmp_path, 101, cells)
     assert [f.name for f in files] == ["leakage.json", "leakage.csv", "leakage.md", "leakage.tex"]
     text = files[2].read_text(encoding="utf-8")

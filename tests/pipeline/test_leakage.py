@@ -23,15 +23,15 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
     for row in (r.label for r in ROWS):
         for measure in ("HOTA", "AUC"):
             apart = value[row, f"{measure}, paper"] - value[row, f"{measure}, loso"]
-            assert value[row, f"{measure}, leakage"] == pytest.approx(apart, abs=1e-9)
+            assert value[row, f"leakage in {measure}"] == pytest.approx(apart, abs=1e-9)
         gained = value[row, "HOTA gain, paper"] - value[row, "HOTA gain, loso"]
-        assert gained == pytest.approx(value[row, "HOTA, leakage"], abs=1e-9)
+        assert gained == pytest.approx(value[row, "leakage in HOTA"], abs=1e-9)
     free = ROWS[0].label
     for measure in ("HOTA", "AUC"):
         alike = {value[free, f"{measure}, {name}"] for name in ("half", "loso", "paper")}
         assert max(alike) - min(alike) < 1e-9  # what learns nothing leaks nothing
-        assert value[free, f"{measure}, leakage"] == pytest.approx(0, abs=1e-9)
-    one = found["LITE", "HOTA, leakage"]
+        assert value[free, f"leakage in {measure}"] == pytest.approx(0, abs=1e-9)
+    one = found["LITE", "leakage in HOTA"]
     assert isinstance(one, MeasuredCell)
     assert one.detail["drawn"] == "3 scenes"
     assert one.detail["95 % interval"] == "an interval takes 4 scenes; here: 3"
@@ -39,7 +39,7 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
 
 def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
     found = {(c.row, c.column): c for c in leakage(make_run({"MOT17-02-SDP": LENGTH}))}
-    assert found["LITE", "HOTA, loso"].reason == found["LITE", "HOTA, leakage"].reason == ONE_SCENE
+    assert found["LITE", "HOTA, loso"].reason == found["LITE", "leakage in HOTA"].reason == ONE_SCENE
     assert found["LITE", "HOTA, half"].source == found["LITE", "HOTA, paper"].source == "measured"
 
 

@@ -112,7 +112,7 @@ def row_cells(label: str, samples: Samples, untrained: Samples) -> list[Cell]:
         unit = UNITS.get(measure, "")
         for name in ("half", HONEST, LEAKING):
             cells.append(_cell(label, f"{measure}, {name}", unit, samples[name, measure]))
-        cells.append(_cell(label, f"{measure}, leakage", unit, samples[LEAKING, measure], samples[HONEST, measure]))
+        cells.append(_cell(label, f"leakage in {measure}", unit, samples[LEAKING, measure], samples[HONEST, measure]))
         if measure == "HOTA":
             for name in (HONEST, LEAKING):
                 column = f"{measure} gain, {name}"
