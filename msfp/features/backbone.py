@@ -57,7 +57,10 @@ class Backbone:
         # A tap may be a concatenation that is put together from other maps without being run.
         wanted = {source for sources in self._sources.values() for source, _ in sources}
         self.executed = tuple(range(len(modules))) if to_the_end else _needed(modules, wanted)
-        self._keep = wanted | {self.executed[-1]} | {j for i in self.executed for j in _inputs(modules[i])}
+        asked = wanted | {self.executed[-1]}
+        self._keep = asked | {j for i in self.executed for j in _inputs(modules[i])}
+        last = {j: i for i in self.executed for j in _inputs(modules[i])}
+        self._done = {i: [j for j in last if last[j] == i and j not in asked] for i in self.executed}
         self._modules = nn.ModuleDict({str(i): modules[i] for i in self.executed})
         self._modules.eval().requires_grad_(False)
         self._modules.to(memory_format=torch.channels_last).to(self.device)
@@ -112,6 +115,8 @@ class Backbone:
                 x = module(x)
             if index in self._keep:
                 outputs[index] = x
+            for other in self._done[index]:  # memory that is free again is still in the cache
+                del outputs[other]
         return outputs
 
     def _taps(self, outputs: dict[int, Any]) -> dict[int, tuple[Part, ...]]:
