@@ -43,6 +43,8 @@ def draw(ax: "Axes", found: Binned, layers: tuple[int, ...]) -> None:
     """One panel."""
     for column, layer in enumerate(layers):
         colour = PALETTE[ORDER[column % len(ORDER)]]
-        style = {"ls": DASHES[column % len(DASHES)], "marker": MARKERS[column % len(MARKERS)], "ms": 2.5}
+        dash, marker = DASHES[column % len(DASHES)], MARKERS[column % len(MARKERS)]
         ax.fill_between(found.middle, found.low[:, column], found.high[:, column], color=colour, alpha=0.18, lw=0)
-        ax.plot(found.middle, found.mean[:, column], color=colour, label=f"layer {layer}", **style)
+        ax.plot(
+            found.middle, found.mean[:, column], color=colour, label=f"layer {layer}", ls=dash, marker=marker, ms=2.5
+        )

@@ -37,9 +37,9 @@ def variants(run: Run) -> list[Cell]:
 
 def detector_cells(run: Run, label: str) -> list[Cell]:
     """One detector's row."""
-    column = main(run, label)
-    data.need_pixels(tuple(part for leg in column.legs for part in (*leg.heads, *leg.parts)))
-    groups = measured(run, column, RULES)
+    validation = main(run, label)
+    data.need_pixels(tuple(part for leg in validation.legs for part in (*leg.heads, *leg.parts)))
+    groups = measured(run, validation, RULES)
     cells: list[Cell] = []
     for column in (FIXED, ATL):
         cells += tracking_cells(label, groups[column], ["HOTA"], {"HOTA": column})
