@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.compiled import kernel
+from msfp.compiled import kernel, summing_kernel
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs
 
@@ -70,26 +70,14 @@ def similarity(embeddings: Floats, chosen: Pairs) -> NDArray[np.float32]:
     return _dot(unit / norm[:, None].astype(np.float32), chosen.i, chosen.j)
 
 
-@kernel
+@summing_kernel
 def _dot(unit: NDArray[np.float32], i: NDArray[np.int32], j: NDArray[np.int32]) -> NDArray[np.float32]:
-    """(P,) inner products of rows i and j, in eight running sums: an order that vectorises and never changes."""
+    """(P,) inner products of rows i and j, in single precision."""
     out = np.empty(len(i), np.float32)
-    width = unit.shape[1]
-    whole = width - width % 8
     for p in range(len(i)):
         a, b = unit[i[p]], unit[j[p]]
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
-        for k in range(0, whole, 8):
-            s0 += a[k] * b[k]
-            s1 += a[k + 1] * b[k + 1]
-            s2 += a[k + 2] * b[k + 2]
-            s3 += a[k + 3] * b[k + 3]
-            s4 += a[k + 4] * b[k + 4]
-            s5 += a[k + 5] * b[k + 5]
-            s6 += a[k + 6] * b[k + 6]
-            s7 += a[k + 7] * b[k + 7]
-        total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
-        for k in range(whole, width):
+        total = np.float32(0.0)
+        for k in range(len(a)):
             total += a[k] * b[k]
         out[p] = total
     return out
@@ -254,9 +242,20 @@ def _split(sim: Floats, same: NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
 def _area(positive: Floats, negative: Floats) -> float:
     """Share of pairs in the right order, ties half; negatives sorted. Counted in whole numbers, so exact."""
-    below = np.searchsorted(negative, positive, side="left").sum(dtype=np.int64)
-    not_above = np.searchsorted(negative, positive, side="right").sum(dtype=np.int64)
-    return int(below + not_above) / (2 * len(positive) * len(negative))
+    return _ordered(np.sort(positive), negative) / (2 * len(positive) * len(negative))
+
+
+@kernel
+def _ordered(positive: Floats, negative: Floats) -> int:
+    """Negatives below each positive plus those not above it, summed; both ascending."""
+    total = below = not_above = 0
+    for value in positive:
+        while below < len(negative) and negative[below] < value:
+            below += 1
+        while not_above < len(negative) and negative[not_above] <= value:
+            not_above += 1
+        total += below + not_above
+    return total
 
 
 def _at_least(ascending: Floats, thresholds: Floats) -> NDArray[np.float64]:
