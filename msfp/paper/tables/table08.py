@@ -1,5 +1,6 @@
 """Table 8: ATL against thresholds that are fixed, searched, or read off the scores."""
 
+from msfp.errors import NotComputable
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.paper.threshold_rows import (
@@ -14,6 +15,7 @@ from msfp.paper.threshold_rows import (
     policy,
     searched,
 )
+from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.tracking.thresholds import policies
 from msfp.types import Cell
@@ -39,14 +41,20 @@ def baselines(run: Run) -> list[Cell]:
     learned = Rules("ATL (ours)", atl("single"), learned=True)
     rows = (fixed_row, searched_row, *heuristics, learned, ORACLE)
     cells = hota_cells(run, column, rows, by_detector=True) + motion_cells(run, column, rows)
-    tuning = {fixed_row: "Manual", searched_row: "Per-seq", learned: f"Learned from {learning(column)}"}
+    tuning = {fixed_row: "Manual", searched_row: "Per-seq"}
+    cells += [Cell(row.label, "Tuning", tuning.get(row, "None")) for row in (fixed_row, searched_row, *heuristics)]
+    cells.append(learning(learned.label, column))
     for row in (fixed_row, searched_row, *heuristics, learned):
-        cells.append(Cell(row.label, "Tuning", tuning.get(row, "None")))
         cells += absent(row.label, ["Runtime"], NO_TIME)
     return cells
 
 
-def learning(column: Column) -> str:
-    """`7 sequences`: what one ATL learned from."""
+def learning(label: str, column: Column) -> Cell:
+    """`Learned from 7 sequences`, or why nothing was learned."""
+    try:
+        for leg in column.legs:
+            data.need_pixels(leg.atl)
+    except NotComputable as error:
+        return Cell(label, "Tuning", None, source="n/a", reason=str(error))
     count = max(len(leg.atl) for leg in column.legs)
-    return f"{count} sequence{'s' if count != 1 else ''}"
+    return Cell(label, "Tuning", f"Learned from {count} sequence{'s' if count != 1 else ''}")
