@@ -1,7 +1,7 @@
 """One frame through every method, each part timed."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from msfp.features.osnet import OSNet
     from msfp.heads.fusion import FusionHead
 
+Item = TypeVar("Item")
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float64]
 Scores = NDArray[np.float32]
@@ -64,6 +65,7 @@ class TimedFrame:
             load_whole(settings.input.preset, settings.input.weights, settings.device) if place.pixels else None
         )
         self.courses = {m.label: self._course(m) for m in self._methods}
+        self._turn = 0
 
     def _admit(self, method: Method, place: Stretch) -> bool:
         """Load what a method looks through; a reason where it cannot be timed."""
@@ -117,7 +119,8 @@ class TimedFrame:
                 with self._watch.stage(camera_stage(name)):
                     warps[name] = camera.step(image, tlwh)
         xyxy = tlwh_to_xyxy(tlwh)
-        for method in self._methods:
+        self._turn += 1
+        for method in self._in_turn(self._methods):
             high, low = method.threshold.high, method.threshold.low
             own = method.threshold.kind == "default"
             if method.label in self._atl:
@@ -131,6 +134,12 @@ class TimedFrame:
             with self._watch.stage(f"association of {method.label}"):
                 look = None if method.look is None else embeddings[method.look]
                 self._trackers[method.label].update(xyxy, scores, look, context)
+
+    def _in_turn(self, items: Iterable[Item]) -> list[Item]:
+        """The items, another one first with every frame: who comes first finds the caches cold, and pays for all."""
+        some = list(items)
+        first = self._turn % max(len(some), 1)
+        return some[first:] + some[:first]
 
     def _look(self, image: Image, tlwh: Boxes) -> tuple[dict[Appearance, Vectors], Vectors]:
         """Everything that the networks see in a frame: embeddings by look, and the scene vector."""
@@ -147,13 +156,13 @@ class TimedFrame:
             parts = backbone.parts(batch)
         regions = box.to_network(tlwh)
         vectors = {}
-        for layers in dict.fromkeys(live.pooled_layers(head) for head in self._heads.values()):
+        for layers in self._in_turn(dict.fromkeys(live.pooled_layers(head) for head in self._heads.values())):
             with watch.stage(pooling_stage(layers)):
                 vectors[layers] = pool_levels({k: parts[k] for k in layers}, regions, backbone.strides)
         with watch.stage(SCENE):
             scene = global_average(parts[backbone.preset.scene])[0]
         embeddings = {}
-        for look, head in self._heads.items():
+        for look, head in self._in_turn(self._heads.items()):
             with watch.stage(embedding_stage(look)):
                 embeddings[look] = live.embed_boxes(head, vectors[live.pooled_layers(head)])
         for look, network in self._reid.items():
