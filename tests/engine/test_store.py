@@ -213,7 +213,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path, monkey
 
     store.get_or_compute("stage", {"n": 0}, compute, code="msfp.types")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full_disk)
+        patch.setattr(os, "replace", full_disk)  # the store does not wait for the disk, so this call tells
         message = r"stage/\S+: cannot write \d+ bytes \(No space left on device, [\d,]+ bytes free\); free some space"
         with pytest.raises(MsfpError, match=message):
             store.get_or_compute("stage", {"n": 1}, slow, code="msfp.types")
