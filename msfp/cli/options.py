@@ -20,6 +20,9 @@ Workers = Annotated[int, typer.Option("--workers", min=0, help="processes to fan
 Auto = Annotated[
     int, typer.Option("--workers", min=-1, help="processes to fan out over; -1: one a core where there are several")
 ]
+Cluster = Annotated[
+    str, typer.Option("--cluster", help="in place of workers here: tcp://HOST:PORT of a Dask scheduler, or slurm:FILE")
+]
 Home = Annotated[Path, typer.Option("--home", help="folder that holds data/, runs/ and figures/")]
 Params = Annotated[
     list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")
@@ -28,7 +31,14 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 
 
 def run_from(
-    profile: str, root: Path | None, weights: str, device: str, workers: int, home: Path, params: list[str] | None
+    profile: str,
+    root: Path | None,
+    weights: str,
+    device: str,
+    workers: int,
+    home: Path,
+    params: list[str] | None,
+    cluster: str = "",
 ) -> "Run":
     """The run that the shared options describe.
 
@@ -46,6 +56,7 @@ def run_from(
         weights=weights,
         device=device,
         workers=workers,
+        cluster=cluster,
         home=home,
         overrides=" ".join(map(shlex.quote, params or [])),
     )

@@ -9,6 +9,7 @@ from msfp.cli.app import app
 from msfp.cli.options import (
     HERE,
     Auto,
+    Cluster,
     Device,
     Home,
     Json,
@@ -29,6 +30,7 @@ def reproduce(
     weights: Weights = "",
     device: Device = "",
     workers: Auto = -1,
+    cluster: Cluster = "",
     only: Annotated[str, typer.Option("--only", metavar="NN", help="just this notebook, such as 03")] = "",
     start: Annotated[str, typer.Option("--from", metavar="NN", help="from this notebook on")] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="execute notebooks anew even when nothing changed")] = False,
@@ -37,7 +39,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
-    run = run_from(profile, root, weights, device, one_a_core() if workers < 0 else workers, home, param)
+    run = run_from(profile, root, weights, device, one_a_core() if workers < 0 else workers, home, param, cluster)
     from msfp.paper.suite import reproduce as execute
 
     outcome = execute(run, only=only or None, start=start or None, resume=not fresh)

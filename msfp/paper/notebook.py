@@ -69,6 +69,7 @@ def begin(
     weights: str = "",
     device: str = "",
     workers: int = 0,
+    cluster: str = "",
     settings: str = "",
     home: str | Path = "..",
 ) -> NotebookRun:
@@ -80,6 +81,7 @@ def begin(
         weights: embedded, random-init, or a .safetensors or .pt file.
         device: cpu or cuda; empty: the profile's.
         workers: processes to fan out over; 0: none.
+        cluster: in place of them, `tcp://HOST:PORT` of a Dask scheduler or `slurm:FILE`.
         settings: dotted settings, `"atl.beta=0.7 split=loso"`.
         home: folder that holds data/, runs/ and figures/.
 
@@ -89,5 +91,6 @@ def begin(
     from msfp.paper.style import set_style
 
     set_style()
-    run = open_run(profile, root=root, weights=weights, device=device, workers=workers, home=home, overrides=settings)
+    options = {"root": root, "weights": weights, "device": device, "workers": workers, "cluster": cluster, "home": home}
+    run = open_run(profile, **options, overrides=settings)  # type: ignore[arg-type]
     return NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})

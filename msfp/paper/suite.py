@@ -62,6 +62,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         "weights": config.input.weights,
         "device": config.device,
         "workers": run.workers,
+        "cluster": run.cluster or "",
         "settings": run.overrides,
         "home": str(run.home),
     }

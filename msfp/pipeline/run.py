@@ -173,6 +173,7 @@ def open_run(
     weights: str | Path = "",
     device: str = "",
     workers: int = 0,
+    cluster: str = "",
     home: str | Path = ".",
     overrides: str | Mapping[str, Any] = "",
 ) -> Run:
@@ -184,6 +185,7 @@ def open_run(
         weights: `embedded`, `random-init`, or a .safetensors or .pt file.
         device: `cpu` or `cuda`; empty: the profile's.
         workers: processes to fan out over; 0: none.
+        cluster: in place of them, `tcp://HOST:PORT` of a Dask scheduler or `slurm:FILE`.
         home: folder of data/, runs/ and figures/.
         overrides: dotted settings, as a mapping or as text, `"atl.beta=0.7 split=loso"`.
 
@@ -204,7 +206,10 @@ def open_run(
         from msfp.pipeline.families import absolute
 
         text, given["input.families"] = absolute(text, [named] if isinstance(named, str) else named)
-    return Run(config.settings(profile, given), Path(home).resolve(), workers, overrides=text)
+    kind, colon, place = cluster.partition(":")
+    if kind == "slurm":  # notebooks run in other folders
+        cluster = f"{kind}{colon}{Path(place).resolve()}"
+    return Run(config.settings(profile, given), Path(home).resolve(), workers, cluster or None, overrides=text)
 
 
 def parse_overrides(text: str) -> dict[str, Any]:

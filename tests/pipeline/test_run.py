@@ -1,10 +1,12 @@
 """A run is opened from words, refuses what does not exist, and travels to a worker."""
 
+import os
 import pickle
 from pathlib import Path
 
 import pytest
 
+from msfp.engine import parallel
 from msfp.errors import InputError
 from msfp.pipeline.run import literal, open_run, parse_overrides
 
@@ -67,3 +69,16 @@ def test_remarks_are_kept_once(tmp_path: Path) -> None:
 
 def test_results_come_in_order_of_the_items(tmp_path: Path) -> None:
     assert open_run("smoke", home=tmp_path).map(str, [3, 1, 2], "numbers") == ["3", "1", "2"]
+
+
+def test_a_cluster_is_asked_in_place_of_workers_here(tmp_path: Path) -> None:
+    """The scheduler's own workers compute, and notebooks elsewhere find the same settings of Slurm."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as there:
+        run = open_run("smoke", home=tmp_path, cluster=there.scheduler_address)
+        (process,) = set(run.map(lambda _: os.getpid(), range(3), "where"))
+        assert process != os.getpid()
+        parallel.close()
+    assert open_run("smoke", home=tmp_path).cluster is None
+    assert open_run("smoke", cluster="slurm:queue.yaml").cluster == f"slurm:{Path('queue.yaml').resolve()}"
