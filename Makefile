@@ -19,7 +19,7 @@ reproduce: setup ## every notebook, table, figure and the report: PROFILE=demo|s
 	@$(BIN)/msfp reproduce $(OPTIONS)
 
 smoke: setup ## the same path, as small as it gets
-	@$(BIN)/msfp reproduce --profile smoke
+	@$(BIN)/msfp reproduce --profile smoke --workers 0
 
 test: setup ## the test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
