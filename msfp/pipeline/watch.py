@@ -14,6 +14,7 @@ from msfp.errors import InputError
 from msfp.features.detector import Detector, Sight, load_whole
 from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
+from msfp.pipeline.boxes import CONFIDENCE
 from msfp.pipeline.live import LiveCamera, embed_boxes, head_of, live_thresholds
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
@@ -24,7 +25,6 @@ from msfp.types import tlwh_to_xyxy
 
 Image = NDArray[np.uint8]
 Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
-LEAST_SCORE = 0.05  # ATL's lower threshold never falls below it (4.1: tau_l = 0.05 + offset / 2)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Watcher:
             boxes: (N, 4) tlwh in file coordinates and (N,) scores to follow in place of the detector's own.
         """
         config = self._run.settings.input
-        sight = self._detector.look(pixels, config.size, confidence=LEAST_SCORE, geometry=config.geometry, boxes=boxes)
+        sight = self._detector.look(pixels, config.size, confidence=CONFIDENCE, geometry=config.geometry, boxes=boxes)
         warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, sight.tlwh)
         vectors = self._embed(pixels, sight)
         taus = self._choose(sight)
