@@ -1,0 +1,19 @@
+"""The README's headline table beside the one home of the paper's numbers."""
+
+import re
+from pathlib import Path
+
+from msfp.paper import reference
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+NAMES = {"BoT-SORT, separate ReID": "BoTSORT"}
+
+
+def test_the_headline_table_quotes_the_paper_as_it_is() -> None:
+    table = README.partition("| HOTA, Table 1 |")[2].partition("\n\n")[0]
+    quoted = re.findall(r"^\| ([^|]+?) +\| [^|]+ \| ([\d.]+)[^|]*\|$", table, re.M)
+    assert len(quoted) == 7
+    for name, value in quoted:
+        entry = reference.lookup(1, NAMES.get(name, name), "HOTA")
+        assert entry is not None, name
+        assert entry.value == float(value), name
