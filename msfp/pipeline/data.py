@@ -189,15 +189,6 @@ def judged_folds(run: Run, dataset: str) -> tuple[tuple[Fold, ...], str]:
         return published_validation(run, dataset) or folds(run, dataset), str(error)
 
 
-def hidden_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
-    """Test scenes whose labels are kept by a server; empty where there is no test split."""
-    try:
-        found = scenes(run, dataset, "test")
-    except NotComputable:
-        return ()
-    return tuple(s for s in found if catalog.hidden_truth(s.pixels) is None)
-
-
 def published_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
     """One fold that evaluates the `val` split a data set is published with (DanceTrack); none where it has none."""
     try:

@@ -131,7 +131,7 @@ class Recovered:
         ids, predicted = self._lost()
         found = out
         if len(ids):
-            proposals = self._proposals(ids, predicted, places, values, looks, out)
+            proposals = self._proposals(ids, predicted, places, values, looks)
             found = self._follow(ids, proposals, places, values, looks, out)
         self._remember(out, places, looks)
         self._active = frozenset(found.ids.tolist())
@@ -155,7 +155,6 @@ class Recovered:
         boxes: Floats,
         scores: NDArray[np.float32],
         looks: NDArray[np.float32],
-        out: TrackerOutput,
     ) -> Proposals:
         count, width = len(ids), looks.shape[1]
         look = np.zeros((count, TOKENS, width), np.float32)

@@ -7,7 +7,6 @@ from importlib.resources import files
 from math import inf
 from typing import Literal
 
-EXACT = ("counted",)
 Basis = Literal["measured", "printed"]
 
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIGNS = {"supported": "●", "refuted": "✕", "inconclusive": "○", "not testable here": "–"}
-DIGITS = {"%": 1, "times": 1, "points": 2, "ms": 2}
 BASES = {"measured": "On this run's tables", "printed": "On the paper's own numbers"}
 
 
@@ -118,11 +117,6 @@ def frame(verdicts: Iterable[Verdict]) -> "pd.DataFrame":
         for v in verdicts
     ]
     return pd.DataFrame(rows)
-
-
-def _where(section: str) -> str:
-    """`section 4.3`, `section A.7`, `Fig. 5`."""
-    return f"section {section}" if section[0].isdigit() or section.startswith("A.") else section
 
 
 def _digits(value: float | None) -> str:

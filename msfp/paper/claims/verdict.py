@@ -70,7 +70,7 @@ def verdict(claim: Claim, measured: Numbers, device: str = "cuda") -> Verdict:
     except NotComputable as error:
         return Verdict(claim, "not testable here", unit=unit, paper=paper, reason=str(error))
     judged = [_decide(claim, effect, found) for effect in found.effects]
-    return _together(claim, found, judged, paper)
+    return _together(found, judged, paper)
 
 
 def _paper_effect(claim: Claim, printed: Printed) -> Effect | None:
@@ -84,7 +84,7 @@ def _paper_effect(claim: Claim, printed: Printed) -> Effect | None:
     return min(found.effects, key=lambda e: _margin(e.sample.value, found))
 
 
-def _together(claim: Claim, found: Found, judged: list[Verdict], paper: float | None) -> Verdict:
+def _together(found: Found, judged: list[Verdict], paper: float | None) -> Verdict:
     """All effects have to be where the claim wants them; the one that decides is shown."""
     words = {v.word for v in judged}
     word: Word = "refuted" if "refuted" in words else "inconclusive" if "inconclusive" in words else "supported"

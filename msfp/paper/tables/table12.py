@@ -13,6 +13,11 @@ from msfp.pipeline.search import detectors_of
 from msfp.types import Cell
 
 DATA, USED, NOTES = "Training Data", "Used For", "Notes"
+TRACKED = {
+    "public": "its own boxes are discarded",
+    "detector": "its own boxes are tracked",
+    "ground_truth": "its own boxes are discarded, labelled ones tracked",
+}
 FUSION, ATL_MAIN, ATL_CROWDED, ATL_EMBEDDED = "Fusion (MSFP)", "ATL (MOT17)", "ATL (MOT20)", "ATL (embedded)"
 
 
@@ -30,7 +35,7 @@ def protocol(run: Run) -> list[Cell]:
     cells = [
         Cell("Detector", DATA, _weights(run)),
         Cell("Detector", USED, "features of every box; scene vector of every frame"),
-        Cell("Detector", NOTES, f"{config.input.preset}, frozen; its own boxes are discarded"),
+        Cell("Detector", NOTES, f"{config.input.preset}, frozen; {TRACKED[config.detections]}"),
     ]
     for label, describe in rows.items():
         try:
@@ -52,7 +57,7 @@ def _fusion(run: Run) -> tuple[str, str, str]:
         _seeds(run),
         *_leaks(folds),
     ]
-    return _learned(run, folds), "; ".join(used), "; ".join(notes)
+    return _learned(folds), "; ".join(used), "; ".join(notes)
 
 
 def _crowded(run: Run) -> tuple[str, str, str]:
@@ -77,7 +82,7 @@ def _atl(run: Run, folds: ListLike[Fold], others: ListLike[str]) -> tuple[str, s
         _seeds(run),
         *_leaks(folds),
     ]
-    return _learned(run, folds), "; ".join([*_evaluated(folds), *(n for n in others if n)]), "; ".join(notes)
+    return _learned(folds), "; ".join([*_evaluated(folds), *(n for n in others if n)]), "; ".join(notes)
 
 
 def _embedded(run: Run) -> tuple[str, str, str]:
@@ -97,7 +102,7 @@ def _folds(run: Run, dataset: str) -> list[Fold]:
         return found
 
 
-def _learned(run: Run, folds: ListLike[Fold]) -> str:
+def _learned(folds: ListLike[Fold]) -> str:
     """What the folds learn from; several folds of one kind are told by their first and their number.
 
     Raises:
