@@ -27,6 +27,12 @@ def run_tracker(
     recovery: Annotated[
         str, typer.Option("--recovery", help="none or busca: look again for missed people, which adds boxes")
     ] = "none",
+    after: Annotated[
+        str,
+        typer.Option(
+            "--after", metavar="STEPS", help="post-processing: link (AFLink), fill, smooth (GSI); fill adds boxes"
+        ),
+    ] = "",
     options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
     seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
     split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
@@ -43,10 +49,12 @@ def run_tracker(
     and the exit status then is 1.
     """
     run = run_from("mot17", root, weights, device, workers, home, param)
+    from msfp.pipeline.afterwards import steps_from
     from msfp.pipeline.inference import method_from, track_folder
 
+    steps = steps_from(after)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery)
-    written, skipped = track_folder(run, method, split, out)
+    written, skipped = track_folder(run, method, split, out, steps, seed)
     if as_json:
         typer.echo(json.dumps({"written": [str(p) for p in written], "skipped": skipped}, indent=1))
     else:

@@ -13,6 +13,7 @@ from msfp.heads.fusion import strategies
 from msfp.metrics import tracking as metrics
 from msfp.metrics.score import Score
 from msfp.pipeline import data
+from msfp.pipeline.afterwards import finish
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
@@ -91,8 +92,18 @@ def _threshold(run: Run, text: str, seed: int) -> Threshold:
     return Threshold("fixed", values[0], values[-1])
 
 
-def track_folder(run: Run, method: Method, split: str, out: Path) -> tuple[list[Path], dict[str, str]]:
+def track_folder(
+    run: Run, method: Method, split: str, out: Path, after: tuple[str, ...] = (), seed: int = 0
+) -> tuple[list[Path], dict[str, str]]:
     """Track every sequence of the run's folder; what is written, and why the rest is not.
+
+    Args:
+        run: the run.
+        method: how.
+        split: `train`, `val` or `test`.
+        out: folder for the result files.
+        after: steps of post-processing, see `afterwards`.
+        seed: of what they learn.
 
     Raises:
         NotComputable: not one sequence could be tracked.
@@ -102,11 +113,12 @@ def track_folder(run: Run, method: Method, split: str, out: Path) -> tuple[list[
     atomic_write(trial, b"")
     trial.unlink(missing_ok=True)
     written, skipped = [], {}
+    learn = _learn(run) if "link" in after else ()
     for scene in data.scenes(run, run.settings.data.main, split):
         part = data.whole(scene)
         for sequence in scene.sequences:
             try:
-                found = tracks(run, part, sequence, method)
+                found = finish(run, tracks(run, part, sequence, method), after, learn, seed)
             except NotComputable as error:
                 skipped[sequence.name] = str(error)
                 continue

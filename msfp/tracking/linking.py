@@ -1,0 +1,114 @@
+"""Post-processing of finished tracks: stretches that are one person's get one identity (StrongSORT's AFLink).
+
+Offline only: it looks at what comes later. No box is added or moved, so public-detection rules allow it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.tracking.assignment import assign
+from msfp.tracking.kalman import Floats
+from msfp.types import Tracks
+
+LENGTH = 30  # observations that are looked at on either side
+LONGEST = 30  # frames from the end of one stretch to the beginning of the next, as released
+REACH = 1.5  # heights that a person may have gone between them; the release has 75 px whatever the image
+LEAST = 0.95  # weight from which two are linked, as released
+
+Decide = Callable[[NDArray[np.float32]], NDArray[np.floating]]
+"""(M, 2, LENGTH, 3) pairs -> (M,) weights that a pair is one person's."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A track's observations in order.
+
+    Attributes:
+        frame: (T,) numbers, ascending.
+        tlwh: (T, 4) boxes.
+    """
+
+    frame: NDArray[np.int64]
+    tlwh: Floats
+
+    @property
+    def centre(self) -> Floats:
+        """(T, 2)."""
+        return self.tlwh[:, :2] + self.tlwh[:, 2:] / 2
+
+
+def pair(before: Stretch, after: Stretch) -> NDArray[np.float32]:
+    """(2, LENGTH, 3) frame, x and y of the last and the first observations, as the decision sees them.
+
+    All is relative to the last observation of the earlier stretch: frames in units of `LONGEST`, places in its height.
+    A stretch of fewer observations is padded by repeating its outermost.
+    """
+    origin, height = before.centre[-1], max(float(before.tlwh[-1, 3]), 1e-6)
+    out = np.empty((2, LENGTH, 3), np.float32)
+    rows = (np.arange(-LENGTH, 0) + len(before.frame)).clip(0), np.arange(LENGTH).clip(None, len(after.frame) - 1)
+    for k, (stretch, chosen) in enumerate(zip((before, after), rows, strict=True)):
+        out[k, :, 0] = (stretch.frame[chosen] - before.frame[-1]) / LONGEST
+        out[k, :, 1:] = (stretch.centre[chosen] - origin) / height
+    return out
+
+
+def may_follow(before: Stretch, after: Stretch) -> bool:
+    """Whether one begins after the other ended, soon enough and near enough."""
+    gap = int(after.frame[0]) - int(before.frame[-1])
+    if not 0 < gap <= LONGEST:
+        return False
+    return bool(np.hypot(*(after.centre[0] - before.centre[-1])) <= REACH * before.tlwh[-1, 3])
+
+
+def link(tracks: Tracks, decide: Decide, least: float = LEAST) -> Tracks:
+    """The same boxes with the identity of the earliest stretch of each person.
+
+    Each stretch has at most one before and one after it; the best pairing of all is taken.
+
+    Args:
+        tracks: finished.
+        decide: the trained decision.
+        least: weight from which a pair is linked.
+    """
+    found = stretches(tracks)
+    ids = sorted(found)
+    pairs = [
+        (i, j) for i in range(len(ids)) for j in range(len(ids)) if i != j and may_follow(*_both(found, ids, i, j))
+    ]
+    if not pairs:
+        return tracks
+    weights = decide(np.stack([pair(*_both(found, ids, i, j)) for i, j in pairs]))
+    cost = np.full((len(ids), len(ids)), np.inf)
+    for (i, j), weight in zip(pairs, weights, strict=True):
+        cost[i, j] = 1.0 - weight
+    first, second, _, _ = assign(cost, np.nextafter(1.0 - least, np.inf))
+    before = dict(zip(second.tolist(), first.tolist(), strict=True))
+    renamed = {identity: ids[_earliest(k, before)] for k, identity in enumerate(ids)}
+    return Tracks(tracks.frame, np.array([renamed[i] for i in tracks.id.tolist()], np.int32), tracks.tlwh, tracks.score)
+
+
+def stretches(tracks: Tracks) -> dict[int, Stretch]:
+    """Identity -> its observations."""
+    order = np.lexsort((tracks.frame, tracks.id))
+    ids = tracks.id[order]
+    cuts = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist(), len(ids)]
+    return {
+        int(ids[a]): Stretch(tracks.frame[order[a:b]].astype(np.int64), tracks.tlwh[order[a:b]])
+        for a, b in pairwise(cuts)
+        if a < b
+    }
+
+
+def _both(found: dict[int, Stretch], ids: list[int], i: int, j: int) -> tuple[Stretch, Stretch]:
+    return found[ids[i]], found[ids[j]]
+
+
+def _earliest(k: int, before: dict[int, int]) -> int:
+    """Follow a stretch to the first of its person; none begins before its predecessor ends, so there is no circle."""
+    while k in before:
+        k = before[k]
+    return k
