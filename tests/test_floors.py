@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("types", "config", "errors", "compiled", "assignment", "threads"),
+    ("types", "config", "errors", "discovery", "compiled", "assignment", "threads"),
     ("datasets", "features", "heads", "tracking", "metrics", "video"),
     ("engine",),
     ("pipeline",),

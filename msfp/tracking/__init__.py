@@ -1,10 +1,9 @@
 """Trackers on one shared core. A file of this folder that defines a concrete `Tracker` registers it by existing."""
 
-import importlib
-import pkgutil
 from functools import cache
 from typing import Any
 
+from msfp.discovery import concrete
 from msfp.errors import InputError
 from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
 from msfp.tracking.run import track
@@ -15,17 +14,7 @@ __all__ = ["FrameContext", "Tracker", "TrackerOutput", "make", "names", "track",
 @cache
 def _classes() -> dict[str, type[Tracker]]:
     """Concrete trackers by name, found in the modules of this folder."""
-    found: dict[str, type[Tracker]] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Tracker) and value.__module__ == module.__name__:
-                if not value.name:
-                    continue
-                if value.name in found:
-                    raise TypeError(f"two trackers are named {value.name!r}: {found[value.name]} and {value}")
-                found[value.name] = value
-    return dict(sorted(found.items()))
+    return concrete(__name__, __path__, Tracker)  # type: ignore[type-abstract]  # only its subclasses are made
 
 
 def names() -> tuple[str, ...]:

@@ -1,13 +1,12 @@
 """Which score a detection needs. A file of this folder that defines a concrete `Policy` registers it by existing."""
 
-import importlib
-import pkgutil
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from msfp.discovery import concrete
 from msfp.errors import InputError
 from msfp.tracking.thresholds.base import Policy
 from msfp.tracking.thresholds.rules import Taus, Temporal, dual, fixed, offset, single, smooth
@@ -31,18 +30,7 @@ __all__ = [
 @cache
 def policies() -> dict[str, type[Policy]]:
     """Concrete policies by name, found in the modules of this folder."""
-    found: dict[str, type[Policy]] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
-            if not (isinstance(value, type) and issubclass(value, Policy) and value.__module__ == module.__name__):
-                continue
-            if not value.name:
-                continue
-            if value.name in found:
-                raise TypeError(f"two threshold policies are named {value.name!r}: {found[value.name]} and {value}")
-            found[value.name] = value
-    return dict(sorted(found.items()))
+    return concrete(__name__, __path__, Policy)  # type: ignore[type-abstract]  # only its subclasses are made
 
 
 def make_policy(name: str, **settings: Any) -> Policy:
