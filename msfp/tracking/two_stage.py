@@ -23,7 +23,7 @@ from msfp.tracking.association import (
     sum_cost,
 )
 from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
-from msfp.tracking.boost import accepted_by_tracks, rich_similarity, state_distances, track_confidence
+from msfp.tracking.boost import accepted_by_tracks, likely_objects, rich_similarity, state_distances, track_confidence
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Motion
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.lifecycle import (
@@ -178,7 +178,8 @@ class TwoStage(Tracker):
             self._filter.warp(table["mean"], table["blocks"], everyone, found.context.warp)
 
     def _accept(self, found: Found, boxes: Floats, high: np.float32, low: np.float32) -> Found:
-        """Boxes that some track accepts by its own history score just above tau_high; they begin no track."""
+        """Boxes that some track accepts by its own history, or whose score their resemblance to a track raises above
+        tau_high, score just above it; they begin no track."""
         table = self._table
         unsure = np.flatnonzero((found.scores > low) & (found.scores <= high))
         candidates = found.boxes[unsure]
@@ -188,6 +189,7 @@ class TwoStage(Tracker):
         similarity = rich_similarity(candidates, boxes, distances, confidence)
         accepted = accepted_by_tracks(similarity, missed, self.settings.acceptance_steps)
         scores = found.scores.copy()
+        accepted |= likely_objects(scores[unsure], similarity, soft=True, coefficient=0.0) > high
         scores[unsure[accepted]] = high + np.float32(1e-5)
         return replace(found, scores=scores)
 

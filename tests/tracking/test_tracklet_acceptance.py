@@ -40,3 +40,11 @@ def test_it_composes_with_thresholds_of_the_frame(high: float) -> None:
     late = FrameContext(index=14, tau_high=high, tau_low=0.2)
     assert tracker.update(BOX, [0.4], frame=late).ids.tolist() == [1]
     assert not len(tracker.update(BOX, [0.15], frame=FrameContext(index=15, tau_high=high, tau_low=0.2)))
+
+
+def test_resemblance_raises_a_score_over_tau_high() -> None:
+    """0.65 score + 0.35 S^1.5: a box that no track accepts outright (S is about 0.90) but that scores well enough."""
+    broader = np.array([[98.0, 100, 146, 200]])
+    assert not len(after_a_gap(0.4, broader, tracklet_acceptance=True))
+    assert not len(after_a_gap(0.58, broader))
+    assert after_a_gap(0.58, broader, tracklet_acceptance=True).ids.tolist() == [1]

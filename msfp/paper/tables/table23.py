@@ -37,8 +37,9 @@ def granularity(run: Run) -> list[Cell]:
     """Validation parts, all public detectors combined, then each; ATL is the offset of Tables 1 and 2.
 
     Of BoostTrack++ the rows take what depends on a track's history: it accepts a box whose similarity (motion, shape,
-    soft IoU) reaches a limit that falls with the frames it has gone without one. An accepted box counts as just above
-    tau_high, whatever set that, so that the two compose; it begins no track. The rest of BoostTrack++ stays out, and
+    soft IoU) reaches a limit that falls with the frames it has gone without one, or whose score that similarity raises
+    above tau_high. An accepted box counts as just above tau_high, whatever set that, so that the two compose; it begins
+    no track. The rest of BoostTrack++ stays out, and
     the whole tracker is `msfp run --tracker boosttrack`.
     """
     folds = data.folds(run, run.settings.data.main)
