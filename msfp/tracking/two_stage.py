@@ -189,7 +189,7 @@ class TwoStage(Tracker):
         similarity = rich_similarity(candidates, boxes, distances, confidence)
         accepted = accepted_by_tracks(similarity, missed, self.settings.acceptance_steps)
         scores = found.scores.copy()
-        accepted |= likely_objects(scores[unsure], similarity, soft=True, coefficient=0.0) > high
+        accepted |= likely_objects(scores[unsure].astype(np.float64), similarity, soft=True, coefficient=0.0) > high
         scores[unsure[accepted]] = high + np.float32(1e-5)
         return replace(found, scores=scores)
 
