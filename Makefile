@@ -27,8 +27,8 @@ test: setup ## the test suite
 lint: setup ## format, lint (notebooks too) and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
-lab: setup ## JupyterLab on the notebooks
-	@$(BIN)/jupyter lab notebooks
+lab: setup ## JupyterLab on explore.ipynb: a finished run, frame by frame
+	@$(BIN)/jupyter lab notebooks/explore.ipynb
 
 bench: setup ## every benchmark, peers beside us
 	@$(BIN)/msfp bench all

@@ -105,7 +105,7 @@ def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
     unique, dense = np.unique(tracks.id, return_inverse=True)
     xyxy = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
     alignment = _nothing_aligned(truth.identities, len(unique))
-    clear = _nothing_tracked(truth.identities)
+    clear = nothing_tracked(truth.identities)
     key, iou = _score_frames(
         truth.bounds, truth.xyxy, truth.id, truth.kind, frame_bounds(tracks.frame, truth.length), xyxy,
         dense.astype(np.int64), ~within_crowds(tracks, truth.regions, truth.length), truth.preprocess, alignment, clear,
@@ -128,7 +128,7 @@ def evaluate(
     return score(prepare(gt, length, benchmark=benchmark, frames=frames), tracks)
 
 
-def _nothing_tracked(identities: int) -> ClearState:
+def nothing_tracked(identities: int) -> ClearState:
     """CLEAR before the first frame."""
     nobody, count = np.full(identities, -1, np.int64), np.zeros(identities, np.int64)
     return ClearState(nobody, nobody.copy(), count, count.copy(), count.copy(), np.zeros(4, np.int64), np.zeros(1))

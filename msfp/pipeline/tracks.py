@@ -172,7 +172,7 @@ def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Track
         streams = []
         for sequence, method, taus in items:
             assert method.recovery is not None
-            found, vectors, warps = _seen(run, part, sequence, method)
+            found, vectors, warps = material(run, part, sequence, method)
             tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
             driven = wrap(run, part, tracker, look, decider(run, method.recovery))
             given = gather(driven, found, part.length, vectors, taus, warps=warps)
@@ -182,15 +182,15 @@ def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Track
 
 
 def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None) -> Tracks:
-    found, vectors, warps = _seen(run, part, sequence, method)
+    found, vectors, warps = material(run, part, sequence, method)
     tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
     return track(tracker, found, part.length, vectors, taus, warps=warps)
 
 
-def _seen(
+def material(
     run: Run, part: Part, sequence: Sequence, method: Method
 ) -> tuple[Detections, NDArray[np.float32] | None, NDArray[np.float64] | None]:
-    """What a method tracks: detections, their embeddings, camera motion."""
+    """What a method tracks: a part's detections, their embeddings, camera motion; None what it does not use."""
     if method.boxes == JOINT:
         found = seen(run, part).detections
         vectors = joint_embeddings(run, part, method.look) if method.look else None

@@ -1,0 +1,124 @@
+"""Curves as SVG whose ink is the page's text colour, so that they read on a light and on a dark page."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK = "#010203"  # stands for the page's text colour until the SVG is written
+OWN, OTHER, HIGH, LOW = "#009E73", "#D55E00", "#E69F00", "#56B4E9"
+STYLE: Any = {
+    "font.size": 8, "font.family": "sans-serif", "svg.fonttype": "none", "axes.linewidth": 0.6, "axes.edgecolor": INK,
+    "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "legend.fontsize": 8, "lines.linewidth": 1.4,
+}  # fmt: skip
+
+
+@contextmanager
+def _drawn(width: float, height: float, out: list[str]) -> Iterator["Axes"]:
+    """Axes of a size in inches; their SVG is put into `out` at the end."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        yield fig.subplots()
+        buffer = io.StringIO()
+        fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg \1width="100%"', text[text.index("<svg") :], count=1)
+    text = re.sub(r' height="[^"]*pt"', "", text, count=1).replace(INK, "currentColor")
+    out.append(re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL))
+
+
+def similarity(
+    frames: NDArray[np.integer], own: NDArray, other: NDArray, asked: int, now: int, names: tuple[str, str]
+) -> str:
+    """Similarity over time with the person itself and with the best other one.
+
+    Args:
+        frames: (T,) numbers of the frames.
+        own, other: (T,) similarities, NaN where there is none.
+        asked: frame of the box that is asked about.
+        now: frame on display.
+        names: of the two curves.
+    """
+    out: list[str] = []
+    with _drawn(5.2, 1.8, out) as ax:
+        ax.axvline(now, color=INK, lw=0.6, alpha=0.6)
+        ax.plot(frames, other, color=OTHER, ls="--", marker=".", ms=3, label=names[1])
+        ax.plot(frames, own, color=OWN, marker=".", ms=3, label=names[0])
+        ax.plot([asked], [1.0], marker="v", ls="", color=INK, ms=6, label="the box clicked")
+        ax.set_xlabel("frame")
+        ax.set_ylabel("cosine similarity")
+        ax.set_xlim(frames[0] - 0.5, frames[-1] + 0.5)
+        ax.set_ylim(top=1.06)
+        ax.legend(
+            ncols=3,
+            columnspacing=1.2,
+            handlelength=1.6,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            borderaxespad=0.2,
+        )
+    return out[0]
+
+
+def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[float, float], now: int) -> str:
+    """ATL's thresholds over time beside the two of the slider.
+
+    Args:
+        frames: (T,) numbers of the frames.
+        atl: (T, 2) tau_high and tau_low.
+        fixed: the slider's tau_high and tau_low.
+        now: frame on display.
+    """
+    out: list[str] = []
+    with _drawn(5.2, 1.8, out) as ax:
+        ax.axvline(now, color=INK, lw=0.6, alpha=0.6)
+        for column, (name, colour) in enumerate((("high", HIGH), ("low", LOW))):
+            ax.plot(frames, atl[:, column], color=colour, label=f"ATL, τ {name}")
+            ax.axhline(fixed[column], color=colour, ls=":", lw=1.6, label=f"slider, τ {name}")
+        ax.set_xlabel("frame")
+        ax.set_ylabel("threshold τ")
+        ax.set_xlim(frames[0] - 0.5, frames[-1] + 0.5)
+        low, high = min(0.0, *fixed, atl.min()), max(1.0, *fixed, atl.max())
+        ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
+        ax.legend(
+            ncols=4,
+            columnspacing=1.2,
+            handlelength=1.6,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            borderaxespad=0.2,
+        )
+    return out[0]
+
+
+def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer]], now: int) -> str:
+    """When identities switch, one line a tracker.
+
+    Args:
+        frames: numbers of the first and last frame.
+        marks: name -> frames of its switches, once each.
+        now: frame on display.
+    """
+    out: list[str] = []
+    with _drawn(9.0, 0.9, out) as ax:
+        ax.axvline(now, color=INK, lw=0.6, alpha=0.6)
+        for line, at in enumerate(marks.values()):
+            ax.hlines(line, *frames, color=INK, lw=0.3, alpha=0.5)
+            ax.plot(at, np.full(len(at), line), ls="", marker="|", ms=11, mew=1.8, color=OTHER)
+        ax.set_yticks(range(len(marks)), list(marks))
+        ax.set_ylim(len(marks) - 0.4, -0.6)
+        ax.set_xlim(frames[0] - 0.5, frames[1] + 0.5)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+    return out[0]

@@ -1,0 +1,94 @@
+"""Panel: thresholds by hand, tracked at once, beside those that ATL chooses."""
+
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from msfp.errors import NotComputable
+from msfp.explore import charts
+from msfp.explore.clip import Clip, Result
+from msfp.explore.desk import Desk, side_by_side, tracker_choice, words
+from msfp.explore.frame_view import FrameView
+from msfp.explore.overlay import boxes_of
+
+START = (0.1, 0.6)  # ByteTrack's tau_low and tau_high
+STEP = 0.01
+
+
+class ThresholdPanel(widgets.VBox):
+    """Two thresholds on one slider; HOTA, AssA, DetA and IDSW of what they give and of what ATL gives."""
+
+    def __init__(self, desk: Desk, tracker: str) -> None:
+        self._desk = desk
+        self.tracker = tracker_choice(desk, tracker)
+        self.taus = widgets.FloatRangeSlider(
+            value=START, min=0.0, max=1.0, step=STEP, description="τ low, high", readout_format=".2f",
+            layout=widgets.Layout(width="60%", min_width="260px"),
+        )  # fmt: skip
+        self.view = FrameView()
+        self.scores, self.curve = widgets.HTML(), widgets.HTML()
+        row = side_by_side([self.view, self.curve], self.scores)
+        super().__init__([widgets.HBox([self.tracker]), self.taus, desk.steps(), row])
+        desk.observe(self._reopen, "clip")
+        desk.observe(self._show, "frame")
+        self.tracker.observe(self._track, "value")
+        self.taus.observe(self._track, "value")
+        self._reopen()
+
+    def _reopen(self, _change: Any = None) -> None:
+        """Another sequence: its detector's scores may have a range of their own."""
+        scores = self._desk.clip.detections.score
+        low, high = (float(v) for v in (min(scores.min(initial=0), 0), max(scores.max(initial=1), 1)))
+        self.taus.max = max(self.taus.max, np.ceil(high * 10) / 10)
+        self.taus.min = np.floor(low * 10) / 10
+        self.taus.max = np.ceil(high * 10) / 10
+        self._track()
+
+    def _track(self, _change: Any = None) -> None:
+        """Track again, score, and show."""
+        low, high = self.taus.value
+        try:
+            self._result: Result | None = self._desk.clip.retrack(self.tracker.value, high, low)
+            adapted = self._desk.clip.adapted(self.tracker.value)
+            lines = {"slider": self._result, "ATL": adapted}
+            self.scores.value = words(score_table(lines))
+        except NotComputable as reason:
+            self._result, self.scores.value = None, words(f"n/a: {reason}")
+        self._show()
+
+    def _show(self, _change: Any = None) -> None:
+        clip, frame = self._desk.clip, self._desk.frame
+        low, high = self.taus.value
+        boxes = boxes_of(self._result, frame) if self._result else []
+        caption = f"{self.tracker.value} with τ {high:.2f} / {low:.2f}, frame {clip.shown(frame)}: {len(boxes)} people"
+        self.view.show(clip, frame, boxes, caption)
+        self.curve.value = words(atl_curve(clip, (high, low), frame))
+
+
+def atl_curve(clip: Clip, fixed: tuple[float, float], frame: int) -> str:
+    """ATL's thresholds over time, or why there are none."""
+    try:
+        taus = clip.atl
+    except NotComputable as reason:
+        return f"ATL: n/a, {reason}"
+    frames = np.arange(clip.shown(1), clip.shown(clip.length) + 1)
+    high, low = taus[frame - 1]
+    drawn = charts.taus(frames, taus, fixed, clip.shown(frame))
+    return f"ATL in frame {clip.shown(frame)}: τ high {high:.3f}, τ low {low:.3f}.{drawn}"
+
+
+def score_table(lines: dict[str, Result]) -> str:
+    """HOTA and its parts in percent, identity switches, and boxes reported."""
+    style = 'style="text-align:right;padding:2px 0 2px 10px"'
+    names = "".join(f"<th {style}>{name}</th>" for name in ("HOTA", "AssA", "DetA", "IDSW", "boxes"))
+    rows = []
+    for name, result in lines.items():
+        score = result.score
+        cells = ["n/a"] * 4 if score is None else [
+            f"{100 * score.hota:.1f}", f"{100 * score.assoc_a:.1f}", f"{100 * score.det_a:.1f}", str(score.idsw)
+        ]  # fmt: skip
+        values = "".join(f"<td {style}>{value}</td>" for value in (*cells, len(result.tracks)))
+        rows.append(f'<tr><th style="text-align:left;font-weight:normal">{name}</th>{values}</tr>')
+    without = "" if all(r.score for r in lines.values()) else "There are no labels here to score against.<br>"
+    return f'<table class="msfp-scores"><tr><th></th>{names}</tr>{"".join(rows)}</table>{without}'

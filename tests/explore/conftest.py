@@ -1,0 +1,42 @@
+"""A smoke run as far as exploring it needs: what three methods need on one data set."""
+
+from pathlib import Path
+
+import pytest
+from papermill.iorw import load_notebook_node, write_ipynb
+from papermill.parameterize import parameterize_notebook
+
+from msfp.explore.clip import Clip
+from msfp.explore.session import open_session
+from msfp.paper.comparison import measure_rows
+from msfp.paper.methods import BYTETRACK, MSFP_TRACK
+from msfp.pipeline import data
+from msfp.pipeline.run import open_run
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
+SETTINGS = "data.separate_reid=false data.crowded=none"
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a smoke run in which MSFP-Track and ByteTrack have been tracked."""
+    place = tmp_path_factory.mktemp("explored")
+    run = open_run("smoke", home=place, overrides=SETTINGS)
+    for fold in data.judged_folds(run, run.settings.data.main)[0]:
+        measure_rows(run, (MSFP_TRACK, BYTETRACK), fold)
+    return place
+
+
+@pytest.fixture(scope="session")
+def clip(home: Path) -> Clip:
+    """One sequence of that run."""
+    return next(c for name, c in open_session("smoke", home=home, settings=SETTINGS).clips.items() if "FRCNN" in name)
+
+
+@pytest.fixture
+def notebook(home: Path, clip: Clip, tmp_path: Path) -> Path:
+    """The notebook with that run's parameters, in a folder of its own."""
+    path = tmp_path / "explore.ipynb"
+    parameters = {"profile": "smoke", "home": str(home), "settings": SETTINGS, "sequence": clip.sequence.name}
+    write_ipynb(parameterize_notebook(load_notebook_node(str(NOTEBOOK)), parameters), str(path))
+    return path
