@@ -38,6 +38,7 @@ class Desk(traitlets.HasTraits):
         self._clips = session.clips
         self.chooser = widgets.Dropdown(options=list(session.clips), value=name, description="sequence")
         self.slider = widgets.IntSlider(description="frame", layout=widgets.Layout(width="60%", min_width="260px"))
+        self._opening = False
         self._range()
         self.chooser.observe(self._open, "value")
         self.slider.observe(self._move, "value")
@@ -52,23 +53,30 @@ class Desk(traitlets.HasTraits):
         return widgets.HBox([play, self.slider])
 
     def _range(self) -> None:
+        """Give the slider the clip's frames; its bounds have to stay in order while they change one after the other."""
         first, last = self.clip.shown(1), self.clip.shown(self.clip.length)
-        # Bounds have to stay in order while they change one after the other.
-        for bound, value in (("max", last), ("min", first)) if first <= self.slider.max else (("max", last),):
+        bounds = [("max", last), ("min", first)]
+        for bound, value in bounds if last >= self.slider.min else reversed(bounds):
             setattr(self.slider, bound, value)
-        self.slider.min = first
         self.slider.value = self.clip.shown(self.frame)
 
     def _open(self, change: Any) -> None:
+        """Another sequence; the same frame where it shows the same pixels, else its first."""
+        clip = self._clips[change["new"]]
+        frame = self.frame if clip.part == self.clip.part else 1
+        self._opening = True  # the slider says other numbers until it has its new bounds
         with self.hold_trait_notifications():
-            self.clip, self.frame = self._clips[change["new"]], 1
+            self.clip, self.frame = clip, frame
         self._range()
+        self._opening = False
 
     def _move(self, change: Any) -> None:
-        self.frame = min(max(change["new"] - self.clip.part.first + 1, 1), self.clip.length)
+        if not self._opening:
+            self.frame = change["new"] - self.clip.part.first + 1
 
     def _follow(self, _change: Any) -> None:
-        self.slider.value = self.clip.shown(self.frame)
+        if not self._opening:
+            self.slider.value = self.clip.shown(self.frame)
 
 
 def tracker_choice(desk: Desk, label: str, description: str = "tracker") -> widgets.Dropdown:

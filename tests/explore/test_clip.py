@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import InputError
 from msfp.explore.clip import FULL, Clip, boxes_in
-from msfp.explore.desk import Desk
 from msfp.explore.looks import detections_of, looks_of
 from msfp.explore.overlay import boxes_of, crop
-from msfp.explore.session import NoRun, Session, open_session
+from msfp.explore.session import NoRun, open_session
 from msfp.metrics import tracking
 from msfp.pipeline.attention import weigh
 from msfp.pipeline.embeddings import embeddings
@@ -96,8 +94,3 @@ def test_without_a_run_one_line_says_what_makes_one(tmp_path: Path) -> None:
     ) as e:
         open_session("smoke", home=tmp_path)
     assert e.value._render_traceback_() == [str(e.value)]
-
-
-def test_an_unknown_sequence_names_those_there_are(clip: Clip) -> None:
-    with pytest.raises(InputError, match=f"there are: {clip.sequence.name}"):
-        Desk(Session(clip.run, {clip.sequence.name: clip}), "MOT99")
