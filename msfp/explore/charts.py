@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,44 +22,67 @@ STYLE: Any = {
 }  # fmt: skip
 
 
+CURSOR = "msfp-now"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over the frames, drawn once, and a cursor that is moved.
+
+    Attributes:
+        svg: the picture with its cursor at the first frame.
+        first: number of that frame.
+        step: points of the picture a frame.
+    """
+
+    svg: str
+    first: int
+    step: float
+
+    def at(self, frame: int) -> str:
+        """The picture with its cursor at a frame."""
+        place = f'<g class="{CURSOR}" transform="translate({(frame - self.first) * self.step:.2f})">'
+        return self.svg.replace(f'<g id="{CURSOR}">', place)
+
+
 @contextmanager
-def _drawn(width: float, height: float, out: list[str]) -> Iterator["Axes"]:
-    """Axes of a size in inches; their SVG is put into `out` at the end."""
+def _drawn(width: float, height: float, frames: tuple[int, int], out: list[Chart]) -> Iterator["Axes"]:
+    """Axes of a size in inches over the frames from the first to the last; the chart is put into `out` at the end."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height), layout="constrained")
-        yield fig.subplots()
+        ax = fig.subplots()
+        ax.axvline(frames[0], color=INK, lw=0.6, alpha=0.6, gid=CURSOR)
+        ax.set_xlim(frames[0] - 0.5, frames[1] + 0.5)
+        yield ax
         buffer = io.StringIO()
         fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg \1width="100%"', text[text.index("<svg") :], count=1)
     text = re.sub(r' height="[^"]*pt"', "", text, count=1).replace(INK, "currentColor")
-    out.append(re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL))
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    (left, _), (right, _) = ax.transData.transform([(0, 0), (1, 0)])
+    out.append(Chart(text, frames[0], float(right - left) * 72 / fig.dpi))
 
 
-def similarity(
-    frames: NDArray[np.integer], own: NDArray, other: NDArray, asked: int, now: int, names: tuple[str, str]
-) -> str:
+def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked: int, names: tuple[str, str]) -> Chart:
     """Similarity over time with the person itself and with the best other one.
 
     Args:
         frames: (T,) numbers of the frames.
         own, other: (T,) similarities, NaN where there is none.
         asked: frame of the box that is asked about.
-        now: frame on display.
         names: of the two curves.
     """
-    out: list[str] = []
-    with _drawn(5.2, 1.8, out) as ax:
-        ax.axvline(now, color=INK, lw=0.6, alpha=0.6)
+    out: list[Chart] = []
+    with _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), out) as ax:
         ax.plot(frames, other, color=OTHER, ls="--", marker=".", ms=3, label=names[1])
         ax.plot(frames, own, color=OWN, marker=".", ms=3, label=names[0])
         ax.plot([asked], [1.0], marker="v", ls="", color=INK, ms=6, label="the box clicked")
         ax.set_xlabel("frame")
         ax.set_ylabel("cosine similarity")
-        ax.set_xlim(frames[0] - 0.5, frames[-1] + 0.5)
         ax.set_ylim(top=1.06)
         ax.legend(
             ncols=3,
@@ -71,24 +95,21 @@ def similarity(
     return out[0]
 
 
-def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[float, float], now: int) -> str:
+def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[float, float]) -> Chart:
     """ATL's thresholds over time beside the two of the slider.
 
     Args:
         frames: (T,) numbers of the frames.
         atl: (T, 2) tau_high and tau_low.
         fixed: the slider's tau_high and tau_low.
-        now: frame on display.
     """
-    out: list[str] = []
-    with _drawn(5.2, 1.8, out) as ax:
-        ax.axvline(now, color=INK, lw=0.6, alpha=0.6)
+    out: list[Chart] = []
+    with _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), out) as ax:
         for column, (name, colour) in enumerate((("high", HIGH), ("low", LOW))):
             ax.plot(frames, atl[:, column], color=colour, label=f"ATL, τ {name}")
             ax.axhline(fixed[column], color=colour, ls=":", lw=1.6, label=f"slider, τ {name}")
         ax.set_xlabel("frame")
         ax.set_ylabel("threshold τ")
-        ax.set_xlim(frames[0] - 0.5, frames[-1] + 0.5)
         low, high = min(0.0, *fixed, atl.min()), max(1.0, *fixed, atl.max())
         ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         ax.legend(
@@ -102,23 +123,20 @@ def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[flo
     return out[0]
 
 
-def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer]], now: int) -> str:
+def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer]]) -> Chart:
     """When identities switch, one line a tracker.
 
     Args:
         frames: numbers of the first and last frame.
         marks: name -> frames of its switches, once each.
-        now: frame on display.
     """
-    out: list[str] = []
-    with _drawn(9.0, 0.9, out) as ax:
-        ax.axvline(now, color=INK, lw=0.6, alpha=0.6)
+    out: list[Chart] = []
+    with _drawn(9.0, 0.9, frames, out) as ax:
         for line, at in enumerate(marks.values()):
             ax.hlines(line, *frames, color=INK, lw=0.3, alpha=0.5)
             ax.plot(at, np.full(len(at), line), ls="", marker="|", ms=11, mew=1.8, color=OTHER)
         ax.set_yticks(range(len(marks)), list(marks))
         ax.set_ylim(len(marks) - 0.4, -0.6)
-        ax.set_xlim(frames[0] - 0.5, frames[1] + 0.5)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
     return out[0]

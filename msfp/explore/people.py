@@ -41,6 +41,7 @@ class PeoplePanel(widgets.VBox):
         """Another sequence or tracker: whoever was clicked is nobody in it."""
         self._asked = None
         self.person.value = words(HINT)
+        self._draw_curve()
         self._show()
 
     def _show(self, _change: Any = None) -> None:
@@ -52,7 +53,7 @@ class PeoplePanel(widgets.VBox):
         except NotComputable as reason:
             boxes, caption = [], f"{label}: n/a, {reason}"
         self.view.show(clip, frame, boxes, caption, chosen=self._asked[1] if self._asked else -1)
-        self._draw_curve()
+        self._move_cursor()
 
     def _click(self, change: Any) -> None:
         identity = int(change["new"][0])
@@ -76,17 +77,22 @@ class PeoplePanel(widgets.VBox):
         self._draw_curve()
 
     def _draw_curve(self) -> None:
+        """The curve of whoever was clicked, of nobody where nobody was."""
         if self._asked is None:
-            self.curve.value = ""
+            self._chart, self.curve.value = None, ""
             return
         clip, (frame, identity, row) = self._desk.clip, self._asked
         looks = looks_of(clip)
         own, name = own_boxes(clip, looks, self.tracker.value, identity, row)
         mine, other = looks.over_time(row, own, clip.length)
         frames = np.arange(clip.shown(1), clip.shown(clip.length) + 1)
-        now = clip.shown(self._desk.frame)
-        drawn = charts.similarity(frames, mine, other, clip.shown(frame), now, (name, "most similar other box"))
-        self.curve.value = words(f"Similarity of the clicked box with the boxes of every frame.{drawn}")
+        self._chart = charts.similarity(frames, mine, other, clip.shown(frame), (name, "most similar other box"))
+        self._move_cursor()
+
+    def _move_cursor(self) -> None:
+        if self._chart is not None:
+            drawn = self._chart.at(self._desk.clip.shown(self._desk.frame))
+            self.curve.value = words(f"Similarity of the clicked box with the boxes of every frame.{drawn}")
 
 
 def own_boxes(clip: Clip, looks: Looks, label: str, identity: int, row: int) -> tuple[NDArray[np.bool_], str]:

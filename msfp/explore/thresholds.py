@@ -7,7 +7,7 @@ import numpy as np
 
 from msfp.errors import NotComputable
 from msfp.explore import charts
-from msfp.explore.clip import Clip, Result
+from msfp.explore.clip import Result
 from msfp.explore.desk import Desk, side_by_side, tracker_choice, words
 from msfp.explore.frame_view import FrameView
 from msfp.explore.overlay import boxes_of
@@ -55,6 +55,7 @@ class ThresholdPanel(widgets.VBox):
             self.scores.value = words(score_table(lines))
         except NotComputable as reason:
             self._result, self.scores.value = None, words(f"n/a: {reason}")
+        self._draw_curve()
         self._show()
 
     def _show(self, _change: Any = None) -> None:
@@ -63,19 +64,19 @@ class ThresholdPanel(widgets.VBox):
         boxes = boxes_of(self._result, frame) if self._result else []
         caption = f"{self.tracker.value} with τ {high:.2f} / {low:.2f}, frame {clip.shown(frame)}: {len(boxes)} people"
         self.view.show(clip, frame, boxes, caption)
-        self.curve.value = words(atl_curve(clip, (high, low), frame))
+        if self._chart is not None:
+            high, low = clip.atl[frame - 1]
+            text = f"ATL in frame {clip.shown(frame)}: τ high {high:.3f}, τ low {low:.3f}."
+            self.curve.value = words(text + self._chart.at(clip.shown(frame)))
 
-
-def atl_curve(clip: Clip, fixed: tuple[float, float], frame: int) -> str:
-    """ATL's thresholds over time, or why there are none."""
-    try:
-        taus = clip.atl
-    except NotComputable as reason:
-        return f"ATL: n/a, {reason}"
-    frames = np.arange(clip.shown(1), clip.shown(clip.length) + 1)
-    high, low = taus[frame - 1]
-    drawn = charts.taus(frames, taus, fixed, clip.shown(frame))
-    return f"ATL in frame {clip.shown(frame)}: τ high {high:.3f}, τ low {low:.3f}.{drawn}"
+    def _draw_curve(self) -> None:
+        """ATL's thresholds over time, or why there are none."""
+        clip, (low, high) = self._desk.clip, self.taus.value
+        frames = np.arange(clip.shown(1), clip.shown(clip.length) + 1)
+        try:
+            self._chart: charts.Chart | None = charts.taus(frames, clip.atl, (high, low))
+        except NotComputable as reason:
+            self._chart, self.curve.value = None, words(f"ATL: n/a, {reason}")
 
 
 def score_table(lines: dict[str, Result]) -> str:

@@ -51,6 +51,10 @@ class TrackersPanel(widgets.VBox):
         names = [f"{side}: {choice.value}" for side, choice in zip("AB", self.choices, strict=True)]
         there = {n: r for n, r in zip(names, self._results, strict=True) if isinstance(r, Result)}
         self.scores.value = words(score_table(there)) if there else ""
+        clip = self._desk.clip
+        offset = clip.part.first - 1
+        marks = {side: self._switch_frames(r) + offset for side, r in zip("AB", self._results, strict=True)}
+        self._chart = charts.switch_marks((clip.shown(1), clip.shown(clip.length)), marks)
         for button in (self.back, self.on):
             button.disabled = not len(self._frames())
         self._show()
@@ -73,9 +77,7 @@ class TrackersPanel(widgets.VBox):
 
     def _show(self, _change: Any = None) -> None:
         clip, frame = self._desk.clip, self._desk.frame
-        marks = {}
         for side, choice, view, result in zip("AB", self.choices, self.views, self._results, strict=True):
-            marks[side] = self._switch_frames(result) + clip.part.first - 1
             if isinstance(result, str):
                 view.show(clip, frame, [], f"{side}, {choice.value}: {result}")
                 continue
@@ -83,10 +85,7 @@ class TrackersPanel(widgets.VBox):
             switched = sum(box["kind"] == "switch" for box in boxes)
             text = f"{side}, {choice.value}: {len(boxes) - switched} people, {switched} switched here"
             view.show(clip, frame, boxes, text)
-        if clip.truth is None:
+        if clip.truth is not None:
+            self.marks.value = words(f"Frames in which an identity switches{self._chart.at(clip.shown(frame))}")
+        else:
             self.marks.value = words("There are no labels here, so that nobody knows of a switch.")
-            return
-        ends = clip.shown(1), clip.shown(clip.length)
-        self.marks.value = words(
-            f"Frames in which an identity switches{charts.switch_marks(ends, marks, clip.shown(frame))}"
-        )

@@ -9,7 +9,7 @@ import nbformat
 import papermill
 import pytest
 
-from msfp.explore.clip import Clip
+from msfp.explore.clip import FULL, Clip
 
 from .jupyterlab import Notebook, serving, wait
 
@@ -52,6 +52,12 @@ def boxes(page: Notebook, view: "WebElement") -> list[tuple[str, str]]:
 def picture(page: Notebook, view: "WebElement") -> str:
     """Address of the frame that a view shows, another one for every frame."""
     return str(page.one("img", view).get_attribute("src"))
+
+
+def marks(page: Notebook, view: "WebElement") -> list[str]:
+    """What the marks of a view say."""
+    script = "return [...arguments[0].querySelectorAll('.msfp-switch text')].map(t => t.textContent)"
+    return list(page.browser.execute_script(script, view))
 
 
 def caption(view: "WebElement") -> str:
@@ -122,19 +128,20 @@ def test_trackers_side_by_side_go_to_a_switch(opened: Notebook, clip: Clip) -> N
     choice = next(s for s in opened.all("select") if Select(s).first_selected_option.text == "ByteTrack")
     Select(choice).select_by_visible_text("SORT")
     wait(lambda: caption(b).startswith("B, SORT"), "the other tracker stays")
-    sort = clip.result("SORT").switches
-    assert sort is not None
-    assert len(sort), "the scene has no switch to look for"
-    assert opened.all(".msfp-switch") == []
-    first = int(sort.frame[0])
-    for _ in range(clip.length):
+    both = {FULL: clip.result(FULL).switches, "SORT": clip.result("SORT").switches}
+    frames = sorted({int(f) for found in both.values() if found is not None for f in found.frame})
+    assert frames, "the scene has no switch to look for"
+    assert marks(opened, a) == marks(opened, b) == []
+    for frame in frames[:3]:
         next(e for e in opened.all("button") if "next switch" in e.text).click()
-        marks = wait(lambda: opened.all(".msfp-switch", a) + opened.all(".msfp-switch", b), "no switch is marked")
-        if any(f"{sort.before[0]} → {sort.after[0]}" == mark.text for mark in marks):
-            break
-    shown = caption(views(opened)[0])
-    assert f"frame {clip.shown(first)}," in shown, "the people above stay on another frame"
-    assert "1 switched here" in caption(b)
+        number = f"frame {clip.shown(frame)},"
+        wait(lambda n=number: n in caption(views(opened)[0]), "the other panels stay")
+        for view, found in zip((a, b), both.values(), strict=True):
+            assert found is not None
+            at = found.frame == frame
+            names = [f"{old} → {new}" for old, new in zip(found.before[at], found.after[at], strict=True)]
+            wait(lambda v=view, n=names: marks(opened, v) == n, f"the marks of frame {frame} are not {names}")
+            assert f"{len(names)} switched here" in caption(view)
 
 
 def test_dark_pages_have_light_ink(chromium: "Chrome", notebook: Path) -> None:
