@@ -3,8 +3,10 @@
 import atexit
 import functools
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from msfp.errors import InputError
 
 log = logging.getLogger(__name__)
 TIMEOUT = "15s"
+GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -23,30 +26,79 @@ ONE_THREAD = {
 }
 
 
-def client(workers: int, cluster: str | None) -> Any:
-    """A Dask client for this process, made once for each choice and closed at exit.
+@dataclass(frozen=True)
+class Pool:
+    """Workers that cells may run on.
+
+    Attributes:
+        client: Dask's.
+        needs: what a cell asks of a worker, `{"GPU": 1}`; empty: nothing.
+        devices: the GPUs of local workers, one each in the order of their names; empty: none is chosen for them.
+    """
+
+    client: Any
+    needs: Mapping[str, int] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+
+    def width(self) -> int:
+        """How many cells run at once, at least 1."""
+        return max(1, sum(self.client.nthreads().values()))
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The future of a call in a worker, every library held to one thread."""
+        return self.client.submit(
+            pinned, self.devices, function, *arguments, pure=False, resources=dict(self.needs) or None
+        )
+
+    def revive(self) -> None:
+        """Start workers that are gone for good: one that dies while it starts is not started again by Dask itself."""
+        owned = self.client.cluster
+        if owned is not None:
+            owned.scale(len(owned.worker_spec))
+        elif not self.client.nthreads():
+            log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
+
+
+def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
+    """Workers for this process, started once for each choice and stopped at exit.
 
     Args:
         workers: number of local processes, used when `cluster` is None.
         cluster: `tcp://host:port` or `slurm:FILE`.
+        gpu: for cells that use a GPU. Local workers are then as many as there are devices, each bound to its own; in a
+            cluster only workers started with `--resources GPU=1` are taken.
 
     Raises:
-        InputError: unknown kind of cluster, nobody answers, or dask-jobqueue is not installed.
+        InputError: unknown kind of cluster, nobody answers, no worker has a GPU, or dask-jobqueue is not installed.
     """
-    choice = (workers, cluster) if cluster is None else (0, cluster)
+    devices = gpus() if gpu and cluster is None and workers > 0 else ()
+    choice = (len(devices) or workers, cluster, bool(devices)) if cluster is None else (0, cluster, False)
     found = _open_clients().get(choice)
     if found is None or found.status != "running":
-        found = _open_clients()[choice] = _connect(workers, cluster)
-    return found
+        found = _open_clients()[choice] = _connect(choice[0], cluster)
+    if cluster is None or not gpu:
+        return Pool(found, devices=devices)
+    if found.cluster is None and not any(found.run(_resources).values()):
+        raise InputError(
+            f"cluster {cluster}: no worker there offers a GPU; start one a device with `CUDA_VISIBLE_DEVICES=0 dask "
+            "worker ADDRESS --nthreads 1 --resources GPU=1`, or give --device cpu"
+        )
+    return Pool(found, {GPU: 1})
 
 
-def revive(client: Any) -> None:
-    """Start workers that are gone for good: one that dies while it starts is not started again by Dask itself."""
-    owned = client.cluster
-    if owned is not None:
-        owned.scale(len(owned.worker_spec))
-    elif not client.scheduler_info()["workers"]:
-        log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
+def gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return tuple(name.strip() for name in named.split(",") if name.strip())
+    import torch
+
+    return tuple(str(number) for number in range(torch.cuda.device_count()))
+
+
+def _resources(dask_worker: Any) -> float:
+    """GPUs that a worker of a cluster says it has; Dask gives its name to the argument."""
+    return float(dask_worker.state.total_resources.get(GPU, 0))
 
 
 def close() -> None:
@@ -60,7 +112,7 @@ def close() -> None:
 
 
 @functools.cache
-def _open_clients() -> dict[tuple[int, str | None], Any]:
+def _open_clients() -> dict[tuple[int, str | None, bool], Any]:
     """The clients of this process: workers outlive a call, as starting them takes seconds."""
     atexit.register(close)
     return {}
@@ -143,13 +195,23 @@ def inside_worker() -> bool:
     return True
 
 
-def pinned(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a worker with one thread for each library that is loaded.
+def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a worker, on the worker's device, with one thread for each library.
 
-    Local workers are born with one thread; workers of a cluster that somebody else started are held to it here.
+    Local workers are born with one thread. Workers of a cluster that somebody else started are held to it here: what
+    is loaded already by asking it, what a cell loads later by the variables it reads.
     """
+    from distributed import get_worker
+    from threadpoolctl import threadpool_limits
+
+    os.environ.update(ONE_THREAD)
+    if devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(get_worker().name)]
+    threadpool_limits(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)
+    if "numba" in sys.modules:
+        sys.modules["numba"].set_num_threads(1)
     return function(*arguments)

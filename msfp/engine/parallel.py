@@ -6,10 +6,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from msfp.engine import cluster as clusters
 from msfp.engine.progress import Bar
+from msfp.engine.shared_folder import FolderLost, SharedFolder, shared
 from msfp.errors import MsfpError
 
 T = TypeVar("T")
@@ -38,7 +40,7 @@ class CellsFailed(MsfpError):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """What became of one item: its value, or the exception and where it was raised."""
 
     index: int
@@ -53,6 +55,8 @@ def map(
     *,
     workers: int = 0,
     cluster: str | None = None,
+    gpu: bool = False,
+    store: Path | None = None,
     progress: Callable[[int], object] | None = None,
     label: str = "",
     name: Callable[[T], str] = repr,
@@ -67,24 +71,28 @@ def map(
         items: the cells, in the order of the results.
         workers: 0 runs in-process; N uses N local processes, started on first use and kept for the next call.
         cluster: `tcp://host:port` of a Dask scheduler or `slurm:FILE`, instead of local workers.
+        gpu: the cells use a GPU: they run on one worker a device.
+        store: folder that the cells write their results to; every worker has to see it.
         progress: called with the number of items just finished; None shows a bar when there is a label.
         label: what is being done, for the bar and the error.
         name: how an error names an item.
 
     Raises:
         CellsFailed: at the end, names each failed cell and its error.
-        InputError: the cluster cannot be reached.
+        FolderLost: `store` is gone or cannot be written where a cell ran; at once, for all cells.
+        InputError: the cluster cannot be reached, or has no GPU workers.
     """
     cells = list(items)
+    work = Work(function, shared(store) if store is not None and cells else None)
     bar = Bar(len(cells), label) if progress is None and label else None
     advance = progress if progress is not None else bar.update if bar is not None else _ignore
     try:
         if (workers or cluster) and len(cells) > 0 and not clusters.inside_worker():
-            outcomes = _distribute(function, cells, clusters.client(workers, cluster), advance)
+            outcomes = _distribute(work, cells, clusters.open_pool(workers, cluster, gpu), advance)
         else:
             outcomes = []
             for index, cell in enumerate(cells):
-                outcomes += run_batch(function, [(index, cell)])[1]
+                outcomes += work.run([(index, cell)])[1]
                 advance(1)
     finally:
         if bar is not None:
@@ -103,64 +111,79 @@ def close() -> None:
     clusters.close()
 
 
-def run_batch(function: Callable[[T], R], batch: Sequence[tuple[int, T]]) -> tuple[float, list[_Outcome]]:
-    """Run cells one after the other; returns seconds and the outcomes. What a worker executes."""
-    began = time.perf_counter()
-    outcomes = []
-    for index, item in batch:
-        try:
-            outcomes.append(_Outcome(index, function(item)))
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            outcomes.append(_Outcome(index, error=error, place=f"{frames[-1].filename}:{frames[-1].lineno}"))
-    return time.perf_counter() - began, outcomes
+@dataclass(frozen=True)
+class Work:
+    """What is done with each cell, and the folder its result has to reach."""
+
+    function: Callable[[Any], Any]
+    folder: SharedFolder | None = None
+
+    def run(self, batch: Sequence[tuple[int, Any]]) -> tuple[float, list[Outcome]]:
+        """Run cells one after the other; returns seconds and the outcomes. What a worker executes.
+
+        Raises:
+            FolderLost: the results of these cells did not reach the folder.
+        """
+        began = time.perf_counter()
+        outcomes = []
+        if self.folder is not None:
+            self.folder.check()
+        for index, item in batch:
+            try:
+                outcomes.append(Outcome(index, self.function(item)))
+            except Exception as error:
+                if self.folder is not None:
+                    self.folder.probe()
+                frames = traceback.extract_tb(error.__traceback__)
+                outcomes.append(Outcome(index, error=error, place=f"{frames[-1].filename}:{frames[-1].lineno}"))
+            if self.folder is not None:
+                self.folder.check()  # a store that vanished in the middle was made anew by the cell, for nobody to find
+        return time.perf_counter() - began, outcomes
 
 
-def _distribute(
-    function: Callable[[T], R], cells: list[T], client: Any, advance: Callable[[int], object]
-) -> list[_Outcome]:
+def _distribute(work: Work, cells: list[Any], pool: clusters.Pool, advance: Callable[[int], object]) -> list[Outcome]:
     """All cells in batches; then each whose worker died alone, as a cell that kills takes its neighbours with it."""
-    outcomes, lost = _submit(function, list(enumerate(cells)), client, advance)
+    outcomes, lost = _submit(work, list(enumerate(cells)), pool, advance)
     for cell in lost:
         for _attempt in range(RETRIES):
-            alone, gone = _submit(function, [cell], client, advance)
+            alone, gone = _submit(work, [cell], pool, advance)
             outcomes += alone
             if not gone:
                 break
         else:
-            outcomes.append(_Outcome(cell[0], error=MsfpError("its worker process died each time (out of memory?)")))
+            outcomes.append(Outcome(cell[0], error=MsfpError("its worker process died each time (out of memory?)")))
             advance(1)
     return outcomes
 
 
 def _submit(
-    function: Callable[[T], R], cells: list[tuple[int, T]], client: Any, advance: Callable[[int], object]
-) -> tuple[list[_Outcome], list[tuple[int, T]]]:
+    work: Work, cells: list[tuple[int, Any]], pool: clusters.Pool, advance: Callable[[int], object]
+) -> tuple[list[Outcome], list[tuple[int, Any]]]:
     """Outcomes, and the cells whose worker died.
 
     Cells go out one by one until the first come back, then in batches that outweigh their sending.
     """
     from distributed import KilledWorker, wait
 
-    width = max(1, sum(client.nthreads().values()))
+    width = pool.width()
     waiting, size = deque(cells), 1
-    futures: dict[Any, list[tuple[int, T]]] = {}
-    outcomes: list[_Outcome] = []
-    lost: list[tuple[int, T]] = []
+    futures: dict[Any, list[tuple[int, Any]]] = {}
+    outcomes: list[Outcome] = []
+    lost: list[tuple[int, Any]] = []
 
     def send() -> None:
         count = min(size, math.ceil(len(waiting) / width))
         batch = [waiting.popleft() for _ in range(count)]
-        futures[client.submit(clusters.pinned, run_batch, function, batch, pure=False)] = batch
+        futures[pool.submit(work.run, batch)] = batch
 
     while waiting or futures:
         while waiting and len(futures) < IN_FLIGHT * width:
             send()
         try:
-            with client.as_current():
+            with pool.client.as_current():
                 finished = wait(list(futures), timeout=PATIENCE, return_when="FIRST_COMPLETED").done
         except TimeoutError:
-            clusters.revive(client)
+            pool.revive()
             continue
         for future in finished:
             batch = futures.pop(future)
@@ -169,8 +192,11 @@ def _submit(
             except KilledWorker:
                 lost += batch
                 continue
+            except FolderLost:
+                pool.client.cancel(list(futures))
+                raise
             except Exception as error:  # what could not be sent or brought back
-                found = [_Outcome(index, error=error) for index, _ in batch]
+                found = [Outcome(index, error=error) for index, _ in batch]
             else:
                 size = math.ceil(BATCH_SECONDS * len(batch) / max(took, 1e-6))
             outcomes += found
@@ -178,7 +204,7 @@ def _submit(
     return outcomes, lost
 
 
-def _failure(failed: list[_Outcome], names: list[str], results: list[Any], label: str) -> CellsFailed:
+def _failure(failed: list[Outcome], names: list[str], results: list[Any], label: str) -> CellsFailed:
     lines = []
     for outcome, name in zip(failed, names, strict=True):
         error = outcome.error

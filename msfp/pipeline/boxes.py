@@ -35,7 +35,7 @@ def with_boxes(run: Run, found: tuple[Scene, ...]) -> tuple[Scene, ...]:
         return found
     if kind == "ground_truth":
         return tuple(_replaced(s, TRUE, _true_boxes(run, s)) for s in found)
-    paths = run.map(partial(_own_boxes, run=run), found, "the detector's own boxes")
+    paths = run.map(partial(_own_boxes, run=run), found, "the detector's own boxes", network=True)
     return tuple(_replaced(scene, OWN, path) for scene, path in zip(found, paths, strict=True))
 
 

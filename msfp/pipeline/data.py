@@ -29,6 +29,11 @@ class Part:
     last: int
 
     @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.scene.name} frames {self.first}-{self.last}"
+
+    @property
     def length(self) -> int:
         """Number of frames."""
         return self.last - self.first + 1

@@ -57,7 +57,7 @@ def seen(run: Run, part: Part) -> Seen:
 
 def see_all(run: Run, parts: Iterable[Part]) -> None:
     """The network over many parts, fanned out over workers; what it sees is then in the store."""
-    run.map(partial(_one, run=run), dict.fromkeys(parts), "joint detector and embedding")
+    run.map(partial(_one, run=run), dict.fromkeys(parts), "joint detector and embedding", network=True)
 
 
 def _one(part: Part, run: Run) -> None:

@@ -57,7 +57,7 @@ def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[
 
 def reid_features_all(run: Run, parts: Iterable[Part], weights: str = "") -> None:
     """Extract the ReID vectors of many parts, fanned out over workers; they are then in the store."""
-    run.map(partial(_one, run=run, weights=weights), parts, "separate ReID")
+    run.map(partial(_one, run=run, weights=weights), parts, "separate ReID", network=True)
 
 
 def _one(part: Part, run: Run, weights: str) -> None:

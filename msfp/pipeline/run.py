@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+NAME_LENGTH = 80  # characters of a cell that has no name
 EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22")
 
 
@@ -151,13 +152,42 @@ class Run:
         if text not in self.notes:
             self.notes.append(text)
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item], label: str) -> list[Result]:
-        """Fan out over items, with progress; results in order."""
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], label: str, *, network: bool = False
+    ) -> list[Result]:
+        """Fan out over items, with progress; results in order.
+
+        Args:
+            function: puts what is large into the store and returns what is small.
+            items: the cells.
+            label: what is being done.
+            network: the cells pass frames through a network, on the run's device.
+        """
         todo = list(items)
         with Bar(len(todo), label) as progress:
             return parallel.map(
-                function, todo, workers=self.workers, cluster=self.cluster, progress=progress.update, label=label
+                function,
+                todo,
+                workers=self.workers,
+                cluster=self.cluster,
+                gpu=network and self.settings.device.startswith("cuda"),
+                store=self.store.root,
+                progress=progress.update,
+                label=label,
+                name=cell_name,
             )
+
+
+def cell_name(item: object) -> str:
+    """What a message calls a cell: the names of its parts, `MSFP-Track, MOT17-02 frames 301-600, MOT17-02-SDP`."""
+    if isinstance(item, tuple):
+        return ", ".join(dict.fromkeys(cell_name(one) for one in item))
+    for attribute in ("label", "name", "strategy"):
+        found = getattr(item, attribute, None)
+        if isinstance(found, str):
+            return found
+    text = str(item)
+    return text if len(text) <= NAME_LENGTH else f"{text[:NAME_LENGTH]}..."
 
 
 @cache

@@ -78,7 +78,7 @@ def variants(run: Run, scene: Scene, weights: str = "") -> dict[Pooling, dict[st
 
 def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
     """Extract the variants of many scenes, fanned out over workers; they are then in the store."""
-    run.map(partial(_one, run=run), dict.fromkeys(scenes), "layers and ways to pool")
+    run.map(partial(_one, run=run), dict.fromkeys(scenes), "layers and ways to pool", network=True)
 
 
 def _one(scene: Scene, run: Run) -> None:

@@ -1,18 +1,31 @@
 """A fan-out gives the same results wherever it runs, names what failed, and survives the death of a worker."""
 
 import os
+import re
+import resource
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numba
 import numpy as np
 import pytest
+import threadpoolctl
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.engine import cluster as clusters
 from msfp.engine import parallel
-from msfp.engine.parallel import CellsFailed
+from msfp.engine.parallel import CellsFailed, Work
+from msfp.engine.shared_folder import FolderLost, shared
 from msfp.engine.store import Store
 from msfp.errors import InputError, NotComputable
 
@@ -21,6 +34,25 @@ from msfp.errors import InputError, NotComputable
 def _workers_stop() -> Iterator[None]:
     yield
     parallel.close()
+
+
+@contextmanager
+def gpu_worker(address: str) -> Iterator[None]:
+    """One more worker of a cluster, which says it has a GPU."""
+    options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--resources", "GPU=1"]
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, *options]
+    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        clusters.open_pool(0, address).client.wait_for_workers(4, timeout=60)
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def where(_: object) -> tuple[str, int]:
+    """The device and the process that a cell runs on."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.getpid()
 
 
 def test_in_process_keeps_order_and_counts() -> None:
@@ -53,51 +85,136 @@ def test_errors_a_person_can_mend_read_as_they_are() -> None:
 
 
 def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
-    def cell(seed: int) -> tuple[int, np.ndarray, bool]:
+    def cell(seed: int) -> tuple[int, np.ndarray, int]:
         found = Store(tmp_path).get_or_compute("s", {"n": seed % 3}, lambda: seed % 3, code="msfp.types")
-        return found, np.random.default_rng(seed).normal(size=3), os.getpid() != here
+        return found, np.random.default_rng(seed).normal(size=3), os.getpid()
 
-    here = os.getpid()
     alone = parallel.map(cell, range(40))
     steps: list[int] = []
-    spread = parallel.map(cell, range(40), workers=2, progress=steps.append)
+    spread = parallel.map(cell, range(40), workers=3, store=tmp_path, progress=steps.append)
     assert sum(steps) == 40
     assert len(steps) < 40
-    for (a, b, _), (c, d, elsewhere) in zip(alone, spread, strict=True):
+    for (a, b, here), (c, d, there) in zip(alone, spread, strict=True):
         assert a == c
         np.testing.assert_array_equal(b, d)
-        assert elsewhere
+        assert here == os.getpid() != there
+    assert len({there for _, _, there in spread}) == 3
 
 
-def test_a_killed_worker_costs_no_result(tmp_path: Path) -> None:
-    def dies_once(item: int) -> int:
-        if item == 3 and not (tmp_path / "died").exists():
+def test_cells_are_sent_together_until_they_take_a_tenth_of_a_second() -> None:
+    steps: list[int] = []
+    parallel.map(lambda _: time.sleep(0.005), range(300), workers=3, progress=steps.append)
+    assert sum(steps) == 300
+    assert len(steps) < 100  # some alone until their time is known, then about 20 at once
+
+
+def test_a_killed_worker_costs_no_result_and_what_it_stored_stays(tmp_path: Path) -> None:
+    def cell(item: int) -> int:
+        def compute() -> int:
+            with (tmp_path / "computed").open("a") as log:
+                log.write(f"{item}\n")
+            return item * 2
+
+        found = Store(tmp_path / "store").get_or_compute("s", {"n": item}, compute, code="msfp.types")
+        if item == 13 and not (tmp_path / "died").exists():
             (tmp_path / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return item * 2
+        return found
 
-    assert parallel.map(dies_once, range(12), workers=2) == [2 * item for item in range(12)]
+    assert parallel.map(cell, range(24), workers=3, store=tmp_path / "store") == [2 * item for item in range(24)]
     assert (tmp_path / "died").exists()
+    assert sorted(map(int, (tmp_path / "computed").read_text().split())) == list(range(24))
 
 
 def test_workers_use_one_thread_and_do_not_start_others() -> None:
-    def inspect(_: int) -> tuple[str, list[int]]:
-        return os.environ["OMP_NUM_THREADS"], parallel.map(lambda _x: os.getpid(), range(2), workers=2)
+    def inspect(_: int) -> tuple[set[str | None], set[int], list[int]]:
+        pools = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} | {cv2.getNumThreads()}
+        pools |= {numba.get_num_threads(), torch.get_num_threads()}
+        inner = parallel.map(lambda _x: os.getpid(), range(2), workers=3)
+        return {os.environ.get(name) for name in clusters.ONE_THREAD}, pools, inner
 
-    for threads, inner in parallel.map(inspect, range(2), workers=2):
-        assert threads == "1"
+    for variables, threads, inner in parallel.map(inspect, range(3), workers=3):
+        assert variables == {"1"}
+        assert threads == {1}
         assert len(set(inner)) == 1
 
 
-def test_an_exception_in_a_worker_names_its_cell() -> None:
+def test_an_exception_in_a_worker_names_its_cell_and_stops_only_it(tmp_path: Path) -> None:
     def fails(item: str) -> str:
         if item == "MOT17-05":
             raise ValueError("bad box")
-        return item
+        return Store(tmp_path).get_or_compute("s", {"n": item}, lambda: item.lower(), code="msfp.types")
 
+    names = ["MOT17-02", "MOT17-05", "MOT17-09"]
     with pytest.raises(CellsFailed, match=r"1 of 3 cells failed\n  'MOT17-05': ValueError: bad box \(at ") as caught:
-        parallel.map(fails, ["MOT17-02", "MOT17-05", "MOT17-09"], workers=2)
-    assert caught.value.results == ["MOT17-02", None, "MOT17-09"]
+        parallel.map(fails, names, workers=3, store=tmp_path)
+    assert caught.value.results == ["mot17-02", None, "mot17-09"]
+    store = Store(tmp_path)
+    assert [store.contains("s", store.key("s", {"n": name}, code="msfp.types")) for name in names] == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_a_lost_store_is_one_clear_error(tmp_path: Path, workers: int) -> None:
+    def vanishes(item: int) -> int:
+        if item == 2:
+            shutil.rmtree(tmp_path / "store", ignore_errors=True)
+        return Store(tmp_path / "store").get_or_compute("s", {"n": item}, lambda: item, code="msfp.types")
+
+    with pytest.raises(FolderLost) as caught:
+        parallel.map(vanishes, range(30), workers=workers, store=tmp_path / "store")
+    lost = re.escape(f"{tmp_path}/store: this folder is gone or not mounted (No such file or directory) on ")
+    assert re.fullmatch(
+        lost + r"\S+; results have nowhere to go\. Bring it back.* was stored is kept", str(caught.value)
+    )
+
+
+def test_another_folder_under_the_stores_path_is_an_error(tmp_path: Path) -> None:
+    here = shared(tmp_path / "store")
+    assert shared(tmp_path / "store") == here
+    shutil.rmtree(tmp_path / "store")
+    shared(tmp_path / "store")
+    with pytest.raises(FolderLost, match="is another one than where this run began"):
+        Work(abs, here).run([(0, 1)])
+
+
+def test_a_store_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    """A limit of the system stands for a full or read-only disk, as root may write anywhere else."""
+
+    def cell(item: int) -> int:
+        return Store(tmp_path).get_or_compute("s", {"n": item}, lambda: item, code="msfp.types")
+
+    assert parallel.map(cell, [1], store=tmp_path) == [1]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        assert parallel.map(cell, [1], store=tmp_path) == [1]  # nothing need be written
+        with pytest.raises(FolderLost, match=r"cannot write 1 bytes \(File too large\).*kept \(on ") as caught:
+            parallel.map(cell, [1, 2, 3], store=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_worker_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-5a")
+    seen = parallel.map(where, range(8), workers=3, gpu=True)
+    assert {device for device, _ in seen} == {"4", "GPU-5a"}
+    assert len(set(seen)) == 2  # processes and devices go together
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert clusters.gpus() == ()
+
+
+def test_cells_for_gpus_ask_a_clusters_workers_for_one() -> None:
+    address = clusters.open_pool(3, None).client.scheduler.address
+    assert parallel.map(abs, [-1, 2], cluster=address) == [1, 2]
+    with pytest.raises(InputError, match="no worker there offers a GPU; start one a device with .* --resources GPU=1"):
+        parallel.map(abs, [1], cluster=address, gpu=True)
+    with gpu_worker(address):
+        assert len(set(parallel.map(where, range(9), cluster=address, gpu=True))) == 1
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,14 +233,14 @@ def test_a_cell_that_always_kills_fails_alone(monkeypatch: pytest.MonkeyPatch) -
     """The dying is played here, as real workers take seconds to come back each time."""
     sent: list[list[int]] = []
 
-    def send(function: Any, cells: list[tuple[int, int]], _client: Any, advance: Any) -> Any:
+    def send(work: Work, cells: list[tuple[int, int]], _pool: Any, advance: Any) -> Any:
         sent.append([index for index, _ in cells])
         alive = [cell for cell in cells if cell[0] not in ((4, 5) if len(cells) > 1 else (5,))]
         advance(len(alive))
-        return parallel.run_batch(function, alive)[1], [cell for cell in cells if cell not in alive]
+        return work.run(alive)[1], [cell for cell in cells if cell not in alive]
 
     monkeypatch.setattr(parallel, "_submit", send)
-    monkeypatch.setattr("msfp.engine.cluster.client", lambda *_: None)
+    monkeypatch.setattr("msfp.engine.cluster.open_pool", lambda *_: None)
     steps: list[int] = []
     with pytest.raises(CellsFailed, match=r"1 of 6 cells failed\n  5: its worker process died each time") as caught:
         parallel.map(abs, range(6), workers=2, progress=steps.append)

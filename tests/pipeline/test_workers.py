@@ -1,0 +1,135 @@
+"""Three worker processes make the same store, byte for byte, as one process, also where one of them is killed."""
+
+import os
+import pickle
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from msfp.engine import parallel
+from msfp.engine.parallel import CellsFailed
+from msfp.engine.shared_folder import FolderLost
+from msfp.engine.store import MANIFEST
+from msfp.paper.methods import BYTETRACK, LITE, MSFP_TRACK
+from msfp.pipeline import data, scores
+from msfp.pipeline.features import extract_all
+from msfp.pipeline.run import Run, open_run
+from msfp.pipeline.scores import Measured, measure_one
+from msfp.types import Sequence
+
+WORKERS = 3
+SMALL_CELL = 50_000  # bytes that may go through the scheduler for a cell; its tracks and features weigh more
+Item = tuple[scores.Method, data.Part, Sequence]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A run in one process."""
+
+    home: Path
+    files: dict[str, bytes]
+    measured: list[Measured]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    home = tmp_path_factory.mktemp("alone")
+    measured = compute(smoke(home))
+    yield Alone(home, contents(home), measured)
+    parallel.close()
+
+
+def smoke(home: Path, workers: int = 0) -> Run:
+    """The smoke profile on fewer frames; `data` is rendered where it is not there."""
+    return open_run("smoke", home=home, workers=workers, overrides={"data.frames": 8, "training.epochs": 1})
+
+
+def beside(alone: Alone, home: Path) -> Path:
+    """A home with the same rendered data and no results."""
+    (home / "data").symlink_to(alone.home / "data")
+    return home
+
+
+def items(run: Run) -> list[Item]:
+    """Motion only, frozen features, and a learned head."""
+    (fold,) = data.folds(run, "synth17")
+    chosen = [method for row in (BYTETRACK, LITE, MSFP_TRACK) for method in row.methods(fold.learn, (0,))]
+    scores.prepare(run, chosen, fold.evaluate)
+    return [(m, p, s) for m in chosen for p in fold.evaluate for s in data.sequences(p)]
+
+
+def compute(run: Run) -> list[Measured]:
+    """Features, heads, tracks and scores."""
+    extract_all(run, data.scenes(run, "synth17"))
+    return run.map(partial(measure_one, run=run), items(run), "scores")
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """Every file of a run's store but what belongs to the place: locks, the memory of input files, the mark."""
+    root = home / "runs" / "smoke" / "store"
+    found = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    return {name: data for name, data in found.items() if not name.startswith(("locks/", "files/", "identity"))}
+
+
+def test_stages_give_the_same_bytes_under_the_same_hashes(alone: Alone, tmp_path: Path) -> None:
+    measured = compute(smoke(beside(alone, tmp_path), WORKERS))
+    assert {name.partition("/")[0] for name in alone.files} >= {"features", "head", "tracks", "score"}
+    found = contents(tmp_path)
+    assert found.keys() == alone.files.keys()
+    assert [name for name, data in found.items() if data != alone.files[name]] == []
+    assert [m.score.hota for m in measured if m.score] == [m.score.hota for m in alone.measured if m.score]
+    assert max(len(pickle.dumps(m)) for m in measured) < SMALL_CELL < max(map(len, alone.files.values()))
+
+
+def test_a_worker_killed_in_the_middle_costs_nothing(alone: Alone, tmp_path: Path) -> None:
+    run = smoke(beside(alone, tmp_path), WORKERS)
+    extract_all(run, data.scenes(run, "synth17"))
+    todo = items(run)
+    before = {path: path.stat().st_ino for path in run.store.root.rglob(f"*{MANIFEST}")}
+    run.map(partial(_killed_after, victim=todo[4], once=tmp_path / "died", run=run), todo, "scores")
+    assert (tmp_path / "died").exists()
+    assert contents(tmp_path) == alone.files
+    assert {path: path.stat().st_ino for path in before} == before  # written once, read afterwards
+
+
+def _killed_after(item: Item, victim: Item, once: Path, run: Run) -> Measured:
+    found = measure_one(item, run)
+    if item == victim and not once.exists():
+        once.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+
+def test_a_failing_cell_is_named_and_the_others_are_stored(alone: Alone, tmp_path: Path) -> None:
+    run = smoke(beside(alone, tmp_path), WORKERS)
+    todo = items(run)
+    label, part, sequence = todo[1][0].label, todo[1][1].name, todo[1][2].name
+    with pytest.raises(CellsFailed, match="scores: 1 of") as caught:
+        run.map(partial(_failing, victim=todo[1], run=run), todo, "scores")
+    assert f"\n  {label}, {part}, {sequence}: ZeroDivisionError: division by zero (at " in str(caught.value)
+    missing = {name for name in alone.files.keys() - contents(tmp_path) if name.endswith(MANIFEST)}
+    assert sorted(name.partition("/")[0] for name in missing) == ["score", "tracks"]
+
+
+def _failing(item: Item, victim: Item, run: Run) -> Measured:
+    if item == victim:
+        raise ZeroDivisionError("division by zero")
+    return measure_one(item, run)
+
+
+def test_workers_elsewhere_that_do_not_see_the_store_say_so(alone: Alone, tmp_path: Path) -> None:
+    run = smoke(beside(alone, tmp_path), WORKERS)
+    todo = items(run)
+    elsewhere = tmp_path / "unmounted"
+    with pytest.raises(FolderLost, match=rf"{run.store.root}: this folder is gone or not mounted"):
+        run.map(partial(_unmounted, store=run.store.root, elsewhere=elsewhere, run=run), todo, "scores")
+
+
+def _unmounted(item: Item, store: Path, elsewhere: Path, run: Run) -> Measured:
+    if store.exists():
+        store.rename(elsewhere)
+    return measure_one(item, run)
