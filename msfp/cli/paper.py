@@ -1,4 +1,4 @@
-"""`msfp reproduce`, `list`, `table`, `figure`: the paper's artefacts."""
+"""`msfp reproduce`, `report`, `list`, `table`, `figure`: the paper's artefacts."""
 
 import json
 from typing import Annotated
@@ -48,7 +48,32 @@ def reproduce(
     elif outcome["report"]:
         typer.echo(f"report: {outcome['report']}")
     else:
-        typer.echo("the report is not written yet: msfp reproduce --only 08")
+        typer.echo("the report is not written yet: msfp report")
+
+
+@app.command()
+def report(
+    profile: Profile = "demo",
+    root: Root = None,
+    weights: Weights = "",
+    param: Params = None,
+    home: Home = HERE,
+    show: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the report again from what a run has made; computes no table.
+
+    Give the options of the run: what was made with others, or by other code, is marked as such.
+    """
+    run = run_from(profile, root, weights, "", 0, home, param)
+    from msfp.paper.publish import publish_report
+
+    page = publish_report(run).path
+    typer.echo(json.dumps({"report": str(page)}, indent=1) if as_json else f"report: {page}")
+    if show:
+        import webbrowser
+
+        webbrowser.open(page.as_uri())
 
 
 @app.command("list")

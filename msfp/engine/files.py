@@ -55,7 +55,7 @@ def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
                 temporary.unlink()
             raise
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error, len(data)) from error
 
@@ -154,7 +154,7 @@ def _same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring a rename to the disk; some file systems refuse this for folders, and then the rename still stands."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

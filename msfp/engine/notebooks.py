@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 import tempfile
 import threading
@@ -115,33 +114,17 @@ def select(notebooks: Sequence[Path], only: Number | Iterable[Number] | None, fr
     return list(notebooks)
 
 
+def executed(out_dir: Path) -> list[Path]:
+    """The notebooks in a folder that ran to their end, in order."""
+    return [path for path in sorted(Path(out_dir).glob(PATTERN)) if _stamp(path).is_file()]
+
+
 def declare_output(path: Path) -> None:
     """Say, from inside a notebook, that it wrote a file: should the file go missing, the notebook runs again."""
     place = os.environ.get(OUTPUTS)
     if place:
         with suppress(OSError), Path(place).open("a", encoding="utf-8") as file:
             file.write(json.dumps(str(Path(path).resolve())) + "\n")
-
-
-def export_html(notebook: Path, out: Path, *, hide_code: bool = False) -> Path:
-    """Write an executed notebook as one HTML file that fetches nothing from a network.
-
-    Raises:
-        InputError: the notebook cannot be read.
-        MsfpError: the file cannot be written.
-    """
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(exclude_input=hide_code, embed_images=True)
-    for name in [name for name in exporter.trait_names() if name.endswith("_url")]:
-        setattr(exporter, name, "")
-    try:
-        text, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{notebook}: cannot be read as a notebook ({error})") from error
-    atomic_write(Path(out), re.sub(r'<script src="">\s*</script>', "", text).encode())
-    return Path(out)
 
 
 def _execute(notebook: Path, path: Path, parameters: dict[str, Any], key: str, bar: bars.Bar | None) -> float:

@@ -101,12 +101,10 @@ def latex(sheet: Sheet, note: str = "") -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def sheet_html(sheet: Sheet) -> str:
-    """An HTML fragment without style sheet; every text is escaped."""
-    return (
-        environment().get_template("sheet.html.j2").render(sheet=sheet, ranks=RANKS, groups=grouped(sheet)).strip()
-        + "\n"
-    )
+def sheet_html(sheet: Sheet, hint: str = "Hover for source and details.") -> str:
+    """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
+    template = environment().get_template("sheet.html.j2")
+    return template.render(sheet=sheet, ranks=RANKS, groups=grouped(sheet), hint=hint).strip() + "\n"
 
 
 def grouped(sheet: Sheet) -> list[tuple[str, list[Line]]]:
@@ -116,12 +114,13 @@ def grouped(sheet: Sheet) -> list[tuple[str, list[Line]]]:
 
 @cache
 def environment() -> "Environment":
-    """The templates of this folder, escaping everything."""
+    """The templates of this room, escaping everything."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    folder = files("msfp.paper")
-    names = ("sheet.html.j2", "listing.html.j2", "report.html.j2")
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
+    found = [
+        p for folder in ("msfp.paper", "msfp.paper.site") for p in files(folder).iterdir() if p.name.endswith(".j2")
+    ]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in found}
     made = Environment(
         loader=DictLoader(texts), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

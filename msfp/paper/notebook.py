@@ -56,7 +56,7 @@ class NotebookRun(Run):
         wanted += [(a.kind, a.number) for a in every() if a.notebook == notebook and a.status == "ready"]
         problems = [p for kind, number in wanted if (p := stale(self, kind, number))]
         if report and not report_path(self).is_file():
-            problems.append(f"{report_path(self)} is missing: run msfp reproduce --only 08")
+            problems.append(f"{report_path(self)} is missing: run msfp report")
         if problems:
             raise MsfpError("; ".join(problems))
         return f"{len(wanted) + report} artefact(s) present and fresh"

@@ -9,7 +9,7 @@ from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write
 from msfp.engine.hashing import digest
 from msfp.engine.notebooks import declare_output
-from msfp.errors import NotComputable
+from msfp.errors import InputError, NotComputable
 from msfp.paper import evidence, findings
 from msfp.paper.cells import read_cells
 from msfp.paper.outside import IMPORTS
@@ -55,23 +55,24 @@ class PublishedFigure:
     files: tuple[Path, ...]
     reason: str = ""
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         import base64
 
         if self.reason:
-            return {"text/plain": f"figure {self.number}: n/a: {self.reason}"}
+            return {"text/plain": f"figure {self.number}: n/a: {self.reason}"}, {}
         png = next(f for f in self.files if f.suffix == ".png")
-        return {"image/png": base64.b64encode(png.read_bytes()).decode(), "text/plain": str(png.name)}
+        data = {"image/png": base64.b64encode(png.read_bytes()).decode(), "text/plain": str(png.name)}
+        return data, {"image/png": {"alt": artefact("figure", self.number).caption}}
 
 
 @dataclass(frozen=True)
 class PublishedReport:
-    """The report's file; shows where it lies."""
+    """The report's first page; shows where it lies."""
 
     path: Path
 
     def __repr__(self) -> str:
-        return f"report: {self.path.parent.name}/{self.path.name}"
+        return f"report: {'/'.join(self.path.parts[-3:])}"
 
 
 def publish_table(run: Run, number: int) -> PublishedTable:
@@ -133,8 +134,8 @@ def evidence_path(run: Run, number: int) -> Path:
 
 
 def report_path(run: Run) -> Path:
-    """`runs/<profile>/report.html`."""
-    return run.out / "report.html"
+    """First page of the report, `runs/<profile>/report/index.html`."""
+    return run.out / "report" / "index.html"
 
 
 def fingerprint(run: Run, made: Artefact) -> str:
@@ -189,8 +190,17 @@ def published_cells(run: Run) -> dict[int, list[Cell]]:
 
 
 def publish_report(run: Run) -> PublishedReport:
-    """Write the report from the files that this run has made."""
+    """Write the report from the files that this run has made.
+
+    Raises:
+        InputError: it has made none.
+        MsfpError: the folder cannot be written.
+    """
     from msfp.paper.summary import write
+
+    if not any(tables_folder(run).glob("*.json")):
+        profile = run.settings.profile
+        raise InputError(f"{tables_folder(run)}: no table was made; run msfp reproduce --profile {profile} first")
 
     path = write(run)
     declare_output(path)

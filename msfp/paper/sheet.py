@@ -36,7 +36,8 @@ class Shown:
         rank: 1 best, 2 second, 0 otherwise.
         note: number of its reason among the sheet's notes, 0 for none.
         remarks: numbers among the sheet's remarks.
-        hover: all that is known about the cell, a line each.
+        facts: all that is known about the cell, (what, value); first its place.
+        numbers: (`measured`, `paper`, `difference`) -> what a table is sorted by, as far as there is one.
     """
 
     text: str
@@ -48,7 +49,13 @@ class Shown:
     rank: int = 0
     note: int = 0
     remarks: tuple[int, ...] = ()
-    hover: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    numbers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def hover(self) -> str:
+        """The facts, a line each."""
+        return "\n".join(f"{what}: {value}" for what, value in self.facts)
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,8 @@ def _shown(record: dict[str, Any], digits: int, rank: int, notes: Sequence[str],
         rank=rank,
         note=notes.index(record["reason"]) + 1 if record["reason"] in notes else 0,
         remarks=marks,
-        hover=_hover(record),
+        facts=_facts(record),
+        numbers=_numbers(record),
     )
 
 
@@ -193,18 +201,25 @@ def _paper_text(record: dict[str, Any]) -> str:
     return record["paper_printed"] + spread + ("†" if record["private"] else "")
 
 
-def _hover(record: dict[str, Any]) -> str:
+def _facts(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     unit = f" {record['unit']}" if record["unit"] else ""
-    lines = [f"{record['row']} / {record['column']}", f"source: {record['source']}"]
+    facts = [("cell", f"{record['row']} / {record['column']}"), ("source", str(record["source"]))]
     if record["source"] == "measured":
         exact = f"{record['measured']:.6g}" if isinstance(record["measured"], float) else str(record["measured"])
         spread = f" ± {record['std']:.3g}" if _is(record["std"]) else ""
-        lines.append(f"measured: {exact}{spread}{unit}")
+        facts.append(("measured", f"{exact}{spread}{unit}"))
     if record["paper_printed"]:
-        lines.append(f"paper: {_paper_text(record)}{unit}")
+        facts.append(("paper", f"{_paper_text(record)}{unit}"))
+    if _is(record["difference"]):
+        facts.append(("measured − paper", f"{record['difference']:+.4g}{unit}"))
     if _is(record["published"]):
-        lines.append(f"published: {record['published']:g} ({record['published_source']})")
-    lines += [record["reason"]] if record["reason"] else []
-    lines += [f"{key}: {value}" for key, value in sorted(record["detail"].items())]
-    lines += [f"remark: {remark}" for remark in record["remark"].split(REMARKS) if remark]
-    return "\n".join(lines)
+        facts.append(("published", f"{record['published']:g} ({record['published_source']})"))
+    facts += [("reason", record["reason"])] if record["reason"] else []
+    facts += [(key, str(value)) for key, value in sorted(record["detail"].items())]
+    facts += [("remark", remark) for remark in record["remark"].split(REMARKS) if remark]
+    return tuple(facts)
+
+
+def _numbers(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    found = {name: record[name] for name in ("measured", "paper", "difference") if _is(record[name])}
+    return tuple((name, f"{value:.10g}" if isinstance(value, float) else str(value)) for name, value in found.items())

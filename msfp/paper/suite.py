@@ -9,6 +9,9 @@ from msfp.errors import InputError
 if TYPE_CHECKING:
     from msfp.pipeline.run import Run
 
+REPORT = "08_report"
+"""The notebook that writes the report: it is added to it when it has ended."""
+
 
 def notebooks_folder() -> Path:
     """The checkout's notebooks.
@@ -39,6 +42,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
     from msfp.engine import notebooks, parallel
+    from msfp.paper import summary
     from msfp.paper.overview import every_scene
     from msfp.paper.publish import report_path
     from msfp.pipeline import imported
@@ -76,6 +80,10 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         inputs=inputs,
     )
     report = report_path(run)
+    if report.is_file():
+        for one in done:
+            if one.path.stem == REPORT and not one.skipped:
+                summary.complete(run, REPORT)
     return {
         "report": str(report) if report.is_file() else None,
         "notebooks": {e.name: round(e.seconds, 1) for e in done},

@@ -1,18 +1,22 @@
 """The report's contents, gathered from the files that the notebooks of a run left."""
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from msfp.config import choices_used
 from msfp.engine.files import atomic_write
-from msfp.engine.provenance import write_manifest
-from msfp.paper import publish
+from msfp.engine.notebooks import executed
+from msfp.engine.provenance import manifest, write_manifest
+from msfp.paper import evidence, publish
 from msfp.paper.claims.shown import frame
 from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
 from msfp.paper.registry import artefact, every
-from msfp.paper.report import write_report
+from msfp.paper.site.contents import Contents
+from msfp.paper.site.pages import add_notebook, write_site
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -27,41 +31,85 @@ LIMITS = (
     "random detector weights show.",
     "ATL is supervised with one target a sequence, so the number of different targets is the number of sequences.",
 )
+ALWAYS = (
+    "A difference is measured less paper, also where data, detector, weights or hardware differ: it orients, it does "
+    "not test the paper.",
+    "Best and second are ranked among the rows measured here; values of the paper and published ones take no part.",
+)
 
 
 def write(run: Run) -> Path:
-    """Write the manifest and the report of a run."""
-    tables = publish.published_cells(run)
+    """Write the claims, the manifest and the report of a run; returns the report's first page."""
     verdicts = judge(run)
     table = frame(verdicts).to_csv(index=False, lineterminator="\n")
     atomic_write(run.out / "claims.csv", table.encode())
+    write_manifest(run.out / "manifest.json", **about(run))
+    return write_site(publish.report_path(run).parent, contents(run, verdicts))
+
+
+def complete(run: Run, notebook: str) -> None:
+    """Add the executed notebook that wrote the report to it."""
+    site = publish.report_path(run).parent
+    add_notebook(site, outline(run), notebook)
+
+
+def about(run: Run) -> dict[str, Any]:
+    """What the manifest of a run is made from."""
+    return {
+        "settings": run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
+        "seeds": run.settings.seeds,
+        "inputs": {"weights": run.weights_digest()},
+    }
+
+
+def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
+    """What the report says, from the files of a run."""
+    tables = publish.published_cells(run)
     embedded = run.settings.data.main in run.embedded_names
     ready = [a for a in every() if a.status == "ready"]
     stamps = {a.id: publish.read_stamp(run, a) for a in ready}
-    manifest = write_manifest(
-        run.out / "manifest.json",
-        settings=run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
-        seeds=run.settings.seeds,
-        inputs={"weights": run.weights_digest()},
-    )
-    return write_report(
-        run.out,
-        run.figures,
-        tables,
-        manifest,
-        {artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
-        distinct(stamps, "notes"),
+    old = {a.id: publish.stale(run, a.kind, a.number) for a in ready if stamps[a.id]}
+    return replace(
+        outline(run),
+        cells=tables,
+        evidence={number: evidence.read(publish.evidence_path(run, number)) for number in tables},
+        manifest=manifest(**about(run)),
+        findings={artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
         choices=choices_used(run.settings),
+        notes=distinct(stamps, "notes"),
         events=distinct(stamps, "events"),
-        limits=[*(LIMITS_EMBEDDED if embedded else ()), *(by_construction(verdicts) if embedded else ()), *LIMITS],
+        limits=[
+            *(LIMITS_EMBEDDED if embedded else ()),
+            *(by_construction(verdicts) if embedded else ()),
+            *LIMITS,
+            *ALWAYS,
+        ],
         absent={name: found["reason"] for name, found in stamps.items() if found.get("reason")},
-        options=options(run),
+        stale={name: why for name, why in old.items() if why},
         verdicts=verdicts,
         embedded=embedded,
     )
 
 
-def by_construction(verdicts: list[Verdict]) -> list[str]:
+def outline(run: Run) -> Contents:
+    """What the report says of its run before a result is read."""
+    return Contents(
+        profile=run.settings.profile,
+        figures=run.figures,
+        tables=publish.tables_folder(run),
+        notebooks=executed(run.out / "notebooks"),
+        options=options(run),
+        names=places(run),
+    )
+
+
+def places(run: Run) -> dict[str, str]:
+    """Folders of this machine -> what the report calls them: it may be passed on."""
+    named = {run.settings.data.root: "ROOT", run.home: ".."}
+    return {str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2}
+
+
+def by_construction(verdicts: Sequence[Verdict]) -> list[str]:
     """What the embedded worlds decide by how they are made, and the claims it concerns."""
     found: dict[str, list[str]] = {}
     for one in verdicts:

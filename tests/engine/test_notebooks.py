@@ -180,15 +180,3 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(MsfpError, match=r"00_data\.ipynb: cannot write .*a file lies where a folder is needed"):
         go(tmp_path)
-
-
-def test_html_fetches_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path, "00_data", "print('hello')")
-    out = notebooks.export_html(path, tmp_path / "html" / "00.html")
-    text = out.read_text()
-    assert "hello" in text
-    assert "<script src=" not in text
-    for kind in ('src="http', 'href="https://cdn', "cdnjs.cloudflare.com", "unpkg.com", "jsdelivr"):
-        assert kind not in text
-    with pytest.raises(InputError, match="cannot be read as a notebook"):
-        notebooks.export_html(tmp_path / "nope.ipynb", out)

@@ -27,6 +27,8 @@ class Line:
         paper: the same effect in the paper.
         tables: numbers of the tables it stands on.
         notes: how the sentence was read, why the verdict is not plain, what the world decides by construction.
+        place: of the verdict in the order from supported to not testable.
+        shown_in: (number, artefact id) of those tables that the report shows.
     """
 
     id: str
@@ -43,6 +45,8 @@ class Line:
     paper: str
     tables: tuple[int, ...]
     notes: tuple[str, ...]
+    place: int = 0
+    shown_in: tuple[tuple[int, str], ...] = ()
 
 
 def lines(verdicts: Iterable[Verdict], embedded: bool) -> dict[str, list[Line]]:
@@ -77,6 +81,7 @@ def line(one: Verdict, embedded: bool = False) -> Line:
         paper=_number(one.paper, one.unit),
         tables=claim.tables,
         notes=tuple(note for note in notes if note),
+        place=WORDS.index(one.word),
     )
 
 

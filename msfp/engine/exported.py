@@ -1,0 +1,71 @@
+"""An executed notebook as HTML that loads nothing: nbconvert's plain markup, formulas as MathML, pictures inside."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msfp.errors import InputError
+
+if TYPE_CHECKING:
+    from nbconvert import HTMLExporter
+
+SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
+NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
+"""Within HTML it is known without being said, and a page that names no address is easily held to loading none."""
+
+
+def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
+    """The cells of an executed notebook as an HTML fragment; the page around it is the caller's.
+
+    Args:
+        path: the notebook.
+        names: texts to put in place of others, such as a folder's place on this machine.
+
+    Raises:
+        InputError: it cannot be read as a notebook.
+    """
+    import nbformat
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        for place, name in (names or {}).items():
+            text = text.replace(place, name)
+        body, _ = _exporter().from_notebook_node(nbformat.reads(text, as_version=4))
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read as a notebook ({error})") from error
+    return SCRIPT.sub("", body).strip() + "\n"
+
+
+@cache
+def _exporter() -> "HTMLExporter":
+    """nbconvert's exporter without page, style or script, that writes formulas as MathML."""
+    from nbconvert import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    class Renderer(IPythonRenderer):
+        def block_math(self, body: str) -> str:
+            return mathml(body, "block")
+
+        def inline_math(self, body: str) -> str:
+            return mathml(body, "inline")
+
+    def markdown(source: str) -> str:
+        return str(MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(source))
+
+    exporter = HTMLExporter(template_name="basic", embed_images=True)
+    exporter.register_filter("markdown2html", markdown)
+    return exporter
+
+
+def mathml(formula: str, display: Any = "inline") -> str:
+    """A TeX formula as MathML, which browsers draw without any script; as it was typed where it cannot be read."""
+    from html import escape
+
+    from latex2mathml.converter import convert
+
+    try:
+        return str(convert(formula, display=display)).replace(NAMESPACE, "")
+    except Exception:  # the library has no common error, and a formula must never cost the page
+        return f"<code>{escape(formula)}</code>"

@@ -1,0 +1,70 @@
+"""A folder of files that is replaced whole."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from msfp.engine.files import STALE_SECONDS, TEMPORARY, locked, sync_folder, write_error
+
+
+def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder whole: a kill while its files are written leaves the old folder, never a mixture of both.
+
+    The files go to a folder beside it, which then takes its name. Only between two renames is there no folder of that
+    name; whoever writes next mends that.
+
+    Args:
+        folder: where to; what lay there is gone afterwards.
+        contents: path within the folder, with `/`, -> bytes.
+
+    Raises:
+        MsfpError: full disk, no permission or the like; an old folder is left as it was.
+    """
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
+    new, old = folder.with_name(f".{folder.name}.{mark}"), folder.with_name(f".{folder.name}.old-{mark}")
+    try:
+        _write(new, contents)
+        with locked(folder.with_name(f".{folder.name}.lock")):
+            _swap(new, folder, old)
+    except OSError as error:
+        raise write_error(folder, error, sum(map(len, contents.values()))) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    _remove_left(folder)
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files and wait until the disk has them; all are written before the first wait, so that one serves all."""
+    for name, data in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for name in contents:
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Put a new folder in an old one's place; where that fails the old one stands again."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(old, folder)
+        raise
+    sync_folder(folder.parent)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what killed writers left."""
+    for left in folder.parent.glob(f".{folder.name}.*{TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left)
