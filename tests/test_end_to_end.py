@@ -75,7 +75,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def report(home: Path) -> str:
-    return (home / "runs" / "smoke" / "report.html").read_text(encoding="utf-8")
+    """Every page of the site."""
+    pages = sorted((home / "runs" / "smoke" / "report").rglob("*.html"))
+    assert len([page for page in pages if page.parent.name == "notebooks"]) == 9
+    return "".join(page.read_text(encoding="utf-8") for page in pages)
 
 
 def test_every_ready_artefact_is_there_and_no_planned_one(home: Path) -> None:

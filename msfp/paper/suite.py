@@ -1,5 +1,6 @@
 """The whole suite: every notebook in order, then the report they end with."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import msfp
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
+    from msfp.engine.notebooks import Executed
     from msfp.pipeline.run import Run
 
 REPORT = "08_report"
@@ -42,9 +44,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
     from msfp.engine import notebooks, parallel
-    from msfp.paper import summary
     from msfp.paper.overview import every_scene
-    from msfp.paper.publish import report_path
     from msfp.pipeline import imported
 
     config = run.settings
@@ -79,12 +79,18 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         resume=resume,
         inputs=inputs,
     )
+    return {"report": _completed_report(run, done), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
+
+
+def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
+    """Path of the report, the notebook that wrote it added where it was executed now; None where there is none."""
+    from msfp.paper import summary
+    from msfp.paper.publish import report_path
+
     report = report_path(run)
-    if report.is_file():
-        for one in done:
-            if one.path.stem == REPORT and not one.skipped:
-                summary.complete(run, REPORT)
-    return {
-        "report": str(report) if report.is_file() else None,
-        "notebooks": {e.name: round(e.seconds, 1) for e in done},
-    }
+    if not report.is_file():
+        return None
+    for one in done:
+        if one.path.stem == REPORT and not one.skipped:
+            summary.complete(run, REPORT)
+    return str(report)

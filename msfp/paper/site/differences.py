@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from msfp.paper.columns import decimals, fixed
 from msfp.paper.findings import compare
@@ -61,7 +62,7 @@ def _columns(number: int, cells: Sequence[Cell], places: Mapping[str, str]) -> l
     return lines
 
 
-def _order(order: Mapping[str, object]) -> dict[str, str]:
+def _order(order: Mapping[Any, Any]) -> dict[str, str]:
     same, _, every = str(order["pairs as in the paper"]).partition(" of ")
     return {
         "best_here": str(order["best here"]),

@@ -193,7 +193,12 @@ class Site:
     def chapter(self, one: Chapter) -> str:
         """The page of what one notebook makes."""
         exported = one.notebook in {path.stem for path in self.contents.notebooks}
-        more = {"notebook": one.notebook, "blocks": one.blocks, "exported": exported, "listing": listing_html}
+        more: dict[str, Any] = {
+            "notebook": one.notebook,
+            "blocks": one.blocks,
+            "exported": exported,
+            "listing": listing_html,
+        }
         return self.page(f"{one.notebook}.html", one.title, "chapter.html.j2", **more)
 
     def notebook(self, path: Path) -> str:

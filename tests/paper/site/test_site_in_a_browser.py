@@ -1,0 +1,157 @@
+"""The report in Chromium, from a file: sorted, read by keyboard, enlarged, darkened, printed; nothing is fetched."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from msfp.paper.site.contents import Contents
+from msfp.paper.site.pages import write_site
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+PATIENCE = 10.0
+ROWS = (
+    "return [...document.querySelectorAll('#table01 tbody tr:not(.group)')].map(r => [r.cells[0].textContent.trim(), "
+    "r.cells[1]?.dataset.measured ?? null])"
+)
+
+
+@pytest.fixture(scope="module")
+def site(contents: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_site(tmp_path_factory.mktemp("site") / "report", contents).parent
+
+
+@pytest.fixture
+def show(chromium: "Chrome", site: Path) -> Iterator[Callable[[str], "Chrome"]]:
+    """Opens a page; afterwards nothing may have been complained of or fetched."""
+
+    def shown(page: str) -> "Chrome":
+        chromium.get((site / page).as_uri())
+        return chromium
+
+    yield shown
+    fetched = chromium.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert [name for name in fetched if not name.startswith(("file:", "data:"))] == []
+    assert [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def until(true: Callable[[], Any]) -> Any:
+    """The first true value of something that takes a moment."""
+    end = time.monotonic() + PATIENCE
+    while not (found := true()):
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+    return found
+
+
+def press(browser: "Chrome", *keys: str) -> None:
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def numbers(browser: "Chrome") -> list[float]:
+    """The measured values of the first column, in the order of the rows that have one."""
+    return [float(value) for _, value in browser.execute_script(ROWS) if value is not None]
+
+
+def test_a_table_is_sorted_by_number_and_comes_back(show: Callable[[str], "Chrome"]) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show("05_tracking.html")
+    before = browser.execute_script(ROWS)
+    browser.find_element(By.CSS_SELECTOR, "#table01 .tools input[type=checkbox]").click()
+    head = browser.find_element(By.CSS_SELECTOR, "#table01 thead th:nth-child(2)")
+    head.find_element(By.TAG_NAME, "button").click()
+    assert numbers(browser) == [101.0, 50.0, 44.0, 9.5]  # higher is better; as texts 9.5 would lead
+    assert head.get_attribute("aria-sort") == "descending"
+    rows = browser.execute_script(ROWS)
+    assert [value is None for _, value in rows] == sorted(value is None for _, value in rows)  # n/a last
+    browser.execute_script("arguments[0].focus()", head.find_element(By.TAG_NAME, "button"))
+    press(browser, Keys.ENTER)
+    assert numbers(browser) == [9.5, 44.0, 50.0, 101.0]
+    press(browser, Keys.ENTER)
+    browser.find_element(By.CSS_SELECTOR, "#table01 .tools input[type=checkbox]").click()
+    assert browser.execute_script(ROWS) == before
+    assert head.get_attribute("aria-sort") is None
+
+
+def test_a_number_says_where_it_comes_from_by_keyboard(show: Callable[[str], "Chrome"]) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show("05_tracking.html")
+    panel = browser.find_element(By.ID, "about")
+    assert not panel.is_displayed()
+    browser.execute_script("document.querySelector('#table01 td[tabindex=\"0\"]').focus()")
+    first = until(lambda: panel.is_displayed() and panel.text)
+    assert "msfp table 1 --profile demo" in first
+    press(browser, Keys.ARROW_DOWN)
+    assert until(lambda: panel.text != first and panel.text)
+    press(browser, Keys.ESCAPE)
+    assert not panel.is_displayed()
+
+
+def test_a_figure_is_enlarged_zoomed_and_closed_by_keyboard(show: Callable[[str], "Chrome"]) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show("02_reid.html")
+    button = browser.find_element(By.CSS_SELECTOR, "#figure03 .enlarge")
+    button.send_keys(Keys.ENTER)
+    viewer = browser.find_element(By.ID, "viewer")
+    image = viewer.find_element(By.TAG_NAME, "img")
+    until(lambda: viewer.is_displayed() and viewer.find_element(By.TAG_NAME, "output").text == "100 %")
+    before = image.size["width"]
+    press(browser, "+")
+    assert until(lambda: image.size["width"] > 1.3 * before)
+    press(browser, "0")
+    assert until(lambda: image.size["width"] == before)
+    press(browser, Keys.ESCAPE)
+    assert until(lambda: not viewer.is_displayed())
+    assert browser.switch_to.active_element == button
+
+
+def test_dark_is_chosen_and_remembered(show: Callable[[str], "Chrome"]) -> None:
+    from selenium.webdriver.common.by import By
+
+    def ground(browser: "Chrome") -> str:
+        return str(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+
+    browser = show("index.html")
+    light = ground(browser)
+    browser.find_element(By.ID, "theme").click()
+    dark = ground(browser)
+    assert dark != light
+    assert ground(show("provenance.html")) == dark
+    browser.find_element(By.ID, "theme").click()
+    assert ground(browser) == light
+
+
+def test_a_narrow_window_scrolls_tables_and_not_the_page(show: Callable[[str], "Chrome"]) -> None:
+    browser = show("05_tracking.html")
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+    finally:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "width": 1280, "height": 900})
+
+
+def test_it_prints(show: Callable[[str], "Chrome"]) -> None:
+    browser = show("all.html")
+    made = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+    assert made.startswith(b"%PDF")
+    assert made.count(b"/Type /Page\n") >= 3
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        hidden = "return [...document.querySelectorAll('.tools, .copy, #theme, .skip')].every(e => !e.offsetParent)"
+        assert browser.execute_script(hidden)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
