@@ -5,7 +5,7 @@ PROFILE ?= demo
 OPTIONS := --profile $(PROFILE) $(if $(ROOT),--root $(ROOT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FROM),--from $(FROM)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce smoke test lint lab bench oracle clean
+.PHONY: help setup reproduce smoke paper test lint lab bench oracle clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ reproduce: setup ## every notebook, table, figure and the report: PROFILE=demo|s
 
 smoke: setup ## the same path, as small as it gets
 	@$(BIN)/msfp reproduce --profile smoke --workers 0
+
+paper: setup ## LaTeX of a run's tables and figures in runs/PROFILE/paper, and its PDF where there is a TeX
+	@$(BIN)/msfp paper --profile $(PROFILE) $(if $(ROOT),--root $(ROOT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(ARGS)
+	@if command -v latexmk tectonic pdflatex >/dev/null; then $(MAKE) -C runs/$(PROFILE)/paper; \
+	else echo 'no TeX here: main.pdf is not made (Debian: apt-get install texlive-latex-recommended lmodern)'; fi
 
 test: setup ## the test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup

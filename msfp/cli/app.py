@@ -21,7 +21,7 @@ def main() -> None:
     # Set before any numerical library is loaded: nothing here may reach out to a network or install anything.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
-    from msfp.cli import datasets, paper, results, tracking, training, watching  # noqa: F401  each adds its commands to app
+    from msfp.cli import datasets, exporting, paper, results, tracking, training, watching  # noqa: F401  each adds commands
 
     try:
         app(prog_name="msfp")

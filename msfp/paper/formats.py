@@ -1,10 +1,9 @@
-"""A laid-out table as plain text, Markdown, LaTeX and HTML. No dates, fixed digits: same sheet, same bytes."""
+"""A laid-out table as plain text, Markdown and HTML. No dates, fixed digits: same sheet, same bytes."""
 
 import re
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msfp.paper.sheet import Line, Sheet, Shown
@@ -14,39 +13,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
-TEX = MappingProxyType(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"$<$",
-        ">": r"$>$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        "≈": r"$\approx$",
-        "τ": r"$\tau$",
-        "β": r"$\beta$",
-        "Δ": r"$\Delta$",
-        "σ": r"$\sigma$",
-        "±": r"$\pm$",
-        "×": r"$\times$",
-        "·": r"$\cdot$",
-        "→": r"$\rightarrow$",
-        "↑": r"$\uparrow$",
-        "↓": r"$\downarrow$",
-        "†": r"$\dagger$",
-        "−": r"$-$",
-        "–": "--",
-        "—": "---",
-    }
-)
 
 
 def plain(cell: Shown | None) -> str:
@@ -60,7 +26,7 @@ def markdown(sheet: Sheet, note: str = "") -> str:
     lines = [
         f"### {sheet.name}: {sheet.title}",
         "",
-        f"{sheet.caption}{_spaced(note)} {RANKS}",
+        f"{sheet.caption}{spaced(note)} {RANKS}",
         "",
         _md_row(head),
         _md_row(["---"] * len(head)),
@@ -72,33 +38,6 @@ def markdown(sheet: Sheet, note: str = "") -> str:
     lines += _md_list("Notes", sheet.notes)
     lines += _md_list("Remarks on the paper's numbers", sheet.remarks)
     return "\n".join(lines) + "\n"
-
-
-def latex(sheet: Sheet, note: str = "") -> str:
-    """A `table` for booktabs: measured values with their spread; others say where they come from."""
-    spec = "l" + "r" * len(sheet.columns)
-    head = [sheet.stub, *(f"{c} {a}".strip() for c, a in zip(sheet.columns, sheet.arrows, strict=True))]
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{_tex(sheet.caption + _spaced(note))} {RANKS}}}",
-        rf"\label{{tab:{sheet.id}}}",
-        rf"\begin{{tabular}}{{{spec}}}",
-        r"\toprule",
-        " & ".join(_tex(h) for h in head) + r" \\",
-        r"\midrule",
-    ]
-    for place, (group, members) in enumerate(groupby(sheet.lines, key=lambda line: line.group)):
-        if place:
-            lines.append(r"\midrule")
-        if group:
-            lines.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\textit{{{_tex(group)}}}}} \\")
-        lines += [_tex_row(line) for line in members]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    for index, text in enumerate(sheet.notes, 1):
-        lines += [r"\par", rf"{{\footnotesize \textsuperscript{{{index}}}~{_tex(text)}}}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
 def sheet_html(sheet: Sheet, hint: str = "Hover for source and details.") -> str:
@@ -171,28 +110,6 @@ def _md_list(heading: str, texts: tuple[str, ...]) -> list[str]:
     return ["", f"{heading}:", "", *(f"{i}. {_md(t)}" for i, t in enumerate(texts, 1))] if texts else []
 
 
-def _tex(text: str) -> str:
-    return "".join(TEX.get(letter, letter) for letter in text)
-
-
-def _tex_row(line: Line) -> str:
-    return " & ".join([_tex(line.label), *(_tex_cell(cell) for cell in line.cells)]) + r" \\"
-
-
-def _tex_cell(cell: Shown | None) -> str:
-    if cell is None:
-        return ""
-    text = _tex(cell.text)
-    if cell.source in ("paper", "published"):
-        text = rf"\textit{{{text} ({cell.source})}}"
-    elif cell.rank:
-        text = rf"\textbf{{{text}}}" if cell.rank == 1 else rf"\underline{{{text}}}"
-    if cell.std:
-        text += rf"\,{{\scriptsize$\pm${cell.std}}}"
-    if cell.note:
-        text += rf"\textsuperscript{{{cell.note}}}"
-    return text
-
-
-def _spaced(note: str) -> str:
+def spaced(note: str) -> str:
+    """What is said of a run in a caption; nothing for an empty note."""
     return f" Here: {note.strip().rstrip('.')}." if note.strip() else ""

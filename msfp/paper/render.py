@@ -12,7 +12,8 @@ from msfp.engine.files import atomic_write
 from msfp.errors import InputError
 from msfp.paper import reference
 from msfp.paper.cells import write_cells
-from msfp.paper.formats import latex, markdown, plain, sheet_html
+from msfp.paper.formats import markdown, plain, sheet_html
+from msfp.paper.latex import latex
 from msfp.paper.sheet import NOT_MEASURED, OURS, SEPARATOR, Sheet, lay_out, part_of
 from msfp.types import Cell
 

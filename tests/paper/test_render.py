@@ -9,7 +9,7 @@ import pytest
 from msfp.errors import InputError, MsfpError
 from msfp.paper import columns, reference
 from msfp.paper.cells import read_cells, write_cells
-from msfp.paper.formats import latex, markdown
+from msfp.paper.formats import markdown
 from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, wide, write_table
 from msfp.paper.sheet import NOT_MEASURED, OURS
 from msfp.types import Cell
@@ -171,24 +171,6 @@ def test_signs_digits_and_words_as_the_paper_prints_them() -> None:
     assert made.loc["Proj(4)", "Layers"] == "Linear+ReLU+BN (paper same)"
     assert columns.fixed(-0.004, 1, signed=True) == "0.0"
     assert wide([Cell("MSFP-Track", "IDSW", 100.4, 0.2)], 1).loc["MSFP-Track", "IDSW"].startswith("100 ±0.2 (")
-
-
-def test_latex_escapes_ranks_and_sources() -> None:
-    text = latex(sheet([*CELLS, Cell("a_b & 100% · SDP", "HOTA", 1.0)], 1), "profile demo")
-    assert r"\textbf{51.3}" in text
-    assert r"\underline{50.0}" in text
-    assert r"\textit{45.5 (paper)}" in text
-    assert r"48.5\,{\scriptsize$\pm$0.3}" in text
-    assert r"a\_b \& 100\%" in text
-    assert "Here: profile demo." in text
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-    body = [x for x in text.splitlines() if x.endswith(r"\\") and "multicolumn" not in x]
-    assert {x.replace(r"\&", "").count("&") for x in body} == {7}
-
-
-def test_latex_has_no_sign_that_plain_latex_lacks() -> None:
-    for number in range(1, 25):
-        assert latex(sheet([], number)).isascii(), number
 
 
 def test_markdown_rows_have_equal_length() -> None:
