@@ -1,7 +1,9 @@
 """What a newcomer meets: set-up files that agree, make targets, notebooks that are clean."""
 
+import importlib.util
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -102,5 +104,37 @@ def test_notebooks_are_clean_and_short(path: Path) -> None:
     assert sum("parameters" in c.metadata.get("tags", []) for c in code) == 1
     assert max(len(c.source.splitlines()) for c in code) <= 15
     assert not any(re.search(r"^\s*(def|class) ", c.source, re.M) for c in code)
-    for line in "\n".join(c.source for c in code).splitlines():
+    for line in "\n".join(c.source for c in code[1:]).splitlines():
         assert not re.match(r"\s*(import|from) (?!msfp)", line), f"{path.name} imports {line}"
+
+
+def first_cell(path: Path) -> str:
+    return next(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+
+
+def test_every_notebook_begins_with_the_same_installation() -> None:
+    assert len({first_cell(path) for path in NOTEBOOKS}) == 1
+
+
+@pytest.mark.parametrize(("checkout", "given"), [(True, ""), (False, "git+https://example.org/msfp"), (False, "")])
+def test_a_notebook_installs_the_package_only_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: bool, given: str
+) -> None:
+    """The cell runs here with pip replaced, as no package index is asked in a test."""
+    called: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: called.append(command))
+    source = first_cell(NOTEBOOKS[0])
+    exec(source, {})
+    assert called == []
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("MSFP_SOURCE", given)
+    if checkout:
+        (tmp_path / "pyproject.toml").touch()
+    if checkout or given:
+        exec(source, {})
+        assert called == [[sys.executable, "-m", "pip", "install", "-q", str(tmp_path) if checkout else given]]
+    else:
+        with pytest.raises(RuntimeError, match="set MSFP_SOURCE"):
+            exec(source, {})

@@ -1,8 +1,9 @@
 """`msfp data ...`: rendering the embedded worlds, fetching real data, and checking what a folder of it holds."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,7 +110,10 @@ def _agree(asked: "Plan", accepted: bool) -> None:
         raise InputError("the licence was not accepted; nothing was fetched")
 
 
-def _bar(label: str, total: int) -> Callable[[int], None]:
+@contextlib.contextmanager
+def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar's progress function; the bar leaves the screen with its transfer, also with one that failed."""
     from msfp.engine.progress import Bar
 
-    return Bar(total, label).update
+    with Bar(total, label) as shown:
+        yield shown.update

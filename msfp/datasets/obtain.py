@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +18,7 @@ NOTE = "obtained.json"
 GIGA = 1e9
 # While an archive is unpacked both lie on the disk; frames do not shrink in a zip file.
 SHARE = 2.05
-Bar = Callable[[str, int], Callable[[int], None]]
+Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
 
     Args:
         asked: from `plan`.
-        bar: makes a progress function from a label and a number of bytes.
+        bar: from a label and a number of bytes, a context that gives a progress function.
         keep_archives: leave the archives beside what was unpacked.
         wait: seconds before a broken transfer is tried again.
 
@@ -104,7 +105,8 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
     for archive, size in zip(asked.archives, asked.sizes, strict=True):
         if archive.name in done:
             continue
-        path = fetch(archive.url, asked.folder / archive.name, archive.sha256, bar(archive.name, size), wait)
+        with bar(archive.name, size) as progress:
+            path = fetch(archive.url, asked.folder / archive.name, archive.sha256, progress, wait)
         entry: dict[str, object] = {"url": archive.url, "bytes": path.stat().st_size, "sha256": _digest(path)}
         if path.suffix == ".zip":
             entry["files"] = _unpacked(path, asked, bar)
@@ -130,8 +132,8 @@ def placed(name: PurePosixPath, dataset: Dataset) -> PurePosixPath:
 def _unpacked(path: Path, asked: Plan, bar: Bar) -> int:
     """Number of files unpacked; a damaged archive is removed, so that it is fetched anew."""
     try:
-        progress = bar(f"unpacking {path.name}", path.stat().st_size)
-        return len(unpack(path, asked.folder, lambda name: placed(name, asked.dataset), progress=progress))
+        with bar(f"unpacking {path.name}", path.stat().st_size) as progress:
+            return len(unpack(path, asked.folder, lambda name: placed(name, asked.dataset), progress=progress))
     except InputError:
         path.unlink(missing_ok=True)
         raise

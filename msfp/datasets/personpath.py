@@ -11,6 +11,7 @@ what TrackEval's PersonPath22 rules take them for.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ KINDS = {
     "person_in_background": DISTRACTOR,
     "person_in_vehicle": DISTRACTOR,
 }
-Bar = Callable[[str, int], Callable[[int], None]]
+Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def convert(folder: Path, bar: Bar) -> list[Path]:
 
     Args:
         folder: holds the label files, splits.json, and the videos and detections as far as they are there.
-        bar: makes a progress function from a label and a number of videos.
+        bar: from a label and a number of videos, a context that gives a progress function.
 
     Returns:
         The sequence folders, in order of name.
@@ -116,15 +117,15 @@ def convert(folder: Path, bar: Bar) -> list[Path]:
     labels = {p.name.removesuffix(".json").removesuffix(".mp4"): p for p in sorted(folder.rglob("uid_vid_*.json"))}
     if not labels:
         raise InputError(f"{folder}: no uid_vid_*.json; unpack anno_visible.zip there")
-    tick = bar("writing sequences", len(labels))
     written = []
-    for name, path in labels.items():
-        target = folder / splits.get(name, "test") / name
-        if not (target / "seqinfo.ini").is_file():
-            video = read_video(path)
-            _write(video, target, _first(folder, f"{name}.mp4"), _first(folder, f"{name}*.txt"))
-        written.append(target)
-        tick(1)
+    with bar("writing sequences", len(labels)) as tick:
+        for name, path in labels.items():
+            target = folder / splits.get(name, "test") / name
+            if not (target / "seqinfo.ini").is_file():
+                video = read_video(path)
+                _write(video, target, _first(folder, f"{name}.mp4"), _first(folder, f"{name}*.txt"))
+            written.append(target)
+            tick(1)
     return sorted(written)
 
 

@@ -1,6 +1,7 @@
-"""A video followed from end to end, kept in parts as it goes, so that an interruption costs a few seconds.
+"""A video followed from end to end, kept in parts as it goes: a stop costs nothing, a crash some seconds.
 
-Beside the results lies `.parts/`: for every hundred frames what the networks saw (`.npz`) and the drawn film (`.mp4`).
+Beside the results lies `.parts/`: for every hundred frames (fewer before a stop) what the networks saw (`.npz`) and the
+drawn film (`.mp4`), both named by their first frame.
 A later call follows the kept frames again, which needs no network, and goes on behind them; the parts go when all is
 done.
 """
@@ -19,6 +20,7 @@ import numpy as np
 from msfp.datasets.motchallenge import write_tracks
 from msfp.engine.files import atomic_write
 from msfp.engine.progress import Bar
+from msfp.engine.stopping import stopping
 from msfp.errors import InputError
 from msfp.pipeline.watch import Image, Look, Watcher, taus_of
 from msfp.tracking.base import TrackerOutput
@@ -76,9 +78,8 @@ class Recording:
             )
         atomic_write(note, json.dumps(self.state).encode())
         found: list[Look] = []
-        for first in range(1, 10**9, PART):
-            path = self.parts / f"{first:09d}.npz"
-            if not path.is_file() or (self.film and not path.with_suffix(".mp4").is_file()):
+        while (path := self.parts / f"{len(found) + 1:09d}.npz").is_file():
+            if self.film and not path.with_suffix(".mp4").is_file():
                 break
             found += unpack_looks(path)
         for path in (*self.parts.glob("*.npz"), *self.parts.glob("*.mp4")):
@@ -125,6 +126,7 @@ def record(
 
     Raises:
         InputError: see `Recording.begin`; a frame that cannot be read.
+        KeyboardInterrupt: stopped by a signal; every frame until then is kept. A camera's recording ends by it instead.
     """
     source = recording.source
     artist = Artist(source.width, source.height, source.fps) if recording.film or show else None
@@ -138,7 +140,8 @@ def record(
             artist.draw(blank, output.ids, output.boxes, taus_of(look))
     begun, done = time.perf_counter(), 0
     end = limit or source.length
-    with Bar(end and max(0, end - len(kept)), source.name) as bar, _parts(recording, artist) as keep:
+    left = end and max(0, end - len(kept))
+    with stopping() as asked, Bar(left, source.name) as bar, _parts(recording, artist) as keep:
         for number, pixels in frames(source, len(kept) + 1):
             if limit and number > limit:
                 break
@@ -149,8 +152,11 @@ def record(
             keep(look, drawn)
             done += 1
             bar.update()
-            if show is not None and drawn is not None and not show(drawn):
+            if (show is not None and drawn is not None and not show(drawn)) or asked():
                 break
+        stopped = asked() and not source.endless  # a camera is ended by hand, a film is gone on from where it was
+    if stopped:
+        raise KeyboardInterrupt
     spent = time.perf_counter() - begun
     people = {int(i) for _, output in recording.results for i in output.ids}
     return {
@@ -165,7 +171,7 @@ def record(
 def _parts(recording: Recording, artist: Artist | None) -> Iterator[Callable[[Look, Image | None], None]]:
     """Keeps frames part by part; a part counts once both of its files are whole.
 
-    A call that ends early, by a key or an error, leaves the last part unfinished and out.
+    A call that ends by an error leaves the last part unfinished and out.
     """
     looks: list[Look] = []
     film: Film | None = None
@@ -189,11 +195,7 @@ def _parts(recording: Recording, artist: Artist | None) -> Iterator[Callable[[Lo
         if len(looks) == PART:
             close()
 
-    try:
-        yield keep
-    except KeyboardInterrupt:
-        if not recording.source.endless:  # a camera is ended by hand, a film is gone on from its last part
-            raise
+    yield keep
     close()
 
 

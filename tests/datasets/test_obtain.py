@@ -4,6 +4,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
@@ -43,8 +44,31 @@ def mirror(tmp_path) -> Iterator[tuple[str, Path]]:
     server.server_close()
 
 
-def silent(_label: str, _total: int) -> Callable[[int], None]:
-    return lambda _count: None
+class Shown:
+    """Bars that were opened, and which of them are still on the screen."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+        self.open: list[str] = []
+
+    @contextmanager
+    def __call__(self, label: str, _total: int) -> Iterator[Callable[[int], None]]:
+        self.opened.append(label)
+        self.open.append(label)
+        try:
+            yield lambda _count: None
+        finally:
+            self.open.remove(label)
+
+
+silent = Shown()
+
+
+@pytest.fixture(autouse=True)
+def _no_bar_stays() -> Iterator[None]:
+    """Whatever happened to a transfer, its bar is gone."""
+    yield
+    assert silent.open == []
 
 
 def serve_mot17(folder: Path, name: str = "MOT17Labels.zip", top: str = "") -> None:

@@ -1,5 +1,7 @@
 """Live, frame by frame, against the stages; interrupted films; `msfp.Tracker`."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +108,27 @@ def test_an_interrupted_film_goes_on_and_ends_the_same(film, tmp_path: Path) -> 
     assert (again["frames"], again["people"]) == (whole["frames"], whole["people"])
     assert open_source(again["film"]).length == LENGTH
     assert sorted(p.suffix for p in (tmp_path / "cut").iterdir()) == [".csv", ".mp4", ".txt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_film_that_is_stopped_keeps_every_frame(film, tmp_path: Path, number: signal.Signals) -> None:
+    whole = film("whole")
+    seen: list[int] = []
+
+    def stop_at_five(pixels: object) -> bool:
+        seen.append(len(seen) + 1)
+        if len(seen) == 5:
+            os.kill(os.getpid(), number)
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        film("cut", show=stop_at_five)
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL), "the handlers are as before"
+    again = film("cut")
+    assert again["asked"] == list(range(6, LENGTH + 1)), "the frame in hand was finished and kept"
+    for kind in ("tracks", "thresholds"):
+        assert Path(again[kind]).read_bytes() == Path(whole[kind]).read_bytes()
+    assert open_source(again["film"]).length == LENGTH
 
 
 def test_parts_of_other_settings_are_not_gone_on_from(film) -> None:

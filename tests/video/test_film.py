@@ -81,3 +81,14 @@ def test_the_strip_shows_the_thresholds_and_may_be_left_out():
     amber = np.argwhere((strip[..., 0] > 200) & (strip[..., 2] < 60))
     assert amber[amber[:, 1].argmax(), 0] < amber[amber[:, 1].argmin(), 0], "a threshold that rises rises on the strip"
     assert Artist(640, 360, 30, strip=False).height == 360
+
+
+@pytest.mark.parametrize("lengths", [(3, 2, 3, 1), (1, 1, 1), (5, 1, 4, 2), (2, 7)])
+def test_parts_of_any_lengths_are_joined(tmp_path, lengths):
+    noise = np.random.default_rng(0)
+    parts = [tmp_path / f"{at}.mp4" for at in range(len(lengths))]
+    for path, length in zip(parts, lengths, strict=True):
+        with Film(path, 30, 96, 64) as film:
+            for _ in range(length):
+                film.add(noise.integers(0, 255, (64, 96, 3), dtype=np.uint8))
+    assert open_source(str(join(parts, tmp_path / "whole.mp4"))).length == sum(lengths)
