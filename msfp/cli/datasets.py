@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import app
+from msfp.cli.completion import among
 from msfp.cli.options import HERE, Home, Json, Params, Profile, Workers, run_from
 from msfp.errors import InputError
 
@@ -56,7 +57,13 @@ def check(
 
 @data_app.command("get")
 def get(
-    name: Annotated[str, typer.Argument(help="mot17, mot20, dancetrack or personpath22")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="mot17, mot20, dancetrack or personpath22",
+            autocompletion=among(("mot17", "mot20", "dancetrack", "personpath22")),
+        ),
+    ],
     to: Annotated[Path | None, typer.Option("--to", help="folder for it; default: data/NAME")] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="labels and detections, no frames")] = False,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="agree to its licence, do not ask")] = False,

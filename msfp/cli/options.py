@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from msfp.cli.completion import PROFILES, THRESHOLDS, among, of_kind
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 HERE = Path()
 
-Profile = Annotated[str, typer.Option("--profile", help="smoke, demo, mot17 or full")]
+Profile = Annotated[str, typer.Option("--profile", help="smoke, demo, mot17 or full", autocompletion=among(PROFILES))]
 Root = Annotated[Path | None, typer.Option("--root", help="folder of real data in the MOTChallenge layout")]
 Weights = Annotated[str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")]
@@ -26,6 +27,26 @@ Cluster = Annotated[
 Home = Annotated[Path, typer.Option("--home", help="folder that holds data/, runs/ and figures/")]
 Params = Annotated[
     list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")
+]
+TrackerName = Annotated[
+    str,
+    typer.Option("--tracker", help="a name of `msfp list trackers`", autocompletion=of_kind("trackers")),
+]
+AppearanceName = Annotated[
+    str,
+    typer.Option(
+        "--appearance",
+        help="a name of `msfp list appearances`, or none; default: the tracker's",
+        autocompletion=of_kind("appearances"),
+    ),
+]
+ThresholdName = Annotated[
+    str,
+    typer.Option(
+        "--threshold",
+        help="default, TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of `msfp list thresholds`",
+        autocompletion=of_kind("thresholds", also=THRESHOLDS),
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from msfp.cli.app import app
+from msfp.cli.completion import kinds, of_kind
 from msfp.cli.options import (
     HERE,
     Auto,
@@ -80,7 +81,10 @@ def report(
 def list_things(
     what: Annotated[
         str,
-        typer.Argument(help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks"),
+        typer.Argument(
+            help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks",
+            autocompletion=kinds,
+        ),
     ] = "tables",
     as_json: Json = False,
 ) -> None:
@@ -98,7 +102,9 @@ def list_things(
 
 @app.command()
 def table(
-    number: Annotated[int, typer.Argument(help="1 to 24; extra ones from 101")],
+    number: Annotated[
+        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=of_kind("tables", "extras"))
+    ],
     profile: Profile = "demo",
     root: Root = None,
     weights: Weights = "",
@@ -118,7 +124,7 @@ def table(
 
 @app.command()
 def figure(
-    number: Annotated[int, typer.Argument(help="1 to 7")],
+    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=of_kind("figures"))],
     profile: Profile = "demo",
     root: Root = None,
     weights: Weights = "",

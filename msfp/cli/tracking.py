@@ -7,23 +7,29 @@ from typing import Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import HERE, Device, Home, Json, Params, Weights, Workers, parse_pairs, run_from
+from msfp.cli.options import (
+    HERE,
+    AppearanceName,
+    Device,
+    Home,
+    Json,
+    Params,
+    ThresholdName,
+    TrackerName,
+    Weights,
+    Workers,
+    parse_pairs,
+    run_from,
+)
 
 
 @app.command("run")
 def run_tracker(
     root: Annotated[Path, typer.Argument(help="folder in the MOTChallenge layout")],
-    tracker: Annotated[str, typer.Option("--tracker", help="a name of `msfp list trackers`")],
+    tracker: TrackerName,
     out: Annotated[Path, typer.Option("--out", help="folder for the result files")],
-    appearance: Annotated[
-        str, typer.Option("--appearance", help="a name of `msfp list appearances`; default: what the tracker needs")
-    ] = "",
-    threshold: Annotated[
-        str,
-        typer.Option(
-            "--threshold", help="default, TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of `msfp list thresholds`"
-        ),
-    ] = "default",
+    appearance: AppearanceName = "",
+    threshold: ThresholdName = "default",
     recovery: Annotated[
         str, typer.Option("--recovery", help="none or busca: look again for missed people, which adds boxes")
     ] = "none",

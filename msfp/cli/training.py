@@ -93,9 +93,16 @@ def benches() -> dict[str, Path]:
     return {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}
 
 
+def offered(typed: str) -> list[str]:
+    """Benchmarks that a shell offers."""
+    return [name for name in ("all", *benches()) if name.startswith(typed)]
+
+
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="a benchmark's name, or all; without one they are listed")] = "",
+    name: Annotated[
+        str, typer.Argument(help="a benchmark's name, or all; without one they are listed", autocompletion=offered)
+    ] = "",
     as_json: Json = False,
     device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",
 ) -> None:

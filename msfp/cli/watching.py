@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import Device, Json, Params, Weights, Workers, parse_pairs
+from msfp.cli.options import (
+    AppearanceName,
+    Device,
+    Json,
+    Params,
+    ThresholdName,
+    TrackerName,
+    Weights,
+    Workers,
+    parse_pairs,
+)
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,13 +29,9 @@ if TYPE_CHECKING:
 def track(
     source: Annotated[str, typer.Argument(help="video file, folder of images, or a camera's number")],
     out: Annotated[Path, typer.Option("--out", help="folder for the results")] = Path("tracked"),
-    tracker: Annotated[str, typer.Option("--tracker", help="a name of `msfp list trackers`")] = "msfp-track",
-    appearance: Annotated[
-        str, typer.Option("--appearance", help="a name of `msfp list appearances`, or none; default: the tracker's")
-    ] = "",
-    threshold: Annotated[
-        str, typer.Option("--threshold", help="atl, atl-single, atl-dual, default, TAU, HIGH,LOW or a policy")
-    ] = "atl",
+    tracker: TrackerName = "msfp-track",
+    appearance: AppearanceName = "",
+    threshold: ThresholdName = "atl",
     options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
     weights: Weights = "embedded",
     device: Device = "cpu",

@@ -35,7 +35,7 @@ class Film:
         self._part = path.with_name(f".{path.name}.part")
         self._container: Any = av.open(str(self._part), "w", format="mp4", options={"movflags": "faststart"})
         codec = next(c for c in CODECS if c in av.codecs_available)
-        # No B-frames: with them a part's decoding times begin before its first frame, unless it is very short, and parts
+        # No B-frames: with them decoding times of a part begin before its first frame, unless it is very short: parts
         # of different lengths could not be joined.
         options = {"crf": QUALITY, "preset": "veryfast", "bf": "0"} if codec == "libx264" else {}
         stream: Any = self._container.add_stream(codec, rate=rate(fps), options=options)
