@@ -102,6 +102,18 @@ def test_short_work_is_repeated_until_it_can_be_measured(harness: ModuleType) ->
     assert harness.enough(harness.Clocked(None, 0.001)) == 1
 
 
+def test_work_that_keeps_its_own_time_is_done_once_a_round(harness: ModuleType) -> None:
+    calls: list[str] = []
+
+    def own() -> Any:
+        calls.append("own")
+        return harness.Clocked(7, 1e-6, 1e-6)  # a millionth for a frame says nothing of the whole
+
+    done = harness.measure(harness.Case("c", "", {"msfp": own}, lambda found: found), harness.Options(rounds=3))
+    assert len(calls) == 4
+    assert done["checks"] == {"msfp": 7}
+
+
 def test_host_class_names_cores_and_family(harness: ModuleType) -> None:
     assert harness.host_class(2, "x86_64") == "2core-x86"
     assert harness.host_class(8, "aarch64") == "8core-arm"
