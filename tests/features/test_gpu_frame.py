@@ -46,3 +46,66 @@ def test_too_many_boxes_are_refused() -> None:
     frame = DeviceFrame(backbone, head, encoder, SIZE, most=2)
     with pytest.raises(ValueError, match="3 boxes where there is room for 2"):
         frame.submit(np.zeros((96, 160, 3), np.uint8), np.zeros((3, 4)))
+
+
+def small_frame(most: int = 12) -> DeviceFrame:
+    backbone = load_backbone("yolov8n-paper", "random-init")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = make_head("attention-instance", backbone.channels, settings("demo").fusion)
+        encoder = SceneEncoder(backbone.channels[backbone.preset.scene], "offset", settings("demo").atl)
+    return DeviceFrame(backbone, head, encoder, SIZE, most=most)
+
+
+def nowhere(frame: DeviceFrame) -> DeviceFrame:
+    """The frame on a device that holds shapes but no numbers: whoever waits for a number there, or mixes in a tensor of
+    the host, fails. A graph can record no such thing either."""
+    meta = torch.device("meta")
+    for module in (frame._backbone._modules, frame._head, frame._encoder):
+        module.to(meta)
+    frame._backbone.device = meta
+    frame._image, frame._boxes = frame._image.to(meta), frame._boxes.to(meta)
+    return frame
+
+
+def test_the_recorded_part_asks_for_no_number_and_takes_nothing_from_the_host() -> None:
+    embeddings, taus = nowhere(small_frame())._forward()
+    assert embeddings.shape[0] == 12
+    assert (embeddings.device.type, taus.device.type) == ("meta", "meta")
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda pooled: pooled[4][pooled[4].sum(1) > 0],
+        lambda pooled: pooled[4] * pooled[4].max().item(),
+        lambda pooled: pooled[4] + torch.zeros(pooled[4].shape),
+    ],
+    ids=["as many rows as are positive", "a number", "a tensor of the host"],
+)
+def test_a_head_that_does_is_found(asks) -> None:
+    class Head(torch.nn.Module):
+        def forward(self, pooled: dict[int, torch.Tensor]) -> torch.Tensor:
+            return asks(pooled)
+
+    frame = nowhere(small_frame())
+    frame._head = Head()
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        frame._forward()
+
+
+def test_boxes_of_padding_change_nobody_and_no_threshold() -> None:
+    """What an earlier frame left behind the boxes of this one."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    few, many = small_frame(), small_frame()
+    corner = rng.uniform(0, 100, (12, 2))
+    regions = np.concatenate([corner, corner + 30], 1)
+    many.submit(rng.integers(0, 256, (96, 160, 3), dtype=np.uint8), regions)
+    many.collect()
+    found = []
+    for frame in (few, many):
+        frame.submit(image, regions[:3])
+        found.append(frame.collect())
+    np.testing.assert_array_equal(found[0].embeddings, found[1].embeddings)
+    np.testing.assert_array_equal(found[0].thresholds, found[1].thresholds)

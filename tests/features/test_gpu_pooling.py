@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from msfp.features.backbone import Part
-from msfp.features.gpu.pooling import pool_on_device, triton_here
+from msfp.features.gpu.pooling import AddressTable, pool_on_device, triton_here
 from msfp.features.pooling import pool_levels
 
 STRIDES = {4: 8, 9: 32, 14: 8}
 
 
-def levels(seed: int = 0) -> dict[int, tuple[Part, ...]]:
-    """Maps of 320x192 as YOLOv8n's taps show them; layer 14 holds layer 4."""
+def levels(seed: int = 0, images: int = 1) -> dict[int, tuple[Part, ...]]:
+    """Maps of 320x192 images as YOLOv8n's taps show them; layer 14 holds layer 4."""
     generator = torch.Generator().manual_seed(seed)
     fine, deep, coarse = (
-        torch.randn(1, c, 192 // s, 320 // s, generator=generator).contiguous(memory_format=torch.channels_last)
+        torch.randn(images, c, 192 // s, 320 // s, generator=generator).contiguous(memory_format=torch.channels_last)
         for c, s in ((24, 8), (80, 32), (40, 16))
     )
     return {4: (Part(fine),), 9: (Part(deep),), 14: (Part(coarse, 2), Part(fine))}
@@ -34,23 +34,40 @@ def boxes(count: int) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([corner, corner + sides], 1)).float()
 
 
-def check(kernel: bool, count: int) -> None:
+def check(kernel: bool, counts: tuple[int, ...]) -> None:
     """Equal to float rounding: places are float32 here, float64 there."""
-    given, regions = levels(), boxes(count)
-    exact = pool_levels(given, regions.double().numpy(), STRIDES)
-    found = pool_on_device(given, regions, STRIDES, kernel)
-    for layer, wanted in exact.items():
-        np.testing.assert_allclose(found[layer].numpy(), wanted, atol=2e-5)
+    given, regions = levels(images=len(counts)), boxes(sum(counts))
+    found = pool_on_device(given, regions, STRIDES, AddressTable() if kernel else None, counts)
+    for image, rows in enumerate(torch.split(torch.arange(sum(counts)), list(counts))):
+        alone = {k: tuple(Part(p.map[image : image + 1], p.upsample) for p in parts) for k, parts in given.items()}
+        exact = pool_levels(alone, regions[rows].double().numpy(), STRIDES)
+        for layer, wanted in exact.items():
+            np.testing.assert_allclose(found[layer][rows].numpy(), wanted, atol=2e-5)
 
 
-@pytest.mark.parametrize("count", [0, 300])
-def test_products_of_matrices(count: int) -> None:
-    check(False, count)
+@pytest.mark.parametrize("counts", [(0,), (300,), (20, 0, 33), (0, 0)])
+def test_products_of_matrices(counts: tuple[int, ...]) -> None:
+    check(False, counts)
+
+
+def test_a_table_is_written_when_the_recording_has_ended() -> None:
+    table, device = AddressTable(), torch.device("cpu")
+    first = table.describe([(1,) * 8], device)
+    assert first.tolist() == [[1] * 8]
+    table.recording = True
+    there = table.describe([(2,) * 8], device)
+    assert there is first
+    assert there.tolist() == [[1] * 8], "nothing is copied within a graph"
+    table.write()
+    assert there.tolist() == [[2] * 8]
+    with pytest.raises(RuntimeError, match="run the launch once before"):
+        table.describe([(3,) * 8] * 2, device)
 
 
 @pytest.mark.skipif(triton_here() is None, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_the_launch_in_tritons_interpreter() -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; t.check(True, 23)"
+    calls = "t.check(True, (23,)); t.check(True, (4, 0, 5))"
+    program = f"import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; {calls}"
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "error", "-c", program, os.path.dirname(__file__)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -1,8 +1,8 @@
 """A frame's fixed-shape part on the device: network, pooling, head and ATL, recorded once and replayed.
 
-On a GPU it runs in half precision as one CUDA graph. A frame is copied from pinned memory, of which there are two
-buffers, so that the next frame can be prepared while the last one is still being copied; the host waits once, for the
-results. On a CPU the same code runs without a graph, which is how it is tested.
+On a GPU it runs in half precision as one CUDA graph, the Triton launch that pools within it. A frame is copied from
+pinned memory, of which there are two buffers, so that the next frame can be prepared while the last one is still being
+copied; the host waits once, for the results. On a CPU the same code runs without a graph, which is how it is tested.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.features.backbone import Backbone
-from msfp.features.gpu.pooling import pool_on_device
+from msfp.features.gpu.pooling import AddressTable, pool_on_device, triton_here
 
 WARM_UP = 3  # runs before recording: allocations and choices of algorithms happen there
 
@@ -65,6 +65,7 @@ class DeviceFrame:
         self._pinned = [
             (self._host(self._image.shape, torch.uint8), self._host(self._boxes.shape, torch.float32)) for _ in range(2)
         ]
+        self._table = AddressTable() if self._cuda and triton_here() is not None else None
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in range(2)]
         self._turn, self._count = 0, 0
         self._record()
@@ -107,7 +108,7 @@ class DeviceFrame:
     def _forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         batch = self._image.permute(0, 3, 1, 2).to(self._dtype) / 255.0
         parts = self._backbone.parts(batch)
-        pooled = pool_on_device(parts, self._boxes, self._backbone.strides)
+        pooled = pool_on_device(parts, self._boxes, self._backbone.strides, self._table)
         scene = torch.cat([p.map.float().mean((2, 3)) for p in parts[self._backbone.preset.scene]], 1)
         return self._head(pooled).float(), self._encoder(scene).float()
 
@@ -123,8 +124,12 @@ class DeviceFrame:
                     self._forward()
             torch.cuda.current_stream(self.device).wait_stream(side)
             self._graph = torch.cuda.CUDAGraph()
+            if self._table is not None:  # its kernel was compiled in the warm-up
+                self._table.recording = True
             with torch.cuda.graph(self._graph):
                 self._outputs = self._forward()
+            if self._table is not None:
+                self._table.write()
         self._results = [self._host(o.shape, torch.float32) for o in self._outputs]
 
     def _replay(self) -> None:

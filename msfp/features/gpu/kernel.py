@@ -20,14 +20,14 @@ def _sample(low, high, k, length, SAMPLES: tl.constexpr):
 
 
 @triton.jit
-def pool(table, boxes, out, columns, like, SAMPLES: tl.constexpr, BLOCK: tl.constexpr):
+def pool(table, boxes, image, out, rows, columns, like, SAMPLES: tl.constexpr, BLOCK: tl.constexpr):
     """out[n, c] = sum over 14 x 14 samples of the bilinear value of one box and one block of channels.
 
-    table: (P, 8) int64 rows: address of a (h, w, C) map, h, w, C, upsample, stride, first channel, column of `out`.
-    `like` lends the maps' element type.
+    table: (B * rows, 8) int64, image by image: address of a (h, w, C) map, h, w, C, upsample, stride, first channel,
+    column of `out`. image: (N,) int32, whose maps a box lies on. `like` lends the maps' element type.
     """
     n, p = tl.program_id(0), tl.program_id(1)
-    row = table + p * 8
+    row = table + (tl.load(image + n) * rows + p) * 8
     grid = tl.load(row).to(like.dtype)
     height, width, channels = tl.load(row + 1), tl.load(row + 2), tl.load(row + 3)
     repeat, stride = tl.load(row + 4).to(tl.int32), tl.load(row + 5).to(tl.float32)

@@ -1,13 +1,14 @@
 """Mean of RoIAlign for all pieces of all taps: two matrix products in torch, or one launch in Triton.
 
-Neither leaves the device or waits for it. The products use that sample weights factorise (`msfp.features.pooling`) and
-have shapes that do not depend on the boxes, so that they can be part of a CUDA graph; the launch copies a table of the
-maps' addresses to the device first, so it is for frames outside of one.
+Neither leaves the device or waits for it, and shapes do not depend on where the boxes lie, so that both can be part of
+a CUDA graph. The products use that sample weights factorise (`msfp.features.pooling`). The launch reads a table of the
+maps' addresses on the device; in a graph these stay as they were when it was recorded, so the table is written once,
+after.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +25,7 @@ class Piece:
     """A map that is pooled, once for all taps that show it.
 
     Attributes:
-        map: (1, C, h, w), channels last in memory.
+        map: (B, C, h, w), channels last in memory.
         upsample: how often the tap shows a cell along each axis.
         stride: network pixels a cell of the tap.
     """
@@ -52,35 +53,75 @@ def pieces_of(
     return pieces, of
 
 
+class AddressTable:
+    """Where the maps of a launch lie, in memory of the device.
+
+    While a graph is recorded nothing may be copied to the device: the launch is recorded with the table's own address,
+    and `write` fills it when the recording has ended.
+    """
+
+    def __init__(self) -> None:
+        self.recording = False
+        self._host: torch.Tensor | None = None
+        self._there: torch.Tensor | None = None
+
+    def describe(self, rows: list[tuple[int, ...]], device: torch.device) -> torch.Tensor:
+        """(R, 8) int64 on the device; filled now, or by `write` where a graph is being recorded."""
+        self._host = torch.tensor(rows, dtype=torch.int64)
+        if self._there is None or self._there.shape != self._host.shape:
+            if self.recording:
+                raise RuntimeError("the table's size was not known before the recording; run the launch once before it")
+            self._there = torch.empty_like(self._host, device=device)
+        if not self.recording:
+            self.write()
+        return self._there
+
+    def write(self) -> None:
+        """Copy the addresses last described to the device."""
+        assert self._host is not None
+        assert self._there is not None
+        self._there.copy_(self._host)
+
+
 def pool_on_device(
-    levels: Mapping[int, tuple[Part, ...]], boxes: torch.Tensor, strides: Mapping[int, int], kernel: bool = False
+    levels: Mapping[int, tuple[Part, ...]],
+    boxes: torch.Tensor,
+    strides: Mapping[int, int],
+    table: AddressTable | None = None,
+    counts: Sequence[int] | None = None,
 ) -> dict[int, torch.Tensor]:
     """As `pool_levels`, without leaving the device and without waiting for it.
 
     Args:
-        levels: layer -> the tap's pieces, batch size 1.
-        boxes: (N, 4) float32 xyxy in network pixels, on the maps' device.
+        levels: layer -> the tap's pieces, for a batch of B images.
+        boxes: (N, 4) float32 xyxy in network pixels, image by image, on the maps' device.
         strides: layer -> network pixels a cell of the tap.
-        kernel: one Triton launch for everything in place of torch.
+        table: for one Triton launch in place of torch.
+        counts: how many boxes each image has; None: all are of one.
 
     Returns:
         layer -> (N, C) float32.
     """
     pieces, of = pieces_of(levels, strides)
-    pool = pool_in_one_launch if kernel else pool_by_products
-    found = pool(pieces, boxes)
+    each = [len(boxes)] if counts is None else list(counts)
+    if table is None:
+        parted = zip(range(len(each)), torch.split(boxes, each), strict=True)
+        images = [pool_by_products(pieces, part, image) for image, part in parted]
+        found = [torch.cat(one) for one in zip(*images, strict=True)]
+    else:
+        found = pool_in_one_launch(pieces, boxes, each, table)
     return {layer: torch.cat([found[i] for i in chosen], 1) for layer, chosen in of.items()}
 
 
-def pool_by_products(pieces: list[Piece], boxes: torch.Tensor) -> list[torch.Tensor]:
-    """Per piece (N, C) float32: weights of rows times map, times weights of columns."""
+def pool_by_products(pieces: list[Piece], boxes: torch.Tensor, image: int) -> list[torch.Tensor]:
+    """Per piece (N, C) float32 of one image: weights of rows times map, times weights of columns."""
     out = []
     for piece in pieces:
         height, width = piece.map.shape[-2:]
         cells = boxes / piece.stride
         rows = axis_weights(cells[:, 1], cells[:, 3], height, piece.upsample)
         columns = axis_weights(cells[:, 0], cells[:, 2], width, piece.upsample)
-        grid = piece.map[0].permute(1, 2, 0).float()
+        grid = piece.map[image].permute(1, 2, 0).float()
         lines = (rows @ grid.reshape(height, -1)).reshape(len(boxes), width, grid.shape[2])
         out.append(torch.bmm(columns[:, None], lines)[:, 0])
     return out
@@ -107,7 +148,9 @@ def axis_weights(low: torch.Tensor, high: torch.Tensor, length: int, repeat: int
     return (first * (inside - share)[..., None] + second * share[..., None]).sum(1)
 
 
-def pool_in_one_launch(pieces: list[Piece], boxes: torch.Tensor) -> list[torch.Tensor]:
+def pool_in_one_launch(
+    pieces: list[Piece], boxes: torch.Tensor, counts: Sequence[int], table: AddressTable
+) -> list[torch.Tensor]:
     """Per piece (N, C) float32, by one Triton kernel whose programs are (box, block of channels of a piece).
 
     Raises:
@@ -116,21 +159,22 @@ def pool_in_one_launch(pieces: list[Piece], boxes: torch.Tensor) -> list[torch.T
     from msfp.features.gpu import kernel
 
     device = boxes.device
-    maps = [p.map[0].permute(1, 2, 0).contiguous() for p in pieces]  # no copy of a channels-last map
-    widths = [m.shape[2] for m in maps]
-    table, starts = [], [0]
-    for number, (piece, grid) in enumerate(zip(pieces, maps, strict=True)):
-        for channel in range(0, widths[number], BLOCK):
-            shape = (*grid.shape, piece.upsample, piece.stride, channel, starts[-1])
-            table.append((grid.data_ptr(), *shape))
-        starts.append(starts[-1] + widths[number])
-    described = torch.tensor(table, dtype=torch.int64).to(device, non_blocking=True)
+    maps = [p.map.permute(0, 2, 3, 1).contiguous() for p in pieces]  # no copy of a channels-last map
+    starts = [0, *accumulate(m.shape[3] for m in maps)]
+    rows = []
+    for image in range(len(counts)):
+        for piece, grid, start in zip(pieces, maps, starts, strict=False):
+            shape = (*grid.shape[1:], piece.upsample, piece.stride)
+            rows += [(grid[image].data_ptr(), *shape, c, start) for c in range(0, grid.shape[3], BLOCK)]
     out = torch.empty(len(boxes), starts[-1], dtype=torch.float32, device=device)
     if len(boxes):
-        boxes = boxes.contiguous()
-        kernel.pool[(len(boxes), len(table))](
-            described, boxes, out, starts[-1], maps[0], SAMPLES=CELLS * SAMPLES, BLOCK=BLOCK
-        )
+        described = table.describe(rows, device)
+        each = [torch.full((n,), image, dtype=torch.int32, device=device) for image, n in enumerate(counts)]
+        blocks = len(rows) // len(counts)
+        kernel.pool[(len(boxes), blocks)](
+            described, boxes.contiguous(), torch.cat(each), out, blocks, starts[-1], maps[0],
+            SAMPLES=CELLS * SAMPLES, BLOCK=BLOCK,
+        )  # fmt: skip
     return [out[:, a:b] for a, b in pairwise(starts)]
 
 
