@@ -23,6 +23,7 @@ from msfp.datasets import catalog
 from msfp.datasets.frames import decode_in_turn
 from msfp.datasets.synth.catalogue import scene_worlds
 from msfp.datasets.synth.render import render
+from msfp.errors import MsfpError
 from msfp.features.backbone import Part, to_batch, whole
 from msfp.features.detector import Detector, load_whole
 from msfp.features.letterbox import fit
@@ -201,6 +202,9 @@ if __name__ == "__main__":
     if "--device" in sys.argv:
         from gpu_frame import report
 
-        report(sys.argv[sys.argv.index("--device") + 1], "--json" in sys.argv)
+        try:
+            report(sys.argv[sys.argv.index("--device") + 1], "--json" in sys.argv)
+        except MsfpError as error:
+            sys.exit(f"msfp: {error}")
     else:
         main("pipeline", cases)

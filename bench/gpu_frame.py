@@ -3,9 +3,12 @@
 Detector: network and suppression. ReID: a pass of its own as in A.4, recorded (network to the deepest tapped layer,
 pooling, head, ATL), with its copies. Association: the tracker on the host. Device work is timed by CUDA events, the
 rest by the clock; medians after a warm-up. Frame and weights are random: neither changes how long it takes.
+
+Offline extraction: frames a second by frames a batch, decoded frames in, vectors of 50 boxes a frame out.
 """
 
 import json
+import time
 
 import numpy as np
 import torch
@@ -14,6 +17,7 @@ from msfp.config import settings
 from msfp.engine.provenance import hardware
 from msfp.features.backbone import load_backbone, to_batch
 from msfp.features.detector import load_whole
+from msfp.features.gpu.extract import extract_batched
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.letterbox import fit
 from msfp.heads.fusion import make_head
@@ -31,14 +35,22 @@ SIZE = (1280, 736)
 def report(device: str, as_json: bool = False) -> None:
     """Measure all sizes and print a line for each."""
     found = {preset: measure(preset, device) for preset in PRESETS}
+    offline = {preset: measure_offline(preset, device) for preset in PRESETS}
     name = torch.cuda.get_device_name() if device.startswith("cuda") else hardware()["cpu"]
     if as_json:
-        print(json.dumps({"bench": "pipeline", "device": name, "milliseconds": found}, indent=1))
+        print(
+            json.dumps(
+                {"bench": "pipeline", "device": name, "milliseconds": found, "frames_per_second": offline}, indent=1
+            )
+        )
         return
     print(f"pipeline on {name}: ms a frame, median (quartiles)")
     for preset, times in found.items():
         told = ", ".join(f"{k} {v['median']:.3f} ({v['low']:.3f}-{v['high']:.3f})" for k, v in times.items())
         print(f"  {preset}: {told}")
+    print("offline extraction: frames a second, by frames a batch")
+    for preset, rates in offline.items():
+        print(f"  {preset}: " + ", ".join(f"{batch}: {rate:.1f}" for batch, rate in rates.items()))
 
 
 def measure(
@@ -73,3 +85,27 @@ def measure(
     times["total"] = sum((times[k] for k in STAGES), np.zeros(frames))
     told = {name: spread(values) for name, values in times.items()}
     return {name: {"median": s.median, "low": s.low, "high": s.high} for name, s in told.items()}
+
+
+def measure_offline(
+    preset: str,
+    device: str,
+    size: tuple[int, int] = SIZE,
+    batches: tuple[int, ...] = (1, 4, 16, 32),
+    frames: int = 256,
+    boxes: int = 50,
+) -> dict[int, float]:
+    """Frames a batch -> frames a second; the second of two runs counts."""
+    rng = np.random.default_rng(0)
+    backbone = load_backbone(preset, "random-init", device)
+    image = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    corner = rng.uniform(1, np.array(size) / 2, (frames * boxes, 2))
+    tlwh = np.concatenate([corner, rng.uniform(20, 160, (frames * boxes, 2)) * (0.3, 0.6)], 1)
+    found = {"boxes": (np.repeat(np.arange(1, frames + 1, dtype=np.int32), boxes), tlwh)}
+    rates = {}
+    for batch in batches:
+        for _ in range(2):
+            began = time.perf_counter()
+            extract_batched(((t, image) for t in range(1, frames + 1)), found, backbone, size, batch=batch)
+            rates[batch] = frames / (time.perf_counter() - began)
+    return rates

@@ -94,7 +94,9 @@ def feature_code() -> str:
 def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
     """What the features of a scene depend on: pixels, boxes, weights, input settings and code, all by content."""
     config = run.settings.input
+    batched = {"gpu": code_digest("msfp.features.gpu")} if run.settings.device.startswith("cuda") else {}
     return {
+        **batched,  # half precision: other numbers than a CPU's
         "pixels": run.pixels_digest(scene),
         "boxes": run.boxes_digest(scene),
         "weights": run.weights_digest(weights),
@@ -135,6 +137,10 @@ def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> 
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
     label = f"features of {part.scene.name}" + (f" ({weights})" if weights else "")
     with one_thread(), FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
+        if backbone.device.type == "cuda":
+            from msfp.features.gpu.extract import extract_batched
+
+            return extract_batched(frames, boxes, backbone, config.size, config.geometry, progress.update)
         return extract(frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update)
 
 

@@ -202,3 +202,19 @@ def test_parts_of_a_frame_on_a_device() -> None:
     found = module.measure("yolov8n-paper", "cpu", (160, 96), frames=3, warm_up=1, boxes=5)
     assert list(found) == ["detector", "ReID", "association", "total"]
     assert found["total"]["median"] >= found["detector"]["median"] > 0
+
+
+def test_offline_extraction_on_a_device() -> None:
+    module = importlib.import_module("gpu_frame")
+    rates = module.measure_offline("yolov8n-paper", "cpu", (160, 96), batches=(1, 2), frames=3, boxes=5)
+    assert set(rates) == {1, 2}
+    assert min(rates.values()) > 0
+
+
+def test_a_gpu_that_is_not_there_is_told_in_a_line() -> None:
+    command = [sys.executable, str(BENCH / "bench_pipeline.py"), "--device", "cuda"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert "cuda" in line
+    assert "Traceback" not in done.stderr
