@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from msfp.paper import reference
+from msfp.paper.registry import outline
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 NAMES = {"BoT-SORT, separate ReID": "BoTSORT"}
@@ -17,3 +18,12 @@ def test_the_headline_table_quotes_the_paper_as_it_is() -> None:
         entry = reference.lookup(1, NAMES.get(name, name), "HOTA")
         assert entry is not None, name
         assert entry.value == float(value), name
+
+
+def test_the_map_has_every_table_and_figure_with_its_notebook_and_time() -> None:
+    rows = README.partition("<!-- map: begin -->")[2].partition("<!-- map: end -->")[0].splitlines()
+    cells = {row.split("|")[4].strip(): row.split("|") for row in rows if row.count("|") == 6}
+    for one in outline():
+        found = cells[f"`msfp {one.kind} {one.number}`"]
+        assert (found[2].strip(), found[3].strip()) == (one.title, f"`{one.notebook}`")
+        assert re.fullmatch(r"<1|\d+( together)?", found[5].strip()), one
