@@ -67,7 +67,8 @@ class AddressTable:
 
     def describe(self, rows: list[tuple[int, ...]], device: torch.device) -> torch.Tensor:
         """(R, 8) int64 on the device; filled now, or by `write` where a graph is being recorded."""
-        self._host = torch.tensor(rows, dtype=torch.int64)
+        # Pinned, so that the copy is queued behind the network instead of the host waiting for it.
+        self._host = torch.tensor(rows, dtype=torch.int64, pin_memory=device.type == "cuda")
         if self._there is None or self._there.shape != self._host.shape:
             if self.recording:
                 raise RuntimeError("the table's size was not known before the recording; run the launch once before it")
@@ -80,7 +81,7 @@ class AddressTable:
         """Copy the addresses last described to the device."""
         assert self._host is not None
         assert self._there is not None
-        self._there.copy_(self._host)
+        self._there.copy_(self._host, non_blocking=True)
 
 
 def pool_on_device(
