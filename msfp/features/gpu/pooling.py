@@ -67,8 +67,10 @@ class AddressTable:
 
     def describe(self, rows: list[tuple[int, ...]], device: torch.device) -> torch.Tensor:
         """(R, 8) int64 on the device; filled now, or by `write` where a graph is being recorded."""
-        # Pinned, so that the copy is queued behind the network instead of the host waiting for it.
-        self._host = torch.tensor(rows, dtype=torch.int64, pin_memory=device.type == "cuda")
+        # Pinned, so that the copy is queued behind the network instead of the host waiting for it; not while a graph is
+        # recorded, when CUDA may refuse to allocate such memory.
+        pinned = device.type == "cuda" and not self.recording
+        self._host = torch.tensor(rows, dtype=torch.int64, pin_memory=pinned)
         if self._there is None or self._there.shape != self._host.shape:
             if self.recording:
                 raise RuntimeError("the table's size was not known before the recording; run the launch once before it")
