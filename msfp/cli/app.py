@@ -7,12 +7,15 @@ import typer
 
 from msfp.errors import MsfpError
 
+STOPPED = 130
+
 app = typer.Typer(
     name="msfp",
     help="Reproduce MSFP-Track: every table and figure of the paper, really computed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    epilog="Exit status: 0 done; 1 done, something is wrong or missing; 2 a mistake in what was asked; 130 stopped.",
 )
 
 
@@ -28,6 +31,7 @@ def main() -> None:
     except MsfpError as error:
         print(f"msfp: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("msfp: stopped; what was computed is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:  # typer turns KeyboardInterrupt into this status and says nothing
+        if ended.code == STOPPED:
+            print("msfp: stopped; what was computed is kept, the same command goes on from there", file=sys.stderr)
+        raise

@@ -44,5 +44,6 @@ def test_bash_is_offered_names(words: str, offered: set[str]) -> None:
 
 
 def test_zsh_is_offered_names() -> None:
-    found, _ = completed("msfp track street.mp4 --tracker deep-", "zsh")
+    found, modules = completed("msfp track street.mp4 --tracker deep-", "zsh")
     assert '"deep-ocsort"' in " ".join(found)
+    assert "torch" not in modules

@@ -112,7 +112,16 @@ def test_an_interrupted_command_says_that_nothing_is_lost(msfp: Command, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("msfp.cli.listing.listing", interrupt)
-    assert msfp("list").code == 130
+    stopped = msfp("list")
+    assert stopped.code == 130
+    assert stopped.out == ""
+    assert stopped.err.startswith("msfp: stopped;")
+    assert "the same command goes on" in stopped.err
+
+
+def test_help_ends_with_the_exit_statuses(msfp: Command) -> None:
+    ends = " ".join(msfp("--help").out.split()).partition("Exit status:")[2]
+    assert [word for word in ends.replace(";", " ").split() if word.isdigit()] == ["0", "1", "2", "130"]
 
 
 def test_the_installed_command_has_no_traceback_for_a_mistake() -> None:
