@@ -5,13 +5,12 @@ clock does, as a run keeps them from one fan-out to the next. Wall seconds count
 """
 
 import functools
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import crowd
 import numpy as np
-from harness import OURS, Case, Clocked, Options, main
+from harness import OURS, Case, Clocked, Options, by_the_wall, main
 
 from msfp.engine import parallel
 from msfp.metrics import fast
@@ -30,7 +29,7 @@ def cases(options: Options) -> Iterator[Case]:
         parallel.map(work, range(2 * WORKERS), workers=workers)  # workers start, kernels are loaded
 
     def fan_out(workers: int) -> Clocked:
-        return timed(lambda: parallel.map(work, range(cells), workers=workers))
+        return by_the_wall(lambda: parallel.map(work, range(cells), workers=workers))
 
     def agree(results: Mapping[str, Any]) -> dict[str, float]:
         assert np.array_equal(results[OURS], results["in this process"])
@@ -39,13 +38,6 @@ def cases(options: Options) -> Iterator[Case]:
     sides = {"in this process": lambda: fan_out(0), OURS: lambda: fan_out(WORKERS)}
     about = f"{cells} crowds of 40 for {frames} frames, seeds 0 to {cells - 1}; msfp: {WORKERS} workers"
     yield Case("tracking and scoring", about, sides, agree, "s", rounds=5)
-
-
-def timed(work: Callable[[], Any]) -> Clocked:
-    """Wall seconds only: the work is in other processes."""
-    began = time.perf_counter()
-    value = work()
-    return Clocked(value, time.perf_counter() - began)
 
 
 def cell(seed: int, frames: int) -> float:

@@ -151,6 +151,13 @@ def once(work: Callable[[], Any], repeats: int = 1) -> Clocked:
     return value if isinstance(value, Clocked) else Clocked(value, wall / repeats, cpu / repeats)
 
 
+def by_the_wall(work: Callable[[], Any]) -> Clocked:
+    """A result and wall seconds alone, for work whose time is not this process's: other processes, the disk."""
+    began = time.perf_counter()
+    value = work()
+    return Clocked(value, time.perf_counter() - began)
+
+
 def enough(first: Clocked) -> int:
     """Calls that together last long enough to be measured."""
     if first.cpu is None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from msfp.errors import InputError
 
@@ -149,6 +149,14 @@ class Settings(Frozen):
     atl: AtlSettings = AtlSettings()
     reid: ReidSettings = ReidSettings()
     recovery: RecoverySettings = RecoverySettings()
+
+    @field_validator("device")
+    @classmethod
+    def _current_gpu(cls, value: str) -> str:
+        """Graphs, events and kernels run on the process's first GPU; which that is, its environment says."""
+        if value.startswith("cuda:"):
+            raise ValueError(f"give cuda, and CUDA_VISIBLE_DEVICES={value.removeprefix('cuda:')} in the environment")
+        return value
 
 
 PROFILES: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.completion import among
+from msfp.cli.completion import fetched, offering
 from msfp.cli.options import HERE, Home, Json, Params, Profile, Workers, run_from
 from msfp.errors import InputError
 
@@ -61,7 +61,7 @@ def get(
         str,
         typer.Argument(
             help="mot17, mot20, dancetrack or personpath22",
-            autocompletion=among(("mot17", "mot20", "dancetrack", "personpath22")),
+            autocompletion=offering(fetched),
         ),
     ],
     to: Annotated[Path | None, typer.Option("--to", help="folder for it; default: data/NAME")] = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from msfp.cli.completion import PROFILES, THRESHOLDS, among, of_kind
+from msfp.cli.completion import THRESHOLDS, of_kind, offering, profiles
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 HERE = Path()
 
-Profile = Annotated[str, typer.Option("--profile", help="smoke, demo, mot17 or full", autocompletion=among(PROFILES))]
+Profile = Annotated[
+    str, typer.Option("--profile", help="smoke, demo, mot17 or full", autocompletion=offering(profiles))
+]
 Root = Annotated[Path | None, typer.Option("--root", help="folder of real data in the MOTChallenge layout")]
 Weights = Annotated[str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")]

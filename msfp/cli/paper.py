@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.completion import kinds, of_kind
+from msfp.cli.completion import kinds, of_kind, offering
 from msfp.cli.options import (
     HERE,
     Auto,
@@ -83,7 +83,7 @@ def list_things(
         str,
         typer.Argument(
             help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks",
-            autocompletion=kinds,
+            autocompletion=offering(kinds),
         ),
     ] = "tables",
     as_json: Json = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import app
+from msfp.cli.completion import offering
 from msfp.cli.options import Json, Workers
 from msfp.errors import InputError
 
@@ -93,15 +94,14 @@ def benches() -> dict[str, Path]:
     return {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}
 
 
-def offered(typed: str) -> list[str]:
-    """Benchmarks that a shell offers."""
-    return [name for name in ("all", *benches()) if name.startswith(typed)]
-
-
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="a benchmark's name, or all; without one they are listed", autocompletion=offered)
+        str,
+        typer.Argument(
+            help="a benchmark's name, or all; without one they are listed",
+            autocompletion=offering(lambda: ("all", *benches())),
+        ),
     ] = "",
     as_json: Json = False,
     device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",

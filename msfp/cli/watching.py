@@ -57,6 +57,7 @@ def track(
     interrupted call goes on where it was when repeated. The first call learns heads and ATL for the detector on the
     embedded worlds (some minutes, kept for later calls). Small people need a larger input: -p input.size=1280,736.
 
+    \b
       msfp track street.mp4
       msfp track frames/ --fps 15 --tracker bytetrack --threshold 0.6,0.1
       msfp track 0 --show

@@ -67,6 +67,12 @@ def _drawn(width: float, height: float, frames: tuple[int, int], out: list[Chart
     out.append(Chart(text, frames[0], float(right - left) * 72 / fig.dpi))
 
 
+def _legend(ax: "Axes", columns: int) -> None:
+    """Names of the curves, above them."""
+    spaces = {"columnspacing": 1.2, "handlelength": 1.6, "borderaxespad": 0.2}
+    ax.legend(ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.0), **spaces)
+
+
 def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked: int, names: tuple[str, str]) -> Chart:
     """Similarity over time with the person itself and with the best other one.
 
@@ -84,14 +90,7 @@ def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked:
         ax.set_xlabel("frame")
         ax.set_ylabel("cosine similarity")
         ax.set_ylim(top=1.06)
-        ax.legend(
-            ncols=3,
-            columnspacing=1.2,
-            handlelength=1.6,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
-            borderaxespad=0.2,
-        )
+        _legend(ax, 3)
     return out[0]
 
 
@@ -112,14 +111,7 @@ def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[flo
         ax.set_ylabel("threshold τ")
         low, high = min(0.0, *fixed, atl.min()), max(1.0, *fixed, atl.max())
         ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
-        ax.legend(
-            ncols=4,
-            columnspacing=1.2,
-            handlelength=1.6,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
-            borderaxespad=0.2,
-        )
+        _legend(ax, 4)
     return out[0]
 
 

@@ -23,10 +23,8 @@ from msfp.metrics.kernels import (
     Ints,
     align_frame,
     clear_frame,
+    judged_frame,
     match_pairs,
-    off_distractors,
-    overlaps,
-    restrict,
 )
 from msfp.metrics.rules import (
     check_boxes,
@@ -148,15 +146,10 @@ def _score_frames(
 ) -> tuple[Ints, Floats]:  # fmt: skip
     """Both passes over a sequence: fills `alignment` and `clear`, returns HOTA's matches (see `_match_hota`)."""
     frames = []
-    counts = kind == KEPT
     for t in range(len(gt_bounds) - 1):
         a, b = gt_bounds[t], gt_bounds[t + 1]
         c, d = track_bounds[t], track_bounds[t + 1]
-        pairs = overlaps(gt_box[a:b], track_box[c:d])
-        rows, columns = counts[a:b], judged[c:d]
-        if preprocess and a < b and c < d:
-            columns = columns & off_distractors(pairs, kind[a:b], d - c)
-        frame = Frame(restrict(pairs, rows, columns), gt_id[a:b][rows], track_id[c:d][columns])
+        frame = judged_frame(gt_box[a:b], gt_id[a:b], kind[a:b], track_box[c:d], track_id[c:d], judged[c:d], preprocess)
         align_frame(frame, alignment)
         clear_frame(frame, clear)
         frames.append(frame)

@@ -178,6 +178,18 @@ def restrict(pairs: Pairs, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) 
 
 
 @kernel
+def judged_frame(
+    gt_box: Floats, gt_id: Ints, kind: NDArray[np.int8], track_box: Floats, track_id: Ints, judged: NDArray[np.bool_],
+    preprocess: bool,
+) -> Frame:  # fmt: skip
+    """What counts of one frame: labels of kind `KEPT`, and judged tracks that are not a distractor's."""
+    pairs, rows, columns = overlaps(gt_box, track_box), kind == KEPT, judged
+    if preprocess and len(gt_box) and len(track_box):
+        columns = columns & off_distractors(pairs, kind, len(track_box))
+    return Frame(restrict(pairs, rows, columns), gt_id[rows], track_id[columns])
+
+
+@kernel
 def pairwise_sum(values: Floats) -> float:
     """Sum in the order of NumPy's contiguous reduction: eight running sums, halves beyond 128."""
     n = len(values)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.metrics.fast import PreparedTruth, nothing_tracked
-from msfp.metrics.kernels import KEPT, Frame, clear_frame, off_distractors, overlaps, restrict
+from msfp.metrics.kernels import KEPT, clear_frame, judged_frame
 from msfp.metrics.rules import window, within_crowds
 from msfp.types import Tracks, frame_bounds, tlwh_to_xyxy
 
@@ -43,23 +43,23 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
     names, dense = np.unique(tracks.id, return_inverse=True)
     boxes = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
     bounds, dense = frame_bounds(tracks.frame, truth.length), dense.astype(np.int64)
-    judged, counts = ~within_crowds(tracks, truth.regions, truth.length), truth.kind == KEPT
+    judged = ~within_crowds(tracks, truth.regions, truth.length)
     state = nothing_tracked(truth.identities)
     found: list[tuple[int, int, NDArray[np.float64], int, int]] = []
     for t in range(truth.length):
         a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
-        pairs, rows, columns = overlaps(truth.xyxy[a:b], boxes[c:d]), counts[a:b], judged[c:d]
-        if truth.preprocess and a < b and c < d:
-            columns = columns & off_distractors(pairs, truth.kind[a:b], d - c)
-        people, before = truth.id[a:b][rows], state.last_track.copy()
-        clear_frame(Frame(restrict(pairs, rows, columns), people, dense[c:d][columns]), state)
+        frame = judged_frame(
+            truth.xyxy[a:b], truth.id[a:b], truth.kind[a:b], boxes[c:d], dense[c:d], judged[c:d], truth.preprocess
+        )
+        people, before = frame.gt, state.last_track.copy()
+        clear_frame(frame, state)
         for place in np.flatnonzero((before[people] >= 0) & (state.last_track[people] != before[people])):
             who = int(people[place])
-            box = truth.xyxy[a:b][rows][place]
+            box = truth.xyxy[a:b][truth.kind[a:b] == KEPT][place]
             found.append((t + 1, who, box, int(names[before[who]]), int(names[state.last_track[who]])))
-    frame, person, box, old, new = zip(*found, strict=True) if found else ((), (), (), (), ())
+    at, person, box, old, new = zip(*found, strict=True) if found else ((), (), (), (), ())
     return Switches(
-        np.array(frame, np.int64),
+        np.array(at, np.int64),
         np.array(person, np.int64),
         np.array(box, np.float64).reshape(-1, 4),
         np.array(old, np.int64),

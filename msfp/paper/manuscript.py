@@ -1,14 +1,13 @@
 """A run's tables and figures as one folder of LaTeX that compiles as it stands: `runs/<profile>/paper/`."""
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from msfp.config import choices_used
-from msfp.engine.files import atomic_write, write_error
+from msfp.engine.files import atomic_write
 from msfp.errors import InputError
 from msfp.paper import publish
 from msfp.paper.latex import PACKAGES, latex
@@ -106,7 +105,7 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
             text = latex(sheet(cells[one.number], one.number), f"profile {profile}")
             atomic_write(folder / "tables" / f"{one.id}.tex", text.encode())
         elif one.id in drawn:
-            _copy(drawn[one.id], folder / "figures" / f"{one.id}.pdf")
+            atomic_write(folder / "figures" / f"{one.id}.pdf", drawn[one.id].read_bytes())
         else:
             (folder / f"{one.kind}s" / f"{one.id}.{'tex' if one.kind == 'table' else 'pdf'}").unlink(missing_ok=True)
     there = {a.id for a in ready if a.id in drawn or (a.kind == "table" and a.number in cells)}
@@ -205,11 +204,3 @@ def _choices(rows: Iterable[tuple[str, str, str, str]]) -> str:
         r"\end{longtable}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise write_error(target, error) from error

@@ -211,7 +211,7 @@ def _facts(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     if record["paper_printed"]:
         facts.append(("paper", f"{_paper_text(record)}{unit}"))
     if _is(record["difference"]):
-        facts.append(("measured − paper", f"{record['difference']:+.4g}{unit}"))
+        facts.append(("measured − paper", f"{record['difference']:+.4g}{unit}".replace("-", "−")))
     if _is(record["published"]):
         facts.append(("published", f"{record['published']:g} ({record['published_source']})"))
     facts += [("reason", record["reason"])] if record["reason"] else []

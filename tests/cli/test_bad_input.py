@@ -38,6 +38,7 @@ def test_options_of_a_run(msfp: Command, command: tuple[str, ...], words: tuple[
         (("table", "25"), "table 25: the paper has tables 1 to 24"),
         (("figure", "0"), "figure 0: the paper has figures 1 to 7"),
         (("list", "cats"), "list cats: there are: tables"),
+        (("figure", "1", "--device", "cuda:1"), "give cuda, and CUDA_VISIBLE_DEVICES=1 in the environment"),
         (
             ("figure", "1", "--weights", "random-init", "--device", "abacus"),
             "device 'abacus' is not known; use cpu or cuda",

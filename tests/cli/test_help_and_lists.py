@@ -119,6 +119,11 @@ def test_an_interrupted_command_says_that_nothing_is_lost(msfp: Command, monkeyp
     assert "the same command goes on" in stopped.err
 
 
+def test_examples_keep_their_lines(msfp: Command) -> None:
+    lines = [line.strip() for line in msfp("track", "--help").out.splitlines()]
+    assert {"msfp track street.mp4", "msfp track 0 --show"} <= set(lines)
+
+
 def test_help_ends_with_the_exit_statuses(msfp: Command) -> None:
     ends = " ".join(msfp("--help").out.split()).partition("Exit status:")[2]
     assert [word for word in ends.replace(";", " ").split() if word.isdigit()] == ["0", "1", "2", "130"]

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from selenium.webdriver.remote.webelement import WebElement
 
 TOKEN = "for-this-test-only"
-PATIENCE = 60.0  # seconds; a test machine may be busy
+PATIENCE = 180.0  # seconds; a test machine may be busy, and compile kernels besides
+NEWS = "compiling kernels"  # what a first use on a machine says on standard error
 
 
 def free_port() -> int:
@@ -69,11 +70,14 @@ def _answers(address: str) -> bool:
 
 
 def wait(condition: Callable[[], Any], problem: str, patience: float = PATIENCE) -> Any:
-    """The first true value of a condition."""
+    """The first true value of a condition; a page that is drawn anew while it is read has not come to rest yet."""
+    from selenium.common.exceptions import StaleElementReferenceException
+
     end = time.monotonic() + patience
     while time.monotonic() < end:
-        if found := condition():
-            return found
+        with suppress(StaleElementReferenceException):
+            if found := condition():
+                return found
         time.sleep(0.1)
     raise AssertionError(problem)
 
@@ -116,7 +120,12 @@ class Notebook:
     def errors(self) -> list[str]:
         """Tracebacks that cells show, and widgets that could not be drawn."""
         broken = "[data-mime-type='application/vnd.jupyter.stderr'], .jupyter-widgets-error-widget"
-        return [e.text for e in self.all(broken)]
+        return [text for e in self.all(broken) if not (text := e.text).startswith(NEWS)]
+
+    def text(self, selector: str) -> str:
+        """What the first such element says, found and read in one step."""
+        read = "return document.querySelector(arguments[0])?.innerText ?? ''"
+        return str(wait(lambda: self.browser.execute_script(read, selector), f"there is no {selector}"))
 
     def scroll_to(self, target: "WebElement") -> None:
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'start'})", target)

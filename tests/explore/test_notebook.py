@@ -90,15 +90,15 @@ def test_the_slider_moves_every_frame_and_a_click_shows_a_person(opened: Noteboo
     names = [box.get_attribute("data-id") for box in (first, last)]
     opened.browser.execute_script("arguments[0].dispatchEvent(new MouseEvent('click'))", first)
     wait(lambda: opened.all(".msfp-weights"), "a click shows nobody")
-    weights = [float(w) for w in re.findall(r"\d\.\d{3}", opened.one(".msfp-weights").text)]
+    weights = [float(w) for w in re.findall(r"\d\.\d{3}", opened.text(".msfp-weights"))]
     assert len(weights) == 3
     assert sum(weights) == pytest.approx(1, abs=0.002)
     assert len(opened.all(".msfp-neighbours img")) > 1
-    person = opened.one(".msfp-words b").text
+    person = opened.text(".msfp-words b")
     assert person == f"Person {names[0]}"
     assert opened.all(".msfp-words svg"), "similarity over time is not drawn"
     opened.all(".msfp-track", people)[-1].send_keys(Keys.ENTER)
-    wait(lambda: opened.one(".msfp-words b").text == f"Person {names[1]}", "the keyboard chooses nobody")
+    wait(lambda: opened.text(".msfp-words b") == f"Person {names[1]}", "the keyboard chooses nobody")
 
 
 def test_the_threshold_slider_tracks_again(opened: Notebook) -> None:
@@ -106,12 +106,12 @@ def test_the_threshold_slider_tracks_again(opened: Notebook) -> None:
 
     view = views(opened)[1]
     opened.scroll_to(opened.one(".msfp-scores"))
-    lines = opened.one(".msfp-scores").text.splitlines()
+    lines = opened.text(".msfp-scores").splitlines()
     assert [line.split()[0] for line in lines] == ["HOTA", "slider", "ATL"]
     handle = next(h for h in opened.all(".noUi-handle-upper"))
     handle.send_keys(Keys.END)
     wait(lambda: "τ 1.00 / 0.10" in caption(view), "the caption stays")
-    after = opened.one(".msfp-scores").text.splitlines()
+    after = opened.text(".msfp-scores").splitlines()
     assert after[1] != lines[1], "another threshold, the same score"
     assert after[2] == lines[2], "ATL's score does not depend on the slider"
     assert int(after[1].split()[-1]) < int(lines[1].split()[-1])

@@ -30,7 +30,7 @@ def test_ours_and_the_papers_stand_in_columns_of_their_own() -> None:
     cells = [part.strip() for part in msfp.removesuffix(r"\\").split("&")]
     assert cells[1] == r"\textbf{51.3}\,$\pm$0.2"
     assert cells[2].startswith(r"63.2 $\pm$0.3")
-    assert r"\textit{here} &" in text.replace("}}", "} &") or r"\textit{here}" in text
+    assert r"\textit{here}" in text
     assert r"\underline{50.0}" in text
     assert r"a\_b \& 100\%" in text
     assert "8 of 1050 frames present" in text

@@ -67,7 +67,7 @@ def _order(order: Mapping[Any, Any]) -> dict[str, str]:
     return {
         "best_here": str(order["best here"]),
         "best_there": str(order["best in the paper"]),
-        "pairs": str(order["pairs as in the paper"]),
+        "pairs": f"{same} of {every}" if int(every) else "",
         "agreement": f"{int(same) / int(every):.4f}" if int(every) else "",
     }
 

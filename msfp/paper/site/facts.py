@@ -34,7 +34,7 @@ def measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int
         found["measured on"] = f"{len(sample.units)} {sample.kind}{listed}"
     try:
         low, high = sample.interval()
-        found[f"{LEVEL:.0%} interval"] = f"{low:.4g} to {high:.4g}"
+        found[f"{100 * LEVEL:g} % interval"] = f"{low:.4g} to {high:.4g}"
     except NotComputable as error:
         found |= {"interval": str(error)} if sample.units else {}
     return found
