@@ -51,5 +51,6 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
     window.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
+    window.set_script_timeout(120)  # a script may wait for a kernel, and the machine be busy
     yield window
     window.quit()

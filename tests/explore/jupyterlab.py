@@ -9,8 +9,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from jupyter_client import BlockingKernelClient
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -27,9 +30,43 @@ def free_port() -> int:
         return int(place.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Lab:
+    """A server that runs, and the folder where it keeps the addresses of its kernels."""
+
+    address: str
+    runtime: Path
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What the server's own interface says, posted to where there is a body."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.address}/api/{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return json.load(reply)
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask("status"))
+        except OSError:
+            return False
+
+    def start_kernel(self, name: str) -> None:
+        """A session for a notebook, whose kernel has answered once."""
+        asked = {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
+        kernel = self.ask("sessions", asked)["kernel"]["id"]
+        client = BlockingKernelClient(connection_file=str(self.runtime / f"kernel-{kernel}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=PATIENCE)
+        finally:
+            client.stop_channels()
+
+
 @contextmanager
-def serving(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
-    """Serve the notebooks of a folder; gives the address. Nothing is written outside of it."""
+def serving(folder: Path, theme: str = "JupyterLab Light") -> Iterator[Lab]:
+    """Serve the notebooks of a folder. Nothing is written outside of it."""
     places = {name: str(folder / ".own" / name.lower()) for name in (
         "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR",
         "JUPYTERLAB_WORKSPACES_DIR",
@@ -45,28 +82,21 @@ def serving(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
     port = free_port()
-    options = [f"--port={port}", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--no-browser"]
+    options = [f"--port={port}", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--no-browser",
+               "--LabApp.expose_app_in_browser=True"]  # fmt: skip
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     log = (folder / "lab.log").open("w")
     command = [sys.executable, "-m", "jupyter", "lab", *options]
     server = subprocess.Popen(command, cwd=folder, env={**os.environ, **places}, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
+    lab = Lab(f"http://127.0.0.1:{port}", Path(places["JUPYTER_RUNTIME_DIR"]))
     try:
-        wait(lambda: _answers(address), "JupyterLab does not answer")
-        yield address
+        wait(lab.answers, "JupyterLab does not answer")
+        yield lab
     finally:
         server.terminate()
         server.wait(30)
         log.close()
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 def wait(condition: Callable[[], Any], problem: str, patience: float = PATIENCE) -> Any:
@@ -83,13 +113,27 @@ def wait(condition: Callable[[], Any], problem: str, patience: float = PATIENCE)
 
 
 class Notebook:
-    """A notebook open in the browser; left at the end, so that the page does not look for a server that is gone."""
+    """A notebook open in the browser; left at the end, so that the page does not look for a server that is gone.
 
-    def __init__(self, browser: "Chrome", address: str, name: str) -> None:
+    Its kernel runs before the page is opened: on a busy machine JupyterLab has put a dialog in the way of the menu
+    while it started one itself.
+    """
+
+    def __init__(self, browser: "Chrome", lab: Lab, name: str) -> None:
         self.browser = browser
-        browser.get(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
+        lab.start_kernel(name)
+        browser.get(f"{lab.address}/lab/tree/{name}?token={TOKEN}")
         wait(lambda: self.all(".jp-Notebook .jp-CodeCell"), "the notebook does not open")
-        wait(lambda: self.all(".jp-Notebook-ExecutionIndicator[data-status=idle]"), "the kernel does not start")
+        wait(self._connected, "the page does not reach its kernel")
+
+    def _connected(self) -> bool:
+        """Whether the kernel has told the page who it is: what is sent to it earlier gets no reply, now and then."""
+        ask = """const done = arguments[arguments.length - 1]
+            const context = window.jupyterapp?.shell.currentWidget?.sessionContext
+            const kernel = context?.session?.kernel
+            if (kernel?.connectionStatus !== 'connected') { done(false); return }
+            Promise.all([context.ready, kernel.info]).then(() => done(true))"""
+        return bool(self.browser.execute_async_script(ask))
 
     def __enter__(self) -> Self:
         return self
@@ -105,20 +149,21 @@ class Notebook:
         return found
 
     def run_all(self) -> None:
-        """Run > Run All Cells; again where a busy JupyterLab took the click before its kernel was there for it."""
-        cells = len(self.all(".jp-Notebook .jp-CodeCell"))
-        for _ in range(3):
-            self._click_word(".lm-MenuBar-itemLabel", "Run")
-            self._click_word(".lm-Menu-itemLabel", "Run All Cells")
-            with suppress(AssertionError):
-                wait(lambda: any("[ ]" not in p for p in self._prompts()), "nothing has begun", 30)
-                break
+        """Run > Run All Cells, and wait for the last one or for an error."""
+        self._click_word(".lm-MenuBar-itemLabel", "Run")
+        self._click_word(".lm-Menu-itemLabel", "Run All Cells")
 
         def finished() -> bool:
             prompts = self._prompts()
-            return len(prompts) == cells and not any("*" in p or "[ ]" in p for p in prompts)
+            return len(prompts) == self._cells() and not any("*" in p or "[ ]" in p for p in prompts)
 
-        wait(lambda: finished() or self.errors(), f"the cells do not finish: {self._prompts()}")
+        wait(lambda: finished() or self.errors(), "the cells do not finish")
+
+    def _cells(self) -> int:
+        """Number of code cells of the notebook; a busy page may not have drawn them all yet."""
+        count = """const { cells } = window.jupyterapp.shell.currentWidget.content.model.sharedModel
+            return cells.filter(c => c.cell_type === 'code').length"""
+        return int(self.browser.execute_script(count))
 
     def _prompts(self) -> list[str]:
         """`[ ]:`, `[*]:` or `[3]:` of every code cell."""

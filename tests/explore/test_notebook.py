@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("explore")
 @pytest.fixture
 def opened(chromium: "Chrome", notebook: Path) -> "Iterator[Notebook]":
     """The notebook in JupyterLab, all cells run, nothing gone wrong before, during or after its use."""
-    with serving(notebook.parent) as address, Notebook(chromium, address, notebook.name) as page:
+    with serving(notebook.parent) as lab, Notebook(chromium, lab, notebook.name) as page:
         page.run_all()
         yield page
         assert page.errors() == []
@@ -146,7 +146,7 @@ def test_trackers_side_by_side_go_to_a_switch(opened: Notebook, clip: Clip) -> N
 
 def test_dark_pages_have_light_ink(chromium: "Chrome", notebook: Path) -> None:
     dark = serving(notebook.parent, "JupyterLab Dark")
-    with dark as address, Notebook(chromium, address, notebook.name) as page:
+    with dark as lab, Notebook(chromium, lab, notebook.name) as page:
         page.run_all()
         views(page)
         ink = "return getComputedStyle(document.querySelector(arguments[0])).color.match(/\\d+/g).map(Number)"
@@ -159,7 +159,7 @@ def test_without_a_run_the_notebook_shows_one_line(chromium: "Chrome", notebook:
     for cell in source.cells:
         cell.source = re.sub(r"(?m)^home = .*", f"home = {json.dumps(str(tmp_path / 'empty'))}", cell.source)
     nbformat.write(source, notebook)
-    with serving(notebook.parent) as address, Notebook(chromium, address, notebook.name) as page:
+    with serving(notebook.parent) as lab, Notebook(chromium, lab, notebook.name) as page:
         page.run_all()
         said = wait(page.errors, "nothing is said")
         assert "Traceback" not in said[0]
