@@ -1,5 +1,6 @@
 """The frozen detector, cut after its deepest tapped layer: images in, feature maps out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 from msfp.errors import InputError
 from msfp.features.device import device_named
+from msfp.features.fused import fuse
 from msfp.features.presets import Preset, preset_named
 from msfp.features.weights import load_detector
 
@@ -41,28 +43,28 @@ class Backbone:
         executed: indices of the modules that a forward pass runs.
     """
 
-    def __init__(self, model: Any, preset: Preset, device: str = "cpu", *, to_the_end: bool = False) -> None:
+    def __init__(self, model: Any, preset: Preset, device: str = "cpu", also: Iterable[int] = ()) -> None:
         """Take the layers that the taps need out of an ultralytics model.
 
         Args:
             model: an ultralytics detection model, batch normalisation folded.
             preset: layers to tap.
             device: torch device.
-            to_the_end: run all layers, and keep the last one's output too.
+            also: modules that have to run too, and whose outputs are kept.
         """
         self.preset = preset
         self.device = device_named(device)
         modules = list(model.model)
         self._sources = {layer: _sources(modules, layer) for layer in preset.layers}
         # A tap may be a concatenation that is put together from other maps without being run.
-        wanted = {source for sources in self._sources.values() for source, _ in sources}
-        self.executed = tuple(range(len(modules))) if to_the_end else _needed(modules, wanted)
-        asked = wanted | {self.executed[-1]}
-        self._keep = asked | {j for i in self.executed for j in _inputs(modules[i])}
-        last = {j: i for i in self.executed for j in _inputs(modules[i])}
-        self._done = {i: [j for j in last if last[j] == i and j not in asked] for i in self.executed}
+        wanted = {source for sources in self._sources.values() for source, _ in sources} | set(also)
+        self.executed = _needed(modules, wanted)
+        self._keep = wanted | {j for i in self.executed for j in inputs_of(modules[i])}
+        last = {j: i for i in self.executed for j in inputs_of(modules[i])}
+        self._done = {i: [j for j in last if last[j] == i and j not in wanted] for i in self.executed}
         self._modules = nn.ModuleDict({str(i): modules[i] for i in self.executed})
         self._modules.eval().requires_grad_(False)
+        fuse(self._modules)
         self._modules.to(memory_format=torch.channels_last).to(self.device)
         self.channels, self.strides = self._dry_run()
 
@@ -100,7 +102,7 @@ class Backbone:
         return self
 
     def _forward(self, batch: torch.Tensor) -> dict[int, Any]:
-        """Outputs of the layers that another one reads, that are tapped, and of the last."""
+        """Outputs of the layers that another one reads, that are tapped, or that somebody asked for."""
         height, width = batch.shape[-2:]
         if height % STRIDE or width % STRIDE:
             raise InputError(f"network input {width}x{height}: width and height have to be multiples of {STRIDE}")
@@ -109,7 +111,7 @@ class Backbone:
         for index in self.executed:
             module = self._modules[str(index)]
             if index:
-                inputs = [outputs[j] for j in _inputs(module)]
+                inputs = [outputs[j] for j in inputs_of(module)]
                 x = module(inputs if isinstance(module.f, list) else inputs[0])
             else:
                 x = module(x)
@@ -160,7 +162,7 @@ def whole(parts: tuple[Part, ...]) -> torch.Tensor:
     return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
 
 
-def _inputs(module: Any) -> list[int]:
+def inputs_of(module: Any) -> list[int]:
     """Absolute indices of the modules whose outputs a module reads."""
     sources = module.f if isinstance(module.f, list) else [module.f]
     return [module.i + j if j < 0 else j for j in sources if module.i + min(j, 0) >= 0]
@@ -173,7 +175,7 @@ def _needed(modules: list[Any], wanted: set[int]) -> tuple[int, ...]:
         index = todo.pop()
         if index not in needed:
             needed.add(index)
-            todo.extend(_inputs(modules[index]))
+            todo.extend(inputs_of(modules[index]))
     return tuple(sorted(needed))
 
 
@@ -183,10 +185,10 @@ def _sources(modules: list[Any], layer: int) -> tuple[tuple[int, int], ...]:
     if type(module).__name__ != "Concat":
         return ((layer, 1),)
     pieces = []
-    for index in _inputs(module):
+    for index in inputs_of(module):
         source = modules[index]
         if isinstance(source, nn.Upsample) and source.mode == "nearest" and source.scale_factor == 2:
-            pieces.append((_inputs(source)[0], 2))
+            pieces.append((inputs_of(source)[0], 2))
         else:
             pieces.append((index, 1))
     return tuple(pieces)

@@ -1,6 +1,5 @@
-"""The detector run to its end: boxes of people with their scores, where a table asks for the detector's own boxes."""
+"""People in what a whole detector says of a frame."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,24 +9,10 @@ from torch import nn
 from torchvision.ops import nms
 
 from msfp.features.backbone import to_batch
-from msfp.features.device import device_named
 from msfp.features.letterbox import Geometry, Letterbox, fit
-from msfp.features.presets import preset_named
-from msfp.features.weights import load_detector
+from msfp.features.people_head import PERSON
 
-# COCO's first class, and the only one of the embedded weights.
-PERSON = 0
-
-
-def load_person_detector(preset: str, weights: str | Path = "embedded", device: str = "cpu") -> Any:
-    """A preset's whole detector, frozen.
-
-    Raises:
-        InputError: unknown preset or weights that do not fit.
-    """
-    chosen = preset_named(preset)
-    model = load_detector(chosen.architecture, weights, chosen.embedded)
-    return model.to(device_named(device)).to(memory_format=torch.channels_last)
+Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
 
 
 @torch.inference_mode()
@@ -39,7 +24,7 @@ def detect(
     overlap: float = 0.7,
     limit: int = 300,
     geometry: Geometry = "letterbox",
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+) -> Boxes:
     """People in a frame.
 
     Args:
@@ -56,22 +41,20 @@ def detect(
     """
     box = fit((frame.shape[1], frame.shape[0]), size, geometry)
     output = model(to_batch(box.apply(frame)[None], next(model.parameters()).device))
-    return people(output, box, type(model).__name__, confidence, overlap, limit)
+    return chosen(*passing(output, box, type(model).__name__, confidence), box, overlap, limit)
 
 
-def people(
-    output: Any, box: Letterbox, family: str, confidence: float, overlap: float, limit: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """The people in what a detector gave for one frame.
+def passing(output: Any, box: Letterbox, family: str, confidence: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The people in what a detector gave for one frame, each as often as it was seen.
 
     Args:
         output: of an ultralytics detection model in evaluation mode.
         box: how the frame lies in the input.
         family: the model's class, as RT-DETR's output differs.
-        confidence, overlap, limit: see `detect`.
+        confidence: smallest score kept.
 
     Returns:
-        (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
+        (N, 4) xyxy in network pixels and (N,) scores.
     """
     predictions = (output[0] if isinstance(output, tuple) else output)[0].float()
     if family == "RTDETRDetectionModel":  # rows are queries, boxes relative to the input
@@ -79,7 +62,20 @@ def people(
         predictions[:4] *= torch.tensor(box.size * 2, device=predictions.device)[:, None]
     scores = predictions[4 + PERSON]
     keep = scores >= confidence
-    centre, extent, scores = predictions[:2, keep].T, predictions[2:4, keep].T, scores[keep]
-    xyxy = torch.cat([centre - extent / 2, centre + extent / 2], 1)
+    centre, extent = predictions[:2, keep].T, predictions[2:4, keep].T
+    return torch.cat([centre - extent / 2, centre + extent / 2], 1), scores[keep]
+
+
+def chosen(xyxy: torch.Tensor, scores: torch.Tensor, box: Letterbox, overlap: float, limit: int) -> Boxes:
+    """Each person once: the best of those that overlap.
+
+    Args:
+        xyxy, scores: from `passing`.
+        box: how the frame lies in the input.
+        overlap, limit: see `detect`.
+
+    Returns:
+        (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
+    """
     order = nms(xyxy, scores, overlap)[:limit]
     return box.to_file(xyxy[order].cpu().numpy()), scores[order].cpu().numpy().astype(np.float32)

@@ -8,15 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from msfp.features.backbone import Backbone, Part, to_batch
-from msfp.features.detect import people
+from msfp.features.backbone import Backbone, Part, inputs_of, to_batch
+from msfp.features.detect import Boxes, chosen, passing
+from msfp.features.device import device_named
 from msfp.features.extract import half
+from msfp.features.fused import fuse
 from msfp.features.letterbox import Geometry, Letterbox, fit
+from msfp.features.people_head import PeopleHead, can_take
 from msfp.features.pooling import global_average, pool_levels
 from msfp.features.presets import Preset, preset_named
 from msfp.features.weights import load_detector
-
-Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,13 @@ class Detector(Backbone):
     def __init__(self, model: Any, preset: Preset, device: str = "cpu") -> None:
         """Take a whole ultralytics detection model, batch normalisation folded."""
         self.family = type(model).__name__
-        super().__init__(model, preset, device, to_the_end=True)
+        last = model.model[-1]
+        # A head of our own needs to know which cells passed before it goes on, which a GPU would be waited for.
+        self._head = PeopleHead(last) if device_named(device).type == "cpu" and can_take(last) else None
+        self._ends = [last.i] if self._head is None else inputs_of(last)
+        super().__init__(model, preset, device, self._ends)
+        if self._head is not None:
+            fuse(self._head.eval().requires_grad_(False).to(memory_format=torch.channels_last))
 
     @torch.inference_mode()
     def look(
@@ -76,6 +83,19 @@ class Detector(Backbone):
         vectors = {layer: half(found) for layer, found in pool_levels(parts, regions, self.strides).items()}
         return Sight(tlwh, score, vectors, half(global_average(parts[self.preset.scene])[0]))
 
+    def people(
+        self,
+        frame: NDArray[np.uint8],
+        size: tuple[int, int],
+        confidence: float = 0.25,
+        overlap: float = 0.7,
+        limit: int = 300,
+        geometry: Geometry = "letterbox",
+    ) -> Boxes:
+        """People in a frame, without their vectors; arguments as in `look`."""
+        box = fit((frame.shape[1], frame.shape[0]), size, geometry)
+        return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence, overlap, limit)[1]
+
     @torch.inference_mode()
     def detect(
         self, batch: torch.Tensor, box: Letterbox, confidence: float = 0.25, overlap: float = 0.7, limit: int = 300
@@ -91,8 +111,12 @@ class Detector(Backbone):
             layer -> parts as `Backbone.parts` gives them; (N, 4) tlwh in file coordinates and (N,) scores, best first.
         """
         outputs = self._forward(batch)
-        found = people(outputs[self.executed[-1]], box, self.family, confidence, overlap, limit)
-        return self._taps(outputs), found
+        ends = [outputs[i] for i in self._ends]
+        if self._head is None:
+            xyxy, score = passing(ends[0], box, self.family, confidence)
+        else:
+            xyxy, score = self._head(ends, confidence)
+        return self._taps(outputs), chosen(xyxy, score, box, overlap, limit)
 
 
 def load_whole(preset: str, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0) -> Detector:

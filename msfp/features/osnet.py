@@ -6,6 +6,9 @@ each weighted channel by channel by one gate that all streams share, then summed
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from msfp.features.fused import activated
 
 # Width 0.25 of (64, 256, 384, 512); the feature keeps 512.
 WIDTHS = (16, 64, 96, 128)
@@ -19,13 +22,15 @@ class ConvBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, linear: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.bn = nn.BatchNorm2d(outputs)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs)
         self.linear = linear
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
-        x = self.bn(self.conv(x))
-        return x if self.linear else torch.relu(x)
+        if self.linear or isinstance(self.bn, nn.BatchNorm2d):
+            x = self.bn(self.conv(x))
+            return x if self.linear else torch.relu(x)
+        return activated(self.conv, x, "relu")
 
 
 class LightConv(nn.Module):
@@ -35,11 +40,16 @@ class LightConv(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 1, bias=False)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        self.bn = nn.BatchNorm2d(channels)
+        self.bn: nn.Module = nn.BatchNorm2d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) -> (B, C, h, w)."""
-        return torch.relu(self.bn(self.conv2(self.conv1(x))))
+        x = self.conv1(x)
+        return (
+            torch.relu(self.bn(self.conv2(x)))
+            if isinstance(self.bn, nn.BatchNorm2d)
+            else activated(self.conv2, x, "relu")
+        )
 
 
 class ChannelGate(nn.Module):
@@ -51,8 +61,8 @@ class ChannelGate(nn.Module):
         self.fc2 = nn.Conv2d(channels // 16, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) -> (B, C, h, w), scaled."""
-        return x * torch.sigmoid(self.fc2(torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+        """(B, C, h, w) -> (B, C, 1, 1)."""
+        return torch.sigmoid(self.fc2(torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
 
 
 class OmniScaleBlock(nn.Module):
@@ -74,7 +84,9 @@ class OmniScaleBlock(nn.Module):
         """(B, inputs, h, w) -> (B, outputs, h, w)."""
         narrow = self.conv1(x)
         streams = (self.conv2a(narrow), self.conv2b(narrow), self.conv2c(narrow), self.conv2d(narrow))
-        summed = torch.stack([self.gate(stream) for stream in streams]).sum(0)
+        summed = streams[0] * self.gate(streams[0])
+        for stream in streams[1:]:
+            summed = torch.addcmul(summed, stream, self.gate(stream))
         straight = x if self.downsample is None else self.downsample(x)
         return torch.relu(self.conv3(summed) + straight)
 
@@ -108,6 +120,16 @@ class OSNet(nn.Module):
         x = self.conv4(self.conv3(self.conv2(self.maxpool(self.conv1(crops)))))
         feature: torch.Tensor = self.fc(self.conv5(x).mean((2, 3)))
         return feature
+
+
+def fold(model: OSNet) -> OSNet:
+    """Batch normalisation put into the convolution before it, in place: the same features, for evaluation only."""
+    for block in model.modules():
+        if isinstance(block, ConvBlock) and isinstance(block.bn, nn.BatchNorm2d):
+            block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
+        elif isinstance(block, LightConv) and isinstance(block.bn, nn.BatchNorm2d):
+            block.conv2, block.bn = fuse_conv_bn_eval(block.conv2, block.bn), nn.Identity()
+    return model
 
 
 def _stage(inputs: int, outputs: int, shrink: bool) -> nn.Sequential:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from msfp.errors import InputError
 from msfp.features.device import device_named
 from msfp.features.extract import check_boxes
-from msfp.features.osnet import FEATURE, OSNet
+from msfp.features.osnet import FEATURE, OSNet, fold
 from msfp.features.weights import find, load_strict, read_state
 
 EMBEDDED = "osnet_x0_25-synth.safetensors"
@@ -44,7 +44,7 @@ def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int =
             # What we ship leaves out the training identities: they say nothing about other people.
             state |= {f"classifier.{key}": value for key, value in model.classifier.state_dict().items()}
         load_strict(model, state, path, "osnet_x0_25")
-    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device_named(device))
+    return fold(model.eval().requires_grad_(False)).to(memory_format=torch.channels_last).to(device_named(device))
 
 
 def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64], size: tuple[int, int] = CROP) -> NDArray[np.uint8]:

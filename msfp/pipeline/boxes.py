@@ -21,7 +21,7 @@ from msfp.types import Detections, Scene, Sequence
 
 OWN, TRUE = "OWN", "TRUE"
 CONFIDENCE = 0.05  # ATL's lower threshold never falls below it (4.1)
-OWN_CODE = ("msfp.features.detect", "msfp.features.presets")
+OWN_CODE = ("msfp.features.detector", "msfp.features.presets")
 
 
 @lru_cache(maxsize=64)
@@ -64,14 +64,14 @@ def _own_boxes(scene: Scene, run: Run) -> Path | None:
 
 def _detect(run: Run, scene: Scene) -> Detections:
     from msfp.datasets.frames import FrameReader
-    from msfp.features.detect import detect, load_person_detector
+    from msfp.features.detector import load_whole
 
     config = run.settings.input
-    model = load_person_detector(config.preset, config.weights, run.settings.device)
+    detector = load_whole(config.preset, config.weights, run.settings.device)
     frame, boxes, scores = [np.zeros(0, np.int32)], [np.zeros((0, 4))], [np.zeros(0, np.float32)]
     with one_thread(), FrameReader(scene.pixels) as frames, Bar(len(frames), f"people of {scene.name}") as bar:
         for number, image in frames:
-            tlwh, score = detect(model, image, config.size, CONFIDENCE, geometry=config.geometry)
+            tlwh, score = detector.people(image, config.size, CONFIDENCE, geometry=config.geometry)
             frame.append(np.full(len(score), number, np.int32))
             boxes.append(tlwh)
             scores.append(score)

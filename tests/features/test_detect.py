@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from msfp.features.average_precision import iou
-from msfp.features.detect import detect, load_person_detector
+from msfp.features.detect import detect
 from msfp.features.weights import load_detector
+from tests.whole_model import load_person_detector
 
 
 class Scripted(nn.Module):

@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import load_backbone
-from msfp.features.detect import detect, load_person_detector
+from msfp.features.detect import detect
 from msfp.features.detector import load_whole
 from msfp.features.extract import extract
+from tests.whole_model import load_person_detector
 
 SIZE = (160, 96)
 FRAME = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
@@ -19,7 +20,7 @@ GIVEN = np.array([[10.0, 20.0, 30.0, 50.0], [-40.0, -10.0, 60.0, 30.0], [150.0, 
 def test_boxes_are_the_detectors_and_vectors_the_extractors(preset: str) -> None:
     seen = load_whole(preset, "random-init").look(FRAME, SIZE, confidence=0.0, limit=5)
     tlwh, score = detect(load_person_detector(preset, "random-init"), FRAME, SIZE, confidence=0.0, limit=5)
-    np.testing.assert_allclose(seen.tlwh, tlwh, atol=1e-3)
+    np.testing.assert_allclose(seen.tlwh, tlwh, rtol=2e-5, atol=1e-3)
     np.testing.assert_allclose(seen.score, score, atol=1e-5)
     assert len(tlwh) == 5
     cut = load_backbone(preset, "random-init")

@@ -6,7 +6,6 @@ import torch
 from safetensors import safe_open
 
 from msfp.features.backbone import load_backbone
-from msfp.features.detect import load_person_detector
 from msfp.features.joint import EMBEDDED as JOINT
 from msfp.features.joint import load_joint
 from msfp.features.presets import presets
@@ -15,6 +14,7 @@ from msfp.features.training.detector import held_out_precision
 from msfp.features.training.joint import held_out_auc
 from msfp.features.weights import embedded_path
 from msfp.pipeline.training import Pool, render_samples
+from tests.whole_model import load_person_detector
 
 SHIPPED = [preset.embedded for preset in presets().values() if preset.embedded] + [EMBEDDED, JOINT]
 

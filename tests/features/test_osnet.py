@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msfp.features.osnet import OmniScaleBlock, OSNet
+from msfp.features.osnet import OmniScaleBlock, OSNet, fold
 from msfp.features.reid import load_reid
 
 
@@ -100,4 +100,17 @@ def test_real_weights_load_strictly(shared: Path) -> None:
     assert len(tensors) == 567
     model = OSNet(1041)
     model.load_state_dict(tensors, strict=True)
-    assert load_reid(path).state_dict().keys() == tensors.keys()
+    crops = torch.rand(2, 3, 256, 128)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_reid(path)(crops), model.eval()(crops), rtol=1e-3, atol=1e-4)
+
+
+def test_folded_batch_normalisation_gives_the_same_features() -> None:
+    torch.manual_seed(0)
+    model = randomised(OSNet()).requires_grad_(False)
+    crops = torch.randn(3, 3, 256, 128).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        before = model(crops)
+        after = fold(model)(crops)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules())
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)

@@ -5,12 +5,13 @@ import pytest
 
 from msfp.datasets.frames import read_frame
 from msfp.errors import NotComputable
-from msfp.features.detect import detect, load_person_detector
+from msfp.features.detect import detect
 from msfp.metrics.fast import evaluate
 from msfp.pipeline import data
 from msfp.pipeline.boxes import CONFIDENCE
 from msfp.pipeline.features import features
 from msfp.pipeline.tracks import Method, Threshold, tracks
+from tests.whole_model import load_person_detector
 
 from .conftest import LENGTH, Make
 
@@ -48,8 +49,8 @@ def test_own_boxes_are_the_detectors(make_run: Make) -> None:
     )
     found = data.detections(sequence)
     assert len(found) > 0
-    assert np.allclose(found.tlwh, np.concatenate(boxes), atol=1e-3)
-    assert np.allclose(found.score, np.concatenate(scores), rtol=1e-5)
+    assert np.allclose(found.tlwh, np.concatenate(boxes), atol=1e-2)  # pixels
+    assert np.allclose(found.score, np.concatenate(scores), atol=1e-4)
     assert set(features(run, scene)) == {"gt", "OWN"}
     assert data.sequences(data.whole(partial)) == (), "3 of 9 frames are too few to detect on"
     with pytest.raises(NotComputable, match="MOT17-04-OWN has no det/det.txt"):

@@ -1,0 +1,73 @@
+"""Convolutions with what follows them, where the maps are large: one pass over memory instead of two or three.
+
+A convolutional network's activations are operators of their own in PyTorch, each of which reads and writes every map
+once more, and the maps of the first layers are larger than any cache. oneDNN, which PyTorch carries for the CPU,
+applies them while a result is still in a register. Values differ in the last bits from the operators in turn.
+"""
+
+from functools import lru_cache
+from types import MethodType
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+Activation = Literal["relu", "swish"]
+PLAIN = {"relu": torch.relu, "swish": nn.functional.silu}
+
+
+def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch.Tensor:
+    """(B, C, H, W) -> (B, D, h, w): the activation of a convolution; without gradients, on a CPU in one operator."""
+    if x.device.type != "cpu" or torch.is_grad_enabled() or not available():
+        return PLAIN[activation](conv(x))
+    return _operator(conv, x, activation)
+
+
+def fuse(module: nn.Module) -> None:
+    """Make ultralytics' blocks of a frozen network pass memory less often, in place.
+
+    Args:
+        module: holds the blocks, batch normalisation folded.
+    """
+    from ultralytics.nn.modules.block import C2f
+    from ultralytics.nn.modules.conv import Conv
+
+    for block in module.modules():
+        if isinstance(block, C2f) and type(block).forward is C2f.forward:
+            vars(block)["forward"] = MethodType(_cross_stage, block)
+        elif isinstance(block, Conv) and not hasattr(block, "bn") and isinstance(block.act, nn.SiLU):
+            vars(block)["forward"] = MethodType(_conv_silu, block)
+
+
+def _conv_silu(block: Any, x: torch.Tensor) -> torch.Tensor:
+    return activated(block.conv, x, "swish")
+
+
+def _cross_stage(block: Any, x: torch.Tensor) -> torch.Tensor:
+    """C2f without a copy by halves: `torch.cat` is twice as slow on the halves of a map as on the map."""
+    pieces = [block.cv1(x)]
+    last = pieces[0].chunk(2, 1)[1]
+    for bottleneck in block.m:
+        last = bottleneck(last)
+        pieces.append(last)
+    joined: torch.Tensor = block.cv2(torch.cat(pieces, 1))
+    return joined
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether oneDNN's operator is there and computes what its parts do; it is not among PyTorch's documented ones."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    conv, x = nn.Conv2d(3, 4, 3, 2, 1), torch.linspace(-1, 1, 192).reshape(1, 3, 8, 8)
+    try:
+        with torch.inference_mode():
+            return all(torch.allclose(_operator(conv, x, name), PLAIN[name](conv(x)), atol=1e-5) for name in PLAIN)
+    except (AttributeError, RuntimeError):  # not in this version, or called otherwise
+        return False
+
+
+def _operator(conv: nn.Conv2d, x: torch.Tensor, activation: str) -> torch.Tensor:
+    place = (conv.padding, conv.stride, conv.dilation, conv.groups)
+    fused: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *place, activation, [], "")
+    return fused
