@@ -7,22 +7,46 @@ function element(name, attributes) {
   return made;
 }
 
-function drawBox(box, chosen, frameWidth, unit, choose) {
-  const group = element("g", { class: `msfp-box msfp-${box.kind}`, "data-id": box.id });
+// Where each box's label goes: above, below or inside at the top, wherever it covers no other; large boxes choose first.
+// A label that finds no place is `crowded`: shown while its box is pointed at, focused or chosen.
+function placeTags(boxes, chosen, frameWidth, frameHeight, unit) {
+  const size = unit * 5, high = size * 1.15, taken = [], placed = new Map();
+  const rank = (box) => (box.id === chosen ? 0 : box.kind === "switch" ? 1 : 2);
+  const order = [...boxes].sort((a, b) => rank(a) - rank(b) || b.height - a.height);
+  for (const box of order) {
+    const wide = box.label.length * size * 0.6 + unit * 2;
+    const left = Math.min(Math.max(box.x, 0), frameWidth - wide); // a person at the edge keeps a label that can be read
+    const above = box.y - high, below = box.y + box.height;
+    const tops = (box.kind === "switch" ? [below, above, box.y] : [above, below, box.y])
+      .map((top) => Math.min(Math.max(top, 0), frameHeight - high));
+    const free = tops.find((top) => taken.every(
+      (t) => left >= t.left + t.wide || t.left >= left + wide || top >= t.top + high || t.top >= top + high));
+    const place = { left, top: free ?? tops[0], wide, high, size, crowded: free === undefined && rank(box) > 0 };
+    if (!place.crowded) taken.push(place);
+    placed.set(box, place);
+  }
+  return placed;
+}
+
+// The lines of a box; all are drawn before any label, so that none crosses a label.
+function drawLines({ id, kind, x, y, width, height, colour }, chosen, unit) {
+  const mark = kind === "switch", thick = unit * (mark ? 1.6 : id === chosen ? 1.8 : 0.8);
+  const line = element("rect", { x, y, width, height, stroke: colour, "stroke-width": thick, class: `msfp-line-${kind}` });
+  if (!mark && id !== chosen) return [line];
+  return [element("rect", { x, y, width, height, class: "msfp-halo", "stroke-width": thick + unit }), line];
+}
+
+// What of a box is read and clicked: its area and its label.
+function drawBox(box, tag, unit, choose) {
+  const group = element("g", { class: `msfp-box msfp-${box.kind}${tag.crowded ? " msfp-crowded" : ""}`, "data-id": box.id });
   const { x, y, width, height } = box;
-  const mark = box.kind === "switch";
-  const stroke = unit * (mark ? 1.6 : box.id === chosen ? 1.8 : 0.8);
-  if (mark || box.id === chosen)
-    group.append(element("rect", { x, y, width, height, class: "msfp-halo", "stroke-width": stroke + unit }));
-  group.append(element("rect", { x, y, width, height, stroke: box.colour, "stroke-width": stroke }));
-  const size = unit * 5, wide = box.label.length * size * 0.6 + unit * 2;
-  const top = mark ? y + height : Math.max(y - size * 1.15, 0);
-  const left = Math.min(Math.max(x, 0), frameWidth - wide); // a person at the edge keeps a label that can be read
-  group.append(element("rect", { x: left, y: top, width: wide, height: size * 1.15, fill: box.colour, class: "msfp-tag" }));
+  group.append(element("rect", { x, y, width, height }));
+  const { left, top, wide, high, size } = tag;
+  group.append(element("rect", { x: left, y: top, width: wide, height: high, fill: box.colour, class: "msfp-tag" }));
   const text = element("text", { x: left + unit, y: top + size * 0.92, "font-size": size });
   text.textContent = box.label;
   group.append(text);
-  if (mark) return group;
+  if (box.kind === "switch") return group;
   group.setAttribute("role", "button");
   group.setAttribute("tabindex", "0");
   group.setAttribute("aria-label", `person ${box.label}`);
@@ -64,7 +88,10 @@ function render({ model, el }) {
     layer.setAttribute("viewBox", `0 0 ${width} ${height}`);
     frame.style.aspectRatio = `${width} / ${height}`;
     const boxes = [...model.get("boxes")].sort((a, b) => (a.kind === "switch") - (b.kind === "switch"));
-    layer.replaceChildren(...boxes.map((box) => drawBox(box, model.get("chosen"), width, height / 150, choose)));
+    const chosen = model.get("chosen"), unit = height / 150;
+    const tags = placeTags(boxes, chosen, width, height, unit);
+    const lines = boxes.flatMap((box) => drawLines(box, chosen, unit));
+    layer.replaceChildren(...lines, ...boxes.map((box) => drawBox(box, tags.get(box), unit, choose)));
   };
   const showCaption = () => {
     caption.textContent = model.get("caption");
