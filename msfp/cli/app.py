@@ -1,7 +1,9 @@
 """The command's frame: sub-commands, and errors told in one line."""
 
 import os
+import signal
 import sys
+import threading
 
 import typer
 
@@ -24,6 +26,8 @@ def main() -> None:
     # Set before any numerical library is loaded: nothing here may reach out to a network or install anything.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # kernels and workers stop as they do for Ctrl+C
     from msfp.cli import datasets, exporting, paper, results, tracking, training, watching  # noqa: F401  each adds commands
 
     try:

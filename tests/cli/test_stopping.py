@@ -1,4 +1,4 @@
-"""`msfp track` as a process of its own, stopped by the signals that a terminal and a scheduler send."""
+"""Commands as processes of their own, stopped by the signals that a terminal and a scheduler send."""
 
 import os
 import signal
@@ -36,3 +36,27 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path, number: si
     kept = sum(len(np.load(path)["number"]) for path in parts.glob("*.npz"))
     assert 1 <= kept < LENGTH
     assert not (tmp_path / "tracked" / "street.txt").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads processes from /proc, which is Linux")
+def test_a_terminated_run_leaves_no_kernel_behind(tmp_path: Path) -> None:
+    program = os.path.join(os.path.dirname(sys.executable), "msfp")
+    words = ["reproduce", "--profile", "smoke", "--workers", "0", "--home", str(tmp_path)]
+    with (tmp_path / "said").open("w+") as said:
+        running = subprocess.Popen([program, *words], stdout=said, stderr=said, start_new_session=True)
+        while running.poll() is None and not kernels(running.pid):
+            time.sleep(0.05)
+        (kernel,) = kernels(running.pid)
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.wait(timeout=60) == 130, (tmp_path / "said").read_text()
+    assert (tmp_path / "said").read_text().splitlines()[-1].startswith("msfp: stopped; ")
+    end = time.monotonic() + 30
+    while Path(f"/proc/{kernel}").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{kernel}").exists()
+
+
+def kernels(parent: int) -> list[int]:
+    """Processes below one that are Jupyter kernels (Linux)."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(c) for c in children if b"ipykernel" in Path(f"/proc/{c}/cmdline").read_bytes()]
