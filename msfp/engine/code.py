@@ -45,9 +45,26 @@ def code_digest(*targets: Target, follow: bool = True) -> str:
             files |= found
         else:
             loose.append(_digest_function(target))
-    if follow:
-        _add_imported(files)
-    return PREFIX + digest([{name: _source(path).digest for name, path in files.items()}, loose])
+    named = (tuple(files.items()), tuple(loose), follow)
+    before = _known.get(named)
+    if before is None or any(_stamp(path) != stamp for path, stamp in before.stamps):
+        if follow:
+            _add_imported(files)
+        stamps = tuple((path, _stamp(path)) for path in files.values())
+        made = PREFIX + digest([{name: _source(path).digest for name, path in files.items()}, loose])
+        before = _known[named] = _Known(stamps, made)
+    return before.digest
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A digest, and the files it was made of as they were: asked for once a cell, it is made once a change."""
+
+    stamps: tuple[tuple[Path, tuple[int, int]], ...]
+    digest: str
+
+
+_known: dict[tuple[Any, ...], _Known] = {}
 
 
 def _digest_function(function: Callable[..., Any]) -> str:
@@ -71,8 +88,12 @@ class _Source:
 
 
 def _source(path: Path) -> _Source:
-    stat = path.stat()
-    return _source_unchanged(str(path), stat.st_mtime_ns, stat.st_size)
+    return _source_unchanged(str(path), *_stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = os.stat(path)
+    return stat.st_mtime_ns, stat.st_size
 
 
 @functools.lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ from msfp.engine import files
 from msfp.engine.code import Target, code_digest
 from msfp.engine.encoding import decode, encode
 from msfp.engine.filememo import FileMemo
-from msfp.engine.hashing import DIGEST_BYTES, digest
+from msfp.engine.hashing import digest
 from msfp.errors import MsfpError
 
 T = TypeVar("T")
@@ -203,7 +203,7 @@ class Store:
                 payloads[suffix] = path.with_name(kept["name"]).read_bytes()
             except OSError as error:
                 raise Damaged(f"{kept['name']} cannot be read: {error.strerror}") from None
-            if checksum(payloads[suffix]) != kept["blake2b"]:
+            if checksum(payloads[suffix]) != kept.get("sha256"):
                 raise Damaged(f"{kept['name']} does not match its checksum")
         try:
             return decode(manifest["value"], payloads)
@@ -217,8 +217,9 @@ class Store:
             self._swept.add(path.parent)
         kept = {}  # checksums make waiting for the disk needless: what a power cut spoils is found and computed anew
         for suffix, data in payloads.items():
-            name = f"{key}-{checksum(data)[:12]}.{suffix}"
-            kept[suffix] = {"name": name, "bytes": len(data), "blake2b": checksum(data)}
+            own = checksum(data)
+            name = f"{key}-{own[:12]}.{suffix}"
+            kept[suffix] = {"name": name, "bytes": len(data), "sha256": own}
             files.atomic_write(path.with_name(name), data, durable=False)
         manifest = {"stage": stage, "key": key, "payloads": kept, "value": tree}
         body = json.dumps(manifest, allow_nan=False, separators=(",", ":")).encode()
@@ -230,10 +231,10 @@ class Store:
 
 
 def checksum(data: bytes) -> str:
-    """Hex BLAKE2b of bytes."""
-    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+    """Hex SHA-256 of bytes, for which processors have instructions: reading back waits for it most."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _seal(body: bytes) -> bytes:
     """The manifest's second line, which vouches for its first."""
-    return json.dumps({"blake2b": checksum(body)}).encode() + b"\n"
+    return json.dumps({"sha256": checksum(body)}).encode() + b"\n"

@@ -46,6 +46,7 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
 def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
     """Extract the features of many scenes, fanned out over workers; they are then in the store."""
     missing = [scene for scene in scenes if not _is_there(run, scene, weights)]
+    missing.sort(key=lambda scene: len(scene.pixels.frames), reverse=True)  # no worker ends with the longest
     run.map(partial(_extract_one, run=run, weights=weights), missing, "features", network=True)
 
 

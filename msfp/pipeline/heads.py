@@ -129,6 +129,8 @@ def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
     groups = dict.fromkeys(replace(look, seed=together(run, look.seed)[0], joint=False) for look in wanted)
     missing = [look for look in groups if not _is_trained(run, look)]
     extract_all(run, dict.fromkeys(part.scene for look in missing if not look.weights for part in look.learn))
+    # The longest first, so that no worker is left with it at the end.
+    missing.sort(key=lambda look: (strategy_named(look.strategy).sees_cells, len(look.learn)), reverse=True)
     run.map(partial(_train_one, run=run), missing, "training heads")
 
 

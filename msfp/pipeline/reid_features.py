@@ -57,7 +57,8 @@ def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[
 
 def reid_features_all(run: Run, parts: Iterable[Part], weights: str = "") -> None:
     """Extract the ReID vectors of many parts, fanned out over workers; they are then in the store."""
-    run.map(partial(_one, run=run, weights=weights), parts, "separate ReID", network=True)
+    longest_first = sorted(parts, key=lambda part: part.length, reverse=True)  # no worker ends with the longest
+    run.map(partial(_one, run=run, weights=weights), longest_first, "separate ReID", network=True)
 
 
 def _one(part: Part, run: Run, weights: str) -> None:
