@@ -143,44 +143,73 @@ def assign_below(cost: Floats, limit: float) -> Ints:
     column_of = np.full(n, -1, np.int64)
     group_of_row, group_of_column = np.full(n, -1, np.int64), np.full(m, -1, np.int64)
     members = np.empty(n + m, np.int64)  # rows as they are, column j as n + j
+    starts, near = _candidates(cost, limit)
     for row in range(n):
-        if group_of_row[row] >= 0:
+        if group_of_row[row] >= 0 or starts[row] == starts[row + 1]:
             continue
-        rows, columns = _connect(cost, limit, row, group_of_row, group_of_column, members)
-        if columns == 0:
-            continue
+        rows, columns = _connect(starts, near, row, group_of_row, group_of_column, members)
         if rows == 1 or columns == 1:
             _take_cheapest(cost, members[: rows + columns], column_of)
         else:
-            _solve_group(cost, limit, row, rows, columns, group_of_row, group_of_column, column_of)
+            _solve_group(cost, limit, members[: rows + columns], rows, column_of)
     return column_of
 
 
 @kernel
+def _candidates(cost: Floats, limit: float) -> tuple[Ints, Ints]:
+    """What each row, and then each column, may be matched with: that of `k` is `near[starts[k] : starts[k + 1]]`.
+
+    Candidates are few, and the matrix is passed once for them.
+    """
+    n, m = cost.shape
+    starts = np.zeros(n + m + 1, np.int64)
+    found = np.empty(4 * (n + m), np.int64)
+    total = 0
+    for i in range(n):
+        if total + m > len(found):
+            wider = np.empty(2 * len(found) + m, np.int64)
+            wider[:total] = found[:total]
+            found = wider
+        for j in range(m):
+            found[total] = j
+            total += cost[i, j] < limit  # no branch to guess; what is no candidate is written over
+        starts[i + 1] = total
+    near = np.empty(2 * total, np.int64)
+    near[:total] = found[:total]
+    for k in range(total):
+        starts[n + 1 + near[k]] += 1
+    for k in range(n, n + m):
+        starts[k + 1] += starts[k]
+    at = starts[n : n + m].copy()
+    for i in range(n):
+        for k in range(starts[i], starts[i + 1]):
+            near[at[near[k]]] = i
+            at[near[k]] += 1
+    return starts, near
+
+
+@kernel
 def _connect(
-    cost: Floats, limit: float, first: int, group_of_row: Ints, group_of_column: Ints, members: Ints
+    starts: Ints, near: Ints, first: int, group_of_row: Ints, group_of_column: Ints, members: Ints
 ) -> tuple[int, int]:
     """Mark the group of row `first` with its number; returns how many rows and columns it has."""
-    n, m = cost.shape
+    n = len(group_of_row)
     group_of_row[first] = first
     members[0] = first
     found, rows, at = 1, 1, 0
     while at < found:
         one = members[at]
         at += 1
-        if one < n:
-            for j in range(m):
-                if cost[one, j] < limit and group_of_column[j] < 0:
-                    group_of_column[j] = first
-                    members[found] = n + j
-                    found += 1
-        else:
-            for i in range(first + 1, n):
-                if group_of_row[i] < 0 and cost[i, one - n] < limit:
-                    group_of_row[i] = first
-                    members[found] = i
-                    found += 1
-                    rows += 1
+        for other in near[starts[one] : starts[one + 1]]:
+            if one < n and group_of_column[other] < 0:
+                group_of_column[other] = first
+                members[found] = n + other
+                found += 1
+            elif one >= n and group_of_row[other] < 0:
+                group_of_row[other] = first
+                members[found] = other
+                found += 1
+                rows += 1
     return rows, found - rows
 
 
@@ -197,22 +226,11 @@ def _take_cheapest(cost: Floats, members: Ints, column_of: Ints) -> None:
 
 
 @kernel
-def _solve_group(
-    cost: Floats, limit: float, group: int, rows: int, columns: int,
-    group_of_row: Ints, group_of_column: Ints, column_of: Ints,
-) -> None:  # fmt: skip
+def _solve_group(cost: Floats, limit: float, members: Ints, rows: int, column_of: Ints) -> None:
     """Assign within a group; pairs that are no candidates count as unmatched."""
-    row, column = np.empty(rows, np.int64), np.empty(columns, np.int64)
-    k = 0
-    for i in range(len(group_of_row)):
-        if group_of_row[i] == group:
-            row[k] = i
-            k += 1
-    k = 0
-    for j in range(len(group_of_column)):
-        if group_of_column[j] == group:
-            column[k] = j
-            k += 1
+    ordered = np.sort(members)  # rows before columns
+    row, column = ordered[:rows], ordered[rows:] - len(cost)
+    columns = len(column)
     gain = np.zeros((rows, columns))
     for i in range(rows):
         for j in range(columns):

@@ -39,7 +39,7 @@ def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     given = settings.CACHE_DIR
     settings.CACHE_DIR = given or str(PACKAGE / "__pycache__" / f"kernels-{sources_digest()}")
     try:
-        return njit(cache=True, **options)(function)
+        return njit(cache=True, error_model="numpy", **options)(function)
     finally:
         settings.CACHE_DIR = given
 

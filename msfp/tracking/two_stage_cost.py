@@ -56,7 +56,16 @@ def pair_costs(
     targets = take(frames.boxes, chosen)
     near = iou(take(boxes, rows), targets)
     cost = np.empty_like(near)
+    trust = np.ones(len(chosen))
+    if rules.fuse_score and rules.fusion != MAHALANOBIS:
+        for j in range(len(chosen)):
+            trust[j] = frames.scores[chosen[j]]
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            cost[i, j] = 1.0 - near[i, j] * trust[j]
     looks = looks and rules.fusion != MOTION
+    if not looks and rules.fusion != MAHALANOBIS:
+        return cost
     look, apart = near, near  # not read unless they are cues
     if looks:
         look = cosine_distance(take(bank.embedding, rows), take(frames.vectors, chosen))
@@ -65,12 +74,8 @@ def pair_costs(
         apart = distances(bank.mean, bank.blocks, rows, measured, model.weights, model.scale)
     for i in range(len(rows)):
         for j in range(len(chosen)):
-            spatial = 1.0 - near[i, j]
-            if rules.fuse_score and rules.fusion != MAHALANOBIS:
-                spatial = 1.0 - near[i, j] * frames.scores[chosen[j]]
-            cost[i, j] = spatial
             if looks and bank.known[rows[i]] and frames.known[chosen[j]]:
-                cost[i, j] = _with_look(rules, spatial, look[i, j], near[i, j], apart[i, j])
+                cost[i, j] = _with_look(rules, cost[i, j], look[i, j], near[i, j], apart[i, j])
             if looks and rules.fusion == SUM and near[i, j] < rules.min_iou:
                 cost[i, j] = np.inf
             if rules.fusion == MAHALANOBIS and apart[i, j] > rules.gate:
