@@ -46,14 +46,14 @@ def code_digest(*targets: Target, follow: bool = True) -> str:
         else:
             loose.append(_digest_function(target))
     named = (tuple(files.items()), tuple(loose), follow)
-    before = _known.get(named)
-    if before is None or any(_stamp(path) != stamp for path, stamp in before.stamps):
+    known = _known.get(named)
+    if known is None or any(_stamp(path) != stamp for path, stamp in known.stamps):
         if follow:
             _add_imported(files)
         stamps = tuple((path, _stamp(path)) for path in files.values())
         made = PREFIX + digest([{name: _source(path).digest for name, path in files.items()}, loose])
-        before = _known[named] = _Known(stamps, made)
-    return before.digest
+        known = _known[named] = _Known(stamps, made)
+    return known.digest
 
 
 @dataclass(frozen=True)

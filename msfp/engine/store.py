@@ -203,7 +203,7 @@ class Store:
                 payloads[suffix] = path.with_name(kept["name"]).read_bytes()
             except OSError as error:
                 raise Damaged(f"{kept['name']} cannot be read: {error.strerror}") from None
-            if checksum(payloads[suffix]) != kept.get("sha256"):
+            if checksum(payloads[suffix]) != kept["sha256"]:
                 raise Damaged(f"{kept['name']} does not match its checksum")
         try:
             return decode(manifest["value"], payloads)

@@ -88,13 +88,11 @@ class Detector(Backbone):
         frame: NDArray[np.uint8],
         size: tuple[int, int],
         confidence: float = 0.25,
-        overlap: float = 0.7,
-        limit: int = 300,
         geometry: Geometry = "letterbox",
     ) -> Boxes:
         """People in a frame, without their vectors; arguments as in `look`."""
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
-        return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence, overlap, limit)[1]
+        return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence)[1]
 
     @torch.inference_mode()
     def detect(

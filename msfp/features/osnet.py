@@ -27,10 +27,10 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
-        if self.linear or isinstance(self.bn, nn.BatchNorm2d):
-            x = self.bn(self.conv(x))
-            return x if self.linear else torch.relu(x)
-        return activated(self.conv, x, "relu")
+        if self.linear:
+            linear: torch.Tensor = self.bn(self.conv(x))
+            return linear
+        return _rectified(self.conv, self.bn, x)
 
 
 class LightConv(nn.Module):
@@ -44,12 +44,7 @@ class LightConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) -> (B, C, h, w)."""
-        x = self.conv1(x)
-        return (
-            torch.relu(self.bn(self.conv2(x)))
-            if isinstance(self.bn, nn.BatchNorm2d)
-            else activated(self.conv2, x, "relu")
-        )
+        return _rectified(self.conv2, self.bn, self.conv1(x))
 
 
 class ChannelGate(nn.Module):
@@ -120,6 +115,11 @@ class OSNet(nn.Module):
         x = self.conv4(self.conv3(self.conv2(self.maxpool(self.conv1(crops)))))
         feature: torch.Tensor = self.fc(self.conv5(x).mean((2, 3)))
         return feature
+
+
+def _rectified(conv: nn.Conv2d, bn: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """ReLU of a convolution and its batch normalisation, which is in the convolution once it is folded."""
+    return activated(conv, x, "relu") if isinstance(bn, nn.Identity) else torch.relu(bn(conv(x)))
 
 
 def fold(model: OSNet) -> OSNet:

@@ -22,8 +22,8 @@ def iou_plain(first: Floats, second: Floats) -> Floats:
 def iou(first: Floats, second: Floats) -> Floats:
     """The same as `iou_plain`, one pass.
 
-    Without a branch in the inner loop, which the compiler then does for several boxes at once: in a crowd a branch is
-    guessed wrong so often that it takes five times as long.
+    Without a branch in the inner loop, which the compiler then does for several boxes at once; in a crowd a branch is
+    often guessed wrong.
     """
     out = np.empty((len(first), len(second)))
     left, top, right, bottom = second[:, 0].copy(), second[:, 1].copy(), second[:, 2].copy(), second[:, 3].copy()
