@@ -56,6 +56,10 @@ class Stack(nn.Module):
         if not self.merged:
             return [as_arrays(member.state_dict()) for member in self.members]
         whole = as_arrays(self.members[0].state_dict())
+        for name, module in self.members[0].named_modules():
+            if isinstance(module, Linears):
+                weight = f"{name}.weight" if name else "weight"
+                whole[weight] = whole[weight].swapaxes(1, 2)
         return [
             {name: _member(whole[name], self.count, shape)[s].copy() for name, shape in self.shapes.items()}
             for s in range(self.count)
@@ -63,19 +67,21 @@ class Stack(nn.Module):
 
 
 class Linears(nn.Module):
-    """Linear layers, one a member: (S, ..., I) -> (S, ..., O)."""
+    """Linear layers, one a member: (S, ..., I) -> (S, ..., O).
+
+    The weights lie as (S, I, O): so their gradient comes out of its product as it is kept, and is not transposed.
+    """
 
     def __init__(self, parts: ListLike[nn.Linear]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([p.weight.detach() for p in parts]))
+        self.weight = nn.Parameter(torch.stack([p.weight.detach().mT for p in parts]))
         biases = [p.bias.detach() for p in parts if p.bias is not None]
         self.bias = nn.Parameter(torch.stack(biases)[:, None]) if biases else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Each member's slice through its own weights."""
         rows = x.reshape(len(x), -1, x.shape[-1])
-        weight = self.weight.mT
-        out = torch.bmm(rows, weight) if self.bias is None else torch.baddbmm(self.bias, rows, weight)
+        out = torch.bmm(rows, self.weight) if self.bias is None else torch.baddbmm(self.bias, rows, self.weight)
         return out.reshape(*x.shape[:-1], -1)
 
 

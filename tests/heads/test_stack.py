@@ -12,7 +12,7 @@ from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.heads.fusion import SIZE, STRATEGIES, FusionHead, make_head, strategies
 from msfp.heads.loss import batch_hard_triplet
 from msfp.heads.sampling import Batches, Labels
-from msfp.heads.stack import Stack
+from msfp.heads.stack import Linears, Stack
 from msfp.heads.tasks import FusionSteps
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import Fitted, fit_fusion, fit_threshold
@@ -163,7 +163,10 @@ def test_one_step_has_each_members_gradient(strategy: str) -> None:
     assert stack.merged, "no strategy falls back to one seed after another"
     weight = torch.rand(heads[0](sample_of(sample, 0)).shape[-1], dtype=torch.float64)
     (stack(sample) * weight).sum().backward()
-    merged = {name.removeprefix("members.0."): p.grad for name, p in stack.named_parameters()}
+    merged = {name: p.grad for name, p in stack.members[0].named_parameters()}
+    for name, module in stack.members[0].named_modules():
+        if isinstance(module, Linears):
+            merged[f"{name}.weight"] = module.weight.grad.mT
     for s, head in enumerate(heads):
         head.train().zero_grad()
         (head(sample_of(sample, s)) * weight).sum().backward()

@@ -175,7 +175,7 @@ def test_joint_training_decouples() -> None:
 
     found = fit_jointly(*build())
     steps, _ = build()
-    optimiser = torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate)
+    optimiser = torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)
     for _ in range(3):
         steps.epoch(optimiser)
     for (joint, thresholds), alone in zip(found, steps.heads.states(), strict=True):
