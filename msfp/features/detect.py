@@ -56,14 +56,28 @@ def passing(output: Any, box: Letterbox, family: str, confidence: float) -> tupl
     Returns:
         (N, 4) xyxy in network pixels and (N,) scores.
     """
+    xyxy, scores = predicted(output, box.size, family)
+    keep = scores >= confidence
+    return xyxy[keep], scores[keep]
+
+
+def predicted(output: Any, size: tuple[int, int], family: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """All that a detector says of a frame, threshold or not; asks for no number, so that a graph can record it.
+
+    Args:
+        output, family: as of `passing`.
+        size: (width, height) of the network's input.
+
+    Returns:
+        (A, 4) float32 xyxy in network pixels and (A,) scores of being a person.
+    """
     predictions = (output[0] if isinstance(output, tuple) else output)[0].float()
     if family == "RTDETRDetectionModel":  # rows are queries, boxes relative to the input
-        predictions = predictions.T.clone()
-        predictions[:4] *= torch.tensor(box.size * 2, device=predictions.device)[:, None]
-    scores = predictions[4 + PERSON]
-    keep = scores >= confidence
-    centre, extent = predictions[:2, keep].T, predictions[2:4, keep].T
-    return torch.cat([centre - extent / 2, centre + extent / 2], 1), scores[keep]
+        predictions = predictions.T
+        centre, extent = (torch.stack([p[0] * size[0], p[1] * size[1]], 1) for p in (predictions[:2], predictions[2:4]))
+    else:
+        centre, extent = predictions[:2].T, predictions[2:4].T
+    return torch.cat([centre - extent / 2, centre + extent / 2], 1), predictions[4 + PERSON]
 
 
 def chosen(xyxy: torch.Tensor, scores: torch.Tensor, box: Letterbox, overlap: float, limit: int) -> Boxes:
@@ -77,5 +91,10 @@ def chosen(xyxy: torch.Tensor, scores: torch.Tensor, box: Letterbox, overlap: fl
     Returns:
         (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
     """
-    order = nms(xyxy, scores, overlap)[:limit]
+    order = suppressed(xyxy, scores, overlap, limit)
     return box.to_file(xyxy[order].cpu().numpy()), scores[order].cpu().numpy().astype(np.float32)
+
+
+def suppressed(xyxy: torch.Tensor, scores: torch.Tensor, overlap: float, limit: int) -> torch.Tensor:
+    """(M,) places of those that are kept, best first; arguments as of `chosen`."""
+    return nms(xyxy, scores, overlap)[:limit]

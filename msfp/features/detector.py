@@ -40,12 +40,18 @@ class Sight:
 class Detector(Backbone):
     """A frozen detector that runs to its end and keeps the tapped maps on the way."""
 
-    def __init__(self, model: Any, preset: Preset, device: str = "cpu") -> None:
-        """Take a whole ultralytics detection model, batch normalisation folded."""
+    def __init__(self, model: Any, preset: Preset, device: str = "cpu", sparse: bool | None = None) -> None:
+        """Take a whole ultralytics detection model, batch normalisation folded.
+
+        Args:
+            model, preset, device: as of a backbone.
+            sparse: compute boxes only where people are; None: on a CPU. It has to be known which cells passed before
+                it goes on, for which a GPU would be waited for.
+        """
         self.family = type(model).__name__
         last = model.model[-1]
-        # A head of our own needs to know which cells passed before it goes on, which a GPU would be waited for.
-        self._head = PeopleHead(last) if device_named(device).type == "cpu" and can_take(last) else None
+        sparse = device_named(device).type == "cpu" if sparse is None else sparse
+        self._head = PeopleHead(last) if sparse and can_take(last) else None
         self._ends = [last.i] if self._head is None else inputs_of(last)
         super().__init__(model, preset, device, self._ends)
         if self._head is not None:
@@ -95,6 +101,12 @@ class Detector(Backbone):
         return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence)[1]
 
     @torch.inference_mode()
+    def whole(self, batch: torch.Tensor) -> tuple[dict[int, tuple[Part, ...]], Any]:
+        """Tapped maps, and what the detector's own last layer gives, for `detect.predicted`; not of a sparse one."""
+        outputs = self._forward(batch)
+        return self._taps(outputs), outputs[self._ends[0]]
+
+    @torch.inference_mode()
     def detect(
         self, batch: torch.Tensor, box: Letterbox, confidence: float = 0.25, overlap: float = 0.7, limit: int = 300
     ) -> tuple[dict[int, tuple[Part, ...]], Boxes]:
@@ -117,7 +129,9 @@ class Detector(Backbone):
         return self._taps(outputs), chosen(xyxy, score, box, overlap, limit)
 
 
-def load_whole(preset: str, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0) -> Detector:
+def load_whole(
+    preset: str, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0, sparse: bool | None = None
+) -> Detector:
     """A preset's whole detector, frozen.
 
     Args:
@@ -125,9 +139,10 @@ def load_whole(preset: str, weights: str | Path = "embedded", device: str = "cpu
         weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
         device: torch device, `cpu` or `cuda`.
         seed: of `random-init`.
+        sparse: as of `Detector`.
 
     Raises:
         InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
     """
     chosen = preset_named(preset)
-    return Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
+    return Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, sparse)

@@ -71,10 +71,10 @@ class ScenePredictor:
         self, mode: Mode, channels: int, state: Mapping[str, NDArray[np.float32]], config: AtlSettings
     ) -> None:
         """Take a trained encoder's state."""
-        self._encoder = SceneEncoder(channels, mode, config)
-        restore(self._encoder, state)
+        self.encoder = SceneEncoder(channels, mode, config)
+        restore(self.encoder, state)
 
     @torch.inference_mode()
     def __call__(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
         """(C,) scene vector -> (k,) raw thresholds."""
-        return self._encoder(torch.from_numpy(scene.astype(np.float32)[None])).numpy()[0]
+        return self.encoder(torch.from_numpy(scene.astype(np.float32)[None])).numpy()[0]

@@ -80,7 +80,11 @@ class LiveThresholds:
 
     def step(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
         """(C,) scene vector -> (2,)."""
-        raw = self.predictor(scene).astype(np.float64)
+        return self.smooth(self.predictor(scene))
+
+    def smooth(self, prediction: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(k,) raw prediction of a frame -> (2,)."""
+        raw = prediction.astype(np.float64)
         self.smoothed = raw if self.smoothed is None else self.beta * self.smoothed + (1 - self.beta) * raw
         return self.chosen()
 

@@ -5,26 +5,22 @@ followed again without a network: an interrupted film goes on from what was kept
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.features.detector import Detector, Sight, load_whole
+from msfp.features.detect import Boxes
 from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
-from msfp.pipeline.boxes import CONFIDENCE
-from msfp.pipeline.live import LiveCamera, embed_boxes, head_of, live_thresholds
+from msfp.pipeline.eyes import Image, Seen, eyes_of
+from msfp.pipeline.live import LiveCamera, head_of, live_thresholds
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext, TrackerOutput
 from msfp.types import tlwh_to_xyxy
-
-Image = NDArray[np.uint8]
-Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -50,13 +46,6 @@ class Look:
     warp: NDArray[np.float64]
 
 
-@lru_cache(maxsize=4)
-def detector_of(run: Run) -> Detector:
-    """The run's whole detector, loaded once; it keeps nothing of the frames it saw."""
-    chosen = run.settings.input
-    return load_whole(chosen.preset, chosen.weights, run.settings.device)
-
-
 class Watcher:
     """Networks, heads, thresholds and tracker of one method over one video."""
 
@@ -76,15 +65,15 @@ class Watcher:
         rule = method.threshold
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
-        self._run, self._method = run, method
-        self._detector = detector_of(run)
+        self._method = method
         self._atl = live_thresholds(run, method, boxes)
         self._policy = None
         if rule.kind == "policy":
             self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)
         look = method.look
         self._reid = load_reid(settings.input.reid_weights) if look is not None and look.strategy == REID else None
-        self._head = head_of(run, look) if look is not None and self._reid is None else None
+        head = head_of(run, look) if look is not None and self._reid is None else None
+        self._eyes = eyes_of(run, head, None if self._atl is None else self._atl.predictor)
         self._camera = None if method.camera == "none" else LiveCamera(method.camera)
         self._tracker = make(method.tracker, fps=fps, **dict(method.options))
 
@@ -96,27 +85,19 @@ class Watcher:
             pixels: (H, W, 3) uint8 RGB.
             boxes: (N, 4) tlwh in file coordinates and (N,) scores to follow in place of the detector's own.
         """
-        config = self._run.settings.input
-        sight = self._detector.look(pixels, config.size, confidence=CONFIDENCE, geometry=config.geometry, boxes=boxes)
-        warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, sight.tlwh)
-        vectors = self._embed(pixels, sight)
-        taus = self._choose(sight)
+        seen = self._eyes.see(pixels, boxes)
+        warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, seen.tlwh)
+        vectors = seen.vectors if self._reid is None else embed_crops(self._reid, pixels, seen.tlwh)
+        taus = self._choose(seen)
         memory = np.zeros(0) if self._atl is None or self._atl.smoothed is None else self._atl.smoothed
-        return Look(number, sight.tlwh, sight.score, vectors, taus, memory, warp)
+        return Look(number, seen.tlwh, seen.score, vectors, taus, memory, warp)
 
-    def _embed(self, pixels: Image, sight: Sight) -> NDArray[np.float32]:
-        if self._reid is not None:
-            return embed_crops(self._reid, pixels, sight.tlwh)
-        if self._head is not None:
-            return embed_boxes(self._head, sight.layers)
-        return np.zeros((len(sight.tlwh), 0), np.float32)
-
-    def _choose(self, sight: Sight) -> NDArray[np.float32]:
+    def _choose(self, seen: Seen) -> NDArray[np.float32]:
         rule = self._method.threshold
         if self._atl is not None:
-            return self._atl.step(sight.scene)
+            return self._atl.smooth(seen.prediction)
         if self._policy is not None:
-            return np.full(2, self._policy.update(sight.score), np.float32)
+            return np.full(2, self._policy.update(seen.score), np.float32)
         chosen = (rule.high, rule.low) if rule.kind == "fixed" else (np.nan, np.nan)
         return np.array(chosen, np.float32)
 

@@ -1,11 +1,14 @@
 """A frame's device part, run on the CPU without a graph: the same vectors and thresholds as the stages give."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from msfp.config import settings
 from msfp.features.backbone import load_backbone, to_batch
+from msfp.features.detector import load_whole
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.pooling import global_average, pool_levels
 from msfp.heads.fusion import make_head
@@ -46,10 +49,13 @@ def test_too_many_boxes_are_refused() -> None:
     frame = DeviceFrame(backbone, head, encoder, SIZE, most=2)
     with pytest.raises(ValueError, match="3 boxes where there is room for 2"):
         frame.submit(np.zeros((96, 160, 3), np.uint8), np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="ends before its boxes"):
+        frame.submit(np.zeros((96, 160, 3), np.uint8))
 
 
-def small_frame(most: int = 12) -> DeviceFrame:
-    backbone = load_backbone("yolov8n-paper", "random-init")
+def small_frame(most: int = 12, finds: bool = False) -> DeviceFrame:
+    load = partial(load_whole, sparse=False) if finds else load_backbone
+    backbone = load("yolov8n-paper", "random-init")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = make_head("attention-instance", backbone.channels, settings("demo").fusion)
@@ -69,9 +75,17 @@ def nowhere(frame: DeviceFrame) -> DeviceFrame:
 
 
 def test_the_recorded_part_asks_for_no_number_and_takes_nothing_from_the_host() -> None:
-    embeddings, taus = nowhere(small_frame())._forward()
-    assert embeddings.shape[0] == 12
-    assert (embeddings.device.type, taus.device.type) == ("meta", "meta")
+    outputs = nowhere(small_frame())._forward()
+    assert len(outputs[1]) == 12
+    assert {output.device.type for output in outputs} == {"meta"}
+
+
+def test_nor_does_a_detector_that_finds_its_boxes() -> None:
+    frame = nowhere(small_frame(finds=True))
+    frame._backbone._modules[str(frame._backbone.executed[-1])].shape = None  # its grid is laid on the device
+    outputs = frame._forward()
+    assert [o.shape[0] for o in outputs] == [12, 12, 1]
+    assert {output.device.type for output in outputs} == {"meta"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 """A frame's fixed-shape part on the device: network, pooling, head and ATL, recorded once and replayed.
 
+The boxes are given, or found by the network: a whole detector's most promising candidates are all pooled and embedded
+before anybody knows which of them are people seen once, since that costs a device less than it costs to ask the host.
+Only then the host, which waits once a frame, suppresses those that overlap.
+
 On a GPU it runs in half precision as one CUDA graph, the Triton launch that pools within it. A frame is copied from
 pinned memory, of which there are two buffers, so that the next frame can be prepared while the last one is still being
 copied; the host waits once, for the results. On a CPU the same code runs without a graph, which is how it is tested.
@@ -13,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from msfp.features.backbone import Backbone
+from msfp.features.backbone import Backbone, Part
+from msfp.features.detect import predicted
+from msfp.features.detector import Detector
 from msfp.features.gpu.pooling import AddressTable, pool_on_device, triton_here
 
 WARM_UP = 3  # runs before recording: allocations and choices of algorithms happen there
@@ -24,10 +30,14 @@ class DeviceResult:
     """What came back of a frame.
 
     Attributes:
-        embeddings: (N, D) float32.
-        thresholds: (k,) float32 raw prediction of ATL.
+        regions: (N, 4) float32 xyxy in network pixels: the given boxes, or candidates, the most certain first.
+        scores: (N,) float32 of candidates; NaN where the boxes were given.
+        embeddings: (N, D) float32; (N, 0) without a head.
+        thresholds: (k,) float32 raw prediction of ATL; (0,) without an encoder.
     """
 
+    regions: NDArray[np.float32]
+    scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
     thresholds: NDArray[np.float32]
 
@@ -38,8 +48,8 @@ class DeviceFrame:
     def __init__(
         self,
         backbone: Backbone,
-        head: nn.Module,
-        encoder: nn.Module,
+        head: nn.Module | None,
+        encoder: nn.Module | None,
         size: tuple[int, int],
         most: int = 256,
         dtype: torch.dtype = torch.float16,
@@ -47,39 +57,46 @@ class DeviceFrame:
         """Record the frame.
 
         Args:
-            backbone: on its device; its weights are converted to `dtype` in place on a GPU.
-            head: {layer: (N, C)} -> (N, D).
-            encoder: (1, C) -> (1, k).
+            backbone: on its device; its weights are converted to `dtype` in place on a GPU. A `Detector` that is run to
+                its end as one piece (`whole`) finds boxes itself.
+            head: {layer: (N, C)} -> (N, D); None embeds nobody.
+            encoder: (1, C) -> (1, k); None predicts no threshold.
             size: (width, height) of the network's input.
-            most: boxes there is room for.
+            most: boxes there is room for, given or found; of more candidates the least certain are not looked at.
             dtype: of the network on a GPU; float32 on a CPU.
         """
         self.device, self.most = backbone.device, most
         self._cuda = self.device.type == "cuda"
         self._dtype = dtype if self._cuda else torch.float32
         self._backbone = backbone.to_dtype(self._dtype)
-        self._head, self._encoder = head.eval().to(self.device), encoder.eval().to(self.device)
-        width, height = size
+        self._head, self._encoder = (None if m is None else m.eval().to(self.device) for m in (head, encoder))
+        self._size = width, height = size
         self._image = torch.zeros(1, height, width, 3, dtype=torch.uint8, device=self.device)
-        self._boxes = torch.zeros(most, 4, device=self.device)
+        # A row more, whose first number says whether there are boxes to look at in place of those found.
+        self._boxes = torch.zeros(most + 1, 4, device=self.device)
         self._pinned = [
             (self._host(self._image.shape, torch.uint8), self._host(self._boxes.shape, torch.float32)) for _ in range(2)
         ]
         self._table = AddressTable() if self._cuda and triton_here() is not None else None
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in range(2)]
-        self._turn, self._count = 0, 0
+        self._finds = isinstance(backbone, Detector)
+        self._turn, self._count, self._given = 0, 0, False
         self._record()
 
-    def submit(self, image: NDArray[np.uint8], regions: NDArray[np.float64]) -> None:
+    def submit(self, image: NDArray[np.uint8], regions: NDArray[np.float64] | None = None) -> None:
         """Start a frame; returns before it is done.
 
         Args:
             image: (H, W, 3) uint8 RGB, the network's input as `Letterbox.apply` gives it.
-            regions: (N, 4) xyxy in network pixels.
+            regions: (N, 4) xyxy in network pixels; None looks at what the detector finds.
 
         Raises:
-            ValueError: more boxes than there is room for.
+            ValueError: more boxes than there is room for; none, and a backbone that finds none.
         """
+        if regions is None and not self._finds:
+            raise ValueError("the network ends before its boxes: give regions, or a whole detector")
+        self._given = regions is not None
+        regions = np.zeros((0, 4)) if regions is None else regions
         if len(regions) > self.most:
             raise ValueError(f"{len(regions)} boxes where there is room for {self.most}; raise `most`")
         self._turn ^= 1
@@ -88,6 +105,7 @@ class DeviceFrame:
             self._copied[self._turn].synchronize()  # two frames back: over long ago
         pixels.numpy()[0] = image
         boxes.numpy()[: len(regions)] = regions
+        boxes.numpy()[self.most] = self._given
         self._image.copy_(pixels, non_blocking=True)
         self._boxes.copy_(boxes, non_blocking=True)
         if self._cuda:
@@ -97,20 +115,36 @@ class DeviceFrame:
 
     def collect(self) -> DeviceResult:
         """The results of the frame last submitted: the one wait of a frame."""
-        for host, found in zip(self._results, self._outputs, strict=True):
-            host.copy_(found, non_blocking=True)
+        for host, output in zip(self._results, self._outputs, strict=True):
+            host.copy_(output, non_blocking=True)
         if self._cuda:
             torch.cuda.current_stream(self.device).synchronize()
-        embeddings, tau = (r.numpy().copy() for r in self._results)
-        return DeviceResult(embeddings[: self._count], tau[0])
+        found, embeddings, tau = (r.numpy().copy() for r in self._results)
+        count = self._count if self._given else len(found)
+        return DeviceResult(found[:count, :4], found[:count, 4], embeddings[:count], tau[0])
 
     @torch.inference_mode()
-    def _forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(N, 5) regions with their scores, (N, D) embeddings, (1, k) thresholds."""
         batch = self._image.permute(0, 3, 1, 2).to(self._dtype) / 255.0
-        parts = self._backbone.parts(batch)
-        pooled = pool_on_device(parts, self._boxes, self._backbone.strides, self._table)
+        parts, found = self._looked(batch)
+        pooled = pool_on_device(parts, found[:, :4].contiguous(), self._backbone.strides, self._table)
         scene = torch.cat([p.map.float().mean((2, 3)) for p in parts[self._backbone.preset.scene]], 1)
-        return self._head(pooled).float(), self._encoder(scene).float()
+        embeddings = found[:, :0] if self._head is None else self._head(pooled).float()
+        return found, embeddings, scene[:, :0] if self._encoder is None else self._encoder(scene).float()
+
+    def _looked(self, batch: torch.Tensor) -> tuple[dict[int, tuple[Part, ...]], torch.Tensor]:
+        """Tapped maps, and (N, 5) the boxes to look at with their scores."""
+        given = nn.functional.pad(self._boxes[: self.most], (0, 1), value=torch.nan)
+        if not self._finds:
+            return self._backbone.parts(batch), given
+        assert isinstance(self._backbone, Detector)
+        parts, output = self._backbone.whole(batch)
+        xyxy, scores = predicted(output, self._size, self._backbone.family)
+        best, place = scores.topk(min(self.most, len(scores)))
+        found = torch.cat([xyxy[place], best[:, None]], 1)
+        found = nn.functional.pad(found, (0, 0, 0, self.most - len(found)))  # a score of 0, where there is less to see
+        return parts, torch.where(self._boxes[self.most, 0] > 0, given, found)
 
     def _record(self) -> None:
         self._graph: Any = None
