@@ -200,8 +200,19 @@ def test_a_script_runs_on_one_thread_and_prints_json(tmp_path: Path) -> None:
 def test_parts_of_a_frame_on_a_device() -> None:
     module = importlib.import_module("gpu_frame")
     found = module.measure("yolov8n-paper", "cpu", (160, 96), frames=3, warm_up=1, boxes=5)
-    assert list(found) == ["detector", "ReID", "association", "total"]
+    assert list(found) == ["detector", "ReID", "association", "in one piece", "total"]
     assert found["total"]["median"] >= found["detector"]["median"] > 0
+
+
+def test_what_a_card_took_is_kept_with_date_and_hardware(tmp_path: Path) -> None:
+    module = importlib.import_module("gpu_frame")
+    told = {"bench": "pipeline", "device": "NVIDIA H200 (141 GB)", "milliseconds": {"yolov8n-paper": {}}}
+    path = module.keep(tmp_path / "gpu", told, datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC))
+    assert path.name == "2026-01-02-nvidia-h200-141-gb.json"
+    kept = json.loads(path.read_text())
+    assert kept["milliseconds"] == told["milliseconds"]
+    assert kept["written"].startswith("2026-01-02")
+    assert {"cpu", "packages"} <= set(kept["host"])
 
 
 def test_offline_extraction_on_a_device() -> None:
