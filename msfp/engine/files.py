@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import logging
 import os
 import secrets
@@ -11,9 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from msfp.errors import MsfpError
 
 TEMPORARY = ".partial"
+AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
 STALE_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
@@ -166,3 +170,24 @@ def sync_folder(folder: Path) -> None:
 
 def _existing(path: Path) -> Path:
     return next(parent for parent in path.parents if parent.exists())
+
+
+def checksum(data: bytes) -> str:
+    """Hex SHA-256 of bytes, for which processors have instructions."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_with_checksum(path: Path) -> tuple[memoryview, str]:
+    """A file's bytes, writable, and their `checksum`, taken while they are read.
+
+    Raises:
+        OSError: cannot be read.
+    """
+    with path.open("rb", buffering=0) as file:
+        # NumPy's memory is not filled with zeros first, as a bytearray's is.
+        data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
+        digest, at = hashlib.sha256(), 0
+        while got := file.readinto(data[at : at + AT_ONCE]):
+            digest.update(data[at : at + got])
+            at += got
+    return data[:at], digest.hexdigest()

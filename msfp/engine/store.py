@@ -6,7 +6,6 @@ are named by their content; two runs that write one entry write the same files.
 """
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -134,7 +133,8 @@ class Store:
             self._unsaved[stage, key] = value
             self._write(stage, key, tree, payloads)
             del self._unsaved[stage, key]
-            return cast(T, decode(tree, payloads))
+            # Arrays are views of the payloads, and bytes could not be written to.
+            return cast(T, decode(tree, {suffix: bytearray(data) for suffix, data in payloads.items()}))
 
     def contains(self, stage: str, key: str) -> bool:
         """Whether an entry is there; its payloads are not read."""
@@ -200,10 +200,10 @@ class Store:
         payloads = {}
         for suffix, kept in manifest["payloads"].items():
             try:
-                payloads[suffix] = path.with_name(kept["name"]).read_bytes()
+                payloads[suffix], own = files.read_with_checksum(path.with_name(kept["name"]))
             except OSError as error:
                 raise Damaged(f"{kept['name']} cannot be read: {error.strerror}") from None
-            if checksum(payloads[suffix]) != kept["sha256"]:
+            if own != kept["sha256"]:
                 raise Damaged(f"{kept['name']} does not match its checksum")
         try:
             return decode(manifest["value"], payloads)
@@ -217,7 +217,7 @@ class Store:
             self._swept.add(path.parent)
         kept = {}  # checksums make waiting for the disk needless: what a power cut spoils is found and computed anew
         for suffix, data in payloads.items():
-            own = checksum(data)
+            own = files.checksum(data)
             name = f"{key}-{own[:12]}.{suffix}"
             kept[suffix] = {"name": name, "bytes": len(data), "sha256": own}
             files.atomic_write(path.with_name(name), data, durable=False)
@@ -230,11 +230,6 @@ class Store:
         log.log(logging.WARNING if kind == "damaged" else logging.INFO, "%s", message)
 
 
-def checksum(data: bytes) -> str:
-    """Hex SHA-256 of bytes, for which processors have instructions: reading back waits for it most."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def _seal(body: bytes) -> bytes:
     """The manifest's second line, which vouches for its first."""
-    return json.dumps({"sha256": checksum(body)}).encode() + b"\n"
+    return json.dumps({"sha256": files.checksum(body)}).encode() + b"\n"

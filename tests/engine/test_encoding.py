@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors.numpy import load, save
 
-from msfp.engine.encoding import decode, encode
+from msfp.engine.encoding import decode, encode, views
 from msfp.engine.hashing import digest
 from msfp.errors import MsfpError
 from msfp.types import Cell, Detections, Features, Tracks
@@ -22,7 +23,8 @@ VALUES = st.recursive(
 
 
 def back(value: object) -> object:
-    return decode(*encode(value))
+    tree, payloads = encode(value)
+    return decode(tree, {suffix: bytearray(data) for suffix, data in payloads.items()})
 
 
 @given(VALUES)
@@ -45,6 +47,31 @@ def test_arrays_come_back_in_any_memory_order(array: np.ndarray) -> None:
             assert one.shape == given_.shape
             assert one.flags.writeable
             assert one.flags.c_contiguous
+            assert one.flags.aligned
+
+
+@given(
+    st.dictionaries(
+        st.text("abc/", max_size=3),
+        hnp.arrays(st.sampled_from(["f2", "f4", "f8", "i2", "u8", "?"]), hnp.array_shapes(min_dims=0, min_side=0)),
+        max_size=4,
+    )
+)
+def test_views_are_what_the_library_reads(arrays: dict[str, np.ndarray]) -> None:
+    data = save(arrays)
+    found, expected = views(data), load(data)
+    assert found.keys() == expected.keys()
+    for name, one in found.items():
+        np.testing.assert_array_equal(one, expected[name])
+        assert (one.dtype, one.shape) == (expected[name].dtype, expected[name].shape)
+        assert not one.size or np.shares_memory(one, np.frombuffer(data, np.uint8))
+
+
+@pytest.mark.parametrize("cut", [0, 7, 20, -1])
+def test_a_file_that_ends_early_is_refused(cut: int) -> None:
+    tree, payloads = encode({"a": np.arange(5), "b": np.ones(3)})
+    with pytest.raises(ValueError, match="cut|has 23 bytes"):
+        decode(tree, {"safetensors": payloads["safetensors"][:cut]})
 
 
 def test_package_types_come_back() -> None:
