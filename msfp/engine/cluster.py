@@ -4,6 +4,7 @@ import atexit
 import functools
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from msfp.errors import InputError
 
 log = logging.getLogger(__name__)
 TIMEOUT = "15s"
+LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -75,7 +77,7 @@ def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
     choice = (len(devices) or workers, cluster, bool(devices)) if cluster is None else (0, cluster, False)
     found = _open_clients().get(choice)
     if found is None or found.status != "running":
-        found = _open_clients()[choice] = _connect(choice[0], cluster)
+        found = _open_clients()[choice] = _connect(choice[0], cluster, lent=not devices)
     if cluster is None or not gpu:
         return Pool(found, devices=devices)
     if found.cluster is None and not any(found.run(_resources).values()):
@@ -118,11 +120,14 @@ def _open_clients() -> dict[tuple[int, str | None, bool], Any]:
     return {}
 
 
-def _connect(workers: int, cluster: str | None) -> Any:
-    if cluster is None:
-        return _local(workers)
+def _connect(workers: int, cluster: str | None, lent: bool) -> Any:
     from distributed import Client
 
+    if cluster is None:
+        from msfp.engine.lending import borrowed
+
+        # Workers bound to a device of their own are this process's.
+        return (borrowed(workers) if lent else None) or Client(local_cluster(workers), set_as_default=False)
     if cluster.startswith("slurm:"):
         return Client(_slurm(Path(cluster.removeprefix("slurm:"))), set_as_default=False)
     if not cluster.startswith(("tcp://", "tls://", "ucx://")):
@@ -136,28 +141,41 @@ def _connect(workers: int, cluster: str | None) -> Any:
         ) from error
 
 
-def _local(workers: int) -> Any:
+def local_cluster(workers: int) -> Any:
+    """Worker processes on this machine, a Dask `LocalCluster`.
+
+    Raises:
+        InputError: fewer than one.
+    """
     if workers < 1:
         raise InputError(f"workers={workers}: must be 0 (in-process) or the number of processes")
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import LocalCluster
 
     settings = {
         # An empty MSFP_PROGRESS silences the bars of the workers: the caller shows one for all.
         "distributed.nanny.pre-spawn-environ": ONE_THREAD | {"MSFP_PROGRESS": ""},
         # What a dead worker held comes back to us at once: we know how to find the cell that is to blame.
         "distributed.scheduler.allowed-failures": 0,
+        # Nobody looks at Dask's own profile: a look at every stack each 10 ms, all the time.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.interval": "10s",
     }
     with dask.config.set(settings):
-        local = LocalCluster(
+        return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             dashboard_address=":0",  # any free port, so that a second run does not stumble over the first
             memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
             silence_logs=logging.CRITICAL,
+            preload=[__name__],
         )
-    return Client(local, set_as_default=False)
+
+
+def dask_setup(_worker: Any) -> None:
+    """Called by Dask in a local worker that starts: Ctrl+C, which a terminal sends to all, is for its owner to heed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _slurm(file: Path) -> Any:
@@ -196,17 +214,25 @@ def inside_worker() -> bool:
 
 
 def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a worker, on the worker's device, with one thread for each library.
+    """Call a function in a worker, on the worker's device, with one thread for each library."""
+    if devices:
+        from distributed import get_worker
 
-    Local workers are born with one thread. Workers of a cluster that somebody else started are held to it here: what
-    is loaded already by asking it, what a cell loads later by the variables it reads.
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(get_worker().name)]
+    _one_thread_each()
+    return function(*arguments)
+
+
+@functools.cache
+def _one_thread_each() -> None:
+    """Hold this worker's libraries to one thread, once: what is loaded already by asking it, the rest by variables.
+
+    Local workers are born with the variables; workers of a cluster that somebody else started are not. To look for
+    libraries takes milliseconds, which a cell for each of a thousand sequences would feel.
     """
-    from distributed import get_worker
     from threadpoolctl import threadpool_limits
 
     os.environ.update(ONE_THREAD)
-    if devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(get_worker().name)]
     threadpool_limits(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -214,4 +240,3 @@ def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: A
         sys.modules["cv2"].setNumThreads(1)
     if "numba" in sys.modules:
         sys.modules["numba"].set_num_threads(1)
-    return function(*arguments)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,7 @@ def run(
     progress: bool = True,
     inputs: Mapping[str, Any] | None = None,
     code: str | None = None,
+    environment: Callable[[], Mapping[str, str]] = dict,
 ) -> list[Executed]:
     """Execute `00_….ipynb`, `01_….ipynb`, … with papermill, each in its own kernel of this Python.
 
@@ -68,6 +69,7 @@ def run(
         progress: whether a bar (at a terminal) or a line per notebook (elsewhere) goes to stderr.
         inputs: what else the notebooks depend on, such as digests of data and weights.
         code: digest of the code they run; None: that of the whole package.
+        environment: asked for further variables before a kernel is started.
 
     Returns:
         One entry for each selected notebook, in order.
@@ -91,7 +93,7 @@ def run(
             if resume and _is_current(path, key):
                 done.append(Executed(notebook.stem, path, 0.0, True))
             else:
-                seconds = _execute(notebook, path, given[notebook], key, bar)
+                seconds = _execute(notebook, path, given[notebook], key, bar, environment)
                 done.append(Executed(notebook.stem, path, seconds, False))
             _tell(done[-1], bar)
     return done
@@ -127,7 +129,14 @@ def declare_output(path: Path) -> None:
             file.write(json.dumps(str(Path(path).resolve())) + "\n")
 
 
-def _execute(notebook: Path, path: Path, parameters: dict[str, Any], key: str, bar: bars.Bar | None) -> float:
+def _execute(
+    notebook: Path,
+    path: Path,
+    parameters: dict[str, Any],
+    key: str,
+    bar: bars.Bar | None,
+    environment: Callable[[], Mapping[str, str]],
+) -> float:
     """Execute one notebook and stamp it; returns seconds."""
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -144,7 +153,7 @@ def _execute(notebook: Path, path: Path, parameters: dict[str, Any], key: str, b
         raise write_error(path, error) from error
     with tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        environment = {bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
+        variables = {**environment(), bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
         try:
             with _watched(folder / "progress", notebook.stem, bar):
                 papermill.execute_notebook(
@@ -155,7 +164,7 @@ def _execute(notebook: Path, path: Path, parameters: dict[str, Any], key: str, b
                     language="python",
                     progress_bar=False,
                     cwd=str(notebook.parent.resolve()),
-                    kernel_manager_class=manager_class(folder, environment),
+                    kernel_manager_class=manager_class(folder, variables),
                 )
         except PapermillExecutionError as error:
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{partial}") from error

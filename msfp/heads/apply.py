@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from msfp.config import AtlSettings, FusionSettings
 from msfp.heads.fusion import SIZE, Attention, FusionHead, make_head
@@ -40,10 +40,15 @@ def embed(head: FusionHead, layers: Mapping[int, NDArray[np.float16]]) -> NDArra
     count = len(next(iter(used.values()))) if used else 0
     parts = []
     for start in range(0, max(count, 1), CHUNK):
-        chunk = {k: torch.from_numpy(v[start : start + CHUNK].astype(np.float32)) for k, v in used.items()}
+        chunk = {k: _tensor(v[start : start + CHUNK]) for k, v in used.items()}
         with one_thread():
             parts.append(head.eval()(chunk).numpy())
     return np.concatenate(parts)
+
+
+def _tensor(values: NDArray[np.floating]) -> Tensor:
+    """Values in single precision; PyTorch reads half precision several times faster than NumPy does."""
+    return torch.from_numpy(np.require(values, requirements="W")).float()
 
 
 @torch.inference_mode()

@@ -50,7 +50,7 @@ def resample(
     couples, couple = np.unique((low * len(used) + high)[~chosen.same], return_inverse=True)
     owner = np.empty(len(sim), np.int64)
     owner[chosen.same], owner[~chosen.same] = first[chosen.same], couple
-    order = np.argsort(sim, kind="stable")
+    order = np.argsort(sim)  # in whatever order the equal ones come: they are taken together
     wins = _wins(sim[order], chosen.same[order], owner[order], len(used), len(couples))
     people = tuple(f"{scene}/{k}" for k in used)
     weights = statistics.draws(people, count)

@@ -44,6 +44,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
     from msfp.engine import notebooks, parallel
+    from msfp.engine.lending import Lender
     from msfp.paper.overview import every_scene
     from msfp.pipeline import imported
 
@@ -59,7 +60,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
     inputs: dict[str, Any] = {"weights": weights, "data": data}
     if results := imported.contents(run):
         inputs["imported"] = results
-    parallel.close()  # the notebooks' kernels start workers of their own; idle ones here would only hold memory
+    parallel.close()  # the notebooks' kernels get workers of their own; idle ones here would only hold memory
     parameters = {
         "profile": config.profile,
         "root": str(config.data.root or ""),
@@ -70,15 +71,17 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         "settings": run.overrides,
         "home": str(run.home),
     }
-    done = notebooks.run(
-        folder,
-        run.out / "notebooks",
-        parameters,
-        only=only,
-        from_=start,
-        resume=resume,
-        inputs=inputs,
-    )
+    with Lender(0 if run.cluster else run.workers) as lender:
+        done = notebooks.run(
+            folder,
+            run.out / "notebooks",
+            parameters,
+            only=only,
+            from_=start,
+            resume=resume,
+            inputs=inputs,
+            environment=lender.environment,
+        )
     return {"report": _completed_report(run, done), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
 
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -39,24 +41,40 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path, number: si
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads processes from /proc, which is Linux")
-def test_a_terminated_run_leaves_no_kernel_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stop", "number", "workers"), [(os.kill, "SIGTERM", "0"), (os.killpg, "SIGINT", "2")])
+def test_a_stopped_run_leaves_nobody_behind(tmp_path: Path, stop: Callable, number: str, workers: str) -> None:
+    """A scheduler sends SIGTERM to the command, a terminal SIGINT to all that it started."""
     program = os.path.join(os.path.dirname(sys.executable), "msfp")
-    words = ["reproduce", "--profile", "smoke", "--workers", "0", "--home", str(tmp_path)]
+    words = ["reproduce", "--profile", "smoke", "--workers", workers, "--home", str(tmp_path)]
     with (tmp_path / "said").open("w+") as said:
         running = subprocess.Popen([program, *words], stdout=said, stderr=said, start_new_session=True)
-        while running.poll() is None and not kernels(running.pid):
+        while running.poll() is None and not any(is_kernel(p) for p in below(running.pid)):
             time.sleep(0.05)
-        (kernel,) = kernels(running.pid)
-        os.kill(running.pid, signal.SIGTERM)
+        others = below(running.pid)
+        assert len(others) > int(workers)
+        stop(running.pid, getattr(signal, number))
         assert running.wait(timeout=60) == 130, (tmp_path / "said").read_text()
-    assert (tmp_path / "said").read_text().splitlines()[-1].startswith("msfp: stopped; ")
+    said_last = (tmp_path / "said").read_text()
+    assert said_last.splitlines()[-1].startswith("msfp: stopped; ")
+    assert "Traceback" not in said_last
     end = time.monotonic() + 30
-    while Path(f"/proc/{kernel}").exists() and time.monotonic() < end:
+    while any(Path(f"/proc/{p}").exists() for p in others) and time.monotonic() < end:
         time.sleep(0.1)
-    assert not Path(f"/proc/{kernel}").exists()
+    assert not [p for p in others if Path(f"/proc/{p}").exists()]
 
 
-def kernels(parent: int) -> list[int]:
-    """Processes below one that are Jupyter kernels (Linux)."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(c) for c in children if b"ipykernel" in Path(f"/proc/{c}/cmdline").read_bytes()]
+def below(parent: int) -> list[int]:
+    """Processes started by one, and by these (Linux)."""
+    children: list[int] = []
+    for thread in Path(f"/proc/{parent}/task").glob("*/children"):  # each thread has its own
+        with suppress(OSError):
+            children += map(int, thread.read_text().split())
+    return children + [p for child in children for p in below(child)]
+
+
+def is_kernel(process: int) -> bool:
+    """Whether it is a Jupyter kernel."""
+    try:
+        return b"ipykernel" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -71,7 +71,7 @@ def test_only_and_from(chosen: dict[str, Any], names: list[str]) -> None:
 def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules of resuming, with the execution played: a real kernel takes a second each time."""
 
-    def execute(notebook: Path, path: Path, _parameters: object, key: str, _bar: object) -> float:
+    def execute(notebook: Path, path: Path, _parameters: object, key: str, *_: object) -> float:
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
         notebooks._stamp(path).write_text(f'{{"key": "{key}", "outputs": []}}')
