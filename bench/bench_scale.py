@@ -2,7 +2,8 @@
 
 The sides of the first cases are the same code on less; a ratio of 1 means that a frame (or box) costs the same in a
 long sequence (or a crowd). Association looks at pairs, so that in crowds a box must cost more; how much is what is
-measured. Memory is the most that Python and NumPy hold while a live tracker sees frames. The store is read from the
+measured. Memory is the most that Python and NumPy hold while a live tracker sees frames, and the most that whole
+processes hold which follow people through a film or extract its features. The store is read from the
 page cache and from the disk, in wall seconds.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import crowd
+import films
 import numpy as np
 from harness import OURS, Case, Clocked, Options, by_the_wall, main
 from numpy.typing import NDArray
@@ -37,6 +39,8 @@ def cases(options: Options) -> Iterator[Case]:
     yield longer(frames)
     yield more_people((4, 40) if options.quick else (10, 100, 1000), 6 if options.quick else 40)
     yield live(30 if options.quick else 1000)
+    yield films.tracked(30 if options.quick else 1500)
+    yield films.extracted(30 if options.quick else 1500)
     yield from stored(2000 if options.quick else 3_000_000)
 
 

@@ -172,7 +172,8 @@ def _submit(
     lost: list[tuple[int, Any]] = []
 
     def send() -> None:
-        count = min(size, math.ceil(len(waiting) / width))
+        # At most a share of the rest: the last cells may be the slow ones, and are then for all workers.
+        count = min(size, math.ceil(len(waiting) / (IN_FLIGHT * width)))
         batch = [waiting.popleft() for _ in range(count)]
         futures[pool.submit(work.run, batch)] = batch
 

@@ -127,6 +127,16 @@ def frozen_features(run: Run, part: Part, weights: str = "") -> Features:
     )
 
 
+def frozen_all(run: Run, parts: Iterable[Part], weights: str) -> None:
+    """The frozen detector's features of the network's boxes in many parts, fanned out; they are then in the store."""
+    run.map(partial(_frozen_one, run=run, weights=weights), dict.fromkeys(parts), "its boxes' features", network=True)
+
+
+def _frozen_one(part: Part, run: Run, weights: str) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
+        frozen_features(run, part, weights)
+
+
 @lru_cache(maxsize=2)
 def _network(run: Run) -> "JointNetwork":
     from msfp.features.joint import load_joint

@@ -12,7 +12,7 @@ from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.camera import estimate_all
 from msfp.pipeline.data import Part, benchmark
-from msfp.pipeline.joint import JOINT, see_all
+from msfp.pipeline.joint import JOINT, frozen_all, see_all
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_features_all
 from msfp.pipeline.run import Run
@@ -82,8 +82,10 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
             "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
             "give weights trained on people with -p input.reid_weights=FILE."
         )
-    if any(m.boxes == JOINT for m in chosen):
+    if private := [m for m in chosen if m.boxes == JOINT]:
         see_all(run, parts)
+        for weights in sorted({m.look.weights for m in private if m.look is not None and m.look.strategy != JOINT}):
+            frozen_all(run, parts, weights)
     teach(run, chosen, parts)
     recovering = [m for m in chosen if m.recovery is not None]
     if recovering:

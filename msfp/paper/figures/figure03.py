@@ -34,12 +34,11 @@ def roc(run: Run) -> "Figure":
     fold = data.folds(run, run.settings.data.main)[0]
     parts = reid.paper_parts(fold.evaluate, run)
     fig, (left, right) = plt.subplots(1, 2, figsize=(COLUMN, COLUMN * 0.66), layout="constrained")
-    for label, (strategy, colour, style) in CURVES.items():
-        looks = heads(run, fold.learn, strategy)
-        if label == "random weights":
-            looks = [Appearance(strategy, weights=RANDOM)]
-        found = reid.measure(run, looks, parts, f"ROC, {label}")
-        draw(left, right, [usable(found[look]) for look in looks], label, PALETTE[colour], style)
+    looks = {label: heads(run, fold.learn, strategy) for label, (strategy, _, _) in CURVES.items()}
+    looks["random weights"] = [Appearance("native-concat", weights=RANDOM)]
+    found = reid.measure(run, [look for group in looks.values() for look in group], parts, "ROC curves")
+    for label, (_, colour, style) in CURVES.items():
+        draw(left, right, [usable(found[look]) for look in looks[label]], label, PALETTE[colour], style)
     left.set(xscale="log", xlim=(0.005, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
     right.set(xlabel="frames apart", ylabel="AUC")
     handles, names = left.get_legend_handles_labels()
