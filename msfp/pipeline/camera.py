@@ -13,7 +13,7 @@ from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import public_boxes
-from msfp.pipeline.run import Run
+from msfp.pipeline.run import Job, Run
 from msfp.threads import one_thread
 from msfp.tracking import tracker_class
 from msfp.types import Scene
@@ -63,9 +63,9 @@ def part_warps(run: Run, part: Part, method: str) -> NDArray[np.float64]:
     return found
 
 
-def estimate_all(run: Run, scenes: Iterable[Scene], method: str) -> None:
-    """Estimate the camera's motion of many scenes, fanned out over workers; it is then in the store."""
-    run.map(partial(_estimate_one, run=run, method=method), scenes, f"camera motion ({method})")
+def estimate_jobs(run: Run, scenes: Iterable[Scene], method: str) -> list[Job]:
+    """To estimate the camera's motion of many scenes."""
+    return [Job(partial(_estimate_one, scene, run, method), f"camera motion of {scene.name}") for scene in scenes]
 
 
 def _estimate_one(scene: Scene, run: Run, method: str) -> None:

@@ -21,7 +21,7 @@ from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_set
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH, extract_all, feature_inputs
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
-from msfp.pipeline.run import Run
+from msfp.pipeline.run import Job, Run
 from msfp.pipeline.sizes import octaves
 from msfp.pipeline.variants import ROI_ALIGN, Pooling, View, box_vectors
 from msfp.types import Scene
@@ -124,14 +124,19 @@ def _train_seeds(run: Run, look: Appearance) -> list[Fitted]:
 
 
 def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
-    """Train many heads, fanned out over workers, all seeds of one at once; they are then in the store."""
+    """Train many heads, fanned out over workers; they are then in the store."""
+    run.do(head_jobs(run, looks), "training heads")
+
+
+def head_jobs(run: Run, looks: Iterable[Appearance]) -> list[Job]:
+    """To train many heads, all seeds of one at once; what they learn from is extracted before this returns."""
     wanted = [look for look in looks if look.strategy not in TRAINING_FREE]
     groups = dict.fromkeys(replace(look, seed=together(run, look.seed)[0], joint=False) for look in wanted)
     missing = [look for look in groups if not _is_trained(run, look)]
     extract_all(run, dict.fromkeys(part.scene for look in missing if not look.weights for part in look.learn))
     # The longest first, so that no worker is left with it at the end.
     missing.sort(key=lambda look: (strategy_named(look.strategy).sees_cells, len(look.learn)), reverse=True)
-    run.map(partial(_train_one, run=run), missing, "training heads")
+    return [Job(partial(_train_one, look, run), look.strategy) for look in missing]
 
 
 def _is_trained(run: Run, look: Appearance) -> bool:

@@ -17,7 +17,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, compute, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head
-from msfp.pipeline.run import Run
+from msfp.pipeline.run import Job, Run
 from msfp.threads import one_thread
 from msfp.types import Detections, Features
 
@@ -55,9 +55,9 @@ def seen(run: Run, part: Part) -> Seen:
     return run.store.get_or_compute("joint-seen", seen_inputs(run, part), lambda: _see(run, part), code=JOINT_CODE)
 
 
-def see_all(run: Run, parts: Iterable[Part]) -> None:
-    """The network over many parts, fanned out over workers; what it sees is then in the store."""
-    run.map(partial(_one, run=run), dict.fromkeys(parts), "joint detector and embedding", network=True)
+def seen_jobs(run: Run, parts: Iterable[Part]) -> list[Job]:
+    """To pass many parts through the network."""
+    return [Job(partial(_one, p, run), f"joint network on {p.scene.name}", network=True) for p in dict.fromkeys(parts)]
 
 
 def _one(part: Part, run: Run) -> None:
@@ -127,9 +127,10 @@ def frozen_features(run: Run, part: Part, weights: str = "") -> Features:
     )
 
 
-def frozen_all(run: Run, parts: Iterable[Part], weights: str) -> None:
-    """The frozen detector's features of the network's boxes in many parts, fanned out; they are then in the store."""
-    run.map(partial(_frozen_one, run=run, weights=weights), dict.fromkeys(parts), "its boxes' features", network=True)
+def frozen_jobs(run: Run, parts: Iterable[Part], weights: str) -> list[Job]:
+    """To extract the frozen detector's features of the network's boxes in many parts, once it has seen them."""
+    calls = {part: partial(_frozen_one, part, run, weights) for part in parts}
+    return [Job(call, f"joint network's boxes on {part.scene.name}", network=True) for part, call in calls.items()]
 
 
 def _frozen_one(part: Part, run: Run, weights: str) -> None:

@@ -14,7 +14,7 @@ from msfp.errors import InputError, NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import BoxSet, public_boxes
-from msfp.pipeline.run import Run
+from msfp.pipeline.run import Job, Run
 from msfp.threads import one_thread
 from msfp.types import Scene
 
@@ -55,10 +55,12 @@ def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[
     return run.store.get_or_compute("reid-features", inputs, compute, code=REID_FEATURE_CODE)
 
 
-def reid_features_all(run: Run, parts: Iterable[Part], weights: str = "") -> None:
-    """Extract the ReID vectors of many parts, fanned out over workers; they are then in the store."""
-    longest_first = sorted(parts, key=lambda part: part.length, reverse=True)  # no worker ends with the longest
-    run.map(partial(_one, run=run, weights=weights), longest_first, "separate ReID", network=True)
+def reid_jobs(run: Run, parts: Iterable[Part], weights: str = "") -> list[Job]:
+    """To extract the ReID vectors of many parts, the longest first."""
+    longest_first = sorted(parts, key=lambda part: part.length, reverse=True)
+    return [
+        Job(partial(_one, part, run, weights), f"ReID of {part.scene.name}", network=True) for part in longest_first
+    ]
 
 
 def _one(part: Part, run: Run, weights: str) -> None:

@@ -23,6 +23,21 @@ NAME_LENGTH = 80  # characters of a cell that has no name
 EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22")
 
 
+@dataclass(frozen=True)
+class Job:
+    """Something for a worker to do, whose result goes to the store and not back.
+
+    Attributes:
+        call: picklable, without arguments.
+        name: for messages.
+        network: passes frames through a network, on the run's device.
+    """
+
+    call: Callable[[], object]
+    name: str
+    network: bool = False
+
+
 @dataclass(eq=False)
 class Run:
     """Settings, places and counters of one run.
@@ -176,6 +191,18 @@ class Run:
                 label=label,
                 name=cell_name,
             )
+
+    def do(self, jobs: Iterable[Job], label: str) -> None:
+        """Fan out jobs of any kind, started in their order; jobs for a GPU go first and alone."""
+        todo, cuda = list(jobs), self.settings.device.startswith("cuda")
+        for on_gpu in (True, False):
+            chosen = [job for job in todo if (job.network and cuda) == on_gpu]
+            if chosen:
+                self.map(_done, chosen, label, network=on_gpu)
+
+
+def _done(job: Job) -> None:
+    job.call()
 
 
 def cell_name(item: object) -> str:

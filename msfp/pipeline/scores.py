@@ -10,13 +10,14 @@ from msfp.metrics import tracking
 from msfp.metrics.ceiling import oracle_tracks
 from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
-from msfp.pipeline.camera import estimate_all
+from msfp.pipeline.camera import estimate_jobs
 from msfp.pipeline.data import Part, benchmark
-from msfp.pipeline.joint import JOINT, frozen_all, see_all
+from msfp.pipeline.heads import head_jobs
+from msfp.pipeline.joint import JOINT, frozen_jobs, seen_jobs
 from msfp.pipeline.recovery import train_all
-from msfp.pipeline.reid_features import REID, reid_features_all
-from msfp.pipeline.run import Run
-from msfp.pipeline.teaching import teach
+from msfp.pipeline.reid_features import REID, reid_jobs
+from msfp.pipeline.run import Job, Run
+from msfp.pipeline.teaching import looks_of, teach
 from msfp.pipeline.tracks import Method, recover_all, tracks
 from msfp.types import Sequence, Tracks
 
@@ -71,28 +72,35 @@ def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: s
 
 
 def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
-    """What looks at pixels, by scene, and then what learns, so that workers do not wait for each other's."""
+    """What is needed once for all measurements, fanned out, so that workers do not wait for each other's."""
     chosen = [m for m in methods if affordable(run, m)]
-    scenes = list(dict.fromkeys(p.scene for p in parts))
-    for camera in sorted({m.camera for m in chosen} - {"none"}):
-        estimate_all(run, scenes, camera)
-    separate = any(m.look is not None and m.look.strategy == REID for m in chosen)
-    if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
-        run.note(
-            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
-            "give weights trained on people with -p input.reid_weights=FILE."
-        )
-    if private := [m for m in chosen if m.boxes == JOINT]:
-        see_all(run, parts)
-        for weights in sorted({m.look.weights for m in private if m.look is not None and m.look.strategy != JOINT}):
-            frozen_all(run, parts, weights)
+    run.do(_first_jobs(run, chosen, parts), "heads, ReID and cameras")
+    private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
+    for weights in sorted({look.weights for look in private}):
+        run.do(frozen_jobs(run, parts, weights), "features of the joint network's boxes")
     teach(run, chosen, parts)
     recovering = [m for m in chosen if m.recovery is not None]
     if recovering:
         train_all(run, [m.recovery for m in recovering if m.recovery is not None])
         run.map(partial(_recover_part, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
-    for weights in sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID}):
-        reid_features_all(run, dict.fromkeys(parts), weights)
+
+
+def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> list[Job]:
+    """What depends on nothing else, the longest first."""
+    scenes = list(dict.fromkeys(p.scene for p in parts))
+    separate = sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID})
+    if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
+        run.note(
+            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
+            "give weights trained on people with -p input.reid_weights=FILE."
+        )
+    jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]
+    jobs += head_jobs(run, looks_of(chosen))
+    if any(m.boxes == JOINT for m in chosen):
+        jobs += seen_jobs(run, parts)
+    for camera in sorted({m.camera for m in chosen} - {"none"}):
+        jobs += estimate_jobs(run, scenes, camera)
+    return jobs
 
 
 def _recover_part(part: Part, run: Run, methods: ListLike[Method]) -> None:

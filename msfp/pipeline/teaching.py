@@ -29,13 +29,24 @@ def teach(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
         parts: on which; ATL is trained for the public detectors that they have.
     """
     chosen = list(methods)
-    rules = [m.threshold for m in chosen if m.threshold.kind == "atl" or (m.threshold.kind == "grid" and m.look)]
-    looks = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT)]
-    train_heads(run, [*looks, *dict.fromkeys(searching_look(rule.learn) for rule in rules if _searches(rule))])
+    rules = _rules(chosen)
+    train_heads(run, looks_of(chosen))
     taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
     search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
     run.map(partial(_teach_one, run=run), [one for one in taught if one[0].kind == "atl"], "training thresholds")
-    fine_tune_all(run, [*_jointly(looks), *(rule.learn for rule in rules if rule.joint)])
+    jointly = [m.look.learn for m in chosen if m.look is not None and m.look.joint]
+    fine_tune_all(run, [*jointly, *(rule.learn for rule in rules if rule.joint)])
+
+
+def looks_of(methods: Iterable[Method]) -> list[Appearance]:
+    """The embeddings with a head that methods need: their own, and those with which thresholds are searched."""
+    chosen = list(methods)
+    own = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT)]
+    return list(dict.fromkeys([*own, *(searching_look(rule.learn) for rule in _rules(chosen) if _searches(rule))]))
+
+
+def _rules(methods: ListLike[Method]) -> list[Threshold]:
+    return [m.threshold for m in methods if m.threshold.kind == "atl" or (m.threshold.kind == "grid" and m.look)]
 
 
 def _searches(rule: Threshold) -> bool:
@@ -52,7 +63,3 @@ def _taught(run: Run, rule: Threshold, detector: str) -> Taught:
 def _teach_one(item: Taught, run: Run) -> None:
     with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
         atl_state(run, *item)
-
-
-def _jointly(looks: Iterable[Appearance]) -> list[tuple[Part, ...]]:
-    return [look.learn for look in looks if look.joint]

@@ -11,7 +11,7 @@ from msfp import tracking
 from msfp.errors import NotComputable
 from msfp.features import camera_motion
 from msfp.pipeline import camera, data
-from msfp.pipeline.camera import default_camera, estimate_all, part_warps, warps
+from msfp.pipeline.camera import default_camera, estimate_jobs, part_warps, warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.inference import method_from
 from msfp.pipeline.run import Run
@@ -57,7 +57,7 @@ def test_every_frame_says_how_the_camera_moved(make_run: Make, method: str) -> N
 def test_a_scene_is_estimated_once(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run({NAME: LENGTH, "MOT17-02-DPM": 0})
     scene = panned(run)
-    estimate_all(run, [scene], "sparse-flow")
+    run.do(estimate_jobs(run, [scene], "sparse-flow"), "camera motion")
     assert run.store.misses["camera"] == 1
     first = warps(run, scene, "sparse-flow")
     camera._scene_warps.cache_clear()

@@ -2,13 +2,14 @@
 
 import os
 import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from msfp.engine import parallel
 from msfp.errors import InputError
-from msfp.pipeline.run import literal, open_run, parse_overrides
+from msfp.pipeline.run import Job, literal, open_run, parse_overrides
 
 
 def test_words_become_settings() -> None:
@@ -82,3 +83,25 @@ def test_a_cluster_is_asked_in_place_of_workers_here(tmp_path: Path) -> None:
         parallel.close()
     assert open_run("smoke", home=tmp_path).cluster is None
     assert open_run("smoke", cluster="slurm:queue.yaml").cluster == f"slurm:{Path('queue.yaml').resolve()}"
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", [(False, ["a", "b", "c"])]), ("cuda", [(True, ["b"]), (False, ["a", "c"])])]
+)
+def test_jobs_of_all_kinds_fan_out_together_but_those_of_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, expected: list
+) -> None:
+    run = open_run("smoke", home=tmp_path, device=device)
+    sent = []
+    monkeypatch.setattr(run, "map", lambda _, jobs, *__, network: sent.append((network, [j.name for j in jobs])))
+    run.do([Job(int, "a"), Job(int, "b", network=True), Job(int, "c")], "things")
+    run.do([], "nothing")
+    assert sent == expected
+
+
+def test_a_job_that_fails_is_named_and_the_others_are_done(tmp_path: Path) -> None:
+    done: list[int] = []
+    jobs = [Job(partial(int, "x"), "camera of MOT17-02"), Job(partial(done.append, 1), "other")]
+    with pytest.raises(parallel.CellsFailed, match=r"things: 1 of 2 cells failed\n  camera of MOT17-02: ValueError"):
+        open_run("smoke", home=tmp_path).do(jobs, "things")
+    assert done == [1]
