@@ -165,6 +165,7 @@ def _execute(
                     progress_bar=False,
                     cwd=str(notebook.parent.resolve()),
                     kernel_manager_class=manager_class(folder, variables),
+                    shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
                 )
         except PapermillExecutionError as error:
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{partial}") from error
