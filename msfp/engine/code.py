@@ -2,7 +2,6 @@
 
 import ast
 import functools
-import hashlib
 import importlib.util
 import inspect
 import os
@@ -13,12 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from msfp.engine.hashing import DIGEST_BYTES, digest
+from msfp.engine.hashing import digest
+from msfp.engine.sources import Stamp, digest_tree, keep, source, stamp
 from msfp.errors import MsfpError
 
 PREFIX = "code:"
 Target = ModuleType | Callable[..., Any] | str
-Docstringed = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def code_digest(*targets: Target, follow: bool = True) -> str:
@@ -47,12 +46,13 @@ def code_digest(*targets: Target, follow: bool = True) -> str:
             loose.append(_digest_function(target))
     named = (tuple(files.items()), tuple(loose), follow)
     known = _known.get(named)
-    if known is None or any(_stamp(path) != stamp for path, stamp in known.stamps):
+    if known is None or any(stamp(path) != before for path, before in known.stamps):
         if follow:
             _add_imported(files)
-        stamps = tuple((path, _stamp(path)) for path in files.values())
-        made = PREFIX + digest([{name: _source(path).digest for name, path in files.items()}, loose])
+        stamps = tuple((path, stamp(path)) for path in files.values())
+        made = PREFIX + digest([{name: source(path).digest for name, path in files.items()}, loose])
         known = _known[named] = _Known(stamps, made)
+        keep()
     return known.digest
 
 
@@ -60,7 +60,7 @@ def code_digest(*targets: Target, follow: bool = True) -> str:
 class _Known:
     """A digest, and the files it was made of as they were: asked for once a cell, it is made once a change."""
 
-    stamps: tuple[tuple[Path, tuple[int, int]], ...]
+    stamps: tuple[tuple[Path, Stamp], ...]
     digest: str
 
 
@@ -70,49 +70,13 @@ _known: dict[tuple[Any, ...], _Known] = {}
 def _digest_function(function: Callable[..., Any]) -> str:
     """Digest of a function that lies in no file, such as one typed into a notebook."""
     try:
-        source = textwrap.dedent(inspect.getsource(function))
+        text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError) as error:
         raise MsfpError(f"code of {function!r} has no source; name the modules it depends on with `code=`") from error
     try:
-        return _digest_tree(ast.parse(source))
+        return digest_tree(ast.parse(text))
     except SyntaxError:  # a lambda's source is a piece of a statement
-        return digest(source)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What counts of a source file: its digest, and its imports as (level, module, names)."""
-
-    digest: str
-    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
-
-
-def _source(path: Path) -> _Source:
-    return _source_unchanged(str(path), *_stamp(path))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = os.stat(path)
-    return stat.st_mtime_ns, stat.st_size
-
-
-@functools.lru_cache(maxsize=4096)
-def _source_unchanged(path: str, _mtime_ns: int, _size: int) -> _Source:
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    imports: list[tuple[int, str, tuple[str, ...]]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [(0, alias.name, ()) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
-    return _Source(_digest_tree(tree), tuple(imports))
-
-
-def _digest_tree(tree: ast.AST) -> str:
-    for node in ast.walk(tree):
-        if isinstance(node, Docstringed) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.blake2b(ast.unparse(tree).encode(), digest_size=DIGEST_BYTES).hexdigest()
+        return digest(text)
 
 
 def _files_of(target: Target) -> Iterator[tuple[str, Path]]:
@@ -131,9 +95,9 @@ def _files_of(target: Target) -> Iterator[tuple[str, Path]]:
                 yield ".".join((name, *parts)).removesuffix(".__init__"), file
     else:
         module = inspect.getmodule(inspect.unwrap(target))
-        source = getattr(module, "__file__", None)
-        if module is not None and source is not None and os.path.isfile(source):
-            yield module.__name__, Path(source)
+        origin = getattr(module, "__file__", None)
+        if module is not None and origin is not None and os.path.isfile(origin):
+            yield module.__name__, Path(origin)
 
 
 def _add_imported(files: dict[str, Path]) -> None:
@@ -151,7 +115,7 @@ def _imports(path: Path, name: str) -> Iterator[str]:
     """Dotted names a file may import from its own top-level package or from msfp."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     roots = {"msfp", package.partition(".")[0]} - {""}
-    for level, module, names in _source(path).imports:
+    for level, module, names in source(path).imports:
         base = module
         if level:
             parent = package.split(".")[: len(package.split(".")) - level + 1]
