@@ -100,6 +100,20 @@ class Detector(Backbone):
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence)[1]
 
+    @property
+    def sparse(self) -> bool:
+        """Whether boxes are computed only where people are."""
+        return self._head is not None
+
+    def keep_grid_exact(self) -> None:
+        """Hold the grid of cells in single precision, after a pass in half: that knows whole pixels only beyond 1024.
+
+        A YOLO's box is a distance of some cells, which half precision can tell, added to its cell's place, which it
+        cannot.
+        """
+        last: Any = self._modules[str(self._ends[0])]
+        last.anchors, last.strides = last.anchors.float(), last.strides.float()
+
     @torch.inference_mode()
     def whole(self, batch: torch.Tensor) -> tuple[dict[int, tuple[Part, ...]], Any]:
         """Tapped maps, and what the detector's own last layer gives, for `detect.predicted`; not of a sparse one."""

@@ -53,6 +53,27 @@ def test_too_many_boxes_are_refused() -> None:
         frame.submit(np.zeros((96, 160, 3), np.uint8))
 
 
+def test_a_sparse_detector_is_refused() -> None:
+    with pytest.raises(ValueError, match="load it with sparse=False"):
+        DeviceFrame(load_whole("yolov8n-paper", "random-init"), None, None, SIZE)
+
+
+def test_boxes_of_a_pass_in_low_precision_lie_between_whole_pixels() -> None:
+    """At the far end of a wide input, where bfloat16 knows every eighth pixel."""
+    detector = load_whole("yolov8n-paper", "embedded", sparse=False)
+    detector.to_dtype(torch.bfloat16)
+    batch = torch.rand(1, 3, 64, 1280, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    found = []
+    with torch.inference_mode():
+        for _ in range(2):
+            found.append(detector.whole(batch)[1][0][0, 0].float())  # centres along x
+            detector.keep_grid_exact()
+    far = found[1] > 1024
+    assert (found[0][far] % 8 == 0).all()
+    assert (found[1][far] % 8 != 0).float().mean() > 0.9
+    torch.testing.assert_close(*found, atol=8, rtol=0)
+
+
 def small_frame(most: int = 12, finds: bool = False) -> DeviceFrame:
     load = partial(load_whole, sparse=False) if finds else load_backbone
     backbone = load("yolov8n-paper", "random-init")

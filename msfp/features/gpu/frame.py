@@ -64,6 +64,9 @@ class DeviceFrame:
             size: (width, height) of the network's input.
             most: boxes there is room for, given or found; of more candidates the least certain are not looked at.
             dtype: of the network on a GPU; float32 on a CPU.
+
+        Raises:
+            ValueError: a sparse detector.
         """
         self.device, self.most = backbone.device, most
         self._cuda = self.device.type == "cuda"
@@ -80,6 +83,8 @@ class DeviceFrame:
         self._table = AddressTable() if self._cuda and triton_here() is not None else None
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in range(2)]
         self._finds = isinstance(backbone, Detector)
+        if isinstance(backbone, Detector) and backbone.sparse:
+            raise ValueError("a sparse detector waits for numbers in the middle: load it with sparse=False")
         self._turn, self._count, self._given = 0, 0, False
         self._record()
 
@@ -156,6 +161,8 @@ class DeviceFrame:
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP):
                     self._forward()
+                    if isinstance(self._backbone, Detector):
+                        self._backbone.keep_grid_exact()
             torch.cuda.current_stream(self.device).wait_stream(side)
             self._graph = torch.cuda.CUDAGraph()
             if self._table is not None:  # its kernel was compiled in the warm-up
