@@ -1,8 +1,11 @@
 """A Jupyter kernel of the Python that runs now, whatever kernels are installed on the machine."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +26,40 @@ class OwnPython(KernelSpecManager):
         return KernelSpec(argv=[sys.executable, *COMMAND], display_name="Python 3", language="python")
 
 
-def manager_class(folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelManager]:
+class Leash:
+    """Holds the kernel that runs, so that another thread may end it at any moment, before it has started too."""
+
+    def __init__(self) -> None:
+        self._process: int | None = None
+        self._cut = False
+        self._lock = threading.Lock()
+
+    def hold(self, process: int | None) -> None:
+        """A kernel has started."""
+        with self._lock:
+            self._process = process
+            if self._cut:
+                self._kill()
+
+    def cut(self) -> None:
+        """End the kernel, now or as soon as it starts."""
+        with self._lock:
+            self._cut = True
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
+
+
+def manager_class(folder: Path, environment: Mapping[str, str], leash: Leash) -> type[AsyncKernelManager]:
     """A kernel manager whose files lie in one folder.
 
     Args:
         folder: takes the connection file, IPython's own files, and `kernel.log`, what the process wrote to stderr.
         environment: variables added to the kernel's.
+        leash: holds the kernel.
     """
 
     class Manager(AsyncKernelManager):
@@ -44,6 +75,7 @@ def manager_class(folder: Path, environment: Mapping[str, str]) -> type[AsyncKer
             own = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
             with (folder / "kernel.log").open("w", encoding="utf-8") as log:
                 await super().start_kernel(**{**arguments, "env": own, "stderr": log})
+            leash.hold(getattr(self.provisioner, "pid", None))
 
     return Manager
 

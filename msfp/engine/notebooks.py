@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from msfp.engine import progress as bars
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write, write_error
 from msfp.engine.hashing import digest, file_digest
+from msfp.engine.interruptible import in_thread
 from msfp.engine.parameters import check_parameters
 from msfp.errors import InputError, MsfpError
 
@@ -142,10 +144,10 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine.kernel import last_words, manager_class
+    from msfp.engine.kernel import Leash, last_words, manager_class
 
     began = time.perf_counter()
-    partial = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
+    go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _stamp(path).unlink(missing_ok=True)
@@ -153,25 +155,30 @@ def _execute(
         raise write_error(path, error) from error
     with tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        leash = Leash()
         variables = {**environment(), bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
         try:
             with _watched(folder / "progress", notebook.stem, bar):
-                papermill.execute_notebook(
-                    str(notebook.resolve()),
-                    str(path.resolve()),
-                    parameters,
-                    kernel_name="python3",
-                    language="python",
-                    progress_bar=False,
-                    cwd=str(notebook.parent.resolve()),
-                    kernel_manager_class=manager_class(folder, variables),
-                    shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
+                in_thread(
+                    partial(
+                        papermill.execute_notebook,
+                        str(notebook.resolve()),
+                        str(path.resolve()),
+                        parameters,
+                        kernel_name="python3",
+                        language="python",
+                        progress_bar=False,
+                        cwd=str(notebook.parent.resolve()),
+                        kernel_manager_class=manager_class(folder, variables, leash),
+                        shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
+                    ),
+                    leash.cut,
                 )
         except PapermillExecutionError as error:
-            raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{partial}") from error
+            raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{go_on}") from error
         except DeadKernelError as error:
             words = last_words(folder) or "it left no message; often the system ran out of memory"
-            raise MsfpError(f"{notebook.name}: its kernel died ({words})\n{partial}") from error
+            raise MsfpError(f"{notebook.name}: its kernel died ({words})\n{go_on}") from error
         except OSError as error:
             raise write_error(path, error) from error
         outputs = _declared(folder / "outputs")
