@@ -47,7 +47,9 @@ def test_a_stopped_run_leaves_nobody_behind(tmp_path: Path, stop: Callable, numb
     program = os.path.join(os.path.dirname(sys.executable), "msfp")
     words = ["reproduce", "--profile", "smoke", "--workers", workers, "--home", str(tmp_path)]
     with (tmp_path / "said").open("w+") as said:
-        running = subprocess.Popen([program, *words], stdout=said, stderr=said, start_new_session=True)
+        running = subprocess.Popen(
+            [program, *words], stdout=said, stderr=said, start_new_session=True, preexec_fn=heed_ctrl_c
+        )
         while running.poll() is None and not any(is_kernel(p) for p in below(running.pid)):
             time.sleep(0.05)
         others = below(running.pid)
@@ -61,6 +63,11 @@ def test_a_stopped_run_leaves_nobody_behind(tmp_path: Path, stop: Callable, numb
     while any(Path(f"/proc/{p}").exists() for p in others) and time.monotonic() < end:
         time.sleep(0.1)
     assert not [p for p in others if Path(f"/proc/{p}").exists()]
+
+
+def heed_ctrl_c() -> None:
+    """Tests that a shell runs in the background are deaf to it, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def below(parent: int) -> list[int]:

@@ -6,12 +6,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from msfp.engine import interruptible
 from msfp.engine.interruptible import in_thread
 from msfp.engine.kernel import Leash
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """Tests that a shell runs in the background are deaf to Ctrl+C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_what_the_work_raises_is_raised_here() -> None:
