@@ -1,12 +1,14 @@
 """Parts of MSFP-Track's frame on a device, batch size 1, YOLOv8 n to x: `python bench/bench_pipeline.py --device cuda`.
 
-Detector: network and suppression. ReID: a pass of its own as in A.4, recorded (network to the deepest tapped layer,
-pooling, head, ATL), with its copies. Association: the tracker on the host. Device work is timed by CUDA events, the
-rest by the clock; medians after a warm-up. In one piece: what `msfp track` does, one recorded pass of the whole
-detector with pooling, head and ATL, and suppression on the host; by the clock, a frame that fits the input in, people
-out. Frame and weights are random: neither changes how long a pass takes, but random weights find few people.
+A pass of its own, as in A.4: the detector (network and suppression), then the ReID part, recorded (network to the
+deepest tapped layer, pooling, head, ATL), with its copies, then association on the host. In one piece, what
+`msfp track` does: one recorded pass of the whole detector with pooling, head and ATL, suppression and association on
+the host. Device work is timed by CUDA events, those of the ReID part within the graph; the rest by the clock, which is
+also what a whole frame takes, from a decoded image that fits the input to its people. Medians after a warm-up. Frame
+and weights are random: neither changes how long a pass takes, but random weights find few people, so 50 boxes are
+given; once, as many as there is room for.
 
-Offline extraction: frames a second by frames a batch, decoded frames in, vectors of 50 boxes a frame out.
+Offline extraction: frames a second by frames a batch, decoded frames of 1920x1080 in, vectors of 50 boxes a frame out.
 
 On a GPU the results are kept in `bench/results/gpu/<date>-<card>.json`.
 """
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from harness import host
+from numpy.typing import NDArray
 
 from msfp.config import settings
 from msfp.engine.files import atomic_write
@@ -33,16 +36,17 @@ from msfp.features.letterbox import fit
 from msfp.heads.apply import ScenePredictor
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
-from msfp.pipeline.eyes import DeviceEyes
+from msfp.pipeline.eyes import CANDIDATES, DeviceEyes
 from msfp.pipeline.stopwatch import Stopwatch, spread
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
 from msfp.types import tlwh_to_xyxy
 
 PRESETS = tuple(f"yolov8{size}-paper" for size in "nsmlx")
-STAGES = ("detector", "ReID", "association")
+OWN_PASS = ("detector", "ReID, a pass of its own", "association")
 ONE_PIECE = "in one piece"
-SIZE = (1280, 736)
+GRAPH, WITHIN, CROWD = (f"{ONE_PIECE}: {part}" for part in ("device", "ReID", f"ReID, {CANDIDATES} boxes"))
+IMAGE, SIZE = (1920, 1080), (1280, 736)
 RESULTS = Path(__file__).resolve().parent / "results" / "gpu"
 
 
@@ -78,43 +82,94 @@ def keep(folder: Path, told: dict[str, Any], today: datetime.datetime) -> Path:
 def measure(
     preset: str, device: str, size: tuple[int, int] = SIZE, frames: int = 60, warm_up: int = 20, boxes: int = 50
 ) -> dict[str, dict[str, float]]:
-    """Stage -> median and quartiles in ms, and their total frame by frame."""
+    """Stage -> median and quartiles in ms, and the total frame by frame of a pass of its own."""
     rng = np.random.default_rng(0)
-    cut = load_backbone(preset, "random-init", device)
-    whole = load_whole(preset, "random-init", device)
-    chosen = settings("demo")
-    head = make_head("attention-instance", cut.channels, chosen.fusion)
-    encoder = SceneEncoder(cut.channels[cut.preset.scene], "offset", chosen.atl)
-    state = {name: value.numpy() for name, value in encoder.state_dict().items()}
-    frame = DeviceFrame(cut, head, encoder, size)
-    predictor = ScenePredictor("offset", cut.channels[cut.preset.scene], state, chosen.atl)
-    config = chosen.input.model_copy(update={"size": size})
-    eyes = DeviceEyes(load_whole(preset, "random-init", device, sparse=False), config, head, predictor)
-    dtype = torch.float16 if device.startswith("cuda") else torch.float32
-    whole.to_dtype(dtype)
     image = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    corner = rng.uniform(0, np.array(size) / 2, (boxes, 2))
-    regions = np.concatenate([corner, corner + rng.uniform(20, 160, (boxes, 2)) * (0.3, 0.6)], 1)
-    box, watch = fit(size, size), Stopwatch(device)
-    tracker, other = make("msfp-track"), make("msfp-track")
-    tlwh, scores = box.to_file(regions), np.full(boxes, 0.9, np.float32)
+    own, piece = OwnPass(preset, device, size), OnePiece(preset, device, size)
+    watch = Stopwatch(device)
+    few, crowd = some_boxes(rng, boxes, size), some_boxes(rng, CANDIDATES, size)
     for _ in range(warm_up + frames):
         watch.begin()
-        with watch.stage("detector", device=True):
-            whole.detect(to_batch(image[None], whole.device).to(dtype), box)
-        with watch.stage("ReID", device=True):
-            frame.submit(image, regions)
-            seen = frame.collect()
-        with watch.stage("association"):
-            tracker.update(tlwh_to_xyxy(tlwh), scores, seen.embeddings, FrameContext())
+        own.frame(watch, image, few)
         with watch.stage(ONE_PIECE):
-            here = eyes.see(image)
-            other.update(tlwh_to_xyxy(here.tlwh), here.score, here.vectors, FrameContext())
+            piece.frame(image, few)
+        if watch.on_gpu:
+            watch.add(WITHIN, piece.reid())
+        with watch.stage(GRAPH, device=True):
+            piece.submit(few)
         watch.finish()
+        if watch.on_gpu:
+            piece.submit(crowd)
+            watch.add(CROWD, piece.reid())
     times = watch.times(warm_up)
-    times["total"] = sum((times[k] for k in STAGES), np.zeros(frames))
+    times["total"] = sum((times[k] for k in OWN_PASS), np.zeros(frames))
     told = {name: spread(values) for name, values in times.items()}
     return {name: {"median": s.median, "low": s.low, "high": s.high} for name, s in told.items()}
+
+
+def some_boxes(rng: np.random.Generator, count: int, size: tuple[int, int]) -> NDArray[np.float64]:
+    """(N, 4) xyxy in network pixels, people's shapes."""
+    corner = rng.uniform(0, np.array(size) / 2, (count, 2))
+    return np.concatenate([corner, corner + rng.uniform(20, 160, (count, 2)) * (0.3, 0.6)], 1)
+
+
+def untrained(channels: dict[int, int], scene: int) -> tuple[Any, SceneEncoder]:
+    """A head and a scene encoder; training would not change what they cost."""
+    chosen = settings("demo")
+    return make_head("attention-instance", channels, chosen.fusion), SceneEncoder(channels[scene], "offset", chosen.atl)
+
+
+class OwnPass:
+    """Detector, then the ReID part in a pass of its own, then association."""
+
+    def __init__(self, preset: str, device: str, size: tuple[int, int]) -> None:
+        cut = load_backbone(preset, "random-init", device)
+        self.whole = load_whole(preset, "random-init", device)
+        self.dtype = torch.float16 if device.startswith("cuda") else torch.float32
+        self.whole.to_dtype(self.dtype)
+        self.device_frame = DeviceFrame(cut, *untrained(cut.channels, cut.preset.scene), size)
+        self.box, self.tracker = fit(size, size), make("msfp-track")
+
+    def frame(self, watch: Stopwatch, image: NDArray[np.uint8], regions: NDArray[np.float64]) -> None:
+        """Time its stages."""
+        with watch.stage(OWN_PASS[0], device=True):
+            self.whole.detect(to_batch(image[None], self.whole.device).to(self.dtype), self.box)
+        with watch.stage(OWN_PASS[1], device=True):
+            self.box.apply(image, self.device_frame.room())
+            self.device_frame.submit(regions)
+            seen = self.device_frame.collect()
+        boxes, scores = tlwh_to_xyxy(self.box.to_file(regions)), np.full(len(regions), 0.9, np.float32)
+        with watch.stage(OWN_PASS[2]):
+            self.tracker.update(boxes, scores, seen.embeddings, FrameContext())
+
+
+class OnePiece:
+    """What `msfp track` does with a frame."""
+
+    def __init__(self, preset: str, device: str, size: tuple[int, int]) -> None:
+        detector = load_whole(preset, "random-init", device, sparse=False)
+        head, encoder = untrained(detector.channels, detector.preset.scene)
+        state = {name: value.numpy() for name, value in encoder.state_dict().items()}
+        chosen = settings("demo")
+        predictor = ScenePredictor("offset", detector.channels[detector.preset.scene], state, chosen.atl)
+        config = chosen.input.model_copy(update={"size": size})
+        self.eyes = DeviceEyes(detector, config, head, predictor)
+        self.box, self.tracker = fit(size, size), make("msfp-track")
+
+    def frame(self, image: NDArray[np.uint8], regions: NDArray[np.float64]) -> None:
+        """From image to people."""
+        given = self.box.to_file(regions), np.full(len(regions), 0.9, np.float32)
+        seen = self.eyes.see(image, given)
+        self.tracker.update(tlwh_to_xyxy(seen.tlwh), seen.score, seen.vectors, FrameContext())
+
+    def submit(self, regions: NDArray[np.float64]) -> None:
+        """The device part of a frame already laid in its place, copies included."""
+        self.eyes.frame.submit(regions)
+        self.eyes.frame.collect()
+
+    def reid(self) -> float:
+        """Milliseconds of the ReID part of the last frame, by events in the graph."""
+        return self.eyes.frame.reid_milliseconds()
 
 
 def measure_offline(
@@ -122,15 +177,14 @@ def measure_offline(
     device: str,
     size: tuple[int, int] = SIZE,
     batches: tuple[int, ...] = (1, 4, 16, 32),
-    frames: int = 256,
+    frames: int = 512,
     boxes: int = 50,
 ) -> dict[int, float]:
     """Frames a batch -> frames a second; the second of two runs counts."""
     rng = np.random.default_rng(0)
     backbone = load_backbone(preset, "random-init", device)
-    image = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    corner = rng.uniform(1, np.array(size) / 2, (frames * boxes, 2))
-    tlwh = np.concatenate([corner, rng.uniform(20, 160, (frames * boxes, 2)) * (0.3, 0.6)], 1)
+    image = rng.integers(0, 256, (IMAGE[1], IMAGE[0], 3), dtype=np.uint8)
+    tlwh = fit(IMAGE, size).to_file(some_boxes(rng, frames * boxes, size))
     found = {"boxes": (np.repeat(np.arange(1, frames + 1, dtype=np.int32), boxes), tlwh)}
     rates = {}
     for batch in batches:

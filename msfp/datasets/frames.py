@@ -1,10 +1,11 @@
-"""The pixels of a sequence: from a folder of images or a video, decoded ahead in one background thread."""
+"""The pixels of a sequence: from a folder of images or a video, decoded ahead in background threads."""
 
-import queue
-import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -17,26 +18,28 @@ from msfp.errors import InputError
 from msfp.types import Sequence
 
 Image = NDArray[np.uint8]
-# A frame of 1920x1080 is 6 MB: enough ahead to cover a slow decode, little enough to hold.
+Decode = Callable[[], tuple[int, Image]]
+# A frame of 1920x1080 is 6 MB: enough ahead of the last decoder to cover a slow decode, little enough to hold.
 AHEAD = 4
 
 
 class FrameReader:
     """Iterates over the frames that are present: `(frame number, (H, W, 3) uint8 RGB)`, frame numbers ascending.
 
-    Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its thread.
+    Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads.
 
     Args:
         sequence: what to read.
         frames: the frame numbers wanted; None: all that are present.
+        decoders: threads that decode images; a video is decoded by one.
 
     Raises:
         InputError: a wanted frame is not present; while iterating: an image that cannot be decoded or is of another
             size than seqinfo.ini declares, a video that ends early.
     """
 
-    def __init__(self, sequence: Sequence, frames: Iterable[int] | None = None) -> None:
-        self.sequence = sequence
+    def __init__(self, sequence: Sequence, frames: Iterable[int] | None = None, decoders: int = 1) -> None:
+        self.sequence, self.decoders = sequence, decoders
         self.frames = sequence.frames if frames is None else tuple(sorted(set(frames)))
         self._running: list[Iterator[tuple[int, Image]]] = []
         present = set(sequence.frames)
@@ -54,7 +57,7 @@ class FrameReader:
         self.close()
 
     def __iter__(self) -> Iterator[tuple[int, Image]]:
-        ahead = _ahead(self.sequence, self.frames)
+        ahead = _ahead(self.sequence, self.frames, self.decoders)
         self._running.append(ahead)
         return ahead
 
@@ -102,39 +105,25 @@ def _count(path: Path, size: int, changed: int) -> int:
     return count
 
 
-def _ahead(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, Image]]:
-    """Decode in a thread, `AHEAD` frames before the one handed out; its errors are raised here."""
-    ready: queue.Queue[tuple[int, Image] | BaseException | None] = queue.Queue(AHEAD)
-    stop = threading.Event()
-
-    def offer(item: tuple[int, Image] | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.05)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def decode() -> None:
-        try:
-            for item in decode_in_turn(sequence, frames):
-                if not offer(item):
-                    return
-            offer(None)
-        except BaseException as error:
-            offer(error)
-
-    thread = threading.Thread(target=decode, name=f"frames of {sequence.name}", daemon=True)
-    thread.start()
+def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Iterator[tuple[int, Image]]:
+    """Decode in threads, `AHEAD` frames before those they are at; their errors are raised here, in order."""
+    folder = sequence.images is not None and sequence.images.is_dir()
+    todo: Iterator[Decode]
+    if folder:
+        todo = _from_folder(sequence, frames)
+    else:  # one after the other: the next frame that the one before leaves behind
+        turn = decode_in_turn(sequence, frames)
+        todo = (partial(next, turn) for _ in frames)
+    threads = decoders if folder else 1
+    pool = ThreadPoolExecutor(threads, f"frames of {sequence.name}")
+    ready: deque[Future[tuple[int, Image]]] = deque()
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        ready.extend(pool.submit(one) for one in islice(todo, threads + AHEAD))
+        while ready:
+            yield ready.popleft().result()
+            ready.extend(pool.submit(one) for one in islice(todo, 1))
     finally:
-        stop.set()
-        thread.join()
+        pool.shutdown(cancel_futures=True)
 
 
 def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tuple[int, Image], None, None]:
@@ -147,33 +136,40 @@ def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tup
         return
     if sequence.images is None:
         raise _absent(sequence, frames[0])
-    yield from _from_folder(sequence, frames) if sequence.images.is_dir() else _from_video(sequence, frames)
+    if sequence.images.is_dir():
+        yield from (decode() for decode in _from_folder(sequence, frames))
+    else:
+        yield from _from_video(sequence, frames)
 
 
-def _from_folder(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, Image]]:
-    cv2 = _opencv()
+def _from_folder(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[Decode]:
+    """What decodes each frame, in any order and any thread."""
     assert sequence.images is not None
     files = image_files(sequence.images, sequence.image_ext)
+    for t in frames:
+        yield partial(_from_file, sequence, files.get(t), t)
+
+
+def _from_file(sequence: Sequence, path: Path | None, t: int) -> tuple[int, Image]:
+    if path is None:
+        raise _absent(sequence, t)
+    cv2 = _opencv()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); restore the image or remove it") from error
+    # OpenCV fills what is missing of a cut JPEG with grey; an end mark tells that it is whole.
+    whole = not data.startswith(b"\xff\xd8") or b"\xff\xd9" in data[-4096:]
     # The labels are in the coordinates of the stored pixels, so an orientation tag must not turn them.
     mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    for t in frames:
-        if t not in files:
-            raise _absent(sequence, t)
-        path = files[t]
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}); restore the image or remove it") from error
-        # OpenCV fills what is missing of a cut JPEG with grey; an end mark tells that it is whole.
-        whole = not data.startswith(b"\xff\xd8") or b"\xff\xd9" in data[-4096:]
-        try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data and whole else None
-        except cv2.error:
-            pixels = None
-        if pixels is None:
-            kind = "empty" if not data else "cut or no image"
-            raise InputError(f"{path}: cannot be decoded ({len(data):,} bytes, {kind}); copy it again or remove it")
-        yield t, _checked(cv2, pixels, sequence, path, t)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data and whole else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        kind = "empty" if not data else "cut or no image"
+        raise InputError(f"{path}: cannot be decoded ({len(data):,} bytes, {kind}); copy it again or remove it")
+    return t, _checked(cv2, pixels, sequence, path, t)
 
 
 def _from_video(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, Image]]:

@@ -1,4 +1,7 @@
-"""The torch device a person named."""
+"""The torch device a person named, and whether Triton is there for it."""
+
+from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -18,3 +21,12 @@ def device_named(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device {name!r}: torch sees {torch.cuda.device_count()} GPUs; use cpu")
     return device
+
+
+def triton_here() -> ModuleType | Any | None:
+    """triton where it is installed, else None."""
+    try:
+        import triton
+    except ImportError:
+        return None
+    return triton

@@ -2,7 +2,8 @@
 
 A convolutional network's activations are operators of their own in PyTorch, each of which reads and writes every map
 once more, and the maps of the first layers are larger than any cache. oneDNN, which PyTorch carries for the CPU,
-applies them while a result is still in a register. Values differ in the last bits from the operators in turn.
+applies them while a result is still in a register; on a GPU, `gpu.blocks` does. Values differ in the last bits from the
+operators in turn.
 """
 
 from functools import lru_cache
@@ -12,12 +13,16 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from msfp.features.gpu import blocks
+
 Activation = Literal["relu", "swish"]
 PLAIN = {"relu": torch.relu, "swish": nn.functional.silu}
 
 
 def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch.Tensor:
-    """(B, C, H, W) -> (B, D, h, w): the activation of a convolution; without gradients, on a CPU in one operator."""
+    """(B, C, H, W) -> (B, D, h, w): the activation of a convolution; without gradients in fewer operators."""
+    if activation == "swish" and conv.bias is not None and blocks.can_fuse(x):
+        return blocks.conv_silu(conv, x)
     if x.device.type != "cpu" or torch.is_grad_enabled() or not available():
         return PLAIN[activation](conv(x))
     return _operator(conv, x, activation)
@@ -29,12 +34,14 @@ def fuse(module: nn.Module) -> None:
     Args:
         module: holds the blocks, batch normalisation folded.
     """
-    from ultralytics.nn.modules.block import C2f
+    from ultralytics.nn.modules.block import SPPF, C2f
     from ultralytics.nn.modules.conv import Conv
 
     for block in module.modules():
         if isinstance(block, C2f) and type(block).forward is C2f.forward:
             vars(block)["forward"] = MethodType(_cross_stage, block)
+        elif isinstance(block, SPPF) and type(block).forward is SPPF.forward:
+            vars(block)["forward"] = MethodType(_pyramid, block)
         elif isinstance(block, Conv) and not hasattr(block, "bn") and isinstance(block.act, nn.SiLU):
             vars(block)["forward"] = MethodType(_conv_silu, block)
 
@@ -45,6 +52,8 @@ def _conv_silu(block: Any, x: torch.Tensor) -> torch.Tensor:
 
 def _cross_stage(block: Any, x: torch.Tensor) -> torch.Tensor:
     """C2f without a copy by halves: `torch.cat` is twice as slow on the halves of a map as on the map."""
+    if blocks.can_fuse(x) and _plain(block.cv1, block.cv2, *(c for b in block.m for c in (b, b.cv1, b.cv2))):
+        return blocks.cross_stage(block, x)
     pieces = [block.cv1(x)]
     last = pieces[0].chunk(2, 1)[1]
     for bottleneck in block.m:
@@ -52,6 +61,23 @@ def _cross_stage(block: Any, x: torch.Tensor) -> torch.Tensor:
         pieces.append(last)
     joined: torch.Tensor = block.cv2(torch.cat(pieces, 1))
     return joined
+
+
+def _pyramid(block: Any, x: torch.Tensor) -> torch.Tensor:
+    """SPPF, on a GPU in one pass for all its windows."""
+    known = getattr(block, "n", 3) == 3 and not getattr(block, "add", False)
+    if known and blocks.can_fuse(x) and _plain(block.cv1, block.cv2):
+        return blocks.pyramid(block, x)
+    found: torch.Tensor = type(block).forward(block, x)
+    return found
+
+
+def _plain(*parts: Any) -> bool:
+    """Whether these are bottlenecks, and convolutions with a bias of their own that SiLU follows."""
+    from ultralytics.nn.modules.block import Bottleneck
+
+    convolutions = [p for p in parts if type(p) is not Bottleneck]
+    return all(hasattr(p, "conv") and p.conv.bias is not None and isinstance(p.act, nn.SiLU) for p in convolutions)
 
 
 @lru_cache(maxsize=1)

@@ -36,11 +36,12 @@ class Letterbox:
         """Input pixels an image pixel, along x and y; exact, so that boxes follow the rounding of the content."""
         return self.content[0] / self.image[0], self.content[1] / self.image[1]
 
-    def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def apply(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The network's input of an image.
 
         Args:
             frame: (H, W, 3) uint8 of the size this letterbox was made for.
+            out: (size[1], size[0], 3) uint8 that is filled and returned; None makes one.
 
         Returns:
             (size[1], size[0], 3) uint8, grey where the image does not reach.
@@ -53,10 +54,17 @@ class Letterbox:
                 f"image is {frame.shape[1]}x{frame.shape[0]} where {self.image[0]}x{self.image[1]} was declared; "
                 "correct seqinfo.ini or replace the image"
             )
-        out = np.full((self.size[1], self.size[0], 3), GREY, np.uint8)
+        if out is None:
+            out = np.empty((self.size[1], self.size[0], 3), np.uint8)
         left, top = self.offset
-        resized = frame if self.content == self.image else cv2.resize(frame, self.content)
-        out[top : top + self.content[1], left : left + self.content[0]] = resized
+        right, bottom = left + self.content[0], top + self.content[1]
+        for margin in (out[:top], out[bottom:], out[top:bottom, :left], out[top:bottom, right:]):
+            margin[...] = GREY
+        content = out[top:bottom, left:right]
+        if self.content == self.image:
+            content[...] = frame
+        else:
+            cv2.resize(frame, self.content, content)
         return out
 
     def to_network(self, tlwh: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -105,7 +105,11 @@ class HostEyes:
 
 
 class DeviceEyes:
-    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host."""
+    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host.
+
+    Attributes:
+        frame: the recorded piece.
+    """
 
     def __init__(
         self,
@@ -124,7 +128,7 @@ class DeviceEyes:
         """
         encoder = None if predictor is None else predictor.encoder
         head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
-        self._frame, self._config = DeviceFrame(detector, head, encoder, config.size, most), config
+        self.frame, self._config = DeviceFrame(detector, head, encoder, config.size, most, CONFIDENCE), config
         self._box: Letterbox | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
@@ -136,12 +140,13 @@ class DeviceEyes:
         image = (pixels.shape[1], pixels.shape[0])
         if self._box is None or self._box.image != image:
             self._box = fit(image, self._config.size, self._config.geometry)
-        if boxes is not None and len(boxes[0]) > self._frame.most:
+        if boxes is not None and len(boxes[0]) > self.frame.most:
             raise InputError(
-                f"{len(boxes[0])} boxes in a frame, and room for {self._frame.most} on a GPU; keep the most certain"
+                f"{len(boxes[0])} boxes in a frame, and room for {self.frame.most} on a GPU; keep the most certain"
             )
-        self._frame.submit(self._box.apply(pixels), None if boxes is None else self._box.to_network(boxes[0]))
-        found = self._frame.collect()
+        self._box.apply(pixels, self.frame.room())
+        self.frame.submit(None if boxes is None else self._box.to_network(boxes[0]))
+        found = self.frame.collect()
         if boxes is not None:
             return Seen(*boxes, found.embeddings, found.thresholds)
         passing = int((found.scores >= CONFIDENCE).sum())  # the most certain come first

@@ -131,16 +131,19 @@ def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> 
     """Run the frozen detector over the part's frames that are present, once for all box sets."""
     from msfp.datasets.frames import FrameReader
     from msfp.features.extract import extract
+    from msfp.features.gpu.extract import extract_batched, hands
 
     config = run.settings.input
     backbone = run.backbone(weights)
     pixels = part.scene.pixels
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
     label = f"features of {part.scene.name}" + (f" ({weights})" if weights else "")
-    with one_thread(), FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
+    with (
+        one_thread(),
+        FrameReader(pixels, wanted, hands(backbone.device)) as frames,
+        Bar(len(wanted), label) as progress,
+    ):
         if backbone.device.type == "cuda":
-            from msfp.features.gpu.extract import extract_batched
-
             return extract_batched(frames, boxes, backbone, config.size, config.geometry, progress.update)
         return extract(frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update)
 

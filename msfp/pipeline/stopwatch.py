@@ -50,11 +50,14 @@ class Stopwatch:
 
     On a GPU a stage marked `device` is timed by two events on its stream and costs no synchronisation; `finish` waits
     once for the frame. Everything else is timed by the host's clock.
+
+    Attributes:
+        on_gpu: whether stages marked `device` run on a GPU.
     """
 
     def __init__(self, device: str = "cpu") -> None:
         """`device` is torch's name of where stages marked `device` run."""
-        self._cuda = device.startswith("cuda")
+        self.on_gpu = device.startswith("cuda")
         self._frames: list[dict[str, float]] = []
         self._pending: list[tuple[str, Any, Any]] = []
 
@@ -68,7 +71,7 @@ class Stopwatch:
     @contextmanager
     def stage(self, name: str, *, device: bool = False) -> Iterator[None]:
         """Time the block as a stage of the current frame; a stage timed twice counts both times."""
-        if device and self._cuda:
+        if device and self.on_gpu:
             import torch
 
             first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -79,14 +82,14 @@ class Stopwatch:
             return
         began = time.perf_counter()
         yield
-        self._add(name, MILLI * (time.perf_counter() - began))
+        self.add(name, MILLI * (time.perf_counter() - began))
 
     def finish(self) -> None:
         """End the frame: wait for its last event and read all of them."""
         if self._pending:
             self._pending[-1][2].synchronize()
         for name, first, last in self._pending:
-            self._add(name, first.elapsed_time(last))
+            self.add(name, first.elapsed_time(last))
         self._pending.clear()
 
     def times(self, skip: int = 0) -> dict[str, NDArray[np.float64]]:
@@ -95,6 +98,7 @@ class Stopwatch:
         names = dict.fromkeys(name for frame in kept for name in frame)
         return {name: np.array([frame.get(name, 0.0) for frame in kept]) for name in names}
 
-    def _add(self, name: str, milliseconds: float) -> None:
+    def add(self, name: str, milliseconds: float) -> None:
+        """Count milliseconds, timed elsewhere, to a stage of the current frame."""
         frame = self._frames[-1]
         frame[name] = frame.get(name, 0.0) + milliseconds

@@ -43,6 +43,38 @@ def test_frames_come_in_order_as_rgb(sequence) -> None:
     assert all(is_picture(image, t) for t, image in found)
 
 
+@pytest.mark.parametrize("decoders", [2, 9])
+def test_several_decoders_keep_the_order(make, decoders: int) -> None:
+    folder = make(frames=(1, 2, 3, 4, 5))
+    sequence = read_sequence(folder, "mot17", "train")
+    with FrameReader(sequence, decoders=decoders) as reader:
+        found = list(reader)
+    assert [t for t, _ in found] == [1, 2, 3, 4, 5]
+    assert all(is_picture(image, t) for t, image in found)
+    (folder / "img1/000003.jpg").write_bytes(b"")
+    frames = iter(FrameReader(sequence, decoders=decoders))
+    assert [next(frames)[0], next(frames)[0]] == [1, 2]
+    with pytest.raises(InputError, match=r"000003.jpg: cannot be decoded"):
+        next(frames)
+
+
+def test_no_more_frames_are_held_than_are_ahead(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from msfp.datasets import frames
+
+    begun: list[int] = []
+    decode = frames._from_file
+
+    def counted(sequence, path, t):
+        begun.append(t)
+        return decode(sequence, path, t)
+
+    monkeypatch.setattr(frames, "_from_file", counted)
+    monkeypatch.setattr(frames, "AHEAD", 1)
+    with FrameReader(read_sequence(make(frames=(1, 2, 3, 4, 5)), "mot17", "train"), decoders=2) as reader:
+        for seen, _ in reader:
+            assert len(begun) <= seen + 3
+
+
 def test_a_reader_starts_anew_and_takes_some_frames(sequence) -> None:
     reader = FrameReader(sequence, (4, 2, 2))
     assert [t for t, _ in reader] == [t for t, _ in reader] == [2, 4]

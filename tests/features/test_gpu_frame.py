@@ -9,12 +9,18 @@ import torch
 from msfp.config import settings
 from msfp.features.backbone import load_backbone, to_batch
 from msfp.features.detector import load_whole
-from msfp.features.gpu.frame import DeviceFrame
+from msfp.features.gpu.frame import DeviceFrame, DeviceResult
 from msfp.features.pooling import global_average, pool_levels
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
 
 SIZE = (160, 96)
+
+
+def show(frame: DeviceFrame, image: np.ndarray, regions: np.ndarray | None = None) -> DeviceResult:
+    frame.room()[...] = image
+    frame.submit(regions)
+    return frame.collect()
 
 
 def test_frames_in_turn_give_what_the_stages_give() -> None:
@@ -30,8 +36,7 @@ def test_frames_in_turn_give_what_the_stages_give() -> None:
         image = rng.integers(0, 256, (96, 160, 3), dtype=np.uint8)
         corner = rng.uniform(-20, 140, (count, 2))
         regions = np.concatenate([corner, corner + rng.uniform(1, 60, (count, 2))], 1)
-        frame.submit(image, regions)
-        found = frame.collect()
+        found = show(frame, image, regions)
         parts = backbone.parts(to_batch(image[None]))
         pooled = {k: torch.from_numpy(v) for k, v in pool_levels(parts, regions, backbone.strides).items()}
         with torch.inference_mode():
@@ -48,9 +53,9 @@ def test_too_many_boxes_are_refused() -> None:
     encoder = SceneEncoder(backbone.channels[backbone.preset.scene], "offset", settings("demo").atl)
     frame = DeviceFrame(backbone, head, encoder, SIZE, most=2)
     with pytest.raises(ValueError, match="3 boxes where there is room for 2"):
-        frame.submit(np.zeros((96, 160, 3), np.uint8), np.zeros((3, 4)))
+        frame.submit(np.zeros((3, 4)))
     with pytest.raises(ValueError, match="ends before its boxes"):
-        frame.submit(np.zeros((96, 160, 3), np.uint8))
+        frame.submit()
 
 
 def test_a_sparse_detector_is_refused() -> None:
@@ -136,11 +141,7 @@ def test_boxes_of_padding_change_nobody_and_no_threshold() -> None:
     few, many = small_frame(), small_frame()
     corner = rng.uniform(0, 100, (12, 2))
     regions = np.concatenate([corner, corner + 30], 1)
-    many.submit(rng.integers(0, 256, (96, 160, 3), dtype=np.uint8), regions)
-    many.collect()
-    found = []
-    for frame in (few, many):
-        frame.submit(image, regions[:3])
-        found.append(frame.collect())
+    show(many, rng.integers(0, 256, (96, 160, 3), dtype=np.uint8), regions)
+    found = [show(frame, image, regions[:3]) for frame in (few, many)]
     np.testing.assert_array_equal(found[0].embeddings, found[1].embeddings)
     np.testing.assert_array_equal(found[0].thresholds, found[1].thresholds)

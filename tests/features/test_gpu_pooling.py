@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from msfp.features.backbone import Part
-from msfp.features.gpu.pooling import AddressTable, pool_on_device, triton_here
+from msfp.features.device import triton_here
+from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import pool_levels
 
 STRIDES = {4: 8, 9: 32, 14: 8}
@@ -34,10 +35,15 @@ def boxes(count: int) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([corner, corner + sides], 1)).float()
 
 
-def check(kernel: bool, counts: tuple[int, ...]) -> None:
+def check(kernel: bool, counts: tuple[int, ...], some: bool = False) -> None:
     """Equal to float rounding: places are float32 here, float64 there."""
     given, regions = levels(images=len(counts)), boxes(sum(counts))
-    found = pool_on_device(given, regions, STRIDES, AddressTable() if kernel else None, counts)
+    wanted = torch.arange(len(regions)) % 3 != 1 if some else None
+    found = pool_on_device(given, regions, STRIDES, AddressTable() if kernel else None, counts, wanted)
+    if wanted is not None:
+        assert not any(vectors[~wanted].any() for vectors in found.values())
+        regions, counts = regions[wanted], tuple(int(part.sum()) for part in torch.split(wanted, list(counts)))
+        found = {layer: vectors[wanted] for layer, vectors in found.items()}
     for image, rows in enumerate(torch.split(torch.arange(sum(counts)), list(counts))):
         alone = {k: tuple(Part(p.map[image : image + 1], p.upsample) for p in parts) for k, parts in given.items()}
         exact = pool_levels(alone, regions[rows].double().numpy(), STRIDES)
@@ -48,6 +54,7 @@ def check(kernel: bool, counts: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("counts", [(0,), (300,), (20, 0, 33), (0, 0)])
 def test_products_of_matrices(counts: tuple[int, ...]) -> None:
     check(False, counts)
+    check(False, counts, some=True)
 
 
 def test_a_table_is_written_when_the_recording_has_ended() -> None:
@@ -64,9 +71,20 @@ def test_a_table_is_written_when_the_recording_has_ended() -> None:
         table.describe([(3,) * 8] * 2, device)
 
 
+def test_a_table_described_in_inference_is_written_outside_of_it() -> None:
+    """As `DeviceFrame` does, whose pass is inference and whose recording is not."""
+    table = AddressTable()
+    with torch.inference_mode():
+        there = table.describe([(1,) * 8], torch.device("cpu"))
+        table.recording = True
+        table.describe([(2,) * 8], torch.device("cpu"))
+    table.write()
+    assert there.tolist() == [[2] * 8]
+
+
 @pytest.mark.skipif(triton_here() is None, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_the_launch_in_tritons_interpreter() -> None:
-    calls = "t.check(True, (23,)); t.check(True, (4, 0, 5))"
+    calls = "t.check(True, (60,)); t.check(True, (4, 0, 5)); t.check(True, (4, 0, 5), some=True)"
     program = f"import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; {calls}"
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "error", "-c", program, os.path.dirname(__file__)]

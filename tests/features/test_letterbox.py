@@ -1,5 +1,6 @@
 """Images and boxes go into the network's input by the same map, and come back exactly."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,6 +28,21 @@ def test_embedded_frames_keep_their_pixels() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
     assert box.offset == (0, 12)
     assert np.array_equal(box.apply(frame)[12:372], frame)
+
+
+@pytest.mark.parametrize("image", [(1920, 1080), (640, 384), (300, 500), (64, 500)])
+@pytest.mark.parametrize("geometry", ["letterbox", "paper_scale"])
+def test_a_place_that_is_given_is_filled(image: tuple[int, int], geometry: str) -> None:
+    box = fit(image, (640, 384), geometry)
+    frame = np.random.default_rng(0).integers(0, 256, (*image[::-1], 3), dtype=np.uint8)
+    places = np.full((3, 384, 640, 3), 7, np.uint8)
+    assert box.apply(frame, places[1]) is not None
+    assert (places[[0, 2]] == 7).all()
+    left, top = box.offset
+    content = (slice(top, top + box.content[1]), slice(left, left + box.content[0]))
+    assert np.array_equal(places[1][content], cv2.resize(frame, box.content))
+    places[1][content] = GREY
+    assert (places[1] == GREY).all()
 
 
 @given(SIDES, SIDES, st.integers(1, 50), st.integers(1, 50), st.sampled_from(["letterbox", "paper_scale"]))

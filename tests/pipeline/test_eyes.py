@@ -87,5 +87,5 @@ def test_where_room_is_short_the_most_certain_are_seen(street, networks) -> None
 
 def test_what_was_given_stays_as_it_was(networks) -> None:
     head, predictor = networks
-    DeviceEyes(in_one_piece(), CONFIG.input, *networks)._frame._head.to("meta")
+    DeviceEyes(in_one_piece(), CONFIG.input, *networks).frame._head.to("meta")
     assert {p.device.type for p in head.parameters()} == {p.device.type for p in predictor.encoder.parameters()}

@@ -1,13 +1,16 @@
 """Offline extraction on a GPU: frames in batches, copied while the device is busy with the batch before.
 
-Frames come from a reader that decodes ahead in a thread. A batch is put into one of two pinned buffers and goes through
-the network in half precision; the boxes of all its frames and box sets are pooled in one launch. Its results are
+Frames come from a reader that decodes ahead in threads. A batch is laid, by some threads more, into one of two pinned
+buffers and goes through the network in half precision; the boxes of all its frames and box sets are pooled in one
+launch. Its results are
 fetched after the next batch has been started: the host waits for the device once a batch, and the device for the host
 only where decoding is slower. On a CPU the same code runs in float32, which is how it is tested.
 """
 
 import copy
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +20,13 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone
-from msfp.features.extract import BoxSet, check_boxes, half
-from msfp.features.gpu.pooling import AddressTable, pool_on_device, triton_here
+from msfp.features.device import triton_here
+from msfp.features.extract import HALF_MAX, BoxSet, check_boxes
+from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.letterbox import Geometry, Letterbox, fit
 from msfp.types import Features
 
+MOST_HANDS = 8  # a decoder makes some 100 frames of 1920x1080 a second
 BATCH = 16  # frames; 1280x736 takes about 0.2 GB a frame with YOLOv8x
 Image = NDArray[np.uint8]
 
@@ -33,8 +38,8 @@ class Started:
     Attributes:
         numbers: of its frames.
         places: (box set, rows) in the order of the pooled boxes.
-        layers: layer -> (N, C) host tensor that is being filled.
-        scenes: (B, C) host tensor that is being filled.
+        layers: layer -> (N, C) float16 host tensor that is being filled.
+        scenes: (B, C) float16 host tensor that is being filled.
         done: CUDA event behind the copies; None on a CPU, where they are done.
     """
 
@@ -74,17 +79,19 @@ def extract_batched(
     }
     present = {n: np.zeros(len(f), np.bool_) for n, (f, _) in box_sets.items()}
     scenes: dict[int, NDArray[np.float16]] = {}
-    for done in _in_flight(frames, _Network(backbone, size, geometry, batch, dtype), box_sets):
-        at = 0
-        for name, rows in done.places:
-            count = rows.stop - rows.start
-            present[name][rows] = True
-            for layer, vectors in done.layers.items():
-                found[name][layer][rows] = half(vectors[at : at + count].numpy())
-            at += count
-        scenes.update(zip(done.numbers, half(done.scenes.numpy()), strict=True))
-        if progress:
-            progress(len(done.numbers))
+    with ThreadPoolExecutor(hands(backbone.device)) as pool:
+        network = _Network(backbone, size, geometry, batch, dtype, pool)
+        for done in _in_flight(frames, network, box_sets):
+            at = 0
+            for name, rows in done.places:
+                count = rows.stop - rows.start
+                present[name][rows] = True
+                for layer, vectors in done.layers.items():
+                    found[name][layer][rows] = vectors[at : at + count].numpy()
+                at += count
+            scenes.update(zip(done.numbers, done.scenes.numpy().copy(), strict=True))
+            if progress:
+                progress(len(done.numbers))
     numbers = np.array(sorted(scenes), np.int32)
     width = backbone.channels[backbone.preset.scene]
     scene = np.stack([scenes[t] for t in numbers.tolist()]) if scenes else np.zeros((0, width), np.float16)
@@ -129,9 +136,15 @@ class _Network:
     """The backbone with its two pinned buffers."""
 
     def __init__(
-        self, backbone: Backbone, size: tuple[int, int], geometry: Geometry, batch: int, dtype: torch.dtype
+        self,
+        backbone: Backbone,
+        size: tuple[int, int],
+        geometry: Geometry,
+        batch: int,
+        dtype: torch.dtype,
+        pool: ThreadPoolExecutor,
     ) -> None:
-        self.batch, self._size, self._geometry = batch, size, geometry
+        self.batch, self._size, self._geometry, self._pool = batch, size, geometry, pool
         self._cuda = backbone.device.type == "cuda"
         self._dtype = dtype if self._cuda else torch.float32
         self._backbone = copy.deepcopy(backbone).to_dtype(dtype) if self._cuda else backbone
@@ -151,8 +164,7 @@ class _Network:
         image = (group[0][1].shape[1], group[0][1].shape[0])
         if self._box is None or self._box.image != image:
             self._box = fit(image, self._size, self._geometry)
-        for slot, (_, frame) in enumerate(group):
-            pixels.numpy()[slot] = self._box.apply(frame)
+        list(self._pool.map(self._box.apply, (frame for _, frame in group), pixels.numpy()))
         there = pixels[: len(group)].to(device, non_blocking=True)
         if self._cuda:
             self._copied[self._turn].record()
@@ -160,7 +172,7 @@ class _Network:
         places, regions, counts = _boxes([number for number, _ in group], box_sets, self._box)
         boxes = torch.from_numpy(regions).to(device, non_blocking=True)
         pooled = pool_on_device(parts, boxes, self._backbone.strides, self._table, counts)
-        scenes = torch.cat([p.map.float().mean((2, 3)) for p in parts[self._backbone.preset.scene]], 1)
+        scenes = torch.cat([p.map.mean((2, 3), dtype=torch.float32) for p in parts[self._backbone.preset.scene]], 1)
         layers = {layer: self._back(vectors) for layer, vectors in pooled.items()}
         numbers, back = tuple(number for number, _ in group), self._back(scenes)
         done = torch.cuda.Event() if self._cuda else None
@@ -175,8 +187,17 @@ class _Network:
         return started
 
     def _back(self, values: torch.Tensor) -> torch.Tensor:
+        """In half precision, as `half` makes it, on its way to the host."""
+        values = values.clamp(-HALF_MAX, HALF_MAX).half()
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=self._cuda)
         return host.copy_(values, non_blocking=True)
+
+
+def hands(device: torch.device) -> int:
+    """Threads that decode frames, and as many that lay them, for one of this machine's GPUs; 1 for a CPU."""
+    if device.type != "cuda":
+        return 1
+    return min(MOST_HANDS, max(1, (os.cpu_count() or 1) // torch.cuda.device_count() // 2))
 
 
 def _boxes(

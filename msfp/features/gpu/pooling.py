@@ -9,8 +9,7 @@ after.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from types import ModuleType
-from typing import Any
+from math import gcd
 
 import torch
 
@@ -18,6 +17,8 @@ from msfp.features.backbone import Part
 from msfp.features.pooling import CELLS, SAMPLES
 
 BLOCK = 64  # channels a program of the Triton kernel works on
+TILE = (2, 8)  # cells it reads at once, down and across: people are narrow, and deep maps coarse
+WARPS = 1  # that share a program
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class AddressTable:
             self.write()
         return self._there
 
+    @torch.inference_mode()
     def write(self) -> None:
         """Copy the addresses last described to the device."""
         assert self._host is not None
@@ -92,6 +94,7 @@ def pool_on_device(
     strides: Mapping[int, int],
     table: AddressTable | None = None,
     counts: Sequence[int] | None = None,
+    wanted: torch.Tensor | None = None,
 ) -> dict[int, torch.Tensor]:
     """As `pool_levels`, without leaving the device and without waiting for it.
 
@@ -101,9 +104,10 @@ def pool_on_device(
         strides: layer -> network pixels a cell of the tap.
         table: for one Triton launch in place of torch.
         counts: how many boxes each image has; None: all are of one.
+        wanted: (N,) bool on the device, of the boxes that are looked at; None: all. A launch passes the others by.
 
     Returns:
-        layer -> (N, C) float32.
+        layer -> (N, C) float32, zero for boxes that are not wanted.
     """
     pieces, of = pieces_of(levels, strides)
     each = [len(boxes)] if counts is None else list(counts)
@@ -111,8 +115,10 @@ def pool_on_device(
         parted = zip(range(len(each)), torch.split(boxes, each), strict=True)
         images = [pool_by_products(pieces, part, image) for image, part in parted]
         found = [torch.cat(one) for one in zip(*images, strict=True)]
+        if wanted is not None:
+            found = [one * wanted[:, None] for one in found]
     else:
-        found = pool_in_one_launch(pieces, boxes, each, table)
+        found = pool_in_one_launch(pieces, boxes, each, table, wanted)
     return {layer: torch.cat([found[i] for i in chosen], 1) for layer, chosen in of.items()}
 
 
@@ -152,7 +158,11 @@ def axis_weights(low: torch.Tensor, high: torch.Tensor, length: int, repeat: int
 
 
 def pool_in_one_launch(
-    pieces: list[Piece], boxes: torch.Tensor, counts: Sequence[int], table: AddressTable
+    pieces: list[Piece],
+    boxes: torch.Tensor,
+    counts: Sequence[int],
+    table: AddressTable,
+    wanted: torch.Tensor | None = None,
 ) -> list[torch.Tensor]:
     """Per piece (N, C) float32, by one Triton kernel whose programs are (box, block of channels of a piece).
 
@@ -161,7 +171,6 @@ def pool_in_one_launch(
     """
     from msfp.features.gpu import kernel
 
-    device = boxes.device
     maps = [p.map.permute(0, 2, 3, 1).contiguous() for p in pieces]  # no copy of a channels-last map
     starts = [0, *accumulate(m.shape[3] for m in maps)]
     rows = []
@@ -169,22 +178,22 @@ def pool_in_one_launch(
         for piece, grid, start in zip(pieces, maps, starts, strict=False):
             shape = (*grid.shape[1:], piece.upsample, piece.stride)
             rows += [(grid[image].data_ptr(), *shape, c, start) for c in range(0, grid.shape[3], BLOCK)]
-    out = torch.empty(len(boxes), starts[-1], dtype=torch.float32, device=device)
+    out = torch.empty(len(boxes), starts[-1], dtype=torch.float32, device=boxes.device)
     if len(boxes):
-        described = table.describe(rows, device)
-        each = [torch.full((n,), image, dtype=torch.int32, device=device) for image, n in enumerate(counts)]
-        blocks = len(rows) // len(counts)
+        described, blocks = table.describe(rows, boxes.device), len(rows) // len(counts)
         kernel.pool[(len(boxes), blocks)](
-            described, boxes.contiguous(), torch.cat(each), out, blocks, starts[-1], maps[0],
-            SAMPLES=CELLS * SAMPLES, BLOCK=BLOCK,
+            described, boxes.contiguous(), _images(counts, wanted, boxes.device), out, blocks, starts[-1], maps[0],
+            SAMPLES=CELLS * SAMPLES, PADDED=16, BLOCK=BLOCK, DOWN=TILE[0], ACROSS=TILE[1],
+            ALIGNED=gcd(16, *(m.shape[3] for m in maps)), num_warps=WARPS,
         )  # fmt: skip
     return [out[:, a:b] for a, b in pairwise(starts)]
 
 
-def triton_here() -> ModuleType | Any | None:
-    """triton where it is installed, else None."""
-    try:
-        import triton
-    except ImportError:
-        return None
-    return triton
+def _images(counts: Sequence[int], wanted: torch.Tensor | None, device: torch.device) -> torch.Tensor:
+    """(N,) int32, on whose maps each box lies; -1 where it is not wanted."""
+    if len(counts) == 1:
+        image = torch.zeros(counts[0], dtype=torch.int32, device=device)
+    else:
+        host = torch.repeat_interleave(torch.arange(len(counts), dtype=torch.int32), torch.tensor(counts))
+        image = (host.pin_memory() if device.type == "cuda" else host).to(device, non_blocking=True)
+    return image if wanted is None else torch.where(wanted, image, -1)

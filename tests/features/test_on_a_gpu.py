@@ -1,0 +1,183 @@
+"""What runs on a GPU gives what the CPU gives, to half precision; recorded frames are new each time."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from msfp.config import settings
+from msfp.features import fused
+from msfp.features.backbone import Part, load_backbone, to_batch, whole
+from msfp.features.detector import load_whole
+from msfp.features.device import triton_here
+from msfp.features.extract import extract
+from msfp.features.gpu import blocks
+from msfp.features.gpu.extract import extract_batched
+from msfp.features.gpu.frame import DeviceFrame
+from msfp.features.gpu.pooling import AddressTable, pool_on_device
+from msfp.features.pooling import pool_levels
+from msfp.heads.fusion import make_head
+from msfp.heads.threshold import SceneEncoder
+
+from .test_gpu_pooling import STRIDES, boxes, levels
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+SIZE = (640, 384)
+RNG = np.random.default_rng(0)
+
+
+def image() -> np.ndarray:
+    return RNG.integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+
+
+def regions(count: int) -> np.ndarray:
+    corner = RNG.uniform(-40, 560, (count, 2))
+    return np.concatenate([corner, corner + RNG.uniform(1, 160, (count, 2))], 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("counts", [(0,), (500,), (20, 0, 33)])
+def test_pooling(dtype: torch.dtype, kernel: bool, counts: tuple[int, ...]) -> None:
+    """Of the same half-precision numbers, to float rounding."""
+    if kernel and triton_here() is None:
+        pytest.skip("triton is not installed")
+    given = {k: tuple(Part(p.map.to(dtype), p.upsample) for p in v) for k, v in levels(images=len(counts)).items()}
+    there = {k: tuple(Part(p.map.cuda(), p.upsample) for p in parts) for k, parts in given.items()}
+    there[14] = (there[14][0], there[4][0])  # the map that two taps show is one
+    wanted = torch.arange(sum(counts)) % 5 != 2
+    all_boxes = boxes(sum(counts))
+    table = AddressTable() if kernel else None
+    found = pool_on_device(there, all_boxes.cuda(), STRIDES, table, counts, wanted.cuda())
+    for number, rows in enumerate(torch.split(torch.arange(sum(counts)), list(counts))):
+        alone = {k: tuple(Part(p.map[number : number + 1], p.upsample) for p in v) for k, v in given.items()}
+        for layer, exact in pool_levels(alone, all_boxes[rows].double().numpy(), STRIDES).items():
+            exact[~wanted[rows].numpy()] = 0
+            np.testing.assert_allclose(found[layer][rows].cpu().numpy(), exact, atol=3e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 37, 61), (2, 16, 8, 8), (1, 80, 5, 3), (3, 144, 1, 1), (1, 320, 23, 40)])
+@pytest.mark.parametrize("plus", [True, False])
+def test_bias_silu_and_shortcut(shape: tuple[int, ...], plus: bool) -> None:
+    """In place, with a copy of the upper half of the channels in the middle of a wider map."""
+    x, more = torch.randn(2, *shape, device="cuda", dtype=torch.float16).contiguous().unbind()
+    x, more = (m.contiguous(memory_format=torch.channels_last) for m in (x, more))
+    bias = torch.randn(shape[1], device="cuda", dtype=torch.float16)
+    exact = nn.functional.silu(x.double() + bias.double()[:, None, None]) + plus * more.double()
+    half, whole_width = shape[1] // 2, 2 * shape[1]
+    wide = torch.zeros(shape[0], whole_width, *shape[2:], device="cuda", dtype=torch.float16)
+    wide = wide.to(memory_format=torch.channels_last)
+    blocks.finish(x, bias, x, more if plus else None, wide[:, half : 2 * half], half)
+    torch.testing.assert_close(x.double(), exact, rtol=1e-3, atol=1e-3)
+    assert torch.equal(wide[:, half : 2 * half], x[:, half:])
+    assert not wide[:, :half].any()
+    assert not wide[:, 2 * half :].any()
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 37, 61), (2, 16, 8, 8), (1, 288, 23, 40)])
+def test_growing_windows(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, device="cuda", dtype=torch.float16).contiguous(memory_format=torch.channels_last)
+    windows = [nn.functional.max_pool2d(x, size, 1, size // 2) for size in (1, 5, 9, 13)]
+    assert torch.equal(blocks.maxima(x, 2), torch.cat(windows, 1))
+
+
+@pytest.mark.parametrize("preset", ["yolov8n-paper", "yolov8x-paper"])
+def test_blocks_of_a_network(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No further from single precision than PyTorch's operators are in half, in all maps and what the detector says."""
+    exact = load_whole(preset, "random-init", sparse=False)
+    detector = load_whole(preset, "random-init", "cuda", sparse=False)
+    detector.to_dtype(torch.float16)
+    for height in (96, 32):  # 32: a single row of cells
+        batch = torch.rand(2, 3, height, 160).half()
+        told = {"exact": exact.whole(batch.float()), "ours": detector.whole(batch.cuda())}
+        with monkeypatch.context() as m:
+            m.setattr(blocks, "can_fuse", lambda x: False)
+            told["torch"] = detector.whole(batch.cuda())
+        maps = {name: [output[0], *map(whole, parts.values())] for name, (parts, output) in told.items()}
+        for wanted, ours, torchs in zip(*maps.values(), strict=True):
+            apart, usual = ((m.float().cpu() - wanted).norm() / wanted.norm() for m in (ours, torchs))
+            assert apart < 1.3 * usual + 1e-4
+
+
+@pytest.mark.parametrize("activation", ["relu", "swish"])
+def test_a_convolution_with_its_activation(activation: fused.Activation) -> None:
+    conv = nn.Conv2d(32, 48, 3, 2, 1).cuda().half().to(memory_format=torch.channels_last)
+    x = torch.randn(1, 32, 33, 45, device="cuda").half().contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        found, wanted = fused.activated(conv, x, activation), fused.PLAIN[activation](conv(x))
+    torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("preset", ["yolov8n-paper", "yolov8m-paper", "rtdetr-l"])
+def test_a_backbone_in_half_precision(preset: str) -> None:
+    here, there = load_backbone(preset, "random-init"), load_backbone(preset, "random-init", "cuda")
+    batch = to_batch(image()[None])
+    wanted = here.maps(batch)
+    for precision, most in ((torch.float32, 1e-2), (torch.float16, 3e-2)):  # TF32 may be allowed
+        found = there.to_dtype(precision).parts(batch.cuda().to(precision))
+        for layer, parts in found.items():
+            apart = (whole(parts).float().cpu() - wanted[layer]).norm() / wanted[layer].norm()
+            assert apart < most, (layer, precision)
+
+
+def test_frames_in_turn_on_a_graph() -> None:
+    here, there = load_backbone("yolov8n-paper", "embedded"), load_backbone("yolov8n-paper", "embedded", "cuda")
+    fusion, atl = settings("demo").fusion, settings("demo").atl
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = make_head("attention-instance", here.channels, fusion).eval()
+        encoder = SceneEncoder(here.channels[here.preset.scene], "offset", atl).eval()
+    exact = DeviceFrame(here, head, encoder, SIZE, most=64)
+    frame = DeviceFrame(there, *(make_same(m) for m in (head, encoder)), SIZE, most=64)
+    assert frame._graph is not None
+    for count in (5, 64, 0, 3):
+        pixels, boxes_here = image(), regions(count)
+        for one in (exact, frame):
+            one.room()[...] = pixels
+            one.submit(boxes_here)
+        wanted, found = exact.collect(), frame.collect()
+        assert found.embeddings.shape == wanted.embeddings.shape
+        if count:
+            assert (found.embeddings * wanted.embeddings).sum(1).min() > 0.995
+        np.testing.assert_allclose(found.thresholds, wanted.thresholds, atol=5e-3)
+        assert 0 < frame.reid_milliseconds() < 1000
+
+
+def make_same(module: nn.Module) -> nn.Module:
+    import copy
+
+    return copy.deepcopy(module).cuda()
+
+
+def test_people_are_found_on_a_graph() -> None:
+    """The whole detector within: the boxes that it finds one part after the other."""
+    detector = load_whole("yolov8n-paper", "embedded", "cuda", sparse=False)
+    exact = DeviceFrame(load_whole("yolov8n-paper", "embedded", sparse=False), None, None, SIZE, most=100)
+    frame = DeviceFrame(detector, None, None, SIZE, most=100)
+    for _ in range(3):
+        pixels = image()
+        for one in (exact, frame):
+            one.room()[...] = pixels
+            one.submit()
+        wanted, found = exact.collect(), frame.collect()
+        np.testing.assert_allclose(found.scores, wanted.scores, atol=2e-2)
+        assert (np.diff(found.scores) <= 0).all()
+        np.testing.assert_allclose(found.regions[0], wanted.regions[0], atol=2)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_extraction_in_batches(batch: int) -> None:
+    here, there = load_backbone("yolov8n-paper", "embedded"), load_backbone("yolov8n-paper", "embedded", "cuda")
+    frames = [(t, image()) for t in (1, 2, 4, 5, 6)]
+    number = np.sort(RNG.choice([1, 2, 3, 4, 6], 40)).astype(np.int32)
+    sets = {"SDP": (number, np.concatenate([RNG.uniform(-20, 500, (40, 2)), RNG.uniform(0, 170, (40, 2))], 1))}
+    wanted, found = extract(frames, sets, here, SIZE)["SDP"], extract_batched(frames, sets, there, SIZE, batch=batch)
+    np.testing.assert_array_equal(found["SDP"].present, wanted.present)
+    np.testing.assert_array_equal(found["SDP"].scene_frame, wanted.scene_frame)
+    for layer, exact in wanted.layers.items():
+        a, b = exact.astype(np.float64), found["SDP"].layers[layer].astype(np.float64)
+        assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-2, layer
+    one_by_one = extract(frames, sets, there, SIZE)["SDP"]  # the way of the other pooling modes
+    for layer, exact in wanted.layers.items():
+        a, b = exact.astype(np.float64), one_by_one.layers[layer].astype(np.float64)
+        assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-2, layer
