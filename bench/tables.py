@@ -79,6 +79,35 @@ def markdown(found: Mapping[str, Mapping[str, Entry]]) -> str:
     return "\n".join(out)
 
 
+def gpu_markdown(folder: Path) -> str:
+    """Each card's newest result: milliseconds of a frame's parts by detector, and frames a second offline."""
+    newest = {}
+    for path in sorted(folder.glob("*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        newest[told["device"]] = told
+    out = []
+    for card, told in sorted(newest.items()):
+        about = told["host"]
+        versions = "".join(f", {name} {version}" for name, version in about["packages"].items())
+        out += [f"### {card}", "", f"{about['cpu']}, {about['cores']} cores; Python {about['python']}{versions}; "]
+        out[-1] += (
+            f"{told['written'][:10]}, code {told['code'][:7]}. `python bench/bench_pipeline.py --device cuda`: ms a "
+        )
+        out[-1] += "frame of 1280x736, batch 1, median (quartiles); offline, frames a second by frames a batch."
+        found = told["milliseconds"]
+        stages = list(next(iter(found.values())))
+        out += ["", f"| part | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
+        for stage in stages:
+            cells = (f"{t[stage]['median']:.3g} ({t[stage]['low']:.3g}-{t[stage]['high']:.3g})" for t in found.values())
+            out.append(f"| {stage} | " + " | ".join(cells) + " |")
+        rates = told["frames_per_second"]
+        for batch in next(iter(rates.values())):
+            cells = (f"{of[batch]:.0f}" for of in rates.values())
+            out.append(f"| offline, {batch} a batch | " + " | ".join(cells) + " |")
+        out += ["", " ".join(told.get("remarks", ())), ""]
+    return "\n".join(out)
+
+
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
@@ -88,7 +117,7 @@ def write_readme(folder: Path, readme: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise SystemExit(f"{readme.name}: needs the marks {BEGIN} and {END}, once each; put them back")
-    block = f"{BEGIN}\n\n{markdown(latest(folder))}\n{END}"
+    block = f"{BEGIN}\n\n{markdown(latest(folder))}\n{gpu_markdown(folder / 'gpu')}\n{END}"
     pattern = re.escape(BEGIN) + ".*" + re.escape(END)
     atomic_write(readme, re.sub(pattern, lambda _: block, text, flags=re.DOTALL).encode())
 

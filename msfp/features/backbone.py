@@ -1,6 +1,6 @@
 """The frozen detector, cut after its deepest tapped layer: images in, feature maps out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from msfp.features.weights import load_detector
 
 # YOLOv8's strides divide 32; RT-DETR's too.
 STRIDE = 32
+RANDOM = "random-init"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Backbone:
         channels: layer -> channels, read from the tensors.
         strides: layer -> stride in network pixels, read from the tensors.
         executed: indices of the modules that a forward pass runs.
+        precision: in which it can run on a GPU.
     """
+
+    precision = torch.float16
 
     def __init__(self, model: Any, preset: Preset, device: str = "cpu", also: Iterable[int] = ()) -> None:
         """Take the layers that the taps need out of an ultralytics model.
@@ -96,6 +100,10 @@ class Backbone:
         """
         return {layer: whole(parts) for layer, parts in self.parts(batch).items()}
 
+    def modules(self) -> Iterator[nn.Module]:
+        """All modules that a forward pass runs, and their parts."""
+        return self._modules.modules()
+
     def to_dtype(self, dtype: torch.dtype) -> "Backbone":
         """Itself, with weights of another type: fp16 or bf16 on a GPU."""
         self._modules.to(dtype)
@@ -148,7 +156,14 @@ def load_backbone(
         InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
     """
     chosen = preset_named(preset) if isinstance(preset, str) else preset
-    return Backbone(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
+    found = Backbone(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
+    found.precision = precision_of(weights)
+    return found
+
+
+def precision_of(weights: str | Path) -> torch.dtype:
+    """Half where weights were trained; random ones' maps grow from layer to layer, beyond what half precision holds."""
+    return torch.float32 if str(weights) == RANDOM else torch.float16
 
 
 def to_batch(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from msfp.features.backbone import Backbone, Part, inputs_of, to_batch
+from msfp.features.backbone import Backbone, Part, inputs_of, precision_of, to_batch
 from msfp.features.detect import Boxes, chosen, passing
 from msfp.features.device import device_named
 from msfp.features.extract import half
@@ -159,4 +159,6 @@ def load_whole(
         InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
     """
     chosen = preset_named(preset)
-    return Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, sparse)
+    found = Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, sparse)
+    found.precision = precision_of(weights)
+    return found

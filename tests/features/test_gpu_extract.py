@@ -1,12 +1,15 @@
 """Extraction in batches, on the CPU in float32: the same features as frame by frame."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from msfp.errors import InputError
-from msfp.features.backbone import Backbone, load_backbone
+from msfp.features.backbone import Backbone, Part, load_backbone
+from msfp.features.detector import load_whole
 from msfp.features.extract import BoxSet, extract
 from msfp.features.gpu.extract import Image, extract_batched
 from msfp.types import Features
@@ -88,3 +91,21 @@ def test_nothing_comes_of_no_frames(backbone: Backbone) -> None:
     found = extract_batched([], SETS, backbone, SIZE)
     assert not found["DPM"].present.any()
     assert found["DPM"].scene.shape == (0, 192)
+
+
+def test_numbers_beyond_half_precision_are_told(backbone: Backbone) -> None:
+    class Endless(Backbone):
+        def parts(self, batch):
+            return {k: tuple(Part(p.map * float("nan")) for p in v) for k, v in super().parts(batch).items()}
+
+    endless = copy.copy(backbone)
+    endless.__class__ = Endless
+    with pytest.raises(InputError, match=r"frames 1 to 4: .* grow beyond half precision .*; use --device cpu"):
+        extract_batched(FRAMES, SETS, endless, SIZE, batch=3)
+
+
+def test_random_weights_are_not_halved() -> None:
+    """Their maps grow with every layer: YOLOv8m's reach 95 000 on a street, where half precision ends at 65 504."""
+    assert load_backbone("yolov8n-paper", "random-init").precision == torch.float32
+    assert load_backbone("yolov8n-paper", "embedded").precision == torch.float16
+    assert load_whole("yolov8n-paper", "random-init").precision == torch.float32

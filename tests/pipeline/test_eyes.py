@@ -89,3 +89,12 @@ def test_what_was_given_stays_as_it_was(networks) -> None:
     head, predictor = networks
     DeviceEyes(in_one_piece(), CONFIG.input, *networks).frame._head.to("meta")
     assert {p.device.type for p in head.parameters()} == {p.device.type for p in predictor.encoder.parameters()}
+
+
+def test_vectors_that_are_no_numbers_are_told(street, networks) -> None:
+    device = DeviceEyes(in_one_piece(), CONFIG.input, *networks)
+    device.see(street[0])
+    for parameter in device.frame._head.parameters():
+        parameter.requires_grad_(False).fill_(float("nan"))
+    with pytest.raises(InputError, match="frame 2: the detector's numbers grow beyond half precision"):
+        device.see(street[1])

@@ -9,7 +9,7 @@ only where decoding is slower. On a CPU the same code runs in float32, which is 
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ def extract_batched(
     geometry: Geometry = "letterbox",
     progress: Callable[[int], None] | None = None,
     batch: int = BATCH,
-    dtype: torch.dtype = torch.float16,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Features]:
     """As `msfp.features.extract.extract` by RoIAlign, several frames at once.
 
@@ -66,10 +66,10 @@ def extract_batched(
         frames, box_sets, backbone, size, geometry: as there; the backbone stays as it is.
         progress: called with the number of frames of each batch that came back.
         batch: frames that go through the network together.
-        dtype: of the network on a GPU; float32 on a CPU.
+        dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
 
     Raises:
-        InputError: as `extract`.
+        InputError: as `extract`; numbers beyond what the network's precision holds.
     """
     for name, (frame, tlwh) in box_sets.items():
         check_boxes(name, frame, tlwh)
@@ -80,8 +80,9 @@ def extract_batched(
     present = {n: np.zeros(len(f), np.bool_) for n, (f, _) in box_sets.items()}
     scenes: dict[int, NDArray[np.float16]] = {}
     with ThreadPoolExecutor(hands(backbone.device)) as pool:
-        network = _Network(backbone, size, geometry, batch, dtype, pool)
+        network = _Network(backbone, size, geometry, batch, dtype or backbone.precision, pool)
         for done in _in_flight(frames, network, box_sets):
+            check_finite(done.numbers, done.scenes, *done.layers.values())
             at = 0
             for name, rows in done.places:
                 count = rows.stop - rows.start
@@ -191,6 +192,19 @@ class _Network:
         values = values.clamp(-HALF_MAX, HALF_MAX).half()
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=self._cuda)
         return host.copy_(values, non_blocking=True)
+
+
+def check_finite(numbers: Sequence[int], *values: torch.Tensor) -> None:
+    """Refuse what is no number.
+
+    Raises:
+        InputError: names the frames.
+    """
+    if not all(bool(v.isfinite().all()) for v in values):
+        at = f"frame {numbers[0]}" if len(numbers) == 1 else f"frames {numbers[0]} to {numbers[-1]}"
+        raise InputError(
+            f"{at}: the detector's numbers grow beyond half precision with these weights; use --device cpu"
+        )
 
 
 def hands(device: torch.device) -> int:

@@ -4,9 +4,10 @@ The boxes are given, or found by the network: a whole detector's most promising 
 before anybody knows which of them are people seen once, since that costs a device less than it costs to ask the host.
 Only then the host, which waits once a frame, suppresses those that overlap.
 
-On a GPU it runs in half precision as one CUDA graph, the Triton launch that pools within it. A frame is copied from
-pinned memory, of which there are two buffers, so that the next frame can be prepared while the last one is still being
-copied; the host waits once, for the results. On a CPU the same code runs without a graph, which is how it is tested.
+On a GPU it runs, trained weights in half precision, as one CUDA graph, the Triton launches within it. A frame is copied
+from pinned memory, of which there are two buffers, so that the next frame can be prepared while the last one is still
+being copied; the host waits once, for the results. On a CPU the same code runs without a graph, which is how most of it
+is tested.
 """
 
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class DeviceFrame:
         size: tuple[int, int],
         most: int = 256,
         least: float = 0.0,
-        dtype: torch.dtype = torch.float16,
+        dtype: torch.dtype | None = None,
     ) -> None:
         """Record the frame.
 
@@ -66,14 +67,14 @@ class DeviceFrame:
             size: (width, height) of the network's input.
             most: boxes there is room for, given or found; of more candidates the least certain are not looked at.
             least: nor are candidates of a smaller score; their rows hold nobody's vector.
-            dtype: of the network on a GPU; float32 on a CPU.
+            dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
 
         Raises:
             ValueError: a sparse detector.
         """
         self.device, self.most, self._least = backbone.device, most, least
         self._cuda = self.device.type == "cuda"
-        self._dtype = dtype if self._cuda else torch.float32
+        self._dtype = (dtype or backbone.precision) if self._cuda else torch.float32
         self._backbone = backbone.to_dtype(self._dtype)
         self._head, self._encoder = (None if m is None else m.eval().to(self.device) for m in (head, encoder))
         self._size = width, height = size
