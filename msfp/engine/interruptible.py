@@ -1,7 +1,7 @@
 """Work of a library that takes the signals for itself, done so that they come to us.
 
-In the main thread nbclient handles Ctrl+C and SIGTERM, and what is said of one depends on where it is just then: while a
-cell runs it ends its kernel and leaves tracebacks of its own behind.
+In the main thread nbclient handles Ctrl+C and SIGTERM, and what is said of one depends on where it is just then: at
+times tracebacks of its own stay behind the kernel that it has ended.
 """
 
 import asyncio

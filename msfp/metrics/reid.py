@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from msfp.compiled import kernel, summing_kernel
 from msfp.errors import InputError, NotComputable
+from msfp.metrics.ordering import ascending
 from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs
 
 ROUNDING = 1e-12
@@ -91,7 +92,7 @@ def auc(sim: Floats, same: NDArray[np.bool_]) -> float:
         NotComputable: no positive or no negative pair.
     """
     positive, negative = _split(sim, same)
-    return _area(positive, np.sort(negative))
+    return _area(positive, ascending(negative))
 
 
 def gap(sim: Floats, same: NDArray[np.bool_]) -> float:
@@ -104,8 +105,8 @@ def roc(sim: Floats, same: NDArray[np.bool_], points: int = 201) -> Roc:
     """ROC curve at `points` evenly spaced false positive rates, straight between its corners; errors as `auc`."""
     positive, negative = _split(sim, same)
     thresholds = np.unique(np.concatenate([positive, negative]))[::-1]
-    tpr = _at_least(np.sort(positive), thresholds)
-    fpr = _at_least(np.sort(negative), thresholds)
+    tpr = _at_least(ascending(positive), thresholds)
+    fpr = _at_least(ascending(negative), thresholds)
     grid = np.linspace(0, 1, points)
     # the last corner not beyond the rate: where the curve rises vertically this is its top
     left = np.searchsorted(fpr, grid + ROUNDING, side="right") - 1
@@ -122,7 +123,7 @@ def auc_by_gap(compared: Compared, bins: Bins = GAP_BINS) -> list[dict[str, floa
     """
     positive, negative = _split(compared.sim, compared.same)
     gaps = compared.gap[compared.same]
-    negative = np.sort(negative)
+    negative = ascending(negative)
     rows: list[dict[str, float | int]] = []
     for first, last in bins:
         part = positive[(gaps >= first) & (gaps <= last)]
@@ -242,7 +243,7 @@ def _split(sim: Floats, same: NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
 def _area(positive: Floats, negative: Floats) -> float:
     """Share of pairs in the right order, ties half; negatives sorted. Counted in whole numbers, so exact."""
-    return _ordered(np.sort(positive), negative) / (2 * len(positive) * len(negative))
+    return _ordered(ascending(positive), negative) / (2 * len(positive) * len(negative))
 
 
 @kernel
