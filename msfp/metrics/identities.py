@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from msfp.compiled import kernel
 from msfp.metrics import statistics
+from msfp.metrics.ordering import ascending_order
 from msfp.metrics.pairs import Pairs
 
 Floats = NDArray[np.float64]
@@ -32,43 +33,78 @@ class Resampled:
     people: tuple[str, ...]
 
 
-def resample(
-    sim: NDArray[np.float32], chosen: Pairs, identity: NDArray[np.integer], scene: str, count: int = statistics.DRAWS
-) -> Resampled:
-    """Draw people with replacement and measure again.
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """Draws of the people of one set of pairs, the same whatever the similarities are.
+
+    Attributes:
+        same: (P,) of the pairs.
+        owner: (P,) number of a positive's person, or of a negative's couple.
+        weights: (B, U) how often each person is drawn.
+        pairs: (B, K) the same of each couple that has a negative pair.
+        positive, negative: (B,) pairs in each draw.
+        people: (U,) their names.
+    """
+
+    same: NDArray[np.bool_]
+    owner: Ints
+    weights: Floats
+    pairs: Floats
+    positive: Floats
+    negative: Floats
+    people: tuple[str, ...]
+
+    def sums(self, values: NDArray[np.floating], same: bool) -> Floats:
+        """(U,) or (K,) sums of values over each person's positives, or each couple's negatives."""
+        of, size = self.same == same, (self.weights if same else self.pairs).shape[1]
+        return np.asarray(np.bincount(self.owner[of], weights=values[of], minlength=size), np.float64)
+
+
+def drawing(chosen: Pairs, identity: NDArray[np.integer], scene: str, count: int = statistics.DRAWS) -> Drawing:
+    """Draw people with replacement.
 
     Args:
-        sim: (P,) similarities of the pairs.
         chosen: the pairs, by row.
         identity: (N,) of each row.
         scene: names the people, so that every embedding sees the same draws.
         count: number of draws.
     """
-    used = np.unique(identity[np.concatenate([chosen.i, chosen.j])])
-    first, second = (np.searchsorted(used, identity[rows]) for rows in (chosen.i, chosen.j))
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    couples, couple = np.unique((low * len(used) + high)[~chosen.same], return_inverse=True)
-    owner = np.empty(len(sim), np.int64)
-    owner[chosen.same], owner[~chosen.same] = first[chosen.same], couple
-    order = np.argsort(sim)  # in whatever order the equal ones come: they are taken together
-    wins = _wins(sim[order], chosen.same[order], owner[order], len(used), len(couples))
+    used, number = np.unique(identity, return_inverse=True)
+    seen = np.zeros(len(used), np.bool_)
+    seen[number[chosen.i]] = seen[number[chosen.j]] = True
+    used, number = used[seen], (np.cumsum(seen) - 1)[number]
+    first, second = number[chosen.i], number[chosen.j]
+    couple = np.minimum(first, second) * len(used) + np.maximum(first, second)
+    met = np.zeros(len(used) ** 2, np.bool_)
+    met[couple[~chosen.same]] = True
+    couples = np.flatnonzero(met)
+    owner = np.where(chosen.same, first, (np.cumsum(met) - 1)[couple])
     people = tuple(f"{scene}/{k}" for k in used)
     weights = statistics.draws(people, count)
     pairs = weights[:, couples // len(used)] * weights[:, couples % len(used)]
+    counts = [
+        np.bincount(owner[of], minlength=size).astype(np.float64)
+        for of, size in ((chosen.same, len(used)), (~chosen.same, len(couples)))
+    ]
+    return Drawing(chosen.same, owner, weights, pairs, weights @ counts[0], pairs @ counts[1], people)
 
-    def sums(values: NDArray[np.floating], of: NDArray[np.bool_], size: int) -> Floats:
-        return np.asarray(np.bincount(owner[of], weights=values[of], minlength=size), np.float64)
 
-    ones = np.ones(len(sim))
-    positive, negative = chosen.same, ~chosen.same
-    drawn_positive = weights @ sums(ones, positive, len(used))
-    drawn_negative = pairs @ sums(ones, negative, len(couples))
+def resample(sim: NDArray[np.float32], drawn: Drawing) -> Resampled:
+    """Measure again in every draw.
+
+    Args:
+        sim: (P,) similarities of the pairs.
+        drawn: of the same pairs.
+    """
+    order = ascending_order(sim)  # in whatever order the equal ones come: they are taken together
+    weights, pairs = drawn.weights, drawn.pairs
+    wins = _wins(sim[order], drawn.same[order], drawn.owner[order], weights.shape[1], pairs.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        auc = ((weights @ wins) * pairs).sum(axis=1) / (drawn_positive * drawn_negative)
-        mean_positive = weights @ sums(sim, positive, len(used)) / drawn_positive
-        mean_negative = pairs @ sums(sim, negative, len(couples)) / drawn_negative
+        auc = ((weights @ wins) * pairs).sum(axis=1) / (drawn.positive * drawn.negative)
+        mean_positive = weights @ drawn.sums(sim, True) / drawn.positive
+        mean_negative = pairs @ drawn.sums(sim, False) / drawn.negative
     auc[~np.isfinite(auc)] = np.nan
-    return Resampled(auc, mean_positive - mean_negative, people)
+    return Resampled(auc, mean_positive - mean_negative, drawn.people)
 
 
 @kernel

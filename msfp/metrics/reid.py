@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from msfp.compiled import kernel, summing_kernel
 from msfp.errors import InputError, NotComputable
-from msfp.metrics.ordering import ascending
+from msfp.metrics.ordering import ascending, ascending_order
 from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs
 
 ROUNDING = 1e-12
@@ -103,10 +103,13 @@ def gap(sim: Floats, same: NDArray[np.bool_]) -> float:
 
 def roc(sim: Floats, same: NDArray[np.bool_], points: int = 201) -> Roc:
     """ROC curve at `points` evenly spaced false positive rates, straight between its corners; errors as `auc`."""
-    positive, negative = _split(sim, same)
-    thresholds = np.unique(np.concatenate([positive, negative]))[::-1]
-    tpr = _at_least(ascending(positive), thresholds)
-    fpr = _at_least(ascending(negative), thresholds)
+    _split(sim, same)
+    order = ascending_order(sim)
+    ascends, positives = sim[order], np.cumsum(same[order])
+    # Corners: from each value on, the largest first, and one before them all.
+    first = np.flatnonzero(np.concatenate([[True], ascends[1:] != ascends[:-1]]))[::-1]
+    below = np.concatenate([[0], positives])[first]
+    tpr, fpr = _at_least(below, positives[-1]), _at_least(first - below, len(sim) - positives[-1])
     grid = np.linspace(0, 1, points)
     # the last corner not beyond the rate: where the curve rises vertically this is its top
     left = np.searchsorted(fpr, grid + ROUNDING, side="right") - 1
@@ -259,7 +262,6 @@ def _ordered(positive: Floats, negative: Floats) -> int:
     return total
 
 
-def _at_least(ascending: Floats, thresholds: Floats) -> NDArray[np.float64]:
-    """Share of values at or above each threshold, after a leading 0."""
-    share = 1 - np.searchsorted(ascending, thresholds, side="left") / len(ascending)
-    return np.concatenate([[0.0], share])
+def _at_least(below: NDArray[np.integer], count: int) -> NDArray[np.float64]:
+    """Share of `count` values that are not below each threshold, after a leading 0."""
+    return np.concatenate([[0.0], 1 - below / count])

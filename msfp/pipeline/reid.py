@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
-from msfp.metrics.identities import Resampled, resample
+from msfp.metrics.identities import Drawing, Resampled, drawing, resample
 from msfp.metrics.statistics import Sample
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -18,11 +18,11 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs, train_heads
 from msfp.pipeline.run import Run
-from msfp.types import GroundTruth
 
 REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.metrics.identities")
 PAPER_SCENES = ("02", "04", "09")
 BINS = 400
+KEPT = 2  # parts whose pairs are kept: tens of megabytes each
 PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on the same pairs
 
 
@@ -82,19 +82,15 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
 
 
 def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
-    truth = data.window(data.truth(part.scene), part)
     vectors = embeddings(run, part, TRUTH, look)
-    settings = run.settings.reid
-    options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
-    drawn = metrics.pairs(truth.frame, truth.id, keep=truth.pedestrian, seed=PAIR_SEED, **options)
-    compared = metrics.compare(vectors, drawn)
+    chosen, people = _pairs(run, part)
+    compared = metrics.compare(vectors, chosen)
     found = metrics.measures(compared)
     curve = metrics.roc(compared.sim, compared.same)
     edges = np.linspace(-1, 1, BINS + 1)
     densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
     by_gap = found["by_gap"]
-    scene = part.scene.name
-    hard_auc, drawn_hard = _hard_auc(vectors, truth, settings.frames, scene)
+    hard_auc, drawn_hard = _hard_auc(vectors, run, part)
     return Discrimination(
         auc=found["auc"],
         gap=found["gap"],
@@ -108,21 +104,40 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
         positives=densities[0],
         negatives=densities[1],
         pairs=found["positives"],
-        drawn=resample(compared.sim, drawn, truth.id, scene),
+        drawn=resample(compared.sim, people),
         drawn_hard=drawn_hard,
     )
 
 
-def _hard_auc(
-    vectors: NDArray[np.float32], truth: GroundTruth, frames: int, scene: str
-) -> tuple[float, Resampled | None]:
+def _hard_auc(vectors: NDArray[np.float32], run: Run, part: Part) -> tuple[float, Resampled | None]:
     """Area on far positives against near negatives, and in draws of people; NaN and None where there are none."""
     try:
-        drawn = metrics.hard_pairs(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
+        chosen, people = _hard_pairs(run, part)
     except NotComputable:
         return float("nan"), None
-    compared = metrics.compare(vectors, drawn)
-    return metrics.auc(compared.sim, compared.same), resample(compared.sim, drawn, truth.id, scene)
+    compared = metrics.compare(vectors, chosen)
+    return metrics.auc(compared.sim, compared.same), resample(compared.sim, people)
+
+
+@lru_cache(maxsize=KEPT)
+def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, Drawing]:
+    """A part's pairs, and draws of its people: the same for every embedding."""
+    truth, settings = data.window(data.truth(part.scene), part), run.settings.reid
+    options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
+    chosen = metrics.pairs(truth.frame, truth.id, keep=truth.pedestrian, seed=PAIR_SEED, **options)
+    return chosen, drawing(chosen, truth.id, part.scene.name)
+
+
+@lru_cache(maxsize=KEPT)
+def _hard_pairs(run: Run, part: Part) -> tuple[metrics.Pairs, Drawing]:
+    """The same of pairs 20 to 30 frames apart against the nearest people.
+
+    Raises:
+        NotComputable: the part has no such pairs.
+    """
+    truth, frames = data.window(data.truth(part.scene), part), run.settings.reid.frames
+    chosen = metrics.hard_pairs(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
+    return chosen, drawing(chosen, truth.id, part.scene.name)
 
 
 def measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
@@ -139,9 +154,9 @@ def measure(
 ) -> dict[Appearance, list[Discrimination | str]]:
     """Every embedding on every part, fanned out; results in the parts' order."""
     train_heads(run, looks)
-    items = [(look, part) for look in looks for part in parts]
+    items = [(look, part) for part in parts for look in looks]  # a part's pairs are drawn once, and kept for the next
     found = run.map(partial(measure_one, run=run), items, label)
-    return {look: found[i * len(parts) : (i + 1) * len(parts)] for i, look in enumerate(looks)}
+    return {look: found[i :: len(looks)] for i, look in enumerate(looks)}
 
 
 def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:

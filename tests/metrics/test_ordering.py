@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from msfp.metrics import ordering
-from msfp.metrics.ordering import ascending
+from msfp.metrics.ordering import ascending, ascending_order
 
 FLOATS = st.floats(allow_nan=False, width=32)
 
@@ -16,6 +16,7 @@ FLOATS = st.floats(allow_nan=False, width=32)
 def compiled() -> None:
     """An example's time is not the compiler's."""
     ordering._by_digits(np.zeros(1, np.uint32))
+    ordering._order_by_digits(np.zeros(1, np.uint32))
 
 
 @given(arrays(np.float32, st.integers(0, 300), elements=FLOATS))
@@ -23,6 +24,9 @@ def test_any_floats(values: np.ndarray) -> None:
     """Infinite ones, those near zero and both zeros as well."""
     found = ordering._by_digits(values.view(np.uint32)).view(np.float32)
     np.testing.assert_array_equal(found, np.sort(values))
+    values += np.float32(0)  # -0.0 is 0.0, as it counts for a stable sort
+    order = ordering._order_by_digits(values.view(np.uint32))
+    np.testing.assert_array_equal(order, np.argsort(values, kind="stable"))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -35,3 +39,6 @@ def test_many_and_few(dtype: type, count: int) -> None:
     np.testing.assert_array_equal(found, np.sort(values))
     np.testing.assert_array_equal(values, before)
     np.testing.assert_array_equal(ascending(values[::-2]), np.sort(values[::-2]))
+    rounded = values.round(1) + dtype(0)
+    np.testing.assert_array_equal(ascending_order(rounded), np.argsort(rounded, kind="stable"))
+    np.testing.assert_array_equal(ascending_order(rounded[::-2]), np.argsort(rounded[::-2], kind="stable"))

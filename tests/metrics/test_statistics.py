@@ -132,7 +132,7 @@ def crowd(seed: int, ties: bool) -> tuple[np.ndarray, Pairs, np.ndarray]:
 @pytest.mark.parametrize("ties", [False, True])
 def test_auc_of_drawn_people_is_its_definition(ties):
     sim, chosen, identity = crowd(3, ties)
-    found = identities.resample(sim, chosen, identity, "scene", 12)
+    found = identities.resample(sim, identities.drawing(chosen, identity, "scene", 12))
     people = np.unique(identity)
     weights = statistics.draws([f"scene/{k}" for k in people], 12)
     for b in range(12):
@@ -155,5 +155,5 @@ def test_auc_of_drawn_people_is_its_definition(ties):
 def test_everybody_once_is_the_measure_itself(monkeypatch):
     sim, chosen, identity = crowd(4, False)
     monkeypatch.setattr(statistics, "draws", lambda units, count: np.ones((count, len(units))))
-    found = identities.resample(sim, chosen, identity, "scene", 2)
+    found = identities.resample(sim, identities.drawing(chosen, identity, "scene", 2))
     assert found.auc == pytest.approx(reid.auc(sim, chosen.same), abs=1e-12)
