@@ -1,7 +1,7 @@
 """Rows of comma-separated numbers, each row traceable to its line.
 
-Every file of the MOTChallenge formats is such a table. Parsing is done by pandas' C engine (exact rounding); what it
-does not say, namely where a file is wrong, is looked up only when it is.
+Every file of the MOTChallenge formats is such a table, and mostly one of plain decimals (`decimals`). Others are parsed
+by pandas' C engine (exact rounding); what it does not say, namely where a file is wrong, is looked up only when it is.
 """
 
 import io
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.datasets.decimals import plain_table
 from msfp.errors import InputError
 
 NUMBER = re.compile(rb"[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*")
@@ -80,6 +81,9 @@ def read_rows(path: Path, columns: Sized[int], what: str) -> Rows:
 def parse_rows(data: bytes, where: str, columns: Sized[int], what: str) -> Rows:
     """Parse the bytes of a file; empty lines are passed over. Arguments and errors as `read_rows`."""
     data = data.removeprefix(b"\xef\xbb\xbf")
+    plain = plain_table(data)
+    if plain is not None and plain[0].shape[1] in columns:
+        return _in_range(Rows(where, *plain))
     line, commas = _structure(data)
     if not len(line):
         return Rows(where, np.empty((0, columns[0])), line)
@@ -105,6 +109,11 @@ def parse_rows(data: bytes, where: str, columns: Sized[int], what: str) -> Rows:
         log.warning(
             "%s:%d: the last line has no line end; if the file was cut there, its last number is wrong", where, line[-1]
         )
+    return _in_range(rows)
+
+
+def _in_range(rows: Rows) -> Rows:
+    """Itself, where no number is beyond `LARGEST`."""
     for column in np.flatnonzero((~(np.abs(rows.values) <= LARGEST)).any(axis=0)):
         wrong = ~(np.abs(rows.values[:, column]) <= LARGEST)
         rows.refuse(wrong, f"column {column + 1} is {{{column}}}", "numbers have to be finite and within +-1e9")
