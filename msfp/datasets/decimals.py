@@ -20,12 +20,11 @@ def plain_table(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]] | 
     Returns:
         None: not a table of plain decimals, its rows of one width and its last line ended; or an empty one.
     """
-    end = data.find(b"\n")
-    if end < 0 or not data.endswith(b"\n"):
+    if not data.endswith(b"\n"):
         return None
-    text, columns = np.frombuffer(data, np.uint8), data.lstrip(b"\r\n").split(b"\n", 1)[0].count(b",") + 1
-    values, line = np.empty((data.count(b"\n"), columns)), np.empty(data.count(b"\n"), np.int64)
-    rows = _parse(text, values, line, TENS)
+    columns, lines = data.lstrip(b"\r\n").split(b"\n", 1)[0].count(b",") + 1, data.count(b"\n")
+    values, line = np.empty((lines, columns)), np.empty(lines, np.int64)
+    rows = _parse(np.frombuffer(data, np.uint8), values, line, TENS)
     return (values[:rows], line[:rows]) if rows > 0 else None
 
 
@@ -36,7 +35,7 @@ def _parse(
     """Fill values and lines; the number of rows, or -1."""
     row, column, number = 0, 0, 1
     whole, digits, decimals, dotted, negative = 0, 0, 0, False, False
-    at = 0
+    at, start = 0, 0  # the byte, and its line's first one
     while at < len(text):
         byte = text[at]
         if ZERO <= byte <= NINE:
@@ -48,10 +47,11 @@ def _parse(
                 return -1
             dotted = True
         elif byte in (MINUS, PLUS):
-            if digits or dotted or negative or (at and text[at - 1] not in (COMMA, NEWLINE)):
+            if at and text[at - 1] not in (COMMA, NEWLINE):
                 return -1
             negative = byte == MINUS
         else:
+            empty = at == start and byte != COMMA
             if byte == RETURN:
                 at += 1  # the last byte is a line's end
                 byte = text[at]
@@ -59,7 +59,6 @@ def _parse(
                     return -1
             if byte not in (COMMA, NEWLINE):
                 return -1
-            empty = byte == NEWLINE and column == 0 and not (digits or dotted or negative)
             if not empty:
                 last = column == values.shape[1] - 1
                 if digits == 0 or last != (byte == NEWLINE):
@@ -71,7 +70,7 @@ def _parse(
                 if not empty:
                     line[row] = number
                     row += 1
-                number, column = number + 1, 0
+                number, column, start = number + 1, 0, at + 1
             whole, digits, decimals, dotted, negative = 0, 0, 0, False, False
         at += 1
     return row

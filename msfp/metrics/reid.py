@@ -103,7 +103,7 @@ def gap(sim: Floats, same: NDArray[np.bool_]) -> float:
 
 def roc(sim: Floats, same: NDArray[np.bool_], points: int = 201) -> Roc:
     """ROC curve at `points` evenly spaced false positive rates, straight between its corners; errors as `auc`."""
-    _split(sim, same)
+    _check(sim, same)
     order = ascending_order(sim)
     ascends, positives = sim[order], np.cumsum(same[order])
     # Corners: from each value on, the largest first, and one before them all.
@@ -234,14 +234,19 @@ def _visible(count: int, keep: Keep, visibility: Floats | None, least: float) ->
     return chosen & (visibility >= least)
 
 
-def _split(sim: Floats, same: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Similarities of positives and of negatives, checked."""
+def _check(sim: Floats, same: NDArray[np.bool_]) -> None:
+    """Hold similarities to being numbers, of both kinds of pairs."""
     if not np.isfinite(sim).all():
         raise InputError("similarities: NaN or infinity among them; check the embeddings")
-    positive, negative = sim[same], sim[~same]
-    if not len(positive) or not len(negative):
-        raise NotComputable(f"{len(positive)} positive and {len(negative)} negative pairs: both kinds are needed")
-    return positive, negative
+    positive = int(same.sum())
+    if positive in (0, len(same)):
+        raise NotComputable(f"{positive} positive and {len(same) - positive} negative pairs: both kinds are needed")
+
+
+def _split(sim: Floats, same: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Similarities of positives and of negatives, checked."""
+    _check(sim, same)
+    return sim[same], sim[~same]
 
 
 def _area(positive: Floats, negative: Floats) -> float:

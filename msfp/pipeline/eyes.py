@@ -131,7 +131,6 @@ class DeviceEyes:
         head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
         self.frame, self._config = DeviceFrame(detector, head, encoder, config.size, most, CONFIDENCE), config
         self._box: Letterbox | None = None
-        self._seen = 0
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
         """As `Eyes.see`.
@@ -139,7 +138,6 @@ class DeviceEyes:
         Raises:
             InputError: more boxes than there is room for; numbers beyond what the detector's precision holds.
         """
-        self._seen += 1
         image = (pixels.shape[1], pixels.shape[0])
         if self._box is None or self._box.image != image:
             self._box = fit(image, self._config.size, self._config.geometry)
@@ -150,7 +148,7 @@ class DeviceEyes:
         self._box.apply(pixels, self.frame.room())
         self.frame.submit(None if boxes is None else self._box.to_network(boxes[0]))
         found = self.frame.collect()
-        check_finite([self._seen], *map(torch.from_numpy, (found.regions, found.embeddings, found.thresholds)))
+        check_finite("a frame", *map(torch.from_numpy, (found.regions, found.embeddings, found.thresholds)))
         if boxes is not None:
             return Seen(*boxes, found.embeddings, found.thresholds)
         passing = int((found.scores >= CONFIDENCE).sum())  # the most certain come first

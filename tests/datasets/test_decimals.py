@@ -55,7 +55,7 @@ def test_it_says_what_the_slow_reader_says_or_nothing(text: str) -> None:
         b"", b"\n", b"1,2", b"1,2\n3", b"1,2\n3\n", b"1\n2,3\n", b"1e3\n", b"nan\n",
         b" 1\n", b"1 \n", b"1;2\n", b"1,\n",
         b",1\n", b"--1\n", b"1-2\n", b"-\n", b".\n", b"1.2.3\n", b"1\r2\n", b"\r", b"1\r\r\n", b"1234567890123456\n",
-        b"0.00000000000000001\n", b"1,-,2\n", b"\xef\xbb\xbf1\n", b"+-1\n", b"0x1\n",
+        b"0.00000000000000001\n", b"1,-,2\n", b"\xef\xbb\xbf1\n", b"+-1\n", b"0x1\n", b"1\n+\n", b"+\n1\n", b"1\n+\r\n",
     ],
 )  # fmt: skip
 def test_whatever_else_is_left_to_others(data: bytes) -> None:

@@ -7,14 +7,23 @@ import pytest
 import torch
 
 from msfp.config import settings
-from msfp.features.backbone import load_backbone, to_batch
+from msfp.features.backbone import Backbone, load_backbone, to_batch
 from msfp.features.detector import load_whole
 from msfp.features.gpu.frame import DeviceFrame, DeviceResult
 from msfp.features.pooling import global_average, pool_levels
-from msfp.heads.fusion import make_head
+from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.threshold import SceneEncoder
 
 SIZE = (160, 96)
+
+
+def networks(backbone: Backbone) -> tuple[FusionHead, SceneEncoder]:
+    """A head and a scene encoder, the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = make_head("attention-instance", backbone.channels, settings("demo").fusion)
+        encoder = SceneEncoder(backbone.channels[backbone.preset.scene], "offset", settings("demo").atl)
+    return head.eval(), encoder.eval()
 
 
 def show(frame: DeviceFrame, image: np.ndarray, regions: np.ndarray | None = None) -> DeviceResult:
@@ -25,11 +34,7 @@ def show(frame: DeviceFrame, image: np.ndarray, regions: np.ndarray | None = Non
 
 def test_frames_in_turn_give_what_the_stages_give() -> None:
     backbone = load_backbone("yolov8n-paper", "random-init")
-    fusion, atl = settings("demo").fusion, settings("demo").atl
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        head = make_head("attention-instance", backbone.channels, fusion).eval()
-        encoder = SceneEncoder(backbone.channels[backbone.preset.scene], "offset", atl).eval()
+    head, encoder = networks(backbone)
     frame = DeviceFrame(backbone, head, encoder, SIZE, most=12)
     rng = np.random.default_rng(0)
     for count in (5, 12, 0, 3):
@@ -49,9 +54,7 @@ def test_frames_in_turn_give_what_the_stages_give() -> None:
 
 def test_too_many_boxes_are_refused() -> None:
     backbone = load_backbone("yolov8n-paper", "random-init")
-    head = make_head("attention-instance", backbone.channels, settings("demo").fusion)
-    encoder = SceneEncoder(backbone.channels[backbone.preset.scene], "offset", settings("demo").atl)
-    frame = DeviceFrame(backbone, head, encoder, SIZE, most=2)
+    frame = DeviceFrame(backbone, *networks(backbone), SIZE, most=2)
     with pytest.raises(ValueError, match="3 boxes where there is room for 2"):
         frame.submit(np.zeros((3, 4)))
     with pytest.raises(ValueError, match="ends before its boxes"):
@@ -82,11 +85,7 @@ def test_boxes_of_a_pass_in_low_precision_lie_between_whole_pixels() -> None:
 def small_frame(most: int = 12, finds: bool = False) -> DeviceFrame:
     load = partial(load_whole, sparse=False) if finds else load_backbone
     backbone = load("yolov8n-paper", "random-init")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        head = make_head("attention-instance", backbone.channels, settings("demo").fusion)
-        encoder = SceneEncoder(backbone.channels[backbone.preset.scene], "offset", settings("demo").atl)
-    return DeviceFrame(backbone, head, encoder, SIZE, most=most)
+    return DeviceFrame(backbone, *networks(backbone), SIZE, most=most)
 
 
 def nowhere(frame: DeviceFrame) -> DeviceFrame:

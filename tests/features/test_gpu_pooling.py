@@ -57,6 +57,16 @@ def test_products_of_matrices(counts: tuple[int, ...]) -> None:
     check(False, counts, some=True)
 
 
+def test_boxes_that_nobody_wants_leave_no_trace() -> None:
+    """Nor one of which a network said something endless."""
+    regions = boxes(2)
+    regions[1] = float("inf")
+    found = pool_on_device(levels(), regions, STRIDES, wanted=torch.tensor([True, False]))
+    for vectors in found.values():
+        assert vectors.isfinite().all()
+        assert not vectors[1].any()
+
+
 def test_a_table_is_written_when_the_recording_has_ended() -> None:
     table, device = AddressTable(), torch.device("cpu")
     first = table.describe([(1,) * 8], device)

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from msfp.config import settings
 from msfp.features import fused
 from msfp.features.backbone import Part, load_backbone, to_batch, whole
 from msfp.features.detector import load_whole
@@ -16,9 +15,8 @@ from msfp.features.gpu.extract import extract_batched
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import pool_levels
-from msfp.heads.fusion import make_head
-from msfp.heads.threshold import SceneEncoder
 
+from .test_gpu_frame import networks
 from .test_gpu_pooling import STRIDES, boxes, levels
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
@@ -122,13 +120,7 @@ def test_a_backbone_in_half_precision(preset: str) -> None:
 
 def test_frames_in_turn_on_a_graph() -> None:
     here, there = load_backbone("yolov8n-paper", "embedded"), load_backbone("yolov8n-paper", "embedded", "cuda")
-    fusion, atl = settings("demo").fusion, settings("demo").atl
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        head = make_head("attention-instance", here.channels, fusion).eval()
-        encoder = SceneEncoder(here.channels[here.preset.scene], "offset", atl).eval()
-    exact = DeviceFrame(here, head, encoder, SIZE, most=64)
-    frame = DeviceFrame(there, *(make_same(m) for m in (head, encoder)), SIZE, most=64)
+    exact, frame = (DeviceFrame(b, *networks(b), SIZE, most=64) for b in (here, there))
     assert frame._graph is not None
     for count in (5, 64, 0, 3):
         pixels, boxes_here = image(), regions(count)
@@ -141,12 +133,6 @@ def test_frames_in_turn_on_a_graph() -> None:
             assert (found.embeddings * wanted.embeddings).sum(1).min() > 0.995
         np.testing.assert_allclose(found.thresholds, wanted.thresholds, atol=5e-3)
         assert 0 < frame.reid_milliseconds() < 1000
-
-
-def make_same(module: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(module).cuda()
 
 
 def test_people_are_found_on_a_graph() -> None:
@@ -174,10 +160,8 @@ def test_extraction_in_batches(batch: int) -> None:
     wanted, found = extract(frames, sets, here, SIZE)["SDP"], extract_batched(frames, sets, there, SIZE, batch=batch)
     np.testing.assert_array_equal(found["SDP"].present, wanted.present)
     np.testing.assert_array_equal(found["SDP"].scene_frame, wanted.scene_frame)
+    one_by_one = extract(frames, sets, there, SIZE)  # the way of the other pooling modes
     for layer, exact in wanted.layers.items():
-        a, b = exact.astype(np.float64), found["SDP"].layers[layer].astype(np.float64)
-        assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-2, layer
-    one_by_one = extract(frames, sets, there, SIZE)["SDP"]  # the way of the other pooling modes
-    for layer, exact in wanted.layers.items():
-        a, b = exact.astype(np.float64), one_by_one.layers[layer].astype(np.float64)
-        assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-2, layer
+        for one in (found, one_by_one):
+            a, b = exact.astype(np.float64), one["SDP"].layers[layer].astype(np.float64)
+            assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-2, layer

@@ -1,4 +1,4 @@
-"""`--device cuda`: the same people as on the CPU, and the same identities but for who stands at a threshold."""
+"""`--device cuda`: the same people as on the CPU, but for who stands at a threshold."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -9,7 +9,7 @@ only where decoding is slower. On a CPU the same code runs in float32, which is 
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +82,7 @@ def extract_batched(
     with ThreadPoolExecutor(hands(backbone.device)) as pool:
         network = _Network(backbone, size, geometry, batch, dtype or backbone.precision, pool)
         for done in _in_flight(frames, network, box_sets):
-            check_finite(done.numbers, done.scenes, *done.layers.values())
+            check_finite(f"frames {done.numbers[0]} to {done.numbers[-1]}", done.scenes, *done.layers.values())
             at = 0
             for name, rows in done.places:
                 count = rows.stop - rows.start
@@ -194,16 +194,15 @@ class _Network:
         return host.copy_(values, non_blocking=True)
 
 
-def check_finite(numbers: Sequence[int], *values: torch.Tensor) -> None:
+def check_finite(where: str, *values: torch.Tensor) -> None:
     """Refuse what is no number.
 
     Raises:
-        InputError: names the frames.
+        InputError: says where.
     """
     if not all(bool(v.isfinite().all()) for v in values):
-        at = f"frame {numbers[0]}" if len(numbers) == 1 else f"frames {numbers[0]} to {numbers[-1]}"
         raise InputError(
-            f"{at}: the detector's numbers grow beyond half precision with these weights; use --device cpu"
+            f"{where}: the detector's numbers grow beyond half precision with these weights; use --device cpu"
         )
 
 

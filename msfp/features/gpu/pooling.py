@@ -116,7 +116,7 @@ def pool_on_device(
         images = [pool_by_products(pieces, part, image) for image, part in parted]
         found = [torch.cat(one) for one in zip(*images, strict=True)]
         if wanted is not None:
-            found = [one * wanted[:, None] for one in found]
+            found = [torch.where(wanted[:, None], one, 0.0) for one in found]
     else:
         found = pool_in_one_launch(pieces, boxes, each, table, wanted)
     return {layer: torch.cat([found[i] for i in chosen], 1) for layer, chosen in of.items()}
@@ -174,6 +174,7 @@ def pool_in_one_launch(
     maps = [p.map.permute(0, 2, 3, 1).contiguous() for p in pieces]  # no copy of a channels-last map
     starts = [0, *accumulate(m.shape[3] for m in maps)]
     rows = []
+    samples = CELLS * SAMPLES
     for image in range(len(counts)):
         for piece, grid, start in zip(pieces, maps, starts, strict=False):
             shape = (*grid.shape[1:], piece.upsample, piece.stride)
@@ -183,7 +184,7 @@ def pool_in_one_launch(
         described, blocks = table.describe(rows, boxes.device), len(rows) // len(counts)
         kernel.pool[(len(boxes), blocks)](
             described, boxes.contiguous(), _images(counts, wanted, boxes.device), out, blocks, starts[-1], maps[0],
-            SAMPLES=CELLS * SAMPLES, PADDED=16, BLOCK=BLOCK, DOWN=TILE[0], ACROSS=TILE[1],
+            SAMPLES=samples, PADDED=1 << (samples - 1).bit_length(), BLOCK=BLOCK, DOWN=TILE[0], ACROSS=TILE[1],
             ALIGNED=gcd(16, *(m.shape[3] for m in maps)), num_warps=WARPS,
         )  # fmt: skip
     return [out[:, a:b] for a, b in pairwise(starts)]
