@@ -81,6 +81,7 @@ def embed(
     tlwh: NDArray[np.float64],
     batch: int = 32,
     size: tuple[int, int] = CROP,
+    full: bool | None = None,
 ) -> NDArray[np.float32]:
     """(N, 512) unit vectors of the people in a frame.
 
@@ -90,12 +91,19 @@ def embed(
         tlwh: (N, 4) in file coordinates.
         batch: crops a forward pass.
         size: width and height of a crop.
+        full: fill each pass up to `batch` with black crops. None does so on a GPU, where a number of crops is slow when
+            it comes for the first time.
     """
     device = next(model.parameters()).device
+    filled = device.type != "cpu" if full is None else full
     crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4), size)
     out = np.zeros((len(crops), FEATURE), np.float32)
     for start in range(0, len(crops), batch):
-        features = model(normalise(crops[start : start + batch]).to(device))
+        given = crops[start : start + batch]
+        count = len(given)
+        if filled and count < batch:
+            given = np.concatenate([given, np.zeros((batch - count, *given.shape[1:]), np.uint8)])
+        features = model(normalise(given).to(device))[:count]
         out[start : start + batch] = torch.nn.functional.normalize(features).cpu().numpy()
     return out
 

@@ -44,6 +44,20 @@ def test_vectors_have_unit_length_and_batches_do_not_matter(model: OSNet) -> Non
     assert embed(model, FRAME, np.zeros((0, 4))).shape == (0, 512)
 
 
+def test_passes_filled_up_have_one_shape_and_say_the_same(model: OSNet) -> None:
+    rng = np.random.default_rng(3)
+    frame = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    shapes = set()
+    hook = model.register_forward_pre_hook(lambda _, given: shapes.add(tuple(given[0].shape)))
+    for count in (1, 4, 6, 0):
+        boxes = np.concatenate([rng.uniform(1, 60, (count, 2)), rng.uniform(10, 30, (count, 2))], 1)
+        shapes.clear()
+        found = embed(model, frame, boxes, batch=4, size=(32, 64), full=True)
+        assert shapes == ({(4, 3, 64, 32)} if count else set())
+        np.testing.assert_allclose(found, embed(model, frame, boxes, batch=4, size=(32, 64)), atol=1e-5)
+    hook.remove()
+
+
 def test_rows_of_absent_frames_stay_zero(model: OSNet) -> None:
     frame, boxes = np.array([1, 2, 3], np.int32), np.array([[10.0, 10, 40, 90]] * 3)
     present, vectors = extract_reid([(3, FRAME), (1, FRAME)], {"gt": (frame, boxes)}, model)["gt"]
