@@ -1,11 +1,12 @@
 """What a notebook begins with: a run that also makes the paper's artefacts and checks that they are there."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msfp.errors import MsfpError
+from msfp.errors import MsfpError, NotComputable
 from msfp.paper.registry import Kind, every
 from msfp.pipeline.run import Run, open_run
 
@@ -21,6 +22,20 @@ class NotebookRun(Run):
         from msfp.paper.publish import publish_table
 
         return publish_table(self, number)
+
+    def train(self, *tables: int) -> None:
+        """Train the heads of several tables together, so that no worker waits for the last one of each.
+
+        What a table lacks is said in its cells.
+        """
+        from msfp.paper.registry import artefact
+        from msfp.pipeline.heads import train_heads
+
+        looks = []
+        for one in (artefact("table", number) for number in tables):
+            with suppress(NotComputable):
+                looks += one.heads(self) if one.heads is not None else []
+        train_heads(self, looks)
 
     def figure(self, number: int) -> "PublishedFigure":
         """Draw a figure, write it to `figures/<profile>`, and show it; or say why it cannot be drawn."""

@@ -23,9 +23,12 @@ from msfp.types import Cell
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from msfp.pipeline.heads import Appearance
+
 Kind = Literal["table", "figure"]
 TableFunction = Callable[[Any], list[Cell]]
 FigureFunction = Callable[[Any], "Figure"]
+HeadsFunction = Callable[[Any], "list[Appearance]"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__artefact__"
 HOMES = ("msfp.paper.tables", "msfp.paper.figures")
@@ -41,6 +44,7 @@ class Mark:
     number: int
     needs: tuple[str, ...]
     title: str = ""
+    heads: "HeadsFunction | None" = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Artefact:
         caption: one sentence.
         function: what computes it, None while planned.
         needs: stages it draws on.
+        heads: gives the embeddings whose heads it trains, so that several tables' can be trained together.
     """
 
     id: str
@@ -68,6 +73,7 @@ class Artefact:
     caption: str
     function: Callable[..., Any] | None
     needs: tuple[str, ...]
+    heads: "HeadsFunction | None" = None
 
     @property
     def status(self) -> Literal["ready", "planned"]:
@@ -82,9 +88,11 @@ class Artefact:
         return f"{self.kind.capitalize()} {self.number}"
 
 
-def table(number: int, *, needs: tuple[str, ...] = (), title: str = "") -> Callable[[Function], Function]:
-    """Register `(run) -> list[Cell]` as the paper's table; `title` replaces the listed one."""
-    return _marker(Mark("table", number, needs, title))
+def table(
+    number: int, *, needs: tuple[str, ...] = (), title: str = "", heads: "HeadsFunction | None" = None
+) -> Callable[[Function], Function]:
+    """Register `(run) -> list[Cell]` as a table; `title` replaces the listed one; `heads`: see `Artefact`."""
+    return _marker(Mark("table", number, needs, title, heads))
 
 
 def figure(number: int, *, needs: tuple[str, ...] = (), title: str = "") -> Callable[[Function], Function]:
@@ -220,6 +228,7 @@ def _artefact(row: dict[str, str], marks: dict[tuple[str, int], tuple[Mark, Call
         caption=row["caption"],
         function=function,
         needs=mark.needs if mark else (),
+        heads=mark.heads if mark else None,
     )
 
 

@@ -1,8 +1,11 @@
 """The table of leakage: the same frames under three protocols, differences that add up, and reasons for gaps."""
 
+from dataclasses import fields
+
 import pytest
 
 from msfp.paper.evidence import MeasuredCell
+from msfp.paper.notebook import NotebookRun
 from msfp.paper.tables.leakage import ONE_SCENE, ROWS, leakage
 
 from .conftest import LENGTH, Make
@@ -47,3 +50,18 @@ def test_missing_frames_are_told(make_run: Make) -> None:
     found = leakage(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 4}))
     told = {c.reason for c in found if c.source == "n/a"}
     assert any("MOT17-04: 4 of 9 frames present" in reason for reason in told)
+
+
+def test_heads_trained_beforehand_leave_none(make_run: Make, sequences: dict[str, int]) -> None:
+    run = make_run(sequences)
+    notebook = NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})
+    notebook.train(16, 101)
+    before = run.store.misses["head"] + notebook.store.misses["head"]
+    assert before
+    leakage(notebook)
+    assert run.store.misses["head"] + notebook.store.misses["head"] == before
+
+
+def test_what_cannot_be_trained_beforehand_is_left_to_the_table(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 4})
+    NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)}).train(101, 1)

@@ -29,21 +29,31 @@ Samples = dict[tuple[str, str], Sample | str]
 """(protocol, measure) -> the number, or why there is none."""
 
 
-@table(101, needs=("heads", "thresholds", "tracks"))
+def embeddings(run: Run) -> list[Appearance]:
+    """Of all rows, folds and seeds."""
+    methods = [m for row in ROWS for fold in every_fold(run) for m in row.methods(fold.learn, run.settings.seeds)]
+    return [m.look for m in methods if m.look is not None]
+
+
+@table(101, needs=("heads", "thresholds", "tracks"), heads=embeddings)
 def leakage(run: Run) -> list[Cell]:
     """HOTA and AUC under each protocol; what the paper's adds to leave-one-out; gains over the untrained row."""
     found = data.protocols(run, run.settings.data.main)
-    learn(run, [fold for folds in found.values() for fold in folds])
+    learn(run)
     rows = {row.label: {**tracking(run, row, found), **discrimination(run, row, found)} for row in ROWS}
     untrained = rows[LITE_FREE.label]
     return [c for label, samples in rows.items() for c in row_cells(label, samples, untrained)]
 
 
-def learn(run: Run, folds: list[Fold]) -> None:
+def every_fold(run: Run) -> list[Fold]:
+    """Of all protocols."""
+    return [fold for folds in data.protocols(run, run.settings.data.main).values() for fold in folds]
+
+
+def learn(run: Run) -> None:
     """Train all heads and thresholds first, fanned out over folds, so that workers do not wait for each other."""
-    looks = [m.look for row in ROWS for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
-    train_heads(run, [look for look in looks if look is not None])
-    run.map(partial(_fine_tune, run=run), folds, "training ATL, fold by fold")
+    train_heads(run, embeddings(run))
+    run.map(partial(_fine_tune, run=run), every_fold(run), "training ATL, fold by fold")
 
 
 def _fine_tune(fold: Fold, run: Run) -> str:

@@ -7,7 +7,7 @@ from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.pipeline import data
 from msfp.pipeline.cells import MOST
-from msfp.pipeline.heads import appearance
+from msfp.pipeline.heads import Appearance, appearance
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -23,15 +23,21 @@ PAPER = {
 BEYOND = "parameters that choose or weigh, as the paper's 0 for one level implies; projections are counted beside"
 
 
-@table(16, needs=("heads", "reid", "tracks"))
-def aggregation(run: Run) -> list[Cell]:
-    """A trained head for each way and seed; the other ways, named in the paper, are re-derived: `heads.aggregation`."""
-    fold = data.folds(run, run.settings.data.main)[0]
-    rows = {
-        label: list(dict.fromkeys(appearance(strategy, fold.learn, seed) for seed in run.settings.seeds))
+def embeddings(run: Run) -> dict[str, list[Appearance]]:
+    """Row -> a trained head a seed."""
+    learn = data.folds(run, run.settings.data.main)[0].learn
+    return {
+        label: list(dict.fromkeys(appearance(strategy, learn, seed) for seed in run.settings.seeds))
         for label, strategy in PAPER.items()
     }
-    cells = embedding_rows(run, rows, ("AUC", "AUC, hard pairs"))
+
+
+@table(
+    16, needs=("heads", "reid", "tracks"), heads=lambda run: [look for row in embeddings(run).values() for look in row]
+)
+def aggregation(run: Run) -> list[Cell]:
+    """A trained head for each way and seed; the other ways, named in the paper, are re-derived: `heads.aggregation`."""
+    cells = embedding_rows(run, embeddings(run), ("AUC", "AUC, hard pairs"))
     cells = [replace(c, reason=c.reason or THINNED) if c.row == SPATIAL else c for c in cells]
     for label, strategy in PAPER.items():
         cells += parameters(run, label, strategy)

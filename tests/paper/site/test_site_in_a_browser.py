@@ -20,6 +20,16 @@ ROWS = (
     "r.cells[1]?.dataset.measured ?? null])"
 )
 
+SCROLLED = """
+  const row = document.querySelector('#table01 tbody tr:not(.group)');
+  const box = row.closest('.scroll'), label = row.cells[0];
+  label.scrollIntoView();
+  box.scrollLeft = 1e4;
+  const at = label.getBoundingClientRect();
+  const seen = document.elementFromPoint(at.left + 5, at.top + at.height / 2) === label;
+  return { by: box.scrollLeft, left: at.left, edge: box.getBoundingClientRect().left, seen };
+"""
+
 
 @pytest.fixture(scope="module")
 def site(contents: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -135,11 +145,16 @@ def test_dark_is_chosen_and_remembered(show: Callable[[str], "Chrome"]) -> None:
 
 
 def test_a_narrow_window_scrolls_tables_and_not_the_page(show: Callable[[str], "Chrome"]) -> None:
+    """Under the names of the rows, which stay."""
     browser = show("05_tracking.html")
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+        found = browser.execute_script(SCROLLED)
+        assert found["by"] > 10
+        assert found["left"] == pytest.approx(found["edge"], abs=1)
+        assert found["seen"]
     finally:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "width": 1280, "height": 900})
 
