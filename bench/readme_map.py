@@ -17,23 +17,27 @@ from msfp.paper.registry import EXTRA, outline
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- map: begin -->", "<!-- map: end -->"
 MAKES = re.compile(r"run\.(table|figure)\((\d+)\)")
+TRAINS = re.compile(r"run\.train\(([\d, ]+)\)")
 ALL = "run.all_of("
 
 
 def seconds(notebooks: Path) -> dict[tuple[str, int], str]:
     """(kind, number) -> seconds of the cell that makes it, alone or together with all else of its notebook."""
     found: dict[tuple[str, int], str] = {}
+    before: dict[tuple[str, int], str] = {}
     for path in sorted(notebooks.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             took = cell.metadata.get("papermill", {}).get("duration")
             if cell.cell_type != "code" or took is None:
                 continue
             told = "<1" if took < 1 else f"{took:.0f}"
+            for numbers in TRAINS.findall(cell.source):
+                before |= {("table", int(number)): f"{told} together + " for number in numbers.split(",")}
             for kind, number in MAKES.findall(cell.source):
                 found.setdefault((kind, int(number)), told)
             if ALL in cell.source:
                 found |= {(a.kind, a.number): f"{told} together" for a in outline() if a.notebook == path.stem}
-    return found
+    return {key: before.get(key, "") + told for key, told in found.items()}
 
 
 def rows(run: Path) -> list[str]:

@@ -16,13 +16,16 @@ from msfp.cli.options import (
     ThresholdName,
     TrackerName,
     Weights,
-    Workers,
+    one_a_core,
     parse_pairs,
 )
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.pipeline.watch import Image
+
+
+MOST = 4  # workers, unless more are asked for: learning has few parts
 
 
 @app.command("track")
@@ -44,7 +47,9 @@ def track(
     fresh: Annotated[bool, typer.Option("--fresh", help="throw away what an interrupted call left")] = False,
     seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
     param: Params = None,
-    workers: Workers = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=-1, help="processes that share the learning; -1: one a core, at most four")
+    ] = -1,
     home: Annotated[
         Path | None,
         typer.Option("--home", help="folder that holds data/ and runs/; default: here, or the user's cache"),
@@ -55,7 +60,7 @@ def track(
 
     Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. An
     interrupted call goes on where it was when repeated. The first call learns heads and ATL for the detector on the
-    embedded worlds (some minutes, kept for later calls). Small people need a larger input: -p input.size=1280,736.
+    embedded worlds (a minute or more, kept for later calls). Small people need a larger input: -p input.size=1280,736.
 
     \b
       msfp track street.mp4
@@ -71,7 +76,7 @@ def track(
 
     seen = open_source(source, fps)
     settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
-    run = run_for_videos(weights, device, settings, home, workers)
+    run = run_for_videos(weights, device, settings, home, min(one_a_core(), MOST) if workers < 0 else workers)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
     state = {
         "source": [str(seen.place), seen.width, seen.height, seen.length, seen.fps],
