@@ -47,6 +47,7 @@ def rows(run: Path) -> list[str]:
     made = manifest["when"]["written"][:10]
     lines = [
         f"Seconds of a first run of `make reproduce` on {manifest['hardware']['cores']} cores ({made}).",
+        "*Together*: in one go with others that say so.",
         "",
         "| | what | notebook | command | s |",
         "|---|---|---|---|---|",
