@@ -51,6 +51,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
     window.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
+    # A window that nobody clicked into has no focus in every version, and JupyterLab then knows no current notebook.
+    window.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
     window.set_script_timeout(120)  # a script may wait for a kernel, and the machine be busy
     yield window
     window.quit()
