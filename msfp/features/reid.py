@@ -74,6 +74,11 @@ def normalise(crops: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy((crops.astype(np.float32) / 255.0 - MEAN) / DEVIATION).permute(0, 3, 1, 2)
 
 
+def filled(crops: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """The crops, at most `count`, with black ones after them to that number."""
+    return np.concatenate([crops, np.zeros((count - len(crops), *crops.shape[1:]), np.uint8)])
+
+
 @torch.inference_mode()
 def embed(
     model: OSNet,
@@ -81,7 +86,6 @@ def embed(
     tlwh: NDArray[np.float64],
     batch: int = 32,
     size: tuple[int, int] = CROP,
-    full: bool | None = None,
 ) -> NDArray[np.float32]:
     """(N, 512) unit vectors of the people in a frame.
 
@@ -91,19 +95,15 @@ def embed(
         tlwh: (N, 4) in file coordinates.
         batch: crops a forward pass.
         size: width and height of a crop.
-        full: fill each pass up to `batch` with black crops. None does so on a GPU, where a number of crops is slow when
-            it comes for the first time.
     """
     device = next(model.parameters()).device
-    filled = device.type != "cpu" if full is None else full
     crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4), size)
     out = np.zeros((len(crops), FEATURE), np.float32)
     for start in range(0, len(crops), batch):
         given = crops[start : start + batch]
-        count = len(given)
-        if filled and count < batch:
-            given = np.concatenate([given, np.zeros((batch - count, *given.shape[1:]), np.uint8)])
-        features = model(normalise(given).to(device))[:count]
+        # On a GPU every pass has one shape: libraries prepare themselves for each new one.
+        shown = given if device.type == "cpu" else filled(given, batch)
+        features = model(normalise(shown).to(device))[: len(given)]
         out[start : start + batch] = torch.nn.functional.normalize(features).cpu().numpy()
     return out
 

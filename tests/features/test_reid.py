@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from msfp.errors import InputError
 from msfp.features.osnet import OSNet
-from msfp.features.reid import cut, embed, extract_reid, load_reid, normalise
+from msfp.features.reid import cut, embed, extract_reid, filled, load_reid, normalise
 
 FRAME = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
 
@@ -44,18 +44,14 @@ def test_vectors_have_unit_length_and_batches_do_not_matter(model: OSNet) -> Non
     assert embed(model, FRAME, np.zeros((0, 4))).shape == (0, 512)
 
 
-def test_passes_filled_up_have_one_shape_and_say_the_same(model: OSNet) -> None:
-    rng = np.random.default_rng(3)
-    frame = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    shapes = set()
-    hook = model.register_forward_pre_hook(lambda _, given: shapes.add(tuple(given[0].shape)))
-    for count in (1, 4, 6, 0):
-        boxes = np.concatenate([rng.uniform(1, 60, (count, 2)), rng.uniform(10, 30, (count, 2))], 1)
-        shapes.clear()
-        found = embed(model, frame, boxes, batch=4, size=(32, 64), full=True)
-        assert shapes == ({(4, 3, 64, 32)} if count else set())
-        np.testing.assert_allclose(found, embed(model, frame, boxes, batch=4, size=(32, 64)), atol=1e-5)
-    hook.remove()
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_black_crops_fill_a_pass_and_change_nobodys_vector(model: OSNet, count: int) -> None:
+    crops = np.random.default_rng(3).integers(0, 256, (count, 64, 32, 3), dtype=np.uint8)
+    whole = filled(crops, 4)
+    assert whole.shape == (4, 64, 32, 3)
+    assert whole.dtype == np.uint8
+    assert not whole[count:].any()
+    np.testing.assert_allclose(model(normalise(whole))[:count], model(normalise(crops)), rtol=1e-4, atol=1e-5)
 
 
 def test_rows_of_absent_frames_stay_zero(model: OSNet) -> None:

@@ -4,9 +4,11 @@ from dataclasses import fields
 
 import pytest
 
+from msfp.errors import NotComputable
 from msfp.paper.evidence import MeasuredCell
 from msfp.paper.notebook import NotebookRun
 from msfp.paper.tables.leakage import ONE_SCENE, ROWS, leakage
+from msfp.pipeline.run import Run
 
 from .conftest import LENGTH, Make
 
@@ -52,16 +54,22 @@ def test_missing_frames_are_told(make_run: Make) -> None:
     assert any("MOT17-04: 4 of 9 frames present" in reason for reason in told)
 
 
+def for_notebooks(run: Run) -> NotebookRun:
+    return NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})
+
+
 def test_heads_trained_beforehand_leave_none(make_run: Make, sequences: dict[str, int]) -> None:
-    run = make_run(sequences)
-    notebook = NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})
-    notebook.train(16, 101)
-    before = run.store.misses["head"] + notebook.store.misses["head"]
-    assert before
-    leakage(notebook)
-    assert run.store.misses["head"] + notebook.store.misses["head"] == before
+    run = for_notebooks(make_run(sequences))
+    run.train(16, 101)
+    trained = run.store.misses["head"]
+    assert trained > 0
+    leakage(run)
+    assert run.store.misses["head"] == trained
 
 
-def test_what_cannot_be_trained_beforehand_is_left_to_the_table(make_run: Make) -> None:
-    run = make_run({"MOT17-02-SDP": 4})
-    NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)}).train(101, 1)
+def test_what_cannot_be_trained_beforehand_is_left_to_the_tables(make_run: Make, sequences: dict[str, int]) -> None:
+    run = for_notebooks(make_run(sequences, **{"data.learn_from": ("nowhere-*",)}))
+    with pytest.raises(NotComputable, match="no training sequence"):
+        leakage(run)
+    run.train(16, 101)
+    assert run.store.misses["head"] == 0

@@ -31,7 +31,8 @@ Samples = dict[tuple[str, str], Sample | str]
 
 def embeddings(run: Run) -> list[Appearance]:
     """Of all rows, folds and seeds."""
-    methods = [m for row in ROWS for fold in every_fold(run) for m in row.methods(fold.learn, run.settings.seeds)]
+    folds = every_fold(run)
+    methods = [m for row in ROWS for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
     return [m.look for m in methods if m.look is not None]
 
 

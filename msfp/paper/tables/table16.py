@@ -5,9 +5,10 @@ from dataclasses import replace
 from msfp.paper.embedding_rows import NO_TIME, embedding_rows
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
+from msfp.paper.tables.table03 import heads
 from msfp.pipeline import data
 from msfp.pipeline.cells import MOST
-from msfp.pipeline.heads import Appearance, appearance
+from msfp.pipeline.heads import Appearance
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -26,10 +27,7 @@ BEYOND = "parameters that choose or weigh, as the paper's 0 for one level implie
 def embeddings(run: Run) -> dict[str, list[Appearance]]:
     """Row -> a trained head a seed."""
     learn = data.folds(run, run.settings.data.main)[0].learn
-    return {
-        label: list(dict.fromkeys(appearance(strategy, learn, seed) for seed in run.settings.seeds))
-        for label, strategy in PAPER.items()
-    }
+    return {label: heads(run, learn, strategy) for label, strategy in PAPER.items()}
 
 
 @table(
