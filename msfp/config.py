@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from msfp.errors import InputError
 
+Positives = Literal["all", "hardest"]
 TAU_GRID = (0.01, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
 
 
@@ -48,6 +49,7 @@ class TrainingSettings(Frozen):
     identities: int = Field(8, ge=2, description="P of the batch")
     instances: int = Field(4, ge=2, description="K of the batch")
     window: int = Field(30, ge=1, description="frames from which an identity's instances are drawn")
+    positives: Positives = Field("all", description="which of a person's boxes an anchor is compared with")
     min_visibility: float = Field(0.1, ge=0, le=1, description="less visible labels do not train; silent in the paper")
     scope: Literal["scene", "any"] = Field("scene", description="whether a batch mixes scenes; silent in the paper")
 
@@ -205,6 +207,8 @@ SWITCHES: dict[str, str] = {
     "fusion.attention_input": "Eq. 3 concatenates raw features, Table 20 counts three projected vectors.",
     "fusion.concat_width": "Width of eq. 2's MLP is not given.",
     "fusion.se_reduction": "Squeeze ratio of eq. 5 is not given.",
+    "training.positives": "Eq. 10 mines the nearest negative and says nothing of the positive. all: the mean over all "
+    "positives in the batch; hardest: the farthest one, as batch-hard mining does.",
     "training.scope": "Whether a batch mixes scenes is not said; negatives of the same scene are the harder ones.",
     "training.min_visibility": "Whether hidden people are trained on is not said.",
     "atl.temporal": "'Per-sequence with EMA, not per-frame' while Table 17 lists per-sequence apart.",

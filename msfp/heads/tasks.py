@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss
 
 from msfp.config import TrainingSettings
 from msfp.errors import NotComputable
-from msfp.heads.loss import batch_hard_triplet
+from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
 from msfp.heads.stack import Stack
 from msfp.heads.threshold import SceneEncoder
@@ -60,8 +60,9 @@ class FusionSteps:
         """(loss, active share) of each batch of one epoch."""
         self.heads.train()
         for drawn in zip(*(self.batches.epoch(rng) for rng in self.rngs), strict=True):
-            rows, person = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
-            yield batch_hard_triplet(self.heads(self._vectors(rows)), person, self.training.margin)
+            rows, count = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+            embeddings = self.heads(self._vectors(rows.flatten(1))).unflatten(1, rows.shape[1:])
+            yield triplet_loss(embeddings, count, self.training.margin, self.training.positives)
 
     def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
         """Train one epoch; (2, S) mean loss and active share."""

@@ -1,5 +1,7 @@
 """Loss, batches and training against definitions."""
 
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.apply import embed, predict, restore_head
 from msfp.heads.fusion import make_head
-from msfp.heads.loss import batch_hard_triplet
-from msfp.heads.sampling import Batches, Labels, groups
+from msfp.heads.loss import triplet_loss
+from msfp.heads.sampling import Batches, Labels
+from msfp.heads.sampling import people as people_of
 from msfp.heads.tasks import FusionSteps, ThresholdSteps
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import fit_fusion, fit_jointly, fit_threshold
@@ -37,52 +40,115 @@ def people(count: int = 12, frames: int = 20, seed: int = 0) -> tuple[dict[int, 
     return layers, Labels(identity % 2, frame, identity)
 
 
-@settings(max_examples=30, deadline=None)
-@given(persons=st.integers(2, 5), instances=st.integers(2, 4), seed=st.integers(0, 999), margin=st.floats(0, 1))
-def test_triplet_loss_is_the_naive_loop(persons: int, instances: int, seed: int, margin: float) -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(2, 4), min_size=2, max_size=5),
+    batches=st.integers(1, 3),
+    seed=st.integers(0, 999),
+    margin=st.floats(0, 1),
+    positives=st.sampled_from(["all", "hardest"]),
+)
+def test_triplet_loss_is_the_naive_loop(
+    counts: list[int], batches: int, seed: int, margin: float, positives: str
+) -> None:
+    """Rows that repeat a detection are no anchors and no positives; as negatives they change nothing."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(persons * instances, 6))
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    person = np.repeat(np.arange(persons), instances)
-    terms = []
-    for a in range(len(rows)):
-        distance = 1 - rows @ rows[a]
-        positive = max(distance[p] for p in range(len(rows)) if person[p] == person[a] and p != a)
-        negative = min(distance[n] for n in range(len(rows)) if person[n] != person[a])
-        terms.append(max(0.0, positive - negative + margin))
-    loss, active = batch_hard_triplet(torch.from_numpy(rows), torch.from_numpy(person), margin)
-    assert loss.item() == pytest.approx(np.mean(terms))
-    assert active.item() == pytest.approx(np.mean(np.array(terms) > 0))
+    rows = rng.normal(size=(batches, len(counts), 4, 6))
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    for person, count in enumerate(counts):
+        rows[:, person, count:] = rows[:, person, : 4 - count]
+    count = torch.tensor(counts).expand(batches, -1)
+    found, active = triplet_loss(torch.from_numpy(rows), count, margin, positives)
+    for batch, loss, share in zip(rows, found, active, strict=True):
+        boxes = [(person, batch[person, k]) for person, n in enumerate(counts) for k in range(n)]
+        terms, inside = [], []
+        for a, (who, anchor) in enumerate(boxes):
+            nearest = min(1 - anchor @ other for person, other in boxes if person != who)
+            own = [1 - anchor @ other for p, (person, other) in enumerate(boxes) if person == who and p != a]
+            each = [max(0.0, d - nearest + margin) for d in ([max(own)] if positives == "hardest" else own)]
+            terms.append(np.mean(each))
+            inside.append(np.mean(np.array(each) > 0))
+        assert loss.item() == pytest.approx(np.mean(terms))
+        assert share.item() == pytest.approx(np.mean(inside), abs=1e-6)
+
+
+def test_triplets_of_the_farthest_positive_weigh_more() -> None:
+    rows = torch.nn.functional.normalize(torch.randn(4, 4, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+    mean, hardest = (triplet_loss(rows, torch.full((4,), 4), 0.3, way)[0].item() for way in ("all", "hardest"))
+    assert mean < hardest
+
+
+boxes_of_people = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(1, 80), st.integers(0, 6)), max_size=120, unique=True
+)
+
+
+def labels_of(rows: list[tuple[int, int, int]]) -> Labels:
+    return Labels(*(np.array(column, np.int64) for column in (zip(*rows, strict=True) if rows else ([], [], []))))
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    rows=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 80), st.integers(0, 6)), max_size=120, unique=True),
-    seed=st.integers(0, 99),
-    scope=st.sampled_from(["scene", "any"]),
-)
-def test_batches_keep_their_promises(rows: list[tuple[int, int, int]], seed: int, scope: str) -> None:
-    scene, frame, identity = (np.array(c, np.int64) for c in (zip(*rows, strict=True) if rows else ([], [], [])))
-    labels = Labels(scene, frame, identity)
-    config = TrainingSettings(identities=3, instances=2, window=30, scope=scope)
-    seen: set[tuple[int, int]] = set()
-    for index, person in Batches(labels, config).epoch(np.random.default_rng(seed)):
-        assert len(index) == len(person)
-        for one in np.unique(person):
-            mine = index[person == one]
-            assert len(mine) == config.instances
-            assert len(set(zip(scene[mine], identity[mine], strict=True))) == 1
-            assert len(set((frame[mine] - 1) // 30)) == 1
-            assert len(set(mine)) == len(mine), "two boxes suffice for two instances"
-            seen.add((int(one), int((frame[mine[0]] - 1) // 30)))
-        assert 2 <= len(np.unique(person)) <= config.identities
-        if scope == "scene":
-            assert len(set(scene[index])) == 1
-    wanted = groups(labels, 30)
-    persons = [person for person, _ in wanted]
-    of_scene = {p: scene[rows[0]] if scope == "scene" else 0 for p, rows in wanted}
-    lonely = [p for p in persons if sum(o == of_scene[p] for o in of_scene.values()) < 2]
-    assert len(seen) == len(wanted) - len(lonely), "an epoch shows every person in every window"
+@given(rows=boxes_of_people, seed=st.integers(0, 99), scope=st.sampled_from(["scene", "any"]), k=st.integers(2, 5))
+def test_batches_keep_their_promises(rows: list[tuple[int, int, int]], seed: int, scope: str, k: int) -> None:
+    labels = labels_of(rows)
+    config = TrainingSettings(identities=3, instances=k, window=30, scope=scope)
+    shown: dict[tuple[int, int], int] = {}
+    for index, count in Batches(labels, config).epoch(np.random.default_rng(seed)):
+        assert index.shape == (len(count), k)
+        assert 2 <= len(index) <= config.identities
+        owners = []
+        for mine, n in zip(index, count, strict=True):
+            assert 2 <= n == len(set(mine.tolist())) == len(set(mine[:n].tolist())), "a positive is another detection"
+            assert len(set(zip(labels.scene[mine], labels.identity[mine], strict=True))) == 1
+            assert np.ptp(labels.frame[mine]) < 30
+            owners.append((int(labels.scene[mine[0]]), int(labels.identity[mine[0]])))
+        assert len(set(owners)) == len(owners), "nobody is his own negative"
+        assert scope == "any" or len({scene for scene, _ in owners}) == 1
+        for owner in owners:
+            shown[owner] = shown.get(owner, 0) + 1
+    frames: dict[tuple[int, int], list[int]] = {}
+    for scene, frame, identity in sorted(rows):
+        frames.setdefault((scene, identity), []).append(frame)
+    paired = {who: n for who, n in frames.items() if any(b - a < 30 for a, b in pairwise(sorted(n)))}
+    company = [who for who in paired if sum(scope == "any" or other[0] == who[0] for other in paired) > 1]
+    assert shown.keys() == set(company), "an epoch shows everybody who has a positive and a negative"
+    windows = {
+        (int(labels.scene[p.rows[0]]), int(labels.identity[p.rows[0]])): len(p.first) for p in people_of(labels, 30)
+    }
+    assert all(shown[who] >= min(-(-len(frames[who]) // 30), windows[who]) for who in company)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=boxes_of_people, window=st.integers(2, 40))
+def test_windows_slide(rows: list[tuple[int, int, int]], window: int) -> None:
+    """Exactly the pairs of one person's boxes less than a window apart share a window, wherever it begins."""
+    labels = labels_of(rows)
+    found = {
+        frozenset((int(a), int(b)))
+        for person in people_of(labels, window)
+        for first, end in zip(person.first, person.end, strict=True)
+        for a, b in combinations(person.rows[first:end], 2)
+    }
+    wanted = {
+        frozenset((a, b))
+        for a, b in combinations(range(len(rows)), 2)
+        if rows[a][0::2] == rows[b][0::2] and abs(rows[a][1] - rows[b][1]) < window
+    }
+    assert found == wanted
+
+
+def test_every_pair_within_a_window_is_drawn() -> None:
+    """Pairs across what would be the edge of a tile meet as others do."""
+    frame = np.tile(np.arange(1, 13), 2)
+    labels = Labels(np.zeros(24, np.int64), frame, np.repeat([0, 1], 12))
+    batches, rng = Batches(labels, TrainingSettings(identities=2, instances=2, window=4)), np.random.default_rng(0)
+    met = {
+        tuple(sorted(labels.frame[mine].tolist()))
+        for _ in range(200)
+        for index, _ in batches.epoch(rng)
+        for mine in index
+    }
+    assert met == {(a, b) for a, b in combinations(range(1, 13), 2) if b - a < 4}
 
 
 @pytest.mark.parametrize("strategy", ["single", "concat", "attention-instance", "se-two-stage"])

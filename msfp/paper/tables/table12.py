@@ -51,8 +51,8 @@ def _fusion(run: Run) -> tuple[str, str, str]:
     used = _evaluated(folds) + [n for n in (run.settings.data.crowded, _cross_name(run)) if n]
     notes = [
         "one head for all data sets",
-        f"triplet loss, P={training.identities}, K={training.instances}, m={training.margin:g}, within "
-        f"{training.window} frames",
+        f"triplet loss of {training.positives} positives, P={training.identities}, K={training.instances}, "
+        f"m={training.margin:g}, within {training.window} frames",
         f"{training.epochs} epochs at {training.learning_rate:g}, then {training.joint_epochs} with ATL",
         _seeds(run),
         *_leaks(folds),
