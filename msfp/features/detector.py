@@ -15,7 +15,7 @@ from msfp.features.extract import half
 from msfp.features.fused import fuse
 from msfp.features.letterbox import Geometry, Letterbox, fit
 from msfp.features.people_head import PeopleHead, can_take
-from msfp.features.pooling import global_average, pool_levels
+from msfp.features.pooling import Mode, global_average, pool_levels
 from msfp.features.presets import Preset, preset_named
 from msfp.features.weights import load_detector
 
@@ -68,6 +68,7 @@ class Detector(Backbone):
         limit: int = 300,
         geometry: Geometry = "letterbox",
         boxes: Boxes | None = None,
+        pooling: Mode = "roi_align",
     ) -> Sight:
         """People in a frame, with their vectors.
 
@@ -80,13 +81,15 @@ class Detector(Backbone):
             geometry: how the frame is placed in the input.
             boxes: (N, 4) tlwh in file coordinates and (N,) scores of another detector, to be looked at in place of
                 the people found here.
+            pooling: how boxes are pooled.
         """
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         batch = to_batch(box.apply(frame)[None], self.device)
         parts, found = self.detect(batch, box, confidence, overlap, limit)
         tlwh, score = found if boxes is None else boxes
         regions = box.to_network(tlwh)
-        vectors = {layer: half(found) for layer, found in pool_levels(parts, regions, self.strides).items()}
+        pooled = pool_levels(parts, regions, self.strides, pooling)
+        vectors = {layer: half(found) for layer, found in pooled.items()}
         return Sight(tlwh, score, vectors, half(global_average(parts[self.preset.scene])[0]))
 
     def people(

@@ -68,7 +68,7 @@ def extract_modes(
     for name, (frame, tlwh) in box_sets.items():
         check_boxes(name, frame, tlwh)
     vectors = {
-        m: {n: _empty(backbone, len(f), layers) for n, (f, _) in box_sets.items()} for m, layers in wanted.items()
+        m: {n: empty(backbone, len(f), layers) for n, (f, _) in box_sets.items()} for m, layers in wanted.items()
     }
     present = {name: np.zeros(len(frame), np.bool_) for name, (frame, _) in box_sets.items()}
     scenes: dict[int, NDArray[np.float16]] = {}
@@ -161,7 +161,8 @@ def check_boxes(name: str, frame: NDArray[np.int32], tlwh: NDArray[np.float64]) 
         )
 
 
-def _empty(backbone: Backbone, rows: int, layers: tuple[int, ...]) -> dict[int, NDArray[np.float16]]:
+def empty(backbone: Backbone, rows: int, layers: tuple[int, ...]) -> dict[int, NDArray[np.float16]]:
+    """Room for the vectors of some layers."""
     return {layer: np.zeros((rows, backbone.channels[layer]), np.float16) for layer in layers}
 
 

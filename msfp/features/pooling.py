@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from msfp.features.backbone import Part
 
-Mode = Literal["roi_align", "nearest", "bilinear", "average"]
-MODES: tuple[Mode, ...] = ("roi_align", "nearest", "bilinear", "average")
+Mode = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
+MODES: tuple[Mode, ...] = ("roi_align", "nearest", "bilinear", "average", "lite")
 CELLS = 7
 SAMPLES = 2
 
@@ -36,6 +36,7 @@ def pool(
         mode: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper,
             not defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same
             with the map's cell that the sample falls into; `average`, the plain mean of the cells the box touches.
+            `lite` as LITE's authors released it: the mean of whole cells and one more on every side (`lite_weights`).
 
     Returns:
         (N, C) float32, zero for boxes wholly outside the map.
@@ -156,6 +157,8 @@ def axis_weights(
     """
     if mode in ("roi_align", "bilinear"):
         return roi_align_weights(low, high, length, repeat, CELLS * (SAMPLES if mode == "roi_align" else 1))
+    if mode == "lite":
+        return lite_weights(low, high, length, repeat)
     dense = _plain_weights(low, high, length, mode).reshape(len(low), length // repeat, repeat).sum(2)
     full = np.full(len(low), dense.shape[1], np.int64)
     return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
@@ -169,6 +172,22 @@ def _plain_weights(low: NDArray[np.float64], high: NDArray[np.float64], length: 
         return (np.floor(sample)[:, :, None] == cell).mean(1)
     touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
     return touched / np.maximum(touched.sum(1, keepdims=True), 1)
+
+
+def lite_weights(
+    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """As `axis_weights`: equal ones from the cell before the one with the lower edge to that with the upper edge.
+
+    The edges, moved outwards by a cell, are cut to whole numbers towards zero and to the map; the last is left out. The
+    original first cuts boxes to whole pixels of the image, a few hundredths of a cell, which is left out here.
+    """
+    start, stop = (np.clip(np.trunc(edge), 0, length).astype(np.int64) for edge in (low - 1.0, high + 1.0))
+    first = start // repeat
+    count = np.where(stop > start, (stop - 1) // repeat - first + 1, 0)
+    begin = (first[:, None] + np.arange(count.max(initial=0))) * repeat
+    covered = np.minimum(stop[:, None], begin + repeat) - np.maximum(start[:, None], begin)
+    return first, count, (np.maximum(covered, 0) / np.maximum(stop - start, 1)[:, None]).astype(np.float32)
 
 
 @njit(cache=True)

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -75,11 +75,15 @@ class FusionHead(nn.Module):
     Attributes:
         sees_size: it also wants the boxes' sizes under `SIZE`.
         sees_cells: it wants the 7x7 cells of each box, `{layer: (N, 49, C_l)}`, not their mean.
+        sees_last: it reads the last layer alone.
+        pooling: how its boxes are pooled, where it has a way of its own.
     """
 
     name = ""
     sees_size: ClassVar[bool] = False
     sees_cells: ClassVar[bool] = False
+    sees_last: ClassVar[bool] = False
+    pooling: ClassVar[Literal["roi_align", "lite"]] = "roi_align"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__()
@@ -117,10 +121,19 @@ def projection(inputs: int, outputs: int) -> nn.Sequential:
 
 @strategy("native")
 class Native(FusionHead):
-    """The last layer's vector as it is: LITE's training-free embedding at its native width."""
+    """The last layer's RoIAligned vector as it is, without training, at its native width."""
+
+    sees_last = True
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         return layers[list(self.channels)[-1]]
+
+
+@strategy("lite")
+class Lite(Native):
+    """LITE as its authors released it: the mean of the last layer's whole cells with a rim of one, without training."""
+
+    pooling = "lite"
 
 
 @strategy("native-concat")
@@ -134,6 +147,8 @@ class NativeConcat(FusionHead):
 @strategy("single")
 class Single(FusionHead):
     """LITE's single layer with a trained projection to 64 (4.1: "64 (single-layer)")."""
+
+    sees_last = True
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)

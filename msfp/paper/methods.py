@@ -9,6 +9,7 @@ from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
 from msfp.pipeline.recovery import Recovery
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.tracks import Method, Threshold
+from msfp.tracking import tracker_class
 
 Learn = tuple[Part, ...]
 Options = tuple[tuple[str, object], ...]
@@ -37,7 +38,12 @@ def motion(label: str, tracker: str, threshold: Threshold | None = None, options
 
 def separate(label: str, tracker: str, threshold: Threshold | None = None) -> Row:
     """A row with the separate ReID network, and the camera motion and thresholds it was released with."""
-    method = Method(label, tracker, Appearance(REID), threshold or Threshold(), camera=default_camera(tracker))
+    return untrained(label, tracker, REID, threshold)
+
+
+def untrained(label: str, tracker: str, strategy: str, threshold: Threshold | None = None) -> Row:
+    """A row whose embedding learns nothing here, with the camera motion and thresholds it was released with."""
+    method = Method(label, tracker, Appearance(strategy), threshold or Threshold(), camera=default_camera(tracker))
     return Row(label, lambda _learn, _seed: method, trained=False)
 
 
@@ -88,11 +94,15 @@ SORT = motion("SORT", "sort")
 BYTETRACK = motion("ByteTrack", "bytetrack", TWO_STAGE)
 OC_SORT = motion("OC-SORT", "ocsort")
 DEEP_OC_SORT = separate("Deep OC-SORT", "deep-ocsort")
-LITE = fused("LITE", "lite", "single")
+LITE = fused("LITE (trained 64-d)", "lite", "single")
 LITE_FREE = fused("LITE (training-free)", "lite", "native")
+LITE_HOSTS = tuple(
+    untrained(tracker_class(name).label, name, "lite")
+    for name in ("lite-deepsort", "lite-strongsort", "lite-botsort", "lite-deep-ocsort")
+)
 MSFP_CONCAT = fused("MSFP (concat)", "msfp-concat", "concat")
 MSFP_ATTENTION = fused("MSFP (attention)", "msfp-attention", "attention-instance")
 MSFP_TRACK = msfp_track()
 SEPARATE_REID = (DEEPSORT, STRONGSORT, BOTSORT)
 MOTION_OR_HYBRID = (SORT, BYTETRACK, OC_SORT, DEEP_OC_SORT)
-TABLE_1 = (*SEPARATE_REID, *MOTION_OR_HYBRID, LITE, LITE_FREE, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
+TABLE_1 = (*SEPARATE_REID, *MOTION_OR_HYBRID, LITE, LITE_FREE, *LITE_HOSTS, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)

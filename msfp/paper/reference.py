@@ -5,10 +5,14 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 from msfp.errors import InputError
 from msfp.paper.registry import EXTRA
 
+HERE = MappingProxyType({"LITE": "LITE (trained 64-d)"})
+"""Rows of the paper that go by another name here: its LITE has an embedding of width 64, which must have been trained,
+while LITE's authors train none."""
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?(K?)$")
 
 
@@ -20,7 +24,7 @@ class Entry:
         table: 1 to 24.
         order: place in the table, row by row, from 1.
         group: heading under which the row stands, empty where there is none.
-        row, column: labels, as in `types.Cell`.
+        row, column: labels, as in `types.Cell`; rows as they are called `HERE`.
         printed: the text of the cell without its spread: `63.2`, `8.3K`, `+1.9`, `Manual`.
         value: the number (`8.3K` is 8300), or `printed` for words.
         std: spread over the paper's runs.
@@ -89,8 +93,13 @@ def _index(number: int) -> dict[tuple[str, str], Entry]:
 
 
 def lookup(number: int, row: str, column: str) -> Entry | None:
-    """The paper's entry, None where the paper has none."""
-    return _index(number).get((row, column))
+    """The paper's entry, None where the paper has none; the row as the paper calls it or as it is called `HERE`."""
+    return _index(number).get((here(row), column))
+
+
+def here(row: str) -> str:
+    """What a row of the paper is called in this suite's tables."""
+    return HERE.get(row, row)
 
 
 def number(text: str) -> float | None:
@@ -110,7 +119,7 @@ def _entry(row: dict[str, str]) -> Entry:
         table=int(row["table"]),
         order=int(row["order"]),
         group=row["group"],
-        row=row["row"],
+        row=here(row["row"]),
         column=row["column"],
         printed=row["value"],
         value=row["value"] if value is None else value,

@@ -20,7 +20,14 @@ from msfp.types import Scene
 
 CAMERA_CODE = (code_digest(__name__, follow=False), "msfp.features.camera_motion")
 # What the authors released each tracker with; a tracker's own attribute `camera` goes before.
-AS_RELEASED = {"botsort": "sparse-flow", "deep-ocsort": "sparse-flow", "strongsort": "ecc", "boosttrack": "ecc"}
+AS_RELEASED = {
+    "botsort": "sparse-flow",
+    "deep-ocsort": "sparse-flow",
+    "strongsort": "ecc",
+    "boosttrack": "ecc",
+    "lite-botsort": "sparse-flow",
+    "lite-deep-ocsort": "sparse-flow",
+}
 
 
 def default_camera(tracker: str) -> str:

@@ -98,6 +98,7 @@ class HostEyes:
             limit=LIMIT,
             geometry=self._config.geometry,
             boxes=boxes,
+            pooling="roi_align" if self._head is None else self._head.pooling,
         )
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
         vectors = nobody if self._head is None else embed_boxes(self._head, sight.layers)
@@ -129,7 +130,9 @@ class DeviceEyes:
         """
         encoder = None if predictor is None else predictor.encoder
         head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
-        self.frame, self._config = DeviceFrame(detector, head, encoder, config.size, most, CONFIDENCE), config
+        lite = head is not None and head.pooling == "lite"
+        self.frame = DeviceFrame(detector, head, encoder, config.size, most, CONFIDENCE, lite=lite)
+        self._config = config
         self._box: Letterbox | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:

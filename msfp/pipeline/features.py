@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache, partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,29 @@ from msfp.types import Features, Scene, frame_bounds
 
 TRUTH = "gt"
 STAGE = "features"
+Pooling = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
+ROI_ALIGN: Pooling = "roi_align"
+LITE: Pooling = "lite"
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
+Pooled = dict[Pooling, dict[str, Features]]
+"""Way to pool -> box set -> features: RoIAlign of all taps, and LITE's whole cells of the last one."""
+
+
+def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
+    """RoIAligned features of a scene's box sets: `gt` where its labels are open, and each public detector.
+
+    Args:
+        run, scene, weights: as of `pooled`.
+
+    Raises:
+        NotComputable: not one frame has its pixels.
+    """
+    return pooled(run, scene, weights)[ROI_ALIGN]
 
 
 @lru_cache(maxsize=24)
-def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
-    """Features of a scene's box sets: `gt` where its labels are open, and each public detector.
+def pooled(run: Run, scene: Scene, weights: str = "") -> Pooled:
+    """Features of a scene's box sets, in both ways that trackers use.
 
     Args:
         run: whose settings say backbone, input size and geometry.
@@ -60,7 +78,7 @@ def _extract_one(scene: Scene, run: Run, weights: str) -> None:
 
 
 @lru_cache(maxsize=48)
-def truth_features(run: Run, part: Part, weights: str = "") -> Features:
+def truth_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
     """Features of a part's labelled boxes, for measuring re-identification; rows of the part only.
 
     A test split's labels are opened here for evaluation only: a pass of its own, so that nothing which trains or
@@ -68,17 +86,18 @@ def truth_features(run: Run, part: Part, weights: str = "") -> Features:
     """
     scene = part.scene
     if scene.pixels.gt_path is not None and not weights:
-        return features(run, scene)[TRUTH]
+        return {way: found[TRUTH] for way, found in pooled(run, scene).items()}
     inputs = {
         **feature_inputs(run, scene, weights),
         "truth": run.file_digest(data.truth_path(scene)),
         "part": (part.first, part.last),
     }
 
-    def compute_truth() -> Features:
+    def compute_truth() -> dict[Pooling, Features]:
         truth = data.truth(scene)
         keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
-        return compute(run, part, weights, {TRUTH: (truth.frame[keep], truth.tlwh[keep])})[TRUTH]
+        found = compute(run, part, weights, {TRUTH: (truth.frame[keep], truth.tlwh[keep])})
+        return {way: sets[TRUTH] for way, sets in found.items()}
 
     return run.store.get_or_compute("truth-features", inputs, compute_truth, code=FEATURE_CODE)
 
@@ -127,14 +146,15 @@ def public_boxes(scene: Scene) -> dict[str, BoxSet]:
     return sets
 
 
-def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> dict[str, Features]:
-    """Run the frozen detector over the part's frames that are present, once for all box sets."""
+def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> Pooled:
+    """Run the frozen detector over the part's frames that are present, once for all box sets and both ways to pool."""
     from msfp.datasets.frames import FrameReader
-    from msfp.features.extract import extract
-    from msfp.features.gpu.extract import extract_batched, hands
+    from msfp.features.extract import extract_modes
+    from msfp.features.gpu.extract import extract_modes_batched, hands
 
     config = run.settings.input
     backbone = run.backbone(weights)
+    layers = {ROI_ALIGN: backbone.layers, LITE: backbone.layers[-1:]}
     pixels = part.scene.pixels
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
     label = f"features of {part.scene.name}" + (f" ({weights})" if weights else "")
@@ -144,8 +164,8 @@ def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> 
         Bar(len(wanted), label) as progress,
     ):
         if backbone.device.type == "cuda":
-            return extract_batched(frames, boxes, backbone, config.size, config.geometry, progress.update)
-        return extract(frames, boxes, backbone, size=config.size, geometry=config.geometry, progress=progress.update)
+            return extract_modes_batched(frames, boxes, backbone, layers, config.size, config.geometry, progress.update)
+        return extract_modes(frames, boxes, backbone, layers, config.size, config.geometry, progress.update)
 
 
 def rows(features: Features, part: Part) -> slice:

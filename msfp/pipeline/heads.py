@@ -19,14 +19,14 @@ from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import TRUTH, extract_all, feature_inputs
+from msfp.pipeline.features import ROI_ALIGN, TRUTH, Pooling, extract_all, feature_inputs
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.run import Job, Run
 from msfp.pipeline.sizes import octaves
-from msfp.pipeline.variants import ROI_ALIGN, Pooling, View, box_vectors
+from msfp.pipeline.variants import View, box_vectors
 from msfp.types import Scene
 
-TRAINING_FREE = ("native", "native-concat", REID)
+TRAINING_FREE = ("native", "native-concat", "lite", REID)
 HEAD_CODE = (
     code_digest(__name__, follow=False),
     "msfp.heads.fusion",
@@ -46,7 +46,7 @@ class Appearance:
         seed: of weights and batches.
         joint: fine-tuned together with ATL afterwards.
         layers: tapped layers it sees, a preset's further ones too; empty: all that the preset taps.
-        pooling: how a box is pooled.
+        pooling: how a box is pooled, where the strategy has no way of its own.
         weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
     """
 
@@ -190,8 +190,10 @@ def _learning_rows(run: Run, part: Part) -> NDArray[np.int64]:
 
 def part_vectors(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, NDArray[np.float16]]:
     """layer -> (N, C) of a part's boxes, as the embedding sees them; with their sizes where it wants these."""
-    vectors = box_vectors(run, part, boxes, View(look.layers, look.pooling, look.weights))
-    if strategy_named(look.strategy).sees_size:
+    kind = strategy_named(look.strategy)
+    own = kind.pooling if kind.pooling != ROI_ALIGN else look.pooling
+    vectors = box_vectors(run, part, boxes, View(look.layers, own, look.weights))
+    if kind.sees_size:
         vectors[SIZE] = octaves(run, part, boxes, look.learn)
     return vectors
 

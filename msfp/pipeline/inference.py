@@ -25,7 +25,7 @@ from msfp.tracking.thresholds import policies
 
 LEARN_FROM = "synth17"
 RECOVERIES = ("none", "busca")
-ALIASES = {"lite": "single", "msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
+ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 

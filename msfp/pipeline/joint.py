@@ -13,9 +13,10 @@ from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.errors import InputError, NotComputable
 from msfp.heads.apply import embed, restore_head
+from msfp.heads.fusion import strategy_named
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import FEATURE_CODE, compute, feature_inputs
+from msfp.pipeline.features import FEATURE_CODE, Pooling, compute, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head
 from msfp.pipeline.run import Job, Run
 from msfp.threads import one_thread
@@ -101,7 +102,7 @@ def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float
     """
     if look.strategy == JOINT:
         return seen(run, part).vectors.astype(np.float32)
-    vectors = frozen_features(run, part, look.weights).layers
+    vectors = frozen_features(run, part, look.weights)[strategy_named(look.strategy).pooling].layers
     taken = {layer: vectors[layer] for layer in look.layers} if look.layers else vectors
     channels = {layer: v.shape[1] for layer, v in taken.items()}
     return embed(restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion), taken)
@@ -117,14 +118,16 @@ def embedding_inputs(run: Run, look: Appearance) -> dict[str, object]:
 
 
 @lru_cache(maxsize=24)
-def frozen_features(run: Run, part: Part, weights: str = "") -> Features:
+def frozen_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
     """The frozen detector's features of the network's boxes: a pass of their own."""
     found = seen(run, part).detections
     boxes = (found.frame + np.int32(part.first - 1), found.tlwh)
     inputs = {**feature_inputs(run, part.scene, weights), "boxes": JOINT, "seen": seen_inputs(run, part)}
-    return run.store.get_or_compute(
-        "joint-features", inputs, lambda: compute(run, part, weights, {JOINT: boxes})[JOINT], code=FEATURE_CODE
-    )
+
+    def compute_frozen() -> dict[Pooling, Features]:
+        return {way: sets[JOINT] for way, sets in compute(run, part, weights, {JOINT: boxes}).items()}
+
+    return run.store.get_or_compute("joint-features", inputs, compute_frozen, code=FEATURE_CODE)
 
 
 def frozen_jobs(run: Run, parts: Iterable[Part], weights: str) -> list[Job]:

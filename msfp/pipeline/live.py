@@ -47,7 +47,7 @@ def head_of(run: Run, look: Appearance) -> "FusionHead":
 
 def pooled_layers(head: "FusionHead") -> tuple[int, ...]:
     """The layers whose vectors a head reads: one for the single-layer heads, else all it was made for."""
-    return (list(head.channels)[-1],) if head.name in ("single", "native") else tuple(head.channels)
+    return (list(head.channels)[-1],) if head.sees_last else tuple(head.channels)
 
 
 def embed_boxes(head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]]) -> NDArray[np.float32]:

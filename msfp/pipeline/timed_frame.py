@@ -11,7 +11,7 @@ from msfp.errors import NotComputable
 from msfp.features.backbone import to_batch
 from msfp.features.detector import load_whole
 from msfp.features.letterbox import fit
-from msfp.features.pooling import global_average, pool_levels
+from msfp.features.pooling import Mode, global_average, pool_levels
 from msfp.heads.apply import ScenePredictor
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
@@ -92,7 +92,7 @@ class TimedFrame:
         head = self._heads.get(look) if look is not None else None
         atl = method.label in self._atl
         return Course(
-            pooling=() if head is None else (pooling_stage(live.pooled_layers(head)),),
+            pooling=() if head is None else (pooling_stage(*pooled_by(head)),),
             embedding=() if look is None else (embedding_stage(look),),
             atl=(SCENE, f"ATL of {method.label}") if atl else (),
             camera=(camera_stage(method.camera),) if method.camera != "none" else (),
@@ -156,15 +156,15 @@ class TimedFrame:
             parts = backbone.parts(batch)
         regions = box.to_network(tlwh)
         vectors = {}
-        for layers in self._in_turn(dict.fromkeys(live.pooled_layers(head) for head in self._heads.values())):
-            with watch.stage(pooling_stage(layers)):
-                vectors[layers] = pool_levels({k: parts[k] for k in layers}, regions, backbone.strides)
+        for layers, way in self._in_turn(dict.fromkeys(pooled_by(head) for head in self._heads.values())):
+            with watch.stage(pooling_stage(layers, way)):
+                vectors[layers, way] = pool_levels({k: parts[k] for k in layers}, regions, backbone.strides, way)
         with watch.stage(SCENE):
             scene = global_average(parts[backbone.preset.scene])[0]
         embeddings = {}
         for look, head in self._in_turn(self._heads.items()):
             with watch.stage(embedding_stage(look)):
-                embeddings[look] = live.embed_boxes(head, vectors[live.pooled_layers(head)])
+                embeddings[look] = live.embed_boxes(head, vectors[pooled_by(head)])
         for look, network in self._reid.items():
             with watch.stage(embedding_stage(look)):
                 embeddings[look] = embed(network, image, tlwh)
@@ -202,9 +202,14 @@ def thresholds_of(run: Run, method: Method, detector: str) -> live.LiveThreshold
         return live.LiveThresholds(predictor, mode, atl.beta, (atl.base_high, atl.base_low))
 
 
-def pooling_stage(layers: tuple[int, ...]) -> str:
-    """Name of the stage that pools these layers."""
-    return f"pooling of {', '.join(map(str, layers))}"
+def pooled_by(head: "FusionHead") -> tuple[tuple[int, ...], Mode]:
+    """The layers whose vectors a head reads, and how they are pooled."""
+    return live.pooled_layers(head), head.pooling
+
+
+def pooling_stage(layers: tuple[int, ...], way: Mode = "roi_align") -> str:
+    """Name of the stage that pools these layers this way."""
+    return f"pooling of {', '.join(map(str, layers))}" + ("" if way == "roi_align" else f" ({way})")
 
 
 def embedding_stage(look: Appearance) -> str:

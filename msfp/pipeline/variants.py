@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import FEATURE_CODE, TRUTH, box_sets, feature_inputs, features, layers, truth_features
+from msfp.pipeline.features import (
+    FEATURE_CODE,
+    LITE,
+    ROI_ALIGN,
+    TRUTH,
+    Pooling,
+    box_sets,
+    feature_inputs,
+    layers,
+    pooled,
+    truth_features,
+)
 from msfp.pipeline.run import Run
 from msfp.threads import one_thread
 from msfp.types import Features, Scene
@@ -21,8 +32,6 @@ if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
     from msfp.features.presets import Preset
 
-Pooling = Literal["roi_align", "nearest", "bilinear", "average"]
-ROI_ALIGN: Pooling = "roi_align"
 PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
 
 
@@ -49,17 +58,19 @@ def box_vectors(run: Run, part: Part, boxes: str, view: View) -> dict[int, NDArr
         NotComputable: no frame has pixels, or the preset names no such layer.
     """
     usual = preset(run).layers
+    usual = usual[-1:] if view.pooling == LITE else usual
     wanted = view.layers or usual
     found: dict[int, NDArray[np.float16]] = {}
-    if view.pooling == ROI_ALIGN and set(wanted) & set(usual):
-        scene, weights = part.scene, view.weights
-        given = truth_features(run, part, weights) if boxes == TRUTH else features(run, scene, weights)[boxes]
+    if view.pooling in (ROI_ALIGN, LITE) and set(wanted) & set(usual):
+        scene, weights, way = part.scene, view.weights, view.pooling
+        given = truth_features(run, part, weights)[way] if boxes == TRUTH else pooled(run, scene, weights)[way][boxes]
         found |= layers(given, part)
-    if not set(wanted) <= set(found):
+    if not set(wanted) <= set(found) and view.pooling != LITE:
         found |= layers(variants(run, part.scene, view.weights)[view.pooling][boxes], part)
     missing = [str(k) for k in wanted if k not in found]
     if missing:
-        raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}")
+        of = f" pooled as {LITE}" if view.pooling == LITE else ""
+        raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}{of}")
     return {layer: found[layer] for layer in wanted}
 
 

@@ -14,10 +14,11 @@ class DeepSortSettings(GatedAppearanceSettings):
     """As released for MOT16."""
 
     gallery: int = Field(100, ge=1, description="embeddings kept of a track")
+    cascade: bool = Field(True, description="match tracks seen last first; else all in one assignment")
 
 
 class DeepSort(GatedAppearance):
-    """Tracks seen last are matched first."""
+    """The nearest embedding of a track's gallery counts; tracks seen last are matched first."""
 
     name = "deepsort"
     label = "DeepSORT"
@@ -27,7 +28,9 @@ class DeepSort(GatedAppearance):
     settings: DeepSortSettings
 
     def _match_looks(self, found: Found, rows: Rows, detections: Rows) -> Matches:
-        """One assignment for each age of the tracks, the youngest first."""
+        """One assignment for each age of the tracks, the youngest first; without the cascade one for all."""
+        if not self.settings.cascade:
+            return super()._match_looks(found, rows, detections)
         last = self._table["last"][rows]
         taken = np.full(len(rows), -1, np.int64)
         left = np.arange(len(detections))

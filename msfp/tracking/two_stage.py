@@ -43,7 +43,7 @@ from msfp.tracking.two_stage_sequence import Following
 
 
 class TwoStageSettings(TrackerSettings):
-    """ByteTrack's settings; those the paper leaves open are at the suite's choices."""
+    """ByteTrack's settings; where the paper names none, first guesses that a selection on learning parts replaces."""
 
     track_high: float = Field(0.6, description="tau_high: detections above are sure")
     track_low: float = Field(0.1, description="tau_low: detections above are unsure, the rest are ignored")
@@ -61,11 +61,14 @@ class TwoStageSettings(TrackerSettings):
 
 
 class AppearanceSettings(TwoStageSettings):
-    """Two-stage association with embeddings in the first stage."""
+    """Two-stage association with embeddings in the first stage.
+
+    No pair without some overlap may match: ungated, embeddings that resemble each other send boxes across the image.
+    """
 
     fusion: Fusion = Field("sum", description="how appearance and motion make one cost")
     weight: float = Field(0.5, ge=0, le=1, description="share of the cosine distance in `sum`")
-    min_iou: float = Field(0.0, ge=0, le=1, description="pairs overlapping less may not match in `sum`")
+    min_iou: float = Field(0.2, ge=0, le=1, description="pairs overlapping less may not match in `sum`")
     proximity: float = Field(0.5, description="largest IoU distance at which appearance counts in `min_gate`")
     max_appearance: float = Field(0.25, description="largest half cosine distance that counts in `min_gate`")
     look_divisor: float = Field(2.0, gt=0, description="cosine distances are divided by this in `min_gate`")

@@ -10,8 +10,9 @@ import torch
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Part, load_backbone
 from msfp.features.detector import load_whole
-from msfp.features.extract import BoxSet, extract
-from msfp.features.gpu.extract import Image, extract_batched
+from msfp.features.extract import BoxSet, extract, extract_modes
+from msfp.features.gpu.extract import Image, extract_batched, extract_modes_batched
+from msfp.features.pooling import Mode
 from msfp.types import Features
 
 SIZE = (160, 96)
@@ -52,6 +53,16 @@ def test_batches_give_what_single_frames_give(backbone: Backbone, one_by_one: di
         np.testing.assert_allclose(found[name].scene, wanted.scene, rtol=2e-3, atol=1e-5)
         for layer, vectors in wanted.layers.items():
             np.testing.assert_allclose(found[name].layers[layer], vectors, rtol=2e-3, atol=1e-4)
+
+
+def test_batches_pool_as_lite_does_in_the_same_pass(backbone: Backbone) -> None:
+    wanted: dict[Mode, tuple[int, ...]] = {"roi_align": backbone.layers, "lite": (14,)}
+    found = extract_modes_batched(FRAMES, SETS, backbone, wanted, SIZE, batch=4)
+    single = extract_modes(FRAMES, SETS, backbone, wanted, SIZE)
+    for mode, name in ((mode, name) for mode in wanted for name in SETS):
+        assert tuple(found[mode][name].layers) == wanted[mode]
+        for layer, vectors in single[mode][name].layers.items():
+            np.testing.assert_allclose(found[mode][name].layers[layer], vectors, rtol=2e-3, atol=1e-4)
 
 
 def test_frames_of_another_size_begin_a_new_batch(backbone: Backbone) -> None:

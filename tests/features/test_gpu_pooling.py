@@ -57,6 +57,16 @@ def test_products_of_matrices(counts: tuple[int, ...]) -> None:
     check(False, counts, some=True)
 
 
+def test_lite_s_whole_cells() -> None:
+    given, regions = levels(images=2), boxes(90)
+    regions[:20] = (regions[:20] / 8).round() * 8  # edges on edges of cells
+    found = pool_on_device(given, regions, STRIDES, AddressTable(), (50, 40), lite=True)
+    for image, rows in enumerate((slice(0, 50), slice(50, 90))):
+        alone = {k: tuple(Part(p.map[image : image + 1], p.upsample) for p in parts) for k, parts in given.items()}
+        for layer, wanted in pool_levels(alone, regions[rows].double().numpy(), STRIDES, "lite").items():
+            np.testing.assert_allclose(found[layer][rows].numpy(), wanted, atol=2e-5)
+
+
 def test_boxes_that_nobody_wants_leave_no_trace() -> None:
     """Nor one of which a network said something endless."""
     regions = boxes(2)

@@ -140,6 +140,26 @@ def test_other_modes_against_their_definitions(upsample: int) -> None:
 
 
 @pytest.mark.parametrize(("stride", "upsample"), [(4, 1), (32, 1), (8, 2)])
+def test_lite_is_the_mean_of_whole_cells_and_one_more_on_every_side(stride: int, upsample: int) -> None:
+    part, boxes = random_part(3, stride, upsample, seed=7), random_boxes(200, seed=8)
+    boxes[:40] = np.round(boxes[:40] / stride) * stride  # edges on edges of cells
+    grid = whole((part,))[0].double().numpy()
+    found = pool((part,), boxes, stride, "lite")
+    for row, (left, top, right, bottom) in enumerate(boxes / stride):
+        x, y = max(int(left - 1), 0), max(int(top - 1), 0)  # int() cuts towards zero, as the original does
+        across, down = min(max(int(right + 1), 0), grid.shape[2]), min(max(int(bottom + 1), 0), grid.shape[1])
+        cut = grid[:, y:down, x:across]
+        np.testing.assert_allclose(found[row], cut.mean((1, 2)) if cut.size else np.zeros(3), atol=1e-5)
+
+
+def test_lite_s_rim_by_hand() -> None:
+    """A box over cells 2 and 3 takes 1 to 4; one at the border has no rim beyond it."""
+    part = Part(torch.arange(10.0).expand(1, 1, 6, 10))
+    boxes = np.array([[64.0, 64, 128, 96], [0, 0, 10, 10], [50, 64, 70, 96]])
+    np.testing.assert_allclose(pool((part,), boxes, 32, "lite")[:, 0], [2.5, 0.0, 1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("stride", "upsample"), [(4, 1), (32, 1), (8, 2)])
 def test_cells_are_those_of_torchvision_and_their_mean_is_pooled(stride: int, upsample: int) -> None:
     parts, boxes = (random_part(5, stride, upsample), random_part(2, stride, seed=4)), random_boxes(150, seed=6)
     exact = roi_align(whole(parts).double(), [torch.from_numpy(boxes)], 7, 1 / stride, 2, aligned=True).flatten(2)

@@ -19,7 +19,7 @@ from msfp.heads.training import Fitted, fit_fusion, fit_threshold
 
 CHANNELS = {4: 8, 9: 16, 14: 12}
 FUSION = FusionSettings(width=16, single_width=8, concat_width=16, se_reduction=4)
-TRAINED = sorted(name for name in strategies() if not name.startswith("native"))
+TRAINED = sorted(name for name in strategies() if name != "lite" and not name.startswith("native"))
 
 
 class Crossed(FusionHead):

@@ -41,8 +41,8 @@ def test_another_data_set_that_is_not_there_says_how_it_is_named(run: Run, numbe
 
 def test_table_6_has_a_column_a_scene_and_says_why_others_are_empty(run: Run) -> None:
     cells = named(table06.sequence_by_sequence(run))
-    assert cells["LITE", "13"].source == "n/a"
-    assert "MOT17-13: 0 of 9 frames present" in cells["LITE", "13"].reason
+    assert cells["LITE (trained 64-d)", "13"].source == "n/a"
+    assert "MOT17-13: 0 of 9 frames present" in cells["LITE (trained 64-d)", "13"].reason
     assert "no such training sequence" in cells["MSFP-Track", "04"].reason
     assert cells["Δ", "13"].source == "n/a"
 
@@ -51,4 +51,4 @@ def test_differences_are_taken_seed_by_seed(monkeypatch: pytest.MonkeyPatch) -> 
     hota = iter([{"HOTA": v} for v in (50.0, 60.0, 51.0, 64.0)])
     monkeypatch.setattr(table06, "combined", lambda group: next(hota))
     empty: list[list[Measured]] = [[], []]
-    assert table06.differences({"LITE": empty, "MSFP-Track": empty}) == [1.0, 4.0]
+    assert table06.differences({"LITE (trained 64-d)": empty, "MSFP-Track": empty}) == [1.0, 4.0]

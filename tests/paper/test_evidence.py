@@ -52,20 +52,22 @@ def through(tmp_path: Path) -> Callable[[list[Cell]], evidence.Evidence]:
 
 
 def test_a_tracking_cell_is_recomputed_from_its_sequences(through) -> None:
-    cells = tracking_cells("LITE", group(0.8), ["HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW"], {"HOTA": "MOT17"})
+    cells = tracking_cells(
+        "LITE (trained 64-d)", group(0.8), ["HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW"], {"HOTA": "MOT17"}
+    )
     found = through(cells)
     for one in cells:
-        sample = found.sample("LITE", one.column)
+        sample = found.sample("LITE (trained 64-d)", one.column)
         assert sample.value == pytest.approx(one.value, abs=1e-10)
         assert sample.spread == pytest.approx(one.std, abs=1e-10)
         assert sample.units == tuple(f"S-{s:02d}" for s in range(5))
         low, high = sample.interval()
         assert low <= sample.value <= high
-    scores, measure = found.tracked("LITE", "MOT17")
+    scores, measure = found.tracked("LITE (trained 64-d)", "MOT17")
     assert measure == "HOTA"
     apart = scores.by_scene("HOTA")
     assert set(apart) == set(sample.units)
-    assert tracking_cells("LITE", [g[:2] for g in group(0.8)], ["HOTA"])[0].value == pytest.approx(
+    assert tracking_cells("LITE (trained 64-d)", [g[:2] for g in group(0.8)], ["HOTA"])[0].value == pytest.approx(
         apart["S-00"].mean(), abs=1e-10
     )
 
@@ -106,11 +108,11 @@ def test_a_missing_score_gives_its_reason() -> None:
     runs[0][3] = replace(runs[0][3], score=None, reason="8 of 1050 frames present")
     with pytest.raises(NotComputable, match="8 of 1050"):
         evidence.tracked(runs)
-    assert {c.reason for c in tracking_cells("LITE", runs, ["HOTA"])} == {"8 of 1050 frames present"}
+    assert {c.reason for c in tracking_cells("LITE (trained 64-d)", runs, ["HOTA"])} == {"8 of 1050 frames present"}
 
 
 def test_the_printed_cells_stay_as_they_were(tmp_path: Path) -> None:
-    cells = tracking_cells("LITE", group(0.8, 1, 1), ["HOTA"])
+    cells = tracking_cells("LITE (trained 64-d)", group(0.8, 1, 1), ["HOTA"])
     plain = [Cell(c.row, c.column, c.value, c.std, c.source, c.reason, c.unit, c.detail) for c in cells]
     assert write_cells(tmp_path / "a", cells).read_bytes() == write_cells(tmp_path / "b", plain).read_bytes()
     assert read_cells(tmp_path / "a") == plain

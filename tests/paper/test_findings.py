@@ -14,7 +14,7 @@ def paper_value(row: str, column: str) -> float:
 
 
 def test_the_papers_own_numbers_agree_with_themselves() -> None:
-    rows = ("SORT", "ByteTrack", "LITE", "MSFP-Track")
+    rows = ("SORT", "ByteTrack", "LITE (trained 64-d)", "MSFP-Track")
     cells = [Cell(r, c, paper_value(r, c)) for r in rows for c in ("HOTA", "IDSW")]
     found = compare(cells, 1).set_index("column")
     assert list(found["best here"]) == ["MSFP-Track", "MSFP-Track"]
@@ -24,7 +24,7 @@ def test_the_papers_own_numbers_agree_with_themselves() -> None:
 
 
 def test_a_reversed_order_is_told() -> None:
-    cells = [Cell("SORT", "HOTA", 80.0), Cell("LITE", "HOTA", 70.0), Cell("MSFP-Track", "HOTA", -1.0)]
+    cells = [Cell("SORT", "HOTA", 80.0), Cell("LITE (trained 64-d)", "HOTA", 70.0), Cell("MSFP-Track", "HOTA", -1.0)]
     line = compare(cells, 1).iloc[0]
     assert line["best here"] == "SORT"
     assert line["best in the paper"] == "MSFP-Track"
@@ -35,7 +35,7 @@ def test_a_reversed_order_is_told() -> None:
 def test_what_was_not_measured_takes_no_part() -> None:
     cells = [
         Cell("SORT", "HOTA", 80.0),
-        Cell("LITE", "HOTA", None, source="n/a", reason="no pixels"),
+        Cell("LITE (trained 64-d)", "HOTA", None, source="n/a", reason="no pixels"),
         Cell("a row of ours", "HOTA", 99.0),
     ]
     assert compare(cells, 1).empty

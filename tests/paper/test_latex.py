@@ -12,7 +12,7 @@ from msfp.types import Cell
 
 CELLS = [
     Cell("MSFP-Track", "HOTA", 51.3, 0.2, unit="%"),
-    Cell("LITE", "HOTA", 50.0, unit="%"),
+    Cell("LITE (trained 64-d)", "HOTA", 50.0, unit="%"),
     Cell("SORT", "HOTA", 48.5, 0.3, unit="%"),
     Cell("SORT", "FPS", None, source="n/a", reason="8 of 1050 frames present"),
     Cell("a_b & 100% · SDP", "HOTA", 1.0),

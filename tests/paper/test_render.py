@@ -18,13 +18,13 @@ REASON = "8 of 1050 frames present"
 CELLS = [
     Cell("SORT", "HOTA", 40.04, unit="%"),
     Cell("ByteTrack", "HOTA", 51.26, unit="%", detail={"sequences": 7}),
-    Cell("LITE", "HOTA", 50.0, unit="%"),
+    Cell("LITE (trained 64-d)", "HOTA", 50.0, unit="%"),
     Cell("MSFP-Track", "HOTA", 48.5, 0.31, unit="%"),
     Cell("ByteTrack", "IDSW", 120),
-    Cell("LITE", "IDSW", 90),
+    Cell("LITE (trained 64-d)", "IDSW", 90),
     Cell("MSFP-Track", "IDSW", 100.4, 0.2),
     Cell("DeepSORT", "HOTA", None, source="server", reason="labels are hidden: submit the zip"),
-    Cell("LITE", "FPS", None, source="n/a", reason=REASON),
+    Cell("LITE (trained 64-d)", "FPS", None, source="n/a", reason=REASON),
     Cell("SORT", "FPS", None, source="n/a", reason=REASON),
     Cell("JDE", "HOTA", 46.8, source="paper", reason="private detections"),
     Cell("OC-SORT", "HOTA", 52.4, source="published", reason="public leaderboard"),
@@ -51,7 +51,7 @@ def test_merge_has_every_entry_of_the_paper_once() -> None:
 
 
 def test_measured_paper_and_published_are_apart() -> None:
-    lite = line("LITE")
+    lite = line("LITE (trained 64-d)")
     assert (lite["measured"], lite["paper"], lite["published"]) == (50.0, 61.1, 43.0)
     assert lite["difference"] == pytest.approx(50.0 - 61.1)
     assert lite["source"] == "measured"
@@ -104,11 +104,11 @@ def test_wide_says_where_each_value_comes_from() -> None:
     made = wide(CELLS, 1)
     assert made.index.name == "Method"
     assert made.loc["MSFP-Track", "HOTA"] == "48.5 ±0.3 (paper 63.2 ±0.3, -14.7)"
-    assert made.loc["LITE", "HOTA"] == "50.0 (paper 61.1, -11.1, published 43.0)"
+    assert made.loc["LITE (trained 64-d)", "HOTA"] == "50.0 (paper 61.1, -11.1, published 43.0)"
     assert made.loc["DeepSORT", "AssA"] == "45.5 (paper)"
     assert made.loc["FairMOT", "HOTA"] == "54.6† (paper)"
     assert made.loc["OC-SORT", "HOTA"].startswith("52.4 (published)")
-    assert made.loc["LITE", "FPS"] == "n/a [2] (paper 28.3)"
+    assert made.loc["LITE (trained 64-d)", "FPS"] == "n/a [2] (paper 28.3)"
     assert made.loc["DeepSORT", "HOTA"] == "server [1] (paper 45.6)"
 
 
@@ -125,8 +125,8 @@ def ranks(column: str, cells: list[Cell], number: int = 1) -> dict[str, int]:
 
 
 def test_best_and_second_in_the_columns_direction() -> None:
-    assert ranks("HOTA", CELLS) == {"ByteTrack": 1, "LITE": 2, "MSFP-Track · SDP": 1}
-    assert ranks("IDSW", CELLS) == {"LITE": 1, "MSFP-Track": 2}
+    assert ranks("HOTA", CELLS) == {"ByteTrack": 1, "LITE (trained 64-d)": 2, "MSFP-Track · SDP": 1}
+    assert ranks("IDSW", CELLS) == {"LITE (trained 64-d)": 1, "MSFP-Track": 2}
 
 
 def test_ranks_agree_with_a_naive_sort() -> None:
@@ -142,21 +142,25 @@ def test_ranks_agree_with_a_naive_sort() -> None:
 
 
 def test_ties_as_printed_share_a_rank() -> None:
-    cells = [Cell("SORT", "HOTA", 50.01), Cell("LITE", "HOTA", 50.04), Cell("JDE", "HOTA", 49.0)]
-    assert ranks("HOTA", cells) == {"SORT": 1, "LITE": 1, "JDE": 2}
-    assert ranks("HOTA", [Cell("SORT", "HOTA", 50.0), Cell("LITE", "HOTA", 50.0)]) == {}
+    cells = [Cell("SORT", "HOTA", 50.01), Cell("LITE (trained 64-d)", "HOTA", 50.04), Cell("JDE", "HOTA", 49.0)]
+    assert ranks("HOTA", cells) == {"SORT": 1, "LITE (trained 64-d)": 1, "JDE": 2}
+    assert ranks("HOTA", [Cell("SORT", "HOTA", 50.0), Cell("LITE (trained 64-d)", "HOTA", 50.0)]) == {}
     assert ranks("HOTA", [Cell("SORT", "HOTA", 50.0)]) == {}
 
 
 def test_values_of_the_paper_never_rank() -> None:
-    cells = [Cell("SORT", "HOTA", 50.0), Cell("LITE", "HOTA", 49.0), Cell("JDE", "HOTA", 99.0, source="paper")]
+    cells = [
+        Cell("SORT", "HOTA", 50.0),
+        Cell("LITE (trained 64-d)", "HOTA", 49.0),
+        Cell("JDE", "HOTA", 99.0, source="paper"),
+    ]
     assert "JDE" not in ranks("HOTA", cells)
 
 
 def test_difference_rows_and_columns_without_direction_do_not_rank() -> None:
-    assert ranks("02", [Cell(r, "02", v) for r, v in (("LITE", 50.0), ("MSFP-Track", 52.0), ("Δ", 60.0))], 6) == {
-        "MSFP-Track": 1
-    }
+    assert ranks(
+        "02", [Cell(r, "02", v) for r, v in (("LITE (trained 64-d)", 50.0), ("MSFP-Track", 52.0), ("Δ", 60.0))], 6
+    ) == {"MSFP-Track": 1}
     assert columns.direction(21, "Gap") == columns.NEITHER
     assert columns.direction(3, "Gap") == columns.HIGHER
     assert columns.direction(3, "AUC, hard pairs") == columns.HIGHER
@@ -223,8 +227,10 @@ def test_cells_come_back_from_their_file(tmp_path: Path) -> None:
 
 
 def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cell 'LITE' / 'HOTA': value is nan; .* source n/a and its reason"):
-        write_cells(tmp_path / "t.json", [Cell("LITE", "HOTA", float("nan"))])
+    with pytest.raises(
+        InputError, match=r"cell 'LITE \(trained 64-d\)' / 'HOTA': value is nan; .* source n/a and its reason"
+    ):
+        write_cells(tmp_path / "t.json", [Cell("LITE (trained 64-d)", "HOTA", float("nan"))])
     assert not list(tmp_path.iterdir())
 
 

@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Run:
     """A run that has made two tables of plain numbers."""
     made = open_run("smoke", home=tmp_path)
     for number, rows in {
-        6: [("MSFP-Track", "02", [51.0, 52.0]), ("LITE", "02", [50.0, 50.0])],
+        6: [("MSFP-Track", "02", [51.0, 52.0]), ("LITE (trained 64-d)", "02", [50.0, 50.0])],
         20: [("Total MSFP", "Parameters", [67075.0])],
     }.items():
         cells = [cell(row, column, values, "%" if number == 6 else "") for row, column, values in rows]
@@ -60,7 +60,7 @@ def test_a_cell_s_own_reason_is_told(run: Run) -> None:
 
 
 def test_a_table_and_its_evidence_of_different_runs_are_refused(run: Run) -> None:
-    write_table(tables_folder(run), 6, [cell("MSFP-Track", "02", [60.0]), cell("LITE", "02", [50.0])])
+    write_table(tables_folder(run), 6, [cell("MSFP-Track", "02", [60.0]), cell("LITE (trained 64-d)", "02", [50.0])])
     with pytest.raises(InputError, match=r"Table 6, MSFP-Track / 02: shows 60, but was measured as 51\.5; run msfp"):
         judge(run)
 

@@ -75,8 +75,10 @@ def test_frozen_features_of_its_boxes_are_those_of_public_boxes_at_the_same_plac
     (scene,) = data.scenes(own, "mot17")
     part = Part(scene, 5, LENGTH)
     found = joint.seen(own, part).detections
-    kept = compute(own, data.whole(scene), "", {"same": (found.frame + np.int32(4), found.tlwh)})["same"]
-    np.testing.assert_array_equal(joint.frozen_features(own, part).layers[4], kept.layers[4])
+    kept = compute(own, data.whole(scene), "", {"same": (found.frame + np.int32(4), found.tlwh)})
+    frozen = joint.frozen_features(own, part)
+    for way, layer in (("roi_align", 4), ("lite", 14)):
+        np.testing.assert_array_equal(frozen[way].layers[layer], kept[way]["same"].layers[layer])
 
 
 def test_keys_know_weights_and_confidence(make_run: Make, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
         alike = {value[free, f"{measure}, {name}"] for name in ("half", "loso", "paper")}
         assert max(alike) - min(alike) < 1e-9  # what learns nothing leaks nothing
         assert value[free, f"leakage in {measure}"] == pytest.approx(0, abs=1e-9)
-    one = found["LITE", "leakage in HOTA"]
+    one = found["LITE (trained 64-d)", "leakage in HOTA"]
     assert isinstance(one, MeasuredCell)
     assert one.detail["drawn"] == "3 scenes"
     assert one.detail["95 % interval"] == "an interval takes 4 scenes; here: 3"
@@ -44,8 +44,16 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
 
 def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
     found = {(c.row, c.column): c for c in leakage(make_run({"MOT17-02-SDP": LENGTH}))}
-    assert found["LITE", "HOTA, loso"].reason == found["LITE", "leakage in HOTA"].reason == ONE_SCENE
-    assert found["LITE", "HOTA, half"].source == found["LITE", "HOTA, paper"].source == "measured"
+    assert (
+        found["LITE (trained 64-d)", "HOTA, loso"].reason
+        == found["LITE (trained 64-d)", "leakage in HOTA"].reason
+        == ONE_SCENE
+    )
+    assert (
+        found["LITE (trained 64-d)", "HOTA, half"].source
+        == found["LITE (trained 64-d)", "HOTA, paper"].source
+        == "measured"
+    )
 
 
 def test_missing_frames_are_told(make_run: Make) -> None:

@@ -38,7 +38,7 @@ def test_without_pixels_motion_alone_is_timed(make_run: Make) -> None:
     found = speed.measure(run, [row.make((), 0) for row in (BYTETRACK, LITE)], parts_of(run))
     assert timing.alone(found, "ByteTrack").shape == (7,)
     with pytest.raises(NotComputable, match=r"MOT17-02: 0 of 9 frames present"):
-        timing.alone(found, "LITE")
+        timing.alone(found, "LITE (trained 64-d)")
     with pytest.raises(NotComputable, match="detector"):
         timing.unified(found, "ByteTrack")
 
@@ -71,12 +71,12 @@ def test_all_rows_are_timed_on_frames_and_the_record_is_kept(make_run: Make) -> 
     for number, cells in measured.items():
         assert all(c.value is None or float(c.value) > 0 for c in cells), number
     by_place = {(c.row, c.column): c for cells in measured.values() for c in cells}
-    for row in ("DeepSORT", "LITE", "MSFP-Track"):
+    for row in ("DeepSORT", "LITE (trained 64-d)", "MSFP-Track"):
         total = by_place[row, "Total"]
         assert total.std is not None
         assert total.detail["frames"] == 7
     assert "deepest tapped layer" in by_place["MSFP-Track", "A: ms/frame"].reason
-    assert "feature maps" in by_place["LITE", "ReID-only"].reason
+    assert "feature maps" in by_place["LITE (trained 64-d)", "ReID-only"].reason
     record = json.loads((run.out / "speed.json").read_text())
     assert set(record["about"]) >= {"cpu", "gpu", "threads", "detector", "input", "frames", "measured"}
     assert len(record["milliseconds"][DETECTOR]) == 7

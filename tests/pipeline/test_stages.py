@@ -113,7 +113,7 @@ def test_table_1_of_real_labels_with_a_few_frames(
     for row in ("ByteTrack", "ByteTrack · DPM", "ByteTrack · FRCNN", "ByteTrack · SDP"):
         assert cells[row, "HOTA"].source == "measured"
     assert 30 < float(cells["ByteTrack · SDP", "HOTA"].value or 0) < 90
-    lacking = cells["LITE", "HOTA"]
+    lacking = cells["LITE (trained 64-d)", "HOTA"]
     assert (lacking.source, lacking.value) == ("n/a", None)
     assert "MOT17-04: 8 of 1050 frames present" in lacking.reason
     assert cells["recall ceiling · SDP", "DetA"].source == "measured"

@@ -32,6 +32,7 @@ def test_features_do_not_depend_on_threads(make_run: Make) -> None:
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
-        for name, features in found[0].items():
-            assert all(np.array_equal(v, other[name].layers[k]) for k, v in features.layers.items())
-            assert np.array_equal(features.scene, other[name].scene)
+        for way, name in ((way, name) for way, sets in found[0].items() for name in sets):
+            one, two = found[0][way][name], other[way][name]
+            assert all(np.array_equal(v, two.layers[k]) for k, v in one.layers.items())
+            assert np.array_equal(one.scene, two.scene)

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.datasets.frames import FrameReader
 from msfp.errors import NotComputable
 from msfp.features.backbone import Backbone
+from msfp.features.extract import extract
 from msfp.heads.apply import embed, restore_head
 from msfp.pipeline import data
 from msfp.pipeline.cells import labelled_cells, thinned
@@ -40,6 +42,26 @@ def test_a_further_layer_and_other_pooling_come_from_one_pass(make_run: Make, mo
         assert found[4].shape == usual[4].shape
         assert not np.array_equal(found[4], usual[4])
     assert len(passes) - 1 == LENGTH  # one pass of the network looks at its shapes
+
+
+def test_lite_as_released_comes_with_the_usual_features(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": LENGTH})
+    (scene,) = data.scenes(run, "mot17")
+    part, frame = data.halves(scene)[1], scene.pixels
+    looked = embeddings(run, part, "SDP", appearance("lite", (), 3))
+    assert appearance("lite", (part,), 3) == appearance("lite", (), 0), "nothing is trained: results are shared"
+    assert run.store.misses == {"features": 1}
+    found = data.window(data.detections(scene.sequences[0]), part)
+    with FrameReader(frame, range(part.first, part.last + 1)) as frames:
+        again = extract(frames, {"SDP": (found.frame + np.int32(part.first - 1), found.tlwh)}, run.backbone(),
+                        run.settings.input.size, mode="lite")["SDP"].layers[14].astype(np.float32)  # fmt: skip
+    length = np.linalg.norm(again, axis=1, keepdims=True)
+    np.testing.assert_allclose(looked, again / np.where(length > 0, length, 1), atol=1e-5)
+    assert looked.shape[1] == 192
+    assert not np.allclose(looked, embeddings(run, part, "SDP", appearance("native", (), 0)))
+    assert len(embeddings(run, part, TRUTH, appearance("lite", (), 0)))
+    with pytest.raises(NotComputable, match="preset yolov8n-paper names no layer 4 pooled as lite"):
+        box_vectors(run, part, "SDP", View(layers=(4,), pooling="lite"))
 
 
 def test_layers_that_no_preset_names_are_refused(make_run: Make) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking import FrameContext, Tracker, make
+from msfp.tracking import FrameContext, Tracker, make, names, tracker_class
 from msfp.tracking.boost import (
     accepted_by_tracks,
     likely_objects,
@@ -87,6 +87,52 @@ def test_cascade_gives_the_box_to_the_track_seen_last() -> None:
     show(tracker, 7)
     taken = show(tracker, 8, (at(106), ALIKE))
     assert taken == {0: ids[1]}
+
+
+def test_without_the_cascade_the_nearer_look_gets_the_box() -> None:
+    """LITE's hosts match in one assignment: how long a track was lost plays no part."""
+    for name, first in (("deepsort", 1), ("lite-deepsort", 0)):
+        tracker = make(name, max_cosine=0.7)
+        for t in range(1, 6):
+            ids = show(tracker, t, (at(100), ALIKE), (at(112), np.array([1.0, 0.1, 0, 0])))
+        show(tracker, 6, (at(112), np.array([1.0, 0.1, 0, 0])))
+        show(tracker, 7)
+        assert show(tracker, 8, (at(106), ALIKE)) == {0: ids[first]}
+
+
+def test_lite_s_hosts_have_the_settings_of_lite_s_authors() -> None:
+    """No cascade, a cosine distance up to 0.7 and, with motion in the cost, 0.05 more; its other hosts as they are."""
+    deep, strong = make("lite-deepsort").settings, make("lite-strongsort").settings
+    assert (deep.cascade, deep.max_cosine, deep.gallery, deep.track_high) == (False, 0.7, 100, 0.25)
+    assert (strong.max_cosine, strong.weight, strong.ema, strong.track_high) == (0.75, 0.98, 0.9, 0.25)
+    assert make("lite-botsort").settings == make("botsort").settings
+    assert make("lite-deep-ocsort").settings == make("deep-ocsort").settings
+    for name in names():
+        released = name in ("lite-deepsort", "lite-strongsort", "lite-botsort", "lite-deep-ocsort")
+        assert (tracker_class(name).appearance == "lite") == released
+
+
+def test_a_wide_limit_admits_looks_that_the_host_refuses() -> None:
+    """Looks at a cosine distance of a half, the person where the filter expects him long after his last box."""
+    changed = np.array([1.0, np.sqrt(3.0), 0, 0]) / 2
+    for name, found in (("deepsort", False), ("lite-deepsort", True), ("strongsort", False), ("lite-strongsort", True)):
+        tracker = make(name)
+        for t in range(1, 8):
+            before = show(tracker, t, (at(10.0 * t), ALIKE))
+        show(tracker, 8)
+        show(tracker, 9)
+        assert (show(tracker, 10, (at(100.0), changed)) == before) == found
+
+
+def test_alike_people_far_apart_are_not_joined_unless_the_gate_is_opened() -> None:
+    for name in ("lite", "msfp-concat", "msfp-attention", "msfp-track"):
+        assert make(name).settings.min_iou == 0.2
+        for options, joined in (({}, False), ({"min_iou": 0.0}, True)):
+            tracker = make(name, **options)
+            first = show(tracker, 1, (at(0), ALIKE))
+            show(tracker, 2, (at(900), ALIKE))
+            third = show(tracker, 3, (at(900), ALIKE))
+            assert (third == first) == joined
 
 
 def test_gallery_remembers_an_old_look() -> None:

@@ -30,7 +30,7 @@ COMMON: dict[str, list[Any]] = {
 }
 LOOKS: dict[str, list[Any]] = {
     "fusion": ["sum", "min_gate", "mahalanobis"],
-    "min_iou": [0.0, 0.1],
+    "min_iou": [0.0, 0.2],
     "look_divisor": [2.0, 1.0],
     "ema": [0.0, 0.9],
 }

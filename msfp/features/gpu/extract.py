@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone
 from msfp.features.device import triton_here
-from msfp.features.extract import HALF_MAX, BoxSet, check_boxes
+from msfp.features.extract import HALF_MAX, BoxSet, check_boxes, empty
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.letterbox import Geometry, Letterbox, fit
+from msfp.features.pooling import Mode
 from msfp.types import Features
 
 MOST_HANDS = 8  # a decoder makes some 100 frames of 1920x1080 a second
@@ -38,14 +39,14 @@ class Started:
     Attributes:
         numbers: of its frames.
         places: (box set, rows) in the order of the pooled boxes.
-        layers: layer -> (N, C) float16 host tensor that is being filled.
+        layers: (way to pool, layer) -> (N, C) float16 host tensor that is being filled.
         scenes: (B, C) float16 host tensor that is being filled.
         done: CUDA event behind the copies; None on a CPU, where they are done.
     """
 
     numbers: tuple[int, ...]
     places: list[tuple[str, slice]]
-    layers: dict[int, torch.Tensor]
+    layers: dict[tuple[Mode, int], torch.Tensor]
     scenes: torch.Tensor
     done: Any
 
@@ -60,10 +61,28 @@ def extract_batched(
     batch: int = BATCH,
     dtype: torch.dtype | None = None,
 ) -> dict[str, Features]:
-    """As `msfp.features.extract.extract` by RoIAlign, several frames at once.
+    """As `msfp.features.extract.extract` by RoIAlign, several frames at once; arguments: see below."""
+    wanted: dict[Mode, tuple[int, ...]] = {"roi_align": backbone.layers}
+    return extract_modes_batched(frames, box_sets, backbone, wanted, size, geometry, progress, batch, dtype)[
+        "roi_align"
+    ]
+
+
+def extract_modes_batched(
+    frames: Iterable[tuple[int, Image]],
+    box_sets: Mapping[str, BoxSet],
+    backbone: Backbone,
+    wanted: Mapping[Mode, tuple[int, ...]],
+    size: tuple[int, int] = (1280, 736),
+    geometry: Geometry = "letterbox",
+    progress: Callable[[int], None] | None = None,
+    batch: int = BATCH,
+    dtype: torch.dtype | None = None,
+) -> dict[Mode, dict[str, Features]]:
+    """As `msfp.features.extract.extract_modes` by `roi_align` and `lite`, several frames at once.
 
     Args:
-        frames, box_sets, backbone, size, geometry: as there; the backbone stays as it is.
+        frames, box_sets, backbone, wanted, size, geometry: as there; the backbone stays as it is.
         progress: called with the number of frames of each batch that came back.
         batch: frames that go through the network together.
         dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
@@ -74,21 +93,20 @@ def extract_batched(
     for name, (frame, tlwh) in box_sets.items():
         check_boxes(name, frame, tlwh)
     found = {
-        n: {layer: np.zeros((len(f), backbone.channels[layer]), np.float16) for layer in backbone.layers}
-        for n, (f, _) in box_sets.items()
+        mode: {n: empty(backbone, len(f), layers) for n, (f, _) in box_sets.items()} for mode, layers in wanted.items()
     }
     present = {n: np.zeros(len(f), np.bool_) for n, (f, _) in box_sets.items()}
     scenes: dict[int, NDArray[np.float16]] = {}
     with ThreadPoolExecutor(hands(backbone.device)) as pool:
-        network = _Network(backbone, size, geometry, batch, dtype or backbone.precision, pool)
+        network = _Network(backbone, wanted, size, geometry, batch, dtype or backbone.precision, pool)
         for done in _in_flight(frames, network, box_sets):
             check_finite(f"frames {done.numbers[0]} to {done.numbers[-1]}", done.scenes, *done.layers.values())
             at = 0
             for name, rows in done.places:
                 count = rows.stop - rows.start
                 present[name][rows] = True
-                for layer, vectors in done.layers.items():
-                    found[name][layer][rows] = vectors[at : at + count].numpy()
+                for (mode, layer), vectors in done.layers.items():
+                    found[mode][name][layer][rows] = vectors[at : at + count].numpy()
                 at += count
             scenes.update(zip(done.numbers, done.scenes.numpy().copy(), strict=True))
             if progress:
@@ -96,7 +114,10 @@ def extract_batched(
     numbers = np.array(sorted(scenes), np.int32)
     width = backbone.channels[backbone.preset.scene]
     scene = np.stack([scenes[t] for t in numbers.tolist()]) if scenes else np.zeros((0, width), np.float16)
-    return {n: Features(f.astype(np.int32), present[n], found[n], numbers, scene) for n, (f, _) in box_sets.items()}
+    return {
+        mode: {n: Features(f.astype(np.int32), present[n], one[n], numbers, scene) for n, (f, _) in box_sets.items()}
+        for mode, one in found.items()
+    }
 
 
 def _in_flight(
@@ -139,6 +160,7 @@ class _Network:
     def __init__(
         self,
         backbone: Backbone,
+        wanted: Mapping[Mode, tuple[int, ...]],
         size: tuple[int, int],
         geometry: Geometry,
         batch: int,
@@ -146,6 +168,7 @@ class _Network:
         pool: ThreadPoolExecutor,
     ) -> None:
         self.batch, self._size, self._geometry, self._pool = batch, size, geometry, pool
+        self._wanted = wanted
         self._cuda = backbone.device.type == "cuda"
         self._dtype = dtype if self._cuda else torch.float32
         self._backbone = copy.deepcopy(backbone).to_dtype(dtype) if self._cuda else backbone
@@ -172,9 +195,12 @@ class _Network:
         parts = self._backbone.parts(there.permute(0, 3, 1, 2).to(self._dtype) / 255.0)
         places, regions, counts = _boxes([number for number, _ in group], box_sets, self._box)
         boxes = torch.from_numpy(regions).to(device, non_blocking=True)
-        pooled = pool_on_device(parts, boxes, self._backbone.strides, self._table, counts)
+        layers: dict[tuple[Mode, int], torch.Tensor] = {}
+        for mode, chosen in self._wanted.items():
+            taps, strides = {layer: parts[layer] for layer in chosen}, self._backbone.strides
+            pooled = pool_on_device(taps, boxes, strides, self._table, counts, lite=mode == "lite")
+            layers |= {(mode, layer): self._back(vectors) for layer, vectors in pooled.items()}
         scenes = torch.cat([p.map.mean((2, 3), dtype=torch.float32) for p in parts[self._backbone.preset.scene]], 1)
-        layers = {layer: self._back(vectors) for layer, vectors in pooled.items()}
         numbers, back = tuple(number for number, _ in group), self._back(scenes)
         done = torch.cuda.Event() if self._cuda else None
         if done is not None:

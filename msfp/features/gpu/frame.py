@@ -56,6 +56,7 @@ class DeviceFrame:
         most: int = 256,
         least: float = 0.0,
         dtype: torch.dtype | None = None,
+        lite: bool = False,
     ) -> None:
         """Record the frame.
 
@@ -68,11 +69,12 @@ class DeviceFrame:
             most: boxes there is room for, given or found; of more candidates the least certain are not looked at.
             least: nor are candidates of a smaller score; their rows hold nobody's vector.
             dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
+            lite: pool whole cells, as LITE does.
 
         Raises:
             ValueError: a sparse detector.
         """
-        self.device, self.most, self._least = backbone.device, most, least
+        self.device, self.most, self._least, self._lite = backbone.device, most, least, lite
         self._cuda = self.device.type == "cuda"
         self._dtype = (dtype or backbone.precision) if self._cuda else torch.float32
         self._backbone = backbone.to_dtype(self._dtype)
@@ -84,7 +86,7 @@ class DeviceFrame:
         self._pinned = [
             (self._host(self._image.shape, torch.uint8), self._host(self._boxes.shape, torch.float32)) for _ in range(2)
         ]
-        self._table = AddressTable() if self._cuda and triton_here() is not None else None
+        self._table = AddressTable() if self._cuda and not lite and triton_here() is not None else None
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in range(2)]
         self._finds = isinstance(backbone, Detector)
         if isinstance(backbone, Detector) and backbone.sparse:
@@ -147,7 +149,7 @@ class DeviceFrame:
         parts, found, wanted = self._looked(batch)
         self._mark(0)
         boxes = found[:, :4].contiguous()
-        pooled = pool_on_device(parts, boxes, self._backbone.strides, self._table, wanted=wanted)
+        pooled = pool_on_device(parts, boxes, self._backbone.strides, self._table, wanted=wanted, lite=self._lite)
         scene = torch.cat([p.map.mean((2, 3), dtype=torch.float32) for p in parts[self._backbone.preset.scene]], 1)
         embeddings = found[:, :0] if self._head is None else self._head(pooled).float()
         prediction = scene[:, :0] if self._encoder is None else self._encoder(scene).float()

@@ -95,6 +95,7 @@ def pool_on_device(
     table: AddressTable | None = None,
     counts: Sequence[int] | None = None,
     wanted: torch.Tensor | None = None,
+    lite: bool = False,
 ) -> dict[int, torch.Tensor]:
     """As `pool_levels`, without leaving the device and without waiting for it.
 
@@ -105,15 +106,16 @@ def pool_on_device(
         table: for one Triton launch in place of torch.
         counts: how many boxes each image has; None: all are of one.
         wanted: (N,) bool on the device, of the boxes that are looked at; None: all. A launch passes the others by.
+        lite: pool whole cells as LITE does, by products of matrices whatever the table.
 
     Returns:
         layer -> (N, C) float32, zero for boxes that are not wanted.
     """
     pieces, of = pieces_of(levels, strides)
     each = [len(boxes)] if counts is None else list(counts)
-    if table is None:
+    if table is None or lite:
         parted = zip(range(len(each)), torch.split(boxes, each), strict=True)
-        images = [pool_by_products(pieces, part, image) for image, part in parted]
+        images = [pool_by_products(pieces, part, image, lite) for image, part in parted]
         found = [torch.cat(one) for one in zip(*images, strict=True)]
         if wanted is not None:
             found = [torch.where(wanted[:, None], one, 0.0) for one in found]
@@ -122,14 +124,15 @@ def pool_on_device(
     return {layer: torch.cat([found[i] for i in chosen], 1) for layer, chosen in of.items()}
 
 
-def pool_by_products(pieces: list[Piece], boxes: torch.Tensor, image: int) -> list[torch.Tensor]:
+def pool_by_products(pieces: list[Piece], boxes: torch.Tensor, image: int, lite: bool = False) -> list[torch.Tensor]:
     """Per piece (N, C) float32 of one image: weights of rows times map, times weights of columns."""
     out = []
     for piece in pieces:
         height, width = piece.map.shape[-2:]
         cells = boxes / piece.stride
-        rows = axis_weights(cells[:, 1], cells[:, 3], height, piece.upsample)
-        columns = axis_weights(cells[:, 0], cells[:, 2], width, piece.upsample)
+        weights = lite_weights if lite else axis_weights
+        rows = weights(cells[:, 1], cells[:, 3], height, piece.upsample)
+        columns = weights(cells[:, 0], cells[:, 2], width, piece.upsample)
         grid = piece.map[image].permute(1, 2, 0).float()
         lines = (rows @ grid.reshape(height, -1)).reshape(len(boxes), width, grid.shape[2])
         out.append(torch.bmm(columns[:, None], lines)[:, 0])
@@ -155,6 +158,14 @@ def axis_weights(low: torch.Tensor, high: torch.Tensor, length: int, repeat: int
     first = (cell / repeat).floor()[..., None] == stored
     second = ((cell + 1).clamp(max=full - 1) / repeat).floor()[..., None] == stored
     return (first * (inside - share)[..., None] + second * share[..., None]).sum(1)
+
+
+def lite_weights(low: torch.Tensor, high: torch.Tensor, length: int, repeat: int) -> torch.Tensor:
+    """As `axis_weights`, of `msfp.features.pooling.lite_weights`."""
+    start, stop = ((edge.trunc().clamp(0, length * repeat)[:, None]) for edge in (low - 1.0, high + 1.0))
+    begin = torch.arange(length, device=low.device, dtype=low.dtype) * repeat
+    covered = torch.minimum(stop, begin + repeat) - torch.maximum(start, begin)
+    return covered.clamp(min=0) / (stop - start).clamp(min=1)
 
 
 def pool_in_one_launch(

@@ -52,7 +52,8 @@ class Printed:
 
     def columns(self, table: int, row: str) -> list[str]:
         """Columns with a number in the row."""
-        return [e.column for e in reference.table(table) if e.row == row and isinstance(e.value, float)]
+        found = [e for e in reference.table(table) if e.row == reference.here(row)]
+        return [e.column for e in found if isinstance(e.value, float)]
 
     def _entry(self, table: int, row: str, column: str) -> reference.Entry:
         entry = reference.lookup(table, row, column)
@@ -77,7 +78,7 @@ class Measured:
             NotComputable: not measured; the cell's own reason.
             InputError: the table and what it was measured from are of different runs.
         """
-        key = (table, row, column)
+        key = (table, reference.here(row), column)
         if key not in self._samples:
             self._samples[key] = self._sample(*key)
         return self._samples[key]
@@ -93,7 +94,7 @@ class Measured:
     def columns(self, table: int, row: str) -> list[str]:
         """Columns in which the row was measured."""
         self._table(table)
-        found = [c for (r, _), c in self._cells[table].items() if r == row]
+        found = [c for (r, _), c in self._cells[table].items() if r == reference.here(row)]
         return [c.column for c in found if c.source == "measured" and isinstance(c.value, int | float)]
 
     def _table(self, table: int) -> dict[tuple[str, str], Cell]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msfp.errors import NotComputable
 from msfp.paper import timing
 from msfp.paper.comparison import evaluated, measure_rows, row_cells, together
-from msfp.paper.methods import MOTION_OR_HYBRID, SEPARATE_REID, TABLE_1
+from msfp.paper.methods import LITE_HOSTS, MOTION_OR_HYBRID, SEPARATE_REID, TABLE_1
 from msfp.paper.registry import figure
 from msfp.paper.style import COLUMN, PALETTE
 from msfp.pipeline.run import Run
@@ -68,14 +68,13 @@ def draw(ax: "Axes", points: Points) -> None:
     ax.plot(
         [x for x, _ in front], [y for _, y in front], "o-", color="0.6", lw=0.8, ms=8, mfc="none", mew=0.6, zorder=1
     )
-    kinds = {"vermillion": SEPARATE_REID, "grey": MOTION_OR_HYBRID}
-    for number, row in enumerate(TABLE_1):
-        if row.label not in points:
-            continue
-        colour = next((name for name, rows in kinds.items() if row in rows), "blue")
-        place = number - next((TABLE_1.index(rows[0]) for rows in kinds.values() if row in rows), 7)
-        x, y = points[row.label]
-        ax.plot(x, y, MARKERS[place], color=PALETTE[colour], ms=4, mec="white", mew=0.4, ls="", label=row.label)
+    kinds = {"vermillion": SEPARATE_REID, "grey": MOTION_OR_HYBRID, "green": LITE_HOSTS}
+    kinds["blue"] = tuple(row for row in TABLE_1 if not any(row in rows for rows in kinds.values()))
+    for colour, rows in kinds.items():
+        for marker, row in zip(MARKERS, rows, strict=False):
+            if row.label in points:
+                x, y = points[row.label]
+                ax.plot(x, y, marker, color=PALETTE[colour], ms=4, mec="white", mew=0.4, ls="", label=row.label)
     ax.grid(True)
     ax.margins(0.12)
 

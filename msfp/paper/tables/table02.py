@@ -2,7 +2,17 @@
 
 from msfp.errors import NotComputable
 from msfp.paper.comparison import ceiling_cells, evaluated, heads_for, measure_rows, other_dataset, row_cells, together
-from msfp.paper.methods import BOTSORT, BYTETRACK, DEEPSORT, LITE, LITE_FREE, MSFP_ATTENTION, OC_SORT, msfp_track
+from msfp.paper.methods import (
+    BOTSORT,
+    BYTETRACK,
+    DEEPSORT,
+    LITE,
+    LITE_FREE,
+    LITE_HOSTS,
+    MSFP_ATTENTION,
+    OC_SORT,
+    msfp_track,
+)
 from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
@@ -12,7 +22,7 @@ from msfp.types import Cell
 
 COLUMNS = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 NO_FPS = "speed differs from run to run: Tables 7 and 24 measure it, so that this table repeats exactly"
-ROWS = (DEEPSORT, BYTETRACK, OC_SORT, BOTSORT, LITE, LITE_FREE, MSFP_ATTENTION, msfp_track())
+ROWS = (DEEPSORT, BYTETRACK, OC_SORT, BOTSORT, LITE, LITE_FREE, *LITE_HOSTS, MSFP_ATTENTION, msfp_track())
 
 
 @table(2, needs=("tracks", "scores", IMPORTS))

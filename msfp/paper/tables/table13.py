@@ -4,9 +4,10 @@ from msfp.paper.embedding_rows import NO_TIME, embedding_rows
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.pipeline import data
+from msfp.pipeline.features import ROI_ALIGN, Pooling
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.variants import ROI_ALIGN, Pooling, variants_all
+from msfp.pipeline.variants import variants_all
 from msfp.types import Cell
 
 PAPER: dict[str, Pooling] = {

@@ -23,7 +23,7 @@ CELLS = [
     Cell("SORT", "FPS", None, source="n/a", reason="8 of 1050 frames present"),
     Cell("ByteTrack", "HOTA", 101.0, unit="%"),
     Cell("OC-SORT", "HOTA", 9.5, unit="%"),
-    Cell("LITE", "HOTA", 50.0, unit="%"),
+    Cell("LITE (trained 64-d)", "HOTA", 50.0, unit="%"),
 ]
 Write = Callable[..., Path]
 
