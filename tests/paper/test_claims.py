@@ -208,7 +208,8 @@ def test_a_claim_names_rows_and_columns_of_the_paper(one: Claim) -> None:
         for name in (*one.a, *one.b):
             if len(one.tables) < 3:
                 first, _, second = name.partition("==")
-                assert reference.here(second or first if n else first) in rows | OURS, f"Table {table} has no row {name}"
+                own = reference.here(second or first if n else first)
+                assert own in rows | OURS, f"Table {table} has no row {name}"
         if one.kind in RULES and one.columns:
             assert set(one.columns[0].split("~")) <= columns
 
