@@ -28,7 +28,7 @@ def main() -> None:
     os.environ.setdefault("YOLO_OFFLINE", "true")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # kernels and workers stop as they do for Ctrl+C
-    from msfp.cli import datasets, exporting, paper, results, tracking, training, watching  # noqa: F401  each adds commands
+    from msfp.cli import datasets, exporting, paper, results, tracking, training, tuning, watching  # noqa: F401  each adds commands
 
     try:
         app(prog_name="msfp")

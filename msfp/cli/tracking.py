@@ -54,7 +54,8 @@ def run_tracker(
     Writes one MOTChallenge result file a sequence. Sequences without the pixels a method needs are named and skipped,
     and the exit status then is 1.
     """
-    run = run_from("mot17", root, weights, device, workers, home, param)
+    # Settings are the tracker's released ones and --set's; ATL is learned with the same.
+    run = run_from("mot17", root, weights, device, workers, home, ["tuning=first", *(param or [])])
     from msfp.pipeline.afterwards import steps_from
     from msfp.pipeline.inference import method_from, track_folder
 

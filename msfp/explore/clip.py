@@ -14,7 +14,7 @@ from msfp.metrics.switches import Switches, find_switches
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Method, Threshold, frame_thresholds, material, tracks
+from msfp.pipeline.tracks import Method, Threshold, frame_thresholds, material, settled, tracks
 from msfp.tracking import make, track
 from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
@@ -117,7 +117,8 @@ class Clip:
         """The method with fixed thresholds, tracked now; nothing is stored."""
         taus = np.tile(np.array([high, low], np.float32), (self.length, 1))
         found, vectors, warps = _material(self, label)
-        tracker = make(self.methods[label].tracker, fps=self.sequence.fps, **dict(self.methods[label].options))
+        method = settled(self.run, self.methods[label])
+        tracker = make(method.tracker, fps=self.sequence.fps, **dict(method.options))
         return self._judged(track(tracker, found, self.length, vectors, taus, warps=warps))
 
     def image(self, frame: int) -> Image:

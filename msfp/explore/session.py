@@ -72,7 +72,8 @@ def _clips(run: Run, dataset: str) -> dict[str, Clip]:
         # The crowded data set has an ATL of its own beside the main one's heads, as in Table 2.
         full = msfp_track(atl=fold.learn) if dataset == run.settings.data.crowded else MSFP_TRACK
         rows = [full, *reversed(TABLE_1[:-1])]
-        methods = {row.label: row.methods(learn, run.settings.seeds)[0] for row in rows}
+        select = fold.learn if dataset == run.settings.data.crowded else ()
+        methods = {row.label: row.methods(learn, run.settings.seeds, select)[0] for row in rows}
         for part in fold.evaluate:
             if reason := data.missing_pixels(part):
                 missing.append(reason)

@@ -53,12 +53,9 @@ def heads_for(run: Run, fold: Fold) -> Learn:
 
 def measure_rows(run: Run, rows: ListLike[Row], fold: Fold) -> Groups:
     """label -> for each seed, its measurements on the fold's evaluated parts."""
-    methods = [m for row in rows for m in row.methods(fold.learn, run.settings.seeds)]
-    found = measure(run, methods, fold.evaluate, f"tracking, {fold.name}")
-    return {
-        row.label: [[m for m in found if m.method == method] for method in row.methods(fold.learn, run.settings.seeds)]
-        for row in rows
-    }
+    made = {row.label: row.methods(fold.learn, run.settings.seeds, fold.select) for row in rows}
+    found = measure(run, [m for methods in made.values() for m in methods], fold.evaluate, f"tracking, {fold.name}")
+    return {label: [[m for m in found if m.method == method] for method in methods] for label, methods in made.items()}
 
 
 def together(folds: ListLike[Groups]) -> Groups:

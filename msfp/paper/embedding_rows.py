@@ -5,7 +5,7 @@ from math import isnan
 from statistics import fmean
 
 from msfp.errors import NotComputable
-from msfp.paper.methods import TWO_STAGE
+from msfp.paper.methods import MSFP_ATTENTION
 from msfp.paper.spread import attempt, tracking_cells
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold
@@ -13,7 +13,7 @@ from msfp.pipeline.heads import Appearance, train_heads
 from msfp.pipeline.reid import Discrimination, usable
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import measure
-from msfp.pipeline.tracks import Method
+from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
 
 Found = Mapping[Appearance, list[Discrimination | str]]
@@ -62,7 +62,9 @@ def mean_over_scenes(values: list[float]) -> float:
 
 
 def association(run: Run, row: str, looks: list[Appearance], fold: Fold) -> list[Cell]:
-    """AssA on the validation parts under fixed two-stage thresholds, all public detectors combined."""
-    methods = [Method(row, "msfp-attention", look, TWO_STAGE) for look in looks]
+    """AssA on the validation parts, all public detectors combined; association and thresholds as MSFP (attention) has
+    them, so that rows differ in the embedding alone."""
+    plain = [Method(row, "msfp-attention", look) for look in looks]
+    methods = settled_as(run, plain, MSFP_ATTENTION.methods(fold.learn, run.settings.seeds)[0])
     found = measure(run, methods, fold.evaluate, f"tracking, {row}")
     return tracking_cells(row, [[m for m in found if m.method == method] for method in methods], ["AssA"])

@@ -24,10 +24,11 @@ class Row:
     make: Callable[[Learn, int], Method]
     trained: bool = True
 
-    def methods(self, learn: Learn, seeds: Iterable[int]) -> list[Method]:
-        """One method a seed; one in all where nothing is random."""
+    def methods(self, learn: Learn, seeds: Iterable[int], select: Learn = ()) -> list[Method]:
+        """One method a seed, one in all where nothing is random; settings are selected on `select`, else on `learn`."""
         chosen = tuple(seeds)
-        return [self.make(learn, seed) for seed in (chosen if self.trained else chosen[:1])]
+        made = [self.make(learn, seed) for seed in (chosen if self.trained else chosen[:1])]
+        return [m if m.learn else replace(m, learn=select or learn) for m in made]
 
 
 def motion(label: str, tracker: str, threshold: Threshold | None = None, options: Options = ()) -> Row:
@@ -47,11 +48,11 @@ def untrained(label: str, tracker: str, strategy: str, threshold: Threshold | No
     return Row(label, lambda _learn, _seed: method, trained=False)
 
 
-def fused(label: str, tracker: str, strategy: str, threshold: Threshold = TWO_STAGE, options: Options = ()) -> Row:
-    """A row with a fusion head and thresholds that do not depend on the scene."""
+def fused(label: str, tracker: str, strategy: str, threshold: Threshold | None = None, options: Options = ()) -> Row:
+    """A row with a fusion head and thresholds that do not depend on the scene: the tracker's own unless given."""
 
     def make(learn: Learn, seed: int) -> Method:
-        return Method(label, tracker, appearance(strategy, learn, seed), threshold, options)
+        return Method(label, tracker, appearance(strategy, learn, seed), threshold or Threshold(), options)
 
     return Row(label, make, trained=strategy not in TRAINING_FREE)
 
@@ -91,7 +92,7 @@ DEEPSORT = separate("DeepSORT", "deepsort")
 STRONGSORT = separate("StrongSORT", "strongsort")
 BOTSORT = separate("BoTSORT", "botsort")
 SORT = motion("SORT", "sort")
-BYTETRACK = motion("ByteTrack", "bytetrack", TWO_STAGE)
+BYTETRACK = motion("ByteTrack", "bytetrack")
 OC_SORT = motion("OC-SORT", "ocsort")
 DEEP_OC_SORT = separate("Deep OC-SORT", "deep-ocsort")
 LITE = fused("LITE (trained 64-d)", "lite", "single")

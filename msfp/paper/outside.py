@@ -108,9 +108,10 @@ def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None
     expected(chosen, "test")  # a data set without a server is refused before a world is rendered
     main = run.settings.data.main
     heads = tuple(data.whole(s) for s in data.learnable(run, main))
+    select = heads if chosen == main else tuple(data.whole(s) for s in data.learnable(run, chosen))
     if chosen != main and row.label == methods.MSFP_TRACK.label:  # as in Table 2: an ATL of its own (A.2)
-        row = methods.msfp_track(atl=tuple(data.whole(s) for s in data.learnable(run, chosen)))
-    return submit(run, chosen, row.make(heads, run.settings.seeds[0]), target)
+        row = methods.msfp_track(atl=select)
+    return submit(run, chosen, row.methods(heads, run.settings.seeds[:1], select)[0], target)
 
 
 def zip_path(run: Run, dataset: str, label: str) -> Path:

@@ -10,7 +10,7 @@ from msfp.config import choices_used
 from msfp.engine.files import atomic_write
 from msfp.engine.notebooks import executed
 from msfp.engine.provenance import manifest, write_manifest
-from msfp.paper import evidence, publish
+from msfp.paper import evidence, publish, selected
 from msfp.paper.claims.shown import frame
 from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
@@ -75,7 +75,7 @@ def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
         evidence={number: evidence.read(publish.evidence_path(run, number)) for number in tables},
         manifest=manifest(**about(run)),
         findings={artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
-        choices=choices_used(run.settings),
+        choices=[*choices_used(run.settings), *selected.choices(run)],
         notes=distinct(stamps, "notes"),
         events=distinct(stamps, "events"),
         limits=[

@@ -45,11 +45,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Leg:
-    """Parts evaluated with one trained head and ATL: `heads` and `atl` are what those learned from."""
+    """Parts evaluated with one trained head and ATL: `heads` and `atl` are what those learned from.
+
+    `select` are the learning parts on which the association is selected, the same for every rule.
+    """
 
     heads: Learn
     atl: Learn
     parts: tuple[Part, ...]
+    select: Learn
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Column:
                 others = tuple(p for p in leg.atl if p.scene.name != part.scene.name)
                 if not others:
                     raise NotComputable("only one sequence is there to learn from, so none can be left out")
-                legs.append(Leg(leg.heads, others, (part,)))
+                legs.append(Leg(leg.heads, others, (part,), leg.select))
         return Column(self.label, tuple(legs))
 
 
@@ -131,7 +135,7 @@ def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "")
 
 def _method(rules: Rules, leg: Leg, suffix: str, _learn: Learn, seed: int) -> Method:
     look = appearance("attention-instance", leg.heads, seed)
-    return Method(rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed))
+    return Method(rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed), learn=leg.select)
 
 
 def hota_cells(
@@ -158,7 +162,7 @@ def motion_cells(run: Run, column: Column, rules: Iterable[Rules]) -> list[Cell]
             continue
         found = []
         for leg in column.legs:
-            method = Method(row.label, "bytetrack", None, row.rule(leg.atl, 0))
+            method = Method(row.label, "bytetrack", None, row.rule(leg.atl, 0), learn=leg.select)
             found += measure(run, [method], leg.parts, f"motion only, {column.label}")
         made = tracking_cells(f"{row.label} · motion only", [found], ["HOTA"], {"HOTA": column.label})
         cells += [replace(c, reason=row.remark) if c.source == "measured" else c for c in made]
@@ -187,13 +191,13 @@ def predicted(run: Run, column: Column, rule: Rule, seed: int) -> Iterator[tuple
 def main(run: Run, label: str = "MOT17") -> Column:
     """Validation parts of the main data set."""
     folds = data.folds(run, run.settings.data.main)
-    return Column(label, tuple(Leg(f.learn, f.learn, f.evaluate) for f in folds))
+    return Column(label, tuple(Leg(f.learn, f.learn, f.evaluate, f.learn) for f in folds))
 
 
 def other(run: Run, dataset: str, label: str) -> Column:
     """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
     heads = data.all_learning(run, run.settings.data.main)
-    return Column(label, tuple(Leg(heads, f.learn, f.evaluate) for f in data.folds(run, dataset)))
+    return Column(label, tuple(Leg(heads, f.learn, f.evaluate, f.learn) for f in data.folds(run, dataset)))
 
 
 def crowded(run: Run, label: str = "MOT20") -> Column:
@@ -227,4 +231,4 @@ def cross(run: Run, label: str = "Cross-domain") -> Column:
     run.note(
         f"Cross-domain columns on thresholds are measured on {scenes}, with what was learned on the main data set."
     )
-    return Column(label, (Leg(learn, learn, parts),))
+    return Column(label, (Leg(learn, learn, parts, learn),))

@@ -15,8 +15,10 @@ from msfp.paper.methods import TABLE_1
 from msfp.pipeline import data, speed
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import affordable
+from msfp.pipeline.selection import select_all
 from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Speeds, Times
 from msfp.pipeline.stopwatch import MILLI, spread
+from msfp.pipeline.tracks import subject_of
 from msfp.types import Cell
 
 DETECTION = (PREPARE, DETECTOR)
@@ -35,9 +37,9 @@ def timings(run: Run) -> Speeds:
     main = run.settings.data.main
     folds, _ = data.judged_folds(run, main)
     parts = [p for fold in folds for p in fold.evaluate] + [data.whole(s) for s in data.scenes(run, main)]
-    seed = run.settings.seeds[0]
-    methods = [row.make(folds[0].learn, seed) for row in TABLE_1]
-    found = speed.measure(run, [m for m in methods if affordable(run, m)], parts)
+    methods = [m for row in TABLE_1 for m in row.methods(folds[0].learn, run.settings.seeds[:1]) if affordable(run, m)]
+    select_all(run, map(subject_of, methods))
+    found = speed.measure(run, methods, parts)
     run.note(f"Times: {speed.in_words(found.about)}. The paper's: RTX 3090 and i9-12900K, YOLOv8m at 1280x720.")
     return found
 

@@ -47,11 +47,14 @@ class Fold:
         name: `half`, `paper`, `test`, or `loso:SCENE`.
         learn: training parts.
         evaluate: evaluated parts; their labels never enter training except under `split: paper`.
+        select: learning parts on which open settings are selected, where heads learn from another data set; empty:
+            `learn`.
     """
 
     name: str
     learn: tuple[Part, ...]
     evaluate: tuple[Part, ...]
+    select: tuple[Part, ...] = ()
 
 
 def benchmark(scene: Scene) -> str:

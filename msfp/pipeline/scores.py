@@ -95,7 +95,7 @@ def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> li
             "give weights trained on people with -p input.reid_weights=FILE."
         )
     jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]
-    jobs += head_jobs(run, looks_of(chosen))
+    jobs += head_jobs(run, looks_of(run, chosen))
     if any(m.boxes == JOINT for m in chosen):
         jobs += seen_jobs(run, parts)
     for camera in sorted({m.camera for m in chosen} - {"none"}):

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,9 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance, embed_part, head_inputs, train_head
 from msfp.pipeline.run import Run
+from msfp.pipeline.selection import Options, Subject, inner_split, options_for
 from msfp.tracking import make, thresholds, track
+from msfp.tracking.base import Tracker
 from msfp.types import Sequence
 
 GRID_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
@@ -58,8 +60,10 @@ def plateau_middle(grid: NDArray[np.float32], hota: NDArray[np.float64]) -> NDAr
     return grid[first + (length - 1) // 2]
 
 
-def search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None) -> Search:
-    """Track the part with every candidate and keep the one of highest HOTA (A.2).
+def search(
+    run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
+) -> Search:
+    """Track the part with every candidate and keep the one of highest HOTA (A.2), by the part's benchmark's rules.
 
     Args:
         run: the run.
@@ -67,6 +71,8 @@ def search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearanc
         sequence: its public detections.
         mode: what is searched.
         look: embedding of the tracker; None searches with motion only.
+        tracker: its name.
+        options: its settings beyond the released ones.
     """
     inputs = {
         "detections": run.file_digest(sequence.det_path),
@@ -75,19 +81,26 @@ def search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearanc
         "mode": mode,
         "grid": candidates(run, mode),
         "base": (run.settings.atl.base_high, run.settings.atl.base_low),
+        "benchmark": data.benchmark(part.scene),
+        "tracker": tracker,
+        "options": dict(options),
         "look": head_inputs(run, look) if look else None,
         "pixels": run.pixels_digest(part.scene) if look else None,
     }
-    return run.store.get_or_compute("grid", inputs, lambda: _search(run, part, sequence, mode, look), code=GRID_CODE)
+
+    def compute() -> Search:
+        return _search(run, part, sequence, mode, look, make(tracker, fps=sequence.fps, **dict(options)))
+
+    return run.store.get_or_compute("grid", inputs, compute, code=GRID_CODE)
 
 
-def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None) -> Search:
+def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: Tracker) -> Search:
     found = data.window(data.detections(sequence), part)
     vectors = None
     if look is not None:
         vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
-    tracker = make("msfp-attention" if look else "bytetrack", fps=sequence.fps)
-    prepared = fast.prepare(data.window(data.labels(part.scene), part), part.length)
+    truth = data.window(data.labels(part.scene), part)
+    prepared = fast.prepare(truth, part.length, benchmark=data.benchmark(part.scene))
     grid = candidates(run, mode)
     hota = np.empty(len(grid))
     for i, value in enumerate(grid):
@@ -125,35 +138,95 @@ def member(part: Part, detector: str) -> Sequence:
     raise NotComputable(f"{part.scene.name} has no {detector} detections")
 
 
-def searching_look(learn: ListLike[Part]) -> Appearance:
-    """The embedding that a grid search tracks with, learned on all the learning parts."""
-    return Appearance("attention-instance", tuple(learn), SEARCH_SEED)
+STRATEGY = "attention-instance"  # of the tracker whose thresholds are searched
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How the target of a learning part is searched: on which of its frames, and with which embedding."""
+
+    part: Part
+    look: Appearance
+
+
+def searched(run: Run, learn: ListLike[Part], part: Part) -> Searched:
+    """A learning part's search with a head that did not learn from the searched frames.
+
+    The crowded data set is searched with the main one's head, as A.2 has it. Elsewhere held-out scenes are searched
+    with a head of the rest, the rest with a head of the held-out ones; a single scene's second half with a head of its
+    first.
+    """
+    if heads := _heads_of_main(run, learn):
+        return Searched(part, Appearance(STRATEGY, heads, SEARCH_SEED))
+    names = sorted({p.scene.name for p in learn})
+    if len(names) == 1:
+        middle = (part.first + part.last) // 2
+        return Searched(
+            replace(part, first=middle + 1), Appearance(STRATEGY, (replace(part, last=middle),), SEARCH_SEED)
+        )
+    held = {p.scene.name for p in inner_split(run, learn)[1]}
+    if held == set(names):  # too few scenes to hold out whole ones: every other scene
+        held = set(names[1::2])
+    others = tuple(p for p in learn if (p.scene.name in held) != (part.scene.name in held))
+    return Searched(part, Appearance(STRATEGY, others, SEARCH_SEED))
+
+
+def searching_looks(run: Run, learn: ListLike[Part]) -> tuple[Appearance, ...]:
+    """The embeddings that grid searches on the learning parts track with."""
+    return tuple(dict.fromkeys(searched(run, learn, part).look for part in learn))
+
+
+def searching_subject(run: Run, learn: ListLike[Part]) -> Subject:
+    """Whose selected settings a grid search tracks with: MSFP (attention)'s."""
+    heads = _heads_of_main(run, learn) or tuple(learn)
+    return Subject("msfp-attention", Appearance(STRATEGY, heads, SEARCH_SEED), "none", (), tuple(learn))
+
+
+def _heads_of_main(run: Run, learn: ListLike[Part]) -> tuple[Part, ...]:
+    """What the heads of the crowded data set's parts learned from; empty for parts of other data sets."""
+    crowded = run.settings.data.crowded
+    if crowded is None or {p.scene.pixels.dataset for p in learn} != {crowded}:
+        return ()
+    return data.all_learning(run, run.settings.data.main)
+
+
+def search_inputs(run: Run, learn: ListLike[Part]) -> dict[str, object]:
+    """What the targets of the learning parts depend on, beside their files."""
+    return {
+        "looks": [head_inputs(run, look) for look in searching_looks(run, learn)],
+        "options": dict(options_for(run, searching_subject(run, learn))),
+    }
 
 
 def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -> None:
     """The searches behind the targets of many (learning parts, detector, mode), fanned out; they are then kept."""
     items = [
-        (part, sequence, mode, searching_look(learn))
+        (learn, part, detector, mode)
         for learn, detector, mode in dict.fromkeys(wanted)
         for part in learn
-        for sequence in data.sequences(part)
-        if sequence.detector == detector
+        if any(s.detector == detector for s in data.sequences(part))
     ]
     run.map(partial(_search_one, run=run), items, "grid search")
 
 
-def _search_one(item: tuple[Part, Sequence, Mode, Appearance], run: Run) -> None:
+def _search_one(item: tuple[tuple[Part, ...], Part, str, Mode], run: Run) -> None:
     with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        search(run, *item)
+        target(run, *item)
+
+
+def target(run: Run, learn: tuple[Part, ...], part: Part, detector: str, mode: Mode) -> Search:
+    """Grid search on one learning part, tracked with the settings selected for MSFP (attention)."""
+    one = searched(run, learn, part)
+    options = options_for(run, searching_subject(run, learn))
+    return search(run, one.part, member(one.part, detector), mode, one.look, "msfp-attention", options)
 
 
 def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[Part, Search]:
-    """Grid search on every learning part that has this detector, with the embedding learned on all of them."""
-    look = searching_look(learn)
+    """Grid search on every learning part that has this detector; no head saw the frames it is searched on."""
     mine = [p for p in learn if any(s.detector == detector for s in data.sequences(p))]
     with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
         found = {}
         for part in mine:
-            found[part] = search(run, part, member(part, detector), mode, look)
+            found[part] = target(run, tuple(learn), part, detector, mode)
             progress.update()
     return found

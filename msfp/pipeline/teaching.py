@@ -14,8 +14,9 @@ from msfp.pipeline.heads import Appearance, together, train_heads
 from msfp.pipeline.joint import JOINT
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import detectors_of, search_all, searching_look
-from msfp.pipeline.tracks import Method, Threshold, atl_state
+from msfp.pipeline.search import detectors_of, search_all, searching_looks, searching_subject
+from msfp.pipeline.selection import Subject, select_all
+from msfp.pipeline.tracks import Method, Threshold, atl_state, subject_of
 
 Taught = tuple[Threshold, str, Mode]
 
@@ -30,7 +31,8 @@ def teach(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     """
     chosen = list(methods)
     rules = _rules(chosen)
-    train_heads(run, looks_of(chosen))
+    train_heads(run, looks_of(run, chosen))
+    select_all(run, subjects_of(run, chosen))
     taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
     search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
     run.map(partial(_teach_one, run=run), [one for one in taught if one[0].kind == "atl"], "training thresholds")
@@ -38,11 +40,18 @@ def teach(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     fine_tune_all(run, [*jointly, *(rule.learn for rule in rules if rule.joint)])
 
 
-def looks_of(methods: Iterable[Method]) -> list[Appearance]:
+def subjects_of(run: Run, methods: ListLike[Method]) -> list[Subject]:
+    """For whom open settings are selected: the methods, and the tracker with which their thresholds are searched."""
+    own = [subject_of(m) for m in methods if m.learn and m.boxes != JOINT]
+    return [*own, *(searching_subject(run, rule.learn) for rule in _rules(methods) if _searches(rule))]
+
+
+def looks_of(run: Run, methods: Iterable[Method]) -> list[Appearance]:
     """The embeddings with a head that methods need: their own, and those with which thresholds are searched."""
     chosen = list(methods)
     own = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT)]
-    return list(dict.fromkeys([*own, *(searching_look(rule.learn) for rule in _rules(chosen) if _searches(rule))]))
+    searching = [look for rule in _rules(chosen) if _searches(rule) for look in searching_looks(run, rule.learn)]
+    return list(dict.fromkeys([*own, *searching]))
 
 
 def _rules(methods: ListLike[Method]) -> list[Threshold]:

@@ -15,9 +15,9 @@ from msfp.heads.training import Fitted, fit_threshold
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import feature_inputs, scene_vectors
-from msfp.pipeline.heads import Appearance, head_inputs, together
+from msfp.pipeline.heads import together
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import GRID_CODE, SEARCH_SEED, targets
+from msfp.pipeline.search import GRID_CODE, search_inputs, targets
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
 from msfp.tracking import thresholds
 from msfp.types import Sequence
@@ -77,10 +77,10 @@ def atl_inputs(
     supervision: Supervision = "grid",
     changes: Changes = (),
 ) -> dict[str, object]:
-    """What a trained ATL depends on: beside its settings all that the head of its grid search depends on."""
+    """What a trained ATL depends on: beside its settings all that its grid search depends on."""
     taught: dict[str, object] = {"supervision": supervision}
     if supervision == "grid":
-        taught["search"] = head_inputs(run, Appearance("attention-instance", tuple(learn), SEARCH_SEED))
+        taught["search"] = search_inputs(run, learn)
     else:
         taught["learn"] = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn]
         taught["training"] = run.settings.training

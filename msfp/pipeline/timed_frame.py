@@ -21,7 +21,7 @@ from msfp.pipeline.reid_features import REID, network_inputs
 from msfp.pipeline.run import Run
 from msfp.pipeline.speed import CUT, DECODE, DETECTOR, PREPARE, SCENE, Course, Stretch
 from msfp.pipeline.stopwatch import Stopwatch
-from msfp.pipeline.tracks import Method
+from msfp.pipeline.tracks import Method, settled
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
 from msfp.types import tlwh_to_xyxy
@@ -52,7 +52,7 @@ class TimedFrame:
         self.missing: dict[str, str] = {}
         self._heads: dict[Appearance, FusionHead] = {}
         self._reid: dict[Appearance, OSNet] = {}
-        self._methods = [m for m in methods if self._admit(m, place)]
+        self._methods = [settled(run, m) for m in methods if self._admit(m, place)]
         self._atl = {
             m.label: thresholds_of(run, m, place.sequence.detector)
             for m in self._methods
@@ -74,6 +74,7 @@ class TimedFrame:
             self.missing[method.label] = data.missing_pixels(place.part)
             return False
         try:
+            settled(self._run, method)
             if look is not None and look.strategy == REID:
                 network_inputs(self._run, look.weights)
                 from msfp.features.reid import load_reid

@@ -149,7 +149,7 @@ def run_for_videos(
         home: folder that holds data/ and runs/; None: the working folder where it holds a run, else the user's cache.
         workers: processes to fan out over while learning.
     """
-    given = {"detections": "detector", **settings}
+    given = {"detections": "detector", "tuning": "first", **settings}
     return open_run(
         "demo", weights=weights, device=device, workers=workers, home=home or home_folder(), overrides=given
     )

@@ -24,6 +24,7 @@ from msfp.pipeline.lookout import lookout
 from msfp.pipeline.recovery import Recovery, decider, recovery_inputs, wrap
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
+from msfp.pipeline.selection import Subject, options_for, select_all
 from msfp.pipeline.supervision import Supervision
 from msfp.pipeline.thresholds import Changes, predicted, train_atl
 from msfp.tracking import make, thresholds, track
@@ -31,6 +32,8 @@ from msfp.tracking.run import frame_by_frame, gather, gathered
 from msfp.types import Detections, Sequence, Tracks
 
 TRACK_CODE = ("msfp.tracking",)
+SAME_ASSOCIATION = {"msfp-track": "msfp-attention"}
+"""Trackers that differ in thresholds alone, so that one selection serves both and a table compares thresholds only."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Method:
         camera: how camera motion is compensated: `none`, `ecc` or `sparse-flow`.
         boxes: what is tracked: `public` detections, or those of the jointly trained network (private ones).
         recovery: the decision that looks again for tracks without a detection, which adds boxes; None: none.
+        learn: learning parts on which settings that the paper leaves open are selected; empty: all are as released.
     """
 
     label: str
@@ -88,9 +92,41 @@ class Method:
     camera: str = "none"
     boxes: Literal["public", "joint"] = "public"
     recovery: Recovery | None = None
+    learn: tuple[Part, ...] = ()
 
 
 Item = tuple[Sequence, Method, NDArray[np.float32] | None]
+
+
+def subject_of(method: Method) -> Subject:
+    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them."""
+    tracker = SAME_ASSOCIATION.get(method.tracker, method.tracker)
+    return Subject(tracker, method.look, method.camera, method.options, method.learn)
+
+
+def settled(run: Run, method: Method) -> Method:
+    """The method with all settings of its tracker as the run's `tuning` has them.
+
+    Raises:
+        NotComputable: they cannot be selected, as labels or frames of the learning parts are missing.
+    """
+    if not method.learn or method.boxes == JOINT:
+        return method
+    return replace(method, options=options_for(run, subject_of(method)), learn=())
+
+
+def settled_as(run: Run, methods: Iterable[Method], model: Method) -> list[Method]:
+    """Methods with the settings that are selected for another one, so that an ablation changes one thing alone.
+
+    Methods are returned as they are where those cannot be selected: their cells then say why.
+    """
+    given = list(methods)
+    select_all(run, [subject_of(model)])
+    try:
+        options = settled(run, model).options
+    except NotComputable:
+        return given
+    return [replace(m, options=tuple(sorted({**dict(options), **dict(m.options)}.items())), learn=()) for m in given]
 
 
 def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
@@ -99,6 +135,7 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     Raises:
         NotComputable: detections, or frames that appearance, camera motion or ATL need, are missing.
     """
+    method = settled(run, method)
     inputs, taus = _inputs(run, part, sequence, method)
 
     def compute() -> Tracks:
@@ -112,9 +149,10 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
 def recover_all(run: Run, part: Part, methods: Iterable[Method]) -> None:
     """Tracks of methods with recovery on all sequences of a part in one pass over its frames; then in the store."""
     todo = []
-    for method in methods:
+    for unsettled in methods:
         for sequence in data.sequences(part):
             with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+                method = settled(run, unsettled)
                 inputs, taus = _inputs(run, part, sequence, method)
                 if not run.store.contains("tracks", run.store.key("tracks", inputs, code=TRACK_CODE)):
                     todo.append((inputs, (sequence, method, taus)))
@@ -215,7 +253,8 @@ def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -
     if rule.kind == "atl":
         return atl_thresholds(run, part, sequence.detector, rule)
     if rule.kind == "oracle":
-        best = search(run, part, sequence, rule.mode, method.look and replace(method.look, joint=False)).best
+        look = method.look and replace(method.look, joint=False)
+        best = search(run, part, sequence, rule.mode, look, method.tracker, method.options).best
     else:
         best = _searched(run, part, sequence, method)
     return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
@@ -228,7 +267,8 @@ def _searched(run: Run, part: Part, sequence: Sequence, method: Method) -> NDArr
     if not same:
         raise NotComputable(f"{part.scene.name} has no learning part to search on")
     if method.look is None:
-        return search(run, same[0], member(same[0], sequence.detector), rule.mode, None).best
+        found = member(same[0], sequence.detector)
+        return search(run, same[0], found, rule.mode, None, method.tracker, method.options).best
     return targets(run, rule.learn, sequence.detector, rule.mode)[same[0]].best
 
 

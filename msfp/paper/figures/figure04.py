@@ -10,9 +10,9 @@ from msfp.paper.registry import figure
 from msfp.paper.style import COLUMN, PALETTE
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import SEARCH_SEED, Search, detectors_of, member, search
+from msfp.pipeline.search import Search, detectors_of, member, search, searching_subject
+from msfp.pipeline.selection import options_for
 from msfp.pipeline.tracks import Threshold, atl_thresholds
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ def draw(ax: "Axes", run: Run, part: Part, learn: Learn) -> None:
         rule = Threshold("atl", mode="single", temporal=temporal, learn=learn)  # type: ignore[arg-type]
         tau = atl_thresholds(run, part, detector, rule)[:, 0]
         ax.plot(frames, tau, label=label, color=PALETTE[colour], lw=width)
-    look = appearance("attention-instance", learn, SEARCH_SEED)
-    found = search(run, part, member(part, detector), "single", look)
+    subject = searching_subject(run, learn)
+    options = options_for(run, subject)
+    found = search(run, part, member(part, detector), "single", subject.look, subject.tracker, options)
     ax.axhspan(*plateau(found), color=PALETTE["vermillion"], alpha=0.15, lw=0)
     ax.axhline(found.best[0], color=PALETTE["vermillion"], ls="--", lw=0.9, label="grid optimum (band: ties)")
     ax.set_title(f"{part.scene.name}, {detector}\n{density(part):.0f} people a frame")

@@ -20,6 +20,7 @@ from msfp.pipeline.heads import Appearance, train_heads
 from msfp.pipeline.reid import people_sample, usable
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, measure_one
+from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
 
 ROWS = (LITE_FREE, LITE, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
@@ -66,23 +67,25 @@ def _fine_tune(fold: Fold, run: Run) -> str:
 
 
 def tracking(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samples:
-    """HOTA combined over the scenes of all folds of each protocol."""
+    """HOTA combined over the scenes of all folds of each protocol; the association is the one selected on the first
+    halves in each, so that protocols differ in what head and ATL learned from."""
     found: Samples = {}
+    model = row.methods(protocols["half"][0].learn, run.settings.seeds)[0]
     for name, folds in protocols.items():
+        mine = [settled_as(run, row.methods(fold.learn, run.settings.seeds), model) for fold in folds]
         items = [
             (method, part, sequence)
-            for fold in folds
-            for method in row.methods(fold.learn, run.settings.seeds)
+            for fold, methods in zip(folds, mine, strict=True)
+            for method in methods
             for part in fold.evaluate
             for sequence in data.sequences(part)
         ]
         measured = run.map(partial(measure_one, run=run), items, f"tracking, {row.label}, {name}")
-        found[name, "HOTA"] = _or_reason(folds, partial(_tracked, run, row, folds, measured))
+        found[name, "HOTA"] = _or_reason(folds, partial(_tracked, mine, measured))
     return found
 
 
-def _tracked(run: Run, row: Row, folds: tuple[Fold, ...], measured: list[Measured]) -> Sample:
-    mine = [row.methods(fold.learn, run.settings.seeds) for fold in folds]
+def _tracked(mine: list[list[Method]], measured: list[Measured]) -> Sample:
     groups = [[m for m in measured if m.method in methods] for methods in zip(*mine, strict=True)]
     return tracked(groups).sample("HOTA")
 

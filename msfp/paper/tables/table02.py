@@ -38,7 +38,7 @@ def crowded_results(run: Run) -> list[Cell]:
     except NotComputable as error:
         return [c for row in ROWS for c in absent(row.label, (*COLUMNS, "FPS"), str(error))]
     found = [
-        measure_rows(run, (*ROWS[:-1], msfp_track(atl=f.learn)), Fold(f.name, heads_for(run, f), f.evaluate))
+        measure_rows(run, (*ROWS[:-1], msfp_track(atl=f.learn)), Fold(f.name, heads_for(run, f), f.evaluate, f.learn))
         for f in folds
     ]
     cells = row_cells(together(found), COLUMNS)

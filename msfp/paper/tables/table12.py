@@ -5,11 +5,13 @@ from collections.abc import Sequence as ListLike
 
 from msfp.errors import NotComputable
 from msfp.paper.registry import table
+from msfp.paper.selected import chosen, outcome
 from msfp.paper.spread import absent
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of
+from msfp.pipeline.selection import words
 from msfp.types import Cell
 
 DATA, USED, NOTES = "Training Data", "Used For", "Notes"
@@ -21,7 +23,7 @@ TRACKED = {
 FUSION, ATL_MAIN, ATL_CROWDED, ATL_EMBEDDED = "Fusion (MSFP)", "ATL (MOT17)", "ATL (MOT20)", "ATL (embedded)"
 
 
-@table(12, needs=())
+@table(12, needs=("tracks",))
 def protocol(run: Run) -> list[Cell]:
     """One row a module; the detector and the embedded worlds' ATL beside the paper's three."""
     config = run.settings
@@ -42,6 +44,22 @@ def protocol(run: Run) -> list[Cell]:
             cells += [Cell(label, c, text) for c, text in zip((DATA, USED, NOTES), describe(run), strict=True)]
         except NotComputable as error:
             cells += absent(label, [DATA, USED, NOTES], str(error))
+    return cells + selection_cells(run)
+
+
+def selection_cells(run: Run) -> list[Cell]:
+    """One row a method of Tables 1 and 2: on what its open settings were selected, which, and how good they are."""
+    if run.settings.tuning != "selected":
+        return []
+    cells: list[Cell] = []
+    for one in chosen(run):
+        label = f"Settings of {one.label} ({one.dataset})"
+        if one.found is None:
+            cells += absent(label, [DATA, USED, NOTES], one.reason)
+            continue
+        texts = (f"held out to select on: {', '.join(one.found.held_out)}", one.dataset)
+        notes = f"{words(one.found.options)}; {outcome(one.found)}"
+        cells += [Cell(label, c, text) for c, text in zip((DATA, USED, NOTES), (*texts, notes), strict=True)]
     return cells
 
 
@@ -74,8 +92,8 @@ def _atl(run: Run, folds: ListLike[Fold], others: ListLike[str]) -> tuple[str, s
     grid = run.settings.atl.grid
     count = sorted({len(fold.learn) for fold in folds})
     notes = [
-        f"τ* from grid search over {len(grid)} values, {grid[0]:g} to {grid[-1]:g}, tracking with a head of "
-        "the same parts",
+        f"τ* from grid search over {len(grid)} values, {grid[0]:g} to {grid[-1]:g}, tracking with the settings "
+        "selected for MSFP (attention) and a head that did not learn from the searched frames",
         f"{' or '.join(map(str, count))} target{'s' if count[-1] > 1 else ''} a detector ({', '.join(names)})",
         f"MSE, {run.settings.training.epochs} epochs, L2 {run.settings.atl.weight_decay:g}, dropout "
         f"{run.settings.atl.dropout:g}",

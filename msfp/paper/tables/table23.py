@@ -1,7 +1,7 @@
 """Table 23: thresholds of the scene (ATL), acceptance by the single track (BoostTrack++), and both."""
 
 from msfp.paper.comparison import measure_rows, row_cells, together
-from msfp.paper.methods import MSFP_ATTENTION, TWO_STAGE, Row, fused, motion, scene_adapted
+from msfp.paper.methods import MSFP_ATTENTION, Row, fused, motion, scene_adapted
 from msfp.paper.registry import table
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
@@ -21,9 +21,9 @@ def four(tracker: str, strategy: str, suffix: str = "") -> tuple[Row, ...]:
     """The table's rows over one tracker and embedding (none: motion only)."""
     fixed, boosted, adapted, both = (label + suffix for label in NOTES)
     if strategy:
-        first = (fused(fixed, tracker, strategy), fused(boosted, tracker, strategy, TWO_STAGE, ACCEPT))
+        first = (fused(fixed, tracker, strategy), fused(boosted, tracker, strategy, options=ACCEPT))
     else:
-        first = (motion(fixed, tracker, TWO_STAGE), motion(boosted, tracker, TWO_STAGE, ACCEPT))
+        first = (motion(fixed, tracker), motion(boosted, tracker, options=ACCEPT))
     last = (scene_adapted(adapted, tracker, strategy), scene_adapted(both, tracker, strategy, ACCEPT))
     return (*first, *last)
 

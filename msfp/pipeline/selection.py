@@ -1,0 +1,431 @@
+"""What the paper leaves open, selected on the learning part (A.2): one search, one budget, for every method.
+
+A method's open settings, their candidates and what the paper says of them are rows of `search_space.csv`. A fifth of
+the learning part is held out: whole scenes where there are five or more, else the last frames of each. Heads learn from
+the rest, trackers with drawn settings track the held-out frames, and the draw of highest HOTA is taken. What is
+evaluated later takes no part in any of this.
+"""
+
+import contextlib
+import csv
+from collections.abc import Iterable
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.code import code_digest
+from msfp.errors import NotComputable
+from msfp.metrics import fast, tracking
+from msfp.pipeline import data
+from msfp.pipeline.camera import camera_inputs, estimate_jobs, part_warps
+from msfp.pipeline.data import Part
+from msfp.pipeline.heads import (
+    TRAINING_FREE,
+    Appearance,
+    box_inputs,
+    embed_part,
+    head_inputs,
+    head_jobs,
+    train_head,
+)
+from msfp.pipeline.reid_features import REID, reid_jobs
+from msfp.pipeline.run import Job, Run, literal
+from msfp.tracking import make, track, tracker_class
+from msfp.types import Detections, Sequence
+
+Options = tuple[tuple[str, object], ...]
+"""Settings of a tracker, as (name, value), in order of name."""
+
+SPACE = Path(__file__).with_name("search_space.csv")
+WHOLE_SCENES = 5  # from so many scenes on whole ones are held out (A.2: "80/20 split of training sequences")
+CHUNK = 10  # draws that one worker makes in a row
+SELECTION_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
+FIRST_GUESS: Options = (
+    ("buffer", 30), ("ema", 0.9), ("fuse_score", False), ("fusion", "sum"), ("match", 0.8), ("match_low", 0.5),
+    ("match_unconfirmed", 0.7), ("min_iou", 0.2), ("new_track_margin", 0.1), ("weight", 0.5),
+)  # fmt: skip
+"""Of the paper's association, of which only the thresholds are given."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """A setting that is open for some trackers: what the paper says of it, and the values that are tried."""
+
+    setting: str
+    trackers: tuple[str, ...]
+    paper: str
+    candidates: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """For whom settings are selected: rows that differ in nothing else share them.
+
+    Attributes:
+        tracker: registered tracker.
+        look: its embedding, as the evaluated row has it; None for motion only.
+        camera: how camera motion is compensated.
+        fixed: settings that the row itself fixes; they are not drawn.
+        learn: its learning parts.
+    """
+
+    tracker: str
+    look: Appearance | None
+    camera: str
+    fixed: Options
+    learn: tuple[Part, ...]
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.tracker if self.look is None else f"{self.tracker} with {self.look.strategy}"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Outcome of a search.
+
+    Attributes:
+        options: what was chosen beyond the released settings.
+        hota: of it on the held-out frames, in [0, 1], mean of the seeds.
+        released: the same of the released settings.
+        draws: how many different draws were tried.
+        quartiles: (3,) of the draws' HOTA, with the first seed.
+        seeds: with which the best draws were measured.
+        held_out: names of the parts it was selected on.
+    """
+
+    options: Options
+    hota: float
+    released: float
+    draws: int
+    quartiles: NDArray[np.float64]
+    seeds: tuple[int, ...]
+    held_out: tuple[str, ...]
+
+
+@cache
+def search_space() -> tuple[Open, ...]:
+    """Every open setting, in the file's order."""
+    with SPACE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return tuple(
+        Open(r["setting"], tuple(r["trackers"].split()), r["paper"], tuple(map(literal, r["candidates"].split())))
+        for r in rows
+    )
+
+
+def open_settings(tracker: str, fixed: Options = ()) -> tuple[Open, ...]:
+    """What is open for a tracker, less what a row fixes; one that the file does not name has what its base has."""
+    named = {name for one in search_space() for name in one.trackers}
+    ancestors = [str(getattr(kind, "name", "")) for kind in tracker_class(tracker).__mro__]
+    known = next((name for name in ancestors if name in named), "")
+    kept = dict(fixed)
+    return tuple(one for one in search_space() if known in one.trackers and one.setting not in kept)
+
+
+def first_guess(tracker: str) -> Options:
+    """The first guess, as far as it concerns a tracker of the paper's two stages; nothing for the others."""
+    names = {one.setting for one in open_settings(tracker)}
+    two_stage = "match_low" in names and tracker != "botsort"
+    return tuple((key, value) for key, value in FIRST_GUESS if two_stage and key in names)
+
+
+def draws(tracker: str, fixed: Options, trials: int, seed: int) -> tuple[Options, ...]:
+    """Different draws of the open settings, the released values first; fewer where there are not so many."""
+    space = open_settings(tracker, fixed)
+    rng = np.random.default_rng(seed)
+    found: dict[Options, None] = {(): None}
+    for _ in range(trials * 20):
+        if len(found) >= trials or not space:
+            break
+        drawn = {one.setting: one.candidates[rng.integers(len(one.candidates))] for one in space}
+        if not drawn.get("track_low", 0.0) < drawn.get("track_high", 1.0):  # type: ignore[operator]
+            continue
+        found[tuple(sorted(effective(drawn).items()))] = None
+    return tuple(found)
+
+
+def effective(drawn: dict[str, object]) -> dict[str, object]:
+    """A draw without the settings that its kind of fusion does not read, so that equal draws are known as equal."""
+    unread = {
+        "sum": ("proximity", "max_appearance"),
+        "min_gate": ("weight", "min_iou"),
+        "mahalanobis": ("weight", "min_iou", "proximity", "max_appearance", "fuse_score"),
+    }.get(str(drawn.get("fusion", "")), ())
+    return {key: value for key, value in drawn.items() if key not in unread}
+
+
+def learning_parts(run: Run, learn: Iterable[Part]) -> tuple[Part, ...]:
+    """What a selection may see: under `split: half` the first halves, also where a table learns from whole scenes.
+
+    So a method has the same settings in validation and on the test split.
+    """
+    parts = (data.halves(p.scene)[0] if run.settings.split == "half" and p == data.whole(p.scene) else p for p in learn)
+    return tuple(dict.fromkeys(parts))
+
+
+def inner_split(run: Run, learn: ListLike[Part]) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """Learning parts -> what heads learn from, and what is held out to select on; no frame is in both."""
+    parts, share = learning_parts(run, learn), run.settings.selection.share
+    names = list(dict.fromkeys(p.scene.name for p in parts))
+    if len(names) >= WHOLE_SCENES:
+        order = np.random.default_rng(run.settings.selection.seed).permutation(len(names))
+        held = {names[i] for i in order[: ceil(share * len(names))]}
+        return tuple(p for p in parts if p.scene.name not in held), tuple(p for p in parts if p.scene.name in held)
+    cut = [(p, p.last - max(1, ceil(share * p.length))) for p in parts]
+    inner = tuple(replace(p, last=last) for p, last in cut if last >= p.first)
+    return inner, tuple(replace(p, first=last + 1) for p, last in cut)
+
+
+def inner_look(run: Run, look: Appearance | None, learn: ListLike[Part], part: Part, seed: int) -> Appearance | None:
+    """The embedding that tracks a held-out part: the row's own where it never saw those frames, else of the rest."""
+    if look is None:
+        return None
+    if look.strategy in TRAINING_FREE:
+        return replace(look, joint=False)
+    own = replace(look, seed=seed, joint=False)
+    return replace(own, learn=inner_split(run, learn)[0]) if any(overlap(p, part) for p in own.learn) else own
+
+
+def overlap(one: Part, other: Part) -> bool:
+    """Whether two parts share a frame."""
+    return one.scene.name == other.scene.name and one.first <= other.last and other.first <= one.last
+
+
+def options_for(run: Run, subject: Subject) -> Options:
+    """A row's settings under the run's `tuning`, with `association.*` above them and the row's own above all.
+
+    Raises:
+        NotComputable: nothing can be selected, as labels or frames of the learning parts are missing.
+    """
+    if run.settings.tuning == "first":
+        found = dict(first_guess(subject.tracker))
+    elif run.settings.tuning == "selected" and open_settings(subject.tracker, subject.fixed):
+        found = dict(select(run, subject).options)
+    else:
+        found = {}
+    names = {one.setting for one in open_settings(subject.tracker)}
+    if "weight" in names and "min_iou" in names:
+        found |= run.settings.association.given()
+    return tuple(sorted({**found, **dict(subject.fixed)}.items()))
+
+
+def select(run: Run, subject: Subject) -> Selection:
+    """The settings of highest HOTA on held-out learning frames.
+
+    Raises:
+        NotComputable: labels or frames of the learning parts are missing.
+    """
+    return _select(run, _normal(run, subject))
+
+
+def _normal(run: Run, subject: Subject) -> Subject:
+    """Without what does not bear on the search, so that rows share it."""
+    look = subject.look and replace(subject.look, joint=False, seed=0)
+    return replace(subject, look=look, learn=learning_parts(run, subject.learn))
+
+
+@lru_cache(maxsize=256)
+def _select(run: Run, subject: Subject) -> Selection:
+    inputs = _inputs(run, subject)
+    return run.store.get_or_compute("selection", inputs, lambda: _search(run, subject), code=SELECTION_CODE)
+
+
+def _inputs(run: Run, subject: Subject) -> dict[str, object]:
+    held = inner_split(run, subject.learn)[1]
+    if not held:
+        raise NotComputable("there is no learning part to select settings on")
+    config = run.settings.selection
+    seeds = _seeds(run, subject)
+    looks = [inner_look(run, subject.look, subject.learn, part, seed) for part in held for seed in seeds]
+    return {
+        "tracker": subject.tracker,
+        "space": [(one.setting, one.candidates) for one in open_settings(subject.tracker, subject.fixed)],
+        "fixed": dict(subject.fixed),
+        "config": (config.trials, config.finalists, config.seed),
+        "seeds": seeds,
+        "held": [
+            {
+                "part": (p.first, p.last),
+                "boxes": run.boxes_digest(p.scene),
+                "benchmark": data.benchmark(p.scene),
+                "scores": run.settings.scores,
+                "features": box_inputs(run, p.scene, subject.look) if subject.look else None,
+                "camera": None if subject.camera == "none" else camera_inputs(run, p.scene, subject.camera),
+            }
+            for p in held
+        ],
+        "heads": [head_inputs(run, look) for look in dict.fromkeys(looks) if look is not None],
+    }
+
+
+def _seeds(run: Run, subject: Subject) -> tuple[int, ...]:
+    """Seeds that matter: the run's for a trained head, one where nothing is random."""
+    trained = subject.look is not None and subject.look.strategy not in TRAINING_FREE
+    return run.settings.seeds if trained else run.settings.seeds[:1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """One held-out sequence, ready to be tracked and scored many times."""
+
+    sequence: Sequence
+    length: int
+    found: Detections
+    vectors: NDArray[np.float32] | None
+    warps: NDArray[np.float64] | None
+    truth: fast.PreparedTruth
+
+
+@lru_cache(maxsize=16)
+def _materials(run: Run, subject: Subject, seed: int) -> list[_Material]:
+    out = []
+    for part in inner_split(run, subject.learn)[1]:
+        look = inner_look(run, subject.look, subject.learn, part, seed)
+        truth = fast.prepare(
+            data.window(data.labels(part.scene), part), part.length, benchmark=data.benchmark(part.scene)
+        )
+        warps = None if subject.camera == "none" else part_warps(run, part, subject.camera)
+        for sequence in data.sequences(part):
+            found = data.window(data.detections(sequence), part)
+            vectors = None
+            if look is not None:
+                vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
+            out.append(_Material(sequence, part.length, found, vectors, warps, truth))
+    if not out:
+        raise NotComputable("no held-out learning sequence has detections to select settings on")
+    return out
+
+
+def inner_hota(run: Run, subject: Subject, seed: int, options: Options) -> float:
+    """HOTA in [0, 1] of a tracker with these settings over all held-out sequences, combined as TrackEval combines."""
+    scores = {}
+    for one in _materials(run, subject, seed):
+        tracker = make(subject.tracker, fps=one.sequence.fps, **dict(subject.fixed), **dict(options))
+        made = track(tracker, one.found, one.length, one.vectors, warps=one.warps)
+        scores[one.sequence.name] = fast.score(one.truth, made)
+    return tracking.combine(scores).combined.hota
+
+
+def _draws(run: Run, subject: Subject) -> tuple[Options, ...]:
+    config = run.settings.selection
+    return draws(subject.tracker, subject.fixed, config.trials, config.seed)
+
+
+def _chunk_hota(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> NDArray[np.float64]:
+    """HOTA of some draws; kept, so that a search that was stopped goes on from there."""
+    inputs = {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed}
+
+    def compute() -> NDArray[np.float64]:
+        return np.array([inner_hota(run, subject, seed, options) for options in chunk])
+
+    return run.store.get_or_compute("draws", inputs, compute, code=SELECTION_CODE)
+
+
+def _chunks(run: Run, subject: Subject) -> list[tuple[Options, ...]]:
+    every = _draws(run, subject)
+    return [every[start : start + CHUNK] for start in range(0, len(every), CHUNK)]
+
+
+def _finalists(run: Run, subject: Subject) -> tuple[NDArray[np.float64], list[Options]]:
+    """(D,) HOTA of all draws with the first seed, and the best of them; ties go to the earlier draw."""
+    every, first = _draws(run, subject), _seeds(run, subject)[0]
+    hota = np.concatenate([_chunk_hota(run, subject, first, chunk) for chunk in _chunks(run, subject)])
+    best = np.argsort(-hota, kind="stable")[: run.settings.selection.finalists]
+    return hota, [every[i] for i in best]
+
+
+def _search(run: Run, subject: Subject) -> Selection:
+    every, seeds = _draws(run, subject), _seeds(run, subject)
+    hota, finalists = _finalists(run, subject)
+    last = [(), *(one for one in finalists if one != ())]
+    means = np.mean([_chunk_hota(run, subject, seed, last) for seed in seeds], axis=0)
+    winner = int(np.argmax(means))
+    return Selection(
+        options=last[winner],
+        hota=float(means[winner]),
+        released=float(means[0]),
+        draws=len(every),
+        quartiles=np.quantile(hota, [0.25, 0.5, 0.75]),
+        seeds=seeds,
+        held_out=tuple(p.name for p in inner_split(run, subject.learn)[1]),
+    )
+
+
+def select_all(run: Run, subjects: Iterable[Subject]) -> None:
+    """Many searches, fanned out: what they need first, then draws, then finalists; all is then in the store."""
+    if run.settings.tuning != "selected":
+        return
+    wanted = dict.fromkeys(_normal(run, s) for s in subjects if open_settings(s.tracker, s.fixed) and s.learn)
+    todo = [s for s in wanted if not _is_selected(run, s)]
+    if not todo:
+        return
+    run.do(_first_jobs(run, todo), "heads, ReID and cameras to select with")
+    todo.sort(key=lambda s: s.look is None)  # embeddings last longer
+    items = [(s, _seeds(run, s)[0], tuple(chunk)) for s in todo for chunk in _chunks(run, s)]
+    run.map(partial(_one_chunk, run=run), items, "selecting settings")
+    run.map(partial(_one_selection, run=run), todo, "selecting settings, last round")
+
+
+def kept(run: Run, subject: Subject) -> Selection | None:
+    """A selection that was made before; None where there is none. Nothing is searched."""
+    try:
+        return select(run, subject) if subject.learn and _is_selected(run, _normal(run, subject)) else None
+    except NotComputable:
+        return None
+
+
+def words(options: Options) -> str:
+    """`match 0.7, min_iou 0.2, ...`; `as released` where nothing differs."""
+    return ", ".join(f"{key} {_word(value)}" for key, value in options) or "as released"
+
+
+def _word(value: object) -> str:
+    return (
+        {True: "yes", False: "no", None: "none"}[value]
+        if value is None or value is True or value is False
+        else str(value)
+    )
+
+
+def _is_selected(run: Run, subject: Subject) -> bool:
+    try:
+        key = run.store.key("selection", _inputs(run, subject), code=SELECTION_CODE)
+    except NotComputable:  # whoever needs it says so in its cells
+        return True
+    return run.store.contains("selection", key)
+
+
+def _first_jobs(run: Run, subjects: ListLike[Subject]) -> list[Job]:
+    looks: list[Appearance] = []
+    held: dict[Part, None] = {}
+    cameras: dict[str, list[Part]] = {}
+    for subject in subjects:
+        parts = inner_split(run, subject.learn)[1]
+        found = [inner_look(run, subject.look, subject.learn, p, s) for p in parts for s in _seeds(run, subject)]
+        looks += [look for look in found if look is not None]
+        if subject.look is not None and subject.look.strategy == REID:
+            held |= dict.fromkeys(parts)
+        if subject.camera != "none":
+            cameras.setdefault(subject.camera, []).extend(parts)
+    jobs = reid_jobs(run, held) if held else []
+    jobs += head_jobs(run, dict.fromkeys(looks))
+    for camera, filmed in cameras.items():
+        jobs += estimate_jobs(run, list(dict.fromkeys(p.scene for p in filmed)), camera)
+    return jobs
+
+
+def _one_chunk(item: tuple[Subject, int, tuple[Options, ...]], run: Run) -> None:
+    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
+        _chunk_hota(run, *item)
+
+
+def _one_selection(subject: Subject, run: Run) -> None:
+    with contextlib.suppress(NotComputable):
+        _select(run, subject)
