@@ -1,6 +1,7 @@
 """DeepSORT (Wojke et al., ICIP 2017): cascade by age, Mahalanobis gate, nearest embedding of a gallery of 100."""
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from msfp.tracking.assignment import Matches, assign
@@ -8,6 +9,7 @@ from msfp.tracking.base import Found
 from msfp.tracking.gated_appearance import GatedAppearance, GatedAppearanceSettings
 from msfp.tracking.kalman import Floats
 from msfp.tracking.lifecycle import Rows
+from msfp.tracking.looks import gallery_distance
 
 
 class DeepSortSettings(GatedAppearanceSettings):
@@ -46,20 +48,13 @@ class DeepSort(GatedAppearance):
     def _cost(self, found: Found, rows: Rows, detections: Rows) -> Floats:
         return self._gated(found, rows, detections)[0]
 
-    def _distance(self, found: Found, rows: Rows, detections: Rows) -> Floats:
+    def _distance(self, found: Found, rows: Rows, detections: Rows, wanted: NDArray[np.bool_]) -> Floats:
         """To the nearest of a track's gallery."""
         table = self._table
         if found.embeddings is None or "gallery" not in table:
             return np.full((len(rows), len(detections)), np.inf)
         counts = np.minimum(table["looks"][rows], self.settings.gallery)
-        filled = np.arange(self.settings.gallery)[None, :] < counts[:, None]
-        out = np.full((len(rows), len(detections)), np.inf)
-        some = counts > 0
-        if some.any():
-            similarity = table["gallery"][rows][filled] @ found.embeddings[detections].T
-            starts = np.concatenate([[0], np.cumsum(counts[some])[:-1]])
-            out[some] = np.maximum(1.0 - np.maximum.reduceat(similarity, starts, axis=0), 0.0)
-        return out
+        return gallery_distance(table["gallery"], rows, counts, found.embeddings[detections], wanted)
 
     def _remember(self, found: Found, rows: Rows, detections: Rows) -> None:
         """The oldest embedding makes room."""

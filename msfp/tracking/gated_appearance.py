@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from msfp.tracking.assignment import Matches, assign
@@ -69,17 +70,16 @@ class GatedAppearance(Tracker):
         """(M, N) cosine distance, infinite where unknown or outside the gate; (M, N) squared Mahalanobis distance."""
         table = self._table
         motion = self._filter.distances(table["mean"], table["blocks"], rows, found.boxes[detections])
-        look = self._distance(found, rows, detections)
         known = (table["looks"][rows] > 0)[:, None] & found.known[detections][None, :]
-        return np.where(known & (motion <= self.settings.gate), look, np.inf), motion
+        return self._distance(found, rows, detections, known & (motion <= self.settings.gate)), motion
 
     @abstractmethod
     def _cost(self, found: Found, rows: Rows, detections: Rows) -> Floats:
         """(M, N) cost of a match by appearance."""
 
     @abstractmethod
-    def _distance(self, found: Found, rows: Rows, detections: Rows) -> Floats:
-        """(M, N) cosine distance of tracks and detections."""
+    def _distance(self, found: Found, rows: Rows, detections: Rows, wanted: NDArray[np.bool_]) -> Floats:
+        """(M, N) cosine distance of tracks and detections, infinite where not `wanted`, (M, N)."""
 
     @abstractmethod
     def _remember(self, found: Found, rows: Rows, detections: Rows) -> None:

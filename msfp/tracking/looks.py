@@ -25,6 +25,32 @@ def cosine_distance(gallery: Vectors, embeddings: Vectors) -> Floats:
     return out
 
 
+@kernel
+def gallery_distance(
+    gallery: Vectors, rows: Rows, counts: Rows, embeddings: Vectors, wanted: NDArray[np.bool_]
+) -> Floats:
+    """(M, N) smallest cosine distance of a vector to a track's gallery, infinite where nothing is asked.
+
+    Only pairs that are asked for are computed, which a motion gate makes few; no gallery is copied.
+
+    Args:
+        gallery: (tracks, G, D) unit vectors.
+        rows: (M,) tracks.
+        counts: (M,) how many of a track's G vectors are filled, from the first.
+        embeddings: (N, D) unit vectors.
+        wanted: (M, N) pairs.
+    """
+    out = np.full(wanted.shape, np.inf)
+    for i in range(len(rows)):
+        own = gallery[rows[i]]
+        for j in range(len(embeddings)):
+            if not wanted[i, j]:
+                continue
+            for k in range(counts[i]):
+                out[i, j] = min(out[i, j], max(1.0 - float(inner_product(own[k], embeddings[j])), 0.0))
+    return out
+
+
 @summing_kernel
 def inner_product(a: Vectors, b: Vectors) -> np.float32:
     """Of two (D,) vectors, summed in single precision."""

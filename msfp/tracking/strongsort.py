@@ -5,6 +5,7 @@ motion (ECC in the original) comes with the frame. Linking and interpolation are
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from msfp.tracking.base import Found
@@ -39,10 +40,10 @@ class StrongSort(GatedAppearance):
         look, motion = self._gated(found, rows, detections)
         return self.settings.weight * look + (1.0 - self.settings.weight) * motion
 
-    def _distance(self, found: Found, rows: Rows, detections: Rows) -> Floats:
+    def _distance(self, found: Found, rows: Rows, detections: Rows, wanted: NDArray[np.bool_]) -> Floats:
         if found.embeddings is None or "embedding" not in self._table:
             return np.full((len(rows), len(detections)), np.inf)
-        return cosine_distance(self._table["embedding"][rows], found.embeddings[detections])
+        return np.where(wanted, cosine_distance(self._table["embedding"][rows], found.embeddings[detections]), np.inf)
 
     def _remember(self, found: Found, rows: Rows, detections: Rows) -> None:
         table = self._table

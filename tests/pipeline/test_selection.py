@@ -70,7 +70,8 @@ def test_every_row_of_tables_1_and_2_has_something_open(row: object) -> None:
 @given(tracker=st.sampled_from(["sort", "bytetrack", "msfp-attention", "ocsort"]), seed=st.integers(0, 99))
 def test_draws_differ_and_begin_with_the_released_settings(tracker: str, seed: int) -> None:
     found = draws(tracker, (), 40, seed)
-    assert found[0] == () and len(set(found)) == len(found) == 40
+    assert found[0] == ()
+    assert len(set(found)) == len(found) == 40
     assert found == draws(tracker, (), 40, seed)
     for options in found[1:]:
         kept = dict(options)
@@ -94,12 +95,14 @@ def test_no_frame_is_learned_from_and_selected_on(make_run: Make, names: dict[st
     run = make_run(names)
     learn = learn_of(run)
     inner, held = inner_split(run, learn)
-    assert inner and held
+    assert inner
+    assert held
     assert not any(overlap(a, b) for a in inner for b in held)
     assert sum(p.length for p in inner + held) == sum(p.length for p in learn)
     assert not any(overlap(a, b) for a in held for b in data.folds(run, run.settings.data.main)[0].evaluate)
     if names is SIX:
-        assert len(held) == 2 and all(p in learn for p in held)
+        assert len(held) == 2
+        assert all(p in learn for p in held)
 
 
 def test_tables_that_learn_from_whole_scenes_select_on_first_halves(make_run: Make) -> None:
@@ -116,7 +119,9 @@ def test_heads_that_track_held_out_frames_never_saw_them(make_run: Make, names: 
         look = Appearance("attention-instance", learn, 0)
         for part in inner_split(run, learn)[1]:
             found = inner_look(run, look, learn, part, 2)
-            assert found is not None and found.seed == 2 and found.learn
+            assert found is not None
+            assert found.seed == 2
+            assert found.learn
             assert not any(overlap(p, part) for p in found.learn)
 
 
@@ -126,8 +131,10 @@ def test_the_draw_of_highest_hota_is_taken(make_run: Make) -> None:
     found = select(run, subject)
     every = draws("bytetrack", (), 12, 0)
     hota = [selection.inner_hota(run, subject, 0, options) for options in every]
-    assert found.hota == max(hota) and found.options == every[int(np.argmax(hota))]
-    assert found.released == hota[0] and found.draws == 12
+    assert found.hota == max(hota)
+    assert found.options == every[int(np.argmax(hota))]
+    assert found.released == hota[0]
+    assert found.draws == 12
     np.testing.assert_allclose(found.quartiles, np.quantile(hota, [0.25, 0.5, 0.75]))
 
 
@@ -162,7 +169,8 @@ def test_labels_of_evaluated_frames_are_not_read(make_run: Make, monkeypatch: py
         for p in data.folds(run, run.settings.data.main)[0].evaluate
         for t in range(p.first, p.last + 1)
     }
-    assert set(reads) == held and not held & evaluated
+    assert set(reads) == held
+    assert not held & evaluated
 
 
 def test_nonsense_in_evaluated_labels_changes_no_choice(make_run: Make, tmp_path: Path) -> None:
@@ -193,7 +201,8 @@ def test_tuning_says_where_settings_come_from(make_run: Make) -> None:
     assert options_for(run.variant(tuning="released"), subject) == ()
     assert dict(options_for(run.variant(tuning="first"), subject))["fuse_score"] is False
     assert options_for(run, subject) == select(run, subject).options
-    assert first_guess("ocsort") == () and dict(first_guess("msfp-attention")) == dict(FIRST_GUESS)
+    assert first_guess("ocsort") == ()
+    assert dict(first_guess("msfp-attention")) == dict(FIRST_GUESS)
 
 
 def test_association_settings_go_before_tuning_and_a_row_before_both(make_run: Make) -> None:
@@ -216,7 +225,8 @@ def test_an_ablation_has_the_settings_of_its_model(make_run: Make) -> None:
     run = make_run(SIX, **{"selection.trials": 6})
     model = BYTETRACK.methods(learn_of(run), (0,))[0]
     (found,) = settled_as(run, SORT.methods((), (0,)), model)
-    assert dict(found.options) == dict(settled(run, model).options) and found.learn == ()
+    assert dict(found.options) == dict(settled(run, model).options)
+    assert found.learn == ()
 
 
 @pytest.mark.parametrize("names", [{"MOT17-02-SDP": 0}, TWO, SIX], ids=["one scene", "two", "six"])
@@ -225,13 +235,12 @@ def test_thresholds_are_searched_with_heads_that_never_saw_the_frames(make_run: 
     learn = learn_of(run)
     for part in learn:
         found = search.searched(run, learn, part)
-        assert found.look.learn and found.part.length
+        assert found.look.learn
+        assert found.part.length
         assert not any(overlap(p, found.part) for p in found.look.learn)
 
 
-def test_thresholds_are_searched_by_the_rules_of_the_benchmark(
-    make_run: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_thresholds_are_searched_by_the_rules_of_the_benchmark(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     prepare = fast.prepare
 

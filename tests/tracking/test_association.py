@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msfp.tracking import make
 from msfp.tracking.association import (
@@ -12,6 +14,7 @@ from msfp.tracking.association import (
     score_weighted_iou_cost,
     sum_cost,
 )
+from msfp.tracking.looks import cosine_distance_plain, gallery_distance
 
 TRACKS = np.array([[0.0, 0, 10, 10], [100, 0, 110, 10]])
 BOXES = np.array([[5.0, 0, 15, 10], [100, 0, 110, 10]])  # IoU 1/3, 0; 0, 1
@@ -117,3 +120,19 @@ def test_embedding_is_remembered_as_moving_average() -> None:
     before = tracker._table["embedding"][0].copy()
     tracker.update(box, [0.3], [second])  # unsure boxes do not change the memory
     assert np.array_equal(tracker._table["embedding"][0], before)
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 10_000))
+@settings(deadline=None, max_examples=30)
+def test_gallery_distance_is_the_smallest_of_the_asked_pairs(tracks: int, boxes: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    gallery = rng.normal(size=(tracks + 2, 4, 8)).astype(np.float32)
+    gallery /= np.linalg.norm(gallery, axis=2, keepdims=True)
+    seen = rng.normal(size=(boxes, 8)).astype(np.float32)
+    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    rows, counts = rng.permutation(tracks + 2)[:tracks], rng.integers(1, 5, tracks)
+    wanted = rng.random((tracks, boxes)) < 0.6
+    found = gallery_distance(gallery, rows, counts, seen, wanted)
+    for i in range(tracks):
+        plain = cosine_distance_plain(gallery[rows[i], : counts[i]], seen).min(axis=0)
+        np.testing.assert_allclose(found[i], np.where(wanted[i], plain, np.inf), atol=1e-6)
