@@ -68,6 +68,12 @@ def msfp_track(label: str = "MSFP-Track", atl: Learn | None = None, options: Opt
     return Row(label, make)
 
 
+def with_camera(row: Row, camera: str) -> Row:
+    """A row with camera motion compensated, which its authors do not do."""
+    label = f"{row.label} + camera motion"
+    return Row(label, lambda learn, seed: replace(row.make(learn, seed), label=label, camera=camera), row.trained)
+
+
 def scene_adapted(label: str, tracker: str, strategy: str = "", options: Options = ()) -> Row:
     """A tracker whose thresholds are ATL's offsets; its embedding is a trained head, or none."""
 
@@ -104,6 +110,7 @@ LITE_HOSTS = tuple(
 MSFP_CONCAT = fused("MSFP (concat)", "msfp-concat", "concat")
 MSFP_ATTENTION = fused("MSFP (attention)", "msfp-attention", "attention-instance")
 MSFP_TRACK = msfp_track()
+MSFP_TRACK_CAMERA = with_camera(MSFP_TRACK, "sparse-flow")
 SEPARATE_REID = (DEEPSORT, STRONGSORT, BOTSORT)
 MOTION_OR_HYBRID = (SORT, BYTETRACK, OC_SORT, DEEP_OC_SORT)
 TABLE_1 = (*SEPARATE_REID, *MOTION_OR_HYBRID, LITE, LITE_FREE, *LITE_HOSTS, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
