@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
-from msfp.paper.methods import Learn, Row
+from msfp.paper.methods import Learn, Options, Row
 from msfp.paper.spread import tracking_cells
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -19,7 +19,7 @@ from msfp.pipeline.scores import Measured, measure
 from msfp.pipeline.supervision import Supervision
 from msfp.pipeline.teaching import teach
 from msfp.pipeline.tracks import Method, Threshold, atl_thresholds
-from msfp.tracking.thresholds import Temporal
+from msfp.tracking.thresholds import Temporal, policies
 from msfp.types import Cell
 
 Rule = Callable[[Learn, int], Threshold]
@@ -35,12 +35,14 @@ class Rules:
         rule: its thresholds.
         learned: whether ATL is trained for it.
         remark: said with its numbers, such as how what the paper only names is derived here.
+        options: of the tracker, as (name, value), where they belong to the rule.
     """
 
     label: str
     rule: Rule
     learned: bool = False
     remark: str = ""
+    options: Options = ()
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,11 @@ def atl(
     )
 
 
-def policy(name: str) -> Rule:
+def policy(name: str) -> Rules:
     """A registered policy that sees scores only."""
-    return lambda _learn, _seed: Threshold("policy", policy=name)
+    known = policies()[name]
+    threshold = Threshold("policy", policy=name)
+    return Rules(known.label, lambda _learn, _seed: threshold, remark=known.remark, options=known.options)
 
 
 def searched(learn: Learn, _seed: int) -> Threshold:
@@ -135,7 +139,7 @@ def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "")
 
 def _method(rules: Rules, leg: Leg, suffix: str, _learn: Learn, seed: int) -> Method:
     look = appearance("attention-instance", leg.heads, seed)
-    return Method(rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed), learn=leg.select)
+    return Method(rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed), rules.options, learn=leg.select)
 
 
 def hota_cells(
@@ -162,7 +166,7 @@ def motion_cells(run: Run, column: Column, rules: Iterable[Rules]) -> list[Cell]
             continue
         found = []
         for leg in column.legs:
-            method = Method(row.label, "bytetrack", None, row.rule(leg.atl, 0), learn=leg.select)
+            method = Method(row.label, "bytetrack", None, row.rule(leg.atl, 0), row.options, learn=leg.select)
             found += measure(run, [method], leg.parts, f"motion only, {column.label}")
         made = tracking_cells(f"{row.label} · motion only", [found], ["HOTA"], {"HOTA": column.label})
         cells += [replace(c, reason=row.remark) if c.source == "measured" else c for c in made]

@@ -41,7 +41,8 @@ def method_from(
     if tracker not in tracking.names():
         raise InputError(f"--tracker {tracker}: not known; there are: {', '.join(tracking.names())}")
     chosen = look or tracking.tracker_class(tracker).appearance or "none"
-    pairs = tuple(sorted((key, literal(value)) for key, value in options.items()))
+    given = {key: literal(value) for key, value in options.items()}
+    pairs = tuple(sorted({**_of_rule(tracker, threshold), **given}.items()))
     tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
     if tracking.tracker_class(tracker).needs_embeddings and chosen == "none":
         raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {_appearances()}")
@@ -53,6 +54,12 @@ def method_from(
     rule = _threshold(run, threshold, seed)
     plugin = Recovery(_learn(run), seed) if recovery == "busca" else None
     return Method(tracker, tracker, _look(run, chosen, seed), rule, pairs, default_camera(tracker), recovery=plugin)
+
+
+def _of_rule(tracker: str, threshold: str) -> dict[str, object]:
+    """Settings that belong to a threshold policy, as far as the tracker has them."""
+    own = policies()[threshold].options if threshold in policies() else ()
+    return {key: value for key, value in own if key in tracking.tracker_class(tracker).Settings.model_fields}
 
 
 def _learn(run: Run) -> tuple[Part, ...]:

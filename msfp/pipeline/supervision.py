@@ -33,7 +33,7 @@ BUFFER = 30  # frames at 30 a second, the trackers' default
 def statistics_target(atl: AtlSettings, found: Detections) -> float:
     """Detection score statistics: the threshold that 85 % of the part's scores exceed, held to the bounds."""
     rule = thresholds.make_policy("percentile", low=atl.tau_min, high=atl.tau_max, memory=1)
-    return rule.update(found.score)
+    return float(rule.update(found.score)[0])
 
 
 def consistency_target(atl: AtlSettings, found: Detections, length: int, fps: float) -> float:

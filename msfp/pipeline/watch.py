@@ -97,7 +97,7 @@ class Watcher:
         if self._atl is not None:
             return self._atl.smooth(seen.prediction)
         if self._policy is not None:
-            return np.full(2, self._policy.update(seen.score), np.float32)
+            return self._policy.update(seen.score)
         chosen = (rule.high, rule.low) if rule.kind == "fixed" else (np.nan, np.nan)
         return np.array(chosen, np.float32)
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.errors import InputError
+from msfp.tracking import make, track
 from msfp.tracking.thresholds import follow, make_policy, policies
 from msfp.types import Detections
 from tests.tracking.conftest import walk
@@ -28,8 +29,10 @@ def test_within_the_bounds_whatever_the_scores(name: str, sequence: list[list[fl
     taus = follow(make_policy(name, low=low, high=high), spread(sequence), len(sequence))
     assert taus.shape == (len(sequence), 2)
     assert taus.dtype == np.float32
-    assert (taus >= np.float32(low)).all()
-    assert (taus <= np.float32(high)).all()
+    assert (taus[:, 1] <= taus[:, 0]).all()
+    if policies()[name].bounded:
+        assert (taus >= np.float32(low)).all()
+        assert (taus <= np.float32(high)).all()
 
 
 @every
@@ -55,12 +58,12 @@ def test_later_frames_change_nothing(name: str, sequence: list[list[float]], lat
 @every
 def test_two_policies_share_nothing(name: str) -> None:
     one, other = make_policy(name), make_policy(name)
-    expected = follow(make_policy(name), walk().detections, 40)[:, 0]
+    expected = follow(make_policy(name), walk().detections, 40)
     mixed = []
     for t in range(1, 41):
         mixed.append(one.update(walk().detections.score[walk().detections.frame == t]))
         other.update([0.02, 0.03])
-    assert np.array_equal(np.float32(mixed), expected)
+    assert np.array_equal(mixed, expected)
 
 
 @every
@@ -68,7 +71,7 @@ def test_only_the_latest_frames_count(name: str) -> None:
     policy = make_policy(name, memory=2)
     seen = [policy.update(scores) for scores in ([0.4] * 50, [0.1, 0.2, 0.2], [0.1, 0.2, 0.2])]
     policy.reset()
-    assert seen[-1] == [policy.update([0.1, 0.2, 0.2]) for _ in range(2)][-1]
+    assert np.array_equal(seen[-1], [policy.update([0.1, 0.2, 0.2]) for _ in range(2)][-1])
 
 
 @every
@@ -87,17 +90,49 @@ def test_registry() -> None:
 
 def test_percentile_keeps_its_share() -> None:
     scores = np.linspace(0, 0.5, 101)
-    tau = make_policy("percentile").update(scores)
-    assert (scores > tau).mean() == pytest.approx(0.85, abs=0.01)
-    assert make_policy("percentile").update([0.9, 0.95]) == 0.5
-    assert make_policy("percentile").update([]) == 0.01
+    high, low = make_policy("percentile").update(scores)
+    assert high == low
+    assert (scores > high).mean() == pytest.approx(0.85, abs=0.01)
+    assert make_policy("percentile").update([0.9, 0.95]).tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(make_policy("percentile").update([]), 0.01)
 
 
-def test_steepest_drop_lies_above_the_bulk_of_unsure_boxes() -> None:
-    rng = np.random.default_rng(0)
-    scores = np.concatenate([rng.normal(0.2, 0.01, 500), rng.uniform(0.5, 1, 300)])
-    tau = make_policy("steepest-drop").update(scores)
-    assert tau == pytest.approx(0.22, abs=0.02)
-    drop = [int((scores > t).sum() - (scores > t + 0.03).sum()) for t in np.arange(0.01, 0.47, 0.01)]
-    assert abs(0.01 * int(np.argmax(drop)) + 0.025 - tau) < 0.025  # the count above tau falls fastest just below it
-    assert make_policy("steepest-drop").update([0.9]) == 0.01
+@given(scores=st.lists(st.floats(-1, 5, width=32), max_size=12))
+def test_steepest_drop_is_the_naive_loop(scores: list[float]) -> None:
+    falling, widest, before = sorted(scores, reverse=True), 0.0, 0.4
+    for i in range(len(falling) - 1):
+        drop = float(np.float32(falling[i]) - np.float32(falling[i + 1]))
+        if i == 0 or drop > widest:
+            widest, before = drop, falling[i]
+    high, low = make_policy("steepest-drop").update(scores)
+    wanted = np.float32(max(before, 0.4))
+    assert high < wanted == np.nextafter(high, np.float32(np.inf)), "what scores exactly that is sure"
+    assert low == np.float32(0.1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "high"),
+    [
+        ([0.2, 0.97, 0.9, 0.15, 0.95], 0.9),  # .97 .95 .90 | .20 .15
+        ([0.99, 0.5, 0.45, 0.4], 0.99),  # the best alone
+        ([0.3, 0.2, 0.05], 0.4),  # the drop lies below the floor
+        ([3.1, 2.9, 0.7, 0.6], 2.9),  # an SVM's margins have no bound
+        ([0.9], 0.4),
+        ([], 0.4),
+    ],
+)
+def test_steepest_drop_by_hand(scores: list[float], high: float) -> None:
+    np.testing.assert_allclose(make_policy("steepest-drop").update(scores), [high, 0.1], rtol=1e-6)
+
+
+def test_steepest_drop_begins_tracks_at_its_threshold() -> None:
+    """As its authors have it: ByteTrack's own margin of 0.1 above a threshold near 1 would begin none."""
+    rule = policies()["steepest-drop"]
+    found = spread([[0.95, 0.93, 0.3]] * 4)
+    taus = follow(make_policy("steepest-drop"), found, 4)
+    boxes = np.array([[0, 0, 50, 90], [300, 0, 50, 90], [600, 0, 50, 90]] * 4, np.float64)
+    seen = {
+        name: set(track(make("bytetrack", **options), Detections(found.frame, boxes, found.score), 4, None, taus).id)
+        for name, options in (("own margin", {}), ("the rule's", dict(rule.options)))
+    }
+    assert [len(ids) for ids in seen.values()] == [0, 2]

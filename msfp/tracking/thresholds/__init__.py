@@ -48,4 +48,4 @@ def follow(policy: Policy, detections: Detections, length: int) -> Taus:
     """(T, 2) thresholds that a policy chooses on one sequence, frames 1 to `length`; it is reset before."""
     policy.reset()
     bounds = frame_bounds(detections.frame, length)
-    return single(np.array([policy.update(detections.score[a:b]) for a, b in pairwise(bounds)]))
+    return np.array([policy.update(detections.score[a:b]) for a, b in pairwise(bounds)], np.float32).reshape(-1, 2)

@@ -20,6 +20,7 @@ class Percentile(Policy):
     )
     share = 0.85
 
-    def choose(self, scores: Scores) -> float:
-        """The (1 - p) quantile."""
-        return float(np.quantile(scores, 1.0 - self.share)) if len(scores) else self.low
+    def choose(self, scores: Scores) -> tuple[float, float]:
+        """The (1 - p) quantile, in one stage."""
+        tau = float(np.quantile(scores, 1.0 - self.share)) if len(scores) else self.low
+        return tau, tau

@@ -1,4 +1,4 @@
-"""The threshold above which the number of detections falls fastest."""
+"""The score above which a frame's sorted scores fall most."""
 
 import numpy as np
 
@@ -6,26 +6,31 @@ from msfp.tracking.thresholds.base import Policy, Scores
 
 
 class SteepestDrop(Policy):
-    """Upper edge of the fullest bin of the scores' histogram; named, not defined in the paper: re-derived.
+    """The score just before the largest drop of a frame's sorted scores (Van Ma et al., the paper's reference 15).
 
-    The number of detections above tau, as a function of tau, drops steepest where the density of scores is highest.
-    Between the bounds the histogram has bins of 0.01 and is smoothed over three; the upper edge of its fullest bin
-    leaves the bulk of unsure boxes below. With no score between the bounds the threshold is the lower one.
+    As its public code has it: the frame's scores in falling order, tau_high the last one before the largest drop
+    between neighbours, and at least the floor of 0.4 (its least score of a sure detection, 0.3, and 0.1 more); the
+    second stage takes what scores above 0.1; a new track needs no more than tau_high. Fewer than two scores: the floor.
+    It has no upper bound, so that the bounds of eq. 6, which are ATL's, do not hold it.
     """
 
     name = "steepest-drop"
     label = "Steepest-drop heuristic"
     remark = (
-        "re-derived, as the paper only names it: upper edge of the fullest bin of the latest 30 frames' scores between "
-        "the bounds, where the number of detections above τ drops steepest"
+        "as reference 15 and its public code define it, two stages: τ_high is each frame's score just before the "
+        "largest drop, at least 0.4, τ_low 0.1, both in the detector's own range (an SVM's margin for DPM); a new "
+        "track needs τ_high"
     )
-    width = 0.01
+    remembers = 1
+    bounded = False
+    options = (("new_track_margin", 0.0),)
+    floor = 0.4
+    unsure = 0.1
 
-    def choose(self, scores: Scores) -> float:
-        """Upper edge of the fullest smoothed bin."""
-        inside = scores[(scores >= self.low) & (scores <= self.high)].astype(np.float64)
-        if not len(inside):
-            return self.low
-        counts = np.bincount(((inside - self.low) / self.width).clip(0).astype(np.int64))
-        padded = np.concatenate([[0], counts, [0]])
-        return self.low + self.width * (int(np.argmax(padded[:-2] + padded[1:-1] + padded[2:])) + 1)
+    def choose(self, scores: Scores) -> tuple[float, float]:
+        """The score before the largest drop; the first of several as large."""
+        falling = np.sort(scores)[::-1]
+        before = falling[int(np.argmin(np.diff(falling)))] if len(falling) > 1 else self.floor
+        high = np.float32(max(float(before), self.floor))
+        # Trackers take what lies above tau_high, the rule what reaches it.
+        return float(np.nextafter(high, np.float32(-np.inf))), self.unsure
