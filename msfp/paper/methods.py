@@ -85,13 +85,14 @@ def scene_adapted(label: str, tracker: str, strategy: str = "", options: Options
 
 
 def recovered(row: Row) -> Row:
-    """A row with BUSCA-style recovery, whose decision learned from the same parts with the same seed."""
+    """A row with recovery, re-derived after BUSCA, whose decision learned from the same parts with the same seed."""
+    label = f"{row.label} + recovery (after BUSCA)"
 
     def make(learn: Learn, seed: int) -> Method:
         method = row.make(learn, seed)
-        return replace(method, label=f"{row.label} + BUSCA", recovery=Recovery(learn, seed))
+        return replace(method, label=label, recovery=Recovery(learn, seed))
 
-    return Row(f"{row.label} + BUSCA", make)
+    return Row(label, make)
 
 
 DEEPSORT = separate("DeepSORT", "deepsort")

@@ -27,6 +27,7 @@ AS_RELEASED = {
     "boosttrack": "ecc",
     "lite-botsort": "sparse-flow",
     "lite-deep-ocsort": "sparse-flow",
+    "boosttrack-motion": "ecc",
 }
 
 

@@ -49,13 +49,9 @@ class BoostTrackSettings(TrackerSettings):
     max_aspect: float = Field(1.6, gt=0, description="largest width by height of a reported box")
 
 
-class BoostTrack(Tracker):
-    """Camera motion (ECC in the original) comes with the frame."""
+class Boosting(Tracker):
+    """The common course of a frame. Camera motion (ECC in the original) comes with it."""
 
-    name = "boosttrack"
-    label = "BoostTrack++"
-    needs_embeddings = True
-    appearance = "reid"
     Settings = BoostTrackSettings
     settings: BoostTrackSettings
 
@@ -182,3 +178,19 @@ class BoostTrack(Tracker):
         table["state"][found.frame - table["last"] > buffer_frames(settings.max_age, settings.fps)] = REMOVED
         table.sweep()
         return output
+
+
+class BoostTrack(Boosting):
+    """With the embeddings of a separate network, or any other."""
+
+    name = "boosttrack"
+    label = "BoostTrack++"
+    needs_embeddings = True
+    appearance = "reid"
+
+
+class BoostTrackMotion(Boosting):
+    """Without embeddings, as its authors offer it too: boxes and tracks are compared by motion, shape and overlap."""
+
+    name = "boosttrack-motion"
+    label = "BoostTrack++ (motion only)"

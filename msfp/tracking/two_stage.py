@@ -3,7 +3,6 @@
 ByteTrack, LITE, the MSFP variants and BoT-SORT are this with different costs, filters and appearances.
 """
 
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,7 +22,6 @@ from msfp.tracking.association import (
     sum_cost,
 )
 from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
-from msfp.tracking.boost import accepted_by_tracks, likely_objects, rich_similarity, state_distances, track_confidence
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Motion
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.lifecycle import (
@@ -53,10 +51,6 @@ class TwoStageSettings(TrackerSettings):
     new_track_margin: float = Field(0.1, description="a new track needs tau_high plus this")
     buffer: int = Field(30, ge=0, description="frames a lost track is kept, at 30 frames per second")
     fuse_score: bool = Field(False, description="weight the IoU by the detection's score")
-    tracklet_acceptance: bool = Field(
-        False, description="tracks accept boxes by a threshold of their own, as in BoostTrack++"
-    )
-    acceptance_steps: float = Field(20.0, gt=0, description="missed frames in which that threshold falls to its least")
     output: Literal["state", "detection"] = Field("state", description="report the filter's box or the detected one")
 
 
@@ -102,8 +96,6 @@ class TwoStage(Tracker):
 
     def follow(self, bounds: Rows) -> Follower | None:
         settings = self.settings
-        if settings.tracklet_acceptance:
-            return None
         thresholds = settings.track_high, settings.track_low
         return Following(self._rules(), self._filter, thresholds, bounds)
 
@@ -139,8 +131,6 @@ class TwoStage(Tracker):
         boxes = self._filter.boxes(table["mean"])
 
         high, low = found.thresholds(settings.track_high, settings.track_low)
-        if settings.tracklet_acceptance and len(table):
-            found = self._accept(found, boxes, high, low)
         sure = np.flatnonzero(found.scores > high)
         unsure = np.flatnonzero((found.scores > low) & (found.scores < high))
         born = np.flatnonzero(found.scores[sure] >= high + np.float32(settings.new_track_margin))
@@ -179,22 +169,6 @@ class TwoStage(Tracker):
         if found.context.warp is not None:
             everyone = np.concatenate([pool, unconfirmed])
             self._filter.warp(table["mean"], table["blocks"], everyone, found.context.warp)
-
-    def _accept(self, found: Found, boxes: Floats, high: np.float32, low: np.float32) -> Found:
-        """Boxes that some track accepts by its own history, or whose score their resemblance to a track raises above
-        tau_high, score just above it; they begin no track."""
-        table = self._table
-        unsure = np.flatnonzero((found.scores > low) & (found.scores <= high))
-        candidates = found.boxes[unsure]
-        missed = found.frame - 1 - table["last"]
-        distances = state_distances(self.motion.measure(candidates), table["mean"], table["blocks"])
-        confidence = track_confidence(found.frame - table["start"], missed)
-        similarity = rich_similarity(candidates, boxes, distances, confidence)
-        accepted = accepted_by_tracks(similarity, missed, self.settings.acceptance_steps)
-        scores = found.scores.copy()
-        accepted |= likely_objects(scores[unsure].astype(np.float64), similarity, soft=True, coefficient=0.0) > high
-        scores[unsure[accepted]] = high + np.float32(1e-5)
-        return replace(found, scores=scores)
 
     def _associate(
         self, cost: Cost, limit: float, found: Found, boxes: Floats, rows: Rows, detections: Rows
