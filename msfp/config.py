@@ -73,6 +73,9 @@ class AtlSettings(Frozen):
     offset: Literal["literal", "centered"] = Field(
         "literal", description="eq. 6's range makes the offset always positive; centered subtracts the mean target"
     )
+    dual: Literal["free", "fraction"] = Field(
+        "free", description="eq. 8's second output: tau_low itself, or its place between tau_min and tau_high"
+    )
     base_high: float = 0.5
     base_low: float = 0.05
     grid: tuple[float, ...] = TAU_GRID
@@ -261,6 +264,8 @@ SWITCHES: dict[str, str] = {
     "atl.temporal": "'Per-sequence with EMA, not per-frame' while Table 17 lists per-sequence apart.",
     "atl.input": "Raw GAP vectors are small and much alike, so that 50 epochs at 1e-4 go only part of the way to the "
     "targets; standardised ones go further.",
+    "atl.dual": "Eq. 8 predicts two values and does not say how they stay ordered. free: as predicted, tau_low held at "
+    "tau_high at most; fraction: tau_low's place below tau_high is what is predicted.",
     "atl.offset": "Eq. 6 makes the offset positive, so it can never lower a threshold; centered is signed.",
 }
 

@@ -13,8 +13,9 @@ Mode = Literal["single", "dual", "offset"]
 class SceneEncoder(nn.Module):
     """GAP vector -> Linear -> ReLU -> Dropout -> Linear -> sigmoid, scaled to the bounds (eq. 6, Table 20).
 
-    `single` and `offset` predict one value; `dual` predicts (tau_high, tau_low) with tau_low <= tau_high. Eq. 8
-    does not say how they stay ordered: here the second output is how far tau_low lies between tau_min and tau_high.
+    `single` and `offset` predict one value; `dual` predicts (tau_high, tau_low). Eq. 8 does not say how they stay
+    ordered: under `atl.dual: free` nothing in the network orders them, and who uses them holds tau_low at tau_high at
+    most; under `fraction` the second output is how far tau_low lies between tau_min and tau_high.
     What inputs are standardised with is kept with the weights; raw inputs have shift 0 and scale 1.
     """
 
@@ -45,7 +46,7 @@ class SceneEncoder(nn.Module):
         """(T, C) scene vectors -> (T, 1) tau, or (T, 2) (tau_high, tau_low), within [tau_min, tau_max]."""
         low, high = self.config.tau_min, self.config.tau_max
         squashed = torch.sigmoid(self.mlp((scene - self.shift) / self.scale))
+        if self.mode != "dual" or self.config.dual == "free":
+            return squashed * (high - low) + low
         tau = squashed[..., :1] * (high - low) + low
-        if self.mode != "dual":
-            return tau
         return torch.cat([tau, low + (tau - low) * squashed[..., 1:]], dim=-1)

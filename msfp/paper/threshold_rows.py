@@ -139,7 +139,9 @@ def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "")
 
 def _method(rules: Rules, leg: Leg, suffix: str, _learn: Learn, seed: int) -> Method:
     look = appearance("attention-instance", leg.heads, seed)
-    return Method(rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed), rules.options, learn=leg.select)
+    return Method(
+        rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed), rules.options, learn=leg.select
+    )
 
 
 def hota_cells(

@@ -16,6 +16,7 @@ from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of, search_all, searching_looks, searching_subject
 from msfp.pipeline.selection import Subject, select_all
+from msfp.pipeline.thresholds import atl_settings, of_training
 from msfp.pipeline.tracks import Method, Threshold, atl_state, subject_of
 
 Taught = tuple[Threshold, str, Mode]
@@ -64,8 +65,10 @@ def _searches(rule: Threshold) -> bool:
 
 def _taught(run: Run, rule: Threshold, detector: str) -> Taught:
     """What is trained for a rule, less what only its use depends on."""
-    centered = rule.kind == "atl" and rule.mode == "offset" and run.settings.atl.offset == "centered"
-    alone = replace(rule, temporal=None, joint=False, seed=together(run, rule.seed)[0])
+    offset = rule.kind == "atl" and rule.mode == "offset"
+    centered = offset and atl_settings(run, rule.changes).offset == "centered"
+    kept = of_training(rule.changes)
+    alone = replace(rule, temporal=None, joint=False, seed=together(run, rule.seed)[0], changes=kept)
     return alone, detector, "single" if centered else rule.mode
 
 

@@ -34,6 +34,11 @@ def atl_settings(run: Run, changes: Changes = ()) -> AtlSettings:
     return AtlSettings.model_validate({**run.settings.atl.model_dump(), **dict(changes)})
 
 
+def of_training(changes: Changes) -> Changes:
+    """Those of the changes that training depends on: how an offset is read is not among them."""
+    return tuple((name, value) for name, value in changes if name != "offset")
+
+
 def atl_training_set(
     run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision = "grid"
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:

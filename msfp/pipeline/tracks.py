@@ -26,7 +26,7 @@ from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.selection import Subject, options_for, select_all
 from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import Changes, predicted, train_atl
+from msfp.pipeline.thresholds import Changes, atl_settings, of_training, predicted, train_atl
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.run import frame_by_frame, gather, gathered
 from msfp.types import Detections, Sequence, Tracks
@@ -99,9 +99,15 @@ Item = tuple[Sequence, Method, NDArray[np.float32] | None]
 
 
 def subject_of(method: Method) -> Subject:
-    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them."""
+    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them.
+
+    Settings that belong to a threshold policy go with the threshold.
+    """
     tracker = SAME_ASSOCIATION.get(method.tracker, method.tracker)
-    return Subject(tracker, method.look, method.camera, method.options, method.learn)
+    rule = method.threshold.policy
+    own = thresholds.policies()[rule].options if rule else ()
+    fixed = tuple(pair for pair in method.options if pair not in own)
+    return Subject(tracker, method.look, method.camera, fixed, method.learn)
 
 
 def settled(run: Run, method: Method) -> Method:
@@ -112,7 +118,8 @@ def settled(run: Run, method: Method) -> Method:
     """
     if not method.learn or method.boxes == JOINT:
         return method
-    return replace(method, options=options_for(run, subject_of(method)), learn=())
+    found = {**dict(options_for(run, subject_of(method))), **dict(method.options)}
+    return replace(method, options=tuple(sorted(found.items())), learn=())
 
 
 def settled_as(run: Run, methods: Iterable[Method], model: Method) -> list[Method]:
@@ -276,7 +283,7 @@ def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDAr
     """(T, 2) thresholds that ATL predicts on a part (eqs. 6-8), of the encoder trained for this detector."""
     temporal = rule.temporal or run.settings.atl.temporal
     mode, center = rule.mode, 0.0
-    if mode == "offset" and run.settings.atl.offset == "centered":
+    if mode == "offset" and atl_settings(run, rule.changes).offset == "centered":
         mode = "single"
         center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
     state = atl_state(run, rule, detector, mode).state
@@ -288,4 +295,4 @@ def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
     """The encoder's state: as trained alone, or after joint fine-tuning."""
     if rule.joint and mode == "offset":
         return fine_tune(run, rule.learn, rule.seed).thresholds[detector]
-    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, rule.changes)
+    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, of_training(rule.changes))

@@ -192,8 +192,18 @@ def test_threshold_stays_in_bounds_and_learns(mode: str) -> None:
     assert tau.min() >= atl.tau_min
     assert tau.max() <= atl.tau_max
     assert np.abs(tau - target).mean() < 0.05
-    if mode == "dual":
-        assert (tau[:, 1] <= tau[:, 0]).all()
+
+
+@pytest.mark.parametrize("way", ["free", "fraction"])
+def test_two_thresholds_are_free_or_ordered(way: str) -> None:
+    """Targets out of order: two free outputs reach them, a fraction of the first cannot."""
+    scene = np.random.default_rng(0).random((60, 12)).astype(np.float16)
+    target = np.tile(np.float32([0.1, 0.4]), (60, 1))
+    atl = AtlSettings(weight_decay=0.0, dropout=0.0, dual=way)
+    (result,) = fit_threshold("dual", scene, target, atl, TrainingSettings(epochs=200, learning_rate=1e-2), (0,))
+    high, low = predict("dual", scene, result.state, atl).T
+    assert (low <= high).all() == (way == "fraction")
+    assert (np.abs(low - 0.4).mean() < 0.05) == (way == "free")
 
 
 def test_standardised_inputs_learn_what_raw_ones_are_too_small_for() -> None:

@@ -18,7 +18,14 @@ SHAPES = {
 LITE = "LITE (trained 64-d)"
 SPANNED = {(15, LITE), (15, "MSFP-Track")}
 GREEK = {r"\tau": "τ", r"\beta": "β", r"\Delta": "Δ", r"\times": "x", r"\rightarrow": "→", r"\pm": "±", "×": "x"}
-OTHER_LABELS = {"Attention MLP ( W_α)": "Attention MLP", "LITE*": LITE, "LITE": LITE, "MSFP-Track*": "MSFP-Track"}
+OTHER_LABELS = {
+    "Attention MLP ( W_α)": "Attention MLP",
+    "LITE*": LITE,
+    "LITE": LITE,
+    "MSFP-Track*": "MSFP-Track",
+    "MSFP-Track + BUSCA": "MSFP-Track + recovery (after BUSCA)",
+    "ByteTrack + BUSCA": "ByteTrack + recovery (after BUSCA)",
+}
 
 
 def value(table: int, row: str, column: str) -> float:

@@ -1,7 +1,7 @@
 """Table 17: smoothing of ATL over time, from none to one threshold a sequence."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,8 @@ ROWS = (
     Rules("Heavy smoothing (β=0.95)", atl("single", "ema", beta=0.95), learned=True),
     Rules("Per-sequence (single τ)", atl("single", "sequence"), learned=True),
 )
-STD, CHANGE, WORD = "τ std", "mean |Δτ| a frame, thousandths", "Stability"
-LEVELS = ((0.0, "Static"), (0.05, "Over-damped"), (0.15, "Stable"), (0.5, "Moderate"))
-RULE = (
-    "the word says how much of the unsmoothed prediction's mean frame-to-frame change is left: above 50 % "
-    "oscillating, to 50 % moderate, to 15 % stable, to 5 % over-damped, none static; the paper gives no rule"
-)
+STD, CHANGE, LEFT, WORD = "τ std", "mean |Δτ| a frame, thousandths", "change left", "Stability"
+NO_RULE = "the paper gives no rule for its word; what it speaks of is measured beside it: τ std, the change a frame"
 
 
 @dataclass(frozen=True)
@@ -43,24 +39,24 @@ class Course:
 
 @table(17, needs=("tracks", "scores", "thresholds"))
 def smoothing(run: Run) -> list[Cell]:
-    """HOTA, spread of tau within a sequence, its mean change from frame to frame, and a word for how much is left.
+    """HOTA, spread of tau within a sequence, its mean change from frame to frame, and how much of that is left.
 
     For noise without memory a share of (1 - beta) / sqrt(1 + beta) of the change is left: 23, 7 and 4 % at 0.7, 0.9 and
-    0.95, so that the word's levels lie between these. A prediction that drifts keeps more of its change.
+    0.95. A prediction that drifts keeps more of its change.
     """
     column = main(run, "HOTA")
-    cells = hota_cells(run, column, ROWS)
+    cells = hota_cells(run, column, ROWS) + [c for row in ROWS for c in absent(row.label, [WORD], NO_RULE)]
+    seeds = run.settings.seeds
     try:
-        unsmoothed = [courses(run, column, ROWS[0].rule, seed).change for seed in run.settings.seeds]
+        found = {row.label: [courses(run, column, row.rule, seed) for seed in seeds] for row in ROWS}
     except NotComputable as error:
-        return cells + [c for row in ROWS for c in absent(row.label, [STD, WORD, CHANGE], str(error))]
-    for row in ROWS:
-        found = [courses(run, column, row.rule, seed) for seed in run.settings.seeds]
-        left = float(np.mean([c.change for c in found])) / max(float(np.mean(unsmoothed)), 1e-12)
-        shown = cell(row.label, STD, [c.std for c in found])
-        word = Cell(row.label, WORD, stability(left), reason=RULE, detail={"change left": f"{100 * left:.1f} %"})
-        change = cell(row.label, CHANGE, [1000 * c.change for c in found])
-        cells += [shown, word, replace(change, detail={**change.detail, **word.detail})]
+        return cells + [c for row in ROWS for c in absent(row.label, [STD, CHANGE, LEFT], str(error))]
+    unsmoothed = [c.change for c in found[ROWS[0].label]]
+    for label, mine in found.items():
+        left = [100 * c.change / max(raw, 1e-12) for c, raw in zip(mine, unsmoothed, strict=True)]
+        cells.append(cell(label, STD, [c.std for c in mine]))
+        cells.append(cell(label, CHANGE, [1000 * c.change for c in mine]))
+        cells.append(cell(label, LEFT, left, "%"))
     return cells
 
 
@@ -74,8 +70,3 @@ def course(taus: Iterable[NDArray[np.float32]]) -> Course:
     found = [np.asarray(tau, np.float64) for tau in taus]
     steps = [np.abs(np.diff(tau)).mean() if len(tau) > 1 else 0.0 for tau in found]
     return Course(float(np.mean([tau.std() for tau in found])), float(np.mean(steps)))
-
-
-def stability(left: float) -> str:
-    """The word for a share of the unsmoothed change."""
-    return next((word for level, word in LEVELS if left <= level), "Oscillating")

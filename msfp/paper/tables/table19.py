@@ -19,13 +19,16 @@ def alike(run: Run) -> list[Cell]:
     """All sequences with all public detectors combined; then each detector; then ceilings.
 
     Table 12 trains nothing on DanceTrack, so heads and ATL are those of the main data set. DanceTrack itself has no
-    public detections: its cells say so unless a det.txt is put beside the frames.
+    public detections: its cells say so unless a det.txt is put beside the frames or the detector's boxes are tracked.
     """
     try:
         name = other_dataset(run, "dance", "dancetrack")
         folds = [Fold(f.name, heads_for(run, f), f.evaluate) for f in evaluated(run, name, 19)]
         if not any(data.sequences(p) for f in folds for p in f.evaluate):
-            raise NotComputable(f"{name} has no public detections; put det/det.txt into its sequences")
+            raise NotComputable(
+                f"{name} has no public detections; put det/det.txt into its sequences, or track the detector's own "
+                "boxes with -p detections=detector"
+            )
     except NotComputable as error:
         return [c for row in ROWS for c in absent(row.label, COLUMNS, str(error))]
     cells = row_cells(together([measure_rows(run, ROWS, fold) for fold in folds]), COLUMNS)
