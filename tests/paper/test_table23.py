@@ -10,7 +10,7 @@ def test_rows_with_boosttrack_are_that_tracker_and_the_others_bytetracks() -> No
     boosted = [m.tracker for m in methods]
     assert boosted[:4] == ["bytetrack", "boosttrack-motion", "bytetrack", "boosttrack-motion"]
     assert boosted[4:] == ["msfp-attention", "boosttrack", "msfp-attention", "boosttrack"]
-    assert [m.threshold.kind for m in methods] == ["fixed", "default", "atl", "atl"] * 2
+    assert [m.threshold.kind for m in methods] == ["default", "default", "atl", "atl"] * 2
     assert [m.camera for m in methods] == ["none", "ecc", "none", "ecc"] * 2
     for method in methods:
         assert method.label in {row.label for row in ROWS}
