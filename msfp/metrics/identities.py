@@ -107,6 +107,20 @@ def resample(sim: NDArray[np.float32], drawn: Drawing) -> Resampled:
     return Resampled(auc, mean_positive - mean_negative, drawn.people)
 
 
+def resample_first(won: Floats, drawn: Drawing) -> Floats:
+    """(B,) share of questions answered right in every draw: each counts as often as its two people together.
+
+    Args:
+        won: (Q,) 1, .5 or 0 for each of the pairs' negatives, in their order.
+        drawn: of the pairs; every negative is a question of its own, as in `hard_pairs`.
+    """
+    values = np.zeros(len(drawn.same))
+    values[~drawn.same] = won
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = drawn.pairs @ drawn.sums(values, False) / drawn.negative
+    return np.asarray(np.where(np.isfinite(share), share, np.nan))
+
+
 @kernel
 def _wins(sim: NDArray[np.float32], same: NDArray[np.bool_], owner: Ints, people: int, couples: int) -> Floats:
     """(people, couples) over a person's positives, how many negatives of a couple are less similar, ties half."""

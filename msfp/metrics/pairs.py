@@ -9,6 +9,7 @@ from msfp.errors import InputError, NotComputable
 
 Rows = NDArray[np.int64]
 Keep = NDArray[np.bool_] | None
+NOBODY_NEAR = "no frame shows two identities, so there is no near negative"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,29 +74,70 @@ def hard_pairs(
     *,
     frames: int = 150,
     gap: tuple[int, int] = (20, 30),
-    neighbours: int = 1,
     start: int = 1,
     keep: Keep = None,
 ) -> Pairs:
-    """Pairs that position and background give no help with: far positives, near negatives.
+    """Pairs that ask what tracking asks: who of two is it, gap[0] to gap[1] frames later?
 
-    Positives lie gap[0] to gap[1] frames apart. Negatives are each box and its nearest `neighbours` of the same frame,
-    each pair once; near means centres close in units of the mean height, and widths and heights of a like ratio.
+    A positive joins a box with the same person's later one, the k-th negative joins the k-th positive's earlier box
+    with whoever stands nearest to that person in the later frame. Near means centres close in units of the mean height,
+    and widths and heights of a like ratio. Where nobody else is in the later frame there is nothing to ask.
 
     Raises:
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no such positive, or never two identities in a frame.
     """
     rows = _rows(frame, identity, frames, start, keep)
+    left, right = _far_positives(frame, identity, tlwh, rows, gap)
+    rival = _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)[right]
+    asked = rival >= 0
+    if not asked.any():
+        raise NotComputable(NOBODY_NEAR)
+    return _join(frame, left[asked], right[asked], left[asked], rival[asked])
+
+
+def same_frame_pairs(
+    frame: NDArray[np.integer],
+    identity: NDArray[np.integer],
+    tlwh: NDArray[np.floating],
+    *,
+    frames: int = 150,
+    gap: tuple[int, int] = (20, 30),
+    start: int = 1,
+    keep: Keep = None,
+) -> Pairs:
+    """The positives of `hard_pairs` against each box and its nearest of the same frame, each pair once.
+
+    What changes with time (light, pose, background) lowers the positives only, so this measure favours an embedding
+    that pushes the people of one frame apart.
+
+    Raises:
+        InputError: columns of unequal length, or an identity twice in a frame.
+        NotComputable: no such positive, or never two identities in a frame.
+    """
+    rows = _rows(frame, identity, frames, start, keep)
+    left, right = _far_positives(frame, identity, tlwh, rows, gap)
+    rival = _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)
+    couples = np.sort(np.stack([rows, rival[rows]], axis=1)[rival[rows] >= 0], axis=1)
+    if not len(couples):
+        raise NotComputable(NOBODY_NEAR)
+    i, j = np.unique(couples, axis=0).T
+    return _join(frame, left, right, i, j)
+
+
+def _far_positives(
+    frame: NDArray[np.integer],
+    identity: NDArray[np.integer],
+    tlwh: NDArray[np.floating],
+    rows: Rows,
+    gap: tuple[int, int],
+) -> tuple[Rows, Rows]:
     if len(tlwh) != len(frame):
         raise InputError(f"tlwh: {len(tlwh)} boxes beside {len(frame)} frame numbers")
     left, right = positives(frame, identity, rows, *gap)
-    i, j = _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows, neighbours)
     if not len(left):
         raise NotComputable(f"no identity is seen again {gap[0]} to {gap[1]} frames later")
-    if not len(i):
-        raise NotComputable("no frame shows two identities, so there is no near negative")
-    return _join(frame, left, right, i, j)
+    return left, right
 
 
 def positives(
@@ -149,22 +191,16 @@ def _draw(identity: NDArray[np.integer], rows: Rows, count: int, seed: int) -> t
     return rows[i], rows[j]
 
 
-def _nearest(frame: NDArray[np.integer], tlwh: NDArray[np.float64], rows: Rows, neighbours: int) -> tuple[Rows, Rows]:
-    """Each box with its nearest of the same frame, every pair once, in row order."""
-    found = [np.empty((0, 2), np.int64)]
+def _nearest(frame: NDArray[np.integer], tlwh: NDArray[np.float64], rows: Rows) -> Rows:
+    """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows."""
+    nearest = np.full(len(frame), -1, np.int64)
     order = rows[np.argsort(frame[rows], kind="stable")]
-    edges = np.flatnonzero(np.diff(frame[order])) + 1
-    for group in np.split(order, edges):
-        if len(group) < 2:
-            continue
-        distance = _box_distance(tlwh[group])
-        np.fill_diagonal(distance, np.inf)
-        count = min(neighbours, len(group) - 1)
-        nearest = np.argsort(distance, axis=1, kind="stable")[:, :count]
-        couple = np.stack([np.repeat(group, count), group[nearest].ravel()], axis=1)
-        found.append(np.sort(couple, axis=1))
-    unique = np.unique(np.concatenate(found), axis=0)
-    return unique[:, 0], unique[:, 1]
+    for group in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
+        if len(group) > 1:
+            distance = _box_distance(tlwh[group])
+            np.fill_diagonal(distance, np.inf)
+            nearest[group] = group[np.argmin(distance, axis=1)]
+    return nearest
 
 
 def _box_distance(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:

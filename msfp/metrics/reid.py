@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel, summing_kernel
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.ordering import ascending, ascending_order
-from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs
+from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs, same_frame_pairs
 
 ROUNDING = 1e-12
+NOT_NUMBERS = "similarities: NaN or infinity among them; check the embeddings"
+HARD = ("auc", "gap", "positives", "negatives")
 GAP_BINS = ((1, 1), (2, 5), (6, 10), (11, 15), (16, 20), (21, 25), (26, 30))
 Floats = NDArray[np.floating]
 Bins = Sequence[tuple[int, int]]
@@ -135,6 +137,29 @@ def auc_by_gap(compared: Compared, bins: Bins = GAP_BINS) -> list[dict[str, floa
     return rows
 
 
+def first_of_two(compared: Compared) -> float:
+    """Share of `hard_pairs`' questions whose positive is more similar than its own negative, ties half.
+
+    Raises:
+        NotComputable: there is no question.
+    """
+    if not len(compared.sim):
+        raise NotComputable("no positive with a negative of its own")
+    return float(wins(compared.sim, compared.same).mean())
+
+
+def wins(sim: Floats, same: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(Q,) of questions, the k-th positive against the k-th negative: 1 where right, .5 where equal, 0 where wrong.
+
+    Raises:
+        InputError: similarities that are not numbers.
+    """
+    if not np.isfinite(sim).all():
+        raise InputError(NOT_NUMBERS)
+    positive, negative = sim[same], sim[~same]
+    return np.asarray((positive > negative) + 0.5 * (positive == negative), np.float64)
+
+
 def compare(embeddings: Floats, chosen: Pairs) -> Compared:
     """Similarities of pairs; errors as `similarity`."""
     return Compared(similarity(embeddings, chosen), chosen.same, chosen.gap)
@@ -189,7 +214,8 @@ def evaluate_reid(
 
     Returns:
         auc, gap, by_gap, positives, negatives, boxes, identities; with `tlwh` also hard_auc, hard_gap, hard_positives,
-        hard_negatives, which are None (hard_reason says why) where the sequence has no such pairs.
+        hard_negatives, first_of_two (of `hard_pairs`) and same_frame_auc, which are None (hard_reason says why) where
+        the sequence has no such pairs.
 
     Raises:
         InputError: embeddings that are not finite or of the wrong number, columns of unequal length.
@@ -209,17 +235,20 @@ def evaluate_reid(
     try:
         hard = hard_pairs(frame, identity, tlwh, frames=frames, start=start, keep=keep)
     except NotComputable as reason:
-        nothing = dict.fromkeys(("hard_auc", "hard_gap", "hard_positives", "hard_negatives"))
+        nothing = dict.fromkeys((*(f"hard_{name}" for name in HARD), "first_of_two", "same_frame_auc"))
         return result | nothing | {"hard_reason": str(reason)}
-    found = measures(compare(embeddings, hard), ())
-    return result | {f"hard_{name}": found[name] for name in ("auc", "gap", "positives", "negatives")}
+    compared = compare(embeddings, hard)
+    found = measures(compared, ())
+    one = compare(embeddings, same_frame_pairs(frame, identity, tlwh, frames=frames, start=start, keep=keep))
+    result |= {"first_of_two": first_of_two(compared), "same_frame_auc": auc(one.sim, one.same)}
+    return result | {f"hard_{name}": found[name] for name in HARD}
 
 
 def average(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Mean over sequences, each with the same weight, of the measures that all of them have."""
     if not results:
         raise NotComputable("no sequence to average over")
-    names = ("auc", "gap", "hard_auc", "hard_gap")
+    names = ("auc", "gap", "hard_auc", "hard_gap", "first_of_two", "same_frame_auc")
     shared = [name for name in names if all(result.get(name) is not None for result in results.values())]
     return {name: float(np.mean([result[name] for result in results.values()])) for name in shared}
 
@@ -237,7 +266,7 @@ def _visible(count: int, keep: Keep, visibility: Floats | None, least: float) ->
 def _check(sim: Floats, same: NDArray[np.bool_]) -> None:
     """Hold similarities to being numbers, of both kinds of pairs."""
     if not np.isfinite(sim).all():
-        raise InputError("similarities: NaN or infinity among them; check the embeddings")
+        raise InputError(NOT_NUMBERS)
     positive = int(same.sum())
     if positive in (0, len(same)):
         raise NotComputable(f"{positive} positive and {len(same) - positive} negative pairs: both kinds are needed")

@@ -18,6 +18,7 @@ DIRECTIONS = MappingProxyType(
         "FPS": HIGHER,
         "AUC": HIGHER,
         "Gap": HIGHER,
+        "First of two": HIGHER,
         "MOT17": HIGHER,
         "MOT20": HIGHER,
         "MOT17-val": HIGHER,

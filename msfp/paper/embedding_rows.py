@@ -17,7 +17,14 @@ from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
 
 Found = Mapping[Appearance, list[Discrimination | str]]
-COLUMNS = {"AUC": "auc", "Gap": "gap", "AUC, hard pairs": "hard_auc"}
+COLUMNS = {
+    "AUC": "auc",
+    "Gap": "gap",
+    "AUC, hard pairs": "hard_auc",
+    "First of two": "first_of_two",
+    "AUC, hard pairs of one frame": "same_frame_auc",
+}
+HARD = tuple(column for column, name in COLUMNS.items() if name in reid.HARD)
 NO_TIME = "time differs from run to run: `msfp bench ablations` measures it, so that this table repeats exactly"
 
 

@@ -1,8 +1,10 @@
 """Section 4.2: how well embeddings tell people apart, on pairs of labelled boxes."""
 
+from collections.abc import Callable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
-from msfp.metrics.identities import Drawing, Resampled, drawing, resample
+from msfp.metrics.identities import Drawing, Resampled, drawing, resample, resample_first
 from msfp.metrics.statistics import Sample
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -23,6 +25,7 @@ REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.met
 PAPER_SCENES = ("02", "04", "09")
 BINS = 400
 KEPT = 2  # parts whose pairs are kept: tens of megabytes each
+HARD = ("hard_auc", "first_of_two", "same_frame_auc")
 PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on the same pairs
 
 
@@ -32,18 +35,24 @@ class Discrimination:
 
     Attributes:
         auc, gap: area under the ROC curve, and mean similarity of positives less that of negatives.
-        hard_auc: the same area on pairs 20-30 frames apart against the nearest people of the same frame; NaN where
-            the part has no such pairs.
+        hard_auc: the same area on pairs 20-30 frames apart against the nearest other person of the later frame; NaN
+            where the part has no such pairs.
+        first_of_two: how often, of these two, the right one is more similar.
+        same_frame_auc: the same positives against each box's nearest neighbour in its own frame.
         first_gap, last_gap, gap_auc: (G,) range of frames apart, and the area for positives that far apart.
         false_positive, true_positive: (R,) the ROC curve.
         edges, positives, negatives: (B + 1,) edges and (B,) densities of the histograms of similarity.
         pairs: number of positive pairs.
-        drawn, drawn_hard: the measures in bootstrap draws of identities; None where there are no hard pairs.
+        drawn, drawn_hard, drawn_same_frame: AUC and gap in bootstrap draws of identities; None where there are no hard
+            pairs.
+        drawn_first: (B,) the same of `first_of_two`.
     """
 
     auc: float
     gap: float
     hard_auc: float
+    first_of_two: float
+    same_frame_auc: float
     first_gap: NDArray[np.int64]
     last_gap: NDArray[np.int64]
     gap_auc: NDArray[np.float64]
@@ -55,6 +64,8 @@ class Discrimination:
     pairs: int
     drawn: Resampled
     drawn_hard: Resampled | None
+    drawn_same_frame: Resampled | None
+    drawn_first: NDArray[np.float64] | None
 
 
 def paper_parts(parts: ListLike[Part], run: Run) -> tuple[Part, ...]:
@@ -90,11 +101,9 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
     edges = np.linspace(-1, 1, BINS + 1)
     densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
     by_gap = found["by_gap"]
-    hard_auc, drawn_hard = _hard_auc(vectors, run, part)
     return Discrimination(
         auc=found["auc"],
         gap=found["gap"],
-        hard_auc=hard_auc,
         first_gap=np.array([g["first"] for g in by_gap], np.int64),
         last_gap=np.array([g["last"] for g in by_gap], np.int64),
         gap_auc=np.array([g["auc"] for g in by_gap], np.float64),
@@ -105,18 +114,27 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
         negatives=densities[1],
         pairs=found["positives"],
         drawn=resample(compared.sim, people),
-        drawn_hard=drawn_hard,
+        **_hard(vectors, run, part),
     )
 
 
-def _hard_auc(vectors: NDArray[np.float32], run: Run, part: Part) -> tuple[float, Resampled | None]:
-    """Area on far positives against near negatives, and in draws of people; NaN and None where there are none."""
+def _hard(vectors: NDArray[np.float32], run: Run, part: Part) -> dict[str, Any]:
+    """What `Discrimination` says of far positives against near negatives; NaN and None where there are none."""
     try:
-        chosen, people = _hard_pairs(run, part)
+        hard, people = _hard_pairs(run, part, metrics.hard_pairs)
+        one_frame, its_people = _hard_pairs(run, part, metrics.same_frame_pairs)
     except NotComputable:
-        return float("nan"), None
-    compared = metrics.compare(vectors, chosen)
-    return metrics.auc(compared.sim, compared.same), resample(compared.sim, people)
+        missing = dict.fromkeys(("hard_auc", "first_of_two", "same_frame_auc"), float("nan"))
+        return missing | dict.fromkeys(("drawn_hard", "drawn_same_frame", "drawn_first"))
+    compared, other = metrics.compare(vectors, hard), metrics.compare(vectors, one_frame)
+    return {
+        "hard_auc": metrics.auc(compared.sim, compared.same),
+        "first_of_two": metrics.first_of_two(compared),
+        "same_frame_auc": metrics.auc(other.sim, other.same),
+        "drawn_hard": resample(compared.sim, people),
+        "drawn_same_frame": resample(other.sim, its_people),
+        "drawn_first": resample_first(metrics.wins(compared.sim, compared.same), people),
+    }
 
 
 @lru_cache(maxsize=KEPT)
@@ -128,15 +146,15 @@ def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, Drawing]:
     return chosen, drawing(chosen, truth.id, part.scene.name)
 
 
-@lru_cache(maxsize=KEPT)
-def _hard_pairs(run: Run, part: Part) -> tuple[metrics.Pairs, Drawing]:
-    """The same of pairs 20 to 30 frames apart against the nearest people.
+@lru_cache(maxsize=2 * KEPT)
+def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> tuple[metrics.Pairs, Drawing]:
+    """The same of pairs 20 to 30 frames apart against the nearest people, those that `choose` takes.
 
     Raises:
         NotComputable: the part has no such pairs.
     """
     truth, frames = data.window(data.truth(part.scene), part), run.settings.reid.frames
-    chosen = metrics.hard_pairs(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
+    chosen = choose(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
     return chosen, drawing(chosen, truth.id, part.scene.name)
 
 
@@ -178,20 +196,24 @@ def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Samp
 
     Args:
         groups: for each seed what was measured on every scene.
-        name: `auc`, `gap` or `hard_auc`; scenes without hard pairs are left out, as in the tables.
+        name: of the measure, `auc`, `gap` or one of `HARD`; scenes without hard pairs are left out, as in the tables.
 
     Raises:
         NotComputable: no scene has the measure.
     """
-
-    def drawn(one: Discrimination) -> Resampled | None:
-        return one.drawn_hard if name == "hard_auc" else one.drawn
-
-    kept = [[one for one in group if drawn(one) is not None] for group in groups]
+    kept = [[one for one in group if _draws(one, name) is not None] for group in groups]
     if not kept or not kept[0]:
         raise NotComputable("no scene has people seen again 20 to 30 frames later")
     seeds = np.array([np.mean([getattr(one, name) for one in group]) for group in kept])
-    field = name.removeprefix("hard_")
-    replicates = np.mean([[getattr(drawn(one), field) for one in group] for group in kept], axis=(0, 1))
-    people = tuple(person for one in kept[0] for person in drawn(one).people)  # type: ignore[union-attr]
+    drawn = [[d for one in group if (d := _draws(one, name)) is not None] for group in kept]
+    replicates = np.mean(drawn, axis=(0, 1))
+    people = tuple(person for one in kept[0] for person in (one.drawn_hard if name in HARD else one.drawn).people)  # type: ignore[union-attr]
     return Sample(seeds, replicates, people, "people")
+
+
+def _draws(one: Discrimination, name: str) -> NDArray[np.float64] | None:
+    """(B,) a measure in draws of people."""
+    if name == "first_of_two":
+        return one.drawn_first
+    drawn = {"hard_auc": one.drawn_hard, "same_frame_auc": one.drawn_same_frame}.get(name, one.drawn)
+    return None if drawn is None else drawn.gap if name == "gap" else drawn.auc

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from msfp.errors import InputError, NotComputable
 from msfp.metrics import reid
-from msfp.metrics.pairs import Pairs, pairs
+from msfp.metrics.pairs import Pairs, hard_pairs, pairs
 
 
 def similarities(seed: int, ties: bool, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -96,8 +96,33 @@ def test_a_sequence_is_measured_whole():
     assert found["negatives"] == 10 * found["positives"]
     assert found["hard_positives"] == 6 * sum(50 - gap for gap in range(20, 31))
     assert 0.5 < found["hard_auc"] < 1
+    assert found["first_of_two"] > 0.5
+    assert 0.5 < found["same_frame_auc"] < 1
     perfect = reid.evaluate_reid(*crowd(noise=0)[:3])
     assert perfect["auc"] == 1
+
+
+def test_first_of_two_is_the_share_of_questions_answered_right():
+    embeddings, frame, identity, tlwh = crowd(noise=2)
+    embeddings[frame == 40] = 0  # every answer that lies in this frame is a tie
+    chosen = hard_pairs(frame, identity, tlwh)
+    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    right = []
+    for i, j, k in zip(chosen.i[chosen.same], chosen.j[chosen.same], chosen.j[~chosen.same], strict=True):
+        own, other = unit[i] @ unit[j], unit[i] @ unit[k]
+        right.append(0.5 if own == other else float(own > other))
+    assert 0.5 in right
+    assert reid.first_of_two(reid.compare(embeddings, chosen)) == pytest.approx(np.mean(right))
+
+
+def test_light_that_changes_costs_the_same_frame_measure_only():
+    """Everybody turns alike from frame to frame: who it is of two in a later frame stays as easy as it was."""
+    embeddings, frame, identity, tlwh = crowd(people=8, length=60, noise=0.5)
+    drift = np.random.default_rng(5).normal(size=(61, embeddings.shape[1]))[frame] * 2
+    still, moving = (
+        reid.evaluate_reid(e.astype(np.float32), frame, identity, tlwh=tlwh) for e in (embeddings, embeddings + drift)
+    )
+    assert still["same_frame_auc"] - moving["same_frame_auc"] > still["first_of_two"] - moving["first_of_two"] + 0.1
 
 
 def test_chance_is_a_half():
@@ -111,7 +136,7 @@ def test_chance_is_a_half():
 def test_without_far_positives_the_hard_variant_says_why():
     embeddings, frame, identity, tlwh = crowd(length=10)
     found = reid.evaluate_reid(embeddings, frame, identity, tlwh=tlwh)
-    assert found["hard_auc"] is None
+    assert found["hard_auc"] is found["first_of_two"] is found["same_frame_auc"] is None
     assert "20 to 30 frames later" in found["hard_reason"]
 
 

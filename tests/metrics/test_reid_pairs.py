@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.errors import InputError, NotComputable
-from msfp.metrics.pairs import hard_pairs, pairs
+from msfp.metrics.pairs import hard_pairs, pairs, same_frame_pairs
 
 
 def boxes(seed: int, people: int = 5, length: int = 20, seen: float = 0.6):
@@ -69,15 +69,42 @@ def test_the_seed_decides():
 def test_only_kept_rows_take_part():
     frame, identity, tlwh = boxes(3, length=40)
     keep = np.random.default_rng(0).random(len(frame)) < 0.7
-    for found in (pairs(frame, identity, keep=keep), hard_pairs(frame, identity, tlwh, keep=keep)):
+    for found in (
+        pairs(frame, identity, keep=keep),
+        hard_pairs(frame, identity, tlwh, keep=keep),
+        same_frame_pairs(frame, identity, tlwh, keep=keep),
+    ):
         assert keep[found.i].all()
         assert keep[found.j].all()
 
 
-@pytest.mark.parametrize("neighbours", [1, 2])
-def test_hard_pairs_are_far_positives_and_near_negatives(neighbours):
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(0, 6), st.integers(0, 8), st.floats(0.05, 1))
+def test_hard_pairs_ask_who_of_two_it_is_in_the_later_frame(seed, people, first, further, seen):
+    frame, identity, tlwh = boxes(seed, people, length=24, seen=seen)
+    questions = []
+    for i in range(len(frame)):
+        for j in range(len(frame)):
+            if identity[j] != identity[i] or not first <= frame[j] - frame[i] <= first + further or i == j:
+                continue
+            others = [k for k in range(len(frame)) if frame[k] == frame[j] and k != j]
+            if others:
+                questions.append((i, j, min(others, key=lambda k: distance(tlwh[j], tlwh[k]))))
+    if not questions:
+        with pytest.raises(NotComputable, match="no identity is seen again|near negative"):
+            hard_pairs(frame, identity, tlwh, gap=(first, first + further))
+        return
+    found = hard_pairs(frame, identity, tlwh, gap=(first, first + further))
+    yes, no = found.same, ~found.same
+    assert (found.i[yes] == found.i[no]).all(), "the k-th negative asks about the k-th positive's earlier box"
+    rows = (found.i[yes].tolist(), found.j[yes].tolist(), found.j[no].tolist())
+    assert list(zip(*rows, strict=True)) == sorted(questions)
+    assert ((identity[found.i] == identity[found.j]) == yes).all()
+
+
+def test_same_frame_pairs_are_far_positives_and_nearest_neighbours():
     frame, identity, tlwh = boxes(4, people=6, length=60, seen=0.8)
-    found = hard_pairs(frame, identity, tlwh, neighbours=neighbours)
+    found = same_frame_pairs(frame, identity, tlwh)
     positive = {
         (i, j)
         for i, j in combinations(range(len(frame)), 2)
@@ -86,8 +113,9 @@ def test_hard_pairs_are_far_positives_and_near_negatives(neighbours):
     negative = set()
     for i in range(len(frame)):
         rivals = [j for j in range(len(frame)) if j != i and frame[j] == frame[i]]
-        rivals.sort(key=lambda j, i=i: distance(tlwh[i], tlwh[j]))
-        negative |= {(min(i, j), max(i, j)) for j in rivals[:neighbours]}
+        if rivals:
+            j = min(rivals, key=lambda j, i=i: distance(tlwh[i], tlwh[j]))
+            negative.add((min(i, j), max(i, j)))
     couples = list(zip(found.i.tolist(), found.j.tolist(), strict=True))
     assert len(set(couples)) == len(couples)
     assert set(couples[: found.same.sum()]) == positive
@@ -113,11 +141,12 @@ def test_clear_messages():
         pairs(frame, identity, keep=np.ones(1, bool))
     with pytest.raises(NotComputable, match="one identity"):
         pairs(frame[1:], np.ones(2, np.int32))
-    with pytest.raises(NotComputable, match="no identity is seen again 20 to 30 frames later"):
-        hard_pairs(frame, identity, tlwh)
-    with pytest.raises(NotComputable, match="never two|near negative"):
-        hard_pairs(np.array([1, 25], np.int32), np.ones(2, np.int32), tlwh[:2])
-    with pytest.raises(InputError, match="tlwh: 1 boxes"):
-        hard_pairs(frame, identity, tlwh[:1])
+    for choose in (hard_pairs, same_frame_pairs):
+        with pytest.raises(NotComputable, match="no identity is seen again 20 to 30 frames later"):
+            choose(frame, identity, tlwh)
+        with pytest.raises(NotComputable, match="near negative"):
+            choose(np.array([1, 25], np.int32), np.ones(2, np.int32), tlwh[:2])
+        with pytest.raises(InputError, match="tlwh: 1 boxes"):
+            choose(frame, identity, tlwh[:1])
     with pytest.raises(NotComputable, match="0 boxes"):
         pairs(frame[:0], identity[:0])

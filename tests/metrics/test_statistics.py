@@ -7,7 +7,7 @@ from scipy import stats
 
 from msfp.errors import InputError, NotComputable
 from msfp.metrics import contributions, identities, reid, statistics, tracking
-from msfp.metrics.pairs import Pairs, pairs
+from msfp.metrics.pairs import Pairs, hard_pairs, pairs
 from msfp.metrics.statistics import Sample
 
 UNITS = tuple(f"scene {k}" for k in range(7))
@@ -150,6 +150,22 @@ def test_auc_of_drawn_people_is_its_definition(ties):
         assert found.auc[b] == pytest.approx(reid.auc(again, kind), abs=1e-12)
         assert found.gap[b] == pytest.approx(reid.gap(again, kind), abs=1e-6)
     assert len(found.people) == 5
+
+
+def test_first_of_two_of_drawn_people_is_its_definition():
+    rng = np.random.default_rng(6)
+    frame, identity = np.repeat(np.arange(1, 41), 5), np.tile([3, 5, 8, 13, 21], 40)
+    chosen = hard_pairs(frame, identity, rng.uniform(5, 50, (200, 4)))
+    sim = np.round(rng.normal(size=len(chosen)), 1).astype(np.float32)
+    won = reid.wins(sim, chosen.same)
+    assert set(won) == {0, 0.5, 1}
+    found = identities.resample_first(won, identities.drawing(chosen, identity, "scene", 20))
+    weights = statistics.draws([f"scene/{k}" for k in (3, 5, 8, 13, 21)], 20)
+    for b in range(20):
+        drawn = dict(zip((3, 5, 8, 13, 21), weights[b], strict=True))
+        repeat = [drawn[identity[i]] * drawn[identity[k]] for i, k in zip(chosen.i, chosen.j, strict=True)]
+        again = np.repeat(won, np.array(repeat)[~chosen.same].astype(int))
+        assert found[b] == pytest.approx(again.mean()) if len(again) else np.isnan(found[b])
 
 
 def test_everybody_once_is_the_measure_itself(monkeypatch):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from msfp.paper.embedding_rows import NO_TIME, embedding_rows
+from msfp.paper.embedding_rows import HARD, NO_TIME, embedding_rows
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.paper.tables.table03 import heads
@@ -35,7 +35,7 @@ def embeddings(run: Run) -> dict[str, list[Appearance]]:
 )
 def aggregation(run: Run) -> list[Cell]:
     """A trained head for each way and seed; the other ways, named in the paper, are re-derived: `heads.aggregation`."""
-    cells = embedding_rows(run, embeddings(run), ("AUC", "AUC, hard pairs"))
+    cells = embedding_rows(run, embeddings(run), ("AUC", *HARD))
     cells = [replace(c, reason=c.reason or THINNED) if c.row == SPATIAL else c for c in cells]
     for label, strategy in PAPER.items():
         cells += parameters(run, label, strategy)
