@@ -251,6 +251,7 @@ def main() -> None:
     fitted = {
         "source": sorted({p.name for p in args.root.glob("*-*")}),
         "detectors": {name: fit(read(args.root, name), name) for name in DETECTORS},
+        "picture": twins.picture(),  # `fit_clearness.py` measures it
     }
     text = json.dumps(fitted, indent=1)
     text = re.sub(r"\[[^\[\]{}]*\]", lambda m: " ".join(m[0].split()), text)  # one line a list of numbers

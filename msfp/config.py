@@ -166,7 +166,10 @@ class DataSettings(Frozen):
     separate_reid: bool = Field(
         True, description="run the baselines' own ReID network on every box: the slowest part of all"
     )
-    frames: int = Field(100, ge=4, description="frames an embedded sequence")
+    frames: int = Field(100, ge=4, description="frames of an embedded test sequence")
+    train_times: int = Field(
+        1, ge=1, description="embedded training sequences whose second half is evaluated are so many times as long"
+    )
     frame_size: tuple[int, int] = (640, 360)
     scenes: int | None = Field(None, ge=1, description="at most this many scenes a split; None: all")
     seed: int = Field(0, description="seed of the embedded worlds")
@@ -214,7 +217,10 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     "demo": {
         "profile": "demo",
+        "data": {"train_times": 2},  # halves of 200 frames: what is evaluated is as long as a test sequence
         "input": {"size": (640, 384), "reid_size": (64, 128)},
+        # An epoch shows everyone once for each window of boxes: half of 4.1's epochs of twice the frames are its steps.
+        "training": {"epochs": 25, "joint_epochs": 5},
         "selection": {"trials": 50},
     },
     "mot17": {

@@ -26,11 +26,27 @@ app.add_typer(data_app, name="data")
 
 @data_app.command("make")
 def make(
-    profile: Profile = "demo", workers: Workers = 0, home: Home = HERE, param: Params = None, as_json: Json = False
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="embedded data sets; where none is named, those that the profile's tables always use", metavar="NAME"
+        ),
+    ] = None,
+    profile: Profile = "demo",
+    workers: Workers = 0,
+    home: Home = HERE,
+    param: Params = None,
+    as_json: Json = False,
 ) -> None:
-    """Render the embedded worlds of a profile, where they are not there yet."""
+    """Render the embedded worlds in a profile's size and length, where they are not there yet."""
     run = run_from(profile, None, "", "", workers, home, param)
-    folders = {name: str(run.dataset_root(name)) for name in run.embedded_names}
+    unknown = sorted(set(names or ()) - set(run.embedded_names))
+    if unknown:
+        raise InputError(f"no embedded data set is named {unknown[0]}; there are: {', '.join(run.embedded_names)}")
+    data = run.settings.data
+    played = (data.main, data.crowded, data.cross, data.dance, data.embedded)
+    chosen = names or [name for name in run.embedded_names if name in played]
+    folders = {name: str(run.dataset_root(name)) for name in chosen}
     typer.echo(json.dumps(folders, indent=1) if as_json else "\n".join(folders.values()))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 NAME_LENGTH = 80  # characters of a cell that has no name
-EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22")
+EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,29 @@ class Run:
             )
         return self.settings.data.root
 
+    @property
+    def embedded_folder(self) -> Path:
+        """Where the embedded data sets of the run's size and length lie."""
+        data = self.settings.data
+        longer = f"x{data.train_times}" if data.train_times > 1 else ""
+        return self.home / "data" / f"{data.frame_size[0]}x{data.frame_size[1]}-{data.frames}{longer}"
+
+    def has_rendered(self, dataset: str) -> bool:
+        """Whether an embedded data set was rendered, by whatever version: `dataset_root` renews an old one."""
+        from msfp.datasets.synth.write import STAMP
+
+        return (self.embedded_folder / dataset / STAMP).is_file()
+
     def _render(self, dataset: str) -> Path:
         from msfp.datasets import synth
 
         data = self.settings.data
-        width, height = data.frame_size
-        folder = self.home / "data" / f"{width}x{height}-{data.frames}"
         return synth.generate(
             dataset,
-            folder,
+            self.embedded_folder,
             seed=data.seed,
             frames=data.frames,
+            train_times=data.train_times,
             size=data.frame_size,
             map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
         )

@@ -8,17 +8,27 @@ from msfp.datasets.synth.world import KINDS, World, draw_world
 from msfp.errors import InputError
 
 # Raised whenever the same seed gives other bytes than before.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 DATASETS = tuple(KINDS)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A filmed scene of a data set: its name, its split and what of its world is not left to the seed."""
+    """A filmed scene of a data set.
+
+    Attributes:
+        name: of the scene.
+        split: `train` or `test`.
+        fixed: what of its world is not left to the seed.
+        halved: its second half is evaluated by models that learned from its first.
+        times: how many times as long it is as a common sequence.
+    """
 
     name: str
     split: str
     fixed: dict[str, object]
+    halved: bool = False
+    times: int = 1
 
 
 def tripod(height: float, pitch: float, focal: float) -> CameraPath:
@@ -31,25 +41,36 @@ def carried(height: float, pitch: float, focal: float, speed: float, swing: floa
     return CameraPath("handheld", height, pitch, focal, speed=speed, swing=swing, period=4.5, shake=shake)
 
 
-def street(split: str, number: str, camera: CameraPath, people: int, fps: float, near: float, far: float) -> Scene:
+def street(
+    split: str,
+    number: str,
+    camera: CameraPath,
+    people: int,
+    fps: float,
+    near: float,
+    far: float,
+    haze: float = 0.0,
+    exposure: float = 1.0,
+) -> Scene:
     """A sequence of synth17, whose mount, density and frame rate echo MOT17's of that number."""
     fixed: dict[str, object] = {"camera": camera, "people": people, "fps": fps, "near": near, "far": far}
-    return Scene(f"SYNTH17-{number}", split, fixed)
+    fixed |= {"haze": haze, "exposure": exposure}
+    return Scene(f"SYNTH17-{number}", split, fixed, halved=split == "train")
 
 
 SYNTH17 = (
     street("train", "02", tripod(1.7, 3, 0.95), 30, 30.0, 4.5, 20.0),
     street("train", "04", tripod(5.6, 20, 0.95), 48, 30.0, 8.0, 26.0),
-    street("train", "05", carried(1.6, 2, 0.9, 0.7, 3.0, 0.2), 22, 14.0, 3.2, 15.0),
+    street("train", "05", carried(1.6, 2, 0.9, 0.7, 3.0, 0.2), 22, 14.0, 3.2, 15.0, exposure=0.35),
     street("train", "09", tripod(1.3, -1, 0.9), 15, 30.0, 3.6, 13.0),
-    street("train", "10", carried(1.7, 3, 0.9, 0.7, 4.0, 0.25), 24, 30.0, 4.0, 18.0),
+    street("train", "10", carried(1.7, 3, 0.9, 0.7, 4.0, 0.25), 24, 30.0, 4.0, 18.0, haze=0.7),
     street("train", "11", carried(1.6, 1, 0.95, 0.9, 2.0, 0.12), 22, 30.0, 3.6, 16.0),
-    street("train", "13", carried(3.4, 10, 0.85, 1.4, 5.0, 0.2), 36, 25.0, 6.0, 22.0),
+    street("train", "13", carried(3.4, 10, 0.85, 1.4, 5.0, 0.2), 36, 25.0, 6.0, 22.0, haze=0.5),
     street("test", "01", tripod(1.5, 1, 1.0), 16, 30.0, 4.2, 15.0),
     street("test", "03", tripod(6.2, 21, 0.9), 52, 30.0, 9.0, 27.0),
-    street("test", "06", carried(1.6, 2, 0.9, 0.7, 3.0, 0.2), 22, 14.0, 3.4, 16.0),
-    street("test", "07", carried(1.7, 3, 0.95, 0.5, 3.5, 0.15), 26, 30.0, 4.4, 18.0),
-    street("test", "08", tripod(1.8, 4, 0.9), 34, 30.0, 4.5, 21.0),
+    street("test", "06", carried(1.6, 2, 0.9, 0.7, 3.0, 0.2), 22, 14.0, 3.4, 16.0, haze=0.75),
+    street("test", "07", carried(1.7, 3, 0.95, 0.5, 3.5, 0.15), 26, 30.0, 4.4, 18.0, haze=0.5),
+    street("test", "08", tripod(1.8, 4, 0.9), 34, 30.0, 4.5, 21.0, exposure=0.3),
     street("test", "12", carried(1.5, 1, 1.0, 0.6, 2.5, 0.2), 18, 30.0, 3.8, 16.0),
     street("test", "14", CameraPath("pan", 3.2, 9, 0.85, swing=10, period=6.0, shake=0.15), 30, 25.0, 5.5, 21.0),
 )
@@ -57,7 +78,16 @@ SYNTH17 = (
 
 def plain(dataset: str, split: str, number: str, people: int) -> Scene:
     """A sequence whose mount is left to the seed."""
-    return Scene(f"{dataset.upper()}-{number}", split, {"people": people})
+    return Scene(
+        f"{dataset.upper()}-{number}", split, {"people": people}, halved=(dataset, split) == ("synth20", "train")
+    )
+
+
+def returns(number: str, camera: CameraPath, people: int, near: float, far: float) -> Scene:
+    """A long sequence of people who walk out of the picture, stay away for seconds and come back as they were."""
+    fixed: dict[str, object] = {"camera": camera, "people": people, "fps": 30.0, "near": near, "far": far}
+    fixed |= {"groups": 0.0, "standing": 0.0, "returning": 0.9, "away": (1.2, 5.4)}
+    return Scene(f"SYNTHLONG-{number}", "test", fixed, times=6)
 
 
 SCENES: dict[str, tuple[Scene, ...]] = {
@@ -68,24 +98,29 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     ),
     "synthdance": (
         *(plain("synthdance", "train", number, n) for number, n in (("01", 9), ("02", 12))),
-        *(plain("synthdance", "test", number, n) for number, n in (("03", 10), ("04", 12))),
+        *(plain("synthdance", "test", f"{k:02d}", n) for k, n in enumerate((10, 12, 9, 11, 8, 10), start=3)),
     ),
     "synthpp22": (
         *(plain("synthpp22", "train", number, n) for number, n in (("01", 16), ("02", 22))),
-        *(plain("synthpp22", "test", number, n) for number, n in (("03", 18), ("04", 24))),
+        *(plain("synthpp22", "test", f"{k:02d}", n) for k, n in enumerate((18, 24, 15, 20, 17, 22), start=3)),
+    ),
+    "synthlong": (
+        returns("01", tripod(1.7, 3, 0.95), 14, 4.0, 13.0),
+        returns("02", tripod(3.0, 9, 0.9), 18, 5.0, 15.0),
     ),
 }
 
 
 def scene_worlds(
-    dataset: str, *, seed: int = 0, frames: int = 100, size: tuple[int, int] = (640, 360)
+    dataset: str, *, seed: int = 0, frames: int = 100, train_times: int = 1, size: tuple[int, int] = (640, 360)
 ) -> tuple[tuple[Scene, World], ...]:
     """The worlds of an embedded data set.
 
     Args:
         dataset: one of `DATASETS`.
         seed: another gives other people, paths and buildings under the same names.
-        frames: length of each sequence.
+        frames: length of a common sequence.
+        train_times: how many times as long training sequences are whose second half is evaluated.
         size: width and height, pixels.
 
     Returns:
@@ -99,5 +134,6 @@ def scene_worlds(
     out = []
     for scene in SCENES[dataset]:
         own = zlib.crc32(f"{dataset} {scene.name} {seed}".encode()) & 0x7FFFFFFF  # training worlds lie above
-        out.append((scene, draw_world(KINDS[dataset], scene.name, own, size=size, length=frames, **scene.fixed)))
+        length = frames * (train_times if scene.halved else scene.times)
+        out.append((scene, draw_world(KINDS[dataset], scene.name, own, size=size, length=length, **scene.fixed)))
     return tuple(out)

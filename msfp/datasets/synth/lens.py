@@ -12,6 +12,7 @@ from msfp.datasets.synth.people import Look
 from msfp.datasets.synth.raster import SHIFT, Image, around, fixed
 from msfp.datasets.synth.world import World
 
+VEIL = 205  # grey level of haze
 HALF = 2  # shadows are painted at half the resolution: they are soft
 
 
@@ -20,6 +21,7 @@ class Lens:
 
     def __init__(self, world: World):
         self.light, self.size, self.fps = world.light, world.size, world.fps
+        self.haze, self.exposure = world.haze, world.exposure
         width, height = world.size
         rng = world.rng("lens")
         self.phase = rng.uniform(0, tau)
@@ -68,7 +70,8 @@ class Lens:
         drift = 1 + self.light.drift * np.sin(tau * 0.25 * t / self.fps + self.phase)
         levels = np.arange(256, dtype=np.float64)
         curve = (levels - 128) * self.light.contrast + 128
-        table = np.clip(curve[:, None] * np.array(self.light.tint) * drift, 0, 255).astype(np.uint8)
+        seen_through = (1 - self.haze) * curve[:, None] * np.array(self.light.tint) + self.haze * VEIL
+        table = np.clip(seen_through * drift * self.exposure, 0, 255).astype(np.uint8)
         seen = cv2.LUT(cv2.multiply(seen, self.vignette, scale=1 / 255), table[None])
         y, x = self.offsets[t % len(self.offsets)]
         height, width = image.shape[:2]

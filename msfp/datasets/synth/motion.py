@@ -155,7 +155,7 @@ class Walkers:
             self.aim(k, area)
             return
         if self.back[k] or rng.random() < self.world.returning:
-            self.wait[k] = rng.uniform(0.0, 0.3 if self.back[k] else 0.8)
+            self.wait[k] = rng.uniform(0.0, 0.3) if self.back[k] else rng.uniform(*self.world.away)
             self.back[k] = False
         else:
             side, depth = int(rng.choice([-1, 1])), rng.uniform(area.near, area.far)

@@ -7,6 +7,12 @@ visibility; z is a unit normal that belongs to the identity and changes slowly, 
 kind of latent drives localisation error, score and loose second boxes (duplicates, and boxes that miss the person by
 too much to count). Background false positives are spots that live for a while in one place.
 
+Besides, a person's clearness in the picture (`sight.clearness`) moves margin and score. The slopes are measured by
+`bench/fit_clearness.py` and stand in `twins.json` too: `found`, probits a unit, of DPM from its own boxes on real
+pictures of MOT17, of the two networks from a YOLOv8n that was shown the same frames under haze and at dusk; from that
+also how the scores of all its boxes (`score`, logits a unit) and the number of its background boxes (`background`, log
+a unit) follow. DPM's scores are margins themselves, so the margin moves them.
+
 A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho_fast**k`, the remainder is white.
 """
 
@@ -44,6 +50,7 @@ class Targets(NamedTuple):
         truth: (N, 4) tlwh as labelled, file coordinates.
         inside: (N, 4) tlwh as far as the detector reports it.
         x: (N, 3) covariates.
+        shift: (N,) by what scores of boxes on the person move, logits.
     """
 
     frame: NDArray[np.int32]
@@ -51,16 +58,21 @@ class Targets(NamedTuple):
     truth: Floats
     inside: Floats
     x: Floats
+    shift: Floats
 
     def pick(self, chosen: NDArray[np.bool_]) -> "Targets":
         """The chosen rows."""
-        return Targets(
-            self.frame[chosen], self.identity[chosen], self.truth[chosen], self.inside[chosen], self.x[chosen]
-        )
+        return Targets(*(column[chosen] for column in self))
 
 
 def detect(
-    gt: GroundTruth, width: int, height: int, blur: float, detector: str, rng: np.random.Generator
+    gt: GroundTruth,
+    width: int,
+    height: int,
+    blur: float,
+    detector: str,
+    rng: np.random.Generator,
+    clear: Floats | None = None,
 ) -> Detections:
     """Detections that one of MOT17's public detectors might have given for these labels.
 
@@ -71,35 +83,51 @@ def detect(
         blur: 0 sharp, 1 strongly blurred (a fixed penalty, see `BLUR_MARGIN`).
         detector: `DPM`, `FRCNN` or `SDP`.
         rng: the only source of randomness.
+        clear: (N,) clearness of each label in its picture; None: all as clear as usual.
 
     Returns:
         Detections in file coordinates, scores in the detector's own range, rounded as its MOT17 files are; within a
         frame by descending score. Frames run from 1 to the last labelled one; without labels there are none.
 
     Raises:
-        InputError: unknown detector, image without area, or blur outside [0, 1].
+        InputError: unknown detector, image without area, blur outside [0, 1], or another number of clearnesses.
     """
     check_arguments(width, height, blur, detector)
-    return simulate(gt, width, height, blur, detector, parameters()[detector], rng)
+    if clear is not None and len(clear) != len(gt):
+        raise InputError(f"clear: {len(clear)} values beside {len(gt)} labels; give one for each")
+    return simulate(gt, width, height, blur, detector, parameters()[detector], rng, clear)
 
 
 def simulate(
-    gt: GroundTruth, width: int, height: int, blur: float, detector: str, model: Params, rng: np.random.Generator
+    gt: GroundTruth,
+    width: int,
+    height: int,
+    blur: float,
+    detector: str,
+    model: Params,
+    rng: np.random.Generator,
+    clear: Floats | None = None,
 ) -> Detections:
     """`detect` with given parameters, checked arguments taken for granted."""
     seen = gt.pedestrian | np.isin(gt.category, DISTRACTORS)
     counts = gt.pedestrian[seen]
     inside = within(gt.tlwh[seen], detector, width, height)
     x = covariates(inside, gt.visibility[seen], height)
-    rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x)
+    slope = picture()["slopes"][detector]
+    unusual = np.zeros(len(inside)) if clear is None else clear[seen] - picture()["usual"]
+    shift = slope["score"] * unusual
+    rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x, shift)
 
     margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], rows, 1, rng)[:, 0]
-    margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur
+    margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur + slope["found"] * unusual
     hit = (margin > 0) & (iou(inside, rows.truth) >= 0.5)  # cut by the border below half, no box could find it
     parts = [people(model, rows.pick(hit), margin[hit], blur, rng), loose(model["loose"], rows, hit, counts, blur, rng)]
     if len(gt):
         length = int(gt.frame[-1])
-        parts.append(background(model["background"], length, np.count_nonzero(counts) / length, width, height, rng))
+        scene = float(unusual.mean()) if len(unusual) else 0.0
+        crowd = max(np.count_nonzero(counts) / length, 1.0) * np.exp(slope["background"] * scene)
+        frame, boxes, value = background(model["background"], length, crowd, width, height, rng)
+        parts.append((frame, boxes, moved(value, np.full(len(value), slope["score"] * scene))))
     return as_written(parts, model, detector, width, height)
 
 
@@ -114,11 +142,28 @@ def check_arguments(width: int, height: int, blur: float, detector: str) -> None
 
 
 @cache
+def fitted() -> Params:
+    """What `twins.json` beside this module holds."""
+    found: Params = json.loads((resources.files("msfp.datasets.synth") / "twins.json").read_text(encoding="utf-8"))
+    return found
+
+
 def parameters() -> Params:
-    """Fitted parameters per detector, from `twins.json` beside this module."""
-    text = (resources.files("msfp.datasets.synth") / "twins.json").read_text(encoding="utf-8")
-    fitted: Params = json.loads(text)["detectors"]
-    return fitted
+    """Fitted parameters per detector."""
+    return dict(fitted()["detectors"])
+
+
+def picture() -> Params:
+    """Usual clearness of a person, and slopes per detector."""
+    return dict(fitted()["picture"])
+
+
+def moved(value: Floats, shift: Floats) -> Floats:
+    """(N,) scores between 0 and 1 whose logit is moved; others are not moved (DPM's: their shift is 0)."""
+    inside = (shift != 0) & (value > 0) & (value < 1)
+    out = np.array(value, np.float64)
+    out[inside] = 1 / (1 + (1 / out[inside] - 1) * np.exp(-shift[inside]))
+    return out
 
 
 def covariates(tlwh: Floats, visibility: NDArray[np.floating], height: int) -> Floats:
@@ -174,7 +219,8 @@ def people(model: Params, rows: Targets, margin: Floats, blur: float, rng: np.ra
         error[far] *= 0.8
     boxes = displaced(rows, error)
     terms = np.stack([margin, rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
-    return rows.frame, boxes, score(model["score"], terms, latent(model["score"]["time"], rows, 1, rng)[:, 0])
+    values = score(model["score"], terms, latent(model["score"]["time"], rows, 1, rng)[:, 0])
+    return rows.frame, boxes, moved(values, rows.shift)
 
 
 def loose(
@@ -197,7 +243,7 @@ def loose(
         error[near] *= 1.15
     boxes = displaced(rows, error)
     terms = np.stack([hit.astype(float), rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
-    values = score(part["score"], terms, latent(part["score"]["time"], rows, 1, rng)[:, 0])
+    values = moved(score(part["score"], terms, latent(part["score"]["time"], rows, 1, rng)[:, 0]), rows.shift)
     keep = hit | (iou(boxes, rows.truth) < 0.5)
     return rows.frame[keep], boxes[keep], values[keep]
 
@@ -230,10 +276,10 @@ def background(part: Params, length: int, crowd: float, width: int, height: int,
     """Spots that are no person, each alive for a while in one place.
 
     Their number goes with `crowd`, the mean number of people per frame: what stands around people (bags, shadows, legs,
-    stalls) is what is taken for one. A scene with fewer than one person per frame counts as one.
+    stalls) is what is taken for one.
     """
     reach = int(part["life"][-1])
-    births = part["rate"] * max(crowd, 1.0) * (length + reach) / (part["mean_life"] * part["lit"])
+    births = part["rate"] * crowd * (length + reach) / (part["mean_life"] * part["lit"])
     born = rng.integers(1 - reach, length + 1, rng.poisson(births))
     life = np.maximum(np.rint(np.interp(rng.random(len(born)), part["level"], part["life"])), 1).astype(int)
     normal = rng.standard_normal((len(born), 5)) @ np.linalg.cholesky(np.asarray(part["correlation"])).T

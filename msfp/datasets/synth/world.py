@@ -13,7 +13,9 @@ from msfp.errors import InputError
 Kind = Literal["street", "crowd", "stage", "shop"]
 Ground = Literal["asphalt", "paving", "cobbles", "grass", "tiles", "planks"]
 # What the worlds of a data set are like.
-KINDS: dict[str, Kind] = {"synth17": "street", "synth20": "crowd", "synthdance": "stage", "synthpp22": "shop"}
+KINDS: dict[str, Kind] = {
+    "synth17": "street", "synth20": "crowd", "synthdance": "stage", "synthpp22": "shop", "synthlong": "street",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,9 @@ class World:
         groups: share of people who walk in groups.
         standing: share of people who stand.
         returning: chance that one who left comes back rather than another.
+        away: least and most seconds that he waits out of view before.
+        haze: share of veiling light (mist, a lens against the sun) in what is seen, 0 to 1.
+        exposure: gain of all light: below 1 at dusk or in dim rooms, where noise tells more.
         alike: share of people whose clothes repeat another's.
         warm: chance of summer clothes.
     """
@@ -87,6 +92,9 @@ class World:
     returning: float
     alike: float
     warm: float
+    away: tuple[float, float] = (0.0, 0.8)
+    haze: float = 0.0
+    exposure: float = 1.0
 
     def __post_init__(self) -> None:
         if min(self.size) < 16 or self.length < 1 or not self.fps > 0:
@@ -116,6 +124,18 @@ def draw_light(rng: np.random.Generator, indoor: bool) -> Light:
         noise=float(rng.uniform(1.5, 6.0)),
         quality=int(rng.integers(72, 93)),
     )
+
+
+def draw_weather(seed: int, indoor: bool) -> dict[str, float]:
+    """Haze and exposure of a world: half of them are clear and bright, a quarter hazy, a quarter dim.
+
+    Drawn apart from everything else, so that a world differs from a bright one in its light only.
+    """
+    rng = np.random.default_rng([seed & 0xFFFFFFFF, zlib.crc32(b"weather")])
+    kind, haze, exposure = rng.random(), float(rng.uniform(0.35, 0.8)), float(rng.uniform(0.25, 0.6))
+    if kind < 0.5:
+        return {}
+    return {"exposure": exposure} if kind < 0.75 or indoor else {"haze": haze}
 
 
 def draw_street(rng: np.random.Generator) -> dict[str, object]:
@@ -214,6 +234,7 @@ def draw_world(
     drawn: dict[str, object] = {
         "fps": float(rng.choice([14, 25, 30, 30])) if kind == "street" else float(rng.choice([25, 30])),
         "light": draw_light(rng, indoor),
+        **draw_weather(seed, indoor),
         "groups": float(rng.uniform(0.2, 0.5)),
         "standing": float(rng.uniform(0.03, 0.2)),
         "returning": 0.6,

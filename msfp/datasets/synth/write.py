@@ -19,6 +19,7 @@ import numpy as np
 from msfp.datasets.synth.camera import Floats
 from msfp.datasets.synth.catalogue import GENERATOR_VERSION, scene_worlds
 from msfp.datasets.synth.render import render
+from msfp.datasets.synth.sight import clearness
 from msfp.datasets.synth.twins import detect
 from msfp.datasets.synth.world import World
 from msfp.errors import InputError
@@ -44,10 +45,16 @@ class Job:
 
 
 def jobs(
-    dataset: str, folder: Path, *, seed: int = 0, frames: int = 100, size: tuple[int, int] = (640, 360)
+    dataset: str,
+    folder: Path,
+    *,
+    seed: int = 0,
+    frames: int = 100,
+    train_times: int = 1,
+    size: tuple[int, int] = (640, 360),
 ) -> list[Job]:
     """The sequences of a data set, to be rendered into a folder by `render_sequence`, in any order or process."""
-    worlds = scene_worlds(dataset, seed=seed, frames=frames, size=size)
+    worlds = scene_worlds(dataset, seed=seed, frames=frames, train_times=train_times, size=size)
     return [Job(world, scene.split, folder) for scene, world in worlds]
 
 
@@ -59,22 +66,25 @@ def render_sequence(job: Job) -> None:
     world, split = job.world, job.folder / job.split
     images = split / f"{world.name}-{PIXELS}" / "img1"
     images.mkdir(parents=True, exist_ok=True)
-    labels = []
+    labels, clear = [], []
     for number, (image, rows) in enumerate(render(world), start=1):
         (images / f"{number:06d}.jpg").write_bytes(jpeg(image, world.light.quality))
         labels.append(rows)
-    truth = ordered(np.concatenate(labels))
+        clear.append(clearness(image, rows[:, 2:6]))
+    rows = np.column_stack([np.concatenate(labels), np.concatenate(clear)])
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    truth = ordered(rows[:, :9])
     text = format_truth(truth)
     if job.split == "test":
         write(job.folder / "truth" / world.name / "gt.txt", text)
-    gt = as_ground_truth(truth)
+    gt = as_ground_truth(rows[:, :9])
     for detector in DETECTORS:
         folder = split / f"{world.name}-{detector}"
         write(folder / "seqinfo.ini", seqinfo(world, folder.name))
         if job.split == "train":
             write(folder / "gt" / "gt.txt", text)
         rng = np.random.default_rng([world.seed, zlib.crc32(detector.encode())])
-        found = detect(gt, *world.size, world.light.blur, detector, rng)
+        found = detect(gt, *world.size, world.light.blur, detector, rng, rows[:, 9])
         write(folder / "det" / "det.txt", format_detections(found, world.length))
 
 
@@ -93,7 +103,7 @@ def ordered(rows: Floats) -> Floats:
 
 def as_ground_truth(rows: Floats) -> GroundTruth:
     """Rows of gt.txt, in any order, as labels sorted by frame."""
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     return GroundTruth(
         frame=rows[:, 0].astype(np.int32),
         id=rows[:, 1].astype(np.int32),
@@ -138,6 +148,7 @@ def generate(
     *,
     seed: int = 0,
     frames: int = 100,
+    train_times: int = 1,
     size: tuple[int, int] = (640, 360),
     progress: Callable[[int], object] | None = None,
     map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
@@ -151,7 +162,8 @@ def generate(
         dataset: one of `DATASETS`.
         root: folder above the data set's.
         seed: of its worlds.
-        frames: length of each sequence.
+        frames: length of a common sequence.
+        train_times: how many times as long training sequences are whose second half is evaluated.
         size: width and height, pixels.
         progress: called with 1 whenever a sequence is done.
         map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
@@ -163,11 +175,12 @@ def generate(
         InputError: an unknown data set, settings nothing can be rendered with, or a folder that cannot be written.
     """
     target = Path(root) / dataset
-    stamp = {"version": GENERATOR_VERSION, "dataset": dataset, "seed": seed, "frames": frames, "size": list(size)}
+    settings = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
+    stamp: dict[str, object] = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
     if is_complete(target, stamp):
         return target
     partial = target.with_name(f".{dataset}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
-    work = jobs(dataset, partial, seed=seed, frames=frames, size=size)
+    work = jobs(dataset, partial, **settings)  # type: ignore[arg-type]
     try:
         remove_abandoned(Path(root), dataset)
         partial.mkdir(parents=True)

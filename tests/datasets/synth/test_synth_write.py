@@ -28,7 +28,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_layout(shop: Path) -> None:
     assert sorted(path.name for path in shop.iterdir()) == [".complete", "test", "train", "truth"]
-    for split, scenes in (("train", ("01", "02")), ("test", ("03", "04"))):
+    for split, scenes in (("train", ("01", "02")), ("test", ("03", "04", "05", "06", "07", "08"))):
         names = [f"SYNTHPP22-{scene}-{detector}" for scene in scenes for detector in ("DPM", "FRCNN", "SDP")]
         assert sorted(path.name for path in (shop / split).iterdir()) == names
         for name in names:
@@ -44,7 +44,9 @@ def test_layout(shop: Path) -> None:
 
 def test_truth_of_the_test_scenes_is_kept_apart(shop: Path) -> None:
     assert not list((shop / "test").rglob("gt*"))
-    assert sorted(path.parent.name for path in (shop / "truth").rglob("gt.txt")) == ["SYNTHPP22-03", "SYNTHPP22-04"]
+    assert sorted(path.parent.name for path in (shop / "truth").rglob("gt.txt")) == [
+        f"SYNTHPP22-{number:02d}" for number in range(3, 9)
+    ]
     truth = read_ground_truth(shop / "truth" / "SYNTHPP22-03" / "gt.txt")
     assert truth.pedestrian.sum() > 4
 
@@ -81,9 +83,9 @@ def test_nothing_is_done_twice_and_other_settings_replace(tmp_path: Path) -> Non
     assert target == tmp_path / "synthdance"
     assert len(done) == len(ticks) == len(SCENES["synthdance"])
     generate("synthdance", tmp_path, map=fake)
-    assert len(done) == 4
-    generate("synthdance", tmp_path, map=fake, seed=1)
     assert len(done) == 8
+    generate("synthdance", tmp_path, map=fake, seed=1)
+    assert len(done) == 16
     assert json.loads((target / ".complete").read_text())["seed"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["synthdance"]
 
@@ -119,13 +121,21 @@ def test_an_unknown_data_set(tmp_path: Path) -> None:
         generate("synth99", tmp_path)
 
 
+def test_evaluated_halves_are_as_long_as_test_sequences() -> None:
+    for name, times in (("synth17", 2), ("synth20", 2), ("synthdance", 1), ("synthpp22", 1), ("synthlong", 1)):
+        work = jobs(name, Path("x"), frames=50, train_times=2)
+        assert {job.world.length for job in work if job.split == "train"} <= {50 * times}, name
+        assert {job.world.length for job in work if job.split == "test"} == {300 if name == "synthlong" else 50}, name
+
+
 def test_the_data_sets_have_the_roles_they_need() -> None:
     splits = {name: [scene.split for scene in SCENES[name]] for name in DATASETS}
     assert {name: (s.count("train"), s.count("test")) for name, s in splits.items()} == {
         "synth17": (7, 7),
         "synth20": (4, 4),
-        "synthdance": (2, 2),
-        "synthpp22": (2, 2),
+        "synthdance": (2, 6),
+        "synthpp22": (2, 6),
+        "synthlong": (0, 2),
     }
     modes = {job.world.camera.mode for job in jobs("synth17", Path("x"))}
     assert modes == {"static", "pan", "handheld"}

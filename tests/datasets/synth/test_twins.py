@@ -123,7 +123,7 @@ def test_misses_come_in_runs(detector: str) -> None:
 def test_latents_are_unit_normals_with_the_stated_correlation() -> None:
     time = {"fixed": 0.3, "slow": 0.4, "rho_slow": 0.95, "fast": 0.2, "rho_fast": 0.5}
     gt = standing(2500, 12, 0.1, 1.0)
-    targets = twins.Targets(gt.frame, gt.id, gt.tlwh, gt.tlwh, np.zeros((len(gt), 3)))
+    targets = twins.Targets(gt.frame, gt.id, gt.tlwh, gt.tlwh, np.zeros((len(gt), 3)), np.zeros(len(gt)))
     z = twins.latent(time, targets, 2, np.random.default_rng(0)).reshape(12, 2500, 2)
     assert abs(z.mean()) < 0.05
     for lag in (0, 1, 5, 10):

@@ -1,0 +1,73 @@
+"""Long-term re-identification: who leaves the picture for a while and comes back is the same person to the tracker."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.metrics.fast import PreparedTruth, nothing_tracked
+from msfp.metrics.kernels import clear_frame, judged_frame
+from msfp.metrics.rules import window, within_crowds
+from msfp.types import Tracks, frame_bounds, tlwh_to_xyxy
+
+
+@dataclass(frozen=True, eq=False)
+class Returns:
+    """Every return of a person who had been tracked before leaving, in order of frames.
+
+    Attributes:
+        frame: (R,) int64, from 1: the first labelled frame after the absence.
+        person: (R,) int64, the labelled person, numbered from 0 as in `PreparedTruth`.
+        absent: (R,) int64 frames without a label before.
+        recovered: (R,) bool, the first track matched after the return is the last one before it.
+    """
+
+    frame: NDArray[np.int64]
+    person: NDArray[np.int64]
+    absent: NDArray[np.int64]
+    recovered: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def find_returns(truth: PreparedTruth, tracks: Tracks, least: int = 60) -> Returns:
+    """Match frame by frame as CLEAR does, and judge the first match after every absence.
+
+    Somebody who is never matched again before leaving anew, or until the end, was not recovered.
+
+    Args:
+        truth: from `fast.prepare`; its window cuts the tracks too.
+        tracks: boxes in file coordinates.
+        least: frames without a label that make an absence.
+    """
+    tracks = window(tracks, truth.frames)
+    _, dense = np.unique(tracks.id, return_inverse=True)
+    boxes, dense = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64), dense.astype(np.int64)
+    bounds = frame_bounds(tracks.frame, truth.length)
+    judged = ~within_crowds(tracks, truth.regions, truth.length)
+    state = nothing_tracked(truth.identities)
+    seen = np.full(truth.identities, -1, np.int64)
+    waiting: dict[int, int] = {}  # person -> place in `found` of a return that no match has judged yet
+    found: list[tuple[int, int, int]] = []
+    recovered: list[bool] = []
+    for t in range(truth.length):
+        a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
+        frame = judged_frame(
+            truth.xyxy[a:b], truth.id[a:b], truth.kind[a:b], boxes[c:d], dense[c:d], judged[c:d], truth.preprocess
+        )
+        last, matched = state.last_track.copy(), state.matched.copy()
+        clear_frame(frame, state)
+        for who in frame.gt.tolist():
+            absent = t - seen[who] - 1
+            if seen[who] >= 0 and absent >= least and last[who] >= 0:
+                waiting[who] = len(found)
+                found.append((t + 1, who, int(absent)))
+                recovered.append(False)
+            seen[who] = t
+            if who in waiting and state.matched[who] > matched[who]:
+                recovered[waiting.pop(who)] = bool(state.last_track[who] == last[who])
+    at, person, gone = zip(*found, strict=True) if found else ((), (), ())
+    return Returns(
+        np.array(at, np.int64), np.array(person, np.int64), np.array(gone, np.int64), np.array(recovered, np.bool_)
+    )
