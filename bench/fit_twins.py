@@ -223,6 +223,11 @@ def numbers(node: Any) -> int:
     return sum(numbers(v) for v in node) if isinstance(node, list) else 1
 
 
+def as_text(fitted: dict[str, Any]) -> str:
+    """The text of twins.json: one line a list of numbers."""
+    return re.sub(r"\[[^\[\]{}]*\]", lambda m: " ".join(m[0].split()), json.dumps(fitted, indent=1)) + "\n"
+
+
 def report(root: Path, seeds: int) -> None:
     """Print real against twin: combined, per sequence, and per sequence left out of the fit."""
     for detector in DETECTORS:
@@ -253,9 +258,7 @@ def main() -> None:
         "detectors": {name: fit(read(args.root, name), name) for name in DETECTORS},
         "picture": twins.picture(),  # `fit_clearness.py` measures it
     }
-    text = json.dumps(fitted, indent=1)
-    text = re.sub(r"\[[^\[\]{}]*\]", lambda m: " ".join(m[0].split()), text)  # one line a list of numbers
-    args.out.write_text(text + "\n", encoding="utf-8")
+    args.out.write_text(as_text(fitted), encoding="utf-8")
     print(f"{args.out}: {numbers(fitted['detectors'])} numbers")
 
 

@@ -86,7 +86,7 @@ def plain(dataset: str, split: str, number: str, people: int) -> Scene:
 def returns(number: str, camera: CameraPath, people: int, near: float, far: float) -> Scene:
     """A long sequence of people who walk out of the picture, stay away for seconds and come back as they were."""
     fixed: dict[str, object] = {"camera": camera, "people": people, "fps": 30.0, "near": near, "far": far}
-    fixed |= {"groups": 0.0, "standing": 0.0, "returning": 0.9, "away": (1.2, 5.4)}
+    fixed |= {"groups": 0.0, "standing": 0.0, "returning": 0.9, "away": (1.0, 4.6)}
     return Scene(f"SYNTHLONG-{number}", "test", fixed, times=6)
 
 
@@ -105,8 +105,8 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         *(plain("synthpp22", "test", f"{k:02d}", n) for k, n in enumerate((18, 24, 15, 20, 17, 22), start=3)),
     ),
     "synthlong": (
-        returns("01", tripod(1.7, 3, 0.95), 14, 4.0, 13.0),
-        returns("02", tripod(3.0, 9, 0.9), 18, 5.0, 15.0),
+        returns("01", tripod(1.7, 3, 1.2), 20, 3.6, 9.5),
+        returns("02", tripod(3.0, 12, 1.1), 22, 4.2, 10.5),
     ),
 }
 

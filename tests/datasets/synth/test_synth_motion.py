@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.datasets.synth.catalogue import DATASETS, scene_worlds
 from msfp.datasets.synth.gait import ANKLE, FOOT, Motion, joints
+from msfp.datasets.synth.motion import Area
 from msfp.datasets.synth.render import Stage
 from msfp.datasets.synth.scenery import still
 from msfp.datasets.synth.world import World, draw_world, worlds
@@ -69,11 +71,9 @@ def test_groups_stay_together() -> None:
 
 
 def test_training_worlds_are_none_of_the_evaluated_ones() -> None:
-    from msfp.datasets.synth.catalogue import DATASETS, scene_worlds
-
     evaluated = {world.seed for name in DATASETS for seed in range(3) for _, world in scene_worlds(name, seed=seed)}
     training = {world.seed for name in DATASETS for world in worlds(name, 0, 50)}
-    assert len(evaluated) == 3 * (14 + 8 + 4 + 4)
+    assert len(evaluated) == 3 * (14 + 8 + 8 + 8 + 2)
     assert not evaluated & training
 
 
@@ -90,3 +90,17 @@ def test_somebody_leaves_and_comes_back() -> None:
             same = len(set(stage.cast.identity[:, k].tolist())) == 1
             came_back += same and len(spell) >= 2 and bool(seen[0, k])
     assert came_back >= 4
+
+
+def test_long_scenes_have_people_who_come_back_after_seconds_as_they_were() -> None:
+    for scene, world in scene_worlds("synthlong", size=(160, 90)):
+        stage = Stage(world)
+        _, side = Area(world, stage.cameras[0]).local(stage.cast.motion.position.reshape(-1, 2))
+        seen = (np.abs(side) < 1).reshape(stage.cast.identity.shape)
+        absences = [
+            np.diff(np.flatnonzero((seen & (stage.cast.identity == who)).any(axis=1))) - 1
+            for who in range(len(stage.looks))
+        ]
+        long = np.concatenate(absences)
+        assert ((long >= 60) & (long <= 200)).sum() >= 15, scene.name
+        assert world.length == 600

@@ -114,6 +114,35 @@ def test_larger_and_more_visible_people_are_found_more_often_and_blur_hides_them
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
+def test_people_who_stand_out_less_are_found_less_often_and_with_lower_scores(detector: str) -> None:
+    gt = standing(60, 40, 0.3, 0.9, strangers=True)
+    usual, rng = twins.picture()["usual"], np.random.default_rng
+    recall, score, empty = [], [], []
+    for clear in (usual + 0.5, usual, usual - 1.3):
+        found = twins.detect(gt, 6400, 360, 0.0, detector, rng(5), np.full(len(gt), clear))
+        recall.append(found_people(gt, found).mean())
+        score.append(np.mean(found.score))
+        nobody = truth_of(gt.frame, gt.id, gt.tlwh, category=8)  # counted as look-alikes: most boxes are background
+        empty.append(len(twins.detect(nobody, 6400, 360, 0.0, detector, rng(5), np.full(len(gt), clear))))
+    assert recall[0] > recall[1] > recall[2] + 0.03
+    assert score[0] > score[1] > score[2]
+    assert empty[1] > empty[2]
+    same = twins.detect(gt, 6400, 360, 0.0, detector, rng(5))
+    known = twins.detect(gt, 6400, 360, 0.0, detector, rng(5), np.full(len(gt), usual))
+    assert np.array_equal(same.score, known.score)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-3, 3)), min_size=1, max_size=8))
+def test_moved_scores_keep_to_their_range_and_order(given: list[tuple[float, float]]) -> None:
+    value, shift = (np.array(column) for column in zip(*given, strict=True))
+    out = twins.moved(value, shift)
+    assert ((out >= 0) & (out <= 1)).all()
+    assert (np.sign(out - value) * np.sign(shift) >= 0).all()
+    assert twins.moved(np.array([-0.4, 2.5]), np.zeros(2)).tolist() == [-0.4, 2.5]
+    assert twins.moved(np.array([0.5]), np.array([np.log(3)])) == pytest.approx([0.75])
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_misses_come_in_runs(detector: str) -> None:
     gt = standing(60, 150, 0.2, 0.5)
     missed = ~found_people(gt, twins.detect(gt, 6400, 360, 0.0, detector, np.random.default_rng(2))).reshape(150, 60)
@@ -136,7 +165,9 @@ def test_a_gap_in_the_labels_ages_the_latent() -> None:
     time = {"fixed": 0.0, "slow": 1.0, "rho_slow": 0.95, "fast": 0.0, "rho_fast": 0.5}
     frame, identity = np.repeat([3, 4, 24], 4000), np.tile(np.arange(4000), 3)
     blank = np.ones((12000, 4))
-    targets = twins.Targets(frame.astype(np.int32), identity.astype(np.int32), blank, blank, np.zeros((12000, 3)))
+    targets = twins.Targets(
+        frame.astype(np.int32), identity.astype(np.int32), blank, blank, np.zeros((12000, 3)), np.zeros(12000)
+    )
     z = twins.latent(time, targets, 1, np.random.default_rng(0)).reshape(3, 4000)
     assert np.mean(z[0] * z[1]) == pytest.approx(0.95, abs=0.05)
     assert np.mean(z[1] * z[2]) == pytest.approx(0.95**20, abs=0.05)
@@ -165,6 +196,11 @@ def test_any_labels_give_proper_detections(detector: str, data: st.DataObject) -
     if detector == "FRCNN":
         assert (found.tlwh[:, :2] >= 1).all()
         assert (right <= np.array([width + 1, height + 1]) + 1e-6).all()
+
+
+def test_a_clearness_for_each_label() -> None:
+    with pytest.raises(InputError, match="clear: 1 values beside 12 labels; give one for each"):
+        twins.detect(standing(3, 4, 0.3, 1.0), 640, 360, 0.0, "SDP", np.random.default_rng(0), np.ones(1))
 
 
 def test_values_have_the_digits_of_the_real_files() -> None:
