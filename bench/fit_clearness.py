@@ -110,7 +110,8 @@ def intervention(root: Path, weights: Path, step: int = 50) -> dict[str, float]:
                 if before is None:
                     before = clear, best
                 both = counts & (before[1] > FOUND) & (best > 0)
-                moved.append(np.log(best / (1 - best))[both] - np.log(before[1] / (1 - before[1]))[both])
+                now, then = best[both], before[1][both]
+                moved.append(np.log(now / (1 - now)) - np.log(then / (1 - then)))
                 people.append((clear - before[0])[both])
     shift, score_change = np.concatenate(people), np.concatenate(moved)
     rates = np.array([np.mean(found, axis=0) for found in spots.values()])

@@ -138,13 +138,7 @@ def auc_by_gap(compared: Compared, bins: Bins = GAP_BINS) -> list[dict[str, floa
 
 
 def first_of_two(compared: Compared) -> float:
-    """Share of `hard_pairs`' questions whose positive is more similar than its own negative, ties half.
-
-    Raises:
-        NotComputable: there is no question.
-    """
-    if not len(compared.sim):
-        raise NotComputable("no positive with a negative of its own")
+    """Share of `hard_pairs`' questions whose positive is more similar than its own negative, ties half."""
     return float(wins(compared.sim, compared.same).mean())
 
 

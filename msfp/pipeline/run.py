@@ -101,14 +101,7 @@ class Run:
     def embedded_folder(self) -> Path:
         """Where the embedded data sets of the run's size and length lie."""
         data = self.settings.data
-        longer = f"x{data.train_times}" if data.train_times > 1 else ""
-        return self.home / "data" / f"{data.frame_size[0]}x{data.frame_size[1]}-{data.frames}{longer}"
-
-    def has_rendered(self, dataset: str) -> bool:
-        """Whether an embedded data set was rendered, by whatever version: `dataset_root` renews an old one."""
-        from msfp.datasets.synth.write import STAMP
-
-        return (self.embedded_folder / dataset / STAMP).is_file()
+        return self.home / "data" / "{}x{}-{}x{}".format(*data.frame_size, data.frames, data.train_times)
 
     def _render(self, dataset: str) -> Path:
         from msfp.datasets import synth
@@ -117,9 +110,7 @@ class Run:
         return synth.generate(
             dataset,
             self.embedded_folder,
-            seed=data.seed,
-            frames=data.frames,
-            train_times=data.train_times,
+            **data.model_dump(include={"seed", "frames", "train_times"}),
             size=data.frame_size,
             map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
         )

@@ -19,15 +19,16 @@ A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho
 import json
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.datasets.synth.reported import Boxes, Floats, Params, as_written, iou, within
 from msfp.errors import InputError
 from msfp.types import DETECTORS, Detections, GroundTruth
 
-__all__ = ["DETECTORS", "DISTRACTORS", "detect"]
+__all__ = ["DETECTORS", "DISTRACTORS", "detect", "iou", "within"]
 
 # MOTChallenge classes that look like a person but do not count: on a vehicle, standing still, distractor, reflection.
 DISTRACTORS = (2, 7, 8, 12)
@@ -36,10 +37,6 @@ DISTRACTORS = (2, 7, 8, 12)
 # of a person detected every other time falls from 50 to 27 %) and localisation errors grow by half.
 BLUR_MARGIN = 0.6
 BLUR_ERROR = 0.5
-
-Params = dict[str, Any]
-Floats = NDArray[np.float64]
-Boxes = tuple[NDArray[np.int32], Floats, Floats]  # frame, tlwh, score
 
 
 class Targets(NamedTuple):
@@ -160,10 +157,8 @@ def picture() -> Params:
 
 def moved(value: Floats, shift: Floats) -> Floats:
     """(N,) scores between 0 and 1 whose logit is moved; others are not moved (DPM's: their shift is 0)."""
-    inside = (shift != 0) & (value > 0) & (value < 1)
-    out = np.array(value, np.float64)
-    out[inside] = 1 / (1 + (1 / out[inside] - 1) * np.exp(-shift[inside]))
-    return out
+    odds = np.exp(shift)
+    return np.where(shift == 0, value, value * odds / np.where(shift == 0, 1, 1 - value + value * odds))
 
 
 def covariates(tlwh: Floats, visibility: NDArray[np.floating], height: int) -> Floats:
@@ -295,41 +290,3 @@ def background(part: Params, length: int, crowd: float, width: int, height: int,
     boxes = np.stack([centre[:, 0] - wide / 2 + 1, centre[:, 1] - high / 2 + 1, wide, high], 1)
     mixed = np.sqrt(part["steady"]) * normal[spot, 4] + np.sqrt(1 - part["steady"]) * rng.standard_normal(len(spot))
     return frame.astype(np.int32), boxes, np.interp(mixed, part["normal"], part["table"][4])
-
-
-def iou(a: Floats, b: Floats) -> Floats:
-    """(N,) intersection over union of paired (N, 4) tlwh boxes."""
-    overlap = np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    shared = np.prod(np.maximum(overlap, 0), 1)
-    return shared / np.maximum(np.prod(a[:, 2:], 1) + np.prod(b[:, 2:], 1) - shared, 1e-12)
-
-
-def as_written(parts: list[Boxes], model: Params, detector: str, width: int, height: int) -> Detections:
-    """Boxes of all kinds in one table, clipped and rounded like the detector's own files."""
-    frame, tlwh, value = (np.concatenate(column) for column in zip(*parts, strict=True))
-    tlwh = within(tlwh, detector, width, height)
-    if detector == "DPM":
-        tlwh, value = five_digits(tlwh), five_digits(value)
-    else:
-        tlwh, value = np.round(tlwh, 1), np.round(value, 3)
-        if detector == "SDP":
-            tlwh[:, :2] = np.round(tlwh[:, :2])
-    value = np.clip(value, *model["range"])
-    inside = (tlwh[:, :2] < (width + 1, height + 1)) & (tlwh[:, :2] + tlwh[:, 2:] > 1)
-    kept = np.flatnonzero((inside & (tlwh[:, 2:] >= 1)).all(1))
-    kept = kept[np.lexsort((-value[kept], frame[kept]))]
-    return Detections(frame[kept].astype(np.int32), tlwh[kept], value[kept].astype(np.float32))
-
-
-def within(tlwh: Floats, detector: str, width: int, height: int) -> Floats:
-    """Boxes cut at the image border for FRCNN, the only detector that does so."""
-    if detector != "FRCNN":
-        return tlwh
-    first, last = np.clip([tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]], 1, (width + 1, height + 1))
-    return np.concatenate([first, last - first], 1)
-
-
-def five_digits(x: Floats) -> Floats:
-    """Round to five significant digits."""
-    unit = 10.0 ** (4 - np.floor(np.log10(np.maximum(np.abs(x), 1e-9))))
-    return np.round(x * unit) / unit
