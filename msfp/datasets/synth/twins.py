@@ -59,7 +59,7 @@ class Targets(NamedTuple):
 
     def pick(self, chosen: NDArray[np.bool_]) -> "Targets":
         """The chosen rows."""
-        return Targets(*(column[chosen] for column in self))
+        return Targets(**{name: column[chosen] for name, column in self._asdict().items()})
 
 
 def detect(
