@@ -1,6 +1,10 @@
 """msfp: an open reproduction suite for the paper MSFP-Track."""
 
+import os
 from typing import TYPE_CHECKING
+
+# OpenCV reads it when it is loaded: an image of a few bytes that declares gigabytes is refused by its head.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
 
 if TYPE_CHECKING:
     from msfp.pipeline.tracker import Tracker as Tracker

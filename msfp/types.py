@@ -35,6 +35,7 @@ class Sequence:
         image_ext: extension of an image file, `.jpg`; empty for a video.
         gt_path: ground truth, None where hidden or absent.
         det_path: public detections, None where absent.
+        trouble: why the pixels that lie there cannot be used, and the remedy; empty where nothing is amiss.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Sequence:
     image_ext: str = ".jpg"
     gt_path: Path | None = None
     det_path: Path | None = None
+    trouble: str = ""
 
     @property
     def detector(self) -> str:

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("types", "config", "errors", "discovery", "compiled", "assignment", "threads"),
-    ("datasets", "features", "heads", "tracking", "metrics", "video"),
+    ("video",),
+    ("datasets", "features", "heads", "tracking", "metrics"),
     ("engine",),
     ("pipeline",),
     ("paper",),

@@ -23,6 +23,7 @@ from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.pipeline.watch import Image
+    from msfp.video.source import Source
 
 
 MOST = 4  # workers, unless more are asked for: learning has few parts
@@ -39,7 +40,8 @@ def track(
     weights: Weights = "embedded",
     device: Device = "cpu",
     fps: Annotated[
-        float | None, typer.Option("--fps", min=0.1, help="frames per second, where the source lies")
+        float | None,
+        typer.Option("--fps", help="constant rate in frames per second, where the source tells none or lies"),
     ] = None,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="stop after this many")] = None,
     film: Annotated[bool, typer.Option("--film/--no-film", help="whether to draw an annotated MP4")] = True,
@@ -58,9 +60,10 @@ def track(
 ) -> None:
     """Follow the people of a video: detect, embed, choose thresholds, track.
 
-    Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. An
-    interrupted call goes on where it was when repeated. The first call learns heads and ATL for the detector on the
-    embedded worlds (a minute or more, kept for later calls). Small people need a larger input: -p input.size=1280,736.
+    Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. Frames that
+    cannot be decoded are left out and told, and the exit status then is 1. An interrupted call goes on where it was
+    when repeated. The first call learns heads and ATL for the detector on the embedded worlds (a minute or more, kept
+    for later calls). Small people need a larger input: -p input.size=1280,736.
 
     \b
       msfp track street.mp4
@@ -69,31 +72,49 @@ def track(
     """
     window = window_for(source) if show else None
     from msfp.pipeline.inference import method_from
-    from msfp.pipeline.recording import Recording, record
+    from msfp.pipeline.recording import Recording, check_room, record
     from msfp.pipeline.run import parse_overrides
     from msfp.pipeline.tracker import run_for_videos, watcher_for
-    from msfp.video.source import open_source
+    from msfp.video.source import fingerprint, open_source
 
     seen = open_source(source, fps)
+    check_room(seen, out)  # before minutes are spent on learning
     settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
     run = run_for_videos(weights, device, settings, home, min(one_a_core(), MOST) if workers < 0 else workers)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
     state = {
-        "source": [str(seen.place), seen.width, seen.height, seen.length, seen.fps],
+        "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, fingerprint(seen)],
         "method": [tracker, appearance, threshold, sorted(options or []), seed, film],
         "input": run.settings.input.model_dump(mode="json"),
         "weights": run.weights_digest(),
     }
     recording = Recording(seen, out, state, film)
     done = record(recording, watcher_for(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
+    tell(done, seen, as_json)
+
+
+def tell(done: dict[str, Any], source: "Source", as_json: bool) -> None:
+    """Print what came of it; damage is told apart, and is the exit status."""
     typer.echo(json.dumps(done, indent=1) if as_json else told(done))
+    if done["lost"] or done["marred"]:
+        typer.echo(f"msfp: {damage(done, source)}", err=True)
+        raise typer.Exit(1)
+
+
+def damage(done: dict[str, Any], source: "Source") -> str:
+    """What damage cost, for a person."""
+    from msfp.video.decoding import loss
+
+    said = loss(source.length or done["frames"], done["lost"], done["marred"])
+    return f"{source.place}: {said}; what could be decoded was followed: copy the video again"
 
 
 def told(done: dict[str, Any]) -> str:
     """What came of it, for a person."""
-    speed = f", {done['frames_per_second']} frames a second" if done["frames_per_second"] else ""
-    files = [done[kind] for kind in ("tracks", "thresholds", "film") if kind in done]
-    return "\n".join([f"{done['frames']} frames, {done['people']} people{speed}", *files])
+    rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
+    speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""
+    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film") if kind in done]
+    return "\n".join([f"{done['frames']} frames{rate}, {done['people']} people{speed}", *files])
 
 
 def window_for(title: str) -> "Callable[[Image], bool]":

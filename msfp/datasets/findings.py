@@ -9,6 +9,7 @@ from msfp.datasets.registry import DATASETS, dataset_of
 from msfp.datasets.seqinfo import read_sequence
 from msfp.errors import InputError
 from msfp.types import DETECTORS, Sequence
+from msfp.video.decoding import health, loss, numbers_in_short
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _frames(sequence: Sequence, pixels: Sequence, thorough: bool) -> Finding:
 
     if len(pixels.frames) > len(frames):
         return finding("right", f"frames: those of {pixels.name} are used")
+    if sequence.trouble:
+        return finding("wrong", sequence.trouble)
     if not frames:
         return finding("missing", f"0 of {sequence.length} frames present")
     looked = frames if thorough else tuple(sorted({frames[0], frames[len(frames) // 2], frames[-1]}))
@@ -109,20 +112,12 @@ def _frames(sequence: Sequence, pixels: Sequence, thorough: bool) -> Finding:
                 pass
     except InputError as error:
         return finding("wrong", str(error))
-    text = f"{len(frames)} of {sequence.length} frames present ({spans(frames)}), {len(looked)} decoded"
+    if sequence.images is not None and sequence.images.is_file():
+        held = health(sequence.images)
+        if said := loss(len(held.frames) + len(held.lost), held.lost, held.marred):
+            return finding("wrong", f"{sequence.images}: {said}; copy the video again")
+    text = f"{len(frames)} of {sequence.length} frames present ({numbers_in_short(frames)}), {len(looked)} decoded"
     return finding("right" if len(frames) == sequence.length else "missing", text)
-
-
-def spans(frames: tuple[int, ...]) -> str:
-    """Ascending frame numbers in short: `1-4, 7, 9-12`; the middle ones left out where there are many."""
-    runs: list[list[int]] = []
-    for t in frames:
-        if runs and t == runs[-1][1] + 1:
-            runs[-1][1] = t
-        else:
-            runs.append([t, t])
-    text = [f"{first}-{last}" if last > first else str(first) for first, last in runs]
-    return ", ".join(text if len(text) <= 7 else [*text[:3], f"... {len(text) - 6} more ...", *text[-3:]])
 
 
 def _missing(split: str, dataset: str, names: set[str]) -> list[Finding]:

@@ -3,24 +3,23 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from msfp.datasets.images import image_files
 from msfp.errors import InputError
 from msfp.types import Sequence
+from msfp.video.decoding import decode, pixels_of
+from msfp.video.pictures import Image, by_number, pictures_in, read_picture
+from msfp.video.videos import open_video
 
-Image = NDArray[np.uint8]
+__all__ = ["FrameReader", "Image", "decode_in_turn", "read_frame"]
+
 Decode = Callable[[], tuple[int, Image]]
 # A frame of 1920x1080 is 6 MB: enough ahead of the last decoder to cover a slow decode, little enough to hold.
 AHEAD = 4
+BEHIND = 1 << 62  # a number after every frame
 
 
 class FrameReader:
@@ -77,34 +76,6 @@ def read_frame(sequence: Sequence, t: int) -> Image:
         return next(iter(decode_in_turn(reader.sequence, reader.frames)))[1]
 
 
-def count_video_frames(path: Path) -> int:
-    """Number of frames of a video that can be decoded: as its header says, or counted where its end is missing.
-
-    Raises:
-        InputError: not a video that OpenCV can open.
-    """
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); restore the video or remove it") from error
-    return _count(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _count(path: Path, size: int, changed: int) -> int:
-    """Count once per state of the file: finding a video's last frame decodes up to its last key frame."""
-    cv2 = _opencv()
-    with _capture(path) as video:
-        declared = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-        if declared > 0 and video.set(cv2.CAP_PROP_POS_FRAMES, declared - 1) and video.grab():
-            return declared
-    with _capture(path) as video:
-        count = 0
-        while video.grab():
-            count += 1
-    return count
-
-
 def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Iterator[tuple[int, Image]]:
     """Decode in threads, `AHEAD` frames before those they are at; their errors are raised here, in order."""
     folder = sequence.images is not None and sequence.images.is_dir()
@@ -145,7 +116,7 @@ def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tup
 def _from_folder(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[Decode]:
     """What decodes each frame, in any order and any thread."""
     assert sequence.images is not None
-    files = image_files(sequence.images, sequence.image_ext)
+    files = by_number(pictures_in(sequence.images, {sequence.image_ext.lower()}))
     for t in frames:
         yield partial(_from_file, sequence, files.get(t), t)
 
@@ -153,87 +124,44 @@ def _from_folder(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[Decode
 def _from_file(sequence: Sequence, path: Path | None, t: int) -> tuple[int, Image]:
     if path is None:
         raise _absent(sequence, t)
-    cv2 = _opencv()
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); restore the image or remove it") from error
-    # OpenCV fills what is missing of a cut JPEG with grey; an end mark tells that it is whole.
-    whole = not data.startswith(b"\xff\xd8") or b"\xff\xd9" in data[-4096:]
-    # The labels are in the coordinates of the stored pixels, so an orientation tag must not turn them.
-    mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data and whole else None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        kind = "empty" if not data else "cut or no image"
-        raise InputError(f"{path}: cannot be decoded ({len(data):,} bytes, {kind}); copy it again or remove it")
-    return t, _checked(cv2, pixels, sequence, path, t)
+    return t, _checked(read_picture(path), sequence, path, t)
 
 
 def _from_video(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[int, Image]]:
-    """Frames in order, those between passed over; no seeking, as its precision depends on the codec."""
-    cv2 = _opencv()
+    """Frames in order, those between passed over."""
     path = sequence.images
     assert path is not None
-    with _capture(path) as video:
-        at = 0
-        for t in frames:
-            while at < t:
-                if not video.grab():
-                    raise InputError(f"{path}: the video ends after frame {at}, frame {t} was expected; copy it again")
-                at += 1
-            good, pixels = video.retrieve()
-            if not good or pixels is None:
-                raise InputError(f"{path}: frame {t} cannot be decoded; copy the video again")
-            yield t, _checked(cv2, pixels, sequence, path, t)
+    video, found = open_video(path), 0
+    decoded = decode(video)
+    for t in frames:
+        frame = None
+        while found < t:
+            found, frame = next(decoded, (BEHIND, None))
+        if found != t and t > video.length:
+            raise InputError(
+                f"{path}: the video ends after frame {video.length}, frame {t} was expected; copy it again"
+            )
+        if found != t:
+            raise InputError(f"{path}: frame {t} cannot be decoded; copy the video again")
+        yield t, _checked(pixels_of(frame), sequence, path, t)
 
 
-def _checked(cv2: ModuleType, bgr: Any, sequence: Sequence, path: Path, t: int) -> Image:
-    height, width = bgr.shape[:2]
+def _checked(pixels: Image, sequence: Sequence, path: Path, t: int) -> Image:
+    height, width = pixels.shape[:2]
     if (width, height) != (sequence.width, sequence.height):
+        turned = (height, width) == (sequence.width, sequence.height)
+        why = " (upright, if it carries an orientation tag)" if turned else ""
         raise InputError(
-            f"{path}: frame {t} is {width}x{height}, but {sequence.path / 'seqinfo.ini'} declares "
+            f"{path}: frame {t} is {width}x{height}{why}, but {sequence.path / 'seqinfo.ini'} declares "
             f"{sequence.width}x{sequence.height}; correct imWidth and imHeight or replace the image"
         )
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-
-
-@contextmanager
-def _capture(path: Path) -> Iterator[Any]:
-    cv2 = _opencv()
-    try:
-        video = cv2.VideoCapture(str(path))
-        opened = video.isOpened()
-    except cv2.error:
-        opened = False
-    if not opened:
-        raise InputError(f"{path}: cannot be opened as a video; copy it again, or remove it to work with labels only")
-    try:
-        yield video
-    finally:
-        video.release()
+    return pixels
 
 
 def _absent(sequence: Sequence, t: int) -> InputError:
+    if sequence.trouble:
+        return InputError(sequence.trouble)
     return InputError(
         f"{sequence.path}: frame {t} is not present ({len(sequence.frames)} of {sequence.length} frames are); "
         "add its image or leave it out"
     )
-
-
-def _opencv() -> ModuleType:
-    """OpenCV, imported only where pixels are read.
-
-    Raises:
-        InputError: it cannot be loaded, as on servers without the graphics libraries it links to.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise InputError(
-            f"OpenCV cannot be loaded ({error}); install the missing system library (Debian, Ubuntu: "
-            "`apt install libgl1 libglib2.0-0`) or replace opencv-python by opencv-python-headless"
-        ) from error
-    return cv2

@@ -20,6 +20,8 @@ import numpy as np
 
 from msfp.datasets.rows import read_rows
 from msfp.errors import InputError
+from msfp.video.decoding import decode, pixels_of
+from msfp.video.videos import open_video
 
 PEDESTRIAN, DISTRACTOR, REFLECTION, CROWD = 1, 8, 12, 13
 KINDS = {
@@ -181,13 +183,10 @@ def _write_detections(video: Video, source: Path, path: Path) -> None:
 def _write_frames(video: Video, source: Path, folder: Path) -> None:
     import cv2
 
-    capture: Any = cv2.VideoCapture(str(source))
     number = {key: t for t, key in enumerate(video.keys, start=1)}
-    at = 0
-    while capture.grab() and at <= max(video.keys, default=-1):
-        if at in number:
-            good, pixels = capture.retrieve()
-            if good:
-                cv2.imwrite(str(folder / f"{number[at]:06d}.jpg"), pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
-        at += 1
-    capture.release()
+    for at, frame in decode(open_video(source)):
+        if at - 1 in number:
+            place = folder / f"{number[at - 1]:06d}.jpg"
+            cv2.imwrite(str(place), pixels_of(frame)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        if at > max(video.keys, default=-1):
+            break

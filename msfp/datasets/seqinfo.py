@@ -4,12 +4,13 @@ import configparser
 import logging
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from msfp.datasets.frames import count_video_frames
-from msfp.datasets.images import image_files
 from msfp.errors import InputError
 from msfp.types import Sequence
+from msfp.video.decoding import health, loss
+from msfp.video.pictures import NUMBER, SUFFIXES, by_number, pictures_in
 
 SECTION = "Sequence"
 LONGEST = 10_000_000
@@ -21,12 +22,12 @@ log = logging.getLogger(__name__)
 def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
     """Read seqinfo.ini and look which frames, labels and detections are there.
 
-    `imDir` names a folder of images or a video file; neither has to exist, nor has every frame. Of a test sequence
+    `imDir` names a folder of images or a video file; neither has to exist, nor has every frame. Images that lie there
+    and cannot be taken for frames are told (`Sequence.trouble`), as labels can be used without them. Of a test sequence
     the labels are not looked for: only evaluation opens them (`catalog.hidden_truth`).
 
     Raises:
-        InputError: seqinfo.ini missing, unreadable, or with a key missing or wrong; two images of one frame; a video
-            that cannot be opened.
+        InputError: seqinfo.ini missing, unreadable, or with a key missing or wrong; a video that cannot be opened.
     """
     path = Path(path)
     ini = path / "seqinfo.ini"
@@ -35,7 +36,7 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
     if name != path.name:
         log.warning("%s: name=%s, but the folder is %s; the folder's name is used", ini, name, path.name)
     length = _whole(ini, keys, "seqLength", LONGEST)
-    images, ext, frames = _pixels(ini, keys, length)
+    pixels = _pixels(ini, keys, length)
     gt, det = path / "gt" / "gt.txt", path / "det" / "det.txt"
     return Sequence(
         name=path.name,
@@ -46,31 +47,71 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
         length=length,
         width=_whole(ini, keys, "imWidth", LARGEST),
         height=_whole(ini, keys, "imHeight", LARGEST),
-        frames=frames,
-        images=images,
-        image_ext=ext,
+        frames=pixels.frames,
+        images=pixels.images,
+        image_ext=pixels.ext,
         gt_path=gt if split != "test" and gt.is_file() else None,
         det_path=det if det.is_file() else None,
+        trouble=pixels.trouble,
     )
 
 
-def _pixels(ini: Path, keys: dict[str, str], length: int) -> tuple[Path | None, str, tuple[int, ...]]:
-    """Folder or video, extension of an image, frames present."""
+@dataclass(frozen=True)
+class _Pixels:
+    """Folder or video, extension of an image, frames present, and why they cannot be used (`Sequence.trouble`)."""
+
+    images: Path | None
+    ext: str
+    frames: tuple[int, ...] = ()
+    trouble: str = ""
+
+
+def _pixels(ini: Path, keys: dict[str, str], length: int) -> _Pixels:
+    """What of a sequence's pixels is there; labels can be used without them, so trouble is told and not raised."""
     images = ini.parent / keys["imDir"]
     ext = keys.get("imExt", ".jpg")
     if not re.fullmatch(r"\.[A-Za-z0-9]+", ext):
         raise InputError(f"{ini}: imExt={ext!r}; give the extension of the images with its dot, as .jpg")
     if images.is_dir():
-        frames = tuple(image_files(images, ext))
-        beyond = [t for t in frames if not 1 <= t <= length]
-        if beyond:
-            log.warning("%s: %d images beyond frames 1 to %d are not used", images, len(beyond), length)
-        frames = tuple(t for t in frames if 1 <= t <= length)
-        return (images, ext, frames) if frames else (None, ext, ())
-    if images.is_file():
-        frames = tuple(range(1, min(length, count_video_frames(images)) + 1))
-        return (images, "", frames) if frames else (None, "", ())
-    return None, ext, ()
+        found = _folder(images, ext, length)
+    elif images.is_file():
+        held = health(images)
+        frames = tuple(t for t in held.frames if t <= length)
+        found = _Pixels(images if frames else None, "", frames)
+        if said := loss(len(held.frames) + len(held.lost), held.lost, held.marred):
+            log.warning("%s: %s; copy the video again", images, said)
+    else:
+        found = _Pixels(None, ext)
+    if found.trouble:
+        log.warning("%s", found.trouble)
+    return found
+
+
+def _folder(images: Path, ext: str, length: int) -> _Pixels:
+    """The images whose name is a frame's number, with the extension that seqinfo.ini declares."""
+    every = pictures_in(images, {*SUFFIXES, ext.lower()})
+    named = [p for p in every if p.suffix.lower() == ext.lower()]
+    try:
+        by_number(every)  # a frame twice, also with another extension, is refused as it is in a folder of its own
+        files = by_number(named)
+    except InputError as error:
+        return _Pixels(None, ext, trouble=str(error))
+    if every and not files:
+        lies = f"{len(every)} images, such as {every[0].name}" if len(every) > 1 else every[0].name
+        right = [p for p in every if NUMBER.fullmatch(p.stem)]
+        remedy = f"set imExt={right[0].suffix}" if right else f"rename them to {1:06d}{ext}, {2:06d}{ext}, ..."
+        wanted = f"frames named by their number, such as {1:06d}{ext}"
+        return _Pixels(None, ext, trouble=f"{images}: {lies}; looked for {wanted} (imExt={ext}): {remedy}")
+    if 0 in files:
+        first = files[0].name
+        remedy = "rename the images so that the first is number 1"
+        trouble = f"{images}: images are numbered from 0 ({first}), labels and detections from 1: {remedy}"
+        return _Pixels(None, ext, trouble=trouble)
+    beyond = [t for t in files if t > length]
+    if beyond:
+        log.warning("%s: %d images beyond frames 1 to %d are not used", images, len(beyond), length)
+    frames = tuple(t for t in files if t <= length)
+    return _Pixels(images if frames else None, ext, frames)
 
 
 def _read_keys(ini: Path) -> dict[str, str]:

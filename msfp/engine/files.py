@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 REMEDIES = {
     errno.ENOSPC: "free some space or choose an output folder on another disk",
     errno.EDQUOT: "free some of your quota or choose an output folder on another disk",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "allow this program more open files (`ulimit -n`)",
     errno.EROFS: "the file system is read-only; choose another output folder",
     errno.ENOTDIR: "a file lies where a folder is needed; move it or choose another output folder",
     errno.EEXIST: "a file lies where a folder is needed; move it or choose another output folder",

@@ -247,6 +247,8 @@ def missing_pixels(part: Part) -> str:
     present = sum(part.first <= t <= part.last for t in pixels.frames)
     if present == part.length:
         return ""
+    if pixels.trouble:
+        return pixels.trouble
     return f"{part.scene.name}: {len(pixels.frames)} of {pixels.length} frames present"
 
 

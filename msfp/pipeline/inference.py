@@ -40,6 +40,8 @@ def method_from(
     """
     if tracker not in tracking.names():
         raise InputError(f"--tracker {tracker}: not known; there are: {', '.join(tracking.names())}")
+    if "fps" in options:
+        raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
     chosen = look or tracking.tracker_class(tracker).appearance or "none"
     given = {key: literal(value) for key, value in options.items()}
     pairs = tuple(sorted({**_of_rule(tracker, threshold), **given}.items()))

@@ -145,8 +145,22 @@ class LiveCamera:
         Args:
             image: (H, W, 3) uint8 RGB.
             tlwh: (N, 4) boxes that may move by themselves.
+
+        Raises:
+            InputError: a frame of another size than the one before.
         """
-        view = see(image, tlwh, METHODS[self.method][1])
-        found = np.eye(2, 3) if self.last is None else between(self.last, view, self.method)
-        self.last = view
-        return found
+        before = self.last
+        view = self.remember(image, tlwh)
+        if before is None:
+            return np.eye(2, 3)
+        if before.grey.shape != view.grey.shape or not np.array_equal(before.to_view, view.to_view):
+            raise InputError(
+                f"a frame of {image.shape[1]}x{image.shape[0]} after frames of another size; camera motion needs one "
+                "size: scale the frames, or call reset() where another video begins"
+            )
+        return between(before, view, self.method)
+
+    def remember(self, image: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> View:
+        """Take a frame as the one before the next."""
+        self.last = see(image, tlwh, METHODS[self.method][1])
+        return self.last

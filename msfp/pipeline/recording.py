@@ -1,15 +1,14 @@
 """A video followed from end to end, kept in parts as it goes: a stop costs nothing, a crash some seconds.
 
-Beside the results lies `.parts/`: for every hundred frames (fewer before a stop) what the networks saw (`.npz`) and the
-drawn film (`.mp4`), both named by their first frame.
-A later call follows the kept frames again, which needs no network, and goes on behind them; the parts go when all is
-done.
+A later call follows the kept frames again (see `parts`), which needs no network, and goes on behind them; the parts go
+when all is done.
 """
 
 import contextlib
 import json
-import shutil
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from msfp.datasets.motchallenge import write_tracks
-from msfp.engine.files import atomic_write
+from msfp.engine.files import atomic_write, locked, write_error
 from msfp.engine.progress import Bar
 from msfp.engine.stopping import stopping
 from msfp.errors import InputError
+from msfp.pipeline.parts import Parts
 from msfp.pipeline.watch import Image, Look, Watcher, taus_of
 from msfp.tracking.base import TrackerOutput
 from msfp.types import Tracks, xyxy_to_tlwh
@@ -30,7 +30,10 @@ from msfp.video.film import Film, join
 from msfp.video.source import Source, frames
 
 PART = 100
-PARTS, STATE = ".parts", "recording.json"
+SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
+LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
+ENDINGS = (".txt", ".mp4", "-tau.csv", "-times.csv", ".json")
+LOCK = ".msfp-track.lock"
 Show = Callable[[Image], bool]
 
 
@@ -41,10 +44,12 @@ class Recording:
     Attributes:
         source: what is followed.
         out: folder of the results.
-        state: what they depend on; parts of another state are not gone on from.
+        state: what they depend on, of JSON's kinds; parts of another state are not gone on from.
         film: whether an annotated film is made.
         results: identities and boxes so far, frame by frame.
-        taus: (number, tau_high, tau_low) so far.
+        taus: number -> (tau_high, tau_low) so far.
+        marred: numbers of frames that were decoded with errors.
+        parts: what of it is kept.
     """
 
     source: Source
@@ -52,61 +57,101 @@ class Recording:
     state: dict[str, Any]
     film: bool = True
     results: list[tuple[int, TrackerOutput]] = field(default_factory=list)
-    taus: list[tuple[int, float, float]] = field(default_factory=list)
+    taus: dict[int, tuple[float, float]] = field(default_factory=dict)
+    marred: set[int] = field(default_factory=set)
+    parts: Parts = field(init=False)
 
-    @property
-    def parts(self) -> Path:
-        """Folder of what is unfinished."""
-        return self.out / PARTS
+    def __post_init__(self) -> None:
+        self.parts = Parts(self.out, self.state, self.film)
 
-    def begin(self, fresh: bool) -> list[Look]:
-        """What earlier calls looked at, in order; the folder then is this recording's.
+    def file(self, ending: str) -> Path:
+        """A result's file."""
+        return file_of(self.source, self.out, ending)
+
+    def begin(self, fresh: bool) -> None:
+        """Make sure that nothing of another source is in the way.
 
         Args:
-            fresh: throw it away.
+            fresh: throw away what an interrupted call left.
 
         Raises:
-            InputError: the parts there belong to another video or other settings.
+            InputError: parts of another video or of other settings; results of another source; a name too long.
         """
-        note = self.parts / STATE
-        if fresh or self.source.endless:
-            shutil.rmtree(self.parts, ignore_errors=True)
-        if note.is_file() and json.loads(note.read_text("utf-8")) != self.state:
-            raise InputError(
-                f"{self.out} holds the unfinished results of another video or of other settings; name another folder "
-                "with --out, or throw them away with --fresh"
-            )
-        atomic_write(note, json.dumps(self.state).encode())
-        found: list[Look] = []
-        while (path := self.parts / f"{len(found) + 1:09d}.npz").is_file():
-            if self.film and not path.with_suffix(".mp4").is_file():
-                break
-            found += unpack_looks(path)
-        for path in (*self.parts.glob("*.npz"), *self.parts.glob("*.mp4")):
-            if int(path.stem) > len(found):
-                path.unlink()
-        return found
+        check_room(self.source, self.out)
+        self.parts.begin(fresh or self.source.endless)
 
     def add(self, look: Look, output: TrackerOutput) -> None:
         """Take a frame's outcome."""
         self.results.append((look.number, output))
         if not np.isnan(look.taus[0]):
-            self.taus.append((look.number, float(look.taus[0]), float(look.taus[1])))
+            self.taus[look.number] = float(look.taus[0]), float(look.taus[1])
 
-    def finish(self) -> dict[str, Path]:
-        """Write the results; kind -> file."""
-        base = self.out / self.source.name
-        made = {"tracks": base.with_suffix(".txt")}
+    def lost(self, ended: bool) -> tuple[int, ...]:
+        """Numbers of a video's frames that could not be decoded, up to where it was followed or, if `ended`, all."""
+        if self.source.images or self.source.length is None:
+            return ()
+        seen = {number for number, _ in self.results}
+        return tuple(sorted(set(range(1, 1 + (self.source.length if ended else max(seen, default=0)))) - seen))
+
+    def finish(self, ended: bool) -> dict[str, Any]:
+        """Write the results.
+
+        Args:
+            ended: whether the source was followed to its end.
+
+        Returns:
+            What came of it, and the files.
+        """
+        made = {"tracks": self.file(".txt")}
+        lost, people = self.lost(ended), {int(i) for _, output in self.results for i in output.ids}
+        told = {
+            "source": self.source.address,
+            "frames": len(self.results),
+            "people": len(people),
+            "rate": round(self.source.fps, 3),
+            "variable_rate": self.source.variable,
+            "lost": list(lost),
+            "marred": sorted(self.marred & {number for number, _ in self.results}),
+        }
+        atomic_write(self.file(".json"), json.dumps({**told, "settings": self.state}, indent=1).encode())
         write_tracks(made["tracks"], joined(self.results))
+        times = {number: f"{number},{self.source.time_of(number):.6f}" for number, _ in self.results}
         if self.taus:
-            made["thresholds"] = self.out / f"{self.source.name}-tau.csv"
-            rows = "".join(f"{t},{high:.6g},{low:.6g}\n" for t, high, low in self.taus)
-            atomic_write(made["thresholds"], f"frame,tau_high,tau_low\n{rows}".encode())
-        films = sorted(self.parts.glob("*.mp4"))
-        if self.film and films:
-            made["film"] = join(films, base.with_suffix(".mp4"))
-        shutil.rmtree(self.parts, ignore_errors=True)
-        return made
+            made["thresholds"] = self.file("-tau.csv")
+            rows = "".join(f"{times[t]},{high:.6g},{low:.6g}\n" for t, (high, low) in self.taus.items())
+            atomic_write(made["thresholds"], f"frame,seconds,tau_high,tau_low\n{rows}".encode())
+        elif self.source.variable:
+            made["times"] = self.file("-times.csv")
+            atomic_write(made["times"], ("frame,seconds\n" + "".join(f"{row}\n" for row in times.values())).encode())
+        films = [(part.film, part.start) for part in self.parts.kept if part.film is not None]
+        if films:
+            starts = [start - films[0][1] for _, start in films]
+            made["film"] = join([film for film, _ in films], self.file(".mp4"), starts)
+        self.parts.remove()
+        return {**told, **{kind: str(path) for kind, path in made.items()}}
+
+
+def file_of(source: Source, out: Path, ending: str) -> Path:
+    """A file of a source's results; names of videos may hold points, as `12.30.05.mp4` does."""
+    return out / f"{source.name}{ending}"
+
+
+def check_room(source: Source, out: Path) -> None:
+    """Make sure that the results of one source do not replace another's, nor the source itself.
+
+    Raises:
+        InputError: names the file in the way; or the source's name is too long for its results.
+    """
+    if len(os.fsencode(source.name)) > LONGEST_NAME:
+        raise InputError(f"{source.name[:40]}...: a name over {LONGEST_NAME} bytes; rename it")
+    try:
+        known = json.loads(file_of(source, out, ".json").read_bytes())["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        known = None
+    there = [path for path in (file_of(source, out, ending) for ending in ENDINGS) if os.path.lexists(path)]
+    if there and known != source.address:
+        whose = f"belongs to another source ({known})" if known else "does not say which source it belongs to"
+        raise InputError(f"{there[0]}: {whose}; name another folder with --out, or move it away")
 
 
 def record(
@@ -117,35 +162,43 @@ def record(
     Args:
         recording: where to, and what is there already.
         watcher: how.
-        limit: last frame.
+        limit: number of frames after which it ends.
         fresh: begin anew.
         show: called with every drawn frame.
 
     Returns:
-        frames, people, frames_per_second (of this call's own frames), and the files made.
+        source, frames, people, rate (frames of the video a second), variable_rate, lost and marred (numbers of frames
+        that could not be decoded, or with errors only), frames_per_second (of this call's own frames), and the files.
 
     Raises:
-        InputError: see `Recording.begin`; a frame that cannot be read.
+        InputError: see `Recording.begin`; a frame that cannot be read; another call is writing to the folder.
+        MsfpError: the folder cannot be written.
         KeyboardInterrupt: stopped by a signal; every frame until then is kept. A camera's recording ends by it instead.
     """
+    with _writing(recording.out), locked(recording.out / LOCK, lambda: _taken(recording.out)):
+        recording.begin(fresh)
+        return _record(recording, watcher, limit, show)
+
+
+def _record(recording: Recording, watcher: Watcher, limit: int | None, show: Show | None) -> dict[str, Any]:
     source = recording.source
     artist = Artist(source.width, source.height, source.fps) if recording.film or show else None
-    kept = recording.begin(fresh)
-    blank = np.zeros((source.height, source.width, 3), np.uint8)
-    recent = len(kept) - int(12 * source.fps)  # what trails and strip still show
-    for look in kept:
-        output = watcher.resume(look)
-        recording.add(look, output)
-        if artist is not None and look.number > recent:
-            artist.draw(blank, output.ids, output.boxes, taus_of(look))
-    begun, done = time.perf_counter(), 0
-    end = limit or source.length
-    left = end and max(0, end - len(kept))
+    last = _go_over(recording, watcher, artist)
+    begun, done, ended = time.perf_counter(), 0, True
+    end = limit if source.length is None else min(limit or source.length, source.length)
+    left = end and max(0, end - len(recording.results))
+    # The camera's motion is that since the last kept frame, so this frame is read once more.
+    first = 1 if last is None else last.number if watcher.recalls else last.number + 1
     with stopping() as asked, Bar(left, source.name) as bar, _parts(recording, artist) as keep:
-        for number, pixels in frames(source, len(kept) + 1):
-            if limit and number > limit:
+        for number, pixels in frames(source, first, recording.marred):
+            if last is not None and number == last.number:
+                watcher.recall(last, pixels)
+                continue
+            if limit and len(recording.results) >= limit:
+                ended = False
                 break
-            look = watcher.look(number, pixels)
+            seconds = source.time_of(number) if source.variable else np.nan
+            look = watcher.look(number, pixels, seconds=seconds)
             output = watcher.follow(look)
             recording.add(look, output)
             drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, taus_of(look))
@@ -153,91 +206,85 @@ def record(
             done += 1
             bar.update()
             if (show is not None and drawn is not None and not show(drawn)) or asked():
+                ended = False
                 break
         stopped = asked() and not source.endless  # a camera is ended by hand, a film is gone on from where it was
     if stopped:
         raise KeyboardInterrupt
     spent = time.perf_counter() - begun
-    people = {int(i) for _, output in recording.results for i in output.ids}
-    return {
-        "frames": len(recording.results),
-        "people": len(people),
-        "frames_per_second": round(done / spent, 2) if done else None,
-        **{kind: str(path) for kind, path in recording.finish().items()},
-    }
+    return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
+
+
+def _go_over(recording: Recording, watcher: Watcher, artist: Artist | None) -> Look | None:
+    """Follow what earlier calls looked at; the last of it, None where there is nothing."""
+    source, last = recording.source, None
+    shown: deque[tuple[TrackerOutput, tuple[float, float] | None]] = deque(maxlen=int(SHOWN_SECONDS * source.fps) + 1)
+    for look in recording.parts.looks():
+        output = watcher.resume(look)
+        recording.add(look, output)
+        shown.append((output, taus_of(look)))
+        last = look
+    if artist is not None:
+        blank = np.zeros((source.height, source.width, 3), np.uint8)
+        for output, taus in shown:
+            artist.draw(blank, output.ids, output.boxes, taus)
+    return last
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """What the system refuses becomes a message for a person.
+
+    Raises:
+        MsfpError: see `write_error`.
+    """
+    from av.error import FFmpegError
+
+    try:
+        yield
+    except (OSError, FFmpegError) as error:
+        known = error if isinstance(error, OSError) else OSError(getattr(error, "errno", 0), str(error))
+        raise write_error(out, known) from error
+
+
+def _taken(out: Path) -> None:
+    raise InputError(f"{out}: another `msfp track` is writing here; wait for it, or name another folder with --out")
 
 
 @contextlib.contextmanager
 def _parts(recording: Recording, artist: Artist | None) -> Iterator[Callable[[Look, Image | None], None]]:
-    """Keeps frames part by part; a part counts once both of its files are whole.
+    """Keeps frames part by part.
 
     A call that ends by an error leaves the last part unfinished and out.
     """
     looks: list[Look] = []
     film: Film | None = None
+    source, start = recording.source, 0.0
 
     def close() -> None:
         nonlocal film, looks
         if film is not None:
             film.close()
         if looks:
-            pack_looks(recording.parts / f"{looks[0].number:09d}.npz", looks)
+            recording.parts.add(looks, start)
         film, looks = None, []
 
     def keep(look: Look, drawn: Image | None) -> None:
-        nonlocal film
+        nonlocal film, start
+        now = source.time_of(look.number)
+        if not looks:
+            start = now
         looks.append(look)
         if recording.film and drawn is not None and artist is not None:
             if film is None:
-                path = recording.parts / f"{look.number:09d}.mp4"
-                film = Film(path, recording.source.fps, artist.width, artist.height)
-            film.add(drawn)
+                path = recording.parts.film_for(look.number)
+                film = Film(path, source.fps, artist.width, artist.height, source.variable)
+            film.add(drawn, now - start)
         if len(looks) == PART:
             close()
 
     yield keep
     close()
-
-
-def pack_looks(path: Path, looks: list[Look]) -> None:
-    """Write what was seen of some frames."""
-    import io
-
-    data = io.BytesIO()
-    np.savez_compressed(
-        data,
-        number=np.array([s.number for s in looks]),
-        count=np.array([len(s.score) for s in looks]),
-        tlwh=np.concatenate([s.tlwh for s in looks]),
-        score=np.concatenate([s.score for s in looks]),
-        vectors=np.concatenate([s.vectors for s in looks]),
-        taus=np.stack([s.taus for s in looks]),
-        memory=np.stack([s.memory for s in looks]),
-        warp=np.stack([s.warp for s in looks]),
-    )
-    atomic_write(path, data.getvalue())
-
-
-def unpack_looks(path: Path) -> list[Look]:
-    """Read what `pack_looks` wrote.
-
-    Raises:
-        InputError: a file that is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            found = {name: data[name] for name in data.files}
-        ends = np.cumsum(found["count"])
-        rows = [slice(end - count, end) for end, count in zip(ends, found["count"], strict=True)]
-        return [
-            Look(
-                int(found["number"][t]), found["tlwh"][at], found["score"][at], found["vectors"][at],
-                found["taus"][t], found["memory"][t], found["warp"][t],
-            )
-            for t, at in enumerate(rows)
-        ]  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({type(error).__name__}); call again with --fresh") from None
 
 
 def joined(results: list[tuple[int, TrackerOutput]]) -> Tracks:

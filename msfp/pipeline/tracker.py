@@ -15,6 +15,7 @@ from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.search import detectors_of
 from msfp.pipeline.tracks import Method
 from msfp.pipeline.watch import Boxes, Image, Watcher, taus_of
+from msfp.video.pictures import check_size
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -102,21 +103,25 @@ class Tracker:
         self._watcher = watcher_for(run, method, fps)
         self._number = 0
 
-    def update(self, frame: Image, detections: "Detections | None" = None) -> People:
+    def update(self, frame: Image, detections: "Detections | None" = None, seconds: float | None = None) -> People:
         """The next frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
             detections: people found by another detector, as `supervision.Detections`; None: the network's own.
+            seconds: time of the frame, where frames do not come at the constant rate `fps`; then give it always.
 
         Raises:
-            InputError: not an image; boxes without scores.
+            InputError: not an image; boxes without scores; a time before the last; a frame of another size than the
+                last, where the tracker follows the camera.
         """
         image = np.asarray(frame)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"frame is {image.dtype} {image.shape}; give (H, W, 3) uint8, red first")
+        check_size("frame", image.shape[1], image.shape[0])
         self._number += 1
-        look = self._watcher.look(self._number, image, None if detections is None else boxes_from(detections))
+        boxes = None if detections is None else boxes_from(detections)
+        look = self._watcher.look(self._number, image, boxes, np.nan if seconds is None else seconds)
         found = self._watcher.follow(look)
         return People(found.ids, found.boxes - FIRST_PIXEL, found.scores, taus_of(look))
 

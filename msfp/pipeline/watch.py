@@ -35,6 +35,7 @@ class Look:
         taus: (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own.
         memory: (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL.
         warp: (2, 3) camera motion since the frame before; the identity where it is not looked at.
+        seconds: time of the frame; NaN where frames come at a constant rate.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Look:
     taus: NDArray[np.float32]
     memory: NDArray[np.float64]
     warp: NDArray[np.float64]
+    seconds: float = np.nan
 
 
 class Watcher:
@@ -77,20 +79,24 @@ class Watcher:
         self._camera = None if method.camera == "none" else LiveCamera(method.camera)
         self._tracker = make(method.tracker, fps=fps, **dict(method.options))
 
-    def look(self, number: int, pixels: Image, boxes: Boxes | None = None) -> Look:
+    def look(self, number: int, pixels: Image, boxes: Boxes | None = None, seconds: float = np.nan) -> Look:
         """Run the networks on a frame.
 
         Args:
             number: of the frame, ascending.
             pixels: (H, W, 3) uint8 RGB.
             boxes: (N, 4) tlwh in file coordinates and (N,) scores to follow in place of the detector's own.
+            seconds: time of the frame where frames do not come at a constant rate.
+
+        Raises:
+            InputError: a frame of another size than the one before, where the camera's motion is looked at.
         """
         seen = self._eyes.see(pixels, boxes)
         warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, seen.tlwh)
         vectors = seen.vectors if self._reid is None else embed_crops(self._reid, pixels, seen.tlwh)
         taus = self._choose(seen)
         memory = np.zeros(0) if self._atl is None or self._atl.smoothed is None else self._atl.smoothed
-        return Look(number, seen.tlwh, seen.score, vectors, taus, memory, warp)
+        return Look(number, seen.tlwh, seen.score, vectors, taus, memory, warp, seconds)
 
     def _choose(self, seen: Seen) -> NDArray[np.float32]:
         rule = self._method.threshold
@@ -109,17 +115,31 @@ class Watcher:
             tau_high=None if own else float(look.taus[0]),
             tau_low=None if own else float(look.taus[1]),
             warp=look.warp,
+            seconds=None if np.isnan(look.seconds) else look.seconds,
         )
         vectors = look.vectors if look.vectors.shape[1] else None
         return self._tracker.update(tlwh_to_xyxy(look.tlwh), look.score, vectors, context)
 
     def resume(self, look: Look) -> TrackerOutput:
-        """Follow a frame that was looked at in an earlier run, so that the thresholds' memory goes on from it."""
+        """Follow a frame that was looked at in an earlier run, so that the thresholds' memory goes on from it.
+
+        The camera's motion needs the last such frame's pixels as well: see `recall`.
+        """
         if self._atl is not None:
             self._atl.smoothed = look.memory
         if self._policy is not None:
             self._policy.update(look.score)
         return self.follow(look)
+
+    @property
+    def recalls(self) -> bool:
+        """Whether going on needs the pixels of the frame before."""
+        return self._camera is not None
+
+    def recall(self, look: Look, pixels: Image) -> None:
+        """Take the last frame that was looked at in an earlier run as the one before the next."""
+        if self._camera is not None:
+            self._camera.remember(pixels, look.tlwh)
 
     def reset(self) -> None:
         """Forget everybody: another video begins."""

@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError
 
 from msfp.config import Frozen
 from msfp.errors import InputError
+from msfp.tracking.clock import Clock
+from msfp.tracking.lifecycle import buffer_frames
 from msfp.tracking.resumable import Resumable
 
 Floats = NDArray[np.float64]
@@ -34,6 +36,7 @@ class FrameContext:
         tau_high, tau_low: thresholds of this frame in place of the tracker's settings.
         warp: (2, 3) affine map of the previous frame's file coordinates to this frame's (camera motion).
         image: (H, W, 3) uint8 RGB, for trackers that look at pixels themselves.
+        seconds: time of the frame, where frames do not come at a constant rate; lost tracks are then kept by the clock.
         has_embedding: (N,) False for boxes whose embedding row means nothing, as in frames whose pixels are absent.
     """
 
@@ -42,6 +45,7 @@ class FrameContext:
     tau_low: float | None = None
     warp: Floats | None = None
     image: NDArray[np.uint8] | None = None
+    seconds: float | None = None
     has_embedding: NDArray[np.bool_] | None = None
 
 
@@ -147,6 +151,7 @@ class Tracker(Resumable, ABC):
         """Forget every track; the next frame may have any number, identities start at 1 again."""
         self._frame: int | None = None
         self._width: int | None = None
+        self._clock = Clock(self.name)
         self._clear()
 
     @final
@@ -176,8 +181,10 @@ class Tracker(Resumable, ABC):
             if index <= self._frame:
                 self._refuse(index, f"follows frame {self._frame}; give frames in ascending order, or call reset()")
             for skipped in range(self._frame + 1, index):
+                self._clock.pass_over(skipped, index, context.seconds)
                 self._step(empty(skipped))
         found = self._check(index, boxes, scores, embeddings, context)
+        self._clock.tick(index, context.seconds)
         self._frame = index
         return self._step(found)
 
@@ -188,6 +195,10 @@ class Tracker(Resumable, ABC):
             bounds: (T + 1,) rows of every frame of the sequence.
         """
         return None
+
+    def _kept(self, buffer: int) -> int:
+        """Frames a lost track is kept: `buffer` thirtieths of a second, at the settings' rate or by the clock."""
+        return self._clock.frames_in(buffer / 30.0) if self._clock else buffer_frames(buffer, self.settings.fps)
 
     @abstractmethod
     def _clear(self) -> None:

@@ -19,7 +19,7 @@ from msfp.tracking.deep_ocsort import confident_memory
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYHR, Floats
 from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable, buffer_frames
+from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
 from msfp.tracking.looks import blend
 from msfp.tracking.observation_centric import isolated
 
@@ -175,7 +175,7 @@ class Boosting(Tracker):
         output = TrackerOutput(
             table["id"][rows].copy(), boxes[rows], table["score"][rows].copy(), table["row"][rows].copy()
         )
-        table["state"][found.frame - table["last"] > buffer_frames(settings.max_age, settings.fps)] = REMOVED
+        table["state"][found.frame - table["last"] > self._kept(settings.max_age)] = REMOVED
         table.sweep()
         return output
 

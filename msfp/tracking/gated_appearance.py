@@ -12,7 +12,7 @@ from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats
 from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Rows, TrackTable, buffer_frames
+from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Rows, TrackTable
 
 
 class GatedAppearanceSettings(TrackerSettings):
@@ -114,7 +114,7 @@ class GatedAppearance(Tracker):
     def _miss(self, frame: int, rows: Rows) -> None:
         """Tentative tracks go at once, confirmed ones after `max_age` frames."""
         table, settings = self._table, self.settings
-        late = frame - table["last"][rows] > buffer_frames(settings.max_age, settings.fps)
+        late = frame - table["last"][rows] > self._kept(settings.max_age)
         table["state"][rows[late | (table["state"][rows] == TENTATIVE)]] = REMOVED
 
     def _begin(self, found: Found, detections: Rows) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from msfp.tracking.association import Fusion, iou_cost
 from msfp.tracking.base import Follower, Found, TrackerOutput, TrackerSettings
-from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows, buffer_frames, drop_duplicates, expire
+from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows, drop_duplicates, expire
 from msfp.tracking.two_stage import AppearanceSettings, TwoStage
 
 
@@ -64,7 +64,7 @@ class Joint(TwoStage):
         self._correct(found, tracks, detections, sure)
         left = left[free]
         self._begin(found, left[found.scores[left] >= high + np.float32(settings.new_track_margin)])
-        expire(table, found.frame, buffer_frames(settings.buffer, settings.fps))
+        expire(table, found.frame, self._kept(settings.buffer))
         table.sweep()
         drop_duplicates(table, self._filter.boxes(table["mean"]))
         table.sweep()

@@ -17,7 +17,7 @@ from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYSR, Floats
 from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable, buffer_frames
+from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
 
 
 class ObservationCentricSettings(TrackerSettings):
@@ -182,7 +182,7 @@ class ObservationCentric(Tracker):
         output = TrackerOutput(
             table["id"][rows].copy(), found.boxes[detections], table["score"][rows].copy(), detections
         )
-        table["state"][found.frame - table["last"] > buffer_frames(settings.max_age, settings.fps)] = REMOVED
+        table["state"][found.frame - table["last"] > self._kept(settings.max_age)] = REMOVED
         table.sweep()
         return output
 

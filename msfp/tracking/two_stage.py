@@ -152,7 +152,7 @@ class TwoStage(Tracker):
         tracks, detections = (np.concatenate(part) for part in zip(*matched, strict=True))
         self._correct(found, tracks, detections, sure)
         self._begin(found, np.intersect1d(left[free], sure[born], assume_unique=True))
-        expire(table, found.frame, buffer_frames(settings.buffer, settings.fps))
+        expire(table, found.frame, self._kept(settings.buffer))
         table.sweep()
         drop_duplicates(table, self._filter.boxes(table["mean"]))
         table.sweep()

@@ -1,6 +1,8 @@
 """Where frames come from: a video file, a folder of images, or a camera."""
 
-import re
+import hashlib
+import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +12,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
+from msfp.video.decoding import decode, pixels_of
+from msfp.video.pictures import (
+    NUMBER,
+    SUFFIXES,
+    Image,
+    by_number,
+    check_size,
+    in_order,
+    opencv,
+    pictures_in,
+    read_picture,
+)
+from msfp.video.videos import DEFAULT_FPS, HIGHEST_FPS, open_video
 
-Image = NDArray[np.uint8]
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-DEFAULT_FPS = 30.0
+__all__ = ["Image", "Source", "fingerprint", "frames", "open_source"]
+
+SPARSEST = 100  # of names that are frame numbers at least one in so many is there; time stamps leave wider gaps
+SAMPLE = 1 << 20  # bytes of a video's beginning, middle and end by which it is recognised
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """What is looked at.
 
     Attributes:
         name: for messages and result files.
         place: file or folder; a camera's number.
-        fps: frames per second; 30 where nothing tells.
+        fps: frames per second, of a video frames by seconds; 30 where nothing tells.
         width, height: of a frame in pixels.
-        length: number of frames, None where it has no end (camera) or does not tell.
-        images: files of a folder in order; empty for videos and cameras.
+        length: number of frames, None where it has no end (camera).
+        images: frame number -> file of a folder, in order; empty for videos and cameras.
+        seconds: (length,) time of each frame since the first; None where frames come at the constant rate `fps`.
     """
 
     name: str
@@ -35,12 +53,29 @@ class Source:
     width: int
     height: int
     length: int | None
-    images: tuple[Path, ...] = ()
+    images: dict[int, Path]
+    seconds: NDArray[np.float64] | None = None
 
     @property
     def endless(self) -> bool:
         """Whether it is a camera, whose frames cannot be asked for again."""
         return isinstance(self.place, int)
+
+    @property
+    def variable(self) -> bool:
+        """Whether frames come at times of their own."""
+        return self.seconds is not None
+
+    @property
+    def address(self) -> str:
+        """Where it is, whatever the working folder."""
+        return f"camera {self.place}" if isinstance(self.place, int) else str(self.place.resolve())
+
+    def time_of(self, number: int) -> float:
+        """Seconds of a frame since frame 1."""
+        if self.seconds is None or number > len(self.seconds):
+            return (number - 1) / self.fps
+        return float(self.seconds[number - 1])
 
 
 def open_source(text: str, fps: float | None = None) -> Source:
@@ -48,101 +83,145 @@ def open_source(text: str, fps: float | None = None) -> Source:
 
     Args:
         text: video file, folder of images, or `0`, `1`, ... for a camera.
-        fps: frames per second in place of what the source tells.
+        fps: a constant rate in place of what the source tells.
 
     Raises:
-        InputError: nothing there, no image in the folder, or a file that is no video.
+        InputError: nothing there, no image in the folder, a file that is no video, frames of a size that cannot be, or
+            no rate.
     """
+    if fps is not None and not 0 < fps <= HIGHEST_FPS:
+        raise InputError(f"{fps:g} frames per second; give a number above 0, at most {HIGHEST_FPS:g}")
     path = Path(text)
-    if path.is_dir():
+    try:
+        folder, file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{text[:80]}: cannot be read ({getattr(error, 'strerror', error)}); check the path") from None
+    if folder:
         return _folder(path, fps)
-    if path.is_file():
-        return _video(path, path.stem, fps)
-    if text.isdigit():
-        return _video(int(text), f"camera{text}", fps)
+    if file:
+        return _video(path, fps)
+    if text.isdecimal():
+        return _camera(int(text), fps)
     raise InputError(f"{text}: no such video, folder of images or camera number")
 
 
-def frames(source: Source, first: int = 1) -> Iterator[tuple[int, Image]]:
-    """(number from 1, (H, W, 3) uint8 RGB), from frame `first` on.
+def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> Iterator[tuple[int, Image]]:
+    """(number from 1, (H, W, 3) uint8 RGB), from frame `first` on; numbers of lost frames are left out.
+
+    Args:
+        source: what to read.
+        first: number of the first frame wanted.
+        marred: takes the numbers of frames that were decoded with errors.
 
     Raises:
-        InputError: an image that cannot be read or is of another size.
+        InputError: an image that cannot be read; a frame of another size.
     """
-    if source.images:
-        yield from _from_images(source, first)
-        return
-    cv2, capture = _capture(source.place)
-    try:
-        number = 0
-        while capture.grab():
-            number += 1
-            if number < first:
-                continue
-            good, pixels = capture.retrieve()
-            if good and pixels is not None:
-                yield number, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    finally:
-        capture.release()
-
-
-def _from_images(source: Source, first: int) -> Iterator[tuple[int, Image]]:
-    for number, path in enumerate(source.images[first - 1 :], start=first):
-        pixels = _read(path)
+    for number, pixels in _any(source, first, marred):
         if pixels.shape[:2] != (source.height, source.width):
+            where = source.images.get(number, f"{source.place}, frame {number}")
             raise InputError(
-                f"{path}: {pixels.shape[1]}x{pixels.shape[0]}, the first image is {source.width}x{source.height}; "
-                "images of one scene have one size"
+                f"{where}: {pixels.shape[1]}x{pixels.shape[0]}, the first is {source.width}x{source.height}; "
+                "frames of one scene have one size: scale them, or split the scene there"
             )
         yield number, pixels
 
 
+def _any(source: Source, first: int, marred: set[int] | None) -> Iterator[tuple[int, Image]]:
+    if isinstance(source.place, int):
+        yield from _from_camera(source.place, first)
+    elif source.images:
+        yield from ((number, read_picture(path)) for number, path in source.images.items() if number >= first)
+    else:
+        video = open_video(source.place)
+        yield from ((number, pixels_of(frame)) for number, frame in decode(video, marred) if number >= first)
+
+
+def fingerprint(source: Source) -> str:
+    """What tells a source's content from another's without reading all of it; empty for a camera."""
+    if isinstance(source.place, int):
+        return ""
+    content = hashlib.sha256()
+    for number, path in source.images.items():
+        content.update(f"{number} {path.name} {path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+    if not source.images:
+        size = source.place.stat().st_size
+        content.update(str(size).encode())
+        with source.place.open("rb") as file:
+            for at in (0, size // 2, max(0, size - SAMPLE)):
+                file.seek(at)
+                content.update(file.read(SAMPLE))
+    return content.hexdigest()
+
+
 def _folder(path: Path, fps: float | None) -> Source:
-    found = sorted((p for p in path.iterdir() if p.suffix.lower() in IMAGES and p.is_file()), key=_natural)
+    found = pictures_in(path)
     if not found:
-        raise InputError(f"{path}: no images ({', '.join(IMAGES)}); name a folder that holds frames, or a video file")
-    height, width = _read(found[0]).shape[:2]
-    name = path.parent.name if path.name in ("img1", "images", "frames") else path.name
-    return Source(name or "frames", path, fps or DEFAULT_FPS, width, height, len(found), tuple(found))
+        raise InputError(f"{path}: no images ({', '.join(SUFFIXES)}); name a folder that holds frames, or a video file")
+    images = _numbered(path, found)
+    height, width = read_picture(next(iter(images.values()))).shape[:2]
+    check_size(path, width, height)
+    place = path.resolve()
+    name = place.parent.name if place.name in ("img1", "images", "frames") else place.name
+    return Source(name or "frames", path, fps or DEFAULT_FPS, width, height, len(images), images)
 
 
-def _natural(path: Path) -> list[tuple[int, int | str]]:
-    """`frame10` after `frame9`."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]
+def _numbered(folder: Path, found: list[Path]) -> dict[int, Path]:
+    """Frame numbers from the names where all are numbers, as a sequence has them; else in order, from 1."""
+    numbers = sum(NUMBER.fullmatch(path.stem) is not None for path in found)
+    if numbers < len(found):
+        if numbers:
+            other = next(path.name for path in found if not NUMBER.fullmatch(path.stem))
+            log.warning("%s: %s is no number, so frames are counted in the order of their names", folder, other)
+        return in_order(found)
+    images = by_number(found)
+    if 0 in images:
+        log.warning("%s: images are numbered from 0, frames of results from 1: %s is frame 1", folder, images[0].name)
+        images = {number + 1: path for number, path in images.items()}
+    if max(images) - min(images) >= SPARSEST * len(images):
+        log.warning("%s: names are too far apart for frame numbers, so frames are counted in their order", folder)
+        return dict(enumerate(images.values(), start=1))
+    return images
 
 
-def _video(place: Path | int, name: str, fps: float | None) -> Source:
-    cv2, capture = _capture(place)
+def _video(path: Path, fps: float | None) -> Source:
+    video = open_video(path)
+    seconds = video.seconds if video.variable and fps is None else None
+    return Source(path.stem or "video", path, fps or video.fps, video.width, video.height, video.length, {}, seconds)
+
+
+def _camera(number: int, fps: float | None) -> Source:
+    cv2, capture = _capture(number)
     try:
         good, pixels = capture.read()
-        if not good or pixels is None:
-            raise InputError(f"{place}: not one frame can be decoded; give another file, or re-encode it")
         told = float(capture.get(cv2.CAP_PROP_FPS))
-        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     finally:
         capture.release()
-    rate = fps or (told if 0 < told <= 1000 else DEFAULT_FPS)
-    length = count if isinstance(place, Path) and count > 0 else None
-    return Source(name, place, rate, pixels.shape[1], pixels.shape[0], length)
+    if not good or pixels is None:
+        raise InputError(f"{number}: the camera gives no picture; see whether another program uses it")
+    height, width = pixels.shape[:2]
+    check_size(f"camera {number}", width, height)
+    rate = fps or (told if math.isfinite(told) and 0 < told <= HIGHEST_FPS else DEFAULT_FPS)
+    return Source(f"camera{number}", number, rate, width, height, None, {})
 
 
-def _capture(place: Path | int) -> tuple[Any, Any]:
-    import cv2
+def _from_camera(number: int, first: int) -> Iterator[tuple[int, Image]]:
+    cv2, capture = _capture(number)
+    try:
+        count = 0
+        while capture.grab():
+            count += 1
+            good, pixels = capture.retrieve() if count >= first else (False, None)
+            if good and pixels is not None:
+                yield count, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()
 
-    what = place if isinstance(place, int) else str(place)
-    capture = cv2.VideoCapture(what)
+
+def _capture(number: int) -> tuple[Any, Any]:
+    """OpenCV reads cameras of every system; PyAV would need each one's own names."""
+    cv2 = opencv()
+    capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         capture.release()
-        kind = "no such camera here" if isinstance(place, int) else "not a video that can be decoded"
-        raise InputError(f"{place}: {kind}; give a video file, a folder of images or a camera number")
+        raise InputError(f"{number}: no such camera here; give a video file, a folder of images or a camera number")
     return cv2, capture
-
-
-def _read(path: Path) -> Image:
-    import cv2
-
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    pixels: Any = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if pixels is None:
-        raise InputError(f"{path}: not an image that can be decoded; remove it or copy it again")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.datasets.frames import FrameReader, count_video_frames, read_frame
+from msfp.datasets.frames import FrameReader, read_frame
 from msfp.datasets.motchallenge import read_sequence
 from msfp.errors import InputError
+from msfp.video.decoding import health
 
 
 @pytest.fixture(autouse=True)
@@ -167,10 +168,12 @@ def test_an_image_that_vanished_is_told(make) -> None:
 
 def test_a_cut_video_is_counted_to_where_it_ends(tmp_path: Path, video) -> None:
     video(tmp_path / "a.avi", 20, 640, 480)
-    assert count_video_frames(tmp_path / "a.avi") == 20
+    assert health(tmp_path / "a.avi").frames == tuple(range(1, 21))
     data = (tmp_path / "a.avi").read_bytes()
     (tmp_path / "b.avi").write_bytes(data[: len(data) // 2])
-    assert 5 <= count_video_frames(tmp_path / "b.avi") < 15
+    kept = health(tmp_path / "b.avi").frames
+    assert kept == tuple(range(1, len(kept) + 1))
+    assert 5 <= len(kept) < 15
 
 
 def test_a_video_that_ends_early_is_told(make, video) -> None:
@@ -184,10 +187,10 @@ def test_a_video_that_ends_early_is_told(make, video) -> None:
 
 def test_a_file_that_is_no_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"a.mp4: cannot be opened as a video; copy it again, or remove it"):
-        count_video_frames(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"a.mp4: cannot be opened as a video .*; copy it again"):
+        health(tmp_path / "a.mp4")
     with pytest.raises(InputError, match=r"b.mp4: cannot be read"):
-        count_video_frames(tmp_path / "b.mp4")
+        health(tmp_path / "b.mp4")
 
 
 def test_opencv_without_its_libraries_is_told(make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from msfp.datasets.findings import findings_of
+from msfp.datasets.frames import FrameReader, read_frame
 from msfp.datasets.motchallenge import read_sequence
 from msfp.errors import InputError
+from tests.video.conftest import numbers_of, spoil, write
 
 
 def test_a_whole_sequence(make) -> None:
@@ -44,7 +47,7 @@ def test_labels_of_a_test_sequence_are_not_looked_for(make) -> None:
 
 
 def test_images_beyond_the_length_are_not_used(make, caplog: pytest.LogCaptureFixture) -> None:
-    assert read_sequence(make(frames=(0, 5, 6)), "mot17", "train").frames == (5,)
+    assert read_sequence(make(frames=(5, 6, 7)), "mot17", "train").frames == (5,)
     assert "2 images beyond frames 1 to 5 are not used" in caplog.text
 
 
@@ -55,10 +58,9 @@ def test_names_of_eight_digits_and_other_files(make, jpeg) -> None:
     (folder / "img1/._000002.jpg").write_bytes(b"")
     assert read_sequence(folder, "dancetrack", "train").frames == (1,)
     (folder / "img1/000001.jpg").write_bytes(b"")
-    with pytest.raises(
-        InputError, match=r"000001.jpg: frame 1 is also 00000001.jpg|00000001.jpg: frame 1 is also 000001"
-    ):
-        read_sequence(folder, "dancetrack", "train")
+    twins = read_sequence(folder, "dancetrack", "train")
+    assert twins.frames == ()
+    assert "000001.jpg: frame 1 is also 00000001.jpg; remove one of the two" in twins.trouble
 
 
 @pytest.mark.parametrize(("count", "present"), [(5, 5), (3, 3), (9, 5)])
@@ -69,6 +71,54 @@ def test_a_video_in_place_of_images(make, video, count: int, present: int) -> No
     assert s.frames == tuple(range(1, present + 1))
     assert s.images == folder / "img1.avi"
     assert s.image_ext == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "trouble"),
+    [
+        (
+            ["000000.jpg", "000001.jpg"],
+            r"img1: images are numbered from 0 \(000000.jpg\), labels .* from 1: rename the",
+        ),
+        (
+            ["frame_000001.jpg", "frame_000002.jpg"],
+            r"img1: 2 images, such as frame_000001.jpg; looked for .* 000001.jpg",
+        ),
+        (
+            ["000001.png", "000002.png"],
+            r"img1: 2 images, such as 000001.png; looked for .*imExt=.jpg.*: set imExt=.png",
+        ),
+        (["000001.jpg", "000002.jpg", "000002.png"], r"000002.png: frame 2 is also 000002.jpg; remove one of the two"),
+    ],
+)
+def test_images_that_are_no_frames_are_told(make, names: list[str], trouble: str, caplog) -> None:
+    folder = make("PRIVATE-1", gt="", det="")
+    (folder / "img1").mkdir()
+    for name in names:
+        (folder / "img1" / name).write_bytes(b"any")
+    s = read_sequence(folder, "mot17", "train")
+    assert (s.frames, s.images, s.gt_path is None) == ((), None, False)
+    assert re.search(trouble, s.trouble)
+    assert s.trouble in caplog.text
+    with pytest.raises(InputError, match=trouble):
+        read_frame(s, 1)
+    wrong = [f for f in findings_of("train", [folder], thorough=False) if f.state == "wrong"]
+    assert [f.message for f in wrong] == [s.trouble]
+
+
+def test_a_damaged_video_holds_the_frames_that_can_be_decoded(make, caplog) -> None:
+    folder = make("PRIVATE-1", imDir="img1.mp4", seqLength=12, gt="", det="")
+    spoil(write(folder / "img1.mp4", 12, g="1"), (5, 6))
+    s = read_sequence(folder, "mot17", "train")
+    assert s.frames == (1, 2, 3, 4, 7, 8, 9, 10, 11, 12)
+    assert "img1.mp4: 2 of 12 frames cannot be decoded (5-6); copy the video again" in caplog.text
+    assert numbers_of(FrameReader(s)) == [(t, t) for t in s.frames]
+    with pytest.raises(InputError, match="frame 5 is not present"):
+        read_frame(s, 5)
+    wrong = [f for f in findings_of("train", [folder], thorough=False) if f.state == "wrong"]
+    assert [f.message.partition(": ")[2] for f in wrong] == [
+        "2 of 12 frames cannot be decoded (5-6); copy the video again"
+    ]
 
 
 def test_another_name_in_seqinfo_is_noted(make, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,7 +142,7 @@ def test_another_name_in_seqinfo_is_noted(make, caplog: pytest.LogCaptureFixture
         ({"imDir": "x" * 2000}, "give the name of a folder or a video file"),
         (
             {"imDir": "seqinfo.ini"},
-            "seqinfo.ini: cannot be opened as a video; copy it again, or remove it to work with",
+            "seqinfo.ini: cannot be opened as a video (it holds none)",
         ),
     ],
 )
@@ -163,3 +213,14 @@ def test_real_sequences(shared: Path) -> None:
     }
     tud = read_sequence(shared / "real-video/train/TUD-Stadtmitte-FRCNN", "mot15", "train")
     assert (tud.length, tud.fps, tud.width, tud.height, tud.frames[-1]) == (179, 25, 640, 480, 179)
+
+
+@pytest.mark.real
+def test_real_faults(shared: Path) -> None:
+    folder = shared / "faults/sequences/train"
+    found = {name: read_sequence(folder / name, "mot17", "train") for name in ("IMG-FROM-0", "IMG-PREFIX", "IMG-EXT")}
+    assert all(s.frames == () and s.gt_path is not None for s in found.values())
+    assert "numbered from 0 (000000.jpg), labels and detections from 1" in found["IMG-FROM-0"].trouble
+    assert "3 images, such as frame_000001.jpg; looked for frames named" in found["IMG-PREFIX"].trouble
+    assert "3 images, such as 000001.jpg; looked for" in found["IMG-EXT"].trouble
+    assert found["IMG-EXT"].trouble.endswith("set imExt=.jpg")

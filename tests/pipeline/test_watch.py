@@ -80,8 +80,8 @@ def film(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     source = open_source(str(scene_of(run).scene.pixels.images))
 
     def make(out: str, stop: int | None = None, kind: str = "atl", **options: object) -> dict:
-        def broken(given, first=1):
-            for t, pixels in frames(given, first):
+        def broken(given, first=1, marred=None):
+            for t, pixels in frames(given, first, marred):
                 if t == stop:
                     raise Broken
                 asked.append(t)
@@ -107,7 +107,7 @@ def test_an_interrupted_film_goes_on_and_ends_the_same(film, tmp_path: Path) -> 
         assert Path(again[kind]).read_bytes() == Path(whole[kind]).read_bytes()
     assert (again["frames"], again["people"]) == (whole["frames"], whole["people"])
     assert open_source(again["film"]).length == LENGTH
-    assert sorted(p.suffix for p in (tmp_path / "cut").iterdir()) == [".csv", ".mp4", ".txt"]
+    assert sorted(p.suffix for p in (tmp_path / "cut").iterdir()) == [".csv", ".json", ".mp4", ".txt"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -138,14 +138,6 @@ def test_parts_of_other_settings_are_not_gone_on_from(film) -> None:
     with pytest.raises(InputError, match="unfinished results of another video or of other settings; .* --fresh"):
         film("cut", kind="motion")
     assert film("cut", kind="motion", fresh=True)["asked"] == list(range(1, LENGTH + 1))
-
-
-def test_a_damaged_part_is_named(film, tmp_path: Path) -> None:
-    with pytest.raises(Broken):
-        film("cut", stop=5)
-    (tmp_path / "cut" / ".parts" / "000000001.npz").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"000000001.npz: damaged .* --fresh"):
-        film("cut")
 
 
 def test_results_are_those_of_the_stage_and_a_limit_holds(film, run: Run) -> None:

@@ -240,3 +240,45 @@ def test_declares_what_it_is(name: str) -> None:
     assert kind.label
     assert (kind.appearance is not None) == kind.needs_embeddings
     assert kind.__doc__
+
+
+def test_a_lost_track_is_kept_by_the_clock(name: str) -> None:
+    """Frames at a constant rate give the same with their times as without; a gap of a second costs what it does."""
+    if name == "sort":  # which counts frames, whatever they last
+        return
+    box, other = np.array([[100.0, 100, 140, 200]]), np.array([[600.0, 100, 640, 200]])
+    score = np.array([0.95])
+
+    def identities(gap: float | None, absent: int) -> tuple[int, int]:
+        """Identities before and after `absent` frames without the person, `gap` seconds each."""
+        tracker, seconds, before, after = make(name, fps=5), 0.0, 0, 0
+        for t in range(1, 31 + absent):
+            gone = 15 < t <= 15 + absent
+            context = {"index": t} if gap is None else {"index": t, "seconds": seconds}
+            out = feed(tracker, other if gone else box, score, int(gone), **context)
+            seconds += (gap or 0) if gone else 0.2
+            if t == 15:
+                before = int(out.ids[0])
+            if t == 30 + absent:
+                after = int(out.ids[0])
+        return before, after
+
+    def survives(gap: float | None, absent: int) -> bool:
+        before, after = identities(gap, absent)
+        return before == after
+
+    kept = max(n for n in range(1, 20) if survives(None, n))
+    assert survives(0.2, kept)
+    assert not survives(0.2, kept + 1)
+    assert not survives(0.8, kept), "by the clock this is four times as long"
+    assert survives(0.1, kept + 1), "and this half"
+
+
+def test_times_ascend(name: str) -> None:
+    tracker = make(name)
+    box, score = np.array([[100.0, 100, 140, 200]]), np.array([0.9])
+    feed(tracker, box, score, seconds=1.0)
+    with pytest.raises(InputError, match="0.5 s lies before the last frame's 1 s"):
+        feed(tracker, box, score, seconds=0.5)
+    tracker.reset()
+    feed(tracker, box, score, seconds=0.5)
