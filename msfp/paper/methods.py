@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
+from msfp.pipeline.heads import TRAINING_FREE, appearance
 from msfp.pipeline.recovery import Recovery
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.tracks import Method, Threshold
@@ -39,13 +39,17 @@ def motion(label: str, tracker: str, threshold: Threshold | None = None, options
 
 def separate(label: str, tracker: str, threshold: Threshold | None = None) -> Row:
     """A row with the separate ReID network, and the camera motion and thresholds it was released with."""
-    return untrained(label, tracker, REID, threshold)
+    return hosted(label, tracker, REID, threshold)
 
 
-def untrained(label: str, tracker: str, strategy: str, threshold: Threshold | None = None) -> Row:
-    """A row whose embedding learns nothing here, with the camera motion and thresholds it was released with."""
-    method = Method(label, tracker, Appearance(strategy), threshold or Threshold(), camera=default_camera(tracker))
-    return Row(label, lambda _learn, _seed: method, trained=False)
+def hosted(label: str, tracker: str, strategy: str, threshold: Threshold | None = None) -> Row:
+    """A row with any embedding, and the camera motion and thresholds that its tracker was released with."""
+
+    def make(learn: Learn, seed: int) -> Method:
+        look, camera = appearance(strategy, learn, seed), default_camera(tracker)
+        return Method(label, tracker, look, threshold or Threshold(), camera=camera)
+
+    return Row(label, make, trained=strategy not in TRAINING_FREE)
 
 
 def fused(label: str, tracker: str, strategy: str, threshold: Threshold | None = None, options: Options = ()) -> Row:
@@ -105,7 +109,7 @@ DEEP_OC_SORT = separate("Deep OC-SORT", "deep-ocsort")
 LITE = fused("LITE (trained 64-d)", "lite", "single")
 LITE_FREE = fused("LITE (training-free)", "lite", "native")
 LITE_HOSTS = tuple(
-    untrained(tracker_class(name).label, name, "lite")
+    hosted(tracker_class(name).label, name, "lite")
     for name in ("lite-deepsort", "lite-strongsort", "lite-botsort", "lite-deep-ocsort")
 )
 MSFP_CONCAT = fused("MSFP (concat)", "msfp-concat", "concat")

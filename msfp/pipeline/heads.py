@@ -17,6 +17,7 @@ from msfp.heads.fusion import SIZE, strategy_named
 from msfp.heads.sampling import Labels
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
+from msfp.pipeline.bounds import BOUNDS, bound_embeddings, bound_inputs
 from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import ROI_ALIGN, TRUTH, Pooling, extract_all, feature_inputs
@@ -26,7 +27,7 @@ from msfp.pipeline.sizes import octaves
 from msfp.pipeline.variants import View, box_vectors
 from msfp.types import Scene
 
-TRAINING_FREE = ("native", "native-concat", "lite", REID)
+TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
 HEAD_CODE = (
     code_digest(__name__, follow=False),
     "msfp.heads.fusion",
@@ -41,7 +42,7 @@ class Appearance:
     """Which embedding: a fusion strategy, what it learned from, and its seed.
 
     Attributes:
-        strategy: registered fusion strategy, or `reid`: the separate network on crops.
+        strategy: registered fusion strategy, `reid` (the separate network on crops), or a bound: `nothing`, `perfect`.
         learn: parts whose labels trained it; empty for training-free ones.
         seed: of weights and batches.
         joint: fine-tuned together with ATL afterwards.
@@ -81,6 +82,8 @@ def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
     """What a trained head depends on."""
     if look.strategy == REID:
         return {"strategy": REID, **network_inputs(run, look.weights)}
+    if look.strategy in BOUNDS:
+        return {"strategy": look.strategy}
     return {**_training_inputs(run, look), "seed": look.seed}
 
 
@@ -100,6 +103,8 @@ def _training_inputs(run: Run, look: Appearance) -> dict[str, object]:
 
 def box_inputs(run: Run, scene: Scene, look: Appearance) -> dict[str, object]:
     """What the vectors of a scene's boxes depend on before any head."""
+    if look.strategy in BOUNDS:
+        return bound_inputs(run, scene, look.strategy)
     inputs = reid_inputs if look.strategy == REID else feature_inputs
     return inputs(run, scene, look.weights)
 
@@ -206,6 +211,8 @@ def embed_part(
     Raises:
         NotComputable: frames of the part are missing.
     """
+    if look.strategy in BOUNDS:
+        return bound_embeddings(part, boxes, look.strategy)
     data.need_pixels((part,))
     if look.strategy == REID:
         if boxes == TRUTH:

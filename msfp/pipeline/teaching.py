@@ -8,6 +8,7 @@ from functools import partial
 
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
+from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import fine_tune_all
 from msfp.pipeline.heads import Appearance, together, train_heads
@@ -50,7 +51,7 @@ def subjects_of(run: Run, methods: ListLike[Method]) -> list[Subject]:
 def looks_of(run: Run, methods: Iterable[Method]) -> list[Appearance]:
     """The embeddings with a head that methods need: their own, and those with which thresholds are searched."""
     chosen = list(methods)
-    own = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT)]
+    own = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT, *BOUNDS)]
     searching = [look for rule in _rules(chosen) if _searches(rule) for look in searching_looks(run, rule.learn)]
     return list(dict.fromkeys([*own, *searching]))
 

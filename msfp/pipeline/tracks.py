@@ -14,6 +14,7 @@ from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted
 from msfp.pipeline import data
+from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.camera import CAMERA_CODE, camera_inputs, part_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings, fine_tune
@@ -175,7 +176,7 @@ def _inputs(
     """What the tracks depend on, and the thresholds of the frames."""
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
-    if method.look is not None:
+    if method.look is not None and method.look.strategy not in BOUNDS:
         data.need_pixels((part, *method.look.learn))
     taus = frame_thresholds(run, part, sequence, method)
     own = method.boxes == JOINT

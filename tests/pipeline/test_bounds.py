@@ -1,0 +1,161 @@
+"""The two bounds of all embeddings, and the table of associations and embeddings that they frame."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from msfp.errors import NotComputable
+from msfp.metrics.ceiling import true_identities
+from msfp.metrics.tracking import evaluate
+from msfp.paper.comparison import CEILING
+from msfp.paper.evidence import MeasuredCell
+from msfp.paper.methods import hosted
+from msfp.paper.render import sheet
+from msfp.paper.tables import matrix
+from msfp.pipeline import data
+from msfp.pipeline.association_time import association_times
+from msfp.pipeline.bounds import NOTHING, PERFECT, STRANGERS, bound_embeddings, identity_vectors
+from msfp.pipeline.camera import default_camera
+from msfp.pipeline.embeddings import embeddings
+from msfp.pipeline.features import TRUTH
+from msfp.pipeline.heads import appearance
+from msfp.pipeline.run import Run
+from msfp.pipeline.selection import select
+from msfp.pipeline.tracks import Method, subject_of, tracks
+from msfp.tracking import make, names, track, tracker_class
+from msfp.types import Detections, GroundTruth
+
+from .conftest import LENGTH, Make
+
+FREE = {"none": NOTHING, "LITE as released": "lite", "layer 14 RoIAligned": "native", "perfect (labels)": PERFECT}
+
+
+@given(st.lists(st.integers(-1, 6), max_size=60))
+def test_people_share_a_vector_with_themselves_alone(identity: list[int]) -> None:
+    of = np.array(identity, np.int64)
+    vectors = identity_vectors(of)
+    assert vectors.shape == (len(of), len(np.unique(of[of >= 0])) + STRANGERS)
+    alike = vectors @ vectors.T
+    known = (of >= 0)[:, None] | (of >= 0)[None, :]
+    same = (of[:, None] == of[None, :]) & (of >= 0)[:, None]
+    np.testing.assert_allclose(alike[known], same[known].astype(float), atol=1e-6)
+    np.testing.assert_allclose(alike.diagonal(), 1, atol=1e-6)
+    nobody = alike[~known & ~np.eye(len(of), dtype=bool)]
+    assert (np.abs(nobody) < 0.8).all(), "a box without a person looks like no other one"
+
+
+def swap() -> tuple[GroundTruth, Detections]:
+    """Two people, one half behind the other, change places while both are hidden for two frames."""
+    rows = [
+        (t, person, 100.0 + 10.0 * ((person == 2) != (t > 20)), 100.0, 40.0, 100.0)
+        for t in range(1, 41)
+        for person in (1, 2)
+    ]
+    table = np.array(rows)
+    frame, identity, one = table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), np.ones(len(table), np.float32)
+    truth = GroundTruth(frame, identity, table[:, 2:], one, identity * 0 + 1, one)
+    seen = (frame < 20) | (frame > 21)
+    return truth, Detections(frame[seen], table[seen, 2:], one[seen] * np.float32(0.9))
+
+
+@pytest.mark.parametrize("tracker", matrix.ASSOCIATIONS.values())
+def test_where_appearance_decides_the_perfect_one_is_the_ceiling(tracker: str) -> None:
+    """Motion alone and wrong looks give each the other's name; with identities nobody's changes."""
+    truth, found = swap()
+    identity = true_identities(truth, found)
+    wrong = np.where(found.frame > 20, 3 - identity, identity)
+    vectors: dict[str, NDArray[np.float32]] = {
+        "perfect": identity_vectors(identity),
+        "wrong": identity_vectors(wrong),
+        "none": np.zeros((len(found), 1), np.float32),
+    }
+    scores = {name: evaluate(truth, track(make(tracker), found, 40, v), 40) for name, v in vectors.items()}
+    others = scores["none"].assoc_a, scores["wrong"].assoc_a
+    assert scores["perfect"].assoc_a > max(others) + 0.1, others  # at strict overlaps: at half of it both boxes match
+
+
+@pytest.mark.parametrize("name", [n for n in names() if tracker_class(n).needs_embeddings])
+def test_nothing_is_what_boxes_without_embeddings_are(name: str) -> None:
+    _, found = swap()
+    zero = np.zeros((len(found), 1), np.float32)
+    first = track(make(name), found, 40, zero)
+    second = track(make(name), found, 40, None, has_embedding=np.zeros(len(found), np.bool_))
+    assert all(np.array_equal(getattr(first, f), getattr(second, f)) for f in ("frame", "id", "tlwh", "score"))
+
+
+def test_rows_are_the_part_s_and_no_pixels_are_needed(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 0})
+    (scene,) = data.scenes(run, "mot17")
+    part = data.halves(scene)[1]
+    truth = data.window(data.truth(scene), part)
+    for boxes in (TRUTH, "SDP"):  # which show the same people at the same places here
+        vectors = embeddings(run, part, boxes, appearance(PERFECT, (), 0))
+        np.testing.assert_array_equal(vectors, identity_vectors(truth.id))
+        assert not bound_embeddings(part, boxes, NOTHING).any()
+        assert len(bound_embeddings(part, boxes, NOTHING)) == len(truth)
+    (sequence,) = data.sequences(part)
+    assert len(tracks(run, part, sequence, Method("x", "msfp-attention", appearance(PERFECT, (), 0))))
+    with pytest.raises(NotComputable, match="MOT17-02: 0 of 9 frames present"):
+        tracks(run, part, sequence, Method("x", "msfp-attention", appearance("lite", (), 0)))
+
+
+@pytest.fixture
+def run(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """With embeddings that nothing is trained for."""
+    monkeypatch.setattr(matrix, "EMBEDDINGS", FREE)
+    monkeypatch.setattr(matrix, "OWN", dict.fromkeys(matrix.ASSOCIATIONS, "layer 14 RoIAligned"))
+    rows = {
+        (a, e): hosted(f"{a} with {e}", tracker, strategy)
+        for a, tracker in matrix.ASSOCIATIONS.items()
+        for e, strategy in FREE.items()
+    }
+    monkeypatch.setattr(matrix, "ROWS", rows)
+    return make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": LENGTH}, **{"selection.trials": 3})
+
+
+def test_the_table_is_whole_and_says_which_column_is_a_bound(run: Run) -> None:
+    cells = matrix.matrix(run)
+    places = {(c.row, c.column): c for c in cells}
+    measures = (*matrix.MEASURES, matrix.TIME)
+    wanted = {(a, f"{m}, {e}") for a in matrix.ASSOCIATIONS for m in measures for e in FREE}
+    assert set(places) == wanted | {(CEILING, f"{m}, perfect (labels)") for m in matrix.MEASURES}
+    assert len(places) == len(cells)
+    assert {c.source for c in cells} == {"measured"}, {c.reason for c in cells}
+    for (row, column), one in places.items():
+        bound = column.endswith("perfect (labels)") and row != CEILING and not column.startswith(matrix.TIME)
+        assert (one.reason == matrix.BOUND) == bound
+        assert isinstance(one, MeasuredCell) or column.startswith(matrix.TIME)
+    columns = [c.partition(", ")[0] for c in sheet(cells, 102).columns]
+    assert columns == sorted(columns, key=measures.index), "a measure's columns stand together"
+
+
+def test_a_row_has_one_association_and_one_camera(run: Run) -> None:
+    fold = data.folds(run, "mot17")[0]
+    made = matrix.settled_methods(run, fold)
+    for (association, embedding), (method,) in made.items():
+        assert method.tracker == matrix.ASSOCIATIONS[association]
+        assert method.camera == default_camera(method.tracker)
+        assert method.look == appearance(FREE[embedding], (), 0)
+        assert method.options == made[association, "none"][0].options
+        assert method.learn == (), "nothing is selected again for the one embedding"
+    own = select(run, subject_of(matrix.ROWS["MSFP", "layer 14 RoIAligned"].methods(fold.learn, (0,))[0]))
+    assert made["MSFP", "none"][0].options == own.options
+
+
+def test_the_whole_table_s_embeddings_are_known() -> None:
+    assert len(matrix.ROWS) == len(matrix.ASSOCIATIONS) * len(matrix.EMBEDDINGS) == 35
+    seeded = {place for place, row in matrix.ROWS.items() if row.trained}
+    assert {embedding for _, embedding in seeded} == {"concat", "attention"}
+
+
+def test_frames_that_are_missing_are_told_in_place_of_times(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 4})
+    part = data.halves(data.scenes(run, "mot17")[0])[1]
+    looks = (appearance(NOTHING, (), 0), appearance("lite", (), 0))
+    found = association_times(run, [Method(look.strategy, "msfp-attention", look) for look in looks], [part])
+    assert found["lite"] == "MOT17-02: 4 of 9 frames present"
+    assert len(found[NOTHING]) == part.length - part.length // 4
+    with pytest.raises(NotComputable, match="no sequence with detections is present"):
+        association_times(run, [], [])
