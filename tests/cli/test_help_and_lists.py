@@ -95,8 +95,9 @@ def test_every_artefact_of_the_paper_is_ready(msfp: Command, what: str, count: i
 
 
 def test_extra_tables_are_listed_apart(msfp: Command) -> None:
-    rows = json.loads(msfp("list", "extras", "--json").out)
-    assert [row["id"] for row in rows] == [101]
+    ids = [row["id"] for row in json.loads(msfp("list", "extras", "--json").out)]
+    assert {101, 102} <= set(ids)
+    assert min(ids) > 100
     refused(msfp("table", 99), "table 99", "the paper has tables 1 to 24")
 
 
