@@ -1,8 +1,10 @@
 """Making artefacts: compute, write the files, remember what they were made from, and show them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from msfp.engine.code import code_digest
@@ -82,10 +84,11 @@ def publish_table(run: Run, number: int) -> PublishedTable:
         InputError: no such table.
         NotComputable: it is planned.
     """
+    before = dict(run.scored)
     cells = get_table(number)(run)
     files = write_table(tables_folder(run), number, cells, f"profile {run.settings.profile}")
     evidence.write(evidence_path(run, number), cells)
-    stamp(run, artefact("table", number))
+    stamp(run, artefact("table", number), scored=newly(before, run.scored))
     for file in files:
         declare_output(file)
     return PublishedTable(number, cells, files)
@@ -151,12 +154,26 @@ def stamp_path(run: Run, made: Artefact) -> Path:
     return run.out / "stamps" / f"{made.id}.json"
 
 
-def stamp(run: Run, made: Artefact, reason: str = "") -> None:
-    """Remember what an artefact was made from, why it is absent, and what the run had to remark."""
+Scored = Mapping[str, tuple[int, int]]
+"""Benchmark -> scores by its rules, and how many of them TrackEval computed too."""
+
+
+def newly(before: Scored, after: Scored) -> Scored:
+    """What was scored in between."""
+    told = {
+        name: (all_ - before.get(name, (0, 0))[0], held - before.get(name, (0, 0))[1])
+        for name, (all_, held) in after.items()
+    }
+    return {name: counts for name, counts in told.items() if counts[0]}
+
+
+def stamp(run: Run, made: Artefact, reason: str = "", scored: Scored = MappingProxyType({})) -> None:
+    """Remember what an artefact was made from, why it is absent, what the run had to remark, and what was scored."""
     record = {
         "fingerprint": fingerprint(run, made),
         "reason": reason,
         "notes": run.notes,
+        "scored": dict(scored),
         "events": [event.message for event in run.store.events],
     }
     atomic_write(stamp_path(run, made), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())

@@ -1,7 +1,7 @@
 """The report's contents, gathered from the files that the notebooks of a run left."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,29 @@ def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
             *(by_construction(verdicts) if embedded else ()),
             *LIMITS,
             *ALWAYS,
+            *checked(stamps),
         ],
         absent={name: found["reason"] for name, found in stamps.items() if found.get("reason")},
         stale={name: why for name, why in old.items() if why},
         verdicts=verdicts,
         embedded=embedded,
     )
+
+
+def checked(stamps: Mapping[str, dict[str, Any]]) -> list[str]:
+    """How many of the tables' scores TrackEval computed too; nothing where no table has scores."""
+    totals: dict[str, tuple[int, int]] = {}
+    for found in stamps.values():
+        for rules, (scores, held) in found.get("scored", {}).items():
+            before = totals.get(rules, (0, 0))
+            totals[rules] = before[0] + scores, before[1] + held
+    if not totals:
+        return []
+    each = ", ".join(f"{held} of {scores} by {rules}'s rules" for rules, (scores, held) in sorted(totals.items()))
+    return [
+        f"Scores are computed by kernels. TrackEval computed a random sample of them too ({each}), and every one was "
+        "equal: integers exactly, fractions to 1e-9. A difference would have stopped the run."
+    ]
 
 
 def outline(run: Run) -> Contents:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,6 +49,7 @@ class Run:
         cluster: address of a Dask scheduler, or `slurm:FILE`; None: none.
         overrides: the dotted settings given, as text, so that a notebook can be given the same.
         notes: remarks that the report prints, in the order they came.
+        scored: benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
     """
 
     settings: config.Settings
@@ -57,6 +58,7 @@ class Run:
     cluster: str | None = None
     overrides: str = ""
     notes: list[str] = field(default_factory=list)
+    scored: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker gets one run per settings and home, so that what it has read stays read."""
@@ -158,7 +160,7 @@ class Run:
         key = repr(sorted(changes.items()))
         if key not in self._variants:
             changed = config.Settings.model_validate(self.settings.model_copy(update=changes).model_dump())
-            self._variants[key] = Run(changed, self.home, self.workers, self.cluster, self.overrides, self.notes)
+            self._variants[key] = replace(self, settings=changed)
         return self._variants[key]
 
     @cached_property

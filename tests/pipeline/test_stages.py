@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import NotComputable
+from msfp.errors import MsfpError, NotComputable
+from msfp.metrics import fast
+from msfp.metrics.score import SequenceScore
 from msfp.paper.methods import BYTETRACK, LITE, SORT
 from msfp.paper.registry import get_table
 from msfp.pipeline import data, reid, scores
@@ -61,6 +63,36 @@ def test_methods_are_scored_or_say_why_not(make_run: Make) -> None:
     assert scores.combined(measured[:2])["sequences"] == 2
     with pytest.raises(NotComputable, match=f"MOT17-04: 2 of {LENGTH} frames present"):
         scores.combined(measured)
+
+
+def test_a_sample_of_the_scores_is_trackevals_and_is_counted(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run({"MOT17-02-SDP": 0, "MOT17-04-SDP": 0})
+    (fold,) = data.folds(run, "mot17")
+    methods = [Method(f"{tau}", "bytetrack", None, Threshold("fixed", tau, tau)) for tau in (0.1, 0.2, 0.3)]
+    monkeypatch.setattr(scores, "LEAST", 4)
+    measured = scores.measure(run, methods, fold.evaluate, "")
+    assert run.scored == {"MOT17": (6, 4)}
+    scores.measure(run, methods, fold.evaluate, "")
+    assert run.scored == {"MOT17": (12, 4)}, "a twentieth of twelve is less than the four that were"
+    assert run.store.misses["official-score"] == 4 - run.store.hits["official-score"]
+    assert sum(one.score is not None for one in measured) == 6
+
+
+@pytest.mark.parametrize("field", ["idsw", "ass_a"])
+def test_a_score_that_is_not_trackevals_stops_the_run(
+    make_run: Make, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    run = make_run({"MOT17-02-SDP": 0})
+    (fold,) = data.folds(run, "mot17")
+    true = fast.evaluate
+
+    def wrong(*args: object, **options: object) -> SequenceScore:
+        found = true(*args, **options)  # type: ignore[arg-type]
+        return replace(found, **{field: getattr(found, field) + (1 if field == "idsw" else 1e-6)})
+
+    monkeypatch.setattr(fast, "evaluate", wrong)
+    with pytest.raises(MsfpError, match="ByteTrack on MOT17-02-SDP, frames 5 to 9: .* differs from TrackEval's"):
+        scores.measure(run, BYTETRACK.methods((), (0,)), fold.evaluate, "")
 
 
 def test_tracks_of_a_part_know_nothing_of_the_rest(make_run: Make) -> None:

@@ -19,7 +19,7 @@ from msfp.pipeline.embeddings import fine_tune
 from msfp.pipeline.heads import Appearance, train_heads
 from msfp.pipeline.reid import people_sample, usable
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import Measured, measure_one
+from msfp.pipeline.scores import Measured, check_sample, measure_one
 from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
 
@@ -81,6 +81,7 @@ def tracking(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samp
             for sequence in data.sequences(part)
         ]
         measured = run.map(partial(measure_one, run=run), items, f"tracking, {row.label}, {name}")
+        check_sample(run, measured)
         found[name, "HOTA"] = _or_reason(folds, partial(_tracked, mine, measured))
     return found
 
