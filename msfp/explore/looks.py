@@ -11,7 +11,6 @@ from msfp.explore.clip import FULL, Clip, rows_in
 from msfp.heads.apply import attention, embed, restore_head
 from msfp.heads.fusion import Attention
 from msfp.metrics.ceiling import COUNT_FIRST, true_identities
-from msfp.pipeline.embeddings import fine_tune
 from msfp.pipeline.heads import part_vectors, train_head
 from msfp.tracking.iou import iou
 from msfp.types import Tracks, tlwh_to_xyxy
@@ -92,7 +91,7 @@ def looks_of(clip: Clip) -> Looks:
     run, look, boxes = clip.run, clip.methods[FULL].look, clip.detections
     assert look is not None
     layers = part_vectors(run, clip.part, clip.sequence.detector, look)
-    state = fine_tune(run, look.learn, look.seed).head.state if look.joint else train_head(run, look).state
+    state = train_head(run, look).state
     head = restore_head(look.strategy, {k: v.shape[1] for k, v in layers.items()}, state, run.settings.fusion)
     assert isinstance(head, Attention)
     person = np.full(len(boxes), -1, np.int32)

@@ -104,11 +104,6 @@ class ThresholdSteps:
             difference = mse_loss(self.encoders(self.scene[rows]), self.target[rows], reduction="none")
             yield difference.mean(dim=(1, 2))
 
-    def forever(self) -> Iterator[Tensor]:
-        """Losses without end, epoch after epoch."""
-        while True:
-            yield from self.losses()
-
     def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
         """Train one epoch; (2, S) mean loss and NaN."""
         pairs = []

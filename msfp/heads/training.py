@@ -1,13 +1,16 @@
-"""Training of the fusion head, of ATL, and of both jointly (section 3.4, 4.1), all seeds of a configuration at once.
+"""Training of the fusion head and of ATL, and their joint fine-tuning (section 3.4, 4.1), all seeds of one at once.
 
 Arrays come in and go out; tensors stay here. Every random source is seeded by the call: a seed's initial weights,
 batches and dropout are its own, whichever others train beside it.
+
+"Jointly ... for 10 epochs" (4.1) minimises the sum of the head's loss and ATL's. The detector is frozen and the two
+share no parameter, so the gradient of the sum is each one's own: joint fine-tuning is some more epochs of each. A test
+compares the two ways; here each module is trained on by itself, right after its own epochs.
 """
 
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +22,7 @@ from msfp.errors import NotComputable
 from msfp.heads.fusion import make_head
 from msfp.heads.sampling import Labels
 from msfp.heads.stack import Stack, as_arrays
-from msfp.heads.tasks import FusionSteps, Losses, ThresholdSteps, mean_over, take_step
+from msfp.heads.tasks import FusionSteps, ThresholdSteps
 from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.threads import one_thread
 
@@ -32,13 +35,15 @@ class Fitted:
 
     Attributes:
         state: parameter and buffer name -> array.
-        loss: (E,) mean loss per epoch, joint epochs after the separate ones.
+        loss: (E,) mean loss per epoch.
         active: (E,) share of anchors inside the margin (fusion), or NaN.
+        joint: the same module after joint fine-tuning, with the history of that; None where it was not asked for.
     """
 
     state: dict[str, NDArray[np.float32]]
     loss: NDArray[np.float32]
     active: NDArray[np.float32]
+    joint: "Fitted | None" = None
 
 
 def fit_fusion(
@@ -49,6 +54,7 @@ def fit_fusion(
     training: TrainingSettings,
     seeds: ListLike[int],
     tick: Tick | None = None,
+    joint: bool = False,
 ) -> list[Fitted]:
     """Train a fusion head with the triplet loss on features of ground-truth boxes, once for each seed.
 
@@ -59,6 +65,7 @@ def fit_fusion(
         fusion, training: settings.
         seeds: of initial weights and batches.
         tick: called once an epoch.
+        joint: fine-tune jointly afterwards, too.
 
     Returns:
         One a seed.
@@ -73,9 +80,11 @@ def fit_fusion(
     if not any(True for _ in heads[0].parameters()):
         return [fitted(head, [], []) for head in heads]
     steps = FusionSteps(heads, layers, labels, training, seeds)
-    optimiser = torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)
-    loss, active = _epochs(training.epochs, lambda: steps.epoch(optimiser), tick)
-    return _each(steps.heads, loss, active)
+
+    def make() -> torch.optim.Optimizer:
+        return torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)
+
+    return _fit(steps.heads, steps.epoch, make, training, tick, joint)
 
 
 def fit_threshold(
@@ -86,6 +95,7 @@ def fit_threshold(
     training: TrainingSettings,
     seeds: ListLike[int],
     tick: Tick | None = None,
+    joint: bool = False,
 ) -> list[Fitted]:
     """Train ATL with MSE against grid-searched thresholds (eq. 9), once for each seed.
 
@@ -96,6 +106,7 @@ def fit_threshold(
         atl, training: settings.
         seeds: of initial weights, dropout and batches.
         tick: called once an epoch.
+        joint: fine-tune jointly afterwards, too.
 
     Returns:
         One a seed.
@@ -108,54 +119,31 @@ def fit_threshold(
         encoders.append(SceneEncoder(scene.shape[1], mode, atl))
         encoders[-1].learn_scale(torch.from_numpy(scene.astype(np.float32)))
     steps = ThresholdSteps(encoders, scene, target, seeds)
-    optimiser = torch.optim.Adam(
-        steps.encoders.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True
-    )
-    loss, active = _epochs(training.epochs, lambda: steps.epoch(optimiser), tick)
-    return _each(steps.encoders, loss, active)
+
+    def make() -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            steps.encoders.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True
+        )
+
+    return _fit(steps.encoders, steps.epoch, make, training, tick, joint)
 
 
-def fit_jointly(
-    fusion: FusionSteps, thresholds: Mapping[str, ThresholdSteps], tick: Tick | None = None
-) -> list[tuple[Fitted, dict[str, Fitted]]]:
-    """Fine-tune heads and ATL together, in place, with the sum of their losses ("jointly ... for 10 epochs", 4.1).
-
-    The detector is frozen and the modules share no parameter, so the sum's gradient is each one's own: joint training
-    is some more epochs of each, which a test asserts. An epoch is one of the fusion's; ATL's batches go round.
-
-    Args:
-        fusion: the trained heads with their task; `fusion.training` says how many epochs and at which rate.
-        thresholds: trained ATL encoders with their tasks, one for each public detector.
-        tick: called once an epoch.
-
-    Returns:
-        One a seed.
-    """
-    groups: list[dict[str, Any]] = [{"params": list(fusion.heads.parameters())}]
-    for steps in thresholds.values():
-        groups.append({"params": list(steps.encoders.parameters()), "weight_decay": steps.config.weight_decay})
-    optimiser = torch.optim.Adam(groups, lr=fusion.training.learning_rate, fused=True)
-    endless = {name: steps.forever() for name, steps in thresholds.items()}
-    history: dict[str, list[NDArray[np.float64]]] = {name: [] for name in thresholds}
-
-    def epoch() -> NDArray[np.float64]:
-        pairs: list[Losses] = []
-        seen: dict[str, list[Losses]] = {name: [] for name in thresholds}
-        for loss, active in fusion.losses():
-            total = loss.sum()
-            for name, losses in endless.items():
-                other = next(losses)
-                seen[name].append((other.detach(), other.detach()))
-                total = total + other.sum()
-            take_step(optimiser, total)
-            pairs.append((loss.detach(), active))
-        for name, values in seen.items():
-            history[name].append(mean_over(values)[0])
-        return mean_over(pairs)
-
-    own = _each(fusion.heads, *_epochs(fusion.training.joint_epochs, epoch, tick))
-    others = {name: _each(steps.encoders, history[name], []) for name, steps in thresholds.items()}
-    return [(head, {name: found[s] for name, found in others.items()}) for s, head in enumerate(own)]
+def _fit(
+    modules: Stack,
+    epoch: Callable[[torch.optim.Optimizer], NDArray[np.float64]],
+    make: Callable[[], torch.optim.Optimizer],
+    training: TrainingSettings,
+    tick: Tick | None,
+    joint: bool,
+) -> list[Fitted]:
+    """Train for `epochs`, then with a fresh optimiser for `joint_epochs` where that is wanted."""
+    optimiser = make()
+    first = _each(modules, *_epochs(training.epochs, lambda: epoch(optimiser), tick))
+    if not joint:
+        return first
+    optimiser = make()
+    then = _each(modules, *_epochs(training.joint_epochs, lambda: epoch(optimiser), tick))
+    return [replace(alone, joint=tuned) for alone, tuned in zip(first, then, strict=True)]
 
 
 def _epochs(

@@ -28,6 +28,7 @@ from msfp.pipeline.variants import View, box_vectors
 from msfp.types import Scene
 
 TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
+MSFP_TRACK = "attention-instance"  # the strategy whose heads are fine-tuned jointly with ATL
 HEAD_CODE = (
     code_digest(__name__, follow=False),
     "msfp.heads.fusion",
@@ -45,7 +46,7 @@ class Appearance:
         strategy: registered fusion strategy, `reid` (the separate network on crops), or a bound: `nothing`, `perfect`.
         learn: parts whose labels trained it; empty for training-free ones.
         seed: of weights and batches.
-        joint: fine-tuned together with ATL afterwards.
+        joint: after joint fine-tuning with ATL.
         layers: tapped layers it sees, a preset's further ones too; empty: all that the preset taps.
         pooling: how a box is pooled, where the strategy has no way of its own.
         weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
@@ -110,7 +111,7 @@ def box_inputs(run: Run, scene: Scene, look: Appearance) -> dict[str, object]:
 
 
 def train_head(run: Run, look: Appearance) -> Fitted:
-    """A head's trained state and history, before any joint fine-tuning.
+    """A head's trained state and history; `look.joint`: after joint fine-tuning.
 
     Raises:
         NotComputable: frames of a learning part are missing, or nobody is seen twice.
@@ -118,7 +119,12 @@ def train_head(run: Run, look: Appearance) -> Fitted:
     if look.strategy in TRAINING_FREE:
         return Fitted({}, np.zeros(0, np.float32), np.zeros(0, np.float32))
     seeds = together(run, look.seed)
-    return _train_seeds(run, replace(look, seed=seeds[0], joint=False))[seeds.index(look.seed)]
+    found = _train_seeds(run, replace(look, seed=seeds[0], joint=False))[seeds.index(look.seed)]
+    if not look.joint:
+        return found
+    if found.joint is None:
+        raise ValueError(f"{look.strategy} on other layers, pooling or weights than the run's has no joint fine-tuning")
+    return found.joint
 
 
 @lru_cache(maxsize=64)
@@ -156,16 +162,22 @@ def _train_one(look: Appearance, run: Run) -> None:
 
 def _train(run: Run, look: Appearance) -> list[Fitted]:
     vectors, labels = training_set(run, look.learn, look)
-    training, seeds = run.settings.training, together(run, look.seed)
-    with Bar(training.epochs, f"training {look.strategy}") as progress:
-        return fit_fusion(look.strategy, vectors, labels, run.settings.fusion, training, seeds, tick=progress.update)
+    training, seeds, joint = run.settings.training, together(run, look.seed), _joins(look)
+    fusion = run.settings.fusion
+    with Bar(training.epochs + joint * training.joint_epochs, f"training {look.strategy}") as progress:
+        return fit_fusion(look.strategy, vectors, labels, fusion, training, seeds, progress.update, joint)
+
+
+def _joins(look: Appearance) -> bool:
+    """Whether a head is the one of MSFP-Track, which is fine-tuned jointly right after it was trained."""
+    return look.strategy == MSFP_TRACK and (look.layers, look.pooling, look.weights) == ((), ROI_ALIGN, "")
 
 
 def training_set(
     run: Run, learn: ListLike[Part], look: Appearance | None = None
 ) -> tuple[dict[int, NDArray[np.float16]], Labels]:
     """Features and identities of the pedestrians of the learning parts that are visible enough."""
-    chosen = look or Appearance("attention-instance", tuple(learn))
+    chosen = look or Appearance(MSFP_TRACK, tuple(learn))
     cells = strategy_named(chosen.strategy).sees_cells
     seen = [_learning_rows(run, part) for part in learn]
     if cells:

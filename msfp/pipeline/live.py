@@ -16,7 +16,6 @@ from msfp.features.camera_motion import METHODS, View, between, see
 from msfp.heads.apply import ScenePredictor, embed, restore_head
 from msfp.heads.fusion import strategy_named
 from msfp.heads.threshold import Mode
-from msfp.pipeline.embeddings import fine_tune
 from msfp.pipeline.heads import Appearance, train_head
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import targets
@@ -41,7 +40,7 @@ def head_of(run: Run, look: Appearance) -> "FusionHead":
         raise InputError(f"appearance {look.strategy} is an ablation and not made for live use; choose another")
     channels = run.backbone(look.weights).channels
     used = {layer: channels[layer] for layer in look.layers or channels}
-    state = fine_tune(run, look.learn, look.seed).head.state if look.joint else train_head(run, look).state
+    state = train_head(run, look).state
     return restore_head(look.strategy, used, state, run.settings.fusion)
 
 

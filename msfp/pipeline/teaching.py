@@ -10,7 +10,6 @@ from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
 from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.data import Part
-from msfp.pipeline.embeddings import fine_tune_all
 from msfp.pipeline.heads import Appearance, together, train_heads
 from msfp.pipeline.joint import JOINT
 from msfp.pipeline.reid_features import REID
@@ -24,7 +23,7 @@ Taught = tuple[Threshold, str, Mode]
 
 
 def teach(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
-    """Train heads, search thresholds, train ATL and fine-tune, as far as the methods need it; all is then kept.
+    """Train heads, search thresholds and train ATL, as far as the methods need it; all is then kept.
 
     Args:
         run: the run.
@@ -38,8 +37,6 @@ def teach(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
     search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
     run.map(partial(_teach_one, run=run), [one for one in taught if one[0].kind == "atl"], "training thresholds")
-    jointly = [m.look.learn for m in chosen if m.look is not None and m.look.joint]
-    fine_tune_all(run, [*jointly, *(rule.learn for rule in rules if rule.joint)])
 
 
 def subjects_of(run: Run, methods: ListLike[Method]) -> list[Subject]:

@@ -109,7 +109,10 @@ def train_atl(
     supervision: Supervision = "grid",
     changes: Changes = (),
 ) -> Fitted:
-    """ATL for one public detector, as each detector's scores have a range of their own."""
+    """ATL for one public detector, as each detector's scores have a range of their own.
+
+    Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
+    """
     atl, training, seeds = atl_settings(run, changes), run.settings.training, together(run, seed)
 
     def compute() -> list[Fitted]:
@@ -119,7 +122,8 @@ def train_atl(
             stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
             return [fit_surrogate(stretches, atl, training, one) for one in seeds]
         scene, target = atl_training_set(run, learn, detector, mode, supervision)
-        return fit_threshold(mode, scene, target, atl, training, seeds)
+        joint = mode == "offset" and supervision == "grid" and not changes
+        return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
 
     data.need_pixels(learn)
     inputs = {"seeds": [atl_inputs(run, learn, detector, mode, one, supervision, changes) for one in seeds]}

@@ -17,7 +17,7 @@ from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.camera import CAMERA_CODE, camera_inputs, part_warps
 from msfp.pipeline.data import Part
-from msfp.pipeline.embeddings import embeddings, fine_tune
+from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import feature_inputs
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen, seen_inputs
@@ -206,10 +206,7 @@ def _inputs(
 
 def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
     """What a part's embeddings depend on."""
-    own: dict[str, object] = {"head": head_inputs(run, look), "features": box_inputs(run, part.scene, look)}
-    if look.joint:
-        own["joint"] = fine_tune(run, look.learn, look.seed).head.state
-    return own
+    return {"head": head_inputs(run, look), "joint": look.joint, "features": box_inputs(run, part.scene, look)}
 
 
 def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Tracks]:
@@ -295,5 +292,7 @@ def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDAr
 def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
     """The encoder's state: as trained alone, or after joint fine-tuning."""
     if rule.joint and mode == "offset":
-        return fine_tune(run, rule.learn, rule.seed).thresholds[detector]
+        joint = train_atl(run, rule.learn, detector, mode, rule.seed).joint
+        assert joint is not None, "searched offsets are fine-tuned"
+        return joint
     return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, of_training(rule.changes))

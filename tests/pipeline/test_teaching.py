@@ -10,7 +10,7 @@ from msfp.pipeline.tracks import Method, Threshold
 
 from .conftest import LENGTH, Make
 
-LEARNED = ("features", "head", "grid", "atl", "joint")
+LEARNED = ("features", "head", "grid", "atl")
 
 
 @pytest.mark.parametrize("offset", ["literal", "centered"])
@@ -33,7 +33,6 @@ def test_nothing_is_learned_while_measuring(make_run: Make, offset: str) -> None
     teach(run, methods, fold.evaluate)
     learned = {stage: run.store.misses[stage] for stage in LEARNED}
     assert learned["head"] == 2, "all seeds of a head at once"
-    assert learned["joint"] == 1
     for method in methods:
         for sequence in data.sequences(fold.evaluate[0]):
             found = measure_one((method, fold.evaluate[0], sequence), run)

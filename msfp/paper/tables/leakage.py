@@ -5,6 +5,7 @@ Leave-one-scene-out has seen neither, and the field's halves have seen earlier f
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from msfp.errors import NotComputable
@@ -15,11 +16,12 @@ from msfp.paper.registry import table
 from msfp.paper.spread import UNITS, cell
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold
-from msfp.pipeline.embeddings import fine_tune
 from msfp.pipeline.heads import Appearance, train_heads
 from msfp.pipeline.reid import people_sample, usable
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, check_sample, measure_one
+from msfp.pipeline.search import detectors_of
+from msfp.pipeline.thresholds import train_atl
 from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
 
@@ -55,15 +57,13 @@ def every_fold(run: Run) -> list[Fold]:
 def learn(run: Run) -> None:
     """Train all heads and thresholds first, fanned out over folds, so that workers do not wait for each other."""
     train_heads(run, embeddings(run))
-    run.map(partial(_fine_tune, run=run), every_fold(run), "training ATL, fold by fold")
+    run.map(partial(_learn_thresholds, run=run), every_fold(run), "training ATL, fold by fold")
 
 
-def _fine_tune(fold: Fold, run: Run) -> str:
-    try:
-        fine_tune(run, fold.learn, run.settings.seeds[0])
-    except NotComputable as error:  # the cells of the row say so
-        return str(error)
-    return ""
+def _learn_thresholds(fold: Fold, run: Run) -> None:
+    with suppress(NotComputable):  # the cells of the row say so
+        for detector in detectors_of(fold.learn):
+            train_atl(run, fold.learn, detector, "offset", run.settings.seeds[0])
 
 
 def tracking(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samples:
