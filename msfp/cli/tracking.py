@@ -41,7 +41,7 @@ def run_tracker(
     ] = "",
     options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
     seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
-    split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
+    split: Annotated[str, typer.Option("--split", help="train, val or test")] = "train",
     weights: Weights = "",
     device: Device = "",
     workers: Workers = 0,
@@ -51,8 +51,8 @@ def run_tracker(
 ) -> None:
     """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds.
 
-    Writes one MOTChallenge result file a sequence. Sequences without the pixels a method needs are named and skipped,
-    and the exit status then is 1.
+    Writes one MOTChallenge result file a sequence. Sequences that cannot be read, or lack the pixels a method needs, are
+    named and skipped, and the exit status then is 1.
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
     run = run_from("mot17", root, weights, device, workers, home, ["tuning=first", *(param or [])])
@@ -76,21 +76,31 @@ def run_tracker(
 @app.command()
 def evaluate(
     root: Annotated[Path, typer.Argument(help="folder with ground truth, in the MOTChallenge layout")],
-    results: Annotated[Path, typer.Argument(help="folder of result files, one SEQUENCE.txt each")],
-    split: Annotated[str, typer.Option("--split", help="train or test")] = "train",
+    results: Annotated[
+        Path, typer.Argument(help="folder of result files, one SEQUENCE.txt each, or TrackEval's NAME/data")
+    ],
+    split: Annotated[str, typer.Option("--split", help="train, val or test")] = "train",
     as_json: Json = False,
 ) -> None:
-    """Score result files per sequence and combined with TrackEval; exit status 1 when some are missing."""
+    """Score result files per sequence and combined with TrackEval, whatever TrackEval reads.
+
+    Exit status 1 when some are missing or cannot be read, or a score says nothing.
+    """
     from msfp.pipeline.inference import score_folder
 
-    scores, missing = score_folder(root, results, split)
-    rows = scores.rows()
+    found = score_folder(root, results, split)
+    rows = found.score.rows()
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
         _print_scores(rows)
-    if missing:
-        typer.echo(f"msfp: COMBINED leaves out what has no result file: {', '.join(missing)}", err=True)
+    said = [*found.told, *(f"{name}: not scored: {reason}" for name, reason in found.skipped.items())]
+    said += [f"{name}: {doubt}" for name, doubt in found.doubtful.items()]
+    if found.missing:
+        said.append(f"COMBINED leaves out what has no result file: {', '.join(found.missing)}")
+    for line in said:
+        typer.echo(f"msfp: {line}", err=True)
+    if found.missing or found.skipped or found.doubtful:
         raise typer.Exit(1)
 
 

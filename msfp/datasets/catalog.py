@@ -1,6 +1,6 @@
 """Which sequences a folder holds, grouped by the scene they show; and where hidden labels lie."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msfp.datasets.findings import Finding, findings_of
@@ -17,7 +17,14 @@ LAYOUT = "ROOT/train/MOT17-02-FRCNN/{seqinfo.ini, det/det.txt, gt/gt.txt, img1/0
 SHOWN = 8
 
 
-def load(root: Path, dataset: str | None = None, split: str = "train") -> tuple[Scene, ...]:
+def load(
+    root: Path,
+    dataset: str | None = None,
+    split: str = "train",
+    *,
+    read: Callable[[Path, str, str], Sequence] = read_sequence,
+    unreadable: dict[str, str] | None = None,
+) -> tuple[Scene, ...]:
     """Scenes of a folder, in order of name; sequences that differ only in their public detector are one scene.
 
     Args:
@@ -26,6 +33,8 @@ def load(root: Path, dataset: str | None = None, split: str = "train") -> tuple[
         dataset: only sequences of this data set; names that belong to no known data set are taken to be its. None: all,
             each sequence's data set told by its name, `custom` where it tells none.
         split: `train`, `val` or `test`.
+        read: what makes a sequence of a folder; `read_length` where labels are evaluated and nothing else is needed.
+        unreadable: takes sequences that cannot be read, and why; None: the first of them is raised.
 
     Raises:
         InputError: unknown data set; no sequences (says what was expected and found); a sequence whose seqinfo.ini is
@@ -40,8 +49,16 @@ def load(root: Path, dataset: str | None = None, split: str = "train") -> tuple[
         told = dataset_of(path.name)
         if dataset is not None and told not in (dataset, CUSTOM):
             continue
-        sequence = read_sequence(path, dataset or told, split)
+        try:
+            sequence = read(path, dataset or told, split)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable[path.name] = str(error)
+            continue
         members.setdefault(sequence.scene, []).append(sequence)
+    if not members and unreadable:
+        raise InputError("; ".join(unreadable.values()))
     if not members:
         wanted = f"{dataset} sequences" if dataset else "sequences"
         raise InputError(f"{folder}: no {wanted}; expected {LAYOUT}, found {_listing(folder)}")

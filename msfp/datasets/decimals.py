@@ -12,6 +12,7 @@ from msfp.compiled import kernel
 COMMA, MINUS, PLUS, DOT, NEWLINE, RETURN, ZERO, NINE = b",-+.\n\r09"
 TENS: NDArray[np.float64] = np.array([float(10**k) for k in range(16)])
 EXACT = 10**15  # whole numbers below it
+MOST = 1000  # columns
 
 
 def plain_table(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
@@ -22,7 +23,11 @@ def plain_table(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]] | 
     """
     if not data.endswith(b"\n"):
         return None
-    columns, lines = data.lstrip(b"\r\n").split(b"\n", 1)[0].count(b",") + 1, data.count(b"\n")
+    start = len(data) - len(data.lstrip(b"\r\n"))
+    columns = data.count(b",", start, data.find(b"\n", start)) + 1
+    if columns > MOST:
+        return None
+    lines = min(data.count(b"\n"), len(data) // (2 * columns))  # a field has a digit and an end
     values, line = np.empty((lines, columns)), np.empty(lines, np.int64)
     rows = _parse(np.frombuffer(data, np.uint8), values, line, TENS)
     return (values[:rows], line[:rows]) if rows > 0 else None

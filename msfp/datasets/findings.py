@@ -84,7 +84,7 @@ def _files(sequence: Sequence) -> list[Finding]:
             out.append(finding("right" if hidden else "missing", f"{name}: {'kept apart' if hidden else 'absent'}"))
             continue
         try:
-            rows = read(path, sequence)
+            rows = read(path, sequence, strict=True)
         except InputError as error:
             out.append(finding("wrong", str(error)))
         else:

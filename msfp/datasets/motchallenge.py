@@ -12,12 +12,14 @@ import contextlib
 import logging
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets.rows import Rows, parse_rows, read_rows
+from msfp.datasets import classes
+from msfp.datasets.rows import Rows, parse_rows, read_bytes
 from msfp.datasets.seqinfo import read_sequence
 from msfp.errors import InputError
 from msfp.types import Detections, GroundTruth, Sequence, Tracks
@@ -25,100 +27,136 @@ from msfp.types import Detections, GroundTruth, Sequence, Tracks
 __all__ = ["parse_tracks", "read_detections", "read_ground_truth", "read_sequence", "read_tracks", "write_tracks"]
 
 DETECTION = "detections (frame, id, left, top, width, height, score and, if at all, x, y, z)"
-TRUTH = "labels (9 in MOT16 and later: ... flag, class, visibility; 10 in MOT15: ... flag, x, y, z)"
+TRUTH = "labels (frame, id, left, top, width, height, flag, class and, if at all, visibility)"
 TRACK = "tracking results (frame, id, left, top, width, height, score and, if at all, x, y, z)"
 # A box beyond the border is a slip of the detector; every tenth one means that labels and image do not belong together.
 OUTSIDE_SHARE = 0.1
+FLAG = 1e6  # far beyond any flag or confidence
+TINY = 2.0  # pixels
 log = logging.getLogger(__name__)
 
 
-def read_detections(path: Path, sequence: Sequence | None = None) -> Detections:
-    """Public detections, sorted by frame; rows have 7 or 10 columns. An empty file holds no detections.
+def read_detections(path: Path, sequence: Sequence | None = None, *, strict: bool = False) -> Detections:
+    """Public detections, sorted by frame. An empty file holds no detections.
 
-    Boxes that lie wholly outside the image show nothing that could be tracked: they are left out, and a log message
-    counts them. Boxes partly outside are kept as they are.
+    Boxes without area, and those that lie wholly outside the image, show nothing that could be tracked: they are left
+    out, and a log message counts them. Boxes partly outside are kept as they are.
 
     Args:
         sequence: holds frame numbers to its length and boxes to its image.
+        strict: refuse whatever is not as the format has it: commas, 7 or 10 columns, positive sizes, ...
 
     Raises:
-        InputError: names file, line and remedy: see `read_rows`; sizes not positive; frames outside the sequence; more
-            than a tenth of the boxes outside the image.
+        InputError: names file, line and remedy: see `parse_rows`; frames outside the sequence; more than a tenth of the
+            boxes outside the image.
     """
-    rows = read_rows(path, (7, 10), DETECTION)
-    _check_boxes(rows, sequence)
-    values = rows.values
+    rows = parse_rows(read_bytes(path, DETECTION), str(path), 6, DETECTION, strict=strict)
+    _check_columns(rows, (7, 10))
+    frame = _frames(rows, sequence)
+    keep = ~_without_area(rows, "are left out")
     if sequence is not None:
-        values = values[~_outside(rows, sequence)]
-    values = values[np.argsort(values[:, 0], kind="stable")]
+        keep &= ~_outside(rows, sequence)
+    _log(rows)
+    order = np.flatnonzero(keep)[np.argsort(frame[keep], kind="stable")]
     return Detections(
-        frame=values[:, 0].astype(np.int32),
-        tlwh=np.ascontiguousarray(values[:, 2:6]),
-        score=values[:, 6].astype(np.float32),
+        frame=frame[order].astype(np.int32),
+        tlwh=np.ascontiguousarray(rows.values[order, 2:6]),
+        score=_scores(rows)[order],
     )
 
 
-def read_ground_truth(path: Path, sequence: Sequence | None = None) -> GroundTruth:
+def read_ground_truth(path: Path, sequence: Sequence | None = None, *, strict: bool = False) -> GroundTruth:
     """Labels of every class, sorted by frame. An empty file holds no labels.
 
-    The number of columns tells the formats apart: 9 is MOT16 and later (MOT17, MOT20, DanceTrack), 10 is MOT15, whose
-    last three columns are world coordinates: category and visibility become 1 there and the seventh column is the
-    flag. 8 columns are neither and are refused, as it cannot be told which column is missing. Boxes may lie outside the
-    image, as people partly seen are labelled whole.
+    MOT16 and later (MOT17, MOT20, DanceTrack) have 9 columns; where visibility is missing or no share it becomes 1.
+    With 10 columns the last three are MOT15's world coordinates, and category and visibility become 1; unless the
+    eighth column is a class everywhere, as TrackEval reads it, or the three are VisDrone's category, truncation and
+    occlusion, of which category 1 counts. Boxes may lie outside the image, as people partly seen are labelled whole,
+    and boxes without area are kept, as evaluation counts them.
 
     Args:
         sequence: holds frame numbers to its length.
+        strict: refuse whatever is not as the format has it: commas, 9 or 10 columns, positive sizes, ...
 
     Raises:
-        InputError: names file, line and remedy: see `read_rows`; sizes not positive; frames outside the sequence; an id
-            negative, not whole, or twice in one frame; a class that is no whole number; a visibility outside [0, 1].
+        InputError: names file, line and remedy: see `parse_rows`; frames outside the sequence; an id twice in one
+            frame, or negative where the row counts; classes that are none, or have other names in `labels.txt` beside
+            the file, as CVAT writes it.
     """
-    rows = read_rows(path, (9, 10), TRUTH)
-    _check_boxes(rows, sequence)
-    _check_ids(rows)
-    values = rows.values
-    modern = values.shape[1] == 9
-    if modern:
-        category, visibility = values[:, 7], values[:, 8]
-        rows.refuse((category < 1) | (category % 1 != 0), "class {7}", "MOTChallenge classes are whole numbers from 1")
-        rows.refuse((visibility < 0) | (visibility > 1), "visibility {8}", "visibility is a share from 0 to 1")
-    values = values[np.argsort(values[:, 0], kind="stable")]
-    ones = np.ones(len(values))
+    rows = parse_rows(read_bytes(path, TRUTH), str(path), 8, TRUTH, strict=strict)
+    _check_columns(rows, (9, 10))
+    frame = _frames(rows, sequence)
+    flag = rows.values[:, 6]
+    rows.refuse(~(np.abs(flag) <= FLAG), "flag {6}", "the seventh column is 1 where a row counts, else 0")
+    category = classes.of_labels(rows, sequence is not None and sequence.dataset == "mot15")
+    classes.check_names(Path(path), category)
+    visibility = rows.column(8, 1.0) if rows.values.shape[1] != 10 else np.ones(len(flag))
+    shown = (visibility >= 0) & (visibility <= 1)
+    rows.tell(~shown, "visibility {8}", "visibility is a share from 0 to 1", "have no visibility, and 1 is taken")
+    identity = _ids(rows, frame, (category == 1) & (flag >= 1))
+    _without_area(rows, "are kept, as evaluation counts them")
+    _log(rows)
+    order = np.argsort(frame, kind="stable")
     return GroundTruth(
-        frame=values[:, 0].astype(np.int32),
-        id=values[:, 1].astype(np.int32),
-        tlwh=np.ascontiguousarray(values[:, 2:6]),
-        flag=values[:, 6].astype(np.float32),
-        category=(values[:, 7] if modern else ones).astype(np.int32),
-        visibility=(values[:, 8] if modern else ones).astype(np.float32),
+        frame=frame[order].astype(np.int32),
+        id=identity[order].astype(np.int32),
+        tlwh=np.ascontiguousarray(rows.values[order, 2:6]),
+        flag=flag[order].astype(np.float32),
+        category=category[order].astype(np.int32),
+        visibility=np.where(shown, visibility, 1.0)[order].astype(np.float32),
     )
 
 
-def read_tracks(path: Path) -> Tracks:
-    """Tracking results, sorted by frame; rows have 7 to 10 columns. Ids count from 0 or 1 and are kept as they are.
+def read_tracks(path: Path, told: list[str] | None = None) -> Tracks:
+    """Tracking results, sorted by frame, whatever TrackEval reads. Ids count from 0 or 1 and are kept as they are.
+
+    Rows of another class than pedestrian (1, or -1 where there is none) are left out; boxes without area are kept, as
+    TrackEval counts them. Rows of 6 columns have score 1.
+
+    Args:
+        told: takes what a person should know of the file; None: it is logged.
 
     Raises:
-        InputError: names file, line and remedy: see `read_rows`; sizes not positive; frames below 1; an id negative,
-            not whole, or twice in one frame.
+        InputError: names file, line and remedy: see `parse_rows`; frames below 1; an id negative or twice in one
+            frame; no row of class pedestrian.
     """
-    return _tracks(read_rows(path, (7, 8, 9, 10), TRACK))
+    return parse_tracks(read_bytes(path, TRACK), str(path), told)
 
 
-def parse_tracks(data: bytes, where: str) -> Tracks:
+def parse_tracks(data: bytes, where: str, told: list[str] | None = None) -> Tracks:
     """Tracking results from bytes, as `read_tracks`; `where` names them in messages."""
-    return _tracks(parse_rows(data, where, (7, 8, 9, 10), TRACK))
+    rows = parse_rows(data, where, 6, TRACK)
+    frame = _frames(rows, None)
+    keep = classes.people(rows)
+    identity = _ids(rows, frame, np.ones(len(frame), bool))
+    _without_area(rows, "are kept, as TrackEval counts them")
+    scores = _scores(rows)
+    if told is None:
+        _log(rows)
+    else:
+        told += rows.told
+    order = np.flatnonzero(keep)[np.argsort(frame[keep], kind="stable")]
+    return Tracks(
+        frame=frame[order].astype(np.int32),
+        id=identity[order].astype(np.int32),
+        tlwh=np.ascontiguousarray(rows.values[order, 2:6]),
+        score=scores[order],
+    )
 
 
-def format_tracks(tracks: Tracks) -> bytes:
+def format_tracks(tracks: Tracks, where: str = "tracks") -> bytes:
     """Rows of 10 columns; numbers in the shortest form that reads back as the same float.
 
+    Boxes without area or with numbers that are not finite are left out, and a log message counts them: a result is not
+    lost to one box.
+
     Raises:
-        ValueError: rows that no reader would accept: numbers not finite, sizes not positive, an id twice in a frame.
+        ValueError: rows that no reader would accept: frames below 1, ids below 0, an id twice in a frame.
     """
-    if not (np.isfinite(tracks.tlwh).all() and np.isfinite(tracks.score).all()):
-        raise ValueError("tracks hold numbers that are not finite")
-    if np.any(tracks.tlwh[:, 2:] <= 0):
-        raise ValueError("tracks hold boxes without area")
+    right = np.isfinite(tracks.tlwh).all(axis=1) & np.isfinite(tracks.score) & (tracks.tlwh[:, 2:] > 0).all(axis=1)
+    if not right.all():
+        log.warning("%s: %d of %d boxes have no area and are not written", where, int((~right).sum()), len(right))
+        tracks = replace(tracks, **{name: column[right] for name, column in vars(tracks).items()})
     if len(tracks) and (tracks.frame.min() < 1 or tracks.id.min() < 0):
         raise ValueError("tracks hold frames below 1 or ids below 0")
     if _repeated(tracks.frame, tracks.id).any():
@@ -139,7 +177,7 @@ def write_tracks(path: Path, tracks: Tracks) -> None:
         InputError: the file cannot be written; names the remedy.
         ValueError: see `format_tracks`.
     """
-    write_whole(Path(path), format_tracks(tracks))
+    write_whole(Path(path), format_tracks(tracks, str(path)))
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -164,39 +202,64 @@ def write_whole(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _tracks(rows: Rows) -> Tracks:
-    _check_boxes(rows, None)
-    _check_ids(rows)
-    values = rows.values[np.argsort(rows.values[:, 0], kind="stable")]
-    return Tracks(
-        frame=values[:, 0].astype(np.int32),
-        id=values[:, 1].astype(np.int32),
-        tlwh=np.ascontiguousarray(values[:, 2:6]),
-        score=values[:, 6].astype(np.float32),
-    )
+def _log(rows: Rows) -> None:
+    for text in rows.told:
+        log.warning("%s: %s", rows.where, text)
 
 
-def _check_boxes(rows: Rows, sequence: Sequence | None) -> None:
-    frame, size = rows.values[:, 0], rows.values[:, 4:6]
-    rows.refuse((frame < 1) | (frame % 1 != 0), "frame {0}", "frames are numbered 1, 2, 3, ...")
+def _check_columns(rows: Rows, usual: tuple[int, ...]) -> None:
+    width = rows.values.shape[1]
+    if len(rows.values) and width not in usual:
+        rows.form(f"{width} columns; the format has {' or '.join(map(str, usual))}", quiet=True)
+
+
+def _frames(rows: Rows, sequence: Sequence | None) -> NDArray[np.float64]:
+    """(N,) frames; fractions are cut off, as TrackEval does."""
+    written = rows.values[:, 0]
+    frame: NDArray[np.float64] = np.trunc(written)
+    first = "frames are numbered 1, 2, 3, ..."
+    rows.refuse(frame < 1, "frame {0}", first + (": add 1 to each" if np.all(frame >= 0) else ""))
+    rows.tell(frame != written, "frame {0}", first, "have a fraction of a frame, which is cut off")
     if sequence is not None:
         rows.refuse(
             frame > sequence.length,
             f"frame {{0}} of a sequence of {sequence.length} frames",
             f"correct seqLength in {sequence.path / 'seqinfo.ini'} or remove the row",
         )
-    rows.refuse(
-        size.min(axis=1, initial=np.inf) <= 0,
-        "box of size {4} x {5}",
-        "width and height are positive: remove or mend the row",
-    )
+    return frame
 
 
-def _check_ids(rows: Rows) -> None:
-    identity = rows.values[:, 1]
-    rows.refuse((identity < 0) | (identity % 1 != 0), "id {1}", "ids are whole numbers from 0 or 1")
-    repeated = _repeated(rows.values[:, 0], identity)
+def _scores(rows: Rows) -> NDArray[np.float32]:
+    """(N,) scores; 1 where there is none."""
+    if rows.values.shape[1] < 7 and len(rows.values):
+        rows.form("6 columns, so there is no score; every score is taken as 1")
+    limit = float(np.finfo(np.float32).max)
+    return np.clip(rows.column(6, 1.0), -limit, limit).astype(np.float32)
+
+
+def _ids(rows: Rows, frame: NDArray[np.float64], counts: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N,) ids; fractions are cut off, as TrackEval does."""
+    written, remedy = rows.values[:, 1], "ids are whole numbers from 0 or 1"
+    identity: NDArray[np.float64] = np.trunc(written)
+    rows.refuse((identity < 0) & counts, "id {1}", remedy)
+    rows.tell(identity != written, "id {1}", remedy, "have a fraction of an id, which is cut off")
+    repeated = _repeated(frame, identity)
     rows.refuse(repeated, "id {1} a second time in frame {0}", "an id marks one box a frame: remove one of the rows")
+    return identity
+
+
+def _without_area(rows: Rows, done: str) -> NDArray[np.bool_]:
+    """(N,) boxes of no positive width and height."""
+    width, height = rows.values[:, 4:6].T
+    if 0 < max(width.max(initial=0), height.max(initial=0)) < TINY:
+        rows.form(
+            "every box is smaller than two pixels, as shares of the image from 0 to 1 are: multiply left and width by "
+            "the image's width, top and height by its height"
+        )
+    empty: NDArray[np.bool_] = (width <= 0) | (height <= 0)
+    remedy = "width and height are positive: remove or mend the row"
+    rows.tell(empty, "box of size {4} x {5}", remedy, f"have no area and {done}")
+    return empty
 
 
 def _repeated(frame: NDArray[np.generic], identity: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -219,8 +282,8 @@ def _outside(rows: Rows, sequence: Sequence) -> NDArray[np.bool_]:
         rows.refuse(outside, what, "boxes and imWidth, imHeight in seqinfo.ini have to be of the same image size")
     if count:
         line = rows.line[int(np.argmax(outside))]
-        log.warning(
-            "%s: %d of %d boxes lie wholly outside the %dx%d image and are left out (first: line %d)",
-            *(rows.where, count, len(outside), sequence.width, sequence.height, line),
+        rows.told.append(
+            f"{count} of {len(outside)} boxes lie wholly outside the {sequence.width}x{sequence.height} image and are "
+            f"left out (first: line {line})"
         )
     return outside

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from msfp.datasets.rows import read_rows
+from msfp.datasets.rows import parse_rows, read_bytes
 from msfp.errors import InputError
 from msfp.video.decoding import decode, pixels_of
 from msfp.video.videos import open_video
@@ -172,7 +172,7 @@ def _write(video: Video, target: Path, pixels: Path | None, detections: Path | N
 
 def _write_detections(video: Video, source: Path, path: Path) -> None:
     """Public detections of the key frames, numbered as those are."""
-    rows = read_rows(source, (7, 10), "detections").values
+    rows = parse_rows(read_bytes(source, "detections"), str(source), 7, "detections").values
     place = np.full(max(int(rows[:, 0].max(initial=0)), max(video.keys, default=0) + 1) + 1, -1)
     place[np.array(video.keys, np.int64) + 1] = np.arange(1, len(video.keys) + 1)
     number = place[rows[:, 0].astype(np.int64)]

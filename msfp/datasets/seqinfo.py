@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from msfp.datasets.rows import parse_rows, read_bytes
+from msfp.datasets.text import plain_text
 from msfp.errors import InputError
 from msfp.types import Sequence
 from msfp.video.decoding import health, loss
@@ -15,7 +17,9 @@ from msfp.video.pictures import NUMBER, SUFFIXES, by_number, pictures_in
 SECTION = "Sequence"
 LONGEST = 10_000_000
 LARGEST = 100_000
-REQUIRED = ("imDir", "frameRate", "seqLength", "imWidth", "imHeight")
+REQUIRED = ("frameRate", "seqLength", "imWidth", "imHeight")
+KNOWN = {key.lower(): key for key in ("name", "imDir", "imExt", *REQUIRED)}
+LABELS = "labels, whose last frame is taken as the sequence's length"
 log = logging.getLogger(__name__)
 
 
@@ -31,13 +35,13 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
     """
     path = Path(path)
     ini = path / "seqinfo.ini"
-    keys = _read_keys(ini)
+    keys = _read_keys(ini, REQUIRED)
     name = keys.get("name", path.name)
     if name != path.name:
         log.warning("%s: name=%s, but the folder is %s; the folder's name is used", ini, name, path.name)
     length = _whole(ini, keys, "seqLength", LONGEST)
     pixels = _pixels(ini, keys, length)
-    gt, det = path / "gt" / "gt.txt", path / "det" / "det.txt"
+    det = path / "det" / "det.txt"
     return Sequence(
         name=path.name,
         dataset=dataset,
@@ -50,10 +54,37 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
         frames=pixels.frames,
         images=pixels.images,
         image_ext=pixels.ext,
-        gt_path=gt if split != "test" and gt.is_file() else None,
+        gt_path=_labels(path, split),
         det_path=det if det.is_file() else None,
         trouble=pixels.trouble,
     )
+
+
+def read_length(path: Path, dataset: str, split: str) -> Sequence:
+    """A sequence for evaluation alone, which needs its length and labels: image size, rate and pixels are left empty.
+
+    The length is that of seqinfo.ini; where the file is missing, the last labelled frame, which a log message says.
+
+    Raises:
+        InputError: a length missing or wrong; neither seqinfo.ini nor labels.
+    """
+    path = Path(path)
+    ini, gt = path / "seqinfo.ini", path / "gt" / "gt.txt"
+    if ini.is_file() or not gt.is_file():
+        length = _whole(ini, _read_keys(ini, ("seqLength",)), "seqLength", LONGEST)
+    else:
+        rows = parse_rows(read_bytes(gt, LABELS), str(gt), 6, LABELS)
+        length = int(rows.values[:, 0].max(initial=0))
+        if length < 1:
+            raise InputError(f"{ini}: no such file, and {gt} labels no frame; seqinfo.ini has to say seqLength")
+        log.warning("%s: no such file; the sequence's length is taken as %d, its last labelled frame", ini, length)
+    return Sequence(path.name, dataset, split, path, 0.0, length, 0, 0, gt_path=_labels(path, split))
+
+
+def _labels(path: Path, split: str) -> Path | None:
+    """Labels that may be opened: a test sequence's are hidden."""
+    gt = path / "gt" / "gt.txt"
+    return gt if split != "test" and gt.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -69,9 +100,10 @@ class _Pixels:
 def _pixels(ini: Path, keys: dict[str, str], length: int) -> _Pixels:
     """What of a sequence's pixels is there; labels can be used without them, so trouble is told and not raised."""
     images = ini.parent / keys["imDir"]
-    ext = keys.get("imExt", ".jpg")
+    ext = keys.get("imExt") or ".jpg"
+    ext = ext if ext.startswith(".") else f".{ext}"
     if not re.fullmatch(r"\.[A-Za-z0-9]+", ext):
-        raise InputError(f"{ini}: imExt={ext!r}; give the extension of the images with its dot, as .jpg")
+        raise InputError(f"{ini}: imExt={ext!r}; give the extension of the images, as .jpg")
     if images.is_dir():
         found = _folder(images, ext, length)
     elif images.is_file():
@@ -114,11 +146,12 @@ def _folder(images: Path, ext: str, length: int) -> _Pixels:
     return _Pixels(images if frames else None, ext, frames)
 
 
-def _read_keys(ini: Path) -> dict[str, str]:
+def _read_keys(ini: Path, required: tuple[str, ...]) -> dict[str, str]:
+    """The keys of the section, spelt as the format spells them whatever their case was."""
     parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(ini.read_text("utf-8-sig"))
+        text = plain_text(ini.read_bytes(), str(ini)).decode()
+        parser.read_string(text)
     except FileNotFoundError:
         raise InputError(f"{ini}: no such file; a sequence folder holds seqinfo.ini, det/det.txt and img1/") from None
     except OSError as error:
@@ -130,12 +163,14 @@ def _read_keys(ini: Path) -> dict[str, str]:
         if isinstance(error, configparser.ParsingError):
             line, reason = line or (error.errors[0][0] if error.errors else None), "not key=value in a section"
         raise InputError(f"{ini}{f':{line}' if line else ''}: {reason}; copy it again from the data set") from None
-    if not parser.has_section(SECTION):
-        raise InputError(f"{ini}: no section [{SECTION}]; it has to hold {', '.join(REQUIRED)}: copy it again")
-    keys = {key: value.strip() for key, value in parser[SECTION].items()}
-    missing = [key for key in REQUIRED if not keys.get(key)]
+    section = next((s for s in parser.sections() if s.lower() == SECTION.lower()), None)
+    if section is None:
+        raise InputError(f"{ini}: no section [{SECTION}]; it has to hold {', '.join(required)}: copy it again")
+    keys = {KNOWN.get(key, key): value.strip() for key, value in parser[section].items()}
+    missing = [key for key in required if not keys.get(key)]
     if missing:
         raise InputError(f"{ini}: {', '.join(missing)} missing or empty; the file may be cut: copy it again")
+    keys["imDir"] = keys.get("imDir") or "img1"
     if len(keys["imDir"]) > 1000 or not keys["imDir"].isprintable():
         raise InputError(f"{ini}: imDir={keys['imDir'][:40]!r}; give the name of a folder or a video file")
     return keys
@@ -143,16 +178,21 @@ def _read_keys(ini: Path) -> dict[str, str]:
 
 def _whole(ini: Path, keys: dict[str, str], key: str, largest: int) -> int:
     text = keys[key]
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
-        raise InputError(f"{ini}: {key}={text!r}; give a whole number from 1 to {largest}")
-    return int(text)
+    found = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text)
+    if not found or not 1 <= int(found[1]) <= largest:
+        raise InputError(f"{ini}: {key}={text[:40]!r}; give a whole number from 1 to {largest}")
+    return int(found[1])
 
 
 def _rate(ini: Path, keys: dict[str, str]) -> float:
+    text = keys["frameRate"]
     try:
-        rate = float(keys["frameRate"])
-    except ValueError:
+        above, slash, below = text.partition("/")
+        rate = float(above) / (float(below) if slash else 1.0)
+    except (ValueError, ZeroDivisionError):
         rate = math.nan
     if not 0 < rate <= 1000:
-        raise InputError(f"{ini}: frameRate={keys['frameRate']!r}; give frames per second, a number from 0 to 1000")
+        raise InputError(
+            f"{ini}: frameRate={text[:40]!r}; give frames per second, a number from 0 to 1000 or a fraction, 30000/1001"
+        )
     return rate

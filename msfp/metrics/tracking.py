@@ -8,6 +8,7 @@ needed.
 import contextlib
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -63,12 +64,16 @@ def evaluate(
     gt, tracks = window(gt, frames), window(tracks, frames)
     check_truth(gt, span, chosen)
     check_boxes(tracks, span, "tracks")
+    # Frames without any box change no count but that of the frames, and there may be a million of them.
+    filled = np.union1d(gt.frame, tracks.frame)
+    gt, tracks = (replace(r, frame=(np.searchsorted(filled, r.frame) + 1).astype(np.int32)) for r in (gt, tracks))
     dataset_classes, metrics = trackeval_classes()
-    dataset = dataset_classes[chosen.crowds](gt, tracks, span, chosen)
+    dataset = dataset_classes[chosen.crowds](gt, tracks, len(filled), chosen)
     raw = dataset.get_raw_seq_data("tracks", "sequence")
     data = dataset.get_preprocessed_seq_data(raw, "pedestrian")
     hota, clear, identity = (metric().eval_sequence(data) for metric in metrics)
-    return _from_results(hota, clear, identity)
+    score = _from_results(hota, clear, identity)
+    return replace(score, frames=span if score.frames else 0)
 
 
 def combine(scores: Mapping[str, SequenceScore]) -> Score:

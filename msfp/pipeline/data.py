@@ -11,6 +11,7 @@ import numpy as np
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
 from msfp.errors import InputError, NotComputable, each_once
+from msfp.metrics.rules import chosen_rows
 from msfp.pipeline.boxes import with_boxes
 from msfp.pipeline.calibration import Stretch, calibrated
 from msfp.pipeline.run import Run
@@ -221,14 +222,15 @@ def detections(sequence: Sequence) -> Detections:
 
 @lru_cache(maxsize=64)
 def labels(scene: Scene) -> GroundTruth:
-    """Labels for training and analysis; a test split's are not to be had here.
+    """Labels for training and analysis, boxes without area left out; a test split's are not to be had here.
 
     Raises:
         NotComputable: the scene has none.
     """
     if scene.pixels.gt_path is None:
         raise NotComputable(f"{scene.name} has no labels")
-    return read_ground_truth(scene.pixels.gt_path, scene.pixels)
+    found = read_ground_truth(scene.pixels.gt_path, scene.pixels)
+    return chosen_rows(found, (found.tlwh[:, 2:] > 0).all(axis=1))
 
 
 @lru_cache(maxsize=64)

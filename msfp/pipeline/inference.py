@@ -1,17 +1,21 @@
 """Folders in and out: tracking one with heads and ATL learned on the embedded worlds, and scoring result files."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from msfp import tracking
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_tracks, write_tracks
+from msfp.datasets.results import result_folder
+from msfp.datasets.seqinfo import read_length
 from msfp.engine.files import atomic_write
 from msfp.errors import InputError, NotComputable
 from msfp.heads.fusion import strategies
 from msfp.metrics import tracking as metrics
-from msfp.metrics.score import Score
+from msfp.metrics.mistakes import nothing_counts, nothing_overlaps
+from msfp.metrics.score import Score, SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.afterwards import finish
 from msfp.pipeline.camera import default_camera
@@ -22,6 +26,7 @@ from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run, literal
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from msfp.tracking.thresholds import policies
+from msfp.types import GroundTruth
 
 LEARN_FROM = "synth17"
 RECOVERIES = ("none", "busca")
@@ -116,6 +121,7 @@ def track_folder(
 
     Raises:
         NotComputable: not one sequence could be tracked.
+        InputError: settings that fit nothing.
         MsfpError: the output folder cannot be written, which is found before anything is computed.
     """
     trial = out / ".writable"
@@ -128,7 +134,7 @@ def track_folder(
         for sequence in scene.sequences:
             try:
                 found = finish(run, tracks(run, part, sequence, method), after, learn, seed)
-            except NotComputable as error:
+            except (NotComputable, InputError) as error:
                 skipped[sequence.name] = str(error)
                 continue
             path = out / f"{sequence.name}.txt"
@@ -139,34 +145,77 @@ def track_folder(
     return written, skipped
 
 
-def score_folder(root: Path, results: Path, split: str) -> tuple[Score, list[str]]:
-    """Score result files against a folder's labels with TrackEval; and the sequences that have no result file.
+@dataclass(frozen=True)
+class FolderScore:
+    """Scores of a folder of result files.
+
+    Attributes:
+        score: of each sequence, and combined.
+        missing: sequences without a result file.
+        skipped: sequence -> why it has no score.
+        told: what a person should know of the files; the score stands.
+        doubtful: sequence -> why its score says nothing.
+    """
+
+    score: Score
+    missing: list[str]
+    skipped: dict[str, str]
+    told: list[str]
+    doubtful: dict[str, str]
+
+
+def score_folder(root: Path, results: Path, split: str) -> FolderScore:
+    """Score result files against a folder's labels with TrackEval. What cannot be read is left out and named.
 
     Args:
-        root: folder in the MOTChallenge layout.
-        results: folder of result files, one `SEQUENCE.txt` each.
+        root: folder in the MOTChallenge layout; of seqinfo.ini only the length is needed.
+        results: folder of result files, one `SEQUENCE.txt` each, or TrackEval's `NAME/data/SEQUENCE.txt`.
         split: `train`, `val` or `test`.
 
     Raises:
-        InputError: no such folder, no file named after a sequence, or a file that cannot be read.
-        NotComputable: labels are kept by a server.
+        InputError: no such folder, no file named after a sequence, or not one that can be scored.
     """
     if not results.is_dir():
         raise InputError(f"{results}: there is no such folder of result files")
-    scores, missing = {}, []
-    for scene in catalog.load(root, None, split):
-        for sequence in scene.sequences:
-            path = results / f"{sequence.name}.txt"
-            if not path.is_file():
-                missing.append(sequence.name)
-                continue
-            found = read_tracks(path)
-            try:
-                score = metrics.evaluate(data.truth(scene), found, sequence.length, benchmark=data.benchmark(scene))
-            except InputError as error:
-                raise InputError(f"{path}: {error}") from error
-            scores[sequence.name] = score
+    skipped: dict[str, str] = {}
+    scenes = catalog.load(root, None, split, read=read_length, unreadable=skipped)
+    sequences = [(scene, sequence) for scene in scenes for sequence in scene.sequences]
+    folder = result_folder(results, [sequence.name for _, sequence in sequences])
+    scores, missing, doubtful = {}, [], {}
+    told: dict[str, list[Path]] = {}
+    for scene, sequence in sequences:
+        path = folder / f"{sequence.name}.txt"
+        if not path.is_file():
+            missing.append(sequence.name)
+            continue
+        said: list[str] = []
+        try:
+            truth = data.truth(scene)
+            scores[sequence.name], doubt = _score_file(path, truth, sequence.length, data.benchmark(scene), said)
+        except (InputError, NotComputable) as error:
+            skipped[sequence.name] = str(error)
+            continue
+        if doubt:
+            doubtful[sequence.name] = doubt
+        for text in said:
+            told.setdefault(text, []).append(path)
+    if not scores and skipped:
+        raise InputError("; ".join(skipped.values()))
     if not scores:
         wanted = f"{missing[0]}.txt" if missing else "MOT17-02-SDP.txt"
         raise InputError(f"{results}: no file is named after a sequence of {root}, such as {wanted}")
-    return metrics.combine(scores), missing
+    more = {text: f" (and {len(paths) - 1} more files)" if len(paths) > 1 else "" for text, paths in told.items()}
+    lines = [f"{paths[0]}{more[text]}: {text}" for text, paths in told.items()]
+    return FolderScore(metrics.combine(scores), missing, skipped, lines, doubtful)
+
+
+def _score_file(
+    path: Path, truth: GroundTruth, length: int, benchmark: str, told: list[str]
+) -> tuple[SequenceScore, str]:
+    """The score of one file, and why it says nothing where it does."""
+    found = read_tracks(path, told)
+    try:
+        score = metrics.evaluate(truth, found, length, benchmark=benchmark)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return score, nothing_counts(truth, benchmark) or nothing_overlaps(truth, found)

@@ -1,6 +1,7 @@
 """Readers and writers of the MOTChallenge files: values, round trips, and the message for each slip."""
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -86,33 +87,81 @@ def test_line_ends_and_spaces_do_not_matter(tmp_path: Path, name: str, change) -
     [
         ("det.txt", DET + "2,-1,1,2,x3,4,1\n", "det.txt:2: column 5 is 'x3'; numbers have to be finite decimals"),
         ("det.txt", DET + "2,-1,1,,3,4,1\n", "det.txt:2: column 4 is ''; numbers have to be finite decimals"),
-        ("det.txt", DET + "2,-1,1,2,nan,4,1\n", "det.txt:2: column 5 is 'nan'; numbers"),
-        ("gt.txt", GT + "2,1,inf,2,3,4,1,1,1\n", "gt.txt:2: column 3 is 'inf'; numbers"),
+        ("det.txt", DET + "2,-1,1,2,nan,4,1\n", "det.txt:2: column 5 is nan; numbers"),
+        ("gt.txt", GT + "2,1,inf,2,3,4,1,1,1\n", "gt.txt:2: column 3 is inf; numbers"),
+        ("gt.txt", GT + "2,1,1,2,3,4,nan,1,1\n", "gt.txt:2: flag nan; the seventh column is 1 where a row counts"),
         ("out.txt", OUT + "2,1,1e999,2,3,4,1,-1,-1,-1\n", "out.txt:2: column 3 is inf; numbers have to be finite and"),
-        ("det.txt", DET + "\n2,-1,1,2,0,4,1\n", "det.txt:3: box of size 0 x 4; width and height are positive"),
-        ("gt.txt", "1,1,1,2,3,-4,1,1,1\n", "gt.txt:1: box of size 3 x -4; width and height are positive"),
-        ("out.txt", "1,1,1,2,3,0,1,-1,-1,-1\n", "out.txt:1: box of size 3 x 0; width and height are positive"),
         ("det.txt", "0,-1,1,2,3,4,1\n0,-1,1,2,3,4,1\n", "det.txt:1: frame 0 (and 1 more rows); frames are numbered 1"),
-        ("gt.txt", "1.5,1,1,2,3,4,1,1,1\n", "gt.txt:1: frame 1.5; frames are numbered 1, 2, 3"),
         ("det.txt", "1,2,3\n", "det.txt:1: 3 columns; detections (frame, id, left, top, width, height, score and"),
         ("det.txt", DET + "1,2\n" + DET, "det.txt:2: 2 columns, the rows before it 7; detections"),
-        ("gt.txt", "1,1,1,2,3,4,1,1\n", "gt.txt:1: 8 columns; labels (9 in MOT16 and later: "),
+        ("gt.txt", "1,1,1,2,3,4,1\n", "gt.txt:1: 7 columns; labels (frame, id, "),
         ("det.txt", DET + "2,-1,1,2", "det.txt:2: the last line is cut after 4 of 7 columns; copy the file again"),
+        ("det.txt", DET + "2,-1,1,2,", "det.txt:2: the last line is cut after 4 of 7 columns; copy the file again"),
         ("det.txt", DET + "2,-1,1,2,3,4,0.", "det.txt:2: the last line is cut in the middle; copy the file again"),
         ("gt.txt", GT + GT, "gt.txt:2: id 1 a second time in frame 1; an id marks one box a frame"),
         ("out.txt", OUT + OUT, "out.txt:2: id 1 a second time in frame 1; an id marks one box a frame"),
         ("gt.txt", "1,-1,1,2,3,4,1,1,1\n", "gt.txt:1: id -1; ids are whole numbers from 0 or 1"),
-        ("out.txt", OUT.replace("1,1", "1,1.5", 1), "out.txt:1: id 1.5; ids are whole numbers from 0 or 1"),
-        ("gt.txt", "1,1,1,2,3,4,1,-1,1\n", "gt.txt:1: class -1; MOTChallenge classes are whole numbers from 1"),
-        ("gt.txt", "1,1,1,2,3,4,1,1,1.5\n", "gt.txt:1: visibility 1.5; visibility is a share from 0 to 1"),
-        ("det.txt", b"\xff\xfe\x00,1\n", "det.txt:1: 2 columns; detections"),
+        ("gt.txt", GT + "1,2,1,2,3,4,1,-1,1\n", "gt.txt:2: class -1; MOTChallenge classes are whole numbers from 1"),
+        ("det.txt", b"\xff\xfe\x00,1\n,", "det.txt: text in UTF-16 that is damaged"),
         ("det.txt", b"\x00\x01,2,3,4,5,6,7\n", "det.txt:1: column 1 is '\\x00\\x01'; numbers"),
-        ("det.txt", DET.replace("\n", "\r") + DET, "det.txt:1: 13 columns; detections"),
+        ("det.txt", DET + "1," * 3000 + "\n", "det.txt:2: 3000 columns, the rows before it 7; detections"),
+        ("det.txt", ",\n,\n", "det.txt: not a table of numbers"),
     ],
 )
 def test_a_slip_is_told_by_file_and_line(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:
     with pytest.raises(InputError, match=re.escape(f"{tmp_path}/{message}")):
         READERS[name][0](put(tmp_path, text, name))
+
+
+SLIPS = [
+    ("det.txt", DET + "2,-1,1,2,0,4,1\n", "det.txt:2: box of size 0 x 4; width and height are positive"),
+    ("gt.txt", "1,1,1,2,3,-4,1,1,1\n", "gt.txt:1: box of size 3 x -4; width and height are positive"),
+    ("gt.txt", "1.5,1,1,2,3,4,1,1,1\n", "gt.txt:1: frame 1.5; frames are numbered 1, 2, 3"),
+    ("gt.txt", GT.replace("1,1", "1,1.5", 1), "gt.txt:1: id 1.5; ids are whole numbers from 0 or 1"),
+    ("gt.txt", GT.replace(",0.5", ",1.5"), "gt.txt:1: visibility 1.5; visibility is a share from 0 to 1"),
+    ("gt.txt", GT.replace(",0.5", ""), "gt.txt: 8 columns; the format has 9 or 10"),
+    ("gt.txt", GT.replace(",", " "), "gt.txt: separated by spaces; the format has commas"),
+    ("det.txt", DET.replace(",0.9", ""), "det.txt: 6 columns; the format has 7 or 10"),
+    ("det.txt", DET + DET.replace("\n", ",-1\n"), "det.txt: rows of 7 to 8 columns; the format has one number"),
+    ("det.txt", "1,-1,0.1,0.2,0.3,0.4,0.9\n", "det.txt: every box is smaller than two pixels, as shares of the image"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "message"), SLIPS)
+def test_a_check_refuses_what_is_read_elsewhere(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = put(tmp_path, text, name)
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}/{message}")):
+        READERS[name][0](path, strict=True)
+    READERS[name][0](path)
+
+
+def test_detections_without_area_are_left_out_and_labels_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(read_detections(put(tmp_path, DET + "2,-1,1,2,0,4,1\n"))) == 1
+    assert "det.txt: 1 of 2 rows have no area and are left out: box of size 0 x 4 (first: line 2)" in caplog.text
+    assert len(read_ground_truth(put(tmp_path, GT + "2,1,1,2,3,-4,1,1,1\n", "gt.txt"))) == 2
+    assert "gt.txt: 1 of 2 rows have no area and are kept" in caplog.text
+
+
+def test_scores_of_six_columns_and_beyond_single_precision(tmp_path: Path) -> None:
+    assert read_detections(put(tmp_path, DET.replace(",0.9", ""))).score.tolist() == [1]
+    assert np.isfinite(read_detections(put(tmp_path, DET.replace(",0.9", ",1e300"))).score).all()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_hundred_megabytes_of_line_ends_cost_no_more_than_themselves(tmp_path: Path, name: str) -> None:
+    read, row = READERS[name]
+    size = 20_000_000
+    tracemalloc.start()
+    try:
+        assert len(read(put(tmp_path, b"\n" * size, name))) == 0
+        assert len(read(put(tmp_path, row.encode() + b"\n" * size, name))) == 1
+        assert len(read(put(tmp_path, b"\r\n" * (size // 2) + row.rstrip().encode(), name))) == 1
+        assert len(read(put(tmp_path, b"\r" * size, name))) == 0
+        assert tracemalloc.get_traced_memory()[1] < 12 * size
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -152,7 +201,7 @@ def test_detections_outside_the_image_are_left_out_and_counted(
 
 def test_a_last_line_without_its_end_is_read_and_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read_detections(put(tmp_path, DET + "2,-1,1,2,3,4,0.6")).score[1] == np.float32(0.6)
-    assert "det.txt:2: the last line has no line end; if the file was cut there" in caplog.text
+    assert "det.txt: line 2, the last, has no line end; if the file was cut there" in caplog.text
     caplog.clear()
     read_detections(put(tmp_path, DET))
     assert not caplog.text
@@ -205,10 +254,7 @@ def test_results_are_written_in_the_format_of_the_challenge(tmp_path: Path) -> N
     ("frame", "identity", "box", "score", "message"),
     [
         ([1, 1], [2, 2], [1, 1, 1, 1], 1, "twice"),
-        ([1, 1], [2, 3], [1, 1, 0, 1], 1, "without area"),
-        ([1, 1], [2, 3], [1, np.nan, 1, 1], 1, "not finite"),
         ([0, 1], [2, 3], [1, 1, 1, 1], 1, "below"),
-        ([1, 1], [2, 3], [1, 1, 1, 1], np.inf, "not finite"),
     ],
 )
 def test_tracks_that_no_reader_takes_are_not_written(tmp_path: Path, frame, identity, box, score, message: str) -> None:
@@ -216,6 +262,14 @@ def test_tracks_that_no_reader_takes_are_not_written(tmp_path: Path, frame, iden
     with pytest.raises(ValueError, match=message):
         write_tracks(tmp_path / "a.txt", tracks)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("box", [[1, 1, 0, 1], [1, 1, 5, -2], [1, np.nan, 1, 1], [1, 1, np.inf, 1]])
+def test_a_box_without_area_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture, box: list) -> None:
+    tracks = Tracks(np.int32([1, 1]), np.int32([2, 3]), np.array([[1, 1, 5, 5], box], float), np.float32([1, 1]))
+    write_tracks(tmp_path / "a.txt", tracks)
+    assert "a.txt: 1 of 2 boxes have no area and are not written" in caplog.text
+    assert read_tracks(tmp_path / "a.txt").id.tolist() == [2]
 
 
 def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -249,10 +303,10 @@ def test_any_bytes_are_read_or_told(tmp_path: Path, name: str, data: bytes) -> N
         found = READERS[name][0](put(tmp_path, data, name))
     except InputError as error:
         assert str(tmp_path / name) in str(error)  # noqa: PT017
-        assert ";" in str(error)  # noqa: PT017
+        assert ";" in str(error)  # noqa: PT017  the remedy
     else:
         assert np.isfinite(found.tlwh).all()
-        assert (found.tlwh[:, 2:] > 0).all()
+        assert name != "det.txt" or (found.tlwh[:, 2:] > 0).all()
 
 
 @FUZZ
@@ -304,7 +358,7 @@ def test_every_real_file_is_read_whole(shared: Path) -> None:
         assert len(read_detections(sequence.det_path, sequence)) == ROWS[sequence.scene, sequence.detector]
         assert len(read_ground_truth(sequence.gt_path, sequence)) == LABELS[sequence.scene]
         seen += 1
-    assert seen == 16
+    assert seen >= 16
 
 
 @pytest.mark.real

@@ -137,8 +137,9 @@ def test_another_name_in_seqinfo_is_noted(make, caplog: pytest.LogCaptureFixture
         ({"imHeight": "many"}, "seqinfo.ini: imHeight='many'; give a whole number"),
         ({"frameRate": "nan"}, "seqinfo.ini: frameRate='nan'; give frames per second"),
         ({"frameRate": 0}, "seqinfo.ini: frameRate='0'; give frames per second"),
-        ({"imExt": "jpg"}, "seqinfo.ini: imExt='jpg'; give the extension of the images with its dot"),
-        ({"seqLength": None, "imDir": ""}, "seqinfo.ini: imDir, seqLength missing or empty; the file may be cut"),
+        ({"frameRate": "30/0"}, "seqinfo.ini: frameRate='30/0'; give frames per second"),
+        ({"imExt": "j pg"}, "seqinfo.ini: imExt='.j pg'; give the extension of the images"),
+        ({"seqLength": None, "imWidth": ""}, "seqinfo.ini: seqLength, imWidth missing or empty; the file may be cut"),
         ({"imDir": "x" * 2000}, "give the name of a folder or a video file"),
         (
             {"imDir": "seqinfo.ini"},
@@ -154,10 +155,11 @@ def test_a_wrong_key_is_told(make, keys: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "seqinfo.ini: no section [Sequence]; it has to hold imDir, frameRate"),
+        (b"", "seqinfo.ini: no section [Sequence]; it has to hold frameRate, seqLength"),
         (b"name=a\n", "seqinfo.ini:1: not key=value in a section; copy it again from the data set"),
         (b"[Sequence]\nname=a\nimDir\n", "seqinfo.ini:3: not key=value in a section"),
         (b"[Sequence]\nname=a\nname=b\n", "seqinfo.ini:3: "),
+        (b"version https://git-lfs.github.com/spec/v1\n", "seqinfo.ini: is a Git LFS pointer, not the file itself"),
         (b"[Sequence]\nname=\xff\n", "seqinfo.ini: not a text file (byte 16); copy it again"),
         (b"[Sequence]\nname=a\nimDir=img1\nframeRa", "seqinfo.ini:4: not key=value in a section"),
     ],
@@ -166,6 +168,19 @@ def test_a_broken_seqinfo_is_told(tmp_path: Path, text: bytes, message: str) -> 
     (tmp_path / "seqinfo.ini").write_bytes(text)
     with pytest.raises(InputError, match=re.escape(message)):
         read_sequence(tmp_path, "mot17", "train")
+
+
+def test_forms_of_seqinfo(tmp_path: Path) -> None:
+    text = "[sequence]\nIMDIR = frames\nFrameRate = 30000/1001\nseqlength = 5.0\nimwidth=64.\nimHeight=48\nimext=png\n"
+    for data in (text.encode(), text.encode("utf-16"), text.replace("\n", "\r").encode("utf-8-sig")):
+        (tmp_path / "seqinfo.ini").write_bytes(data)
+        s = read_sequence(tmp_path, "mot17", "train")
+        assert (s.length, s.width, s.height, s.image_ext) == (5, 64, 48, ".png")
+        assert s.fps == pytest.approx(29.97, abs=0.001)
+
+
+def test_images_lie_in_img1_where_nothing_else_is_said(make) -> None:
+    assert read_sequence(make(frames=(1,), imDir=None, imExt=None), "mot17", "train").frames == (1,)
 
 
 def test_a_missing_seqinfo_is_told(tmp_path: Path) -> None:
