@@ -51,8 +51,8 @@ def run_tracker(
 ) -> None:
     """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds.
 
-    Writes one MOTChallenge result file a sequence. Sequences that cannot be read, or lack the pixels a method needs, are
-    named and skipped, and the exit status then is 1.
+    Writes one MOTChallenge result file a sequence. Sequences that cannot be read, or lack the pixels a method needs,
+    are named and skipped, and the exit status then is 1.
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
     run = run_from("mot17", root, weights, device, workers, home, ["tuning=first", *(param or [])])

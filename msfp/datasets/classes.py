@@ -33,12 +33,12 @@ def people(rows: Rows) -> NDArray[np.bool_]:
     listed = ", ".join(f"{k:g}" for k in np.unique(kind)[:8])
     if (kind == 0).any():
         raise InputError(
-            f"{rows.where}: column 8 holds classes {listed}, which seem to count from 0; keep the people only, as class 1"
+            f"{rows.where}: column 8 holds classes {listed}, which seem to count from 0; keep the people only, as 1"
         )
     if other.all():
         raise InputError(
-            f"{rows.where}: column 8 holds classes {listed} in all {len(other)} rows, and only pedestrians (class 1, or "
-            "-1 where there is no class) are scored; write 1 where these are people"
+            f"{rows.where}: column 8 holds classes {listed} in all {len(other)} rows, and only pedestrians (class 1, "
+            "or -1 where there is no class) are scored; write 1 where these are people"
         )
     rows.tell(other, "class {7}", "results are of pedestrians, class 1", "are of other classes than 1 and are left out")
     return ~other
@@ -68,7 +68,10 @@ def of_labels(rows: Rows, world: bool) -> Floats:
         if not whole or kind.min() < 1:
             return ones
         rows.tell(
-            kind != PEDESTRIAN, "class {7} in a table of 10 columns", "tables with classes have 9", "are of other classes"
+            kind != PEDESTRIAN,
+            "class {7} in a table of 10 columns",
+            "tables with classes have 9",
+            "are of other classes",
         )
     if np.all(kind == -1):
         rows.form("column 8 is -1 in every row; the class is taken as 1, pedestrian")

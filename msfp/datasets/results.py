@@ -7,7 +7,7 @@ from msfp.errors import InputError
 
 
 def result_folder(folder: Path, names: Collection[str]) -> Path:
-    """The folder itself where it holds a file of one of the names, else the one of `data`, `NAME`, `NAME/data` that does.
+    """The folder itself where it holds a file of one of the names, else `data`, `NAME` or `NAME/data` in it.
 
     Args:
         names: of sequences, without `.txt`.

@@ -1,7 +1,7 @@
 """Rows of numbers, each traceable to its line: every file of the MOTChallenge formats is such a table.
 
-Mostly it is one of plain decimals between commas (`decimals`), or one that pandas reads. Whatever else TrackEval reads is
-brought to that form, or read line by line: other delimiters, line ends and encodings, quotes, rows of unequal length.
+Mostly it is one of plain decimals between commas (`decimals`), or one that pandas reads. Whatever else TrackEval reads
+is brought to that form, or read line by line: other delimiters, line ends, encodings, quotes, rows of unequal length.
 """
 
 import io
@@ -23,7 +23,11 @@ from msfp.errors import InputError
 DELIMITERS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b" ": "spaces", b":": "colons"}
 """In the order in which TrackEval prefers them where a line has several."""
 SHORTEST = 7  # columns of a row that has its score; only a table all of whose rows have 6 may lack it
-LARGEST_FRAME, LARGEST_ID, LARGEST = 10**9, 2**31 - 2, 10**15  # what is larger is a slip, and would not fit the columns' types
+LARGEST_FRAME, LARGEST_ID, LARGEST = (
+    10**9,
+    2**31 - 2,
+    10**15,
+)  # what is larger is a slip, and would not fit the columns' types
 BLOCK = 20_000  # lines converted at a time
 FILLED = re.compile(rb"[^\n]+")
 QUOTED = re.compile(rb"(['\"])([^'\"\n]*)\1")
@@ -246,7 +250,7 @@ def _checked(rows: Rows, text: bytes) -> Rows:
     if large.any():
         what, done = "id {1}", "have an id of more than 31 bits, and all ids are numbered anew from 1"
         rows.tell(large, what, f"ids are whole numbers up to {LARGEST_ID}", done)
-        # Time stamps in nanoseconds have more digits than double precision holds: they are compared as they are written.
+        # Time stamps in nanoseconds have more digits than double precision holds: they are compared as written.
         written = [int(Decimal(row.split(b",")[1].decode())) for block in _blocks(text) for _, row in block]
         rows.values[:, 1] = np.unique(np.array(written, object), return_inverse=True)[1].reshape(-1) + 1
     return rows

@@ -66,7 +66,8 @@ def evaluate(
     check_boxes(tracks, span, "tracks")
     # Frames without any box change no count but that of the frames, and there may be a million of them.
     filled = np.union1d(gt.frame, tracks.frame)
-    gt, tracks = (replace(r, frame=(np.searchsorted(filled, r.frame) + 1).astype(np.int32)) for r in (gt, tracks))
+    gt = replace(gt, frame=(np.searchsorted(filled, gt.frame) + 1).astype(np.int32))
+    tracks = replace(tracks, frame=(np.searchsorted(filled, tracks.frame) + 1).astype(np.int32))
     dataset_classes, metrics = trackeval_classes()
     dataset = dataset_classes[chosen.crowds](gt, tracks, len(filled), chosen)
     raw = dataset.get_raw_seq_data("tracks", "sequence")

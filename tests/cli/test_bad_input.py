@@ -103,7 +103,13 @@ def test_damaged_sequences_are_named_and_earlier_ones_kept(msfp: Command, root: 
         path.unlink()
     else:
         path.write_text(text)
-    refused(msfp("run", root, "--tracker", "sort", "--out", "results"), *said)
+    told = msfp("run", root, "--tracker", "sort", "--out", "results")
+    if "seqinfo" in name:
+        refused(told, *said)
+    else:
+        assert told.code == 1
+        assert told.err.startswith("msfp: WALK-02: not tracked: ")
+        assert all(word in told.err for word in said)
     kept = [p.name for p in sorted(Path("results").glob("*.txt"))]
     assert kept == ([] if "seqinfo" in name else ["WALK-01.txt"])
 
@@ -120,7 +126,10 @@ def test_missing_detections_are_left_out_and_told(msfp: Command, root: Path) -> 
 def test_an_image_that_cannot_be_decoded(msfp: Command, root: Path) -> None:
     (root / "train" / "WALK-02" / "img1" / "000003.jpg").write_bytes(b"no picture")
     words = ("--tracker", "lite", "--appearance", "native", "--weights", "random-init", "-p", "input.size=96,64")
-    refused(msfp("run", root, *words, "--out", "results"), "WALK-02", "000003.jpg")
+    told = msfp("run", root, *words, "--out", "results")
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert told.err.startswith("msfp: WALK-02: not tracked: ")
+    assert "000003.jpg" in told.err
     assert [p.name for p in Path("results").glob("*.txt")] == ["WALK-01.txt"]
 
 
@@ -128,12 +137,20 @@ def test_labels(msfp: Command, root: Path) -> None:
     assert msfp("run", root, "--tracker", "sort", "--out", "results").code == 0
     path = root / "train" / "WALK-02" / "gt" / "gt.txt"
     whole = path.read_text()
-    path.write_text(whole + "8,3,10,10,inf,36,1,1,1\n")
-    refused(msfp("evaluate", root, "results"), "gt.txt:17: ", "inf")
-    path.write_text(whole + "8,3,10,10\n")
-    refused(msfp("evaluate", root, "results"), "gt.txt:17: ", "columns")
+    for row, words in (
+        ("8,3,10,10,inf,36,1,1,1\n", ["gt.txt:17: ", "inf"]),
+        ("8,3,10,10\n", ["gt.txt:17: ", "columns"]),
+    ):
+        path.write_text(whole + row)
+        told = msfp("evaluate", root, "results")
+        assert told.code == 1
+        assert [line.split()[0] for line in told.out.splitlines()[1:]] == ["WALK-01", "COMBINED"]
+        assert told.err.startswith("msfp: WALK-02: not scored: ")
+        assert all(word in told.err for word in words)
     path.unlink()
-    refused(msfp("evaluate", root, "results"), "WALK-02 has no labels", "gt.txt is missing")
+    told = msfp("evaluate", root, "results")
+    assert told.code == 1
+    assert "WALK-02: not scored: WALK-02 has no labels" in told.err
 
 
 @pytest.mark.parametrize(

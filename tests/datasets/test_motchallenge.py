@@ -135,9 +135,7 @@ def test_a_check_refuses_what_is_read_elsewhere(tmp_path: Path, name: str, text:
     READERS[name][0](path)
 
 
-def test_detections_without_area_are_left_out_and_labels_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_detections_without_area_are_left_out_and_labels_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert len(read_detections(put(tmp_path, DET + "2,-1,1,2,0,4,1\n"))) == 1
     assert "det.txt: 1 of 2 rows have no area and are left out: box of size 0 x 4 (first: line 2)" in caplog.text
     assert len(read_ground_truth(put(tmp_path, GT + "2,1,1,2,3,-4,1,1,1\n", "gt.txt"))) == 2
