@@ -17,13 +17,25 @@ from msfp.pipeline.heads import appearance
 from msfp.pipeline.recording import LOCK, Recording, record
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.tracks import Method, Threshold
-from msfp.pipeline.watch import Watcher
+from msfp.pipeline.watch import Look, Watcher
 from msfp.video.source import Source, frames, open_source
 from tests.pipeline.conftest import LENGTH, write_sequence
 from tests.video.conftest import numbers_of, spoil, write
 
 STREET = Threshold("fixed", 0.2, 0.05)
 FRAMES, PART = 11, 4
+
+
+class Shown(Watcher):
+    """Follows people who are told to it, small enough to leave the wall in sight; the detector has not learned any."""
+
+    warps: list[np.ndarray]
+
+    def look(self, number: int, pixels: np.ndarray, boxes: object = None, seconds: float = np.nan) -> Look:
+        tlwh = np.array([[24.0 * k + 30 - 2 * number, 20 + 3 * k, 12, 30] for k in range(4)])
+        found = super().look(number, pixels, (tlwh, np.array([0.9, 0.8, 0.7, 0.3], np.float32)), seconds)
+        self.warps = [*getattr(self, "warps", []), found.warp]
+        return found
 
 
 class Killed(BaseException):
@@ -72,8 +84,12 @@ def follow(run: Run, source: Source, out: Path, method: Method, stop: int | None
     film = bool(options.pop("film", False))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "frames", until)
-        watcher = Watcher(run, method, source.fps, "OWN")
-        return record(Recording(source, out, {"method": method.label}, film), watcher, **options)
+        watcher = Shown(run, method, source.fps, "OWN")
+        done = record(Recording(source, out, {"method": method.label}, film), watcher, **options)
+    if method.camera != "none" and source.name == "street" and source.images:
+        moves = [not np.allclose(warp, np.eye(2, 3)) for warp in watcher.warps]
+        assert len(moves) < FRAMES or all(moves[1 : PART + 1]), "the camera's motion matters where a film is gone on"
+    return done
 
 
 def results(out: Path) -> dict[str, bytes]:
