@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from msfp.config import FusionSettings
 from msfp.features.backbone import Backbone, Part, load_backbone
-from msfp.features.pooling import MODES, Mode, pool_cells, pool_levels
-from msfp.heads.apply import embed
-from msfp.heads.fusion import SIZE, FusionHead, make_head
+from msfp.features.pooling import MODES, Mode
+from msfp.heads.fusion import make_head
+from msfp.pipeline.choices import embedder, given
 
 Vectors = NDArray[np.float32]
 Maps = Mapping[int, tuple[Part, ...]]
@@ -51,27 +51,9 @@ def embedded(
 ) -> Callable[[], Vectors]:
     """From maps to (N, D) embeddings by an untrained head, which takes as long as a trained one."""
     torch.manual_seed(SEED)
-    head = make_head(strategy, backbone.channels, FusionSettings()).eval()
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    octaves = np.log2(sides / np.exp(np.log(sides).mean()))[:, None].astype(np.float32)
-
-    def work() -> Vectors:
-        found = given(head, backbone, maps, boxes, mode)
-        return embed(head, {**found, SIZE: octaves} if head.sees_size else found)
-
-    return work
-
-
-def given(
-    head: FusionHead, backbone: Backbone, maps: Maps, boxes: NDArray[np.float64], mode: Mode
-) -> dict[int, Vectors]:
-    """What the head looks at, and no more: one level, all, or their cells."""
-    if head.sees_cells:
-        return {layer: pool_cells(parts, boxes, backbone.strides[layer]) for layer, parts in maps.items()}
-    used = (head.layer,) if head.name == "single" else tuple(maps)
-    found = pool_levels({k: maps[k] for k in used}, boxes, backbone.strides, mode)
-    # A head of one level still names the others; they are not pooled for it.
-    return {k: found[k] if k in found else np.zeros((len(boxes), backbone.channels[k]), np.float32) for k in maps}
+    work = embedder(backbone, make_head(strategy, backbone.channels, FusionSettings()).eval(), mode)
+    frame = given(maps, boxes, np.zeros(len(boxes), np.float32))
+    return lambda: work(frame)
 
 
 def agree(results: Mapping[str, Any]) -> dict[str, int]:

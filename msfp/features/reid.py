@@ -17,6 +17,7 @@ from msfp.features.weights import find, load_strict, read_state
 EMBEDDED = "osnet_x0_25-synth.safetensors"
 CROP = (128, 256)  # width, height
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+RESNET_WIDTH = 2048
 DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
 
@@ -45,6 +46,17 @@ def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int =
             state |= {f"classifier.{key}": value for key, value in model.classifier.state_dict().items()}
         load_strict(model, state, path, "osnet_x0_25")
     return fold(model.eval().requires_grad_(False)).to(memory_format=torch.channels_last).to(device_named(device))
+
+
+def resnet50(device: str = "cpu") -> torch.nn.Module:
+    """ResNet-50 without its classifier, with random weights: to time a separate ReID network of its size."""
+    from torchvision.models import resnet50 as make
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = make(weights=None)
+    model.fc = torch.nn.Identity()
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device_named(device))
 
 
 def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64], size: tuple[int, int] = CROP) -> NDArray[np.uint8]:
@@ -81,24 +93,26 @@ def filled(crops: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 
 @torch.inference_mode()
 def embed(
-    model: OSNet,
+    model: torch.nn.Module,
     frame: NDArray[np.uint8],
     tlwh: NDArray[np.float64],
     batch: int = 32,
     size: tuple[int, int] = CROP,
+    width: int = FEATURE,
 ) -> NDArray[np.float32]:
-    """(N, 512) unit vectors of the people in a frame.
+    """(N, width) unit vectors of the people in a frame.
 
     Args:
-        model: from `load_reid`.
+        model: from `load_reid` or `resnet50`.
         frame: (H, W, 3) uint8 RGB.
         tlwh: (N, 4) in file coordinates.
         batch: crops a forward pass.
         size: width and height of a crop.
+        width: of the model's vectors.
     """
     device = next(model.parameters()).device
     crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4), size)
-    out = np.zeros((len(crops), FEATURE), np.float32)
+    out = np.zeros((len(crops), width), np.float32)
     for start in range(0, len(crops), batch):
         given = crops[start : start + batch]
         # On a GPU every pass has one shape: libraries prepare themselves for each new one.

@@ -34,7 +34,7 @@ def restore_head(
 
 
 @torch.inference_mode()
-def embed(head: FusionHead, layers: Mapping[int, NDArray[np.float16]]) -> NDArray[np.float32]:
+def embed(head: FusionHead, layers: Mapping[int, NDArray[np.floating]]) -> NDArray[np.float32]:
     """{layer: (N, C)} -> (N, D) unit rows; N may be 0. The batch norm runs on its stored statistics."""
     used = {k: layers[k] for k in (*head.channels, SIZE) if k in layers}
     count = len(next(iter(used.values()))) if used else 0

@@ -25,7 +25,6 @@ COLUMNS = {
     "AUC, hard pairs of one frame": "same_frame_auc",
 }
 HARD = tuple(column for column, name in COLUMNS.items() if name in reid.HARD)
-NO_TIME = "time differs from run to run: `msfp bench ablations` measures it, so that this table repeats exactly"
 
 
 def embedding_rows(run: Run, rows: Mapping[str, list[Appearance]], columns: Iterable[str] = COLUMNS) -> list[Cell]:

@@ -154,6 +154,7 @@ def stamp_path(run: Run, made: Artefact) -> Path:
     return run.out / "stamps" / f"{made.id}.json"
 
 
+TIMES, TIMED = 104, (1, 8, 13, 16, 22)
 Scored = Mapping[str, tuple[int, int]]
 """Benchmark -> scores by its rules, and how many of them TrackEval computed too."""
 
@@ -203,7 +204,17 @@ def stale(run: Run, kind: Kind, number: int) -> str:
 def published_cells(run: Run) -> dict[int, list[Cell]]:
     """Cells of the tables that this run has made."""
     paths = {a.number: tables_folder(run) / f"{a.id}.json" for a in every() if a.kind == "table"}
-    return {number: read_cells(path) for number, path in paths.items() if path.is_file()}
+    return with_times({number: read_cells(path) for number, path in paths.items() if path.is_file()})
+
+
+def with_times(found: dict[int, list[Cell]]) -> dict[int, list[Cell]]:
+    """Tables that name times and were made without, so that they repeat exactly, with those of extra table 104."""
+    known = {(c.row, c.column): c for c in found.get(TIMES, []) if c.source == "measured"}
+
+    def filled(cell: Cell) -> Cell:
+        return known.get((cell.row, cell.column), cell) if cell.source == "n/a" else cell
+
+    return {n: [filled(c) for c in cells] if n in TIMED else cells for n, cells in found.items()}
 
 
 def publish_report(run: Run) -> PublishedReport:

@@ -10,6 +10,7 @@ from msfp.pipeline.scores import Measured, combined
 from msfp.types import Cell
 
 UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
+NO_TIME = "time differs from run to run: extra table 104 has it (`msfp table 104`), so that this table repeats exactly"
 Detail = dict[str, str | float | int]
 
 

@@ -6,13 +6,17 @@ the network only as far as its deepest tapped layer, and the others no network a
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
 
 from msfp.errors import NotComputable
-from msfp.paper.methods import TABLE_1
+from msfp.metrics.statistics import Sample, draws
+from msfp.paper.evidence import MeasuredCell
+from msfp.paper.methods import DEEPSORT, TABLE_1
 from msfp.pipeline import data, speed
+from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import affordable
 from msfp.pipeline.selection import select_all
@@ -20,6 +24,9 @@ from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Speeds, Times
 from msfp.pipeline.stopwatch import MILLI, spread
 from msfp.pipeline.tracks import subject_of
 from msfp.types import Cell
+
+LARGE = f"{DEEPSORT.label}{speed.OF_RESNET}"
+"""DeepSORT with a ReID network as large as ResNet-50, which the paper's separate models may be."""
 
 DETECTION = (PREPARE, DETECTOR)
 CUT_NETWORK = (PREPARE, CUT)
@@ -34,14 +41,19 @@ def timings(run: Run) -> Speeds:
     Raises:
         NotComputable: no sequence has detections.
     """
-    main = run.settings.data.main
-    folds, _ = data.judged_folds(run, main)
-    parts = [p for fold in folds for p in fold.evaluate] + [data.whole(s) for s in data.scenes(run, main)]
+    folds, _ = data.judged_folds(run, run.settings.data.main)
     methods = [m for row in TABLE_1 for m in row.methods(folds[0].learn, run.settings.seeds[:1]) if affordable(run, m)]
     select_all(run, map(subject_of, methods))
-    found = speed.measure(run, methods, parts)
+    found = speed.measure(run, methods, places(run))
     run.note(f"Times: {speed.in_words(found.about)}. The paper's: RTX 3090 and i9-12900K, YOLOv8m at 1280x720.")
     return found
+
+
+def places(run: Run) -> list[Part]:
+    """Where frames are taken from: what is evaluated, else any scene of the main data set."""
+    main = run.settings.data.main
+    folds, _ = data.judged_folds(run, main)
+    return [p for fold in folds for p in fold.evaluate] + [data.whole(s) for s in data.scenes(run, main)]
 
 
 def detection(found: Speeds, label: str) -> Times:
@@ -75,9 +87,12 @@ def alone(found: Speeds, label: str) -> Times:
     return found.total(*(CUT_NETWORK if course.taps else ()), *course.reid, *course.after)
 
 
-def said_of(found: Speeds, label: str) -> str:
-    """What protocol A means for a method that reads feature maps."""
-    return NEEDS_MAPS if label in found.courses and found.courses[label].taps else ""
+def said_of(found: Speeds, label: str, remarks: bool) -> str:
+    """Which ReID network a method's boxes go through; with remarks, what protocol A means for one that reads maps."""
+    course = found.courses.get(label)
+    if course is None:
+        return ""
+    return NEEDS_MAPS if remarks and course.taps else course.network
 
 
 def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remarks: bool = False) -> list[Cell]:
@@ -95,7 +110,7 @@ def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remar
         try:
             found = timings(run)
             values = measure(found, row)
-            said = said_of(found, row) if remarks else ""
+            said = said_of(found, row, remarks)
             cells.append(time_cell(row, column, values if unit else MILLI / values, unit, said))
         except NotComputable as error:
             cells.append(Cell(row, column, None, source="n/a", reason=str(error), unit=unit))
@@ -103,11 +118,29 @@ def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remar
 
 
 def time_cell(row: str, column: str, values: Times, unit: str = "ms", remark: str = "") -> Cell:
-    """Median of frames, with half the distance of the quartiles as its spread."""
-    found = spread(np.asarray(values))
+    """Median of frames, with half the distance of the quartiles as its spread and a bootstrap interval over frames."""
+    found, sample = spread(np.asarray(values)), frames_sample(values)
     detail: dict[str, str | float | int] = {
         "first quartile": round(found.low, 4),
         "third quartile": round(found.high, 4),
         "frames": found.count,
     }
-    return Cell(row, column, found.median, found.half, reason=remark, unit=unit, detail=detail)
+    with suppress(NotComputable):  # of a handful of frames
+        low, high = sample.interval()
+        detail["95 % interval"] = f"{low:.4g} to {high:.4g}"
+    return MeasuredCell(
+        row, column, found.median, found.half, reason=remark, unit=unit, detail=detail, seeds=(found.median,),
+        basis=sample, measure=column,
+    )  # fmt: skip
+
+
+def frames_sample(values: Times) -> Sample:
+    """The median of (T,) times, and in each bootstrap draw of the frames; times of the same frames share their draws.
+
+    Frames are drawn one by one: what slows a machine for longer than a frame is in no interval.
+    """
+    units = tuple(f"frame {t + 1}" for t in range(len(values)))
+    order = np.argsort(values)
+    rank = draws(units)[:, order].cumsum(axis=1)
+    middle = [(rank > half).argmax(axis=1) for half in ((len(values) - 1) // 2, len(values) // 2)]
+    return Sample(np.array([np.median(values)]), np.mean([values[order[m]] for m in middle], axis=0), units, "frames")

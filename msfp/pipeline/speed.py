@@ -31,6 +31,8 @@ from msfp.types import Sequence as Video
 
 DECODE, PREPARE, DETECTOR, CUT, SCENE = "decode", "preprocess", "detector", "network to its last tap", "scene vector"
 FRAMES, WARM_UP = 24, 8  # timed, and before them
+RESNET, OF_RESNET = "embedding by a network of ResNet-50's size", ", ReID of ResNet-50's size"
+RESNET_FRAMES = 8  # the last ones: on a CPU it takes as long as everything else together
 LEAST = 3  # frames with pixels in a row, below which nothing that looks at pixels is timed
 PREFERRED = ("SDP", "FRCNN", "public", "DPM")
 Times = NDArray[np.float64]
@@ -73,6 +75,7 @@ class Course:
         camera: the camera's motion.
         assoc: the tracker.
         taps: it needs the detector's feature maps.
+        network: the separate ReID network and the size of its crops; empty where there is none.
     """
 
     pooling: tuple[str, ...] = ()
@@ -81,6 +84,7 @@ class Course:
     camera: tuple[str, ...] = ()
     assoc: tuple[str, ...] = ()
     taps: bool = False
+    network: str = ""
 
     @property
     def reid(self) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ class Speeds:
     """What was measured.
 
     Attributes:
-        stages: stage -> (T,) milliseconds.
+        stages: stage -> (T,) milliseconds; of what is timed on some frames only, the last of them.
         courses: method's label -> its stages.
         missing: method's label -> why it was not timed.
         about: hardware, detector, input, frames, boxes a frame.
@@ -110,7 +114,7 @@ class Speeds:
     about: Mapping[str, str | float | int]
 
     def total(self, *names: str) -> Times:
-        """(T,) sum of stages; zeros where none is named.
+        """(T,) sum of stages on the frames that all of them have; zeros where none is named.
 
         Raises:
             NotComputable: a stage was not timed, as frames are missing.
@@ -118,8 +122,8 @@ class Speeds:
         lacking = [name for name in names if name not in self.stages]
         if lacking:
             raise NotComputable(f"{', '.join(lacking)}: {self.about['pixels']}")
-        length = len(next(iter(self.stages.values()))) if self.stages else 0
-        return np.sum([np.zeros(length), *(self.stages[name] for name in names)], axis=0)
+        length = min((len(self.stages[name]) for name in names or self.stages), default=0)
+        return np.sum([np.zeros(length), *(self.stages[name][-length:] for name in names)], axis=0)
 
     def course(self, label: str) -> Course:
         """A method's stages.
@@ -196,7 +200,10 @@ def measure(run: Run, methods: Sequence[Method], parts: Sequence[Part]) -> Speed
             watch.finish()
             progress.update()
     images.close()
-    speeds = Speeds(watch.times(place.warm_up), frame.courses, frame.missing, _about(run, place, found))
+    stages = watch.times(place.warm_up)
+    if RESNET in stages:
+        stages[RESNET] = stages[RESNET][-RESNET_FRAMES:]
+    speeds = Speeds(stages, frame.courses, frame.missing, _about(run, place, found))
     save(run, speeds)
     return speeds
 
@@ -214,6 +221,7 @@ def _about(run: Run, place: Stretch, found: Detections) -> dict[str, str | float
         "gpu": torch.cuda.get_device_name() if on_gpu else "none used",
         "detector": run.settings.input.preset,
         "input": f"{width}x{height}",
+        "ReID": f"OSNet x0.25 on crops of {'x'.join(map(str, run.settings.input.reid_size))}",
         "sequence": place.sequence.name,
         "frames": place.length - place.warm_up,
         "warm-up frames": place.warm_up,
@@ -229,6 +237,7 @@ def in_words(about: Mapping[str, str | float | int]) -> str:
     machine = about["cpu"] if about["gpu"] == "none used" else f"{about['gpu']} and {about['cpu']}"
     return (
         f"measured on {machine} ({about['threads']} threads), {about['detector']} at {about['input']}, "
+        f"separate ReID by {about['ReID']}, "
         f"{about['sequence']} with {about['boxes a frame']} boxes a frame: median of {about['frames']} frames after "
         f"{about['warm-up frames']} to warm up, ± half the distance of the quartiles; differs from run to run"
     )

@@ -1,6 +1,7 @@
 """One frame through every method, each part timed."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -19,7 +20,18 @@ from msfp.pipeline import data, live
 from msfp.pipeline.heads import Appearance
 from msfp.pipeline.reid_features import REID, network_inputs
 from msfp.pipeline.run import Run
-from msfp.pipeline.speed import CUT, DECODE, DETECTOR, PREPARE, SCENE, Course, Stretch
+from msfp.pipeline.speed import (
+    CUT,
+    DECODE,
+    DETECTOR,
+    OF_RESNET,
+    PREPARE,
+    RESNET,
+    RESNET_FRAMES,
+    SCENE,
+    Course,
+    Stretch,
+)
 from msfp.pipeline.stopwatch import Stopwatch
 from msfp.pipeline.tracks import Method, settled
 from msfp.tracking import make
@@ -65,6 +77,16 @@ class TimedFrame:
             load_whole(settings.input.preset, settings.input.weights, settings.device) if place.pixels else None
         )
         self.courses = {m.label: self._course(m) for m in self._methods}
+        self._resnet: torch.nn.Module | None = None
+        self._resnet_from = place.length - RESNET_FRAMES - 1  # the frame before the timed ones warms up
+        for method in (m for m in self._methods if m.tracker == "deepsort" and m.look in self._reid):
+            from msfp.features.reid import resnet50
+
+            self._resnet = resnet50(settings.device)
+            width, height = settings.input.reid_size
+            said = f"ReID: ResNet-50 (random weights, which take as long as trained ones) on crops of {width}x{height}"
+            larger = replace(self.courses[method.label], embedding=(RESNET,), network=said)
+            self.courses[method.label + OF_RESNET] = larger
         self._turn = 0
 
     def _admit(self, method: Method, place: Stretch) -> bool:
@@ -99,6 +121,8 @@ class TimedFrame:
             camera=(camera_stage(method.camera),) if method.camera != "none" else (),
             assoc=(f"association of {method.label}",),
             taps=atl or head is not None,
+            network=f"ReID: OSNet x0.25 on crops of {'x'.join(map(str, self._run.settings.input.reid_size))}"
+            * (look in self._reid),
         )
 
     def run(self, images: Iterator[tuple[int, Image]], tlwh: Boxes, scores: Scores) -> None:
@@ -144,7 +168,7 @@ class TimedFrame:
 
     def _look(self, image: Image, tlwh: Boxes) -> tuple[dict[Appearance, Vectors], Vectors]:
         """Everything that the networks see in a frame: embeddings by look, and the scene vector."""
-        from msfp.features.reid import embed
+        from msfp.features.reid import RESNET_WIDTH, embed
 
         assert self._detector is not None
         watch, settings, backbone = self._watch, self._run.settings.input, self._run.backbone()
@@ -168,7 +192,10 @@ class TimedFrame:
                 embeddings[look] = live.embed_boxes(head, vectors[pooled_by(head)])
         for look, network in self._reid.items():
             with watch.stage(embedding_stage(look)):
-                embeddings[look] = embed(network, image, tlwh)
+                embeddings[look] = embed(network, image, tlwh, size=settings.reid_size)
+        if self._resnet is not None and self._turn >= self._resnet_from:
+            with watch.stage(RESNET):
+                embed(self._resnet, image, tlwh, size=settings.reid_size, width=RESNET_WIDTH)
         return embeddings, scene
 
 

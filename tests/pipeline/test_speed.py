@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from msfp.errors import InputError, NotComputable
-from msfp.paper import timing
+from msfp.metrics.statistics import draws
+from msfp.paper import publish, reference, timing
 from msfp.paper.figures.figure05 import pareto
 from msfp.paper.methods import BYTETRACK, LITE, MSFP_TRACK
 from msfp.paper.registry import get_table
+from msfp.paper.spread import NO_TIME
 from msfp.pipeline import data, speed
 from msfp.pipeline.run import Run
 from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Course, Speeds
 from msfp.pipeline.tracks import Method
+from msfp.types import Cell
 
 Make = Callable[..., Run]
 TIMED = (7, 11, 15, 24)
@@ -84,6 +87,47 @@ def test_all_rows_are_timed_on_frames_and_the_record_is_kept(make_run: Make) -> 
     found = timing.timings(run)
     assert found is timing.timings(run)
     assert found.course(MSFP_TRACK.label).atl
+
+
+def test_the_interval_of_a_time_is_that_of_the_frames_median() -> None:
+    values = np.random.default_rng(0).gamma(4.0, 2.0, 24)
+    sample = timing.frames_sample(values)
+    assert sample.value == np.median(values)
+    counts = draws(sample.units)
+    for one, drawn in zip(counts[:50].astype(int), sample.replicates, strict=False):
+        assert np.median(np.repeat(values, one)) == pytest.approx(float(drawn))
+    low, high = sample.interval()
+    assert low < sample.value < high
+    detail = timing.time_cell("row", "Total", values).detail
+    assert detail["95 % interval"] == f"{low:.4g} to {high:.4g}"
+
+
+def test_a_separate_network_of_resnet_50s_size_is_timed_and_named(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 9}, **{"input.reid_weights": "random-init", "input.reid_size": (32, 64)})
+    cells = {(c.row, c.column): c for c in get_table(7)(run)}
+    small, large = cells["DeepSORT", "ReID"], cells[timing.LARGE, "ReID"]
+    assert small.reason == "ReID: OSNet x0.25 on crops of 32x64"
+    assert large.reason.startswith("ReID: ResNet-50 (random weights")
+    assert float(large.value or 0) > float(small.value or 0)
+    found = timing.timings(run)
+    resnet = Speeds({"a": np.arange(5.0), "b": np.ones(2)}, {}, {}, {"pixels": ""})
+    assert resnet.total("a", "b").tolist() == [4.0, 5.0]
+    assert found.about["ReID"] == "OSNet x0.25 on crops of 32x64"
+
+
+def test_times_of_the_ablations_stand_in_a_table_of_their_own_and_in_the_report(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": 9}, **{"input.reid_weights": "random-init"})
+    times = {(c.row, c.column): c for c in get_table(publish.TIMES)(run)}
+    assert all(c.source == "measured" and float(c.value or 0) > 0 for c in times.values()), times
+    known = {number: {(e.row, e.column) for e in reference.table(number)} for number in publish.TIMED}
+    for place in times:
+        assert place in set().union(*known.values()) or place[1] == "FPS", place
+    wanted = [(8, "Runtime", "ATL (ours)"), (13, "ms/frame", "RoIAlign (ours)"), (16, "ms/frame", "Single level (L14)")]
+    for number, column, row in wanted:
+        lacking = [Cell(row, column, None, source="n/a", reason=NO_TIME), Cell("other", column, None, source="n/a")]
+        shown = publish.with_times({number: lacking, publish.TIMES: list(times.values())})[number]
+        assert shown == [times[row, column], lacking[1]]
+        assert publish.with_times({number: lacking})[number] == lacking
 
 
 def test_pareto_front() -> None:

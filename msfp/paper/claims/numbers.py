@@ -8,7 +8,7 @@ import numpy as np
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.statistics import Sample
 from msfp.paper import evidence, reference
-from msfp.paper.publish import evidence_path, published_cells
+from msfp.paper.publish import TIMED, TIMES, evidence_path, published_cells
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -97,6 +97,14 @@ class Measured:
         found = [c for (r, _), c in self._cells[table].items() if r == reference.here(row)]
         return [c.column for c in found if c.source == "measured" and isinstance(c.value, int | float)]
 
+    def _measured_from(self, table: int, row: str, column: str) -> Sample:
+        try:
+            return self._evidence(table).sample(row, column)
+        except NotComputable:
+            if table not in TIMED:
+                raise
+            return self._evidence(TIMES).sample(row, column)
+
     def _table(self, table: int) -> dict[tuple[str, str], Cell]:
         if table not in self._cells:
             raise NotComputable(f"Table {table} was not made in this run")
@@ -109,7 +117,7 @@ class Measured:
         if cell.source != "measured" or not isinstance(cell.value, int | float):
             raise NotComputable(cell.reason or f"{row} / {column} is no number here")
         try:
-            sample: Sample = self._evidence(table).sample(row, column)
+            sample = self._measured_from(table, row, column)
         except NotComputable:
             return Sample(np.array([float(cell.value)]))
         if abs(sample.value - cell.value) > SAME * max(1.0, abs(cell.value)):

@@ -7,7 +7,7 @@ from msfp.paper.joint import joint_cells
 from msfp.paper.methods import MSFP_TRACK_CAMERA, TABLE_1
 from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, tracking_cells
+from msfp.paper.spread import NO_TIME, absent, tracking_cells
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run
@@ -16,7 +16,6 @@ from msfp.types import Cell
 COLUMNS = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 RELEASED = {"HOTA": "HOTA, as released", "AssA": "AssA, as released"}
 ROWS = (*TABLE_1, MSFP_TRACK_CAMERA)  # BoT-SORT and others compensate camera motion: here it is a row of its own
-NO_FPS = "speed differs from run to run: Tables 7 and 24 measure it, so that this table repeats exactly"
 
 
 @table(1, needs=("tracks", "scores", IMPORTS))
@@ -28,7 +27,7 @@ def main_results(run: Run) -> list[Cell]:
     cells = row_cells(together([measure_rows(run, ROWS, fold) for fold in folds]), COLUMNS)
     cells += released_cells(run, folds)
     for row in ROWS:
-        cells += absent(row.label, ["FPS"], NO_FPS)
+        cells += absent(row.label, ["FPS"], NO_TIME)
     cells += joint_cells(run, folds, COLUMNS) + imported_cells(run, folds)
     cells += unseen_cells(run, folds[0])
     cells += ceiling_cells(run, folds, COLUMNS)

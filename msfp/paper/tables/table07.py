@@ -21,7 +21,8 @@ COLUMNS = (
 @table(7, needs=("speed",))
 def breakdown(run: Run) -> list[Cell]:
     """Medians over frames on this machine. Assoc holds ATL and camera motion, Det preprocessing and suppression."""
-    cells = [cell for row in ROWS for cell in timing.time_cells(run, row.label, COLUMNS)]
+    labels = [*(row.label for row in ROWS), timing.LARGE]
+    cells = [cell for label in labels for cell in timing.time_cells(run, label, COLUMNS)]
     return cells + parts_of(run, MSFP_TRACK.label)
 
 

@@ -21,8 +21,8 @@ def with_and_without(run: Run) -> list[Cell]:
         ("Total", timing.unified),
         ("ReID-only", without_detector),
     )
-    rows = (DEEPSORT, STRONGSORT, LITE, MSFP_TRACK)
-    return [cell for row in rows for cell in timing.time_cells(run, row.label, columns)]
+    labels = [*(row.label for row in (DEEPSORT, STRONGSORT, LITE, MSFP_TRACK)), timing.LARGE]
+    return [cell for label in labels for cell in timing.time_cells(run, label, columns)]
 
 
 def without_detector(found: Speeds, label: str) -> Times:

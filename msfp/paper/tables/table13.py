@@ -1,8 +1,8 @@
 """Table 13: how a box is pooled from the maps."""
 
-from msfp.paper.embedding_rows import NO_TIME, embedding_rows
+from msfp.paper.embedding_rows import embedding_rows
 from msfp.paper.registry import table
-from msfp.paper.spread import absent
+from msfp.paper.spread import NO_TIME, absent
 from msfp.pipeline import data
 from msfp.pipeline.features import ROI_ALIGN, Pooling
 from msfp.pipeline.heads import appearance

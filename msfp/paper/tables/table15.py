@@ -22,7 +22,8 @@ def tracking_alone(run: Run) -> list[Cell]:
         ("Total", timing.alone),
         ("FPS (tracking-only)", timing.alone),
     )
-    return [cell for row in ROWS for cell in timing.time_cells(run, row.label, columns, remarks=True)]
+    labels = [*(row.label for row in ROWS), timing.LARGE]
+    return [cell for label in labels for cell in timing.time_cells(run, label, columns, remarks=True)]
 
 
 def from_pixels(found: Speeds, label: str) -> Times:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from msfp.paper.embedding_rows import HARD, NO_TIME, embedding_rows
+from msfp.paper.embedding_rows import HARD, embedding_rows
 from msfp.paper.registry import table
-from msfp.paper.spread import absent
+from msfp.paper.spread import NO_TIME, absent
 from msfp.paper.tables.table03 import heads
 from msfp.pipeline import data
 from msfp.pipeline.cells import MOST

@@ -14,7 +14,7 @@ from msfp.pipeline.run import Run
 from msfp.types import Cell
 
 COLUMNS = ("HOTA", "AssA")
-NO_FPS = "speed differs from run to run: Tables 7 and 24 measure it, so that this table repeats exactly"
+NO_FPS = "speed differs from run to run: extra table 104 has it for the run's own detector"
 SOURCE = "public boxes; head and ATL are trained on this detector's features; the control is --weights random-init"
 
 

@@ -13,7 +13,7 @@ def both_protocols(run: Run) -> list[Cell]:
     alone = (("A: ms/frame", timing.alone), ("A: FPS", timing.alone))
     unified = (("B: ms/frame", timing.unified), ("B: FPS", timing.unified))
     cells: list[Cell] = []
-    for row in ROWS:
-        cells += timing.time_cells(run, row.label, alone, remarks=True)
-        cells += timing.time_cells(run, row.label, unified)
+    for label in (*(row.label for row in ROWS), timing.LARGE):
+        cells += timing.time_cells(run, label, alone, remarks=True)
+        cells += timing.time_cells(run, label, unified)
     return cells
