@@ -44,7 +44,7 @@ def times(run: Run) -> list[Cell]:
     ]
 
 
-def _from_scores(policy: Policy, frame: Given) -> float:
+def _from_scores(policy: Policy, frame: Given) -> object:
     return policy.update(frame.scores)
 
 
