@@ -40,10 +40,10 @@ class Tracked:
         return tuple(sorted(set(self.scenes)))
 
     def sample(self, measure: str) -> Sample:
-        """Combined measure with bootstrap draws of scenes."""
+        """Combined measure of every seed, and in bootstrap draws of scenes."""
         scenes, kept = self.units, self._by_scene
         drawn = statistics.draws(scenes) @ kept.transpose(1, 0, 2).reshape(len(scenes), -1)
-        replicates = contributions.measure(drawn.reshape(-1, len(kept), kept.shape[2]), measure).mean(axis=1)
+        replicates = contributions.measure(drawn.reshape(-1, len(kept), kept.shape[2]), measure)
         return Sample(contributions.measure(kept.sum(axis=1), measure), replicates, scenes)
 
     def by_scene(self, measure: str) -> dict[str, NDArray[np.float64]]:

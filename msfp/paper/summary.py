@@ -127,11 +127,13 @@ def places(run: Run) -> dict[str, str]:
 
 
 def by_construction(verdicts: Sequence[Verdict]) -> list[str]:
-    """What the embedded worlds decide by how they are made, and the claims it concerns."""
+    """What decides claims besides what was measured, or bears on them, and the claims it concerns."""
     found: dict[str, list[str]] = {}
     for one in verdicts:
-        if one.claim.embedded and one.claim.basis == "measured":
-            found.setdefault(one.claim.embedded, []).append(f"`{one.claim.id}`")
+        apart = [one.apart.reason] if one.apart and one.apart.why == "construction" else []
+        for text in (*apart, one.claim.embedded if one.claim.basis == "measured" else ""):
+            if text:
+                found.setdefault(text, []).append(f"`{one.claim.id}`")
     return [f"{text[:1].upper()}{text[1:]} ({', '.join(names)})." for text, names in found.items()]
 
 

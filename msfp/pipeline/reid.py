@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from msfp.engine.code import code_digest
 from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
 from msfp.metrics.identities import Drawing, Resampled, drawing, resample, resample_first
-from msfp.metrics.statistics import Sample
+from msfp.metrics.statistics import FEWEST, Sample, draws
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
@@ -192,7 +193,7 @@ def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
 
 
 def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Sample:
-    """A measure averaged over scenes, for each seed, with draws of the people of every scene.
+    """A measure averaged over scenes, for each seed, with draws of scenes, or of the people of the same few scenes.
 
     Args:
         groups: for each seed what was measured on every scene.
@@ -204,11 +205,13 @@ def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Samp
     kept = [[one for one in group if _draws(one, name) is not None] for group in groups]
     if not kept or not kept[0]:
         raise NotComputable("no scene has people seen again 20 to 30 frames later")
-    seeds = np.array([np.mean([getattr(one, name) for one in group]) for group in kept])
+    values = np.array([[getattr(one, name) for one in group] for group in kept])
+    people = [(one.drawn_hard or one.drawn if name in HARD else one.drawn).people for one in kept[0]]
+    scenes = tuple(names[0].rpartition("/")[0] for names in people)
+    if len(scenes) >= FEWEST:
+        return Sample(values.mean(axis=1), draws(scenes) @ values.T / len(scenes), scenes)
     drawn = [[d for one in group if (d := _draws(one, name)) is not None] for group in kept]
-    replicates = np.mean(drawn, axis=(0, 1))
-    people = tuple(person for one in kept[0] for person in (one.drawn_hard if name in HARD else one.drawn).people)  # type: ignore[union-attr]
-    return Sample(seeds, replicates, people, "people")
+    return Sample(values.mean(axis=1), np.mean(drawn, axis=1).T, tuple(chain.from_iterable(people)), "people")
 
 
 def _draws(one: Discrimination, name: str) -> NDArray[np.float64] | None:

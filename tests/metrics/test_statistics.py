@@ -8,14 +8,14 @@ from scipy import stats
 from msfp.errors import InputError, NotComputable
 from msfp.metrics import contributions, identities, reid, statistics, tracking
 from msfp.metrics.pairs import Pairs, hard_pairs, pairs
-from msfp.metrics.statistics import Sample
+from msfp.metrics.statistics import SEEDS, RankCorrelation, Sample
 
 UNITS = tuple(f"scene {k}" for k in range(7))
 
 
 def sample(values: np.ndarray, units: tuple[str, ...] = UNITS) -> Sample:
     """Mean of a number a unit, as a sample with one seed."""
-    return Sample(np.array([values.mean()]), statistics.draws(units) @ values / len(units), units)
+    return Sample(np.array([values.mean()]), (statistics.draws(units) @ values / len(units))[:, None], units)
 
 
 def test_draws_are_bootstrap_draws_and_repeat():
@@ -31,21 +31,59 @@ def test_draws_are_bootstrap_draws_and_repeat():
 @pytest.mark.parametrize(("units", "noise"), [(7, "normal"), (7, "uniform"), (21, "exponential")])
 def test_intervals_cover_the_truth_as_often_as_they_say(units, noise):
     rng = np.random.default_rng(5)
-    drawn = statistics.draws([str(k) for k in range(units)], 1000)
+    names = tuple(str(k) for k in range(units))
+    drawn = statistics.draws(names)
     centre = {"normal": 0.0, "uniform": 0.5, "exponential": 1.0}[noise]
     trials = getattr(rng, noise if noise != "exponential" else "standard_exponential")(size=(1500, units))
     hits = 0
     for values in trials:
-        low, high = statistics.interval(drawn @ values / units, units)
+        low, high = Sample(values.mean(keepdims=True), (drawn @ values / units)[:, None], names).interval()
         hits += low <= centre <= high
-    assert 0.90 <= hits / len(trials) <= 0.98
+    assert 0.90 <= hits / len(trials) <= 0.97
 
 
-def test_the_interval_of_a_mean_is_close_to_students():
-    values = np.random.default_rng(2).normal(3, 2, 40)
-    units = tuple(map(str, range(40)))
-    expected = stats.t.interval(0.95, 39, values.mean(), values.std(ddof=1) / np.sqrt(40))
-    assert sample(values, units).interval() == pytest.approx(expected, abs=0.12)
+@pytest.mark.parametrize("count", [6, 7, 40])
+def test_the_interval_of_a_mean_is_students(count):
+    values = np.random.default_rng(2).normal(3, 2, count)
+    units = tuple(map(str, range(count)))
+    for level in (0.95, 0.99):
+        expected = stats.t.interval(level, count - 1, values.mean(), values.std(ddof=1) / np.sqrt(count))
+        low, high = sample(values, units).interval(level)
+        assert (low + high) / 2 == pytest.approx(values.mean())
+        assert high - low == pytest.approx(expected[1] - expected[0], rel=0.05)  # 2000 draws: 1.6 % a standard deviation
+
+
+def test_the_standard_error_adds_units_and_seeds_as_an_analysis_of_variance_does():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(7, 1)) + rng.normal(size=(1, 3)) + 0.1 * rng.normal(size=(7, 3))
+    drawn = np.stack([statistics.draws(UNITS) @ seed / 7 for seed in values.T], axis=1)
+    error, freedom = Sample(values.mean(axis=0), drawn, UNITS).error()
+    by_unit, by_seed = values.mean(axis=1).var(ddof=1) / 7, values.mean(axis=0).var(ddof=1) / 3
+    assert error == pytest.approx(np.sqrt(by_unit + by_seed), rel=0.03)
+    assert 2 <= freedom <= 6
+    assert Sample(values.mean(axis=0)[:1], drawn[:, :1], UNITS).error()[1] == pytest.approx(6)
+
+
+def test_seeds_alone_have_students_interval_and_need_three():
+    values = np.array([1.0, 2.0, 4.0])
+    expected = stats.t.interval(0.95, 2, values.mean(), values.std(ddof=1) / np.sqrt(3))
+    assert Sample(values, kind=SEEDS).interval() == pytest.approx(expected)
+    with pytest.raises(NotComputable, match="an interval over seeds takes 3; here: 2"):
+        Sample(values[:2], kind=SEEDS).interval()
+
+
+def test_a_rank_correlation_of_six_rows_is_decided_as_by_all_their_orders():
+    """Spearman's exact test of six: two-sided 5 % from .886 on, and .3 % for a perfect order."""
+    assert RankCorrelation(31 / 35, 6, "rows").interval()[0] > 0
+    assert RankCorrelation(29 / 35, 6, "rows").interval()[0] < 0
+    assert RankCorrelation(1.0, 6, "rows").interval(0.997)[0] > 0
+    assert RankCorrelation(1.0, 6, "rows").interval(0.998)[0] < 0
+    low, high = RankCorrelation(-1.0, 6, "rows").interval()
+    assert -1 < low < high < 0
+    with pytest.raises(NotComputable, match="an interval takes 6 rows; here: 5"):
+        RankCorrelation(1.0, 5, "rows").interval()
+    with pytest.raises(NotComputable, match="all rows are equal"):
+        RankCorrelation(float("nan"), 6, "rows").interval()
 
 
 def test_pairing_removes_what_two_methods_share():
@@ -57,9 +95,9 @@ def test_pairing_removes_what_two_methods_share():
     assert a.interval()[0] < b.interval()[1]  # unpaired they overlap
 
 
-@pytest.mark.parametrize("units", [1, 2, 3])
+@pytest.mark.parametrize("units", [1, 2, 5])
 def test_too_few_units_have_no_interval_and_say_so(units):
-    with pytest.raises(NotComputable, match=f"an interval takes 4 scenes; here: {units}"):
+    with pytest.raises(NotComputable, match=f"an interval takes 6 scenes; here: {units}"):
         sample(np.arange(units, dtype=float), UNITS[:units]).interval()
 
 
@@ -69,19 +107,29 @@ def test_what_was_not_drawn_has_no_interval():
 
 
 def test_undefined_draws_are_left_out_until_they_are_most():
-    known = np.r_[np.full(60, np.nan), np.arange(40.0)]
+    known = np.r_[np.full(60, np.nan), np.arange(40.0)][:, None]
     with pytest.raises(NotComputable, match="undefined in 60 of 100 draws"):
-        statistics.interval(known, 7)
-    assert statistics.interval(np.r_[np.nan, np.ones(99)], 7) == (1, 1)
+        Sample(np.array([1.0]), known, UNITS).interval()
+    assert Sample(np.array([1.0]), np.r_[np.nan, np.ones(99)][:, None], UNITS).interval() == (1, 1)
 
 
-def test_seeds_spread_is_not_the_scenes_spread():
+def test_what_has_one_seed_is_compared_with_every_seed_of_the_other():
     found = statistics.difference(
-        Sample(np.array([3.0, 4.0, 5.0]), np.full(10, 4.0), UNITS), Sample(np.array([1.0]), np.full(10, 1.0), UNITS)
+        Sample(np.array([3.0, 4.0, 5.0]), np.tile([3.0, 4.0, 5.0], (10, 1)), UNITS),
+        Sample(np.array([1.0]), np.ones((10, 1)), UNITS),
     )
-    assert (found.value, found.spread) == (3, 1)
-    assert found.interval() == (3, 3)
+    assert (found.value, found.spread, found.over) == (3, 1, "7 scenes, 3 seeds")
+    assert found.replicates.shape == (10, 3)
+    low, high = found.interval()
+    assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 3, 1 / np.sqrt(3)))  # seeds alone vary
     assert Sample(np.array([1.0])).spread is None
+    assert statistics.negative(found).value == -3
+
+
+def test_people_of_a_few_scenes_say_how_many():
+    people = Sample(np.array([0.9]), np.ones((5, 1)), ("a/1", "a/2", "b/1"), "people")
+    assert (people.fixed, people.over) == (2, "3 people")
+    assert sample(np.ones(7)).fixed == 0
 
 
 def test_different_units_are_not_compared():
@@ -89,17 +137,6 @@ def test_different_units_are_not_compared():
         statistics.difference(sample(np.ones(7)), sample(np.ones(6), UNITS[:6]))
     with pytest.raises(NotComputable, match="one has 3 seeds, the other 2"):
         statistics.difference(Sample(np.ones(3)), Sample(np.ones(2)))
-    with pytest.raises(NotComputable, match="nothing to compare with"):
-        statistics.largest([])
-
-
-def test_the_largest_is_taken_draw_by_draw():
-    a = Sample(np.array([1.0, 5.0]), np.array([1.0, 4.0]), UNITS)
-    b = Sample(np.array([2.0]), np.array([3.0, 3.0]), UNITS)
-    found = statistics.largest([a, b])
-    assert found.seeds.tolist() == [2, 5]
-    assert found.replicates.tolist() == [3, 4]
-    assert statistics.negative(found).seeds.tolist() == [-2, -5]
 
 
 def test_a_drawn_selection_is_combined_as_trackeval_combines_it(make_scene):

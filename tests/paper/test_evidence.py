@@ -37,7 +37,7 @@ def scored(scene: int, detector: str, quality: float, seed: int) -> Measured:
     return Measured(Method("m", "sort"), part, sequence, fast.score(fast.prepare(truth, 20), found))
 
 
-def group(quality: float, seeds: int = 2, scenes: int = 5) -> list[list[Measured]]:
+def group(quality: float, seeds: int = 2, scenes: int = 6) -> list[list[Measured]]:
     return [[scored(s, d, quality + 0.02 * s, seed) for s in range(scenes) for d in DETECTORS] for seed in range(seeds)]
 
 
@@ -60,7 +60,7 @@ def test_a_tracking_cell_is_recomputed_from_its_sequences(through) -> None:
         sample = found.sample("LITE (trained 64-d)", one.column)
         assert sample.value == pytest.approx(one.value, abs=1e-10)
         assert sample.spread == pytest.approx(one.std, abs=1e-10)
-        assert sample.units == tuple(f"S-{s:02d}" for s in range(5))
+        assert sample.units == tuple(f"S-{s:02d}" for s in range(6))
         low, high = sample.interval()
         assert low <= sample.value <= high
     scores, measure = found.tracked("LITE (trained 64-d)", "MOT17")
@@ -74,12 +74,12 @@ def test_a_tracking_cell_is_recomputed_from_its_sequences(through) -> None:
 
 def test_detectors_of_a_scene_are_one_unit() -> None:
     scores = evidence.tracked(group(0.8))
-    assert len(scores.scenes) == 10
-    assert len(scores.units) == 5
+    assert len(scores.scenes) == 12
+    assert len(scores.units) == 6
 
 
 def test_people_and_plain_values_survive(through) -> None:
-    people = Sample(np.array([0.9, 0.8]), np.linspace(0, 1, 50), ("a/1", "a/2", "b/1", "b/2"), "people")
+    people = Sample(np.array([0.9, 0.8]), np.linspace(0, 1, 50).reshape(25, 2), ("a/1", "a/2", "b/1", "b/2"), "people")
     found = through([attempt("row", "AUC", lambda: [0.9, 0.8], basis=lambda: people), cell("row", "Dim", [64.0, 64.0])])
     again = found.sample("row", "AUC")
     assert (again.units, again.kind) == (people.units, "people")

@@ -38,7 +38,7 @@ def root(claim: Claim, numbers: Numbers) -> Found:
             slack = numbers.slack(*hota) + 0.5 * (numbers.slack(*ass) * sqrt(d / a) + numbers.slack(*det) * sqrt(a / d))
             apart = numbers.sample(*hota).value - sqrt(a * d)
             effects.append(_exact(f"Table {table}, {row}: HOTA − √(DetA·AssA)", apart, slack, "points"))
-    return Found(tuple(effects), -claim.high, claim.high, strict=False)
+    return Found(tuple(effects), -claim.high, claim.high, strict=False, bound=None)
 
 
 def columns_sum(claim: Claim, numbers: Numbers) -> Found:
@@ -92,7 +92,7 @@ def mean(claim: Claim, numbers: Numbers) -> Found:
         slack = float(np.mean([numbers.slack(*p) for p in places])) + numbers.slack(*other)
         apart = average - numbers.sample(*other).value
         effects.append(_exact(f"{row}: average of Table {first} − Table {second}", apart, slack, "points"))
-    return Found(tuple(effects), -claim.high, claim.high, strict=False)
+    return Found(tuple(effects), -claim.high, claim.high, strict=False, bound=None)
 
 
 def _shared(claim: Claim) -> list[tuple[Place, Place]]:
@@ -113,7 +113,7 @@ def _residual(numbers: Numbers, label: str, plus: list[Place], minus: list[Place
 
 
 def _exact(label: str, value: float, slack: float = 0.0, unit: str = "") -> Effect:
-    return Effect(label, Sample(np.array([value])), slack, unit, by_seed=True)
+    return Effect(label, Sample(np.array([value])), slack, unit)
 
 
 def _zero(effects: list[Effect]) -> Found:
@@ -124,7 +124,7 @@ def _zero(effects: list[Effect]) -> Found:
     """
     if not effects:
         raise NotComputable("no row has all the numbers")
-    return Found(tuple(effects), 0.0, 0.0, strict=False)
+    return Found(tuple(effects), 0.0, 0.0, strict=False, bound=None)
 
 
 ARITHMETIC: MappingProxyType[str, Rule] = MappingProxyType(

@@ -8,6 +8,24 @@ from math import inf
 from typing import Literal
 
 Basis = Literal["measured", "printed"]
+Why = Literal["construction", "hardware"]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Why a claim is counted apart from the others, as `apart.csv` lists it.
+
+    Attributes:
+        id: short name, which claims give.
+        why: it is decided by how the data or the modules are made, or it is a time of this machine.
+        where: on the `embedded` worlds, on `any` data, or `nowhere` any more: then the claims count as all others.
+        reason: what decides it.
+    """
+
+    id: str
+    why: Why
+    where: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -25,8 +43,10 @@ class Claim:
         a, b: rows compared; several are alternatives to a, or all of them are meant.
         columns: columns compared, as the kind reads them.
         low, high: what the claimed size allows; infinite where the claim names no bound.
+        family: the question that it asks together with other claims, over which it is corrected.
+        apart: id of why it is counted apart; empty: it is not.
         remark: how the sentence was read.
-        embedded: what the embedded worlds decide by their construction; empty where nothing.
+        embedded: what to know of it on the embedded worlds; empty where nothing.
         needs: `gpu` where the claim is an absolute time of the paper's machine; empty otherwise.
     """
 
@@ -42,6 +62,8 @@ class Claim:
     columns: tuple[str, ...]
     low: float
     high: float
+    family: str
+    apart: str
     remark: str
     embedded: str
     needs: str = ""
@@ -55,8 +77,29 @@ class Claim:
 @cache
 def load() -> tuple[Claim, ...]:
     """All claims in the file's order."""
-    text = (files("msfp.paper") / "claims.csv").read_text(encoding="utf-8")
-    return tuple(_claim(row) for row in csv.DictReader(text.splitlines()))
+    return tuple(_claim(row) for row in _rows("claims.csv"))
+
+
+@cache
+def reasons_apart() -> dict[str, Apart]:
+    """id -> why claims are counted apart."""
+    return {
+        row["id"]: Apart(
+            row["id"], "hardware" if row["why"] == "hardware" else "construction", row["where"], row["reason"]
+        )
+        for row in _rows("apart.csv")
+    }
+
+
+def apart(claim: Claim, embedded: bool) -> Apart | None:
+    """Why a claim is counted apart, on embedded worlds or on other data; None where it is not."""
+    one = reasons_apart()[claim.apart] if claim.apart else None
+    return one if one and (one.where == "any" or (embedded and one.where == "embedded")) else None
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = (files("msfp.paper") / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def _claim(row: dict[str, str]) -> Claim:
@@ -76,6 +119,8 @@ def _claim(row: dict[str, str]) -> Claim:
         columns=several("column"),
         low=float(row["low"]) if row["low"] else -inf,
         high=float(row["high"]) if row["high"] else inf,
+        family=row["family"],
+        apart=row["apart"],
         remark=row["remark"],
         embedded=row["embedded"],
         needs=row["needs"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from math import inf
 from types import MappingProxyType
 
@@ -9,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from msfp.errors import NotComputable
-from msfp.metrics.statistics import Sample, difference, largest, negative
+from msfp.metrics.statistics import SEEDS, Pooled, RankCorrelation, Sample, Spread, difference, negative
 from msfp.paper import columns as col
 from msfp.paper import reference
 from msfp.paper.claims.listed import Claim
@@ -17,6 +18,8 @@ from msfp.paper.claims.numbers import Numbers, Printed
 
 PLAIN = ("FPS", "B: FPS", "Params", "Parameters", "Input Dim", "τ std")
 """Columns of times or counts, beside those in ms."""
+MARGINS = MappingProxyType({"points": 0.3, "AUC": 0.005, "Gap": 0.013})
+"""Differences that the paper's own runs show by themselves: the ± of its Tables 1 and 3; by unit, or by column."""
 
 
 @dataclass(frozen=True)
@@ -25,27 +28,39 @@ class Effect:
 
     Attributes:
         label: what it is, `MSFP-Track - LITE`.
-        sample: its value with seeds and draws.
+        sample: its value, with an interval at every level.
         slack: how far it may be off by rounding.
         unit: `points`, `ms`, `%` or empty.
-        by_seed: judged by whether all seeds agree, as there is nothing else to draw from.
+        margin: differences up to this are none.
+        printed: the least size that the paper's numbers give the same effect; None where it prints none or it is a
+            time or a count of its own machine.
     """
 
     label: str
-    sample: Sample
+    sample: Spread
     slack: float = 0.0
     unit: str = ""
-    by_seed: bool = False
+    margin: float = 0.0
+    printed: float | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """Effects and the region in which the claim wants every one of them; strict: its lower bound is outside."""
+    """Effects and the region in which the claim wants every one of them.
+
+    Attributes:
+        effects: all have to be there.
+        low, high: of the region.
+        strict: its lower bound is outside.
+        bound: the claim is one of direction: effects on the wrong side of this refute it; None where it is about a
+            region alone.
+    """
 
     effects: tuple[Effect, ...]
     low: float = 0.0
     high: float = inf
     strict: bool = True
+    bound: float | None = 0.0
 
 
 Rule = Callable[[Claim, Numbers], Found]
@@ -69,34 +84,35 @@ def best(claim: Claim, numbers: Numbers) -> Found:
 
 
 def between(claim: Claim, numbers: Numbers) -> Found:
-    """a - b lies in the claimed range, for every b."""
-    return Found(tuple(_minus(claim, numbers, b) for b in claim.b), claim.low, claim.high, strict=False)
+    """a - b lies in the claimed range, for every b; a range above 0 is a size, and has a direction."""
+    bound = 0.0 if 0 < claim.low < inf else None
+    return Found(tuple(_minus(claim, numbers, b) for b in claim.b), claim.low, claim.high, strict=False, bound=bound)
 
 
 def bounded(claim: Claim, numbers: Numbers) -> Found:
     """a, or a - b where there is a b, is at most `high` and at least `low`."""
     if claim.b:
-        return between(claim, numbers)
-    place = (claim.table, claim.a[0], claim.columns[0])
-    one = Effect(claim.a[0], numbers.sample(*place), numbers.slack(*place), _unit(claim), _plain(claim))
-    return Found((one,), claim.low, claim.high, strict=False)
+        effects = tuple(_minus(claim, numbers, b) for b in claim.b)
+    else:
+        effects = (_alone(claim, numbers, claim.a[0]),)
+    return Found(effects, claim.low, claim.high, strict=False, bound=None)
 
 
 def relative(claim: Claim, numbers: Numbers) -> Found:
     """a is so many percent more than b."""
     ratio, slack = _ratio(claim, numbers, claim.a[0])
     percent = Sample(100 * (ratio.seeds - 1), 100 * (ratio.replicates - 1), ratio.units, ratio.kind)
-    effect = Effect(f"{claim.a[0]} / {claim.b[0]} − 1", percent, 100 * slack, "%", _plain(claim))
-    return Found((effect,), claim.low, claim.high, strict=False)
+    effect = Effect(f"{claim.a[0]} / {claim.b[0]} − 1", _spread_of(claim, percent), 100 * slack, "%")
+    return Found((effect,), claim.low, claim.high, strict=False, bound=None)
 
 
 def times(claim: Claim, numbers: Numbers) -> Found:
-    """Every a is so many times b."""
+    """Every a is so many times b; less than once is the wrong side."""
     effects = []
     for a in claim.a:
         ratio, slack = _ratio(claim, numbers, a)
-        effects.append(Effect(f"{a} / {claim.b[0]}", ratio, slack, "times", _plain(claim)))
-    return Found(tuple(effects), claim.low, claim.high, strict=False)
+        effects.append(Effect(f"{a} / {claim.b[0]}", _spread_of(claim, ratio), slack, "times"))
+    return Found(tuple(effects), claim.low, claim.high, strict=False, bound=1.0)
 
 
 def ordered(claim: Claim, numbers: Numbers) -> Found:
@@ -107,50 +123,58 @@ def ordered(claim: Claim, numbers: Numbers) -> Found:
 
 def each(claim: Claim, numbers: Numbers) -> Found:
     """Every row's number is above `low`."""
-    places = [(claim.table, row, claim.columns[0]) for row in claim.a]
-    effects = [Effect(p[1], numbers.sample(*p), numbers.slack(*p), _unit(claim), _plain(claim)) for p in places]
-    return Found(tuple(effects), claim.low, claim.high)
+    effects = tuple(_alone(claim, numbers, row) for row in claim.a)
+    return Found(effects, claim.low, claim.high, bound=claim.low)
 
 
 def spread(claim: Claim, numbers: Numbers) -> Found:
-    """Largest less smallest number of the rows is at most `high`."""
-    samples = [numbers.sample(claim.table, row, claim.columns[0]) for row in claim.a]
-    top, bottom = largest(samples), negative(largest([negative(s) for s in samples]))
-    slack = 2 * max(numbers.slack(claim.table, row, claim.columns[0]) for row in claim.a)
-    effect = Effect("largest − smallest", difference(top, bottom), slack, _unit(claim), _plain(claim))
-    return Found((effect,), claim.low, claim.high, strict=False)
+    """No two rows differ by more than `high`: the largest of noisy numbers less the smallest always looks large."""
+    pairs = tuple(_apart(claim, numbers, a, b) for a, b in combinations(claim.a, 2))
+    return Found(pairs, -claim.high, claim.high, strict=False, bound=None)
 
 
 def correlate(claim: Claim, numbers: Numbers) -> Found:
-    """Two columns rank the rows alike: Spearman's correlation is positive."""
+    """Two columns rank the rows alike: Spearman's correlation of their values is positive.
+
+    The claim is about embeddings in general, of which the rows are the sample: drawing scenes or people again would
+    only tell how these very rows rank.
+    """
     left, right = claim.columns[0].split("~")
     rows = [r for r in numbers.rows(claim.table, left) if r in numbers.rows(claim.table, right)]
-    x = [numbers.sample(claim.table, r, left) for r in rows]
-    y = [numbers.sample(claim.table, r, right) for r in rows]
+    x, y = ([numbers.sample(claim.table, r, column).value for r in rows] for column in (left, right))
     if len(rows) < 3:
         raise NotComputable(f"{len(rows)} rows have both {left} and {right}; an order takes three")
-    values = np.array([[s.value for s in samples] for samples in (x, y)])
-    drawn = all(len(s.replicates) for s in (*x, *y))
-    both = min(len(s.replicates) for s in (*x, *y)) if drawn else 0
-    a, b = (np.stack([s.replicates[:both] for s in samples], axis=1) for samples in (x, y)) if both else (None, None)
-    fewest = min(x[0], y[0], key=lambda s: len(s.units))
-    replicates = _spearman(a, b) if a is not None and b is not None else np.zeros(0)
-    sample = Sample(_spearman(values[:1], values[1:]), replicates, fewest.units, fewest.kind)
-    return Found((Effect(f"rank correlation of {left} and {right}", sample),))
+    found = RankCorrelation(_spearman(np.array(x), np.array(y)), len(rows), "strategies")
+    return Found((Effect(f"rank correlation of {left} and {right}", found),))
 
 
 def everywhere(claim: Claim, numbers: Numbers) -> Found:
-    """a is better than b in every column that both have, seed by seed."""
+    """a is better than b in every column that both have: on these very sequences, whatever the training seed."""
     gains = _gains(claim, numbers)
-    effects = [Effect(column, Sample(gain), 0.0, "points", by_seed=True) for column, gain in gains.items()]
-    return Found(tuple(effects))
+    samples = {column: Sample(gain, kind=SEEDS) for column, gain in gains.items()}
+    return Found(tuple(Effect(column, s, 0.0, "points", MARGINS["points"]) for column, s in samples.items()))
 
 
 def alike(claim: Claim, numbers: Numbers) -> Found:
-    """The gains of a over b in the columns lie within `high` of each other."""
-    gains = np.stack(list(_gains(claim, numbers).values()))
-    effect = Effect("largest − smallest gain", Sample(np.ptp(gains, axis=0)), 0.0, "points", by_seed=True)
-    return Found((effect,), claim.low, claim.high, strict=False)
+    """No two columns' gains of a over b differ by more than `high`: equivalence of every pair.
+
+    What a column and a seed do only together, (K - 1)(C - 1) degrees of freedom over all K seeds and C columns, gives
+    the difference of two columns' means its standard error.
+    """
+    gains = _gains(claim, numbers)
+    table = np.stack(list(gains.values()))
+    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    if not freedom:
+        raise NotComputable(f"{table.shape[0]} sequences and {table.shape[1]} seeds: too few for how far gains differ")
+    left = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
+    error = float(np.sqrt((left**2).sum() / freedom * 2 / table.shape[1]))
+    means = {column: float(row.mean()) for column, row in zip(gains, table, strict=True)}
+    over = f"{table.shape[0]} sequences, {table.shape[1]} seeds"
+    effects = [
+        Effect(f"gain on {a} − on {b}", Pooled(means[a] - means[b], error, freedom, over), 0.0, "points")
+        for a, b in combinations(gains, 2)
+    ]
+    return Found(tuple(effects), -claim.high, claim.high, strict=False, bound=None)
 
 
 def counted(claim: Claim, numbers: Numbers) -> Found:
@@ -159,22 +183,30 @@ def counted(claim: Claim, numbers: Numbers) -> Found:
     for row in claim.a:
         place = (claim.table, row, claim.columns[0])
         apart = difference(numbers.sample(*place), printed.sample(*place))
-        effects.append(Effect(f"{row} − paper's", apart, printed.slack(*place), by_seed=True))
-    return Found(tuple(effects), 0.0, 0.0, strict=False)
+        effects.append(Effect(f"{row} − paper's", apart, printed.slack(*place)))
+    return Found(tuple(effects), 0.0, 0.0, strict=False, bound=None)
 
 
 def _over(claim: Claim, numbers: Numbers, others: tuple[str, ...], sign: int) -> Found:
-    """Advantage of a over the best of others; sign -1 where lower is better."""
+    """Advantage of a over each of the others; sign -1 where lower is better."""
+    if not others:
+        raise NotComputable("nothing to compare with")
     column = claim.columns[0]
 
     def signed(row: str) -> Sample:
         found = numbers.sample(claim.table, row, column)
         return found if sign > 0 else negative(found)
 
-    apart = difference(signed(claim.a[0]), largest([signed(row) for row in others]))
-    slack = numbers.slack(claim.table, claim.a[0], column) + max(numbers.slack(claim.table, r, column) for r in others)
-    versus = others[0] if len(others) == 1 else f"best of {len(others)}"
-    return Found((Effect(f"{claim.a[0]} over {versus}", apart, slack, _unit(claim), _plain(claim)),))
+    def slack(row: str) -> float:
+        return numbers.slack(claim.table, row, column)
+
+    first = claim.a[0]
+    return Found(
+        tuple(
+            _effect(claim, f"{first} over {row}", difference(signed(first), signed(row)), slack(first) + slack(row))
+            for row in others
+        )
+    )
 
 
 def _minus(claim: Claim, numbers: Numbers, b: str) -> Effect:
@@ -184,7 +216,26 @@ def _minus(claim: Claim, numbers: Numbers, b: str) -> Effect:
 def _apart(claim: Claim, numbers: Numbers, a: str, b: str) -> Effect:
     one, other = (claim.table, a, claim.columns[0]), (claim.table, b, claim.columns[0])
     sample = difference(numbers.sample(*one), numbers.sample(*other))
-    return Effect(f"{a} − {b}", sample, numbers.slack(*one) + numbers.slack(*other), _unit(claim), _plain(claim))
+    return _effect(claim, f"{a} − {b}", sample, numbers.slack(*one) + numbers.slack(*other))
+
+
+def _alone(claim: Claim, numbers: Numbers, row: str) -> Effect:
+    place = (claim.table, row, claim.columns[0])
+    return _effect(claim, row, numbers.sample(*place), numbers.slack(*place))
+
+
+def _effect(claim: Claim, label: str, sample: Sample, slack: float) -> Effect:
+    """An effect in the claim's column."""
+    unit = _unit(claim)
+    margin = MARGINS.get(unit, MARGINS.get(col.stem(claim.columns[0]), 0.0))
+    return Effect(label, _spread_of(claim, sample), slack, unit, margin)
+
+
+def _spread_of(claim: Claim, sample: Sample) -> Spread:
+    """The sample; of a time or a count that was not drawn, the one value, or its spread over seeds."""
+    if not _plain(claim) or sample.units:
+        return sample
+    return Sample(sample.seeds, kind=SEEDS) if len(sample.seeds) > 1 else Pooled(sample.value, 0.0, 1.0, "one value")
 
 
 def _ratio(claim: Claim, numbers: Numbers, a: str) -> tuple[Sample, float]:
@@ -194,14 +245,15 @@ def _ratio(claim: Claim, numbers: Numbers, a: str) -> tuple[Sample, float]:
     if not other.value:
         raise NotComputable(f"{claim.b[0]} / {claim.columns[0]} is 0")
     drawn = len(one.replicates) and len(other.replicates) and one.units == other.units
-    replicates = one.replicates / other.replicates if drawn else np.zeros(0)
+    replicates = one.replicates / other.replicates if drawn else np.zeros((0, 1))
     slack = numbers.slack(*above) / other.value + numbers.slack(*below) * one.value / other.value**2
     return Sample(one.seeds / other.seeds, replicates, one.units if drawn else (), one.kind), slack
 
 
 def _gains(claim: Claim, numbers: Numbers) -> dict[str, np.ndarray]:
     """column -> (K,) a less b."""
-    shared = [c for c in numbers.columns(claim.table, claim.a[0]) if c in numbers.columns(claim.table, claim.b[0])]
+    first, second = (numbers.columns(claim.table, row) for row in (claim.a[0], claim.b[0]))
+    shared = [c for c in reference.columns(claim.table) if c in first and c in second]  # without `all`
     if not shared:
         raise NotComputable(f"Table {claim.table} has {claim.a[0]} and {claim.b[0]} on no common sequence")
     found = {}
@@ -211,13 +263,12 @@ def _gains(claim: Claim, numbers: Numbers) -> dict[str, np.ndarray]:
     return found
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(B,) rank correlation of each row of two (B, R) arrays; NaN where one is constant."""
-    a, b = (stats.rankdata(v, axis=1) for v in (x, y))
-    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = (a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    return found
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Rank correlation of two (R,) arrays; NaN where one is constant."""
+    a, b = (stats.rankdata(v) for v in (x, y))
+    a, b = a - a.mean(), b - b.mean()
+    size = np.sqrt((a * a).sum() * (b * b).sum())
+    return float((a * b).sum() / size) if size else float("nan")
 
 
 def _plain(claim: Claim) -> bool:

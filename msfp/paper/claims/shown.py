@@ -4,13 +4,48 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msfp.paper.claims.verdict import WORDS, Verdict
+from msfp.paper.claims.verdict import SIGN_HOLDS, Verdict
+from msfp.paper.claims.words import WORDS, Word
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SIGNS = {"supported": "●", "refuted": "✕", "inconclusive": "○", "not testable here": "–"}
-BASES = {"measured": "On this run's tables", "printed": "On the paper's own numbers"}
+SIGNS: Mapping[Word, str] = {
+    "supported": "●",
+    "smaller than the paper says": "◐",
+    "no difference": "≈",
+    "refuted": "✕",
+    "inconclusive": "○",
+    "not testable here": "–",
+}
+GROUPS: Mapping[str, tuple[Word, ...]] = {
+    "What held": ("supported",),
+    "What did not": ("refuted", "no difference", "smaller than the paper says"),
+    "What cannot be told here": ("inconclusive", "not testable here"),
+}
+CONSTRUCTION = "Decided by construction"
+HARDWARE = "Times of other hardware"
+PRINTED = "The paper's own numbers"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Claims that are counted together.
+
+    Attributes:
+        title: `What held`.
+        said: how many have which word.
+        claims: (id, sign, style) of each.
+    """
+
+    title: str
+    said: str
+    claims: tuple[tuple[str, str, str], ...]
+
+    @property
+    def count(self) -> int:
+        """How many claims."""
+        return len(self.claims)
 
 
 @dataclass(frozen=True)
@@ -28,6 +63,7 @@ class Line:
         tables: numbers of the tables it stands on.
         notes: how the sentence was read, why the verdict is not plain, what the world decides by construction.
         place: of the verdict in the order from supported to not testable.
+        counted: `counted apart: by construction`; empty where it counts as the others do.
         shown_in: (number, artefact id) of those tables that the report shows.
     """
 
@@ -46,11 +82,12 @@ class Line:
     tables: tuple[int, ...]
     notes: tuple[str, ...]
     place: int = 0
+    counted: str = ""
     shown_in: tuple[tuple[int, str], ...] = ()
 
 
 def lines(verdicts: Iterable[Verdict], embedded: bool) -> dict[str, list[Line]]:
-    """topic -> its claims; `embedded`: the run's worlds are rendered, so what they decide by construction is told."""
+    """topic -> its claims; `embedded`: the run's worlds are rendered, so what to know of them is told."""
     found: dict[str, list[Line]] = {}
     for one in verdicts:
         found.setdefault(one.claim.topic, []).append(line(one, embedded))
@@ -60,8 +97,9 @@ def lines(verdicts: Iterable[Verdict], embedded: bool) -> dict[str, list[Line]]:
 def line(one: Verdict, embedded: bool = False) -> Line:
     """One verdict as text."""
     claim = one.claim
-    by_construction = claim.embedded if embedded and claim.basis == "measured" else ""
-    notes = [one.reason, claim.remark if claim.remark != one.reason else "", by_construction]
+    apart = one.apart.reason if one.apart else ""
+    of_worlds = claim.embedded if embedded and claim.basis == "measured" else ""
+    notes = [one.reason, claim.remark if claim.remark != one.reason else "", apart, of_worlds]
     bounds = one.low is not None and one.high is not None
     drawn = "" if not one.units or one.units == "one value" else one.units
     return Line(
@@ -72,7 +110,7 @@ def line(one: Verdict, embedded: bool = False) -> Line:
         else claim.section,
         word=one.word,
         sign=SIGNS[one.word],
-        style=one.word.partition(" ")[0],
+        style=_style(one.word),
         effect=_number(one.effect, one.unit),
         label=one.label,
         interval=f"[{_plain(one.low, one.unit)}, {_plain(one.high, one.unit)}]" if bounds else "",
@@ -82,18 +120,37 @@ def line(one: Verdict, embedded: bool = False) -> Line:
         tables=claim.tables,
         notes=tuple(note for note in notes if note),
         place=WORDS.index(one.word),
+        counted={"construction": "decided by construction", "hardware": "other hardware"}[one.apart.why]
+        if one.apart
+        else "",
     )
 
 
-def counts(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
-    """basis in words -> verdict -> how many."""
-    found: dict[str, dict[str, int]] = {said: dict.fromkeys(map(str, WORDS), 0) for said in BASES.values()}
-    for one in verdicts:
-        found[BASES[one.claim.basis]][one.word] += 1
-    return found
+def groups(verdicts: Iterable[Verdict]) -> list[Group]:
+    """What the report counts: what held, what did not, what cannot be told; then what is counted apart."""
+    every = list(verdicts)
+    measured = [v for v in every if v.claim.basis == "measured"]
+    ordinary = [v for v in measured if v.apart is None]
+    found = {title: [v for v in ordinary if v.word in words] for title, words in GROUPS.items()}
+    found[CONSTRUCTION] = [v for v in measured if v.apart and v.apart.why == "construction"]
+    found[HARDWARE] = [v for v in measured if v.apart and v.apart.why == "hardware"]
+    found[PRINTED] = [v for v in every if v.claim.basis == "printed"]
+    return [_group(title, group) for title, group in found.items()]
 
 
-def counted(numbers: Mapping[str, int]) -> str:
+def _group(title: str, verdicts: list[Verdict]) -> Group:
+    counts = {word: sum(v.word == word for v in verdicts) for word in WORDS}
+    holds = sum(v.word == "smaller than the paper says" and v.reason == SIGN_HOLDS for v in verdicts)
+    said = counted(counts) + (f"; of those that are smaller, the sign holds in {holds}" if holds else "")
+    ordered = sorted(verdicts, key=lambda v: WORDS.index(v.word))
+    return Group(title, said, tuple((v.claim.id, SIGNS[v.word], _style(v.word)) for v in ordered))
+
+
+def _style(word: Word) -> str:
+    return word.partition(" ")[0]
+
+
+def counted(numbers: Mapping[Word, int]) -> str:
     """`12 supported, 3 refuted, 20 inconclusive, 5 not testable here`; what never occurs is left out."""
     return ", ".join(f"{n} {word}" for word, n in numbers.items() if n)
 
@@ -114,6 +171,8 @@ def frame(verdicts: Iterable[Verdict]) -> "pd.DataFrame":
             "paper": _digits(v.paper),
             "unit": v.unit,
             "what": v.label,
+            "counted": v.apart.why if v.apart else "",
+            "family": v.claim.family,
             "tables": " ".join(map(str, v.claim.tables)),
             "section": v.claim.section,
             "quote": v.claim.quote,

@@ -1,21 +1,21 @@
 """A verdict on every claim, computed from the tables of a run and from the paper's own numbers."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
+from msfp.config import Settings
 from msfp.errors import NotComputable
+from msfp.metrics.statistics import Sample
 from msfp.paper.claims.arithmetic import ARITHMETIC
-from msfp.paper.claims.listed import Claim, load
+from msfp.paper.claims.listed import Apart, Claim, apart, load
 from msfp.paper.claims.numbers import Measured, Numbers, Printed
 from msfp.paper.claims.rules import RULES, Effect, Found
+from msfp.paper.claims.words import ALPHA, Word, holm, together, touches, words
 from msfp.pipeline.run import Run
 
-Word = Literal["supported", "refuted", "inconclusive", "not testable here"]
-WORDS: tuple[Word, ...] = ("supported", "refuted", "inconclusive", "not testable here")
 KINDS = {**RULES, **ARITHMETIC}
-ROUNDING = 1e-9
+SIGN_HOLDS = "the sign holds"
 CPU = "an absolute time of a GPU; this run was on a CPU"
 
 
@@ -28,12 +28,13 @@ class Verdict:
         word: the verdict.
         label: what the effect is.
         effect: its value here, None where it could not be computed.
-        low, high: 95 % interval over units; of the paper's own numbers, the bounds of rounding.
-        spread: standard deviation over training seeds, apart from the interval.
-        units: what was drawn, `7 scenes`, or what else the verdict rests on.
+        low, high: 95 % interval over units and seeds; of the paper's own numbers, the bounds of rounding.
+        spread: standard deviation over training seeds.
+        units: what was drawn, `7 scenes, 3 seeds`, or what else the verdict rests on.
         unit: of the effect.
         paper: the same effect in the paper's numbers, None where it has none.
         reason: why the verdict is not plain.
+        apart: why it is counted apart from the others, None where it is not.
     """
 
     claim: Claim
@@ -47,51 +48,160 @@ class Verdict:
     unit: str = ""
     paper: float | None = None
     reason: str = ""
+    apart: Apart | None = None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A claim with its effects, before its family is corrected.
+
+    Attributes:
+        known: the verdict so far; `inconclusive` where there are effects.
+        found: the effects and where the claim wants them; None where there are none.
+        printed: label of an effect -> the same in the paper's numbers.
+        withheld: why no word can be said although there are numbers.
+    """
+
+    known: Verdict
+    found: Found | None = None
+    printed: dict[str, Effect] = field(default_factory=dict)
+    withheld: str = ""
 
 
 def judge(run: Run, claims: Iterable[Claim] | None = None) -> list[Verdict]:
     """Verdicts in the order of the list."""
-    measured = Measured(run)
-    device = run.settings.device
-    return [verdict(claim, measured, device) for claim in (load() if claims is None else claims)]
+
+    def embedded(claim: Claim) -> bool:
+        return dataset(claim, run.settings) in run.embedded_names
+
+    return verdicts(load() if claims is None else claims, Measured(run), run.settings.device, embedded)
+
+
+def dataset(claim: Claim, settings: Settings) -> str | None:
+    """The data set that a claim's numbers are measured on."""
+    column = claim.columns[0] if claim.columns else ""
+    if claim.table == 19:
+        return settings.data.dance
+    if claim.table == 2 or column.startswith("MOT20"):
+        return settings.data.crowded
+    return settings.data.cross if column.startswith("Cross-domain") else settings.data.main
 
 
 def verdict(claim: Claim, measured: Numbers, device: str = "cuda") -> Verdict:
-    """One claim, on measured numbers or on the paper's own as it says."""
-    printed = Printed()
-    shown = _paper_effect(claim, printed)
-    paper, unit = (shown.sample.value, shown.unit) if shown else (None, "")
+    """One claim by itself, on measured numbers or on the paper's own as it says."""
+    return verdicts([claim], measured, device)[0]
+
+
+def verdicts(
+    claims: Iterable[Claim],
+    measured: Numbers,
+    device: str = "cuda",
+    embedded: Callable[[Claim], bool] = lambda claim: False,
+) -> list[Verdict]:
+    """Claims with those of their families; `embedded`: whether a claim is tested on an embedded world."""
+    tested = [_test(claim, measured, device) for claim in claims]
+    families: dict[str, dict[str, Found]] = {}
+    for one in tested:
+        if one.found is not None and not one.withheld:
+            claim = one.known.claim
+            families.setdefault(claim.family or claim.id, {})[claim.id] = one.found
+    said = {id: found for family in families.values() for id, found in holm(family).items()}
+    judged = [_worded(one, *said.get(one.known.claim.id, ("inconclusive", 1))) for one in tested]
+    return [replace(v, apart=_apart(v.claim, embedded(v.claim))) for v in judged]
+
+
+def _apart(claim: Claim, embedded: bool) -> Apart | None:
+    return apart(claim, embedded) if claim.basis == "measured" else None
+
+
+def _test(claim: Claim, measured: Numbers, device: str) -> Tested:
+    """The claim's effects, or the verdict that needs none."""
+    printed = _printed(claim)
+    shown = Verdict(
+        claim, "not testable here", paper=min((e.sample.value for e in printed.values()), key=abs, default=None)
+    )
     if claim.kind not in KINDS:
-        return Verdict(claim, "not testable here", reason=claim.remark)
+        return Tested(replace(shown, reason=claim.remark))
     if claim.needs == "gpu" and device == "cpu":
-        return Verdict(claim, "not testable here", unit=unit, paper=paper, reason=CPU)
+        return Tested(replace(shown, reason=CPU))
     try:
-        found = KINDS[claim.kind](claim, measured if claim.basis == "measured" else printed)
+        found = KINDS[claim.kind](claim, measured if claim.basis == "measured" else Printed())
     except NotComputable as error:
-        return Verdict(claim, "not testable here", unit=unit, paper=paper, reason=str(error))
-    judged = [_decide(claim, effect, found) for effect in found.effects]
-    return _together(found, judged, paper)
-
-
-def _paper_effect(claim: Claim, printed: Printed) -> Effect | None:
-    """The claim's effect by the paper's numbers: where there are several, the nearest to contradicting it."""
-    if claim.basis == "printed" or claim.kind not in RULES or claim.kind == "counted":
-        return None
+        return Tested(replace(shown, reason=str(error)))
+    if claim.basis == "printed" or claim.kind == "counted":
+        return Tested(_by_rounding(claim, found))
+    found = replace(found, effects=tuple(replace(e, printed=_size(e, printed)) for e in found.effects))
+    known = replace(shown, word="inconclusive")
+    fixed = max((e.sample.fixed for e in found.effects if isinstance(e.sample, Sample)), default=0)
+    withheld = f"people of {fixed} fixed scenes were drawn, which says nothing of other scenes" if fixed else ""
     try:
-        found = RULES[claim.kind](claim, printed)
+        words(found)
+    except NotComputable as error:
+        withheld = str(error)
+    return Tested(known, found, printed, withheld)
+
+
+def _printed(claim: Claim) -> dict[str, Effect]:
+    """label -> the claim's effects by the paper's numbers."""
+    if claim.basis == "printed" or claim.kind not in RULES or claim.kind == "counted":
+        return {}
+    try:
+        return {e.label: e for e in RULES[claim.kind](claim, Printed()).effects}
     except NotComputable:
-        return None
-    return min(found.effects, key=lambda e: _margin(e.sample.value, found))
+        return {}
 
 
-def _together(found: Found, judged: list[Verdict], paper: float | None) -> Verdict:
-    """All effects have to be where the claim wants them; the one that decides is shown."""
-    words = {v.word for v in judged}
-    word: Word = "refuted" if "refuted" in words else "inconclusive" if "inconclusive" in words else "supported"
-    same = [v for v in judged if v.word == word]
-    shown = min(same, key=lambda v: math.inf if v.effect is None else _margin(v.effect, found))
-    count = f" ({len(same)} of {len(judged)} {word})" if len(judged) > 1 else ""
-    return replace(shown, label=shown.label + count, paper=paper)
+def _size(effect: Effect, printed: dict[str, Effect]) -> float | None:
+    """The least that the paper's digits allow for the effect; None for times and counts of its own machine."""
+    theirs = printed.get(effect.label)
+    return theirs.sample.value - theirs.slack if theirs is not None and effect.margin else None
+
+
+def _worded(one: Tested, word: Word, left: int) -> Verdict:
+    """The verdict with its word, told by the effect that decides."""
+    if one.found is None:
+        return one.known
+    found, known = one.found, one.known
+    if one.withheld:
+        return _shown(known, _nearest(found.effects, found), one.printed, one.withheld)
+    alone, at = words(found), words(found, ALPHA / left)
+    same = [e for e, w in zip(found.effects, at, strict=True) if w == word]
+    shown = _shown(replace(known, word=word), _nearest(same, found), one.printed, "")
+    reason = ""
+    if word != together(alone):
+        reason = f"{together(alone)} by itself; Holm's correction, {left} claims of its family being open, leaves this"
+    elif word == "inconclusive":
+        reason = "the interval lies on both sides"
+    elif word == "smaller than the paper says":
+        holds = shown.low is not None and found.bound is not None and shown.low > found.bound
+        reason = SIGN_HOLDS if holds else "the sign is open"
+    count = f" ({len(same)} of {len(at)} {word})" if len(at) > 1 else ""
+    return replace(shown, label=shown.label + count, reason=reason)
+
+
+def _shown(known: Verdict, effect: Effect, printed: dict[str, Effect], reason: str) -> Verdict:
+    """One effect with its plain interval."""
+    sample = effect.sample
+    found = replace(
+        known,
+        label=effect.label,
+        effect=sample.value,
+        spread=sample.spread,
+        unit=effect.unit,
+        units=sample.over,
+        paper=printed[effect.label].sample.value if effect.label in printed else None,
+        reason=reason,
+    )
+    try:
+        low, high = sample.interval()
+    except NotComputable:
+        return found
+    return replace(found, low=low, high=high) if low < high else found
+
+
+def _nearest(effects: Iterable[Effect], found: Found) -> Effect:
+    """The effect that is the least where the claim wants it; an undefined one before all."""
+    return min(effects, key=lambda e: -math.inf if math.isnan(e.sample.value) else _margin(e.sample.value, found))
 
 
 def _margin(value: float, found: Found) -> float:
@@ -99,44 +209,20 @@ def _margin(value: float, found: Found) -> float:
     return min(value - found.low, found.high - value)
 
 
-def _decide(claim: Claim, effect: Effect, found: Found) -> Verdict:
-    """One effect against the wanted region: by rounding, by seeds, or by interval and seeds."""
-    sample = effect.sample
-    known = Verdict(claim, "inconclusive", effect.label, sample.value, spread=sample.spread, unit=effect.unit)
-    if claim.basis == "printed" or claim.kind == "counted":
-        low, high = sample.value - effect.slack, sample.value + effect.slack
-        known = replace(known, word="supported" if _touches(low, high, found) else "refuted")
+def _by_rounding(claim: Claim, found: Found) -> Verdict:
+    """Numbers that are known but for their last digit: what is counted here, and the paper's own."""
+    judged: list[Verdict] = []
+    for effect in found.effects:
+        value, slack = effect.sample.value, effect.slack
+        word: Word = "supported" if touches(value - slack, value + slack, found) else "refuted"
+        one = Verdict(claim, word, effect.label, value, spread=effect.sample.spread, unit=effect.unit)
         if claim.kind == "counted":
-            return replace(known, units="counted")
-        return replace(known, low=low, high=high, units="rounding") if effect.slack else known
-    seeds = [_inside(float(x), found) for x in sample.seeds]
-    if effect.by_seed:
-        units = f"{len(seeds)} seeds" if len(seeds) > 1 else "one value"
-        return _worded(replace(known, units=units), all(seeds), not any(seeds), seeds)
-    try:
-        low, high = sample.interval()
-    except NotComputable as error:
-        return replace(known, reason=str(error))
-    within, apart = _inside(low, found) and _inside(high, found), not _touches(low, high, found)
-    known = replace(known, low=low, high=high, units=f"{len(sample.units)} {sample.kind}")
-    if not within and not apart:
-        return replace(known, reason="the interval lies on both sides")
-    return _worded(known, within and all(seeds), apart and not any(seeds), seeds)
-
-
-def _worded(known: Verdict, holds: bool, fails: bool, seeds: list[bool]) -> Verdict:
-    """Supported or refuted where all seeds agree."""
-    if holds or fails:
-        return replace(known, word="supported" if holds else "refuted")
-    return replace(known, reason=f"the claim holds for {sum(seeds)} of {len(seeds)} seeds")
-
-
-def _inside(value: float, found: Found) -> bool:
-    """Whether one value is where the claim wants it."""
-    return _touches(value, value, found)
-
-
-def _touches(low: float, high: float, found: Found) -> bool:
-    """Whether an interval reaches the region that the claim wants; a strict region ends before its lower bound."""
-    above = high > found.low + ROUNDING if found.strict else high >= found.low - ROUNDING
-    return above and low <= found.high + ROUNDING
+            one = replace(one, units="counted")
+        elif slack:
+            one = replace(one, low=value - slack, high=value + slack, units="rounding")
+        judged.append(one)
+    word = together([v.word for v in judged])
+    same = [v for v in judged if v.word == word]
+    shown = min(same, key=lambda v: _margin(v.effect or 0.0, found))
+    count = f" ({len(same)} of {len(judged)} {word})" if len(judged) > 1 else ""
+    return replace(shown, label=shown.label + count)

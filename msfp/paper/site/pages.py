@@ -13,7 +13,8 @@ from markupsafe import Markup
 from msfp.engine.exported import notebook_html
 from msfp.engine.files import atomic_write
 from msfp.engine.folders import replace_folder
-from msfp.paper.claims.shown import counted, counts, lines
+from msfp.paper.claims.shown import groups, lines
+from msfp.paper.claims.words import MEANINGS
 from msfp.paper.formats import environment
 from msfp.paper.registry import Artefact, artefacts, every
 from msfp.paper.site.blocks import Block, blocks, images, listing_html
@@ -157,7 +158,8 @@ class Site:
                 topic: [replace(c, shown_in=tuple((n, shown[n]) for n in c.tables if n in shown)) for c in claims]
                 for topic, claims in lines(verdicts, self.contents.embedded).items()
             },
-            "counts": [(basis, counted(found)) for basis, found in counts(verdicts).items()],
+            "groups": groups(verdicts),
+            "meanings": MEANINGS,
             "places": self.places,
             "chapters": self.chapters,
             "planned": [a for a in artefacts() if a.status == "planned"],

@@ -1,9 +1,11 @@
 """Table 18: a fixed threshold and ATL on the boxes of several detectors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from msfp.errors import NotComputable
+from msfp.metrics.statistics import Sample, difference
+from msfp.paper.evidence import tracked
 from msfp.paper.families import rows
 from msfp.paper.registry import table
 from msfp.paper.spread import absent, attempt, tracking_cells
@@ -43,8 +45,19 @@ def detector_cells(run: Run, label: str) -> list[Cell]:
     cells: list[Cell] = []
     for column in (FIXED, ATL):
         cells += tracking_cells(label, groups[column], ["HOTA"], {"HOTA": column})
-    cells.append(attempt(label, DELTA, lambda: differences(groups[ATL], groups[FIXED]), "%"))
+    cells.append(
+        attempt(label, DELTA, lambda: differences(groups[ATL], groups[FIXED]), "%", lambda: drawn_differences(groups))
+    )
     return [replace(c, reason=SOURCE) if c.source == "measured" else c for c in cells]
+
+
+def drawn_differences(groups: Mapping[str, list[list[Measured]]]) -> Sample:
+    """The same with draws of scenes.
+
+    Raises:
+        NotComputable: a sequence has no score.
+    """
+    return difference(*(tracked(groups[column]).sample("HOTA") for column in (ATL, FIXED)))
 
 
 def differences(first: Iterable[list[Measured]], second: Iterable[list[Measured]]) -> list[float]:
