@@ -50,18 +50,20 @@ def test_the_interval_of_a_mean_is_students(count):
         expected = stats.t.interval(level, count - 1, values.mean(), values.std(ddof=1) / np.sqrt(count))
         low, high = sample(values, units).interval(level)
         assert (low + high) / 2 == pytest.approx(values.mean())
-        assert high - low == pytest.approx(expected[1] - expected[0], rel=0.05)  # 2000 draws: 1.6 % a standard deviation
+        assert high - low == pytest.approx(
+            expected[1] - expected[0], rel=0.05
+        )  # 2000 draws: 1.6 % a standard deviation
 
 
 def test_the_standard_error_adds_units_and_seeds_as_an_analysis_of_variance_does():
     rng = np.random.default_rng(3)
     values = rng.normal(size=(7, 1)) + rng.normal(size=(1, 3)) + 0.1 * rng.normal(size=(7, 3))
     drawn = np.stack([statistics.draws(UNITS) @ seed / 7 for seed in values.T], axis=1)
-    error, freedom = Sample(values.mean(axis=0), drawn, UNITS).error()
+    error, freedom = Sample(values.mean(axis=0), drawn, UNITS).error
     by_unit, by_seed = values.mean(axis=1).var(ddof=1) / 7, values.mean(axis=0).var(ddof=1) / 3
     assert error == pytest.approx(np.sqrt(by_unit + by_seed), rel=0.03)
     assert 2 <= freedom <= 6
-    assert Sample(values.mean(axis=0)[:1], drawn[:, :1], UNITS).error()[1] == pytest.approx(6)
+    assert Sample(values.mean(axis=0)[:1], drawn[:, :1], UNITS).error[1] == pytest.approx(6)
 
 
 def test_seeds_alone_have_students_interval_and_need_three():

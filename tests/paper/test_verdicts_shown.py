@@ -9,9 +9,10 @@ import pytest
 
 from msfp.errors import InputError
 from msfp.paper import evidence, summary
-from msfp.paper.claims.listed import load
-from msfp.paper.claims.shown import counted, counts, frame, line, lines
-from msfp.paper.claims.verdict import WORDS, Verdict, judge
+from msfp.paper.claims.listed import apart, load
+from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, groups, line, lines
+from msfp.paper.claims.verdict import Verdict, dataset, judge
+from msfp.paper.claims.words import MEANINGS, WORDS
 from msfp.paper.publish import evidence_path, tables_folder
 from msfp.paper.render import write_table
 from msfp.paper.spread import cell
@@ -28,7 +29,7 @@ def run(tmp_path: Path) -> Run:
     """A run that has made two tables of plain numbers."""
     made = open_run("smoke", home=tmp_path)
     for number, rows in {
-        6: [("MSFP-Track", "02", [51.0, 52.0]), ("LITE (trained 64-d)", "02", [50.0, 50.0])],
+        6: [("MSFP-Track", "02", [51.0, 51.5, 52.0]), ("LITE (trained 64-d)", "02", [50.0, 50.0, 50.0])],
         20: [("Total MSFP", "Parameters", [67075.0])],
     }.items():
         cells = [cell(row, column, values, "%" if number == 6 else "") for row, column, values in rows]
@@ -45,7 +46,7 @@ def test_verdicts_come_from_the_files_of_the_run(run: Run) -> None:
     found = by_id(judge(run))
     assert list(found) == list(CLAIMS)
     assert (found["everywhere"].word, found["everywhere"].effect) == ("supported", pytest.approx(1.5))
-    assert found["everywhere"].spread == pytest.approx(0.5**0.5)
+    assert found["everywhere"].spread == pytest.approx(0.5)
     assert (found["parameters-total"].word, found["parameters-total"].effect) == ("refuted", -225)
     assert found["beta-best"].word == "not testable here"
     assert found["beta-best"].reason == "Table 17 was not made in this run"
@@ -70,23 +71,54 @@ def test_a_line_has_effect_interval_seeds_and_paper_apart() -> None:
     assert (shown.effect, shown.interval, shown.drawn) == ("+1.23 points", "[+0.50, +2.00]", "7 scenes")
     assert (shown.seeds, shown.paper, shown.tables) == ("seeds ±0.10", "+0.80 points", (19,))
     assert (shown.section, shown.sign, shown.style) == ("section A.11", "●", "supported")
-    assert shown.notes == ()
-    assert "by construction" in line(FOUND, embedded=True).notes[0]
+    assert (shown.notes, shown.counted) == ((), "")
+    told = line(replace(FOUND, apart=apart(FOUND.claim, True)))
+    assert "wear one costume" in told.notes[0]
+    assert told.counted == "decided by construction"
     negative = line(replace(FOUND, effect=-0.001, unit=""))
     assert negative.effect == "−0.001"
     assert line(replace(FOUND, effect=-0.0001, unit="")).effect == "0.000"
     assert line(replace(FOUND, effect=5, unit="")).effect == "+5"
 
 
-def test_counts_add_up() -> None:
-    found = [FOUND, replace(FOUND, word="refuted"), replace(FOUND, claim=CLAIMS["percent"], word="refuted")]
-    tally = counts(found)
-    assert sum(sum(numbers.values()) for numbers in tally.values()) == 3
-    assert [counted(numbers) for numbers in tally.values()] == ["1 supported, 1 refuted", "1 refuted"]
-    assert {topic: len(group) for topic, group in lines(found, False).items()} == {
-        "Tracking": 2,
-        "The paper's own numbers": 1,
+def test_every_claim_is_counted_once_and_what_is_apart_is_apart(run: Run) -> None:
+    found = judge(run)
+    tally = {group.title: group for group in groups(found)}
+    assert sorted(id for group in tally.values() for id, _, _ in group.claims) == sorted(CLAIMS)
+    assert list(tally) == [
+        "What held", "What did not", "What cannot be told here", CONSTRUCTION, HARDWARE, PRINTED,
+    ]  # fmt: skip
+    assert {id for id, _, _ in tally[PRINTED].claims} == {i for i, c in CLAIMS.items() if c.basis == "printed"}
+    assert {id for id, _, _ in tally[HARDWARE].claims} == {i for i, c in CLAIMS.items() if c.apart == "hardware"}
+    assert {id for id, _, _ in tally[CONSTRUCTION].claims} >= {"oscillates", "parameters", "offset-best"}
+
+
+def test_what_did_not_hold_says_in_which_way() -> None:
+    plain = replace(FOUND, claim=CLAIMS["busca-adds"])
+    found = [plain, replace(plain, word="refuted"), replace(plain, word="no difference")]
+    found += [
+        replace(plain, word="smaller than the paper says", reason=r) for r in ("the sign holds", "the sign is open")
+    ]
+    held, did_not, untold, *rest = groups(found)
+    assert (held.said, held.count) == ("1 supported", 1)
+    assert did_not.said == (
+        "2 smaller than the paper says, 1 no difference, 1 refuted; of those that are smaller, the sign holds in 1"
+    )
+    assert [group.count for group in (untold, *rest)] == [0, 0, 0, 0]
+    assert {topic: len(group) for topic, group in lines(found, False).items()} == {"Recovery": 5}
+
+
+def test_each_claim_is_of_the_data_set_that_its_table_shows(run: Run) -> None:
+    data = run.settings.data
+    expected = {
+        data.main: ("msfp-lite-mot17", "sparse-higher"),
+        data.crowded: ("msfp-lite-mot20", "crowd-lower", "offset-best-mot20"),
+        data.cross: ("atl-fixed-cross",),
+        data.dance: ("dance-ocsort",),
     }
+    for name, claims in expected.items():
+        assert {dataset(CLAIMS[claim], run.settings) for claim in claims} == {name}
+    assert all(v.apart is not None for v in judge(run) if v.claim.apart)  # the run's data sets are all embedded
 
 
 def test_the_frame_has_a_row_a_claim(run: Run) -> None:
@@ -100,8 +132,11 @@ def test_the_report_opens_with_the_verdicts(run: Run) -> None:
     assert 'id="verdicts"' in text
     for one in judge(run):
         assert f'id="claim-{one.claim.id}"' in text
-    for basis, numbers in counts(judge(run)).items():
-        assert f"<b>{basis.replace(chr(39), '&#39;')}:</b> {counted(numbers)}" in text
+    for group in groups(judge(run)):
+        assert f"<h3>{group.title.replace(chr(39), '&#39;')} <b>{group.count}</b></h3>" in text
+        assert group.said in text
+    for word, meaning in MEANINGS.items():
+        assert f"<dt>{word}</dt><dd>{meaning}</dd>" in text
     assert '<a href="05_tracking.html#table06">6</a>' in text
     differences = (run.out / "report" / "differences.html").read_text(encoding="utf-8")
     assert "Dancers of the embedded world" in differences  # in the limits
@@ -111,5 +146,10 @@ def test_the_report_opens_with_the_verdicts(run: Run) -> None:
 
 
 def test_real_data_are_not_told_what_embedded_worlds_decide() -> None:
-    assert all("embedded" not in note for note in line(FOUND, embedded=False).notes)
-    assert summary.by_construction([FOUND])[0].endswith("(`dance-ocsort`).")
+    assert line(FOUND, embedded=False).notes == ()
+    on_worlds = replace(FOUND, apart=apart(FOUND.claim, True))
+    assert summary.by_construction([on_worlds]) == [
+        "Dancers of the embedded world wear one costume and change places on the beat: appearance says little "
+        "(`dance-ocsort`)."
+    ]
+    assert summary.by_construction([FOUND]) == []

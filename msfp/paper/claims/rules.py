@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from msfp.errors import NotComputable
-from msfp.metrics.statistics import SEEDS, Pooled, RankCorrelation, Sample, Spread, difference, negative
+from msfp.metrics.statistics import FEWEST_SEEDS, SEEDS, Pooled, RankCorrelation, Sample, Spread, difference, negative
 from msfp.paper import columns as col
 from msfp.paper import reference
 from msfp.paper.claims.listed import Claim
@@ -163,16 +163,20 @@ def alike(claim: Claim, numbers: Numbers) -> Found:
     """
     gains = _gains(claim, numbers)
     table = np.stack(list(gains.values()))
-    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
-    if not freedom:
-        raise NotComputable(f"{table.shape[0]} sequences and {table.shape[1]} seeds: too few for how far gains differ")
+    columns, seeds = table.shape
+    if columns < 2:
+        raise NotComputable("one sequence only: no two gains to compare")
     left = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
-    error = float(np.sqrt((left**2).sum() / freedom * 2 / table.shape[1]))
-    means = {column: float(row.mean()) for column, row in zip(gains, table, strict=True)}
-    over = f"{table.shape[0]} sequences, {table.shape[1]} seeds"
+    freedom = (columns - 1) * (seeds - 1)
+    error = float(np.sqrt((left**2).sum() / max(freedom, 1) * 2 / seeds))
+
+    def apart(one: np.ndarray, other: np.ndarray) -> Spread:
+        if seeds < FEWEST_SEEDS:
+            return Sample(one - other, kind=SEEDS)
+        return Pooled(float(one.mean() - other.mean()), error, freedom, f"{columns} sequences, {seeds} seeds")
+
     effects = [
-        Effect(f"gain on {a} − on {b}", Pooled(means[a] - means[b], error, freedom, over), 0.0, "points")
-        for a, b in combinations(gains, 2)
+        Effect(f"gain on {a} − on {b}", apart(gains[a], gains[b]), 0.0, "points") for a, b in combinations(gains, 2)
     ]
     return Found(tuple(effects), -claim.high, claim.high, strict=False, bound=None)
 
