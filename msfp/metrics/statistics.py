@@ -19,8 +19,8 @@ draws: the variance of a mean over seeds drawn with replacement has this closed 
 what units and seeds do only together, so it is counted twice; Owen's pigeonhole bootstrap (Annals of Applied
 Statistics, 2007) counts it three times. With p = 2 the degrees of freedom are Satterthwaite's: right where both parts
 have as many, but with 28 scenes and 3 seeds that matter more than they, a small spread of three seeds looks certain and
-a nominal 95 % are 92 %. With p = 1 they are 98 % at 7 scenes. As it is they stay between 94 and 97 %: `studies` simulates
-it, a test holds it.
+a nominal 95 % are 92 %. With p = 1 they are 98 % at 7 scenes. As it is they stay between 94 and 97 %: `studies`
+simulates it, a test holds it.
 """
 
 import zlib

@@ -31,6 +31,7 @@ LIMITS = (
     "random detector weights show.",
     "ATL is supervised with one target a sequence, so the number of different targets is the number of sequences.",
 )
+ONE_SEED = ("One training seed: intervals of what is learned tell nothing of other seeds, and are too narrow.",)
 ALWAYS = (
     "A difference is measured less paper, also where data, detector, weights or hardware differ: it orients, it does "
     "not test the paper.",
@@ -80,7 +81,8 @@ def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
         events=distinct(stamps, "events"),
         limits=[
             *(LIMITS_EMBEDDED if embedded else ()),
-            *(by_construction(verdicts) if embedded else ()),
+            *by_construction(verdicts, embedded),
+            *(ONE_SEED if len(run.settings.seeds) == 1 else ()),
             *LIMITS,
             *ALWAYS,
             *checked(stamps),
@@ -126,14 +128,14 @@ def places(run: Run) -> dict[str, str]:
     return {str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2}
 
 
-def by_construction(verdicts: Sequence[Verdict]) -> list[str]:
+def by_construction(verdicts: Sequence[Verdict], embedded: bool) -> list[str]:
     """What decides claims besides what was measured, or bears on them, and the claims it concerns."""
     found: dict[str, list[str]] = {}
     for one in verdicts:
         apart = [one.apart.reason] if one.apart and one.apart.why == "construction" else []
-        for text in (*apart, one.claim.embedded if one.claim.basis == "measured" else ""):
-            if text:
-                found.setdefault(text, []).append(f"`{one.claim.id}`")
+        caveat = [one.claim.embedded] if embedded and one.claim.embedded and one.claim.basis == "measured" else []
+        for text in (*apart, *caveat):
+            found.setdefault(text, []).append(f"`{one.claim.id}`")
     return [f"{text[:1].upper()}{text[1:]} ({', '.join(names)})." for text, names in found.items()]
 
 

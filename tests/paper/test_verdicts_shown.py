@@ -148,8 +148,8 @@ def test_the_report_opens_with_the_verdicts(run: Run) -> None:
 def test_real_data_are_not_told_what_embedded_worlds_decide() -> None:
     assert line(FOUND, embedded=False).notes == ()
     on_worlds = replace(FOUND, apart=apart(FOUND.claim, True))
-    assert summary.by_construction([on_worlds]) == [
+    assert summary.by_construction([on_worlds], True) == [
         "Dancers of the embedded world wear one costume and change places on the beat: appearance says little "
         "(`dance-ocsort`)."
     ]
-    assert summary.by_construction([FOUND]) == []
+    assert summary.by_construction([FOUND], False) == []
