@@ -7,7 +7,7 @@ import pytest
 
 from msfp.metrics.statistics import Sample, difference
 from msfp.metrics.studies import Design, studies
-from msfp.paper.claims.rules import Effect, Found
+from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.words import Word, holm, together, words
 
 COUNT = 1000

@@ -7,9 +7,10 @@ import numpy as np
 
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import Sample
+from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.listed import Claim
 from msfp.paper.claims.numbers import Numbers
-from msfp.paper.claims.rules import Effect, Found, Rule
+from msfp.paper.claims.rules import Rule
 
 Place = tuple[int, str, str]
 PAIR = "=="

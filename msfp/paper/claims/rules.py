@@ -1,7 +1,6 @@
 """The tests of claims: from numbers to effects, and the region in which the claim wants them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import combinations
 from math import inf
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from msfp.errors import NotComputable
 from msfp.metrics.statistics import FEWEST_SEEDS, SEEDS, Pooled, RankCorrelation, Sample, Spread, difference, negative
 from msfp.paper import columns as col
 from msfp.paper import reference
+from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.listed import Claim
 from msfp.paper.claims.numbers import Numbers, Printed
 
@@ -20,47 +20,6 @@ PLAIN = ("FPS", "B: FPS", "Params", "Parameters", "Input Dim", "τ std")
 """Columns of times or counts, beside those in ms."""
 MARGINS = MappingProxyType({"points": 0.3, "AUC": 0.005, "Gap": 0.013})
 """Differences that the paper's own runs show by themselves: the ± of its Tables 1 and 3; by unit, or by column."""
-
-
-@dataclass(frozen=True)
-class Effect:
-    """A number that a claim is about.
-
-    Attributes:
-        label: what it is, `MSFP-Track - LITE`.
-        sample: its value, with an interval at every level.
-        slack: how far it may be off by rounding.
-        unit: `points`, `ms`, `%` or empty.
-        margin: differences up to this are none.
-        printed: the least size that the paper's numbers give the same effect; None where it prints none or it is a
-            time or a count of its own machine.
-    """
-
-    label: str
-    sample: Spread
-    slack: float = 0.0
-    unit: str = ""
-    margin: float = 0.0
-    printed: float | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """Effects and the region in which the claim wants every one of them.
-
-    Attributes:
-        effects: all have to be there.
-        low, high: of the region.
-        strict: its lower bound is outside.
-        bound: the claim is one of direction: effects on the wrong side of this refute it; None where it is about a
-            region alone.
-    """
-
-    effects: tuple[Effect, ...]
-    low: float = 0.0
-    high: float = inf
-    strict: bool = True
-    bound: float | None = 0.0
 
 
 Rule = Callable[[Claim, Numbers], Found]

@@ -8,9 +8,10 @@ from msfp.config import Settings
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import Sample
 from msfp.paper.claims.arithmetic import ARITHMETIC
+from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.listed import Apart, Claim, apart, load
 from msfp.paper.claims.numbers import Measured, Numbers, Printed
-from msfp.paper.claims.rules import RULES, Effect, Found
+from msfp.paper.claims.rules import RULES
 from msfp.paper.claims.words import ALPHA, Word, holm, together, touches, words
 from msfp.pipeline.run import Run
 

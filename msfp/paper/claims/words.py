@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from msfp.metrics.statistics import LEVEL
-from msfp.paper.claims.rules import Effect, Found
+from msfp.paper.claims.effects import Effect, Found
 
 Word = Literal[
     "supported", "smaller than the paper says", "no difference", "refuted", "inconclusive", "not testable here"

@@ -12,7 +12,7 @@ from scipy import special
 
 from msfp.metrics.statistics import LEVEL, Sample
 from msfp.metrics.studies import Design, studies
-from msfp.paper.claims.rules import Effect, Found
+from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.words import effect_word
 from msfp.paper.registry import figure
 from msfp.paper.style import COLUMN, PALETTE
