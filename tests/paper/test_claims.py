@@ -290,6 +290,13 @@ def test_a_correlation_of_six_rows_that_is_just_enough_is_too_little_for_two_cla
     assert {v.word for v in both} == {"inconclusive"}
 
 
+def test_rows_that_are_all_equal_have_no_correlation_to_show() -> None:
+    equal = Made({(r, c): 1.0 for r in "abcdef" for c in ("AUC", "AssA")}, noise=0, seeds=0)
+    found = verdict(CORRELATED, equal)
+    assert (found.word, found.effect) == ("inconclusive", None)
+    assert found.reason == "no rank correlation: all rows are equal in one of the two"
+
+
 CORRELATED = claim("correlate", "", column="AUC~AssA", tables=(3,))
 
 

@@ -134,7 +134,8 @@ def _test(claim: Claim, measured: Numbers, device: str) -> Tested:
     found = replace(found, effects=tuple(replace(e, printed=_size(e, printed)) for e in found.effects))
     known = replace(shown, word="inconclusive")
     fixed = max((e.sample.fixed for e in found.effects if isinstance(e.sample, Sample)), default=0)
-    withheld = f"people of {fixed} fixed scenes were drawn, which says nothing of other scenes" if fixed else ""
+    scenes = "one fixed scene" if fixed == 1 else f"{fixed} fixed scenes"
+    withheld = f"people of {scenes} were drawn, which says nothing of other scenes" if fixed else ""
     try:
         words(found)
     except NotComputable as error:
@@ -186,7 +187,7 @@ def _shown(known: Verdict, effect: Effect, printed: dict[str, Effect], reason: s
     found = replace(
         known,
         label=effect.label,
-        effect=sample.value,
+        effect=None if math.isnan(sample.value) else sample.value,
         spread=sample.spread,
         unit=effect.unit,
         units=sample.over,
