@@ -143,4 +143,5 @@ def frames_sample(values: Times) -> Sample:
     order = np.argsort(values)
     rank = draws(units)[:, order].cumsum(axis=1)
     middle = [(rank > half).argmax(axis=1) for half in ((len(values) - 1) // 2, len(values) // 2)]
-    return Sample(np.array([np.median(values)]), np.mean([values[order[m]] for m in middle], axis=0), units, "frames")
+    medians = np.mean([values[order[m]] for m in middle], axis=0)
+    return Sample(np.array([np.median(values)]), medians[:, None], units, "frames")

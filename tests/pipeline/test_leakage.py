@@ -39,7 +39,7 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
     one = found["LITE (trained 64-d)", "leakage in HOTA"]
     assert isinstance(one, MeasuredCell)
     assert one.detail["drawn"] == "3 scenes"
-    assert one.detail["95 % interval"] == "an interval takes 4 scenes; here: 3"
+    assert one.detail["95 % interval"] == "an interval takes 6 scenes; here: 3"
 
 
 def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:

@@ -96,7 +96,7 @@ def test_the_interval_of_a_time_is_that_of_the_frames_median() -> None:
     assert sample.value == np.median(values)
     counts = draws(sample.units)
     for one, drawn in zip(counts[:50].astype(int), sample.replicates, strict=False):
-        assert np.median(np.repeat(values, one)) == pytest.approx(float(drawn))
+        assert np.median(np.repeat(values, one)) == pytest.approx(drawn.item())
     low, high = sample.interval()
     assert low < sample.value < high
     detail = timing.time_cell("row", "Total", values).detail

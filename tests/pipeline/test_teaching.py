@@ -32,7 +32,7 @@ def test_nothing_is_learned_while_measuring(make_run: Make, offset: str) -> None
     methods.append(Method("single", "lite", appearance("single", fold.learn, 3)))
     teach(run, methods, fold.evaluate)
     learned = {stage: run.store.misses[stage] for stage in LEARNED}
-    assert learned["head"] == 2, "all seeds of a head at once"
+    assert learned["head"] == 4, "two of the methods and two to search thresholds with, all seeds of a head at once"
     for method in methods:
         for sequence in data.sequences(fold.evaluate[0]):
             found = measure_one((method, fold.evaluate[0], sequence), run)
