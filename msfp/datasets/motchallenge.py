@@ -54,7 +54,7 @@ def read_detections(path: Path, sequence: Sequence | None = None, *, strict: boo
     _check_columns(rows, (7, 10))
     frame = _frames(rows, sequence)
     keep = ~_without_area(rows, "are left out")
-    if sequence is not None:
+    if sequence is not None and not _tiny(rows):  # shares of the image lie outside its pixels, which says too little
         keep &= ~_outside(rows, sequence)
     _log(rows)
     order = np.flatnonzero(keep)[np.argsort(frame[keep], kind="stable")]
@@ -248,10 +248,15 @@ def _ids(rows: Rows, frame: NDArray[np.float64], counts: NDArray[np.bool_]) -> N
     return identity
 
 
+def _tiny(rows: Rows) -> bool:
+    """Whether every box is so small that it seems to be given in shares of the image."""
+    return bool(0 < rows.values[:, 4].max(initial=0) < TINY and 0 < rows.values[:, 5].max(initial=0) < TINY)
+
+
 def _without_area(rows: Rows, done: str) -> NDArray[np.bool_]:
     """(N,) boxes of no positive width and height."""
     width, height = rows.values[:, 4:6].T
-    if 0 < max(width.max(initial=0), height.max(initial=0)) < TINY:
+    if _tiny(rows):
         rows.form(
             "every box is smaller than two pixels, as shares of the image from 0 to 1 are: multiply left and width by "
             "the image's width, top and height by its height"

@@ -230,7 +230,7 @@ def labels(scene: Scene) -> GroundTruth:
     if scene.pixels.gt_path is None:
         raise NotComputable(f"{scene.name} has no labels")
     found = read_ground_truth(scene.pixels.gt_path, scene.pixels)
-    return chosen_rows(found, (found.tlwh[:, 2:] > 0).all(axis=1))
+    return chosen_rows(found, (found.tlwh[:, 2] > 0) & (found.tlwh[:, 3] > 0))
 
 
 @lru_cache(maxsize=64)

@@ -142,6 +142,12 @@ def test_detections_without_area_are_left_out_and_labels_kept(tmp_path: Path, ca
     assert "gt.txt: 1 of 2 rows have no area and are kept" in caplog.text
 
 
+def test_detections_in_shares_of_the_image_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{t},-1,0.{t},0.2,0.06,0.18,0.9\n" for t in range(1, 6))
+    assert len(read_detections(put(tmp_path, rows), SEQUENCE)) == 5
+    assert "det.txt: every box is smaller than two pixels, as shares of the image" in caplog.text
+
+
 def test_scores_of_six_columns_and_beyond_single_precision(tmp_path: Path) -> None:
     assert read_detections(put(tmp_path, DET.replace(",0.9", ""))).score.tolist() == [1]
     assert np.isfinite(read_detections(put(tmp_path, DET.replace(",0.9", ",1e300"))).score).all()
@@ -357,6 +363,16 @@ def test_every_real_file_is_read_whole(shared: Path) -> None:
         assert len(read_ground_truth(sequence.gt_path, sequence)) == LABELS[sequence.scene]
         seen += 1
     assert seen >= 16
+
+
+@pytest.mark.real
+def test_faulty_detections(shared: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = {}
+    for name in ("DET-EMPTY", "DET-NORMALISED"):
+        sequence = read_sequence(shared / "faults/sequences/train" / name, "custom", "train")
+        found[name] = len(read_detections(sequence.det_path, sequence))
+    assert found == {"DET-EMPTY": 0, "DET-NORMALISED": 10}
+    assert caplog.text.count("every box is smaller than two pixels") == 1
 
 
 @pytest.mark.real

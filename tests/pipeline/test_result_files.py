@@ -327,3 +327,18 @@ def test_what_cannot_be_read_costs_only_itself(tmp_path: Path) -> None:
     assert {name: reason.partition(":")[0].rsplit("/", 1)[1] for name, reason in found.skipped.items()} == {
         "S-02": "S-02.txt", "S-03": "gt.txt", "S-04": "seqinfo.ini"
     }  # fmt: skip
+
+
+@pytest.mark.real
+def test_every_faulty_file_is_scored_or_named(shared: Path, caplog: pytest.LogCaptureFixture) -> None:
+    faults = shared / "faults"
+    found = score_folder(faults / "sequences", faults / "results", "train")
+    assert set(found.skipped) == {"RES-CLASS3", "RES-LFS"}
+    assert set(found.doubtful) == {"GT-CLASS2", "GT-FLAG-08"}
+    whole = {name for name, score in found.score.sequences.items() if score.hota == 1}
+    assert {*found.score.sequences} - whole == {"GT-CLASS2", "GT-FLAG-08", "RES-ZERO-BOX"}
+    assert found.score.sequences["RES-ZERO-BOX"].fp == 1
+    for name in ("RES-ZERO-BOX", "RES-BIG-ID", "RES-SIX"):
+        assert sum(name in line for line in found.told) == 1
+    for said in ("GT-VISDRONE/gt/gt.txt: 5 of 10 rows", "INI-MISSING/seqinfo.ini: no such file"):
+        assert said in caplog.text
