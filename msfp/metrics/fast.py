@@ -102,7 +102,7 @@ def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
     check_boxes(tracks, truth.length, "tracks")
     unique, dense = np.unique(tracks.id, return_inverse=True)
     xyxy = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
-    alignment = _nothing_aligned(truth.identities, len(unique))
+    alignment = nothing_aligned(truth.identities, len(unique))
     clear = nothing_tracked(truth.identities)
     key, iou = _score_frames(
         truth.bounds, truth.xyxy, truth.id, truth.kind, frame_bounds(tracks.frame, truth.length), xyxy,
@@ -132,7 +132,7 @@ def nothing_tracked(identities: int) -> ClearState:
     return ClearState(nobody, nobody.copy(), count, count.copy(), count.copy(), np.zeros(4, np.int64), np.zeros(1))
 
 
-def _nothing_aligned(identities: int, tracks: int) -> Alignment:
+def nothing_aligned(identities: int, tracks: int) -> Alignment:
     """Overlap of identities before the first frame."""
     pairs = (identities, tracks)
     return Alignment(np.zeros(pairs), np.zeros(pairs), np.zeros(identities), np.zeros(tracks))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.metrics.fast import PreparedTruth, nothing_tracked
-from msfp.metrics.kernels import KEPT, clear_frame, judged_frame
+from msfp.metrics.kernels import KEPT, clear_frame, judged_frame, overlaps
 from msfp.metrics.rules import window, within_crowds
 from msfp.types import Tracks, frame_bounds, tlwh_to_xyxy
 
@@ -20,6 +20,7 @@ class Switches:
         person: (S,) int64, the labelled person, numbered from 0 as in `PreparedTruth`.
         xyxy: (S, 4) the person's labelled box in that frame, file coordinates.
         before, after: (S,) int64 identities of the track before and from this frame on.
+        last: (S,) int64 the latest frame before in which the person was followed.
     """
 
     frame: NDArray[np.int64]
@@ -27,6 +28,7 @@ class Switches:
     xyxy: NDArray[np.float64]
     before: NDArray[np.int64]
     after: NDArray[np.int64]
+    last: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -45,7 +47,8 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
     bounds, dense = frame_bounds(tracks.frame, truth.length), dense.astype(np.int64)
     judged = ~within_crowds(tracks, truth.regions, truth.length)
     state = nothing_tracked(truth.identities)
-    found: list[tuple[int, int, NDArray[np.float64], int, int]] = []
+    found: list[tuple[int, int, NDArray[np.float64], int, int, int]] = []
+    last = np.zeros(truth.identities, np.int64)
     for t in range(truth.length):
         a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
         frame = judged_frame(
@@ -56,12 +59,72 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
         for place in np.flatnonzero((before[people] >= 0) & (state.last_track[people] != before[people])):
             who = int(people[place])
             box = truth.xyxy[a:b][truth.kind[a:b] == KEPT][place]
-            found.append((t + 1, who, box, int(names[before[who]]), int(names[state.last_track[who]])))
-    at, person, box, old, new = zip(*found, strict=True) if found else ((), (), (), (), ())
+            old, new = int(names[before[who]]), int(names[state.last_track[who]])
+            found.append((t + 1, who, box, old, new, int(last[who])))
+        if len(frame.track):  # else CLEAR leaves its memory of the frame before as it is
+            last[people[state.previous_track[people] >= 0]] = t + 1
+    return _listed(found)
+
+
+def _listed(found: list[tuple[int, int, NDArray[np.float64], int, int, int]]) -> Switches:
+    at, person, box, old, new, last = zip(*found, strict=True) if found else ((), (), (), (), (), ())
     return Switches(
         np.array(at, np.int64),
         np.array(person, np.int64),
         np.array(box, np.float64).reshape(-1, 4),
         np.array(old, np.int64),
         np.array(new, np.int64),
+        np.array(last, np.int64),
     )
+
+
+CAUSES = ("occlusion", "crossing", "gap", "small", "other")
+OCCLUDED = 0.5  # visible share below which somebody who is followed anew was occluded meanwhile
+CROSSED = 0.2  # IoU with another person's box from which two cross
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why an identity switched, as far as labels tell.
+
+    Attributes:
+        kind: the first of `CAUSES` that applies: the person was less than half visible at some time since last
+            followed; overlapped somebody in that time; was not followed for a frame or more; is small; none of these.
+        missed: frames between the last and this one.
+        visibility: the least share visible from the last frame to this one; 0 where not labelled in between.
+        overlap: the largest IoU with another person's box in these frames.
+    """
+
+    kind: str
+    missed: int
+    visibility: float
+    overlap: float
+
+
+def explain(truth: PreparedTruth, visibility: NDArray[np.float64], switches: Switches, small: float) -> list[Cause]:
+    """The cause of each switch.
+
+    Args:
+        truth: from `fast.prepare`.
+        visibility: (N,) share visible of the truth's boxes.
+        switches: of some tracks on it.
+        small: area in square pixels up to which a box is small.
+    """
+    return [_explain(truth, visibility, switches, k, small) for k in range(len(switches))]
+
+
+def _explain(truth: PreparedTruth, visibility: NDArray[np.float64], found: Switches, k: int, small: float) -> Cause:
+    now, last, who = int(found.frame[k]), int(found.last[k]), int(found.person[k])
+    seen, overlap = [], 0.0
+    for t in range(last, now + 1):
+        rows = np.arange(truth.bounds[t - 1], truth.bounds[t])
+        rows = rows[truth.kind[rows] == KEPT]
+        mine = rows[truth.id[rows] == who]
+        seen.append(float(visibility[mine[0]]) if len(mine) else 0.0)
+        if len(mine):
+            others = overlaps(truth.xyxy[mine[:1]], truth.xyxy[rows[truth.id[rows] != who]])
+            overlap = max(overlap, float(others.iou.max(initial=0.0)))
+    box = found.xyxy[k]
+    area = float((box[2] - box[0]) * (box[3] - box[1]))
+    applies = (min(seen) < OCCLUDED, overlap >= CROSSED, now - last > 1, area <= small, True)
+    return Cause(CAUSES[applies.index(True)], now - last - 1, min(seen), overlap)
