@@ -20,6 +20,7 @@ from msfp.paper.claims.numbers import Printed
 from msfp.paper.claims.rules import RULES
 from msfp.paper.claims.verdict import KINDS, verdict, verdicts
 from msfp.paper.claims.words import WORDS
+from msfp.paper.registry import EXTRA, artefact
 
 CLAIMS = {c.id: c for c in load()}
 OURS = {"MSFP-Track: ATL"}  # a row of Table 7 that the paper does not have: the stage by itself
@@ -353,6 +354,9 @@ def test_a_claim_names_rows_and_columns_of_the_paper(one: Claim) -> None:
     assert one.kind in KINDS or (one.kind == "not testable" and one.remark)
     assert one.quote
     assert one.section
+    if one.table > EXTRA:  # measured beside the paper, which gives no such numbers
+        assert artefact("table", one.table).status == "ready"
+        return
     for n, table in enumerate(one.tables):
         rows, columns = set(reference.rows(table)), set(reference.columns(table))
         assert rows  # the table exists
@@ -406,7 +410,9 @@ def test_no_verdict_is_typed_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "one", [c for c in load() if c.basis == "measured" and c.kind in RULES and c.id != "atl-time"], ids=lambda c: c.id
+    "one",
+    [c for c in load() if c.basis == "measured" and c.kind in RULES and c.id != "atl-time" and c.table <= EXTRA],
+    ids=lambda c: c.id,
 )
 def test_the_paper_s_numbers_lie_where_it_says(one: Claim) -> None:
     """Read as measured, the paper's own tables bear its sentences out."""
