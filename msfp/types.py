@@ -13,9 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
+Stamp = tuple[int, ...]
 Source = Literal["measured", "paper", "published", "server", "n/a"]
 DETECTORS = ("DPM", "FRCNN", "SDP")
 BOXES = (*DETECTORS, "OWN", "TRUE")  # suffixes of names: a public detector's boxes, the frozen one's own, the labels'
+
+
+@dataclass(frozen=True)
+class FileState:
+    """State in which a sequence's files were found; see `msfp.datasets.states`.
+
+    Attributes:
+        labels, detections: stamps of the files; None where there is none.
+        pixels: digest of the images' names and stamps; empty where there are none.
+    """
+
+    labels: Stamp | None
+    detections: Stamp | None
+    pixels: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,8 @@ class Sequence:
         gt_path: ground truth, None where hidden or absent.
         det_path: public detections, None where absent.
         trouble: why the pixels that lie there cannot be used, and the remedy; empty where nothing is amiss.
+        state: of its files when the folder was read, so that sequences are equal only while their files are; None
+            where nobody looked.
     """
 
     name: str
@@ -52,6 +69,7 @@ class Sequence:
     gt_path: Path | None = None
     det_path: Path | None = None
     trouble: str = ""
+    state: FileState | None = None
 
     @property
     def detector(self) -> str:

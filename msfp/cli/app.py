@@ -1,15 +1,20 @@
 """The command's frame: sub-commands, and errors told in one line."""
 
+import contextlib
+import errno
 import os
 import signal
 import sys
 import threading
+import traceback
+from pathlib import Path
 
 import typer
 
 from msfp.errors import MsfpError
 
-STOPPED = 130
+MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
+TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
 
 app = typer.Typer(
     name="msfp",
@@ -17,25 +22,79 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit status: 0 done; 1 done, something is wrong or missing; 2 a mistake in what was asked; 130 stopped.",
+    epilog="Exit status: 0 done; 1 done, something is wrong or missing; 2 a mistake in what was asked; 3 the machine "
+    "refused something (disk, memory, open files, network); 4 a mistake of msfp's own; 130 stopped.",
 )
 
 
 def main() -> None:
-    """Entry point: an error a person can mend is one line on stderr and exit status 2."""
+    """Entry point: an error is one line on stderr and an exit status that tells its kind."""
     # Set before any numerical library is loaded: nothing here may reach out to a network or install anything.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # kernels and workers stop as they do for Ctrl+C
-    from msfp.cli import datasets, exporting, paper, results, tracking, training, tuning, watching  # noqa: F401  each adds commands
-
     try:
-        app(prog_name="msfp")
-    except MsfpError as error:
-        print(f"msfp: {error}", file=sys.stderr)
-        sys.exit(2)
+        from msfp.cli import datasets, exporting, paper, results, tracking, training, tuning, watching  # noqa: F401  each adds commands
+
+        try:
+            app(prog_name="msfp")
+        finally:
+            sys.stdout.flush()
     except SystemExit as ended:  # typer turns KeyboardInterrupt into this status and says nothing
         if ended.code == STOPPED:
             print("msfp: stopped; what was computed is kept, the same command goes on from there", file=sys.stderr)
         raise
+    except BaseException as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        text, status = explained(error)
+        with contextlib.suppress(OSError):
+            print(f"msfp: {text}", file=sys.stderr)
+        _forget_output()
+        sys.exit(status)
+
+
+def explained(error: BaseException) -> tuple[str, int]:
+    """What a person is told of an error, in one line where it is not written for them, and the exit status."""
+    if isinstance(error, MsfpError):
+        return str(error), MISTAKE
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; what was computed is kept, the same command goes on from there", STOPPED
+    if isinstance(error, MemoryError):
+        return "out of memory; close other programs, or use fewer --workers. What was computed is kept", REFUSED
+    if isinstance(error, OSError):
+        return _refusal(error), REFUSED
+    first = (str(error) or "no message").splitlines()[0][:200]
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return (
+        f"a mistake of msfp's own ({type(error).__name__}: {first}{where}); what was computed is kept. Please report "
+        f"it with what {TRACEBACK}=1 in the environment prints",
+        BUG,
+    )
+
+
+def _refusal(error: OSError) -> str:
+    """One line for what the system refused."""
+    from msfp.engine.files import REMEDIES
+
+    what = f"{error.filename}: " if error.filename is not None else ""
+    reason = error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
+    remedies = {
+        **REMEDIES,
+        errno.EMFILE: "allow more open files with `ulimit -n 4096` and repeat the command",
+        errno.ENFILE: "close other programs and repeat the command",
+        errno.EPIPE: "whoever read the output has ended",
+    }
+    remedy = remedies.get(error.errno or 0, "mend that and repeat the command")
+    return f"{what}refused by the system ({reason}); {remedy}. What was computed is kept"
+
+
+def _forget_output() -> None:
+    """Let what could not be written to standard output go: Python would try once more, and complain."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ from msfp.datasets.findings import Finding, findings_of
 from msfp.datasets.motchallenge import read_ground_truth
 from msfp.datasets.registry import CUSTOM, DATASETS, Dataset, dataset_of
 from msfp.datasets.seqinfo import read_sequence
+from msfp.datasets.states import with_state
 from msfp.errors import InputError
 from msfp.types import GroundTruth, Scene, Sequence
 
@@ -56,7 +57,7 @@ def load(
                 raise
             unreadable[path.name] = str(error)
             continue
-        members.setdefault(sequence.scene, []).append(sequence)
+        members.setdefault(sequence.scene, []).append(with_state(sequence, hidden_truth(sequence)))
     if not members and unreadable:
         raise InputError("; ".join(unreadable.values()))
     if not members:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
+from msfp.datasets.states import need_same_pixels
 from msfp.errors import InputError
 from msfp.types import Sequence
 from msfp.video.decoding import decode, pixels_of
@@ -33,7 +34,8 @@ class FrameReader:
         decoders: threads that decode images; a video is decoded by one.
 
     Raises:
-        InputError: a wanted frame is not present; while iterating: an image that cannot be decoded or is of another
+        InputError: a wanted frame is not present, or images changed since the sequence was read;
+            while iterating: an image that cannot be decoded or is of another
             size than seqinfo.ini declares, a video that ends early.
     """
 
@@ -41,6 +43,7 @@ class FrameReader:
         self.sequence, self.decoders = sequence, decoders
         self.frames = sequence.frames if frames is None else tuple(sorted(set(frames)))
         self._running: list[Iterator[tuple[int, Image]]] = []
+        need_same_pixels(sequence)
         present = set(sequence.frames)
         for t in self.frames:
             if t not in present:

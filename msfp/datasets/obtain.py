@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,9 +14,10 @@ from msfp.datasets import personpath
 from msfp.datasets.download import fetch, remote_size
 from msfp.datasets.registry import DATASETS, Archive, Dataset
 from msfp.datasets.unpack import unpack
-from msfp.errors import InputError
+from msfp.errors import InputError, MsfpError
 
 NOTE = "obtained.json"
+log = logging.getLogger(__name__)
 GIGA = 1e9
 # While an archive is unpacked both lie on the disk; frames do not shrink in a zip file.
 SHARE = 2.05
@@ -101,7 +104,7 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
         MsfpError: the transfer or the disk failed; what arrived is kept.
     """
     note = asked.folder / NOTE
-    done: dict[str, dict[str, object]] = json.loads(note.read_text("utf-8")) if note.is_file() else {}
+    done = _noted(note)
     for archive, size in zip(asked.archives, asked.sizes, strict=True):
         if archive.name in done:
             continue
@@ -113,10 +116,39 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
             if not keep_archives:
                 path.unlink()
         done[archive.name] = entry
-        note.write_text(json.dumps(done, indent=1), "utf-8")
+        _write_whole(note, json.dumps(done, indent=1))
     if asked.dataset.name == "personpath22":
         personpath.convert(asked.folder, bar)
     return asked.folder
+
+
+def _noted(note: Path) -> dict[str, dict[str, object]]:
+    """What was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
+    try:
+        found = json.loads(note.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        found = None
+    if isinstance(found, dict) and all(isinstance(entry, dict) and "sha256" in entry for entry in found.values()):
+        return found
+    log.warning("%s: cannot be read; what it told of is fetched again", note)
+    return {}
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that a kill leaves the old one or the new one.
+
+    Raises:
+        MsfpError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise MsfpError(f"{path}: cannot be written ({error.strerror}); what was fetched is kept") from error
 
 
 def placed(name: PurePosixPath, dataset: Dataset) -> PurePosixPath:

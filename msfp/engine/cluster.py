@@ -1,10 +1,13 @@
 """Where a fan-out runs: local worker processes, a Dask scheduler, or jobs that Slurm starts."""
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
+import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = "15s"
 LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
+DESCRIPTORS, MANY_DESCRIPTORS = 128, 4096
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -161,6 +165,8 @@ def local_cluster(workers: int) -> Any:
         "distributed.worker.profile.enabled": False,
         "distributed.admin.system-monitor.interval": "10s",
     }
+    _need_loopback()
+    _need_descriptors()
     with dask.config.set(settings):
         return LocalCluster(
             n_workers=workers,
@@ -170,6 +176,40 @@ def local_cluster(workers: int) -> Any:
             memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
             silence_logs=logging.CRITICAL,
             preload=[__name__],
+        )
+
+
+def _need_loopback() -> None:
+    """Hold the machine to what workers talk through.
+
+    Raises:
+        InputError: its own address does not answer.
+    """
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname()[:2], timeout=5.0).close()
+    except OSError as error:
+        raise InputError(
+            f"workers talk through this machine's own address 127.0.0.1, which does not answer "
+            f"({error.strerror or error}); bring the loopback interface up (`ip link set lo up`), or give --workers 0"
+        ) from error
+
+
+def _need_descriptors() -> None:
+    """Let this process open as many files as the system allows it, and hold the system to what workers need.
+
+    Raises:
+        InputError: they are too few.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else max(soft, DESCRIPTORS)
+    if soft < most:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, max(soft, MANY_DESCRIPTORS)), hard))
+    if most < DESCRIPTORS:
+        raise InputError(
+            f"this process may open {most} files, and workers need {DESCRIPTORS}; allow more with `ulimit -n "
+            f"{MANY_DESCRIPTORS}`, or give --workers 0"
         )
 
 

@@ -52,7 +52,11 @@ def _exporter() -> "HTMLExporter":
             return mathml(body, "inline")
 
     def markdown(source: str) -> str:
-        return str(MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(source))
+        return str(
+            MarkdownWithMath(
+                renderer=Renderer(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
+            ).render(source)
+        )
 
     exporter = HTMLExporter(template_name="basic", embed_images=True)
     exporter.register_filter("markdown2html", markdown)

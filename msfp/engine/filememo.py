@@ -1,4 +1,4 @@
-"""Digests of files, remembered by (size, mtime, inode) so that thousands of images are read once."""
+"""Digests of files, remembered by (size, mtime, ctime, inode) so that thousands of images are read once."""
 
 import contextlib
 import json
@@ -13,6 +13,12 @@ from msfp.errors import InputError, MsfpError
 
 # A file written within a clock tick of being read could change again without a new mtime; such are not remembered.
 SETTLED_NS = 2_000_000_000
+TRIES = 3  # a file that changes while it is read is read again
+
+
+def unsettled(mtime_ns: int) -> bool:
+    """Whether a file was written so lately that it may change again under the same times."""
+    return time.time_ns() - mtime_ns <= SETTLED_NS
 
 
 class FileMemo:
@@ -25,18 +31,33 @@ class FileMemo:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
         self._folders: dict[str, dict[str, Any]] = {}
+        self._files: dict[str, tuple[list[int], str]] = {}
 
     def file_digest(self, path: str | Path) -> str:
-        """Hex digest of a file's bytes, read only when size, mtime or inode changed.
+        """Hex digest of a file's bytes, read only when size, times or inode changed.
 
         Raises:
             InputError: the file is missing or cannot be read.
         """
-        path = Path(path).resolve()
-        return self._digests(path.parent, [path])[path.name]
+        known = self._files.get(str(path))  # asked for with every key that is made
+        if known is not None and _stamp(Path(path)) == known[0]:
+            return known[1]
+        place = Path(path).resolve()
+        found, stamp = self._digests(place.parent, [place])[place.name], _stamp(place)
+        if not unsettled(stamp[1]):
+            self._files[str(path)] = stamp, found
+        return found
 
     def folder_digest(self, path: str | Path) -> str:
         """Hex digest of the relative names and contents of all files below a folder.
+
+        Raises:
+            InputError: the folder is missing or a file in it cannot be read.
+        """
+        return digest(self.folder_digests(path))
+
+    def folder_digests(self, path: str | Path) -> dict[str, str]:
+        """Relative name of every file below a folder -> hex digest of its bytes.
 
         Raises:
             InputError: the folder is missing or a file in it cannot be read.
@@ -47,24 +68,20 @@ class FileMemo:
         found: dict[str, str] = {}
         for folder, _, names in os.walk(top):
             digests = self._digests(Path(folder), [Path(folder, name) for name in names])
-            found |= {Path(folder, name).relative_to(top).as_posix(): value for name, value in digests.items()}
-        return digest(found)
+            below = Path(folder).relative_to(top).as_posix()
+            found |= {name if below == "." else f"{below}/{name}": value for name, value in digests.items()}
+        return found
 
     def _digests(self, folder: Path, paths: list[Path]) -> dict[str, str]:
         memo = self._load(folder)
-        now, changed, found = time.time_ns(), False, {}
+        changed, found = False, {}
         for path in paths:
-            try:
-                stat = path.stat()
-            except OSError as error:
-                raise InputError(f"{path}: cannot be read ({error.strerror}); check that it is there") from error
-            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-            known = memo.get(path.name)
-            if known is not None and known[:3] == stamp:
-                found[path.name] = known[3]
+            stamp, known = _stamp(path), memo.get(path.name)
+            if known is not None and known[:-1] == stamp:
+                found[path.name] = known[-1]
                 continue
-            found[path.name] = file_digest(path)
-            if now - stat.st_mtime_ns > SETTLED_NS:
+            stamp, found[path.name] = _digested(path, stamp)
+            if not unsettled(stamp[1]):
                 memo[path.name] = [*stamp, found[path.name]]
                 changed = True
         if changed:
@@ -92,6 +109,25 @@ class FileMemo:
     @staticmethod
     def _place(root: Path, folder: Path) -> Path:
         return root / f"{digest(str(folder))}.json"
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size, times of change of content and entry, inode: another one once a file was written."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check that it is there") from error
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _digested(path: Path, stamp: list[int]) -> tuple[list[int], str]:
+    """A file's stamp and digest that belong together: it is read again where it changed meanwhile."""
+    for _ in range(TRIES):
+        found, after = file_digest(path), _stamp(path)
+        if after == stamp:
+            return stamp, found
+        stamp = after
+    raise InputError(f"{path}: is being written; repeat the command when that is done")
 
 
 def folder_digest(path: str | Path) -> str:

@@ -18,6 +18,11 @@ COMMAND = ("-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryMana
 ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
 
 
+# A busy machine may take minutes for what takes a second otherwise; a kernel that died is noticed at once all the same.
+PATIENCE = 900
+LONGEST_SOCKET = 100  # characters of a Unix socket's path that every system takes
+
+
 class OwnPython(KernelSpecManager):
     """Knows one kernel: this interpreter."""
 
@@ -56,6 +61,9 @@ class Leash:
 def manager_class(folder: Path, environment: Mapping[str, str], leash: Leash) -> type[AsyncKernelManager]:
     """A kernel manager whose files lie in one folder.
 
+    Kernel and client talk through sockets in that folder: they need no network, and no port that another program may
+    take between its choice and its use.
+
     Args:
         folder: takes the connection file, IPython's own files, and `kernel.log`, what the process wrote to stderr.
         environment: variables added to the kernel's.
@@ -70,6 +78,14 @@ def manager_class(folder: Path, environment: Mapping[str, str], leash: Leash) ->
         @default("connection_file")
         def _own_connection_file(self) -> str:
             return str(folder / "kernel.json")
+
+        @default("transport")
+        def _sockets(self) -> str:
+            return "ipc" if len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET else "tcp"
+
+        @default("ip")
+        def _place(self) -> str:
+            return str(folder / "socket") if self.transport == "ipc" else "127.0.0.1"
 
         async def start_kernel(self, **arguments: Any) -> None:  # type: ignore[override]  # wrapped by jupyter_client
             own = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}

@@ -55,11 +55,12 @@ def run(
     inputs: Mapping[str, Any] | None = None,
     code: str | None = None,
     environment: Callable[[], Mapping[str, str]] = dict,
+    intact: Callable[[Path], bool] = Path.is_file,
 ) -> list[Executed]:
     """Execute `00_….ipynb`, `01_….ipynb`, … with papermill, each in its own kernel of this Python.
 
     Kernels start in `notebooks_dir`, as in JupyterLab. A notebook is skipped when its source, parameters, inputs, the
-    code and the notebooks before it are those of an earlier execution and what that wrote is still there.
+    code and the notebooks before it are those of an earlier execution, and that one and what it wrote are as they were.
 
     Args:
         notebooks_dir: folder of the notebooks.
@@ -72,6 +73,7 @@ def run(
         inputs: what else the notebooks depend on, such as digests of data and weights.
         code: digest of the code they run; None: that of the whole package.
         environment: asked for further variables before a kernel is started.
+        intact: whether a file that a notebook wrote is still as it was.
 
     Returns:
         One entry for each selected notebook, in order.
@@ -92,7 +94,7 @@ def run(
             path = Path(out_dir) / notebook.name
             before = [_stamped_key(_stamp(Path(out_dir) / other.name)) for other in everything if other < notebook]
             key = digest([file_digest(notebook), given[notebook], ran_by, before])
-            if resume and _is_current(path, key):
+            if resume and _is_current(path, key, intact):
                 done.append(Executed(notebook.stem, path, 0.0, True))
             else:
                 seconds = _execute(notebook, path, given[notebook], key, bar, environment)
@@ -119,8 +121,8 @@ def select(notebooks: Sequence[Path], only: Number | Iterable[Number] | None, fr
 
 
 def executed(out_dir: Path) -> list[Path]:
-    """The notebooks in a folder that ran to their end, in order."""
-    return [path for path in sorted(Path(out_dir).glob(PATTERN)) if _stamp(path).is_file()]
+    """The notebooks in a folder that ran to their end and are as they were then, in order."""
+    return [path for path in sorted(Path(out_dir).glob(PATTERN)) if _is_whole(path)]
 
 
 def declare_output(path: Path) -> None:
@@ -144,7 +146,7 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine.kernel import Leash, last_words, manager_class
+    from msfp.engine.kernel import PATIENCE, Leash, last_words, manager_class
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
@@ -153,7 +155,7 @@ def _execute(
         _stamp(path).unlink(missing_ok=True)
     except OSError as error:
         raise write_error(path, error) from error
-    with tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True) as name:
+    with _temporary_folder() as name:
         folder = Path(name)
         leash = Leash()
         variables = {**environment(), bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
@@ -168,6 +170,8 @@ def _execute(
                         kernel_name="python3",
                         language="python",
                         progress_bar=False,
+                        start_timeout=PATIENCE,
+                        iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
                         cwd=str(notebook.parent.resolve()),
                         kernel_manager_class=manager_class(folder, variables, leash),
                         shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
@@ -176,15 +180,34 @@ def _execute(
                 )
         except PapermillExecutionError as error:
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{go_on}") from error
-        except DeadKernelError as error:
+        except (DeadKernelError, RuntimeError) as error:  # the latter while it starts
             words = last_words(folder) or "it left no message; often the system ran out of memory"
             raise MsfpError(f"{notebook.name}: its kernel died ({words})\n{go_on}") from error
         except OSError as error:
             raise write_error(path, error) from error
         outputs = _declared(folder / "outputs")
-    stamp = {"key": key, "outputs": outputs, "seconds": round(time.perf_counter() - began, 3)}
+    seconds = round(time.perf_counter() - began, 3)
+    stamp = {"key": key, "notebook": file_digest(path), "outputs": outputs, "seconds": seconds}
     atomic_write(_stamp(path), json.dumps(stamp, indent=1).encode())
     return time.perf_counter() - began
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """A folder for a kernel's sockets and log.
+
+    Raises:
+        MsfpError: there is no place for one.
+    """
+    try:
+        place = tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise MsfpError(
+            f"no folder for temporary files can be written ({error.strerror or error}); free some space, or name "
+            "another one in the variable TMPDIR"
+        ) from error
+    with place as name:
+        yield name
 
 
 def _message(error: Any) -> str:
@@ -246,16 +269,22 @@ def _read_stamp(stamp: Path) -> dict[str, Any]:
         found = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    kinds = {"key": str, "notebook": str, "outputs": list}
+    return found if isinstance(found, dict) and all(isinstance(found.get(k), v) for k, v in kinds.items()) else {}
 
 
 def _stamped_key(stamp: Path) -> str | None:
     return _read_stamp(stamp).get("key")
 
 
-def _is_current(path: Path, key: str) -> bool:
+def _is_whole(path: Path) -> bool:
+    kept = _read_stamp(_stamp(path)).get("notebook")
+    return kept is not None and path.is_file() and file_digest(path) == kept
+
+
+def _is_current(path: Path, key: str, intact: Callable[[Path], bool]) -> bool:
     stamp = _read_stamp(_stamp(path))
-    return stamp.get("key") == key and path.is_file() and all(Path(one).exists() for one in stamp["outputs"])
+    return stamp.get("key") == key and _is_whole(path) and all(intact(Path(str(one))) for one in stamp["outputs"])
 
 
 def _declared(file: Path) -> list[str]:

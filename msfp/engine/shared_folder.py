@@ -1,5 +1,6 @@
 """Whether the cells of a fan-out see the folder that their results go through, wherever they run."""
 
+import re
 import secrets
 import socket
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class SharedFolder:
         if self.mark is None:
             return
         try:
-            found = (self.path / MARK).read_text(encoding="ascii")
+            found = (self.path / MARK).read_text(encoding="ascii", errors="replace")
         except OSError as error:
             raise self._lost(f"is gone or not mounted ({error.strerror})") from None
         if found != self.mark:
@@ -74,7 +75,7 @@ def shared(path: Path) -> SharedFolder:
     place = path / MARK
     try:
         with files.locked(path / "locks" / f"{MARK}.lock"):
-            if not place.is_file():
+            if not (place.is_file() and re.fullmatch(rb"[0-9a-f]{32}", place.read_bytes())):
                 files.atomic_write(place, secrets.token_hex(16).encode())
         return SharedFolder(path, place.read_text(encoding="ascii"))
     except (MsfpError, OSError):

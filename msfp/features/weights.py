@@ -1,5 +1,7 @@
 """Weights files: found, read without executing anything, loaded strictly, batch normalisation folded."""
 
+import hashlib
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from msfp.features.checkpoint import read_checkpoint
 from msfp.features.ultralytics_model import FAMILIES, SCALES, build, cache_folder, prepare_environment
 
 FIRST_WIDTH = {"yolov8": dict(zip((16, 32, 48, 64, 80), SCALES, strict=True))}
+SUMS = "SHA256SUMS"  # checksums of the weights in a folder, as `sha256sum` writes them
 State = dict[str, torch.Tensor]
 
 
@@ -20,14 +23,41 @@ def embedded_path(file: str) -> Path:
     """Path of a weights file shipped inside the package.
 
     Raises:
-        InputError: no such file is shipped.
+        InputError: no such file is shipped, or it is not as it was shipped.
     """
     path = Path(str(resources.files("msfp.features") / "weights" / file))
     if not file or not path.is_file():
         raise InputError(
             f"no embedded weights {file or 'for this preset'}; name a .safetensors or .pt file, or use 'random-init'"
         )
+    found = path.stat()
+    if not _as_listed(path, (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)):
+        raise InputError(
+            f"{path}: not the weights that were shipped ({SUMS} beside it says otherwise); install msfp again, or name "
+            "another file with --weights"
+        )
     return path
+
+
+@lru_cache(maxsize=64)
+def _as_listed(path: Path, _stamp: tuple[int, ...]) -> bool:
+    """Whether a weights file is the one its folder's checksums tell of; read again only when it changed."""
+    return listed_sums(path.parent).get(path.name) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def listed_sums(folder: Path) -> dict[str, str]:
+    """File name -> SHA-256 as a folder's `SHA256SUMS` lists them; what cannot be read lists nothing."""
+    try:
+        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return {}
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
+
+
+def list_sum(path: Path) -> None:
+    """Put a file's SHA-256 into the `SHA256SUMS` of its folder, in place of an older one."""
+    sums = listed_sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    (path.parent / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), "ascii")
 
 
 def find(weights: str | Path, embedded: str = "") -> Path:

@@ -1,7 +1,7 @@
 """Making artefacts: compute, write the files, remember what they were made from, and show them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write
-from msfp.engine.hashing import digest
+from msfp.engine.hashing import digest, file_digest
 from msfp.engine.notebooks import declare_output
 from msfp.errors import InputError, NotComputable
 from msfp.paper import evidence, findings
@@ -88,8 +88,9 @@ def publish_table(run: Run, number: int) -> PublishedTable:
     cells = get_table(number)(run)
     files = write_table(tables_folder(run), number, cells, f"profile {run.settings.profile}")
     evidence.write(evidence_path(run, number), cells)
-    stamp(run, artefact("table", number), scored=newly(before, run.scored))
-    for file in files:
+    made_of = (*files, evidence_path(run, number))
+    stamp(run, artefact("table", number), made_of, scored=newly(before, run.scored))
+    for file in made_of:
         declare_output(file)
     return PublishedTable(number, cells, files)
 
@@ -116,11 +117,11 @@ def publish_figure(run: Run, number: int) -> PublishedFigure:
         plt.close("all")
         for form in FORMATS:
             (run.figures / f"{made.id}.{form}").unlink(missing_ok=True)
-        stamp(run, made, str(error))
+        stamp(run, made, (), str(error))
         return PublishedFigure(number, (), str(error))
     files = save(fig, run.figures, made.id)
     plt.close(fig)
-    stamp(run, made)
+    stamp(run, made, files)
     for file in files:
         declare_output(file)
     return PublishedFigure(number, files)
@@ -168,10 +169,13 @@ def newly(before: Scored, after: Scored) -> Scored:
     return {name: counts for name, counts in told.items() if counts[0]}
 
 
-def stamp(run: Run, made: Artefact, reason: str = "", scored: Scored = MappingProxyType({})) -> None:
-    """Remember what an artefact was made from, why it is absent, what the run had to remark, and what was scored."""
+def stamp(
+    run: Run, made: Artefact, files: Iterable[Path], reason: str = "", scored: Scored = MappingProxyType({})
+) -> None:
+    """Remember what an artefact was made from, its files by content, why it is absent, remarks, and what was scored."""
     record = {
         "fingerprint": fingerprint(run, made),
+        "files": {_within(run, path): file_digest(path) for path in files},
         "reason": reason,
         "notes": run.notes,
         "scored": dict(scored),
@@ -181,11 +185,45 @@ def stamp(run: Run, made: Artefact, reason: str = "", scored: Scored = MappingPr
 
 
 def read_stamp(run: Run, made: Artefact) -> dict[str, Any]:
-    """An artefact's stamp; empty where it was never made."""
+    """An artefact's stamp; empty where it was never made, or its stamp cannot be read."""
+    return _read_record(stamp_path(run, made))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(stamp_path(run, made).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    kinds = {"fingerprint": str, "files": dict, "reason": str, "notes": list, "events": list}
+    whole = isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in kinds.items())
+    return found if whole else {}
+
+
+def altered(run: Run, made: Artefact) -> Path | None:
+    """A file of an artefact that is another one than was written; None where all are as they were, or none was made."""
+    files = read_stamp(run, made).get("files", {})
+    return next((run.home / name for name, kept in files.items() if not _holds(run.home / name, kept)), None)
+
+
+def intact(run: Run) -> Callable[[Path], bool]:
+    """Tells of a file that a notebook said it wrote whether it is there as it was written."""
+
+    def holds(path: Path) -> bool:
+        record = _read_record(run.out / "stamps" / f"{path.stem}.json")
+        for name, kept in record.get("files", {}).items():
+            if run.home / name == path:
+                return _holds(path, kept)
+        return path.is_file() and path.stat().st_size > 0
+
+    return holds
+
+
+def _holds(path: Path, digest: str) -> bool:
+    return path.is_file() and file_digest(path) == digest
+
+
+def _within(run: Run, path: Path) -> str:
+    return path.relative_to(run.home).as_posix()
 
 
 def stale(run: Run, kind: Kind, number: int) -> str:
@@ -198,13 +236,27 @@ def stale(run: Run, kind: Kind, number: int) -> str:
         return f"{made.name} is missing: {remedy}"
     if found["fingerprint"] != fingerprint(run, made):
         return f"{made.name} was made by other code or with other settings: {remedy}"
+    if (path := altered(run, made)) is not None:
+        return f"{path} was altered after it was made: {remedy}"
     return ""
 
 
 def published_cells(run: Run) -> dict[int, list[Cell]]:
-    """Cells of the tables that this run has made."""
-    paths = {a.number: tables_folder(run) / f"{a.id}.json" for a in every() if a.kind == "table"}
-    return with_times({number: read_cells(path) for number, path in paths.items() if path.is_file()})
+    """Cells of the tables that this run has made.
+
+    Raises:
+        InputError: a table's file is not as it was written.
+    """
+    found = {}
+    for made in (a for a in every() if a.kind == "table"):
+        path = tables_folder(run) / f"{made.id}.json"
+        if not path.is_file():
+            continue
+        if (other := altered(run, made)) is not None:
+            remedy = f"run msfp table {made.number} --profile {run.settings.profile}"
+            raise InputError(f"{other} was altered after it was made: {remedy}")
+        found[made.number] = read_cells(path)
+    return with_times(found)
 
 
 def with_times(found: dict[int, list[Cell]]) -> dict[int, list[Cell]]:

@@ -45,6 +45,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
     """
     from msfp.engine import notebooks, parallel
     from msfp.engine.lending import Lender
+    from msfp.paper import publish
     from msfp.paper.overview import every_scene
     from msfp.pipeline import imported
 
@@ -81,6 +82,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
             resume=resume,
             inputs=inputs,
             environment=lender.environment,
+            intact=publish.intact(run),
         )
     return {"report": _completed_report(run, done), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
 

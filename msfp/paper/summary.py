@@ -42,8 +42,10 @@ ALWAYS = (
 def write(run: Run) -> Path:
     """Write the claims, the manifest and the report of a run; returns the report's first page."""
     verdicts = judge(run)
-    table = frame(verdicts).to_csv(index=False, lineterminator="\n")
-    atomic_write(run.out / "claims.csv", table.encode())
+    timed = [one for one in verdicts if one.claim.timed]
+    for name, chosen in (("claims", [one for one in verdicts if one not in timed]), ("claims-time", timed)):
+        table = frame(chosen).to_csv(index=False, lineterminator="\n")
+        atomic_write(run.out / f"{name}.csv", table.encode())
     write_manifest(run.out / "manifest.json", **about(run))
     return write_site(publish.report_path(run).parent, contents(run, verdicts))
 

@@ -67,7 +67,7 @@ def finish(run: Run, tracks: Tracks, steps: Iterable[str], learn: tuple[Part, ..
 def train_link(run: Run, learn: tuple[Part, ...], seed: int) -> Fitted:
     """The decision, taught by the labels of the learning parts."""
     inputs = {
-        "labels": [(run.file_digest(data.truth_path(p.scene)), p.first, p.last) for p in learn],
+        "labels": [(data.truth_digest(run, p.scene), p.first, p.last) for p in learn],
         "recipe": (CUTS, EPOCHS, OTHERS, PIECE, WOBBLE),
         "seed": seed,
     }

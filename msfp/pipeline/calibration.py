@@ -11,10 +11,11 @@ from functools import lru_cache
 import numpy as np
 
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
+from msfp.datasets.states import is_unchanged
 from msfp.errors import NotComputable
 from msfp.metrics.calibration import Calibration, fit, outcomes
 from msfp.metrics.rules import rules, window
-from msfp.pipeline.boxes import written
+from msfp.pipeline.boxes import own_state, written
 from msfp.pipeline.run import Run
 from msfp.types import Scene, Sequence
 
@@ -42,6 +43,10 @@ def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tupl
     Raises:
         NotComputable: nothing to learn from has the boxes of some detector.
     """
+    made = tuple(_calibrated(run, scene, learn(scene)) for scene in found)
+    if all(is_unchanged(s) for scene in made for s in scene.sequences):
+        return made
+    _calibrated.cache_clear()  # a file of boxes was altered or removed: it is written again
     return tuple(_calibrated(run, scene, learn(scene)) for scene in found)
 
 
@@ -54,7 +59,8 @@ def _rewritten(run: Run, sequence: Sequence, learn: tuple[Stretch, ...]) -> Sequ
     if sequence.det_path is None:
         return sequence
     found, mapped = read_detections(sequence.det_path, sequence), calibration(run, sequence.detector, learn)
-    return replace(sequence, det_path=written(run, sequence, replace(found, score=mapped(found.score))))
+    path = written(run, sequence, replace(found, score=mapped(found.score)))
+    return own_state(replace(sequence, det_path=path))
 
 
 @lru_cache(maxsize=64)
@@ -67,10 +73,7 @@ def calibration(run: Run, detector: str, learn: tuple[Stretch, ...]) -> Calibrat
     known = [(p, s) for p in learn for s in p.scene.sequences if s.detector == detector and s.det_path is not None]
     if not known:
         raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")
-    inputs = [
-        (run.file_digest(s.det_path), run.file_digest(p.scene.pixels.gt_path), p.first, p.last, p.benchmark)
-        for p, s in known
-    ]
+    inputs = [(run.detections_digest(s), run.labels_digest(p.scene), p.first, p.last, p.benchmark) for p, s in known]
 
     def compute() -> Calibration:
         score, hit = [], []

@@ -39,7 +39,7 @@ def default_camera(tracker: str) -> str:
 
 def camera_inputs(run: Run, scene: Scene, method: str) -> dict[str, object]:
     """What the camera's motion depends on: pixels, and the boxes that are masked as foreground."""
-    boxes = {s.detector: run.file_digest(s.det_path) for s in scene.sequences}
+    boxes = {s.detector: run.detections_digest(s) for s in scene.sequences}
     return {"pixels": run.pixels_digest(scene), "boxes": boxes, "method": method}
 
 

@@ -1,5 +1,6 @@
 """Which scenes play which part: what is learned from, validated on, tested on, and never seen (SETTLED: "Protocol")."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from fnmatch import fnmatch
 from functools import lru_cache
@@ -10,14 +11,18 @@ import numpy as np
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
+from msfp.datasets.states import changed, need_unchanged, stamp
+from msfp.engine.filememo import unsettled
+from msfp.engine.hashing import file_digest
 from msfp.errors import InputError, NotComputable, each_once
 from msfp.metrics.rules import chosen_rows
 from msfp.pipeline.boxes import with_boxes
 from msfp.pipeline.calibration import Stretch, calibrated
 from msfp.pipeline.run import Run
-from msfp.types import Detections, GroundTruth, Scene, Sequence, Tracks
+from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 
 Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)
+Content = tuple[Stamp | None, str]
 BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}
 
 
@@ -212,15 +217,13 @@ def sequences(part: Part) -> tuple[Sequence, ...]:
     return tuple(s for s in part.scene.sequences if s.det_path is not None)
 
 
-@lru_cache(maxsize=256)
 def detections(sequence: Sequence) -> Detections:
-    """Public detections of a sequence."""
+    """Public detections of a sequence, as its file holds them now."""
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
-    return read_detections(sequence.det_path, sequence)
+    return _parsed(read_detections, sequence.det_path, _content(sequence.det_path), sequence)
 
 
-@lru_cache(maxsize=64)
 def labels(scene: Scene) -> GroundTruth:
     """Labels for training and analysis, boxes without area left out; a test split's are not to be had here.
 
@@ -229,18 +232,56 @@ def labels(scene: Scene) -> GroundTruth:
     """
     if scene.pixels.gt_path is None:
         raise NotComputable(f"{scene.name} has no labels")
-    found = read_ground_truth(scene.pixels.gt_path, scene.pixels)
-    return chosen_rows(found, (found.tlwh[:, 2] > 0) & (found.tlwh[:, 3] > 0))
+    return _parsed(_with_area, scene.pixels.gt_path, _content(scene.pixels.gt_path), scene.pixels)
 
 
-@lru_cache(maxsize=64)
+def _with_area(path: Path, sequence: Sequence) -> GroundTruth:
+    """Labels less boxes without area."""
+    found = read_ground_truth(path, sequence)
+    return chosen_rows(found, (found.tlwh[:, 2:] > 0).all(axis=1))
+
+
 def truth(scene: Scene) -> GroundTruth:
     """Labels for evaluation only: also a test split's, which are kept apart.
 
     Raises:
         NotComputable: nobody here has them.
     """
-    return read_ground_truth(truth_path(scene), scene.pixels)
+    path = truth_path(scene)
+    return _parsed(read_ground_truth, path, _content(path), scene.pixels)
+
+
+def truth_digest(run: Run, scene: Scene) -> str:
+    """Labels for evaluation by content.
+
+    Raises:
+        NotComputable: nobody here has them.
+        InputError: the file changed since the scene was listed.
+    """
+    path = truth_path(scene)
+    need_unchanged(scene.pixels, path)
+    return run.file_digest(path)
+
+
+@lru_cache(maxsize=320)
+def _parsed(read: Callable[[Path, Sequence], Rows], path: Path, content: Content, sequence: Sequence) -> Rows:
+    """The rows of a file in one state; read once for each.
+
+    Raises:
+        InputError: it changed while it was read.
+    """
+    found = read(path, sequence)
+    was, digest = content
+    if stamp(path) != was or (digest and file_digest(path) != digest):
+        raise changed(path)
+    return found
+
+
+def _content(path: Path) -> Content:
+    """What tells a file's content from all that it has had: its stamp, and its digest while it is so new that it may
+    change without another stamp."""
+    found = stamp(path)
+    return found, file_digest(path) if found is not None and unsettled(found[1]) else ""
 
 
 def missing_pixels(part: Part) -> str:

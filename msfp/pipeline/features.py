@@ -89,7 +89,7 @@ def truth_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Fea
         return {way: found[TRUTH] for way, found in pooled(run, scene).items()}
     inputs = {
         **feature_inputs(run, scene, weights),
-        "truth": run.file_digest(data.truth_path(scene)),
+        "truth": data.truth_digest(run, scene),
         "part": (part.first, part.last),
     }
 

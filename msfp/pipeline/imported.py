@@ -85,7 +85,6 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
         raise InputError(f"{folder}: no result files; one SEQUENCE.txt for each of {_example(run)}, ... is expected")
     kept = place(run, name)
     _replace(kept, {f"{stem}.txt": content for stem, (content, _) in files.items()})
-    _tracks.cache_clear()
     return Imported(name, kept, {stem: count for stem, (_, count) in files.items()})
 
 
@@ -131,12 +130,13 @@ def tracks(run: Run, name: str, part: Part, sequence: Sequence) -> Tracks:
     path = _file(run, name, sequence)
     if path is None:
         raise NotComputable(f"imported results {name} have no file for {sequence.name}")
-    return data.window(_tracks(path, path.stat().st_mtime_ns), part)
+    content = path.read_bytes()
+    return data.window(_tracks(content, str(path)), part)
 
 
 @lru_cache(maxsize=64)
-def _tracks(path: Path, _changed: int) -> Tracks:
-    return parse_tracks(path.read_bytes(), str(path))
+def _tracks(content: bytes, where: str) -> Tracks:
+    return parse_tracks(content, where)
 
 
 def _file(run: Run, name: str, sequence: Sequence) -> Path | None:

@@ -75,7 +75,7 @@ def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.f
     keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
     inputs = {
         **reid_inputs(run, part.scene, weights),
-        "truth": run.file_digest(data.truth_path(part.scene)),
+        "truth": data.truth_digest(run, part.scene),
         "part": (part.first, part.last),
     }
     return run.store.get_or_compute(
@@ -91,7 +91,7 @@ def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
     return {
         **network_inputs(run, weights),
         "pixels": run.pixels_digest(scene),
-        "boxes": {s.detector: run.file_digest(s.det_path) for s in scene.sequences},
+        "boxes": {s.detector: run.detections_digest(s) for s in scene.sequences},
     }
 
 

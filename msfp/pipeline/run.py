@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msfp import config
+from msfp.datasets.states import need_same_pixels, need_unchanged, stamp
 from msfp.engine import parallel
 from msfp.engine.progress import Bar
 from msfp.engine.store import Store
 from msfp.errors import InputError
-from msfp.types import Scene
+from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
@@ -59,6 +60,17 @@ class Run:
     overrides: str = ""
     notes: list[str] = field(default_factory=list)
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        """Of the run and of the files its networks come from, as they are now: what is remembered by run is found again
+        only while they are unchanged, in workers too."""
+        return hash((id(self), *map(stamp, self._weights_files)))
+
+    @cached_property
+    def _weights_files(self) -> tuple[Path, ...]:
+        """Files that settings name; a network that is shipped does not change under a run."""
+        chosen = self.settings.input
+        return tuple(Path(name) for name in (chosen.weights, chosen.reid_weights, chosen.joint_weights) if "." in name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker gets one run per settings and home, so that what it has read stays read."""
@@ -115,6 +127,7 @@ class Run:
             **data.model_dump(include={"seed", "frames", "train_times"}),
             size=data.frame_size,
             map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
+            digests=self.store.memo.folder_digests,
         )
 
     def weights_digest(self, weights: str = "") -> str:
@@ -136,21 +149,43 @@ class Run:
 
     @cache  # noqa: B019
     def pixels_digest(self, scene: Scene) -> str:
-        """The scene's frames by content."""
+        """The scene's frames by content.
+
+        Raises:
+            InputError: they changed since the scene was listed.
+        """
         images = scene.pixels.images
         if images is None:
             return ""
-        return self.store.folder_digest(images) if images.is_dir() else self.store.file_digest(images)
+        found = self.store.folder_digest(images) if images.is_dir() else self.store.file_digest(images)
+        need_same_pixels(scene.pixels)
+        return found
 
-    @cache  # noqa: B019
     def file_digest(self, path: Path | None) -> str:
         """A file by content; empty for None."""
         return "" if path is None else self.store.file_digest(path)
 
     def boxes_digest(self, scene: Scene) -> dict[str, str]:
         """Labels and detections of a scene by content; a test split's labels stay closed."""
-        sets = {s.detector: self.file_digest(s.det_path) for s in scene.sequences}
-        return {"gt": self.file_digest(scene.pixels.gt_path), **sets}
+        return {"gt": self.labels_digest(scene), **{s.detector: self.detections_digest(s) for s in scene.sequences}}
+
+    def labels_digest(self, scene: Scene) -> str:
+        """Labels for training by content; empty where there are none.
+
+        Raises:
+            InputError: they changed since the scene was listed.
+        """
+        need_unchanged(scene.pixels)
+        return self.file_digest(scene.pixels.gt_path)
+
+    def detections_digest(self, sequence: Sequence) -> str:
+        """Detections of a sequence by content; empty where there are none.
+
+        Raises:
+            InputError: they changed since the scene was listed.
+        """
+        need_unchanged(sequence)
+        return self.file_digest(sequence.det_path)
 
     def variant(self, **changes: Any) -> "Run":
         """The same run with other top-level settings, `detections="detector"` or `split="loso"`; one store.

@@ -68,7 +68,7 @@ def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
 def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
     return {
         "tracks": found,
-        "truth": run.file_digest(data.truth_path(part.scene)),
+        "truth": data.truth_digest(run, part.scene),
         "part": (part.first, part.last),
         "benchmark": benchmark(part.scene),
     }

@@ -75,8 +75,8 @@ def search(
         options: its settings beyond the released ones.
     """
     inputs = {
-        "detections": run.file_digest(sequence.det_path),
-        "labels": run.file_digest(data.truth_path(part.scene)),
+        "detections": run.detections_digest(sequence),
+        "labels": data.truth_digest(run, part.scene),
         "part": (part.first, part.last),
         "mode": mode,
         "grid": candidates(run, mode),

@@ -91,7 +91,7 @@ def atl_inputs(
         taught["training"] = run.settings.training
     return {
         "detector": detector,
-        "detections": [run.file_digest(s.det_path) for _, s in having(learn, detector)],
+        "detections": [run.detections_digest(s) for _, s in having(learn, detector)],
         "mode": mode,
         "seed": seed,
         "atl": atl_settings(run, changes).model_dump(exclude={"beta", "temporal", "offset"}),

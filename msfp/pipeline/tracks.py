@@ -181,7 +181,7 @@ def _inputs(
     taus = frame_thresholds(run, part, sequence, method)
     own = method.boxes == JOINT
     inputs: dict[str, object] = {
-        "detections": seen_inputs(run, part) if own else run.file_digest(sequence.det_path),
+        "detections": seen_inputs(run, part) if own else run.detections_digest(sequence),
         "part": (part.first, part.last),
         "fps": sequence.fps,
         "tracker": method.tracker,

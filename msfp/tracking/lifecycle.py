@@ -85,8 +85,8 @@ class TrackTable:
 
 
 def buffer_frames(buffer: int, fps: float) -> int:
-    """Frames a lost track is kept: `buffer` at 30 frames per second, scaled to the sequence's rate."""
-    return int(fps / 30.0 * buffer)
+    """Frames a lost track is kept: `buffer` at 30 frames per second, scaled to the sequence's rate, at least one."""
+    return max(int(fps / 30.0 * buffer), min(buffer, 1))
 
 
 def expire(table: TrackTable, frame: int, buffer: int) -> None:

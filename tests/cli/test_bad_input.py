@@ -1,6 +1,10 @@
 """What a person can get wrong: one line on stderr, exit status 2, and nothing computed is lost."""
 
+import errno
 import pickle
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +57,7 @@ def test_what_does_not_exist(msfp: Command, words: tuple[str, ...], said: str) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--tracker", "sort", "--set", "fps=25"), "--set fps=25: the rate is the source's own"),
         (("--tracker", "sortt"), "--tracker sortt: not known; there are: "),
         (("--tracker", "lite", "--appearance", "smell"), "--appearance smell: not known; there are: none, attention"),
         (("--tracker", "lite", "--appearance", "none"), "--appearance none: lite compares appearances; choose one of"),
@@ -197,3 +202,37 @@ def test_weights(msfp: Command, command: str) -> None:
     assert not Path("executed").exists()
     Path("weights.onnx").write_bytes(b"")
     refuse("weights.onnx", "weights are .safetensors or .pt files")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), 3, r"Too many open files\); allow more open files"),
+        (OSError(errno.ENOSPC, "No space left on device", "x"), 3, r"x: .*No space left on device\); free some space"),
+        (MemoryError(), 3, "out of memory"),
+        (KeyError("a\nb"), 4, r"a mistake of msfp's own \(KeyError: .* at test_bad_input\.py:\d+\).*MSFP_TRACEBACK=1"),
+        (RecursionError("maximum recursion depth exceeded"), 4, "RecursionError"),
+    ],
+)
+def test_what_the_machine_refuses_and_what_is_a_bug_is_one_line(
+    msfp: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, said: str
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("msfp.cli.listing.listing", fail)
+    result = msfp("list", "tables")
+    assert result.code == status
+    assert len(result.err.splitlines()) == 1
+    assert re.search(said, result.err)
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", "from msfp.cli import main; main()", "list", "trackers"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left on device" in done.stderr

@@ -99,6 +99,20 @@ def test_labels_are_fetched_unpacked_and_read(mirror, tmp_path, top):
     assert obtain.obtain(asked, silent, wait=0.0) == folder, "what is done is not fetched again"
 
 
+@pytest.mark.parametrize("spoil", [lambda text: text[:-9], lambda text: "", lambda text: "[]", lambda text: '{"a": 1}'])
+def test_a_note_that_cannot_be_read_tells_nothing(mirror, tmp_path, caplog, spoil):
+    address, served = mirror
+    serve_mot17(served)
+    asked = obtain.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
+    note = obtain.obtain(asked, silent, wait=0.0) / "obtained.json"
+    whole = note.read_text()
+    note.write_text(spoil(whole))
+    obtain.obtain(asked, silent, wait=0.0)
+    assert "obtained.json: cannot be read; what it told of is fetched again" in caplog.text
+    assert json.loads(note.read_text()) == json.loads(whole)
+    assert not list(note.parent.glob("*.partial"))
+
+
 def test_a_damaged_archive_is_removed_and_fetched_anew(mirror, tmp_path):
     address, served = mirror
     (served / "MOT17Labels.zip").write_text("<html>moved</html>")

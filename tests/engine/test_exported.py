@@ -40,6 +40,17 @@ def test_names_stand_for_places_on_this_machine(notebook: Path) -> None:
     assert "&quot;..&quot;" in text or '"..&quot;' in text or '".."' in text
 
 
+def test_markup_typed_into_a_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    text = "a <img src=x onerror='alert(1)'> in a line\n\n<iframe src=x></iframe>\n\n**bold** [on](javascript:alert(1))"
+    nbformat.write(new_notebook(cells=[new_markdown_cell(text)]), path)
+    shown = notebook_html(path)
+    assert "<strong>bold</strong>" in shown
+    assert "&lt;img" in shown
+    assert "&lt;iframe" in shown
+    assert not re.search(r"<img|<iframe|href=.javascript", shown)
+
+
 def test_a_formula_that_cannot_be_read_is_shown_as_typed() -> None:
     assert mathml(r"\left( <b") == r"<code>\left( &lt;b</code>"
 

@@ -1,5 +1,7 @@
 """Notebooks run in order in this Python, checked before, resumed after, partial when they fail."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from msfp.engine import notebooks
+from msfp.engine.hashing import file_digest
 from msfp.engine.parameters import check_parameters, read_parameters
 from msfp.errors import InputError, MsfpError
 
@@ -49,7 +52,7 @@ def test_run_and_resume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr().err == "00_data: unchanged\n01_report: unchanged\n"
     (tmp_path / "nb" / "made").unlink()
     path, stamp = tmp_path / "out" / "00_data.ipynb", tmp_path / "out" / ".00_data.stamp.json"
-    assert not notebooks._is_current(path, notebooks._read_stamp(stamp)["key"])
+    assert not notebooks._is_current(path, notebooks._read_stamp(stamp)["key"], Path.is_file)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +71,23 @@ def test_only_and_from(chosen: dict[str, Any], names: list[str]) -> None:
     assert [path.stem for path in selected] == names
 
 
+def folder_of(path: Path) -> Path:
+    """Where a notebook of these tests writes."""
+    folder = path.with_name(f"made-by-{path.stem}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules of resuming, with the execution played: a real kernel takes a second each time."""
 
     def execute(notebook: Path, path: Path, _parameters: object, key: str, *_: object) -> float:
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
-        notebooks._stamp(path).write_text(f'{{"key": "{key}", "outputs": []}}')
+        made = folder_of(path) / "made.csv"
+        made.write_text("1\n")
+        kept = {"key": key, "notebook": file_digest(path), "outputs": [str(made)]}
+        notebooks._stamp(path).write_text(json.dumps(kept))
         return 1.0
 
     monkeypatch.setattr(notebooks, "_execute", execute)
@@ -91,9 +104,16 @@ def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(go(tmp_path).values()) == [False, True, False]
     (tmp_path / "out" / ".00_x.stamp.json").write_text("{cut o")
     assert list(go(tmp_path).values()) == [True, False, False]
+    (tmp_path / "out" / "02_x.ipynb").write_text("{} ")
+    assert list(go(tmp_path).values()) == [False, False, True]
+    for cut in ("", "[1]", "{}", json.dumps({"key": "x"}), json.dumps({"key": 1, "notebook": "", "outputs": []})):
+        (tmp_path / "out" / ".01_x.stamp.json").write_text(cut)
+        assert list(go(tmp_path).values())[:2] == [False, True]
+    (folder_of(tmp_path / "out" / "01_x.ipynb") / "made.csv").write_text("2\n")
+    assert list(go(tmp_path).values()) == [False] * 3
+    assert list(go(tmp_path, intact=lambda path: path.read_text() == "1\n").values()) == [False, True, False]
     # What ran without its predecessors runs again after them.
-    for path in (tmp_path / "out").iterdir():
-        path.unlink()
+    shutil.rmtree(tmp_path / "out")
     assert list(go(tmp_path, only="02").values()) == [True]
     assert list(go(tmp_path).values()) == [True] * 3
 

@@ -1,5 +1,6 @@
 """A fan-out gives the same results wherever it runs, names what failed, and survives the death of a worker."""
 
+import errno
 import os
 import re
 import resource
@@ -181,6 +182,17 @@ def test_another_folder_under_the_stores_path_is_an_error(tmp_path: Path) -> Non
         Work(abs, here).run([(0, 1)])
 
 
+@pytest.mark.parametrize("found", [b"\xff\xfe", b"", b"abc", b"\x00" * 32])
+def test_a_mark_that_cannot_be_read_is_made_anew(tmp_path: Path, found: bytes) -> None:
+    here = shared(tmp_path / "store")
+    (tmp_path / "store" / "identity").write_bytes(found)
+    with pytest.raises(FolderLost, match="is another one than where this run began"):
+        here.check()
+    again = shared(tmp_path / "store")
+    assert re.fullmatch("[0-9a-f]{32}", again.mark or "")
+    again.check()
+
+
 def test_a_store_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     """A limit of the system stands for a full or read-only disk, as root may write anywhere else."""
 
@@ -215,6 +227,19 @@ def test_cells_for_gpus_ask_a_clusters_workers_for_one() -> None:
         parallel.map(abs, [1], cluster=address, gpu=True)
     with gpu_worker(address):
         assert len(set(parallel.map(where, range(9), cluster=address, gpu=True))) == 1
+
+
+def test_workers_that_could_not_talk_or_open_files_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(clusters.resource, "getrlimit", lambda _: (20, 20))
+        with pytest.raises(InputError, match=r"may open 20 files, and workers need 128; .*ulimit -n 4096"):
+            clusters.local_cluster(1)
+    monkeypatch.setattr(clusters.socket, "create_connection", unreachable)
+    with pytest.raises(InputError, match=r"127\.0\.0\.1, which does not answer \(Network is unreachable\)"):
+        clusters.local_cluster(1)
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,25 @@
 """The shipped weights load by name, carry their cards, and do what the cards say on frames drawn here."""
 
+import hashlib
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
+from msfp.errors import InputError
+from msfp.features import weights
 from msfp.features.backbone import load_backbone
 from msfp.features.joint import EMBEDDED as JOINT
 from msfp.features.joint import load_joint
 from msfp.features.presets import presets
 from msfp.features.reid import EMBEDDED, load_reid
+from msfp.features.training.card import save_weights
 from msfp.features.training.detector import held_out_precision
 from msfp.features.training.joint import held_out_auc
-from msfp.features.weights import embedded_path
+from msfp.features.weights import SUMS, embedded_path, listed_sums
 from msfp.pipeline.training import Pool, render_samples
 from tests.whole_model import load_person_detector
 
@@ -30,6 +37,31 @@ def test_each_file_is_small_half_precision_and_has_a_card(file: str) -> None:
     card = path.with_suffix(".md").read_text()
     for heading in ("## Held out", "## Data", "## Recipe", "## Made again with", "AGPL-3.0-only"):
         assert heading in card
+
+
+def test_a_shipped_file_with_one_bit_flipped_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights").mkdir()
+    file = "osnet_x0_25-synth.safetensors"
+    whole = embedded_path(file)
+    for one in (whole, whole.with_name(SUMS)):
+        shutil.copy(one, tmp_path / "weights")
+    monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path)
+    assert embedded_path(file) == tmp_path / "weights" / file
+    data = bytearray(whole.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "weights" / file).write_bytes(data)
+    with pytest.raises(InputError, match=f"{file}: not the weights that were shipped"):
+        embedded_path(file)
+
+
+def test_trained_weights_are_listed_where_they_are_written(tmp_path: Path) -> None:
+    for value in (1, 2):
+        save_weights(tmp_path / "one.safetensors", {"a": torch.full((3,), float(value))}, {})
+    save_weights(tmp_path / "two.safetensors", {"a": torch.zeros(3)}, {})
+    digests = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in tmp_path.glob("*.safetensors")}
+    assert listed_sums(tmp_path) == digests
 
 
 def test_the_default_preset_runs_on_what_is_shipped() -> None:

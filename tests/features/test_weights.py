@@ -1,6 +1,9 @@
 """Weights are read without executing anything, and refused in one clear line."""
 
+import copy
 import os
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,82 @@ def test_a_malicious_pickle_is_refused_and_executes_nothing(place: str, tmp_path
     with pytest.raises(InputError, match=r"evil\.pt: this checkpoint names posix\.system.*nothing was executed"):
         read_state(path)
     assert not marker.exists()
+
+
+def repacked(source: Path, target: Path, pickled: bytes | None = None, compression: int = zipfile.ZIP_STORED) -> Path:
+    """The same checkpoint with another pickle, or compressed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
+        for entry in old.namelist():
+            data = old.read(entry)
+            new.writestr(entry, pickled if pickled is not None and entry.endswith("data.pkl") else data)
+    return target
+
+
+def test_a_small_file_that_would_cost_much_is_refused_before_it_does(tmp_path: Path) -> None:
+    plain, bad = tmp_path / "plain.pt", tmp_path / "bad.pt"
+    torch.save({"a": torch.zeros(1 << 20)}, plain)
+    assert read_checkpoint(plain)["a"].shape == (1 << 20,)
+
+    def refused(reason: str) -> None:
+        with pytest.raises(InputError, match=rf"bad\.pt: {reason}.*which no weights need") as caught:
+            read_checkpoint(bad)
+        assert "\n" not in str(caught.value)
+
+    repacked(plain, bad, compression=zipfile.ZIP_DEFLATED)
+    refused("its entry 'plain/data.pkl' is compressed")
+    torch.save({"a": torch.zeros(1).expand(1 << 40)}, bad)
+    refused("a tensor of 1,099,511,627,776 elements over a storage of 1")
+    torch.save({"a": torch.zeros(8).as_strided((5, 5), (1, 0))}, bad)
+    refused("a tensor of 25 elements over a storage of 8")
+    same = torch.zeros(1 << 10)
+    torch.save({f"a{number}": same for number in range(100)}, bad)
+    refused("its tensors show the same numbers again and again")
+    nothing = pickle.MARK + pickle.POP
+    repacked(plain, bad, b"\x80\x02" + nothing * 1_000_100 + b"}.")
+    refused("its pickle has more than 2,000,000 steps")
+    repacked(plain, bad, b"\x80\x02" + nothing * 9_000_000 + b"}.")
+    refused("its pickle has 18,000,00")
+    repacked(plain, bad, b"\x80\x02}r\xff\xff\xff\x7f.")
+    refused("its pickle fills place 2,147,483,647")
+
+
+def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    """Entries of an archive's list may name one place again and again."""
+    plain, bad = tmp_path / "plain.pt", tmp_path / "bad.pt"
+    torch.save({"a": torch.zeros(1 << 10)}, plain)
+    with zipfile.ZipFile(plain) as source:
+        names = {entry.filename: source.read(entry) for entry in source.infolist()}
+    with zipfile.ZipFile(bad, "w") as archive:
+        for name, data in names.items():
+            archive.writestr(name, data)
+        shared = archive.getinfo("plain/data/0")
+        for number in range(1, 9):
+            again = copy.copy(shared)
+            again.filename = f"plain/data/{number}"
+            archive.filelist.append(again)
+    with pytest.raises(InputError, match="its entries hold more bytes than the file's"):
+        read_checkpoint(bad)
+
+
+def test_a_checkpoint_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    plain, bad = tmp_path / "plain.pt", tmp_path / "bad.pt"
+    torch.save({"a": torch.zeros(3)}, plain)
+    itself: dict[str, object] = {}
+    itself["model"] = itself
+    repacked(plain, bad, pickle.dumps(itself, 2))
+    with pytest.raises(InputError, match=r"bad\.pt: it contains itself"):
+        read_checkpoint(bad)
+    module = nn.Sequential()
+    module._modules["0"] = module
+    torch.save({"model": module}, bad)
+    with pytest.raises(InputError, match=r"bad\.pt: it has modules within modules without end"):
+        read_checkpoint(bad)
+    many = nn.Linear(1, 1)
+    for _ in range(40):
+        many = nn.Sequential(many, many)
+    torch.save({"model": many}, bad)
+    with pytest.raises(InputError, match=r"bad\.pt: it has modules within modules without end"):
+        read_checkpoint(bad)
 
 
 def test_names_on_the_list_are_not_called_either(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from msfp.paper.claims.listed import apart, load
 from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, groups, line, lines
 from msfp.paper.claims.verdict import Verdict, dataset, judge
 from msfp.paper.claims.words import MEANINGS, WORDS
-from msfp.paper.publish import evidence_path, tables_folder
+from msfp.paper.publish import evidence_path, intact, stale, stamp, stamp_path, tables_folder
+from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
 from msfp.paper.spread import cell
 from msfp.pipeline.run import Run, open_run
@@ -142,8 +143,45 @@ def test_the_report_opens_with_the_verdicts(run: Run) -> None:
     differences = (run.out / "report" / "differences.html").read_text(encoding="utf-8")
     assert "Dancers of the embedded world" in differences  # in the limits
     with (run.out / "claims.csv").open(encoding="utf-8") as file:
-        assert [row["id"] for row in csv.DictReader(file)] == list(CLAIMS)
+        untimed = [row["id"] for row in csv.DictReader(file)]
+    with (run.out / "claims-time.csv").open(encoding="utf-8") as file:
+        timed = [row["id"] for row in csv.DictReader(file)]
+    assert {"real-time", "lite-speedup", "atl-heuristics-time", "roialign-cost"} <= set(timed)
+    assert [name for name in CLAIMS if name not in timed] == untimed
     assert json.loads((run.out / "manifest.json").read_text())
+
+
+def test_what_the_clock_decides_stands_in_a_file_of_its_own(run: Run) -> None:
+    said = []
+    for total in (9.0, 1.0):
+        rows = [("LITE", "Total", 3.0), ("DeepSORT", "Total", total), ("StrongSORT", "Total", total)]
+        write_table(tables_folder(run), 7, [cell(row, column, [value], "ms") for row, column, value in rows])
+        summary.write(run)
+        said.append([(run.out / f"{name}.csv").read_bytes() for name in ("claims", "claims-time")])
+    assert said[0][0] == said[1][0]
+    assert said[0][1] != said[1][1]
+
+
+def test_a_table_altered_after_it_was_made_is_refused_by_name(run: Run) -> None:
+    number = 6
+    path = tables_folder(run) / "table06.json"
+    files = (path, evidence_path(run, number))
+    stamp(run, artefact("table", number), files)
+    whole = [file.read_bytes() for file in files]
+    judge(run)
+    for file, data in zip(files, whole, strict=True):
+        for spoiled in (data.replace(b"5", b"6", 1), data[: len(data) // 2], b""):
+            file.write_bytes(spoiled)
+            with pytest.raises(InputError, match=rf"{file.name} was altered after it was made: run msfp table 6"):
+                judge(run)
+            assert not intact(run)(file)
+            assert "altered" in stale(run, "table", number)
+        file.write_bytes(data)
+    judge(run)
+    assert intact(run)(path)
+    for cut in ("", "[]", "{}", '{"fingerprint": "x"}'):
+        stamp_path(run, artefact("table", number)).write_text(cut)
+        assert "is missing" in stale(run, "table", number)
 
 
 def test_real_data_are_not_told_what_embedded_worlds_decide() -> None:

@@ -39,7 +39,7 @@ def panned(run: Run) -> Scene:
     det = scene.sequences[0].det_path
     assert det is not None
     det.write_text("".join(f"{t},-1,{20 + 2 * t},10,8,16,0.9\n" for t in range(1, LENGTH + 1)))
-    return scene
+    return data.scenes(run, run.settings.data.main)[0]
 
 
 @pytest.mark.parametrize("method", ["sparse-flow", "ecc"])

@@ -116,8 +116,8 @@ def test_sizes_are_octaves_about_the_learning_boxes(make_run: Make) -> None:
     assert path is not None
     wide = path.read_text().replace(",16,36,", ",32,72,")
     Path(path).write_text(wide)
-    data.detections.cache_clear()
     assert np.all(octaves(run, judged, "SDP", (learn,)) == 1)
+    learn, judged = data.halves(data.scenes(run, "mot17")[0])
     assert run.settings.input.size == (WIDTH, HEIGHT)  # so that pixels of image and input are the same
     found = embeddings(replace(run, notes=[]), judged, TRUTH, appearance("hard-assignment", (learn,), 0))
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)

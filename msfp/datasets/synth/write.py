@@ -2,13 +2,15 @@
 
 import builtins
 import contextlib
+import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
 import socket
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ from msfp.types import DETECTORS, Detections, GroundTruth
 
 PIXELS = "FRCNN"  # the member of a scene that holds the images, which all share
 STAMP = ".complete"
+DIGEST_BYTES = 20
+Digests = Callable[[Path], Mapping[str, str]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,11 @@ def generate(
     size: tuple[int, int] = (640, 360),
     progress: Callable[[int], object] | None = None,
     map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
+    digests: "Digests | None" = None,
 ) -> Path:
     """Render an embedded data set unless it is there already, by the same generator and with the same settings.
+
+    One of whose files a single byte is another one than when it was rendered is rendered anew.
 
     Everything is written under another name beside it and renamed when whole: a killed run leaves nothing that could
     be taken for a data set, and of two runs at once either may finish first.
@@ -167,6 +175,7 @@ def generate(
         size: width and height, pixels.
         progress: called with 1 whenever a sequence is done.
         map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
+        digests: of all files below a folder, remembered; None: `folder_digests`, which reads all of them each time.
 
     Returns:
         `root / dataset`, with `train`, `test` and `truth` in it.
@@ -177,7 +186,8 @@ def generate(
     target = Path(root) / dataset
     settings = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
     stamp: dict[str, object] = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
-    if is_complete(target, stamp):
+    digests = digests or folder_digests
+    if is_complete(target, stamp, digests):
         return target
     partial = target.with_name(f".{dataset}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
     work = jobs(dataset, partial, **settings)  # type: ignore[arg-type]
@@ -188,8 +198,9 @@ def generate(
             for _ in map(render_sequence, work):
                 if progress is not None:
                     progress(1)
-            write(partial / STAMP, json.dumps(stamp, sort_keys=True) + "\n")
-            put_in_place(partial, target, stamp)
+            kept = {**stamp, "files": dict(sorted(folder_digests(partial).items()))}
+            write(partial / STAMP, json.dumps(kept, sort_keys=True) + "\n")
+            put_in_place(partial, target, stamp, digests)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
@@ -200,19 +211,35 @@ def generate(
     return target
 
 
-def is_complete(target: Path, stamp: dict[str, object]) -> bool:
-    """Whether a folder holds a data set made whole by this generator with these settings."""
+def is_complete(target: Path, stamp: dict[str, object], digests: Digests) -> bool:
+    """Whether a folder holds a data set made whole by this generator with these settings, byte by byte as it was."""
     try:
         found = json.loads((target / STAMP).read_text(encoding="ascii"))
-    except (OSError, ValueError):
+        files = found.pop("files")
+        if found != stamp:
+            return False
+        there = digests(target)
+        altered = next((name for name, digest in files.items() if there.get(name) != digest), "")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, InputError):
         return False
-    return bool(found == stamp)
+    if altered:
+        log.warning("%s: is not as it was rendered; %s is rendered anew", target / altered, target.name)
+    return not altered
 
 
-def put_in_place(partial: Path, target: Path, stamp: dict[str, object]) -> None:
+def folder_digests(folder: Path) -> dict[str, str]:
+    """Relative name of every file below a folder -> hex digest of its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.blake2b(path.read_bytes(), digest_size=DIGEST_BYTES).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def put_in_place(partial: Path, target: Path, stamp: dict[str, object], digests: Digests) -> None:
     """Give a finished folder its name; where another run was faster with the same, keep that one's."""
     for _ in range(5):
-        if is_complete(target, stamp):
+        if is_complete(target, stamp, digests):
             return
         if target.exists():
             old = target.with_name(f"{partial.name}.old")

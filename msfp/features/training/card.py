@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from msfp import __version__
+from msfp.features.weights import list_sum
 
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write floating tensors as fp16, whole or not at all.
+    """Write floating tensors as fp16, whole or not at all, and list their checksum beside them.
 
     Args:
         path: the .safetensors file.
@@ -24,6 +25,7 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mappin
     save_file(tensors, partial, dict(metadata))
     partial.chmod(0o644)  # safetensors keeps files to their owner, and these are shipped
     partial.replace(path)
+    list_sum(path)
 
 
 def write_card(

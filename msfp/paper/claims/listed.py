@@ -8,6 +8,7 @@ from math import inf
 from typing import Literal
 
 Basis = Literal["measured", "printed"]
+TIME_TABLES, TIME_COLUMNS = {7, 11, 15, 24, 104}, {"ms/frame", "Runtime", "FPS"}
 Why = Literal["construction", "hardware"]
 
 
@@ -72,6 +73,11 @@ class Claim:
     def table(self) -> int:
         """The table that the claim stands on first."""
         return self.tables[0]
+
+    @property
+    def timed(self) -> bool:
+        """Whether the clock decides: two equal runs may differ in the verdict."""
+        return self.basis == "measured" and bool({*self.tables} & TIME_TABLES or {*self.columns} & TIME_COLUMNS)
 
 
 @cache

@@ -156,7 +156,8 @@ def counted(numbers: Mapping[Word, int]) -> str:
 
 
 def frame(verdicts: Iterable[Verdict]) -> "pd.DataFrame":
-    """A tidy line a claim, numbers with six significant digits; also the file `claims.csv` of a run."""
+    """A tidy line a claim, numbers with six significant digits; also the files `claims.csv` and
+    `claims-time.csv` of a run."""
     import pandas as pd
 
     rows = [

@@ -1,6 +1,7 @@
 """The embedded data sets as folders."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -88,6 +89,27 @@ def test_nothing_is_done_twice_and_other_settings_replace(tmp_path: Path) -> Non
     assert len(done) == 16
     assert json.loads((target / ".complete").read_text())["seed"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["synthdance"]
+
+
+def test_a_file_that_was_altered_is_rendered_anew(shop: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, spoil in (
+        ("train/SYNTHPP22-01-FRCNN/img1/000002.jpg", lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]),
+        ("train/SYNTHPP22-02-DPM/gt/gt.txt", lambda data: b""),
+        ("test/SYNTHPP22-03-SDP/det/det.txt", lambda data: data[: len(data) // 2]),
+        ("truth/SYNTHPP22-04/gt.txt", None),
+    ):
+        shutil.rmtree(tmp_path / "synthpp22", ignore_errors=True)
+        copy = Path(shutil.copytree(shop, tmp_path / "synthpp22"))
+        assert generate("synthpp22", tmp_path, map=lambda function, work: pytest.fail("rendered again"), **SMALL)
+        path = copy / name
+        if spoil is None:
+            path.unlink()
+        else:
+            path.write_bytes(spoil(path.read_bytes()))
+        caplog.clear()
+        assert generate("synthpp22", tmp_path, **SMALL) == copy
+        assert f"{path}: is not as it was rendered" in caplog.text
+        assert files(copy) == files(shop)
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
