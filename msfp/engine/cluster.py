@@ -17,7 +17,8 @@ from typing import Any
 from msfp.errors import InputError
 
 log = logging.getLogger(__name__)
-TIMEOUT = "15s"
+TIMEOUT = "15s"  # for a scheduler elsewhere
+PATIENCE = "300s"  # for workers of this machine, which may be busy
 LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
 DESCRIPTORS, MANY_DESCRIPTORS = 128, 4096
@@ -131,7 +132,9 @@ def _connect(workers: int, cluster: str | None, lent: bool) -> Any:
         from msfp.engine.lending import borrowed
 
         # Workers bound to a device of their own are this process's.
-        return (borrowed(workers) if lent else None) or Client(local_cluster(workers), set_as_default=False)
+        return (borrowed(workers) if lent else None) or Client(
+            local_cluster(workers), timeout=PATIENCE, set_as_default=False
+        )
     if cluster.startswith("slurm:"):
         return Client(_slurm(Path(cluster.removeprefix("slurm:"))), set_as_default=False)
     if not cluster.startswith(("tcp://", "tls://", "ucx://")):
@@ -164,6 +167,7 @@ def local_cluster(workers: int) -> Any:
         # Nobody looks at Dask's own profile: a look at every stack each 10 ms, all the time.
         "distributed.worker.profile.enabled": False,
         "distributed.admin.system-monitor.interval": "10s",
+        "distributed.comm.timeouts.connect": PATIENCE,
     }
     _need_loopback()
     _need_descriptors()

@@ -23,6 +23,7 @@ from msfp.errors import InputError, MsfpError
 
 PATTERN = "[0-9][0-9]*.ipynb"
 OUTPUTS = "MSFP_OUTPUTS"
+NO_WORDS = "it left no message; often the system ran out of memory"
 Number = str | int
 
 
@@ -181,10 +182,11 @@ def _execute(
         except PapermillExecutionError as error:
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{go_on}") from error
         except (DeadKernelError, RuntimeError) as error:  # the latter while it starts
-            words = last_words(folder) or "it left no message; often the system ran out of memory"
+            dead = isinstance(error, DeadKernelError)
+            words = last_words(folder) or (NO_WORDS if dead else str(error))
             raise MsfpError(f"{notebook.name}: its kernel died ({words})\n{go_on}") from error
         except OSError as error:
-            raise write_error(path, error) from error
+            raise write_error(Path(error.filename or path), error) from error
         outputs = _declared(folder / "outputs")
     seconds = round(time.perf_counter() - began, 3)
     stamp = {"key": key, "notebook": file_digest(path), "outputs": outputs, "seconds": seconds}

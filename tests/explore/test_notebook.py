@@ -36,7 +36,7 @@ def opened(chromium: "Chrome", notebook: Path) -> "Iterator[Notebook]":
 def test_it_runs_without_a_browser(notebook: Path) -> None:
     done = papermill.execute_notebook(
         str(notebook), str(notebook.with_name("done.ipynb")), progress_bar=False, log_output=False, cwd=notebook.parent,
-        kernel_name="python3",
+        kernel_name="python3", start_timeout=600, iopub_timeout=600,
     )  # fmt: skip
     shown = [o for c in done.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "execute_result"]
     assert sum("application/vnd.jupyter.widget-view+json" in o.data for o in shown) == 4
