@@ -155,7 +155,9 @@ def test_what_the_clock_decides_stands_in_a_file_of_its_own(run: Run) -> None:
     said = []
     for total in (9.0, 1.0):
         rows = [("LITE", "Total", 3.0), ("DeepSORT", "Total", total), ("StrongSORT", "Total", total)]
-        write_table(tables_folder(run), 7, [cell(row, column, [value], "ms") for row, column, value in rows])
+        cells = [cell(row, column, [value], "ms") for row, column, value in rows]
+        write_table(tables_folder(run), 7, cells)
+        evidence.write(evidence_path(run, 7), cells)
         summary.write(run)
         said.append([(run.out / f"{name}.csv").read_bytes() for name in ("claims", "claims-time")])
     assert said[0][0] == said[1][0]
