@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 # Before any numerical library is loaded: test processes fill the cores, and threads that spin beside them cost most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine draws inputs slowly; that says nothing about the test.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
