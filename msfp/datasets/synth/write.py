@@ -157,7 +157,7 @@ def generate(
     size: tuple[int, int] = (640, 360),
     progress: Callable[[int], object] | None = None,
     map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
-    digests: "Digests | None" = None,
+    digests: Digests | None = None,
 ) -> Path:
     """Render an embedded data set unless it is there already, by the same generator and with the same settings.
 
@@ -175,7 +175,7 @@ def generate(
         size: width and height, pixels.
         progress: called with 1 whenever a sequence is done.
         map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
-        digests: of all files below a folder, remembered; None: `folder_digests`, which reads all of them each time.
+        digests: of all files below a folder, remembered; None: read each time.
 
     Returns:
         `root / dataset`, with `train`, `test` and `truth` in it.
@@ -186,8 +186,7 @@ def generate(
     target = Path(root) / dataset
     settings = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
     stamp: dict[str, object] = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
-    digests = digests or folder_digests
-    if is_complete(target, stamp, digests):
+    if is_complete(target, stamp, digests or folder_digests):
         return target
     partial = target.with_name(f".{dataset}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
     work = jobs(dataset, partial, **settings)  # type: ignore[arg-type]
@@ -200,7 +199,7 @@ def generate(
                     progress(1)
             kept = {**stamp, "files": dict(sorted(folder_digests(partial).items()))}
             write(partial / STAMP, json.dumps(kept, sort_keys=True) + "\n")
-            put_in_place(partial, target, stamp, digests)
+            put_in_place(partial, target, stamp, digests or folder_digests)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
