@@ -238,7 +238,7 @@ def labels(scene: Scene) -> GroundTruth:
 def _with_area(path: Path, sequence: Sequence) -> GroundTruth:
     """Labels less boxes without area."""
     found = read_ground_truth(path, sequence)
-    return chosen_rows(found, (found.tlwh[:, 2:] > 0).all(axis=1))
+    return chosen_rows(found, np.asarray((found.tlwh[:, 2:] > 0).all(axis=1)))
 
 
 def truth(scene: Scene) -> GroundTruth:
