@@ -6,7 +6,6 @@ the network only as far as its deepest tapped layer, and the others no network a
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -125,9 +124,8 @@ def time_cell(row: str, column: str, values: Times, unit: str = "ms", remark: st
         "third quartile": round(found.high, 4),
         "frames": found.count,
     }
-    with suppress(NotComputable):  # of a handful of frames
-        low, high = sample.interval()
-        detail["95 % interval"] = f"{low:.4g} to {high:.4g}"
+    low, high = np.quantile(sample.replicates, (0.025, 0.975))
+    detail["95 % interval"] = f"{low:.4g} to {high:.4g}"
     return MeasuredCell(
         row, column, found.median, found.half, reason=remark, unit=unit, detail=detail, seeds=(found.median,),
         basis=sample, measure=column,
