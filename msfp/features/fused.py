@@ -23,7 +23,9 @@ def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch
     """(B, C, H, W) -> (B, D, h, w): the activation of a convolution; without gradients in fewer operators."""
     if activation == "swish" and conv.bias is not None and blocks.can_fuse(x):
         return blocks.conv_silu(conv, x)
-    if x.device.type != "cpu" or torch.is_grad_enabled() or not available():
+    # Of lower precisions oneDNN's operator asks for instructions that not every processor has.
+    fusable = x.device.type == "cpu" and x.dtype == torch.float32
+    if not fusable or torch.is_grad_enabled() or not available():
         return PLAIN[activation](conv(x))
     return _operator(conv, x, activation)
 

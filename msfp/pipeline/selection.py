@@ -207,7 +207,12 @@ def options_for(run: Run, subject: Subject) -> Options:
     if run.settings.tuning == "first":
         found = dict(first_guess(subject.tracker))
     elif run.settings.tuning == "selected" and open_settings(subject.tracker, subject.fixed):
-        found = dict(select(run, subject).options)
+        try:
+            found = dict(select(run, subject).options)
+        except NotComputable as error:
+            raise NotComputable(
+                f"{error}: settings are selected on learning frames; -p tuning=released takes published ones"
+            ) from error
     else:
         found = {}
     names = {one.setting for one in open_settings(subject.tracker)}

@@ -72,7 +72,7 @@ def test_a_name_tells_the_data_set(name: str, dataset: str) -> None:
 def test_known_data_sets() -> None:
     assert set(catalog.DATASETS) == {
         *("mot15", "mot17", "mot20", "dancetrack", "personpath22"),
-        *("synth17", "synth20", "synthdance", "synthpp22"),
+        *("synth17", "synth20", "synthdance", "synthlong", "synthpp22"),
     }
     for entry in catalog.DATASETS.values():
         assert entry.role
@@ -91,7 +91,8 @@ def test_every_embedded_world_is_told_by_its_name() -> None:
     scenes = pytest.importorskip("msfp.datasets.synth.catalogue").SCENES
     for dataset, found in scenes.items():
         assert {dataset_of(scene.name) for scene in found} == {dataset}
-        assert Counter(scene.split for scene in found) == catalog.DATASETS[dataset].counts
+        splits = Counter(scene.split for scene in found)
+        assert {split: splits[split] for split in ("train", "test")} == catalog.DATASETS[dataset].counts
 
 
 def test_an_unknown_data_set_or_split_is_told(tmp_path: Path) -> None:
@@ -182,12 +183,12 @@ def test_check_tells_what_is_right_missing_and_wrong(make, tmp_path: Path) -> No
 
 
 def test_check_of_a_complete_data_set_finds_nothing_amiss(make, tmp_path: Path) -> None:
-    for split, numbers in (("train", ("01", "02")), ("test", ("03", "04"))):
+    for split, numbers in (("train", ("01", "02")), ("test", ("03", "04", "05", "06", "07", "08"))):
         for number in numbers:
             mot17(make, f"SYNTHDANCE-{number}", split, frames=(1, 2, 3, 4, 5))
     found = catalog.check(tmp_path, thorough=True)
     assert all(f.right for f in found), [str(f) for f in found if not f.right]
-    assert Counter(f.split for f in found) == {"train": 24, "test": 24}
+    assert Counter(f.split for f in found) == {"train": 24, "test": 72}
 
 
 @pytest.mark.real

@@ -12,6 +12,8 @@ from msfp.explore.session import NoRun, open_session
 from msfp.metrics import tracking
 from msfp.pipeline.attention import weigh
 from msfp.pipeline.embeddings import embeddings
+from msfp.pipeline.tracks import settled
+from msfp.tracking import make
 
 
 def test_scores_are_trackevals_and_switches_are_all_there(clip: Clip) -> None:
@@ -26,7 +28,8 @@ def test_scores_are_trackevals_and_switches_are_all_there(clip: Clip) -> None:
 
 
 def test_its_own_thresholds_by_hand_give_a_tracker_its_own_tracks(clip: Clip) -> None:
-    stored, again = clip.result("ByteTrack").tracks, clip.retrack("ByteTrack", 0.6, 0.1).tracks
+    own = make("bytetrack", **dict(settled(clip.run, clip.methods["ByteTrack"]).options)).settings
+    stored, again = clip.result("ByteTrack").tracks, clip.retrack("ByteTrack", own.track_high, own.track_low).tracks
     assert np.array_equal(stored.id, again.id)
     assert np.array_equal(stored.tlwh, again.tlwh)
     assert len(clip.retrack("ByteTrack", 0.95, 0.9).tracks) < len(stored)

@@ -217,7 +217,7 @@ def test_saved_weights_are_half_precision_and_carry_metadata(tmp_path: Path) -> 
         assert file.metadata() == {"seed": "0"}
         assert file.get_tensor("a").dtype == torch.float16
         assert file.get_tensor("n").dtype == torch.int64
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "SHA256SUMS", path]
 
 
 def test_cards_state_what_was_measured(tmp_path: Path) -> None:

@@ -85,9 +85,9 @@ def test_a_window_is_the_rows_between_two_frames(make_run: Make) -> None:
 def test_real_video(shared: Path, tmp_path: Path) -> None:
     run = open_run("mot17", root=shared / "real-video", weights="random-init", home=tmp_path)
     (fold,) = data.folds(run, "mot17")
-    (learn,), (judged,) = fold.learn, fold.evaluate
-    assert (learn.scene.name, learn.first, learn.last) == ("MOT17-02", 1, 300)
-    assert (judged.scene.name, judged.first, judged.last) == ("MOT17-02", 301, 600)
+    assert [(p.scene.name, p.first, p.last) for p in fold.learn] == [("MOT17-02", 1, 300), ("MOT17-09", 1, 262)]
+    assert [(p.scene.name, p.first, p.last) for p in fold.evaluate] == [("MOT17-02", 301, 600), ("MOT17-09", 263, 525)]
+    judged = fold.evaluate[0]
     assert sorted(s.detector for s in data.sequences(judged)) == ["DPM", "FRCNN", "SDP"]
     (never,) = data.unseen(run, "mot17")
     assert (never.scene.name, never.length) == ("TUD-Stadtmitte", 179)

@@ -117,7 +117,7 @@ def test_any_tracker_any_threshold(make_run: Make, tracker: str) -> None:
         found = tracks(run, part, data.sequences(part)[1], Method("x", tracker, LOOK, rule))
         assert set(found.frame.tolist()) <= set(range(1, LENGTH + 1))
     assert run.store.misses["reid-features"] == 1
-    assert search(run, part, data.sequences(part)[1], "single", LOOK).hota.shape == (2,)
+    assert search(run, part, data.sequences(part)[1], "single", LOOK, tracker, ()).hota.shape == (2,)
 
 
 def test_tables_leave_it_out_unless_asked(make_run: Make) -> None:

@@ -46,7 +46,7 @@ def test_a_row_is_tracked_and_zipped_as_the_server_asks(crowded: Run) -> None:
 
 
 def test_what_cannot_be_tracked_is_named_and_no_zip_is_left(crowded: Run, tmp_path: Path) -> None:
-    with pytest.raises(NotComputable, match="no zip, as MOT20-04 cannot be tracked: .*: 0 of 2080 frames present"):
+    with pytest.raises(NotComputable, match="no zip, as MOT20-04 cannot be tracked: .*: 0 of .* frames present"):
         submit_row(crowded, "LITE (training-free)", path=tmp_path / "out.zip")
     assert not (tmp_path / "out.zip").exists()
 

@@ -46,7 +46,7 @@ def test_a_detector_is_trained_and_loads(tmp_path: Path) -> None:
     card = made.card.read_text()
     for word in ("person AP@0.5", "synthpp22 1", "1000; held out 2000", "msfp train-backbone --crops 16", "AGPL-3.0"):
         assert word in card
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["yolov8n-synth.md", "yolov8n-synth.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["SHA256SUMS", "yolov8n-synth.md", "yolov8n-synth.safetensors"]
     with pytest.raises(InputError, match="is there already; give another --out, or --fresh to replace it"):
         train_backbone(tmp_path, crops=16)
 

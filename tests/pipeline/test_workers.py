@@ -112,7 +112,8 @@ def test_a_failing_cell_is_named_and_the_others_are_stored(alone: Alone, tmp_pat
         run.map(partial(_failing, victim=todo[1], run=run), todo, "scores")
     assert f"\n  {label}, {part}, {sequence}: ZeroDivisionError: division by zero (at " in str(caught.value)
     missing = {name for name in alone.files.keys() - contents(tmp_path) if name.endswith(MANIFEST)}
-    assert sorted(name.partition("/")[0] for name in missing) == ["score", "tracks"]
+    stages = sorted(name.partition("/")[0] for name in missing)
+    assert stages in (["score", "tracks"], ["tracks"])  # equal tracks of another method have its score already
 
 
 def _failing(item: Item, victim: Item, run: Run) -> Measured:

@@ -11,7 +11,7 @@ from msfp.errors import NotComputable
 from msfp.metrics import fast
 from msfp.metrics.returns import find_returns
 from msfp.paper.comparison import heads_for, measure_rows
-from msfp.paper.methods import BOTSORT, BYTETRACK, LITE, LITE_FREE, OC_SORT, TWO_STAGE, Row, fused, motion, msfp_track
+from msfp.paper.methods import BOTSORT, BYTETRACK, LITE, LITE_FREE, OC_SORT, Row, fused, motion, msfp_track
 from msfp.paper.registry import table
 from msfp.paper.spread import absent, cell, tracking_cells
 from msfp.pipeline import data
@@ -34,7 +34,7 @@ ROWS: tuple[Row, ...] = (
     LITE,
     LITE_FREE,
     msfp_track(),
-    motion("ByteTrack, buffer 300", "bytetrack", TWO_STAGE, LONG),
+    motion("ByteTrack, buffer 300", "bytetrack", options=LONG),
     fused("LITE, buffer 300", "lite", "single", options=LONG),
     msfp_track("MSFP-Track, buffer 300", options=LONG),
 )

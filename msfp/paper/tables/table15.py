@@ -1,7 +1,5 @@
 """Table 15: time per frame of tracking alone, with given detections."""
 
-import numpy as np
-
 from msfp.errors import NotComputable
 from msfp.paper import timing
 from msfp.paper.methods import BYTETRACK, DEEPSORT, LITE, MSFP_TRACK, OC_SORT, SORT, STRONGSORT
@@ -35,4 +33,4 @@ def from_pixels(found: Speeds, label: str) -> Times:
     network = timing.CUT_NETWORK if found.course(label).taps else ()
     if not found.course(label).reid:
         raise NotComputable("compares no appearances")
-    return np.add(found.total(*network), timing.reid(found, label))
+    return found.total(*network, *found.course(label).reid)
