@@ -21,6 +21,7 @@ from msfp.pipeline.reid import people_sample, usable
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, check_sample, measure_one
 from msfp.pipeline.search import detectors_of
+from msfp.pipeline.teaching import looks_of
 from msfp.pipeline.thresholds import train_atl
 from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
@@ -33,10 +34,10 @@ Samples = dict[tuple[str, str], Sample | str]
 
 
 def embeddings(run: Run) -> list[Appearance]:
-    """Of all rows, folds and seeds."""
+    """Of all rows, folds and seeds, and those that thresholds are searched with."""
     folds = every_fold(run)
     methods = [m for row in ROWS for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
-    return [m.look for m in methods if m.look is not None]
+    return looks_of(run, methods)
 
 
 @table(101, needs=("heads", "thresholds", "tracks"), heads=embeddings)
