@@ -7,12 +7,12 @@ from msfp.paper import reference
 from msfp.paper.registry import outline
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-NAMES = {"BoT-SORT, separate ReID": "BoTSORT"}
+NAMES = {"BoT-SORT, separate ReID": "BoTSORT", "LITE (trained 64-d)": "LITE"}
 
 
 def test_the_headline_table_quotes_the_paper_as_it_is() -> None:
     table = README.partition("| HOTA, Table 1 |")[2].partition("\n\n")[0]
-    quoted = re.findall(r"^\| ([^|]+?) +\| [^|]+ \| ([\d.]+)[^|]*\|$", table, re.M)
+    quoted = re.findall(r"^\| ([^|]+?) +\| [^|]+ \| [^|]+ \| ([\d.]+)[^|]*\|$", table, re.M)
     assert len(quoted) == 7
     for name, value in quoted:
         entry = reference.lookup(1, NAMES.get(name, name), "HOTA")
