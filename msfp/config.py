@@ -257,7 +257,7 @@ SWITCHES: dict[str, str] = {
     "calibrated: an isotonic map to P(true positive) for each detector, fitted on the training split only.",
     "tuning": "Weights, gates and life cycle of the association are not given. selected: for every method by as many "
     "draws on a held-out fifth of the learning part, by HOTA (A.2); released: each author's published values, for the "
-    "paper's association a gated first guess; first: that guess for every two-stage row.",
+    "paper's association a gated first guess; first: that guess for ByteTrack too.",
     "input.preset": "'YOLOv8m 4/9/14, channels 64/256/192' are YOLOv8n's channels. yolov8n-paper matches Table 20.",
     "input.geometry": "1280x720 is no multiple of 32: letterbox pads to 736; paper_scale stretches as A.6 writes.",
     "fusion.attention_input": "Eq. 3 concatenates raw features, Table 20 counts three projected vectors.",

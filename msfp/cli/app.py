@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def explained(error: BaseException) -> tuple[str, int]:
-    """What a person is told of an error, in one line where it is not written for them, and the exit status."""
+    """Turn an error into what a person is told, one line where it is not written for them, and an exit status."""
     if isinstance(error, MsfpError):
         return str(error), MISTAKE
     if isinstance(error, KeyboardInterrupt):

@@ -102,7 +102,7 @@ def tell(done: dict[str, Any], source: "Source", as_json: bool) -> None:
 
 
 def damage(done: dict[str, Any], source: "Source") -> str:
-    """What damage cost, for a person."""
+    """Tell a person what damage cost."""
     from msfp.video.decoding import loss
 
     said = loss(source.length or done["frames"], done["lost"], done["marred"])

@@ -84,7 +84,7 @@ def of_labels(rows: Rows, world: bool) -> Floats:
 
 
 def _is_visdrone(rows: Rows) -> bool:
-    """Whether columns 8 to 10 hold VisDrone's category, truncation (0, 1) and occlusion (0, 1, 2), or -1 for these."""
+    """True where columns 8 to 10 are VisDrone's category, truncation (0, 1), occlusion (0, 1, 2), or -1 for these."""
     columns = zip(rows.values[:, 7:10].T, (VISDRONE, range(-1, 2), range(-1, 3)), strict=True)
     return all(np.isin(column, values).all() for column, values in columns)
 

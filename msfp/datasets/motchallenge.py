@@ -249,7 +249,7 @@ def _ids(rows: Rows, frame: NDArray[np.float64], counts: NDArray[np.bool_]) -> N
 
 
 def _tiny(rows: Rows) -> bool:
-    """Whether every box is so small that it seems to be given in shares of the image."""
+    """True where every box is so small that it seems to be given in shares of the image."""
     return bool(0 < rows.values[:, 4].max(initial=0) < TINY and 0 < rows.values[:, 5].max(initial=0) < TINY)
 
 

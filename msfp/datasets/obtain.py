@@ -123,7 +123,7 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
 
 
 def _noted(note: Path) -> dict[str, dict[str, object]]:
-    """What was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
+    """Read what was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
     try:
         found = json.loads(note.read_text("utf-8"))
     except FileNotFoundError:

@@ -98,7 +98,7 @@ class _Pixels:
 
 
 def _pixels(ini: Path, keys: dict[str, str], length: int) -> _Pixels:
-    """What of a sequence's pixels is there; labels can be used without them, so trouble is told and not raised."""
+    """Find a sequence's pixels; labels can be used without them, so trouble is told and not raised."""
     images = ini.parent / keys["imDir"]
     ext = keys.get("imExt") or ".jpg"
     ext = ext if ext.startswith(".") else f".{ext}"

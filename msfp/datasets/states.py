@@ -10,7 +10,7 @@ from msfp.types import FileState, Sequence, Stamp
 
 
 def stamp(path: Path | None) -> Stamp | None:
-    """What tells that a file was changed: size, times of change of its content and of its entry, inode.
+    """State of a file, which changes with it: size, times of change of its content and of its entry, inode.
 
     The time of the entry changes with every write, also where a program sets that of the content back.
     """
@@ -52,7 +52,7 @@ def pixels_state(images: Path | None) -> str:
 
 
 def is_unchanged(sequence: Sequence) -> bool:
-    """Whether a sequence's labels and detections are those that were there when its folder was read."""
+    """True where a sequence's labels and detections are those that were there when its folder was read."""
     try:
         need_unchanged(sequence)
     except InputError:

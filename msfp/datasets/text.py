@@ -1,4 +1,4 @@
-"""What text files arrive as: several encodings and line ends, and things that are no text at all."""
+"""Text files as they arrive: in several encodings and line ends, and sometimes no text at all."""
 
 import codecs
 

@@ -17,7 +17,7 @@ TRIES = 3  # a file that changes while it is read is read again
 
 
 def unsettled(mtime_ns: int) -> bool:
-    """Whether a file was written so lately that it may change again under the same times."""
+    """True where a file was written so lately that it may change again under the same times."""
     return abs(time.time_ns() - mtime_ns) <= SETTLED_NS
 
 

@@ -41,7 +41,7 @@ def embedded_path(file: str) -> Path:
 
 @lru_cache(maxsize=64)
 def _as_listed(path: Path, _stamp: tuple[int, ...]) -> bool:
-    """Whether a weights file is the one its folder's checksums tell of; read again only when it changed."""
+    """True where a weights file is the one its folder's checksums tell of; read again only when it changed."""
     return listed_sums(path.parent).get(path.name) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -23,7 +23,7 @@ AFTER = 10  # frames after a gap in which a person counts as coming back
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """What each labelled box of a `PreparedTruth` is like, row by row.
+    """Size, visibility and history of each labelled box of a `PreparedTruth`, row by row.
 
     Attributes:
         area: (N,) square pixels of the file.
@@ -37,7 +37,7 @@ class Boxes:
 
 
 def describe(gt: GroundTruth, benchmark: str, frames: tuple[int, int] | None = None) -> Boxes:
-    """What the boxes of `fast.prepare(gt, ..., benchmark=benchmark, frames=frames)` are like."""
+    """Describe the boxes of `fast.prepare(gt, ..., benchmark=benchmark, frames=frames)`."""
     gt = window(gt, frames)
     gt = chosen_rows(gt, ~rules(benchmark).regions(gt))
     returning = np.zeros(len(gt), np.bool_)

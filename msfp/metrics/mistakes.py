@@ -15,7 +15,7 @@ CORNERS = "its columns 5 and 6 are right and bottom, not width and height"
 
 
 def nothing_counts(gt: GroundTruth, benchmark: str) -> str:
-    """Why no box of the ground truth is evaluated; empty where one is, or where there is none at all."""
+    """Say why no box of the ground truth is evaluated; empty where one is, or where there is none at all."""
     chosen = rules(benchmark)
     if not len(gt) or chosen.kept(gt).any():
         return ""
@@ -31,7 +31,7 @@ def nothing_counts(gt: GroundTruth, benchmark: str) -> str:
 
 
 def nothing_overlaps(gt: GroundTruth, tracks: Tracks, size: tuple[int, int] = (0, 0)) -> str:
-    """What is amiss where no box of the results overlaps one of the ground truth; empty where any does.
+    """Guess what is amiss where no box of the results overlaps one of the ground truth; empty where any does.
 
     Args:
         size: width and height of the image, 0 where not known.

@@ -87,9 +87,8 @@ def hard_pairs(
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no such positive, or never two identities in a frame.
     """
-    rows = _rows(frame, identity, frames, start, keep)
-    left, right = _far_positives(frame, identity, tlwh, rows, gap)
-    rival = _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)[right]
+    _, left, right, nearest = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, start, keep), gap)
+    rival = nearest[right]
     asked = rival >= 0
     if not asked.any():
         raise NotComputable(NOBODY_NEAR)
@@ -115,9 +114,7 @@ def same_frame_pairs(
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no such positive, or never two identities in a frame.
     """
-    rows = _rows(frame, identity, frames, start, keep)
-    left, right = _far_positives(frame, identity, tlwh, rows, gap)
-    rival = _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)
+    rows, left, right, rival = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, start, keep), gap)
     couples = np.sort(np.stack([rows, rival[rows]], axis=1)[rival[rows] >= 0], axis=1)
     if not len(couples):
         raise NotComputable(NOBODY_NEAR)
@@ -125,19 +122,20 @@ def same_frame_pairs(
     return _join(frame, left, right, i, j)
 
 
-def _far_positives(
+def _far_and_near(
     frame: NDArray[np.integer],
     identity: NDArray[np.integer],
     tlwh: NDArray[np.floating],
     rows: Rows,
     gap: tuple[int, int],
-) -> tuple[Rows, Rows]:
+) -> tuple[Rows, Rows, Rows, Rows]:
+    """Rows that take part; earlier and later row of every far positive; (N,) nearest other person of each row."""
     if len(tlwh) != len(frame):
         raise InputError(f"tlwh: {len(tlwh)} boxes beside {len(frame)} frame numbers")
     left, right = positives(frame, identity, rows, *gap)
     if not len(left):
         raise NotComputable(f"no identity is seen again {gap[0]} to {gap[1]} frames later")
-    return left, right
+    return rows, left, right, _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)
 
 
 def positives(

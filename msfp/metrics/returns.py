@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.metrics.fast import PreparedTruth, nothing_tracked
-from msfp.metrics.kernels import clear_frame, judged_frame
-from msfp.metrics.rules import window, within_crowds
-from msfp.types import Tracks, frame_bounds, tlwh_to_xyxy
+from msfp.metrics.kernels import clear_frame
+from msfp.metrics.switches import judged_frames
+from msfp.types import Tracks
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +41,12 @@ def find_returns(truth: PreparedTruth, tracks: Tracks, least: int = 60) -> Retur
         tracks: boxes in file coordinates.
         least: frames without a label that make an absence.
     """
-    tracks = window(tracks, truth.frames)
-    _, dense = np.unique(tracks.id, return_inverse=True)
-    boxes, dense = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64), dense.astype(np.int64)
-    bounds = frame_bounds(tracks.frame, truth.length)
-    judged = ~within_crowds(tracks, truth.regions, truth.length)
     state = nothing_tracked(truth.identities)
     seen = np.full(truth.identities, -1, np.int64)
     waiting: dict[int, int] = {}  # person -> place in `found` of a return that no match has judged yet
     found: list[tuple[int, int, int]] = []
     recovered: list[bool] = []
-    for t in range(truth.length):
-        a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
-        frame = judged_frame(
-            truth.xyxy[a:b], truth.id[a:b], truth.kind[a:b], boxes[c:d], dense[c:d], judged[c:d], truth.preprocess
-        )
+    for t, frame in enumerate(judged_frames(truth, tracks)):
         last, matched = state.last_track.copy(), state.matched.copy()
         clear_frame(frame, state)
         for who in frame.gt.tolist():

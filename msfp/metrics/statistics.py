@@ -60,7 +60,7 @@ class Spread(Protocol):
 
     @property
     def over(self) -> str:
-        """What was drawn, `7 scenes, 3 seeds`; empty where nothing was."""
+        """Say what was drawn, `7 scenes, 3 seeds`; empty where nothing was."""
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Both ends; NotComputable says why there is none."""

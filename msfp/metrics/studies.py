@@ -16,7 +16,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Design:
-    """What a study is like; standard deviations in the number's own unit, points of HOTA.
+    """Sizes and spreads of a simulated study; standard deviations in the number's own unit, points of HOTA.
 
     Attributes:
         scenes, seeds: how many are measured.

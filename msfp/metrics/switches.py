@@ -1,12 +1,13 @@
 """Where identities switch: the frames and people that CLEAR counts in IDSW."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.metrics.fast import PreparedTruth, nothing_tracked
-from msfp.metrics.kernels import KEPT, clear_frame, judged_frame, overlaps
+from msfp.metrics.kernels import KEPT, Frame, clear_frame, judged_frame, overlaps
 from msfp.metrics.rules import window, within_crowds
 from msfp.types import Tracks, frame_bounds, tlwh_to_xyxy
 
@@ -41,21 +42,14 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
         truth: from `fast.prepare`; its window cuts the tracks too.
         tracks: boxes in file coordinates.
     """
-    tracks = window(tracks, truth.frames)
-    names, dense = np.unique(tracks.id, return_inverse=True)
-    boxes = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
-    bounds, dense = frame_bounds(tracks.frame, truth.length), dense.astype(np.int64)
-    judged = ~within_crowds(tracks, truth.regions, truth.length)
+    names = np.unique(window(tracks, truth.frames).id)
     state = nothing_tracked(truth.identities)
     found: list[tuple[int, int, NDArray[np.float64], int, int, int]] = []
     last = np.zeros(truth.identities, np.int64)
-    for t in range(truth.length):
-        a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
-        frame = judged_frame(
-            truth.xyxy[a:b], truth.id[a:b], truth.kind[a:b], boxes[c:d], dense[c:d], judged[c:d], truth.preprocess
-        )
+    for t, frame in enumerate(judged_frames(truth, tracks)):
         people, before = frame.gt, state.last_track.copy()
         clear_frame(frame, state)
+        a, b = truth.bounds[t], truth.bounds[t + 1]
         for place in np.flatnonzero((before[people] >= 0) & (state.last_track[people] != before[people])):
             who = int(people[place])
             box = truth.xyxy[a:b][truth.kind[a:b] == KEPT][place]
@@ -64,6 +58,20 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
         if len(frame.track):  # else CLEAR leaves its memory of the frame before as it is
             last[people[state.previous_track[people] >= 0]] = t + 1
     return _listed(found)
+
+
+def judged_frames(truth: PreparedTruth, tracks: Tracks) -> Iterator[Frame]:
+    """The sequence's frames as CLEAR matches them, tracks numbered from 0 in the order of their identities."""
+    tracks = window(tracks, truth.frames)
+    _, dense = np.unique(tracks.id, return_inverse=True)
+    boxes = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
+    bounds, dense = frame_bounds(tracks.frame, truth.length), dense.astype(np.int64)
+    judged = ~within_crowds(tracks, truth.regions, truth.length)
+    for t in range(truth.length):
+        a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
+        yield judged_frame(
+            truth.xyxy[a:b], truth.id[a:b], truth.kind[a:b], boxes[c:d], dense[c:d], judged[c:d], truth.preprocess
+        )
 
 
 def _listed(found: list[tuple[int, int, NDArray[np.float64], int, int, int]]) -> Switches:

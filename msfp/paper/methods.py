@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from msfp.errors import InputError
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import TRAINING_FREE, appearance
@@ -13,7 +14,6 @@ from msfp.tracking import tracker_class
 
 Learn = tuple[Part, ...]
 Options = tuple[tuple[str, object], ...]
-TWO_STAGE = Threshold("fixed", 0.6, 0.1)
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,19 @@ class Row:
         chosen = tuple(seeds)
         made = [self.make(learn, seed) for seed in (chosen if self.trained else chosen[:1])]
         return [m if m.learn else replace(m, learn=select or learn) for m in made]
+
+
+def rows_named(label: str) -> list["Row"]:
+    """Rows of Table 1 by label or tracker, case does not matter.
+
+    Raises:
+        InputError: there is none; names what there is.
+    """
+    wanted = label.casefold()
+    rows = [row for row in TABLE_1 if wanted in (row.label.casefold(), row.make((), 0).tracker)]
+    if not rows:
+        raise InputError(f"method {label!r}: not known; there are: {', '.join(row.label for row in TABLE_1)}")
+    return rows
 
 
 def motion(label: str, tracker: str, threshold: Threshold | None = None, options: Options = ()) -> Row:

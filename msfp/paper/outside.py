@@ -121,8 +121,7 @@ def zip_path(run: Run, dataset: str, label: str) -> Path:
 
 
 def _row_named(label: str) -> Row:
-    wanted = label.casefold()
-    rows = [row for row in methods.TABLE_1 if wanted in (row.label.casefold(), row.make((), 0).tracker)]
+    rows = methods.rows_named(label)
     if len(rows) != 1:
-        raise InputError(f"method {label!r}: not known; there are: {', '.join(row.label for row in methods.TABLE_1)}")
+        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.label for row in rows)}")
     return rows[0]

@@ -161,7 +161,7 @@ Scored = Mapping[str, tuple[int, int]]
 
 
 def newly(before: Scored, after: Scored) -> Scored:
-    """What was scored in between."""
+    """Count what was scored in between."""
     told = {
         name: (all_ - before.get(name, (0, 0))[0], held - before.get(name, (0, 0))[1])
         for name, (all_, held) in after.items()

@@ -98,7 +98,7 @@ def lookup(number: int, row: str, column: str) -> Entry | None:
 
 
 def here(row: str) -> str:
-    """What a row of the paper is called in this suite's tables."""
+    """Name of a row of the paper in this suite's tables."""
     return HERE.get(row, row)
 
 

@@ -1,12 +1,12 @@
-"""What was selected for the rows of the tracking tables, for people: Table 12, the report and `msfp tune`."""
+"""Settings selected for the rows of the tracking tables, for people: Table 12, the report and `msfp tune`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 
-from msfp.errors import InputError, NotComputable
+from msfp.errors import NotComputable
 from msfp.paper.comparison import measure_rows, together
-from msfp.paper.methods import TABLE_1, Row
+from msfp.paper.methods import TABLE_1, Row, rows_named
 from msfp.paper.tables.table02 import ROWS as TABLE_2
 from msfp.pipeline import data, selection
 from msfp.pipeline.data import Fold
@@ -113,7 +113,7 @@ def tune(run: Run, labels: ListLike[str]) -> list[Tuned]:
     Raises:
         InputError: no such row; names what there is.
     """
-    rows = named(labels)
+    rows = list(dict.fromkeys(row for label in labels for row in rows_named(label))) or list(TABLE_1)
     folds = data.folds(run, run.settings.data.main)
     every = [m for row in rows for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
     select_all(run, [subject_of(m) for m in every if affordable(run, m)])
@@ -133,19 +133,3 @@ def tune(run: Run, labels: ListLike[str]) -> list[Tuned]:
         one = _chosen(run, name, row.methods(folds[0].learn, run.settings.seeds)[0], search=True)
         out.append(Tuned(one, scores.get((row.label, "released")), scores.get((row.label, "selected"))))
     return out
-
-
-def named(labels: Iterable[str]) -> list[Row]:
-    """Rows of Table 1 by label or tracker.
-
-    Raises:
-        InputError: no such row; names what there is.
-    """
-    wanted = list(labels)
-    found: dict[str, Row] = {}
-    for label in wanted:
-        mine = [r for r in TABLE_1 if label.casefold() in (r.label.casefold(), r.make((), 0).tracker)]
-        if not mine:
-            raise InputError(f"row {label!r} is not known; there are: {', '.join(r.label for r in TABLE_1)}")
-        found |= {row.label: row for row in mine}
-    return list(found.values()) if wanted else list(TABLE_1)

@@ -131,7 +131,7 @@ def places(run: Run) -> dict[str, str]:
 
 
 def by_construction(verdicts: Sequence[Verdict], embedded: bool) -> list[str]:
-    """What decides claims besides what was measured, or bears on them, and the claims it concerns."""
+    """Sentences on what decides claims besides measuring, or bears on them, each with the claims it concerns."""
     found: dict[str, list[str]] = {}
     for one in verdicts:
         apart = [one.apart.reason] if one.apart and one.apart.why == "construction" else []

@@ -18,7 +18,7 @@ STRANGERS = 64
 
 
 def bound_inputs(run: Run, scene: Scene, strategy: str) -> dict[str, object]:
-    """What a bounding embedding of a scene's boxes depends on."""
+    """Inputs that a bounding embedding of a scene's boxes depends on."""
     boxes = {s.detector: run.file_digest(s.det_path) for s in scene.sequences}
     own: dict[str, object] = {"strategy": strategy, "boxes": boxes, "code": code_digest(__name__, follow=False)}
     return own | ({"truth": run.file_digest(data.truth_path(scene))} if strategy == PERFECT else {})

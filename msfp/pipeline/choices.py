@@ -1,4 +1,4 @@
-"""What each choice of the ablations costs a frame: ways to pool, heads, threshold rules, on the same frames in turn.
+"""Milliseconds a frame of the ablations' choices: ways to pool, heads, threshold rules, on the same frames in turn.
 
 Heads and ATL are untrained: they take as long as trained ones, and nothing has to be learned before the clock starts.
 """

@@ -278,7 +278,7 @@ def _parsed(read: Callable[[Path, Sequence], Rows], path: Path, content: Content
 
 
 def _content(path: Path) -> Content:
-    """What tells a file's content from all that it has had: its stamp, and its digest while it is so new that it may
+    """Mark of a file's content, unlike that of all it has had: its stamp, and its digest while it is so new that it may
     change without another stamp."""
     found = stamp(path)
     return found, file_digest(path) if found is not None and unsettled(found[1]) else ""

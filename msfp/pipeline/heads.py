@@ -28,7 +28,7 @@ from msfp.pipeline.variants import View, box_vectors
 from msfp.types import Scene
 
 TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
-MSFP_TRACK = "attention-instance"  # the strategy whose heads are fine-tuned jointly with ATL
+ATTENTION = "attention-instance"  # MSFP-Track's strategy, whose heads are fine-tuned jointly with ATL
 HEAD_CODE = (
     code_digest(__name__, follow=False),
     "msfp.heads.fusion",
@@ -169,15 +169,15 @@ def _train(run: Run, look: Appearance) -> list[Fitted]:
 
 
 def _joins(look: Appearance) -> bool:
-    """Whether a head is the one of MSFP-Track, which is fine-tuned jointly right after it was trained."""
-    return look.strategy == MSFP_TRACK and (look.layers, look.pooling, look.weights) == ((), ROI_ALIGN, "")
+    """True for the head of MSFP-Track, which is fine-tuned jointly right after it was trained."""
+    return look.strategy == ATTENTION and (look.layers, look.pooling, look.weights) == ((), ROI_ALIGN, "")
 
 
 def training_set(
     run: Run, learn: ListLike[Part], look: Appearance | None = None
 ) -> tuple[dict[int, NDArray[np.float16]], Labels]:
     """Features and identities of the pedestrians of the learning parts that are visible enough."""
-    chosen = look or Appearance(MSFP_TRACK, tuple(learn))
+    chosen = look or Appearance(ATTENTION, tuple(learn))
     cells = strategy_named(chosen.strategy).sees_cells
     seen = [_learning_rows(run, part) for part in learn]
     if cells:

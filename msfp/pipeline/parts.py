@@ -76,7 +76,7 @@ class Parts:
         atomic_write(note, json.dumps(self._state).encode())
 
     def looks(self) -> Iterator[Look]:
-        """What earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
+        """Read what earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
         for path in sorted(self.folder.glob("*.npz")):
             found = self._read(path)
             if found is None:
@@ -129,7 +129,7 @@ class Parts:
 
 
 def pack_looks(looks: list[Look], state: str, after: int, start: float) -> bytes:
-    """What was seen of some frames, the state they depend on, the frame before them, and their first one's time."""
+    """Frames as they were seen, the state they depend on, the frame before them, and their first one's time."""
     data = io.BytesIO()
     width = max(s.vectors.shape[1] for s in looks)  # a frame without people may have vectors without entries
     np.savez_compressed(

@@ -233,7 +233,7 @@ def _go_over(recording: Recording, watcher: Watcher, artist: Artist | None) -> L
 
 @contextlib.contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """What the system refuses becomes a message for a person.
+    """Turn what the system refuses into a message for a person.
 
     Raises:
         MsfpError: see `write_error`.

@@ -23,7 +23,7 @@ from msfp.heads.training import Fitted
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, feature_inputs
-from msfp.pipeline.heads import Appearance, head_inputs, train_head, train_heads
+from msfp.pipeline.heads import ATTENTION, Appearance, head_inputs, train_head, train_heads
 from msfp.pipeline.lookout import Lookout, lookout
 from msfp.pipeline.run import Run
 from msfp.tracking import Tracker, make
@@ -43,7 +43,6 @@ from msfp.tracking.recovery import (
 from msfp.tracking.run import frame_by_frame, gather
 from msfp.types import Detections, GroundTruth, tlwh_to_xyxy
 
-STRATEGY = "attention-instance"
 COPIES = 2  # thinnings of each public detector's boxes
 GAP_BEGINS, GAP_FRAMES = 0.04, 8  # a person's detections are dropped so often a frame, for at most so many
 SAME = 0.5  # IoU from which a box is a person's
@@ -61,7 +60,7 @@ class Recovery:
     @property
     def look(self) -> Appearance:
         """The embedding that it compares by."""
-        return Appearance(STRATEGY, self.learn, self.seed)
+        return Appearance(ATTENTION, self.learn, self.seed)
 
 
 class Expert:
@@ -259,7 +258,7 @@ def decider(run: Run, recovery: Recovery) -> Decide:
 
 def _head(run: Run, recovery: Recovery) -> FusionHead:
     channels = dict(run.backbone().channels)
-    return restore_head(STRATEGY, channels, train_head(run, recovery.look).state, run.settings.fusion)
+    return restore_head(ATTENTION, channels, train_head(run, recovery.look).state, run.settings.fusion)
 
 
 def embedded(run: Run, head: FusionHead, look: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -120,7 +120,7 @@ def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
 
 
 def _hard(vectors: NDArray[np.float32], run: Run, part: Part) -> dict[str, Any]:
-    """What `Discrimination` says of far positives against near negatives; NaN and None where there are none."""
+    """Compute what `Discrimination` says of far positives against near negatives; NaN and None where there are none."""
     try:
         hard, people = _hard_pairs(run, part, metrics.hard_pairs)
         one_frame, its_people = _hard_pairs(run, part, metrics.same_frame_pairs)

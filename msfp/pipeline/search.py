@@ -16,7 +16,7 @@ from msfp.heads.threshold import Mode
 from msfp.metrics import fast
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import Appearance, embed_part, head_inputs, train_head
+from msfp.pipeline.heads import ATTENTION, Appearance, embed_part, head_inputs, train_head
 from msfp.pipeline.run import Run
 from msfp.pipeline.selection import Options, Subject, inner_split, options_for
 from msfp.tracking import make, thresholds, track
@@ -138,9 +138,6 @@ def member(part: Part, detector: str) -> Sequence:
     raise NotComputable(f"{part.scene.name} has no {detector} detections")
 
 
-STRATEGY = "attention-instance"  # of the tracker whose thresholds are searched
-
-
 @dataclass(frozen=True)
 class Searched:
     """How the target of a learning part is searched: on which of its frames, and with which embedding."""
@@ -157,18 +154,18 @@ def searched(run: Run, learn: ListLike[Part], part: Part) -> Searched:
     first.
     """
     if heads := _heads_of_main(run, learn):
-        return Searched(part, Appearance(STRATEGY, heads, SEARCH_SEED))
+        return Searched(part, Appearance(ATTENTION, heads, SEARCH_SEED))
     names = sorted({p.scene.name for p in learn})
     if len(names) == 1:
         middle = (part.first + part.last) // 2
         return Searched(
-            replace(part, first=middle + 1), Appearance(STRATEGY, (replace(part, last=middle),), SEARCH_SEED)
+            replace(part, first=middle + 1), Appearance(ATTENTION, (replace(part, last=middle),), SEARCH_SEED)
         )
     held = {p.scene.name for p in inner_split(run, learn)[1]}
     if held == set(names):  # too few scenes to hold out whole ones: every other scene
         held = set(names[1::2])
     others = tuple(p for p in learn if (p.scene.name in held) != (part.scene.name in held))
-    return Searched(part, Appearance(STRATEGY, others, SEARCH_SEED))
+    return Searched(part, Appearance(ATTENTION, others, SEARCH_SEED))
 
 
 def searching_looks(run: Run, learn: ListLike[Part]) -> tuple[Appearance, ...]:
@@ -179,11 +176,11 @@ def searching_looks(run: Run, learn: ListLike[Part]) -> tuple[Appearance, ...]:
 def searching_subject(run: Run, learn: ListLike[Part]) -> Subject:
     """Whose selected settings a grid search tracks with: MSFP (attention)'s."""
     heads = _heads_of_main(run, learn) or tuple(learn)
-    return Subject("msfp-attention", Appearance(STRATEGY, heads, SEARCH_SEED), "none", (), tuple(learn))
+    return Subject("msfp-attention", Appearance(ATTENTION, heads, SEARCH_SEED), "none", (), tuple(learn))
 
 
 def _heads_of_main(run: Run, learn: ListLike[Part]) -> tuple[Part, ...]:
-    """What the heads of the crowded data set's parts learned from; empty for parts of other data sets."""
+    """Parts that the heads of the crowded data set learned from; empty for parts of other data sets."""
     crowded = run.settings.data.crowded
     if crowded is None or {p.scene.pixels.dataset for p in learn} != {crowded}:
         return ()
@@ -191,7 +188,7 @@ def _heads_of_main(run: Run, learn: ListLike[Part]) -> tuple[Part, ...]:
 
 
 def search_inputs(run: Run, learn: ListLike[Part]) -> dict[str, object]:
-    """What the targets of the learning parts depend on, beside their files."""
+    """Inputs that the targets of the learning parts depend on, beside their files."""
     return {
         "looks": [head_inputs(run, look) for look in searching_looks(run, learn)],
         "options": dict(options_for(run, searching_subject(run, learn))),

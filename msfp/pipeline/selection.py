@@ -1,4 +1,4 @@
-"""What the paper leaves open, selected on the learning part (A.2): one search, one budget, for every method.
+"""Settings that the paper leaves open, selected on the learning part (A.2): one search, one budget, for every method.
 
 A method's open settings, their candidates and what the paper says of them are rows of `search_space.csv`. A fifth of
 the learning part is held out: whole scenes where there are five or more, else the last frames of each. Heads learn from
@@ -121,7 +121,7 @@ def search_space() -> tuple[Open, ...]:
 
 
 def open_settings(tracker: str, fixed: Options = ()) -> tuple[Open, ...]:
-    """What is open for a tracker, less what a row fixes; one that the file does not name has what its base has."""
+    """List what is open for a tracker, less what a row fixes; one that the file does not name has its base's."""
     named = {name for one in search_space() for name in one.trackers}
     ancestors = [str(getattr(kind, "name", "")) for kind in tracker_class(tracker).__mro__]
     known = next((name for name in ancestors if name in named), "")
@@ -130,10 +130,15 @@ def open_settings(tracker: str, fixed: Options = ()) -> tuple[Open, ...]:
 
 
 def first_guess(tracker: str) -> Options:
-    """The first guess, as far as it concerns a tracker of the paper's two stages; nothing for the others."""
+    """The first guess for the paper's association, and for ByteTrack what it shares with it; nothing for others."""
     names = {one.setting for one in open_settings(tracker)}
-    two_stage = "match_low" in names and tracker != "botsort"
-    return tuple((key, value) for key, value in FIRST_GUESS if two_stage and key in names)
+    concerned = tracker == "bytetrack" or has_papers_association(tracker)
+    return tuple((key, value) for key, value in FIRST_GUESS if concerned and key in names)
+
+
+def has_papers_association(tracker: str) -> bool:
+    """True for the trackers of LITE's trained projection and of MSFP's rows, whose kind of fusion is open."""
+    return any(one.setting == "fusion" for one in open_settings(tracker))
 
 
 def draws(tracker: str, fixed: Options, trials: int, seed: int) -> tuple[Options, ...]:
@@ -162,7 +167,7 @@ def effective(drawn: dict[str, object]) -> dict[str, object]:
 
 
 def learning_parts(run: Run, learn: Iterable[Part]) -> tuple[Part, ...]:
-    """What a selection may see: under `split: half` the first halves, also where a table learns from whole scenes.
+    """Cut learning parts to what a selection may see: first halves under `split: half`, also of whole scenes.
 
     So a method has the same settings in validation and on the test split.
     """
@@ -194,7 +199,7 @@ def inner_look(run: Run, look: Appearance | None, learn: ListLike[Part], part: P
 
 
 def overlap(one: Part, other: Part) -> bool:
-    """Whether two parts share a frame."""
+    """True where two parts share a frame."""
     return one.scene.name == other.scene.name and one.first <= other.last and other.first <= one.last
 
 
@@ -215,8 +220,7 @@ def options_for(run: Run, subject: Subject) -> Options:
             ) from error
     else:
         found = {}
-    names = {one.setting for one in open_settings(subject.tracker)}
-    if "weight" in names and "min_iou" in names:
+    if has_papers_association(subject.tracker):
         found |= run.settings.association.given()
     return tuple(sorted({**found, **dict(subject.fixed)}.items()))
 
@@ -392,11 +396,9 @@ def words(options: Options) -> str:
 
 
 def _word(value: object) -> str:
-    return (
-        {True: "yes", False: "no", None: "none"}[value]
-        if value is None or value is True or value is False
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def _is_selected(run: Run, subject: Subject) -> bool:

@@ -82,7 +82,7 @@ def atl_inputs(
     supervision: Supervision = "grid",
     changes: Changes = (),
 ) -> dict[str, object]:
-    """What a trained ATL depends on: beside its settings all that its grid search depends on."""
+    """List what a trained ATL depends on: beside its settings all that its grid search depends on."""
     taught: dict[str, object] = {"supervision": supervision}
     if supervision == "grid":
         taught["search"] = search_inputs(run, learn)

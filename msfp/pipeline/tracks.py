@@ -126,14 +126,14 @@ def settled(run: Run, method: Method) -> Method:
 def settled_as(run: Run, methods: Iterable[Method], model: Method) -> list[Method]:
     """Methods with the settings that are selected for another one, so that an ablation changes one thing alone.
 
-    Methods are returned as they are where those cannot be selected: their cells then say why.
+    Where those cannot be selected, neither can the methods' own on the same learning parts: their cells then say why.
     """
     given = list(methods)
     select_all(run, [subject_of(model)])
     try:
         options = settled(run, model).options
     except NotComputable:
-        return given
+        return [replace(m, learn=model.learn) for m in given]
     return [replace(m, options=tuple(sorted({**dict(options), **dict(m.options)}.items())), learn=()) for m in given]
 
 

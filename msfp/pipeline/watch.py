@@ -133,7 +133,7 @@ class Watcher:
 
     @property
     def recalls(self) -> bool:
-        """Whether going on needs the pixels of the frame before."""
+        """True where going on needs the pixels of the frame before."""
         return self._camera is not None
 
     def recall(self, look: Look, pixels: Image) -> None:

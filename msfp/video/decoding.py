@@ -24,7 +24,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Health:
-    """What decoding a whole video shows.
+    """Frames and losses found by decoding a whole video.
 
     Attributes:
         frames: numbers of the frames that can be decoded.
@@ -95,7 +95,7 @@ def numbers_in_short(numbers: Sequence[int]) -> str:
 
 
 def loss(length: int, lost: Sequence[int], marred: Sequence[int] = ()) -> str:
-    """What damage cost, in words: `2 of 60 frames cannot be decoded (38-39)`; empty where it cost nothing."""
+    """Say what damage cost: `2 of 60 frames cannot be decoded (38-39)`; empty where it cost nothing."""
     said = []
     if lost:
         said.append(f"{len(lost)} of {length} frames cannot be decoded ({numbers_in_short(lost)})")

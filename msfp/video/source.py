@@ -63,7 +63,7 @@ class Source:
 
     @property
     def variable(self) -> bool:
-        """Whether frames come at times of their own."""
+        """True where frames come at times of their own."""
         return self.seconds is not None
 
     @property
@@ -137,7 +137,7 @@ def _any(source: Source, first: int, marred: set[int] | None) -> Iterator[tuple[
 
 
 def fingerprint(source: Source) -> str:
-    """What tells a source's content from another's without reading all of it; empty for a camera."""
+    """Mark of a source's content, unlike another's, without reading all of it; empty for a camera."""
     if isinstance(source.place, int):
         return ""
     content = hashlib.sha256()

@@ -21,7 +21,7 @@ NO_VIDEO = {"tty"}  # formats in which FFmpeg draws text files
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """What a video file tells without being decoded.
+    """Facts of a video file known without decoding it.
 
     Attributes:
         path: the file.
@@ -44,7 +44,7 @@ class Video:
 
 
 def open_video(path: Path) -> Video:
-    """What a video tells, read from its packets; remembered as long as the file stays as it is.
+    """Read the facts of a video from its packets; remembered as long as the file stays as it is.
 
     Raises:
         InputError: cannot be read, no video, or frames too large or too small.

@@ -11,9 +11,11 @@ from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Part, load_backbone
 from msfp.features.detector import load_whole
 from msfp.features.extract import BoxSet, extract, extract_modes
-from msfp.features.gpu.extract import Image, extract_batched, extract_modes_batched
+from msfp.features.gpu.extract import Image, extract_modes_batched
 from msfp.features.pooling import Mode
 from msfp.types import Features
+
+from .conftest import extract_batched
 
 SIZE = (160, 96)
 RNG = np.random.default_rng(0)

@@ -13,13 +13,13 @@ from msfp.features.detector import load_whole
 from msfp.features.device import triton_here
 from msfp.features.extract import extract
 from msfp.features.gpu import blocks
-from msfp.features.gpu.extract import extract_batched
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import pool_levels
 from msfp.features.reid import embed, load_reid
 from msfp.features.weights import load_detector
 
+from .conftest import extract_batched
 from .test_gpu_frame import networks
 from .test_gpu_pooling import STRIDES, boxes, levels
 

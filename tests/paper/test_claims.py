@@ -18,11 +18,18 @@ from msfp.paper.claims.arithmetic import ARITHMETIC
 from msfp.paper.claims.listed import Claim, apart, load, reasons_apart
 from msfp.paper.claims.numbers import Printed
 from msfp.paper.claims.rules import RULES
-from msfp.paper.claims.verdict import KINDS, verdict, verdicts
+from msfp.paper.claims.verdict import KINDS, Verdict, verdicts
 from msfp.paper.claims.words import WORDS
 from msfp.paper.registry import EXTRA, artefact
 
 CLAIMS = {c.id: c for c in load()}
+
+
+def verdict(one: Claim, measured: object, device: str = "cuda") -> Verdict:
+    """One claim by itself."""
+    return verdicts([one], measured, device)[0]  # type: ignore[arg-type]
+
+
 OURS = {"MSFP-Track: ATL"}  # a row of Table 7 that the paper does not have: the stage by itself
 UNITS = tuple(f"scene {k}" for k in range(7))
 NOISE = np.random.default_rng(1).normal(0, 1, 7)

@@ -35,6 +35,13 @@ def write_sequence(folder: Path, frames: int, gt: bool) -> None:
         (folder / "gt" / "gt.txt").write_text("".join(labels))
 
 
+def run_of_one_street(folder: Path) -> Run:
+    """A run over one sequence with all its frames, whose boxes are the detector's own, as for somebody's film."""
+    write_sequence(folder / "root" / "train" / "MOT17-02-SDP", LENGTH, gt=True)
+    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), "detections": "detector"}
+    return open_run("mot17", root=folder / "root", weights="random-init", home=folder / "home", overrides=settings)
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> Make:
     """`make_run({"MOT17-02-SDP": frames, ...}, **overrides)`; `test/NAME` puts a sequence in the test split."""

@@ -15,12 +15,13 @@ from msfp.pipeline import recording
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.recording import LOCK, Recording, record
-from msfp.pipeline.run import Run, open_run
+from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, Threshold
 from msfp.pipeline.watch import Look, Watcher
 from msfp.video.source import Source, frames, open_source
-from tests.pipeline.conftest import LENGTH, write_sequence
 from tests.video.conftest import numbers_of, spoil, write
+
+from .conftest import run_of_one_street
 
 STREET = Threshold("fixed", 0.2, 0.05)
 FRAMES, PART = 11, 4
@@ -44,10 +45,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("recording")
-    write_sequence(folder / "root" / "train" / "MOT17-02-SDP", LENGTH, gt=True)
-    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), "detections": "detector"}
-    return open_run("mot17", root=folder / "root", weights="random-init", home=folder / "home", overrides=settings)
+    return run_of_one_street(tmp_path_factory.mktemp("recording"))
 
 
 @pytest.fixture(scope="module")

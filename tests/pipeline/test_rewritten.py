@@ -27,7 +27,7 @@ METHOD = Method("any", "msfp-attention", Appearance("native"), camera="sparse-fl
 
 
 def result(run: Run) -> dict[str, str]:
-    """What a run makes of its sequence, stage by stage, as digests."""
+    """Digest what a run makes of its sequence, stage by stage."""
     scene = data.scenes(run, "mot17")[0]
     part, sequence = data.whole(scene), scene.sequences[0]
     found = tracks(run, part, sequence, METHOD)

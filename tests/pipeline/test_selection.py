@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.errors import NotComputable
 from msfp.metrics import fast
 from msfp.paper.methods import BYTETRACK, MSFP_ATTENTION, MSFP_TRACK, SORT, TABLE_1
 from msfp.paper.tables.table02 import ROWS as TABLE_2
@@ -29,7 +30,7 @@ from msfp.pipeline.selection import (
     search_space,
     select,
 )
-from msfp.pipeline.tracks import settled, settled_as, subject_of
+from msfp.pipeline.tracks import Method, settled, settled_as, subject_of
 from msfp.tracking import make, tracker_class
 
 Make = Callable[..., Run]
@@ -202,6 +203,8 @@ def test_tuning_says_where_settings_come_from(make_run: Make) -> None:
     assert dict(options_for(run.variant(tuning="first"), subject))["fuse_score"] is False
     assert options_for(run, subject) == select(run, subject).options
     assert first_guess("ocsort") == ()
+    for released in ("botsort", "lite-botsort", "boosttrack"):
+        assert first_guess(released) == (), "an author's published settings are no guess of ours"
     assert dict(first_guess("msfp-attention")) == dict(FIRST_GUESS)
 
 
@@ -227,6 +230,15 @@ def test_an_ablation_has_the_settings_of_its_model(make_run: Make) -> None:
     (found,) = settled_as(run, SORT.methods((), (0,)), model)
     assert dict(found.options) == dict(settled(run, model).options)
     assert found.learn == ()
+
+
+def test_an_ablation_says_why_its_model_has_no_settings(make_run: Make) -> None:
+    """Frames are missing, so that no head can be trained: first guesses do not stand in for selected settings."""
+    run = make_run(SIX)
+    model = MSFP_ATTENTION.methods(learn_of(run), (0,))[0]
+    (found,) = settled_as(run, [Method("ablation", "msfp-attention", model.look)], model)
+    with pytest.raises(NotComputable, match="0 of 9 frames present.*tuning=released"):
+        settled(run, found)
 
 
 @pytest.mark.parametrize("names", [{"MOT17-02-SDP": 0}, TWO, SIX], ids=["one scene", "two", "six"])

@@ -14,12 +14,12 @@ from msfp.errors import InputError
 from msfp.pipeline import data, recording, tracker
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.recording import Recording, record
-from msfp.pipeline.run import Run, open_run
+from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, Threshold, frame_thresholds, tracks
 from msfp.pipeline.watch import Watcher
 from msfp.video.source import frames, open_source
 
-from .conftest import LENGTH, write_sequence
+from .conftest import LENGTH, run_of_one_street
 
 STREET = Threshold("fixed", 0.2, 0.05)
 
@@ -27,10 +27,7 @@ STREET = Threshold("fixed", 0.2, 0.05)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run for all tests: what its stages learn once is the same for each."""
-    folder = tmp_path_factory.mktemp("watch")
-    write_sequence(folder / "root" / "train" / "MOT17-02-SDP", LENGTH, gt=True)
-    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), "detections": "detector"}
-    return open_run("mot17", root=folder / "root", weights="random-init", home=folder / "home", overrides=settings)
+    return run_of_one_street(tmp_path_factory.mktemp("watch"))
 
 
 def scene_of(run: Run) -> data.Part:

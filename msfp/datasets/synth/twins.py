@@ -140,7 +140,7 @@ def check_arguments(width: int, height: int, blur: float, detector: str) -> None
 
 @cache
 def fitted() -> Params:
-    """What `twins.json` beside this module holds."""
+    """Read `twins.json` beside this module."""
     found: Params = json.loads((resources.files("msfp.datasets.synth") / "twins.json").read_text(encoding="utf-8"))
     return found
 

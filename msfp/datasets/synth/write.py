@@ -211,7 +211,7 @@ def generate(
 
 
 def is_complete(target: Path, stamp: dict[str, object], digests: Digests) -> bool:
-    """Whether a folder holds a data set made whole by this generator with these settings, byte by byte as it was."""
+    """True where a folder holds a data set made whole by this generator with these settings, byte by byte as it was."""
     try:
         found = json.loads((target / STAMP).read_text(encoding="ascii"))
         files = found.pop("files")

@@ -51,23 +51,6 @@ class Started:
     done: Any
 
 
-def extract_batched(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    backbone: Backbone,
-    size: tuple[int, int] = (1280, 736),
-    geometry: Geometry = "letterbox",
-    progress: Callable[[int], None] | None = None,
-    batch: int = BATCH,
-    dtype: torch.dtype | None = None,
-) -> dict[str, Features]:
-    """As `msfp.features.extract.extract` by RoIAlign, several frames at once; arguments: see below."""
-    wanted: dict[Mode, tuple[int, ...]] = {"roi_align": backbone.layers}
-    return extract_modes_batched(frames, box_sets, backbone, wanted, size, geometry, progress, batch, dtype)[
-        "roi_align"
-    ]
-
-
 def extract_modes_batched(
     frames: Iterable[tuple[int, Image]],
     box_sets: Mapping[str, BoxSet],

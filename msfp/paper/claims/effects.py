@@ -1,4 +1,4 @@
-"""What a claim is about, and where it wants it."""
+"""The effect that a claim is about, and the region where the claim wants it."""
 
 from dataclasses import dataclass
 from math import inf

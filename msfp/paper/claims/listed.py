@@ -76,7 +76,7 @@ class Claim:
 
     @property
     def timed(self) -> bool:
-        """Whether the clock decides: two equal runs may differ in the verdict."""
+        """True where the clock decides: two equal runs may differ in the verdict."""
         return self.basis == "measured" and bool({*self.tables} & TIME_TABLES or {*self.columns} & TIME_COLUMNS)
 
 

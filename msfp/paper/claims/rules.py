@@ -15,11 +15,10 @@ from msfp.paper import reference
 from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.listed import Claim
 from msfp.paper.claims.numbers import Numbers, Printed
+from msfp.paper.claims.words import MARGINS
 
 PLAIN = ("FPS", "B: FPS", "Params", "Parameters", "Input Dim", "τ std")
 """Columns of times or counts, beside those in ms."""
-MARGINS = MappingProxyType({"points": 0.3, "AUC": 0.005, "Gap": 0.013})
-"""Differences that the paper's own runs show by themselves: the ± of its Tables 1 and 3; by unit, or by column."""
 
 
 Rule = Callable[[Claim, Numbers], Found]

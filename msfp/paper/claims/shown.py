@@ -127,7 +127,7 @@ def line(one: Verdict, embedded: bool = False) -> Line:
 
 
 def groups(verdicts: Iterable[Verdict]) -> list[Group]:
-    """What the report counts: what held, what did not, what cannot be told; then what is counted apart."""
+    """Count for the report: what held, what did not, what cannot be told; then what is counted apart."""
     every = list(verdicts)
     measured = [v for v in every if v.claim.basis == "measured"]
     ordinary = [v for v in measured if v.apart is None]

@@ -88,11 +88,6 @@ def dataset(claim: Claim, settings: Settings) -> str | None:
     return settings.data.cross if column.startswith("Cross-domain") else settings.data.main
 
 
-def verdict(claim: Claim, measured: Numbers, device: str = "cuda") -> Verdict:
-    """One claim by itself, on measured numbers or on the paper's own as it says."""
-    return verdicts([claim], measured, device)[0]
-
-
 def verdicts(
     claims: Iterable[Claim],
     measured: Numbers,

@@ -2,7 +2,7 @@
 
 A claim wants an effect somewhere: above a bound ("a is better than b": above 0), or inside a region ("similar": within
 half a point). Its 95 % interval, over units and training seeds together, decides; `MEANINGS` defines the words, and the
-first that fits is said. The margin of indifference is the spread that the paper prints for itself (`rules.MARGINS`).
+first that fits is said. The margin of indifference is the spread that the paper prints for itself (`MARGINS`).
 "No difference" and "smaller" are said of bounds only: a region has its margin in itself.
 
 Several effects (better than each of k rivals; on every sequence): all have to be supported, each at the claim's own
@@ -20,18 +20,37 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from msfp.metrics.statistics import LEVEL
+from msfp.paper import reference
 from msfp.paper.claims.effects import Effect, Found
 
 Word = Literal[
     "supported", "smaller than the paper says", "no difference", "refuted", "inconclusive", "not testable here"
 ]
+
+
+def _printed_spread(table: int, row: str, column: str) -> float:
+    entry = reference.lookup(table, row, column)
+    assert entry is not None, (row, column)
+    assert entry.std is not None, (row, column)
+    return entry.std
+
+
+MARGINS = MappingProxyType(
+    {
+        "points": _printed_spread(1, "MSFP-Track", "HOTA"),
+        "AUC": _printed_spread(3, "Attention (instance)", "AUC"),
+        "Gap": _printed_spread(3, "Attention (instance)", "Gap"),
+    }
+)
+"""Differences that the paper's own runs show by themselves, by unit or by column."""
 MEANINGS: MappingProxyType[Word, str] = MappingProxyType(
     {
         "supported": "The whole interval lies where the claim wants it, and does not exclude the printed size.",
         "smaller than the paper says": "The interval reaches the side that the claim wants, where the sign holds or is "
         "open, but all of it lies below the size that the paper prints for the same effect.",
         "no difference": "The whole interval lies within the margin of indifference around the bound, on either side: "
-        "0.3 points, 0.005 AUC, 0.013 of gap, the ± that the paper prints for its own runs; 0 for everything else.",
+        f"{MARGINS['points']:g} points, {MARGINS['AUC']:g} AUC, {MARGINS['Gap']:g} of gap, the ± that the paper prints "
+        "for its own runs; 0 for everything else.",
         "refuted": "The whole interval lies on the wrong side, or outside the range that the claim names.",
         "inconclusive": "None of these, or no interval: fewer than six scenes, or people of a few fixed scenes were "
         "drawn, which says nothing of other scenes.",
@@ -76,7 +95,7 @@ def effect_word(effect: Effect, found: Found, alpha: float = ALPHA, effects: int
 
 
 def _against_the_claim(effect: Effect, found: Found, low: float, high: float) -> Word | None:
-    """What ends a claim, None where nothing does."""
+    """The word that ends a claim, None where nothing does."""
     if found.bound is None:
         return None if touches(low, high, found) else "refuted"
     if low >= found.bound - effect.margin - ROUNDING and high <= found.bound + effect.margin + ROUNDING:
@@ -108,11 +127,11 @@ def holm(families: Mapping[Name, Found], alpha: float = ALPHA) -> dict[Name, tup
 
 
 def inside(low: float, high: float, found: Found) -> bool:
-    """Whether all of an interval is where the claim wants it."""
+    """True where all of an interval is where the claim wants it."""
     return touches(low, low, found) and touches(high, high, found)
 
 
 def touches(low: float, high: float, found: Found) -> bool:
-    """Whether an interval reaches the region that the claim wants; a strict region ends before its lower bound."""
+    """True where an interval reaches the region that the claim wants; a strict region ends before its lower bound."""
     above = high > found.low + ROUNDING if found.strict else high >= found.low - ROUNDING
     return above and low <= found.high + ROUNDING

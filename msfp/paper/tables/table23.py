@@ -18,7 +18,7 @@ NOTES = {
     "+ ATL (scene-level)": "Per-scene",
     "+ Both (ATL + BoostTrack++)": "Complementary",
 }
-WHOLE = "the whole of BoostTrack++ as released, with its own association, births and camera motion (ECC)"
+WHOLE = "the whole of BoostTrack++, with its own association, births and camera motion (ECC)"
 ENTERS = "; ATL's τ_high takes the place of its detection threshold, and what scores below τ_low is ignored"
 
 
@@ -60,7 +60,7 @@ def granularity(run: Run) -> list[Cell]:
 
 
 def remark(row: str) -> str:
-    """What a row with BoostTrack++ takes of it."""
+    """Say what a row takes of BoostTrack++."""
     if not row.startswith(("+ BoostTrack++", "+ Both")):
         return ""
     return WHOLE + (ENTERS if row.startswith("+ Both") else "")
