@@ -30,9 +30,10 @@ from msfp.engine.files import atomic_write
 from msfp.engine.provenance import git_state, hardware
 from msfp.features.backbone import Backbone, load_backbone, to_batch
 from msfp.features.detector import load_whole
-from msfp.features.gpu.extract import extract_batched
+from msfp.features.gpu.extract import extract_modes_batched
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.letterbox import fit
+from msfp.features.pooling import Mode
 from msfp.heads.apply import ScenePredictor
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
@@ -197,10 +198,11 @@ def measure_offline(
     tlwh = fit(IMAGE, size).to_file(some_boxes(rng, frames * boxes, size))
     found = {"boxes": (np.repeat(np.arange(1, frames + 1, dtype=np.int32), boxes), tlwh)}
     rates = {}
+    wanted: dict[Mode, tuple[int, ...]] = {"roi_align": backbone.layers}
     for batch in batches:
         for _ in range(2):
             began = time.perf_counter()
             shown = ((t, image) for t in range(1, frames + 1))
-            extract_batched(shown, found, backbone, size, batch=batch)
+            extract_modes_batched(shown, found, backbone, wanted, size, batch=batch)
             rates[batch] = frames / (time.perf_counter() - began)
     return rates
