@@ -141,6 +141,7 @@ def has_papers_association(tracker: str) -> bool:
     return any(one.setting == "fusion" for one in open_settings(tracker))
 
 
+@cache
 def draws(tracker: str, fixed: Options, trials: int, seed: int) -> tuple[Options, ...]:
     """Different draws of the open settings, the released values first; fewer where there are not so many."""
     space = open_settings(tracker, fixed)

@@ -9,9 +9,9 @@ from msfp.paper.tables import table06
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.scores import Measured
 from msfp.types import Cell
-from tests.pipeline.conftest import LENGTH, write_sequence
+from tests.pipeline.conftest import FEW, LENGTH, write_sequence
 
-SMALL = {"training.identities": 2, "training.instances": 2, "training.epochs": 1, "training.joint_epochs": 1}
+SMALL = {"training.identities": 2, "training.instances": 2, "training.epochs": 1, "training.joint_epochs": 1, **FEW}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from msfp.pipeline.run import Run, open_run
 
 WIDTH, HEIGHT, LENGTH = 96, 64, 9
+FEW = {"selection.trials": 4, "selection.finalists": 2}  # three hundred draws show no more of a few frames
 Make = Callable[..., Run]
 
 
@@ -38,7 +39,7 @@ def write_sequence(folder: Path, frames: int, gt: bool) -> None:
 def run_of_one_street(folder: Path) -> Run:
     """A run over one sequence with all its frames, whose boxes are the detector's own, as for somebody's film."""
     write_sequence(folder / "root" / "train" / "MOT17-02-SDP", LENGTH, gt=True)
-    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), "detections": "detector"}
+    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), "detections": "detector", **FEW}
     return open_run("mot17", root=folder / "root", weights="random-init", home=folder / "home", overrides=settings)
 
 
@@ -51,7 +52,7 @@ def make_run(tmp_path: Path) -> Make:
         for name, frames in sequences.items():
             split, _, own = name.rpartition("/")
             write_sequence(root / (split or "train") / own, frames, gt=split != "test")
-        settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), **overrides}
+        settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), **FEW, **overrides}
         return open_run("mot17", root=root, weights="random-init", home=tmp_path / "home", overrides=settings)
 
     return make

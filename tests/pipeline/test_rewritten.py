@@ -20,7 +20,7 @@ from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.scores import score
 from msfp.pipeline.tracks import Method, tracks
 
-from .conftest import LENGTH, Make
+from .conftest import FEW, LENGTH, Make
 
 NAME = "MOT17-02-SDP"
 METHOD = Method("any", "msfp-attention", Appearance("native"), camera="sparse-flow")
@@ -112,7 +112,7 @@ def test_a_scene_listed_before_is_refused_where_results_are_kept(make_run: Make,
 
 def test_rewritten_weights_count_from_then_on(make_run: Make, tmp_path: Path) -> None:
     weights = tmp_path / "detector.safetensors"
-    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,)}
+    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), **FEW}
 
     def opened(home: str) -> Run:
         return open_run("mot17", root=tmp_path / "root", weights=weights, home=tmp_path / home, overrides=settings)

@@ -18,7 +18,7 @@ from msfp.pipeline.heads import appearance, train_head
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.tracks import Method, Threshold, tracks
 
-from .conftest import LENGTH, Make
+from .conftest import FEW, LENGTH, Make
 
 SMALL = {"training.identities": 2, "training.instances": 2}
 
@@ -139,7 +139,7 @@ def test_table_1_of_real_labels_with_a_few_frames(
     for detector in ("DPM", "FRCNN", "SDP"):
         name = f"MOT17-04-{detector}"
         (root / name).symlink_to(shared / "mot17-dev" / "train" / name)
-    run = open_run("mot17", root=root.parent, weights="random-init", home=tmp_path, overrides={"seeds": (0,)})
+    run = open_run("mot17", root=root.parent, weights="random-init", home=tmp_path, overrides={"seeds": (0,), **FEW})
     monkeypatch.setattr(table01, "TABLE_1", (BYTETRACK, LITE))
     cells = {(c.row, c.column): c for c in get_table(1)(run)}
     for row in ("ByteTrack", "ByteTrack · DPM", "ByteTrack · FRCNN", "ByteTrack · SDP"):

@@ -12,6 +12,8 @@ from msfp.errors import InputError, NotComputable
 from msfp.paper.outside import submit_row
 from msfp.pipeline.run import Run, open_run
 
+from .conftest import FEW
+
 Make = Callable[..., Run]
 
 
@@ -30,7 +32,11 @@ def crowded(tmp_path: Path) -> Run:
             (folder / "gt").mkdir()
             (folder / "gt" / "gt.txt").write_text("".join(f"{t},1,{4 + t},9,16,36,1,1,1\n" for t in range(1, 21)))
     return open_run(
-        "full", root=tmp_path / "root", weights="random-init", home=tmp_path / "home", overrides={"data.main": "mot20"}
+        "full",
+        root=tmp_path / "root",
+        weights="random-init",
+        home=tmp_path / "home",
+        overrides={"data.main": "mot20", **FEW},
     )
 
 
