@@ -183,16 +183,16 @@ class DataSettings(Frozen):
     train_times: int = Field(
         1, ge=1, description="embedded training sequences whose second half is evaluated are so many times as long"
     )
-    frame_size: tuple[int, int] = (640, 360)
+    frame_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (640, 360)
     scenes: int | None = Field(None, ge=1, description="at most this many scenes a split; None: all")
-    seed: int = Field(0, description="seed of the embedded worlds")
+    seed: int = Field(0, ge=0, description="seed of the embedded worlds")
 
 
 class Settings(Frozen):
     """One run, whole."""
 
     profile: PlainName = "demo"
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     split: Literal["half", "loso", "paper"] = "half"
     detections: Literal["public", "detector", "ground_truth"] = Field("public", description="whose boxes are tracked")
     scores: Literal["raw", "calibrated"] = Field("raw", description="a detector's own range, or P(true positive)")
@@ -315,7 +315,10 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"setting {where} = {first['input']!r}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "tuple_type":
+            message += f"; separate values by commas, one alone is written {where}={first['input']},"
+        raise InputError(f"setting {where} = {first['input']!r}: {message}") from None
 
 
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:
