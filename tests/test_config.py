@@ -81,7 +81,9 @@ def test_seeds_are_there_each_once(seeds: list[int]) -> None:
 
 
 @pytest.mark.parametrize("key", ["profile", *(f"data.{n}" for n in ("main", "crowded", "cross", "dance", "embedded"))])
-@given(st.text(max_size=8) | st.sampled_from(["../../x", "/tmp/x", ".", "..", "a/b", "a\\b", "", ".x", "x\n", "a b", "é"]))
+@given(
+    st.text(max_size=8) | st.sampled_from(["../../x", "/tmp/x", ".", "..", "a/b", "a\\b", "", ".x", "x\n", "a b", "é"])
+)
 def test_what_becomes_part_of_a_path_is_a_plain_name(key: str, name: str) -> None:
     plain = set(name) <= set(string.ascii_letters + string.digits + "-_.") and not name.startswith(".") and name
     if plain:

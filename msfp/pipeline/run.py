@@ -310,7 +310,7 @@ def open_run(
 
 
 def parse_overrides(text: str) -> dict[str, Any]:
-    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2` or `[0,1,2]`, of one as `0,`.
+    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`.
 
     Raises:
         InputError: a word without `=`.
