@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from msfp import __version__
+from msfp.engine.escapes import md_cell
 from msfp.features.weights import list_sum
 
 
@@ -52,6 +53,6 @@ def write_card(
     lines = [f"# {title}", "", summary, "", f"Made {today} by msfp {__version__}, torch {torch.__version__}.", ""]
     for head, entries in (("Held out", measured), ("Data", data), ("Recipe", recipe)):
         lines += [f"## {head}", "", "| | |", "|---|---|"]
-        lines += [f"| {key} | {value} |" for key, value in entries.items()] + [""]
+        lines += [f"| {md_cell(key)} | {md_cell(value)} |" for key, value in entries.items()] + [""]
     lines += ["## Made again with", "", f"    {command}", "", "## Licence", "", "AGPL-3.0-only, as the package.", ""]
     path.write_text("\n".join(lines), encoding="utf-8")
