@@ -31,8 +31,11 @@ def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
         for place, name in (names or {}).items():
             text = text.replace(place, name)
         body, _ = _exporter().from_notebook_node(nbformat.reads(text, as_version=4))
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: cannot be read as a notebook ({error})") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what nbformat and nbconvert raise has no common base
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"{path}: cannot be read as a notebook ({reason}); make it again") from error
     from msfp.engine.cleaned import cleaned
 
     return cleaned(body).strip() + "\n"

@@ -1,5 +1,6 @@
 """An executed notebook as HTML: its outputs, its formulas, nothing fetched."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -143,3 +144,43 @@ def test_a_formula_that_cannot_be_read_is_shown_as_typed() -> None:
 def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read as a notebook"):
         notebook_html(tmp_path / "nope.ipynb")
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["cells", "metadata", "nbformat", "outputs", "cell_type", "source", "data", "output_type"]),
+            inner | st.sampled_from(["code", "markdown", "display_data", "error", 4, 3, 2]),
+            max_size=6,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(whole=JSON, cut=st.integers(0, 900), kind=st.sampled_from(["odd", "cut", "flipped"]))
+def test_a_notebook_that_is_cut_or_odd_is_refused_in_one_line(
+    notebook: Path, tmp_path: Path, whole: object, cut: int, kind: str
+) -> None:
+    data = bytearray(notebook.read_bytes())
+    if kind == "odd":
+        cells = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": whole}
+        data = bytearray(json.dumps(whole if cut % 2 else cells).encode())
+    elif kind == "cut":
+        del data[cut % len(data) :]
+    else:
+        data[cut % len(data)] ^= 0xFF
+    path = tmp_path / "odd.ipynb"
+    path.write_bytes(data)
+    told = ""
+    try:
+        notebook_html(path)
+    except InputError as error:
+        told = str(error)
+    assert len(told.splitlines()) <= 1
+    assert not told or told.startswith(f"{path}: cannot be read as a notebook (")
+    assert told or kind != "cut"
