@@ -4,16 +4,29 @@ Where the paper contradicts itself or is silent the first choice of each switch 
 others are and why, and the report prints which were used.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from msfp.errors import InputError
 
 Positives = Literal["all", "hardest"]
+PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+"""Names that become part of a path: none of them leaves its folder or hides in it."""
 TAU_GRID = (0.01, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+
+
+def _plain(value: str) -> str:
+    """A name that may become part of a path."""
+    if not PLAIN.fullmatch(value):
+        raise ValueError("give a plain name of letters, digits, -, _ and ., the dot not first")
+    return value
+
+
+PlainName = Annotated[str, AfterValidator(_plain)]
 
 
 def _listed(value: Any) -> Any:
@@ -22,9 +35,9 @@ def _listed(value: Any) -> Any:
 
 
 class Frozen(BaseModel):
-    """Settings never change once made; a key that does not exist is an error."""
+    """Settings never change once made; a key that does not exist is an error, as is a number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FusionSettings(Frozen):
@@ -156,11 +169,11 @@ class InputSettings(Frozen):
 class DataSettings(Frozen):
     """Which data sets play the paper's parts."""
 
-    main: str = Field("synth17", description="the part of MOT17")
-    crowded: str | None = Field("synth20", description="the part of MOT20")
-    cross: str | None = Field("synthpp22", description="the part of PersonPath22")
-    dance: str | None = Field("synthdance", description="the part of DanceTrack")
-    embedded: str | None = Field(None, description="embedded worlds on which a second ATL is trained")
+    main: PlainName = Field("synth17", description="the part of MOT17")
+    crowded: PlainName | None = Field("synth20", description="the part of MOT20")
+    cross: PlainName | None = Field("synthpp22", description="the part of PersonPath22")
+    dance: PlainName | None = Field("synthdance", description="the part of DanceTrack")
+    embedded: PlainName | None = Field(None, description="embedded worlds on which a second ATL is trained")
     root: Path | None = Field(None, description="folder of real data; None: the embedded worlds under data/")
     learn_from: tuple[str, ...] = Field(("*",), description="scenes that train; the others are held out whole")
     separate_reid: bool = Field(
@@ -170,16 +183,16 @@ class DataSettings(Frozen):
     train_times: int = Field(
         1, ge=1, description="embedded training sequences whose second half is evaluated are so many times as long"
     )
-    frame_size: tuple[int, int] = (640, 360)
+    frame_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (640, 360)
     scenes: int | None = Field(None, ge=1, description="at most this many scenes a split; None: all")
-    seed: int = Field(0, description="seed of the embedded worlds")
+    seed: int = Field(0, ge=0, description="seed of the embedded worlds")
 
 
 class Settings(Frozen):
     """One run, whole."""
 
-    profile: str = "demo"
-    seeds: tuple[int, ...] = (0, 1, 2)
+    profile: PlainName = "demo"
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     split: Literal["half", "loso", "paper"] = "half"
     detections: Literal["public", "detector", "ground_truth"] = Field("public", description="whose boxes are tracked")
     scores: Literal["raw", "calibrated"] = Field("raw", description="a detector's own range, or P(true positive)")
@@ -196,6 +209,16 @@ class Settings(Frozen):
     recovery: RecoverySettings = RecoverySettings()
     association: AssociationSettings = AssociationSettings()
     selection: SelectionSettings = SelectionSettings()
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        """A seed given twice would count one training as two, and make the spread over seeds too small."""
+        if not value:
+            raise ValueError("give at least one seed, such as seeds=0,")
+        if len(set(value)) < len(value):
+            raise ValueError("a seed stands there twice; give each seed once")
+        return value
 
     @field_validator("device")
     @classmethod
@@ -292,7 +315,10 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"setting {where} = {first['input']!r}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "tuple_type":
+            message += f"; separate values by commas, one alone is written {where}={first['input']},"
+        raise InputError(f"setting {where} = {first['input']!r}: {message}") from None
 
 
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -32,6 +32,8 @@ def main() -> None:
     # Set before any numerical library is loaded: nothing here may reach out to a network or install anything.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
+    if sys.stdout is None:  # closed by who called: what is printed goes nowhere, as `print` has it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  for as long as the process lasts
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # kernels and workers stop as they do for Ctrl+C
     try:
@@ -79,7 +81,10 @@ def _refusal(error: OSError) -> str:
     """One line for what the system refused."""
     from msfp.engine.files import REMEDIES
 
-    what = f"{error.filename}: " if error.filename is not None else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    printed = bool(frames) and frames[-1].name in ("echo", main.__name__)  # both do nothing else with the system
+    place = "standard output" if printed and error.filename is None else error.filename
+    what = f"{place}: " if place is not None else ""
     reason = error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
     remedies = {
         **REMEDIES,
@@ -88,6 +93,8 @@ def _refusal(error: OSError) -> str:
         errno.EPIPE: "whoever read the output has ended",
     }
     remedy = remedies.get(error.errno or 0, "mend that and repeat the command")
+    if printed and error.errno == errno.ENOSPC:
+        remedy = "free some space, or send the output elsewhere, and repeat the command"
     return f"{what}refused by the system ({reason}); {remedy}. What was computed is kept"
 
 

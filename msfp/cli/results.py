@@ -23,7 +23,10 @@ def import_results(
     home: Home = HERE,
     as_json: Json = False,
 ) -> None:
-    """Take anyone's result files: checked, kept with the run, scored, and a measured row of Tables 1 and 2."""
+    """Take anyone's result files: checked, kept with the run, scored, and a measured row of Tables 1 and 2.
+
+    Exit status 1 when files were left out or are missing, 2 when none could be taken.
+    """
     run = run_from(profile, root, "", "", 0, home, param)
     from msfp.paper import outside
     from msfp.pipeline.imported import Refused
@@ -34,16 +37,30 @@ def import_results(
         for problem in refused.problems:
             typer.echo(f"msfp: {problem}", err=True)
         raise typer.Exit(2) from None
+    for problem in kept.problems:
+        typer.echo(f"msfp: {problem}", err=True)
+    if kept.unshown:
+        text = f"kept, though no table of this run shows them: {', '.join(kept.unshown)}"
+        typer.echo(f"msfp: {folder}: {text}", err=True)
+    rows = {dataset: _rows(cells) for dataset, cells in scored.items()}
     if as_json:
-        rows = {dataset: _rows(cells) for dataset, cells in scored.items()}
-        typer.echo(json.dumps({"kept": str(kept.folder), "sequences": kept.sequences, "scores": rows}, indent=1))
-        return
-    typer.echo(f"{len(kept.sequences)} result files kept at {kept.folder}")
-    for dataset, cells in scored.items():
-        for row, found in _rows(cells).items():
+        told = {"problems": kept.problems, "unshown": kept.unshown}
+        typer.echo(
+            json.dumps({"kept": str(kept.folder), "sequences": kept.sequences, "scores": rows, **told}, indent=1)
+        )
+    else:
+        _print_import(len(kept.sequences), kept.folder, rows)
+        typer.echo(f"shown by: msfp table 1 --profile {profile}")
+    if kept.problems:
+        raise typer.Exit(1)
+
+
+def _print_import(count: int, folder: Path, scores: dict[str, dict[str, dict[str, float]]]) -> None:
+    typer.echo(f"{count} result files kept at {folder}")
+    for dataset, rows in scores.items():
+        for row, found in rows.items():
             values = "  ".join(f"{k} {v:.1f}" if k != "IDSW" else f"{k} {v:.0f}" for k, v in found.items())
             typer.echo(f"{dataset}  {row}: {values}")
-    typer.echo(f"shown by: msfp table 1 --profile {profile}")
 
 
 @app.command()

@@ -57,10 +57,12 @@ def run_tracker(
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
     run = run_from("mot17", root, weights, device, workers, home, ["tuning=first", *(param or [])])
     from msfp.pipeline.afterwards import steps_from
-    from msfp.pipeline.inference import method_from, track_folder
+    from msfp.pipeline.inference import method_from, range_warning, track_folder
 
     steps = steps_from(after)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery)
+    if warning := range_warning(run, method, split):
+        typer.echo(f"msfp: {warning}", err=True)
     written, skipped = track_folder(run, method, split, out, steps, seed)
     if as_json:
         typer.echo(json.dumps({"written": [str(p) for p in written], "skipped": skipped}, indent=1))

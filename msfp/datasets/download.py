@@ -167,7 +167,7 @@ class Resuming:
 
     def _mark(self) -> str:
         """What the server called the version that was begun."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return str(json.loads(self._note.read_text("utf-8"))["mark"])
         return ""
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from msfp.datasets.frames import FrameReader
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
 from msfp.datasets.registry import DATASETS, dataset_of
+from msfp.datasets.score_ranges import remedy, score_range
 from msfp.datasets.seqinfo import read_sequence
 from msfp.errors import InputError
-from msfp.types import DETECTORS, Sequence
+from msfp.types import DETECTORS, Detections, GroundTruth, Sequence
 from msfp.video.decoding import health, loss, numbers_in_short
 
 
@@ -88,8 +89,15 @@ def _files(sequence: Sequence) -> list[Finding]:
         except InputError as error:
             out.append(finding("wrong", str(error)))
         else:
-            out.append(finding("right", f"{name}: {len(rows)} rows"))
+            out.append(finding("right", f"{name}: {len(rows)} rows{_scores(rows)}"))
     return out
+
+
+def _scores(rows: Detections | GroundTruth) -> str:
+    """What is to be known of scores that are no shares; the file is right all the same, as DPM's are."""
+    if not isinstance(rows, Detections) or (found := score_range(rows)).unit:
+        return ""
+    return f"; {found}: {remedy(found)}"
 
 
 def _frames(sequence: Sequence, pixels: Sequence, thorough: bool) -> Finding:

@@ -13,12 +13,14 @@ import numpy as np
 
 from msfp.datasets.motchallenge import format_tracks, parse_tracks, write_whole
 from msfp.datasets.registry import DATASETS
+from msfp.datasets.unpack import grown_too_far
 from msfp.errors import InputError
 from msfp.types import Tracks
 
 # A zip states a time for each file; a fixed one keeps equal results equal, byte for byte.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 COLUMNS = 10
+ENCRYPTED = 1  # a zip entry's flag
 LARGEST_FILE = 512 * 1024 * 1024
 
 
@@ -79,19 +81,33 @@ def _problems(data: bytes, where: str, expected: Mapping[str, int | None]) -> li
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            names = [e.filename for e in entries]
-            out = _name_problems(names, where, expected)
-            for entry in entries:
+            if problem := grown_too_far(entries, len(data)):
+                return [f"{where}: {problem}; result files are far smaller: make it again"]
+            out = _name_problems([e.filename for e in entries], where, expected)
+            for entry in {e.filename: e for e in entries}.values():
                 stem = entry.filename.removesuffix(".txt")
                 if stem not in expected or entry.filename != f"{stem}.txt":
                     continue
-                if entry.file_size > LARGEST_FILE:
-                    out.append(f"{where}:{entry.filename}: {entry.file_size:,} bytes; a result file is far smaller")
+                if problem := _unreadable(entry):
+                    out.append(f"{where}:{entry.filename}: {problem}")
                     continue
                 out += _file_problems(archive.read(entry), f"{where}:{entry.filename}", expected[stem])
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+    except MemoryError:
+        raise
+    except Exception:  # a damaged file can fail anywhere inside zipfile, zlib or lzma
         return [f"{where}: not a zip file, or a damaged one; make it again"]
     return out
+
+
+def _unreadable(entry: zipfile.ZipInfo) -> str:
+    """Why an entry is not read, though the archive may be whole; empty where it can be."""
+    if entry.flag_bits & ENCRYPTED:
+        return "is encrypted; make the zip again without a password"
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed as few programs can unpack; make the zip again with the usual method, deflate"
+    if entry.file_size > LARGEST_FILE:
+        return f"{entry.file_size:,} bytes; a result file is far smaller"
+    return ""
 
 
 def _name_problems(names: list[str], where: str, expected: Mapping[str, int | None]) -> list[str]:

@@ -3,8 +3,7 @@
 import shutil
 import stat
 import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from msfp.errors import InputError, MsfpError
@@ -56,17 +55,32 @@ def unpack(
             for entry, name in entries:
                 _write(opened, entry, staging / name, progress)
             return [_settle(staging / name, target / name) for _, name in entries]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(f"{archive}: not a whole zip file ({error}); delete it and fetch it again") from None
-    except RuntimeError as error:  # zipfile's word for encrypted entries
+    except (MsfpError, MemoryError):
+        raise
+    except (RuntimeError, NotImplementedError) as error:  # zipfile's words for encrypted and for rarely packed entries
         raise InputError(f"{archive}: {error}; unpack it by hand") from None
     except OSError as error:
+        if error.errno is None:  # bz2's word for damage
+            raise _damaged(archive, error) from None
         raise MsfpError(
             f"{error.filename or target}: cannot be written ({error.strerror}); free some space or choose another "
             "folder"
         ) from error
+    except Exception as error:  # a damaged archive can fail anywhere inside zipfile, zlib or lzma
+        raise _damaged(archive, error) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def grown_too_far(entries: Iterable[zipfile.ZipInfo], size: int) -> str:
+    """Why entries are no honest content of an archive of `size` bytes; empty where they can be."""
+    total, limit = sum(entry.file_size for entry in entries), GROWTH * size + ALLOWANCE
+    return f"would grow to {total:,} bytes, at most {limit:,} are allowed" if total > limit else ""
+
+
+def _damaged(archive: Path, error: Exception) -> InputError:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return InputError(f"{archive}: not a whole zip file ({reason}); delete it and fetch it again")
 
 
 def _wanted(entry: zipfile.ZipInfo) -> bool:
@@ -78,7 +92,14 @@ def _checked(entry: zipfile.ZipInfo, archive: Path, place: Place) -> PurePosixPa
     raw = entry.filename
     name = PurePosixPath(raw)
     mode = entry.external_attr >> 16
-    if name.is_absolute() or ".." in name.parts or "\\" in raw or ":" in name.parts[0] or not raw.isprintable():
+    if (
+        not name.parts
+        or name.is_absolute()
+        or ".." in name.parts
+        or "\\" in raw
+        or ":" in name.parts[0]
+        or not raw.isprintable()
+    ):
         raise InputError(f"{archive}: its entry {raw!r} would leave the folder; not unpacked")
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise InputError(f"{archive}: its entry {raw!r} is a link or a device, not a file; not unpacked")

@@ -1,6 +1,5 @@
-"""An executed notebook as HTML that loads nothing: nbconvert's plain markup, formulas as MathML, pictures inside."""
+"""An executed notebook as HTML that loads and runs nothing: plain markup, formulas as MathML, pictures inside."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,6 @@ from msfp.errors import InputError
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
 
-SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
 NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 """Within HTML it is known without being said, and a page that names no address is easily held to loading none."""
 
@@ -33,9 +31,14 @@ def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
         for place, name in (names or {}).items():
             text = text.replace(place, name)
         body, _ = _exporter().from_notebook_node(nbformat.reads(text, as_version=4))
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: cannot be read as a notebook ({error})") from error
-    return SCRIPT.sub("", body).strip() + "\n"
+    except MemoryError:
+        raise
+    except Exception as error:  # what nbformat and nbconvert raise has no common base
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"{path}: cannot be read as a notebook ({reason}); make it again") from error
+    from msfp.engine.cleaned import cleaned
+
+    return cleaned(body).strip() + "\n"
 
 
 @cache

@@ -6,6 +6,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from msfp.engine.escapes import md_cell, md_text
 from msfp.paper.sheet import Line, Sheet, Shown
 
 if TYPE_CHECKING:
@@ -24,17 +25,17 @@ def markdown(sheet: Sheet, note: str = "") -> str:
     """GitHub Markdown: heading, table, reasons, remarks."""
     head = [sheet.stub, *(f"{c} {a}".strip() for c, a in zip(sheet.columns, sheet.arrows, strict=True))]
     lines = [
-        f"### {sheet.name}: {sheet.title}",
+        f"### {sheet.name}: {md_text(sheet.title)}",
         "",
-        f"{sheet.caption}{spaced(note)} {RANKS}",
+        md_text(f"{sheet.caption}{spaced(note)} {RANKS}"),
         "",
-        _md_row(head),
+        _md_row([md_cell(text) for text in head]),
         _md_row(["---"] * len(head)),
     ]
     for group, members in groupby(sheet.lines, key=lambda line: line.group):
         if group:
-            lines.append(_md_row([f"*{_md(group)}*", *[""] * len(sheet.columns)]))
-        lines += [_md_row([_md(line.label), *(_md_cell(c) for c in line.cells)]) for line in members]
+            lines.append(_md_row([f"*{md_cell(group)}*", *[""] * len(sheet.columns)]))
+        lines += [_md_row([md_cell(line.label), *(_md_cell(c) for c in line.cells)]) for line in members]
     lines += _md_list("Notes", sheet.notes)
     lines += _md_list("Remarks on the paper's numbers", sheet.remarks)
     return "\n".join(lines) + "\n"
@@ -90,7 +91,7 @@ def _compose(cell: Shown, text: str) -> str:
 def _md_cell(cell: Shown | None) -> str:
     if cell is None:
         return ""
-    text = _md(cell.text)
+    text = md_cell(cell.text)
     if cell.source == "measured" and cell.rank:
         text = f"**{text}**" if cell.rank == 1 else f"<u>{text}</u>"
     elif cell.source in ("paper", "published"):
@@ -98,16 +99,12 @@ def _md_cell(cell: Shown | None) -> str:
     return _compose(cell, text)
 
 
-def _md(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("*", "\\*").replace("_", "\\_")
-
-
 def _md_row(texts: list[str]) -> str:
     return "| " + " | ".join(texts) + " |"
 
 
 def _md_list(heading: str, texts: tuple[str, ...]) -> list[str]:
-    return ["", f"{heading}:", "", *(f"{i}. {_md(t)}" for i, t in enumerate(texts, 1))] if texts else []
+    return ["", f"{heading}:", "", *(f"{i}. {md_text(t)}" for i, t in enumerate(texts, 1))] if texts else []
 
 
 def spaced(note: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from msfp.engine.escapes import csv_frame
 from msfp.engine.files import atomic_write
 from msfp.errors import InputError
 from msfp.paper import reference
@@ -113,7 +114,7 @@ def tidy_csv(frame: pd.DataFrame) -> str:
     out["private"] = ["yes" if p else "" for p in frame["private"]]
     for name in ("measured", "std", "paper", "paper_std", "difference", "published"):
         out[name] = [_csv_number(v) for v in frame[name]]
-    return out.to_csv(index=False, lineterminator="\n")
+    return csv_frame(out)
 
 
 def _csv_number(value: Any) -> str:

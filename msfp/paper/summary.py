@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from msfp.config import choices_used
+from msfp.engine.escapes import csv_frame
 from msfp.engine.files import atomic_write
 from msfp.engine.notebooks import executed
 from msfp.engine.provenance import manifest, write_manifest
@@ -44,8 +45,7 @@ def write(run: Run) -> Path:
     verdicts = judge(run)
     timed = [one for one in verdicts if one.claim.timed]
     for name, chosen in (("claims", [one for one in verdicts if one not in timed]), ("claims-time", timed)):
-        table = frame(chosen).to_csv(index=False, lineterminator="\n")
-        atomic_write(run.out / f"{name}.csv", table.encode())
+        atomic_write(run.out / f"{name}.csv", csv_frame(frame(chosen)).encode())
     write_manifest(run.out / "manifest.json", **about(run))
     return write_site(publish.report_path(run).parent, contents(run, verdicts))
 

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -36,15 +36,19 @@ class Imported:
         name: the row's label.
         folder: where they are kept.
         sequences: names of the result files, without `.txt`, and how many boxes each has.
+        problems: a sentence for each file that was left out, and for each that the row lacks.
+        unshown: of `sequences`, those that no table of the run shows.
     """
 
     name: str
     folder: Path
     sequences: dict[str, int]
+    problems: tuple[str, ...] = ()
+    unshown: tuple[str, ...] = ()
 
 
 class Refused(InputError):
-    """Result files that cannot be taken; `problems` has a sentence for each."""
+    """Result files of which none can be taken; `problems` has a sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = tuple(problems)
@@ -53,18 +57,21 @@ class Refused(InputError):
 
 
 def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imported:
-    """Check result files and keep them with the run; files kept under the name before are replaced.
+    """Check result files and keep the right ones with the run; files kept under the name before are replaced.
+
+    A file that cannot be read, or is named after no sequence, is left out and told. Cells that would need it say so,
+    as no number is shown over fewer sequences than it names.
 
     Args:
         run: whose data sets the files are for.
         name: label of the row; a row of the paper that is not measured here gets its measured value.
         folder: a MOTChallenge result file a sequence, `MOT17-02-DPM.txt`; `MOT17-02.txt` stands for all public
             detectors of the scene, as a tracker with a detector of its own has it. What is evaluated of a data set
-            has to be there whole; other sequences of it may be.
+            is told where it lacks; other sequences of it may be there.
         reserved: labels of rows that are measured here.
 
     Raises:
-        Refused: a sentence for each problem.
+        Refused: no file can be taken, or none that a table shows; a sentence for each problem.
         InputError: a name that is taken or makes no row, or a folder that is not there.
         MsfpError: the copies cannot be written.
     """
@@ -79,13 +86,17 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
         raise InputError(f"{folder}: there is no such folder of result files")
     files, problems = _read(folder, _known(run))
     problems += _lacking(run, folder)
-    if problems:
+    if not files and problems:
         raise Refused(problems)
     if not files:
         raise InputError(f"{folder}: no result files; one SEQUENCE.txt for each of {_example(run)}, ... is expected")
+    shown = _shown(run, files)
+    if not shown:
+        raise Refused([*problems, _unshown(run, folder, files)])
     kept = place(run, name)
     _replace(kept, {f"{stem}.txt": content for stem, (content, _) in files.items()})
-    return Imported(name, kept, {stem: count for stem, (_, count) in files.items()})
+    counts = {stem: count for stem, (_, count) in files.items()}
+    return Imported(name, kept, counts, tuple(problems), tuple(stem for stem in files if stem not in shown))
 
 
 def names(run: Run) -> tuple[str, ...]:
@@ -168,6 +179,7 @@ def _read(folder: Path, known: dict[str, Scene]) -> tuple[dict[str, tuple[bytes,
                 f"{path}: frame {found.frame[-1]} of a sequence of {length} frames; remove rows beyond it, or import "
                 "results of the same sequence"
             )
+            continue
         files[path.stem] = (content, len(found))
     return files, problems
 
@@ -176,7 +188,7 @@ def _lacking(run: Run, folder: Path) -> list[str]:
     """Sequences that a data set's evaluation needs, of data sets of which at least one is there."""
     given, problems = {path.stem for path in folder.glob("*.txt")}, []
     for dataset in datasets(run):
-        needed = [s for fold in data.judged_folds(run, dataset)[0] for p in fold.evaluate for s in data.sequences(p)]
+        needed = _evaluated(run, dataset)
         if not any({s.name, s.scene} & given for s in needed):
             continue
         problems += [
@@ -186,6 +198,25 @@ def _lacking(run: Run, folder: Path) -> list[str]:
             if not {s.name, s.scene} & given
         ]
     return problems
+
+
+def _shown(run: Run, stems: Collection[str]) -> set[str]:
+    """Those of the file stems that a table reads: a file of the scene only where a sequence has none of its own."""
+    chosen = (s.name if s.name in stems else s.scene for d in datasets(run) for s in _evaluated(run, d))
+    return set(chosen) & set(stems)
+
+
+def _unshown(run: Run, folder: Path, stems: Iterable[str]) -> str:
+    there = sorted({s.name for dataset in datasets(run) for s in _evaluated(run, dataset)})
+    return (
+        f"{folder}: no table of this run shows any of {', '.join(sorted(stems))}; what is evaluated here is "
+        f"{', '.join(there)}: add files for those, or choose another --profile, --root or split"
+    )
+
+
+def _evaluated(run: Run, dataset: str) -> list[Sequence]:
+    """The sequences that a data set's rows are scored on."""
+    return [s for fold in data.judged_folds(run, dataset)[0] for p in fold.evaluate for s in data.sequences(p)]
 
 
 def datasets(run: Run) -> tuple[str, ...]:

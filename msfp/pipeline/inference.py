@@ -9,6 +9,7 @@ from msfp import tracking
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_tracks, write_tracks
 from msfp.datasets.results import result_folder
+from msfp.datasets.score_ranges import ScoreRange, remedy, score_range
 from msfp.datasets.seqinfo import read_length
 from msfp.engine.files import atomic_write
 from msfp.errors import InputError, NotComputable
@@ -104,6 +105,32 @@ def _threshold(run: Run, text: str, seed: int) -> Threshold:
             f"{', '.join((*ATL_MODES, *policies()))}"
         )
     return Threshold("fixed", values[0], values[-1])
+
+
+def range_warning(run: Run, method: Method, split: str) -> str:
+    """One line of files whose scores lie outside what the method's thresholds mean; empty where none does.
+
+    Thresholds given as numbers are in the scores' own range, save where those are percentages; ATL learned DPM's.
+    """
+    odd: dict[Path, ScoreRange] = {}
+    for scene in data.scenes(run, run.settings.data.main, split):
+        for sequence in scene.sequences:
+            try:
+                found = score_range(data.detections(sequence))
+            except (NotComputable, InputError):
+                continue  # told where it is tracked
+            rule = method.threshold
+            meant = (rule.kind == "fixed" and not (found.percent and rule.high <= 1)) or (
+                rule.kind == "atl" and sequence.detector == "DPM" and not found.percent
+            )
+            if sequence.det_path is not None and not found.unit and not meant:
+                odd[sequence.det_path] = found
+    if not odd:
+        return ""
+    path, first = next(iter(odd.items()))
+    whole = ScoreRange(min(f.low for f in odd.values()), max(f.high for f in odd.values()))
+    more = f" (and {len(odd) - 1} more files)" if len(odd) > 1 else ""
+    return f"{path}{more}: {whole}, as the thresholds of {method.tracker} assume: {remedy(first)}"
 
 
 def track_folder(

@@ -310,7 +310,7 @@ def open_run(
 
 
 def parse_overrides(text: str) -> dict[str, Any]:
-    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, of one as `0,`.
+    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`.
 
     Raises:
         InputError: a word without `=`.
@@ -320,7 +320,9 @@ def parse_overrides(text: str) -> dict[str, Any]:
         key, equals, value = word.partition("=")
         if not equals:
             raise InputError(f"setting {word!r}: write it as name=value")
-        found[key] = [literal(v) for v in value.removesuffix(",").split(",")] if "," in value else literal(value)
+        inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        several = "," in value or inner != value
+        found[key] = [literal(v.strip()) for v in inner.removesuffix(",").split(",")] if several else literal(value)
     return found
 
 

@@ -17,7 +17,7 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.features import feature_inputs, scene_vectors
 from msfp.pipeline.heads import together
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import GRID_CODE, search_inputs, targets
+from msfp.pipeline.search import GRID_CODE, detectors_of, search_inputs, targets
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
 from msfp.tracking import thresholds
 from msfp.types import Sequence
@@ -45,10 +45,26 @@ def atl_training_set(
     """(T, C) scene vectors of the learning frames and (T, k) target of each frame's sequence (eq. 9)."""
     chosen = sequence_targets(run, learn, detector, mode, supervision)
     if not chosen:
-        raise NotComputable(f"no learning sequence has {detector} detections")
+        raise _unlearned(learn, detector)
     scene = [scene_vectors(run, part) for part in chosen]
     target = [np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()]
     return np.concatenate(scene), np.concatenate(target)
+
+
+def _unlearned(learn: ListLike[Part], detector: str) -> NotComputable:
+    """Say why ATL cannot be had for a detector, and what to do."""
+    there = ", ".join(detectors_of(learn)) or "none"
+    remedy = "or take a threshold that is not learned, such as `--threshold default`"
+    if detector == "public":
+        ending = next((name for name in detectors_of(learn) if name != "public"), "SDP")
+        return NotComputable(
+            "ATL is learned for each detector apart, and the sequence's name does not end in one; learned are: "
+            f"{there}. Rename its folder to NAME-{ending} where those are its boxes, {remedy}"
+        )
+    return NotComputable(
+        f"ATL is learned for each detector apart, and no learning sequence's name ends in -{detector}; learned are: "
+        f"{there}. Add sequences NAME-{detector} with labels to learn from, {remedy}"
+    )
 
 
 def sequence_targets(
@@ -120,6 +136,8 @@ def train_atl(
             from msfp.heads.surrogate import fit_surrogate
 
             stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
+            if not stretches:
+                raise _unlearned(learn, detector)
             return [fit_surrogate(stretches, atl, training, one) for one in seeds]
         scene, target = atl_training_set(run, learn, detector, mode, supervision)
         joint = mode == "offset" and supervision == "grid" and not changes

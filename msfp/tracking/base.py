@@ -197,8 +197,13 @@ class Tracker(Resumable, ABC):
         return None
 
     def _kept(self, buffer: int) -> int:
-        """Frames a lost track is kept: `buffer` thirtieths of a second, at the settings' rate or by the clock."""
-        return self._clock.frames_in(buffer / 30.0) if self._clock else buffer_frames(buffer, self.settings.fps)
+        """Frames a lost track is kept: `buffer` thirtieths of a second, at the settings' rate or by the clock.
+
+        At least one either way, as frames may lie farther apart than the buffer is long.
+        """
+        if self._clock:
+            return max(self._clock.frames_in(buffer / 30.0), min(buffer, 1))
+        return buffer_frames(buffer, self.settings.fps)
 
     @abstractmethod
     def _clear(self) -> None:

@@ -1,8 +1,10 @@
 """What a person can get wrong: one line on stderr, exit status 2, and nothing computed is lost."""
 
 import errno
+import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -228,11 +230,27 @@ def test_what_the_machine_refuses_and_what_is_a_bug_is_one_line(
     assert "Traceback" not in result.err
 
 
+def ran(*words: object, **streams: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from msfp.cli import main; main()", *map(str, words)]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, **streams)  # type: ignore[call-overload]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_output_that_cannot_be_written_is_one_line() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("list", "trackers"), ("--help",), ("evaluate", "data set", "data set", "--json")])
+def test_output_that_cannot_be_written_is_one_line(
+    root: Path, tmp_path: Path, words: tuple[str, ...], unbuffered: str
+) -> None:
+    for name in ("WALK-01", "WALK-02"):
+        shutil.copy(root / "train" / name / "gt" / "gt.txt", root / f"{name}.txt")
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-c", "from msfp.cli import main; main()", "list", "trackers"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 3
+        done = ran(*words, stdout=full, cwd=tmp_path, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert done.returncode == 3, done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert "No space left on device" in done.stderr
+    assert done.stderr.startswith("msfp: standard output: refused by the system (No space left on device); free some")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a descriptor")
+def test_closed_output_is_no_mistake(tmp_path: Path) -> None:
+    done = ran("list", "trackers", preexec_fn=lambda: os.close(1), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -37,6 +37,20 @@ def test_imported_results_become_a_row(msfp: Command, root: Path, results: Path)
     assert "mot17  JDE: HOTA 100.0  AssA 100.0" in shown.out
 
 
+def test_a_bad_file_is_named_and_the_others_are_taken(msfp: Command, root: Path, results: Path) -> None:
+    (results / "WALK-01.txt").write_text("1,1,NaN,2,3,4,1\n")
+    told = msfp("import-results", "SGT", results, "--root", root, *LEARN)
+    assert told.code == 1
+    (line,) = told.err.splitlines()
+    assert line.startswith("msfp: ")
+    assert "WALK-01.txt:1: column 3 is nan" in line
+    assert "1 result files kept at" in told.out
+    found = msfp("import-results", "SGT", results, "--root", root, *LEARN, "--json")
+    assert found.code == 1
+    assert json.loads(found.out)["sequences"] == {"WALK-02": 2 * LENGTH}
+    assert len(json.loads(found.out)["problems"]) == 1
+
+
 def test_problems_come_a_line_each_and_nothing_on_standard_output(msfp: Command, root: Path, results: Path) -> None:
     (results / "WALK-01.txt").write_text("1,1,NaN,2,3,4,1\n")
     (results / "WALK-02.txt").unlink()

@@ -2,13 +2,19 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_ground_truth, read_tracks
+from msfp.datasets.score_ranges import SLACK, remedy, score_range
 from msfp.metrics.tracking import evaluate
+from msfp.types import Detections
 
 from .conftest import LENGTH, Command, write_sequence
 
@@ -109,3 +115,51 @@ def test_real_detections_are_tracked_and_scored(msfp: Command, shared: Path, tmp
     score = evaluate(truth, read_tracks(Path("results") / f"{name}.txt"), scene.pixels.length)
     assert {k: v for k, v in scored[0].items() if k != "sequence"} == score.row()
     assert score.row()["HOTA"] > 0.3
+
+
+def rescored(root: Path, low: float, high: float) -> None:
+    """Give the boxes of every sequence scores from low to high."""
+    for path in root.glob("train/*/det/det.txt"):
+        lines = [line.rpartition(",")[0] for line in path.read_text().splitlines()]
+        steps = [low + (high - low) * i / (len(lines) - 1) for i in range(len(lines))]
+        path.write_text("".join(f"{line},{score:.6f}\n" for line, score in zip(lines, steps, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words", "told"),
+    [
+        (-0.5, 4.7733, (), "scores from -0.5 to 4.77, not from 0 to 1.*--threshold HIGH,LOW in their range, or -p"),
+        (-0.5, 4.7733, ("--threshold", "1.5,0"), ""),
+        (0, 99, (), "scores from 0 to 99, not from 0 to 1.*divide the seventh column by 100"),
+        (0, 99, ("--threshold", "0.6,0.1"), "divide the seventh column by 100"),
+        (0, 1, (), ""),
+        (0.4, 1.000001, (), ""),
+    ],
+)
+def test_scores_that_are_no_shares_are_told_once(
+    msfp: Command, root: Path, low: float, high: float, words: tuple[str, ...], told: str
+) -> None:
+    rescored(root, low, high)
+    tracked = msfp("run", root, "--tracker", "bytetrack", *words, "--out", "results")
+    assert tracked.code == 0, tracked.err
+    assert len(tracked.err.splitlines()) == bool(told)
+    assert re.search(told, tracked.err)
+    assert not told or "WALK-01/det/det.txt (and 1 more files): " in tracked.err
+
+
+@given(st.floats(-1000, 1000, width=32), st.floats(0, 1000, width=32))
+def test_a_range_is_that_of_shares_or_has_a_remedy(low: float, width: float) -> None:
+    scores = np.array([low, low + width], np.float32)
+    found = score_range(Detections(np.ones(2, np.int32), np.ones((2, 4)), scores))
+    assert found.unit == bool((scores >= -SLACK).all() and (scores <= 1 + SLACK).all())
+    assert not (found.unit and found.percent)
+    assert remedy(found).startswith("divide" if found.percent else "give")
+
+
+@pytest.mark.real
+def test_the_published_dpm_margins_are_told_and_right(msfp: Command, shared: Path) -> None:
+    told = msfp("data", "check", shared / "mot17-dev")
+    lines = [line for line in told.out.splitlines() if "det/det.txt" in line]
+    assert {("-DPM" in line) for line in lines if "not from 0 to 1" in line} == {True}
+    assert all(("not from 0 to 1" in line) == ("-DPM" in line) for line in lines)
+    assert all(line.startswith("right") for line in lines)

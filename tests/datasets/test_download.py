@@ -172,3 +172,11 @@ def test_sizes_come_from_the_server(site):
         remote_size(f"{site.address}/none.zip")
     with pytest.raises(InputError, match="cannot be reached"):
         remote_size("http://127.0.0.1:9/none.zip")
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"[]", b"null", b"{}", b'"x"', b"7", b'{"mark": ["x"]}', b"\xff\xfe"])
+def test_a_note_that_cannot_be_read_is_no_mark(site, tmp_path, note):
+    (tmp_path / ".big.zip.part").write_bytes(BODY[:1000])
+    (tmp_path / ".big.zip.part.json").write_bytes(note)
+    assert get(site, tmp_path) == BODY
+    assert left(tmp_path) == ["big.zip"]

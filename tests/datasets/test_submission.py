@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msfp.datasets.motchallenge import read_tracks
 from msfp.datasets.registry import DATASETS
@@ -94,6 +96,62 @@ def test_a_file_that_is_no_zip_is_told(tmp_path: Path) -> None:
     data[60] ^= 0xFF
     path.write_bytes(data)
     assert check_submission(path, "mot17") == (f"{path}: not a zip file, or a damaged one; make it again",)
+
+
+def altered(path: Path, flag: int | None = None, method: int | None = None) -> Path:
+    """The zip with another flag or method in every entry's heads, as odd programs write them."""
+    data = bytearray(path.read_bytes())
+    for head, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.find(head)
+        while place >= 0:
+            if flag is not None:
+                data[place + at] |= flag
+            if method is not None:
+                data[place + at + 2] = method
+            place = data.find(head, place + 4)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_odd_entries_are_told_in_words(tmp_path: Path) -> None:
+    path, names = tmp_path / "a.zip", DATASETS["mot20"].folders("test")
+    files = {f"{name}.txt": ROW for name in names}
+    told = check_submission(altered(zipped(path, files), flag=1), "mot20")
+    assert told[0] == f"{path}:{names[0]}.txt: is encrypted; make the zip again without a password"
+    for method in (9, 12, 14, 99):
+        told = check_submission(altered(zipped(path, files), method=method), "mot20")
+        assert [t.partition(": ")[2] for t in told] == [
+            "is packed as few programs can unpack; make the zip again with the usual method, deflate"
+        ] * len(names)
+    zipped(path, files)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{names[0]}.txt", ROW)
+    assert check_submission(path, "mot20") == (f"{path}: {names[0]}.txt is there 2 times; keep one",)
+    for name in (f"../{names[0]}.txt", f"/{names[0]}.txt", f"..\\{names[0]}.txt"):
+        (problem,) = check_submission(zipped(path, {**files, name: ROW}), "mot20")
+        assert problem == f"{path}: {name} lies in a folder; result files lie in the archive's root"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(f"{name}.txt", bytes(40 << 20))
+    (problem,) = check_submission(path, "mot20")
+    assert problem.startswith(f"{path}: would grow to 167,772,160 bytes, at most ")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=4), st.integers(0, 2000), st.booleans())
+def test_any_damage_is_a_line(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], end: int, cut: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.zip"
+    write_submission(path, everything("mot20"), "mot20")
+    data = bytearray(path.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    path.write_bytes(data[:end] if cut else data)
+    for problem in check_submission(path, "mot20"):
+        assert problem.startswith(str(path))
+        assert len(problem.splitlines()) == 1
 
 
 @pytest.mark.parametrize("dataset", ["dancetrack", "synth17", "nothing"])

@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.datasets.unpack import unpack
-from msfp.errors import InputError
+from msfp.errors import InputError, MsfpError
 
 
 def archive(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_STORED) -> Path:
@@ -100,3 +100,41 @@ def test_any_bytes_are_unpacked_or_refused(tmp_path_factory, data):
     (folder / "a.zip").write_bytes(whole)
     with contextlib.suppress(InputError):
         assert [p.read_bytes() for p in unpack(folder / "a.zip", folder / "out")] in ([], [b"payload"])
+
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    method=st.sampled_from(METHODS),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4),
+    size=st.integers(1, 400),
+)
+def test_any_damage_is_a_line_and_leaves_nothing(tmp_path_factory, method, changes, size):
+    folder = tmp_path_factory.mktemp("damage")
+    made = archive(folder / "a.zip", ("d/x", b"payload" * 9), ("y", b"other"), method=method)
+    data = bytearray(made.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    made.write_bytes(data[: max(size, len(data) // 2)] if size < 40 else data)
+    told = ""
+    try:
+        unpack(made, folder / "out")
+    except MsfpError as error:
+        told = str(error)
+    assert len(told.splitlines()) <= 1
+    assert not told or str(folder) in told
+    assert not told or not [p for p in (folder / "out").rglob("*") if p.is_file()]
+
+
+@pytest.mark.parametrize(("flag", "method", "words"), [(1, 0, "encrypted.*unpack it by hand"), (0, 99, "unpack it by")])
+def test_encrypted_and_rarely_packed_entries_are_told(tmp_path, flag, method, words):
+    made = archive(tmp_path / "a.zip", ("x", b"1" * 30))
+    data = bytearray(made.read_bytes())
+    for head, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(head) + at] |= flag
+        data[data.index(head) + at + 2] = method
+    made.write_bytes(data)
+    with pytest.raises(InputError, match=words):
+        unpack(made, tmp_path / "out")

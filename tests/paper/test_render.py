@@ -1,11 +1,20 @@
 """Tables: three sources apart, ranks computed, bytes repeatable."""
 
+import csv
+import io
 import math
+import re
+from html import unescape
 from pathlib import Path
 
+import mistune
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from msfp.engine.escapes import csv_frame, md_cell, md_text
 from msfp.errors import InputError, MsfpError
 from msfp.paper import columns, reference
 from msfp.paper.cells import read_cells, write_cells
@@ -183,6 +192,40 @@ def test_markdown_rows_have_equal_length() -> None:
     assert any("**51.3**" in x and "<u>" not in x.split("|")[2] for x in table)
 
 
+TEXTS = st.text(st.sampled_from("=+-@\t\r\n|`<>*_\\ 0.5eabc,;'\"("), max_size=12)
+
+
+@given(TEXTS)
+def test_no_cell_of_a_csv_is_a_formula(text: str) -> None:
+    frame = pd.DataFrame({text: [text, "-0.5", "+1e-3", "−2"], "n": [-1.0, 2.0, -3, -4]})
+    head, first, *rest = csv.reader(io.StringIO(csv_frame(frame), newline=""))
+    for cell in (head[0], first[0]):
+        whole = text.replace("\r\n", "\n").replace("\r", " ")
+        assert cell in (whole, f"'{whole}")
+        assert not cell.startswith(("=", "@", "\t", "\r"))
+        if cell.startswith(("+", "-")):
+            float(cell.removesuffix("%"))
+    assert [row[0] for row in rest] == ["-0.5", "+1e-3", "−2"]
+    assert first[1] == "-1.0"
+
+
+@given(TEXTS)
+def test_a_label_stays_in_its_cell_of_markdown_and_reads_as_it_was(label: str) -> None:
+    """By a Markdown renderer of its own: the same columns, and the label's characters as text."""
+    shown = mistune.create_markdown(escape=True, plugins=["table"])(
+        f"| {md_cell('x' + label)} | b |\n|---|---|\n| a | b |\n"
+    )
+    found = re.findall(r"<th>(.*?)</th>", shown, re.DOTALL)
+    assert len(found) == 2
+    assert "<code>" not in found[0]
+    assert "<em>" not in found[0]
+    assert unescape(found[0]).split() == f"x{label}".split()
+
+
+def test_code_in_a_note_stays_code_and_alone_a_mark_is_none() -> None:
+    assert md_text("run `msfp data_get` in *x*\nor ` <b>") == "run `msfp data_get` in \\*x\\* or \\` \\<b>"
+
+
 def test_html_escapes_and_keeps_sources_apart() -> None:
     text = html([*CELLS, Cell("<script>x</script>", "HOTA", 1.0, reason='a "quoted" <reason>')], 1)
     assert "<script>" not in text
@@ -198,8 +241,8 @@ def test_html_escapes_and_keeps_sources_apart() -> None:
 @pytest.mark.parametrize("number", range(1, 25))
 def test_every_table_renders_with_nothing_and_with_everything_measured(number: int, tmp_path: Path) -> None:
     cells = [Cell(e.row, e.column, e.value, e.std, unit=e.unit) for e in reference.table(number)]
-    for given in ([], cells):
-        assert len(write_table(tmp_path, number, given)) == 4
+    for some in ([], cells):
+        assert len(write_table(tmp_path, number, some)) == 4
     frame = merge(cells, number)
     assert set(frame["source"]) == {"measured"}
     differences = frame["difference"].dropna()

@@ -1,11 +1,14 @@
-"""Results from elsewhere: refused with a sentence for each problem, kept, and scored as ours are."""
+"""Results from elsewhere: a sentence for each problem, the others kept, and scored as ours are."""
 
 import csv
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msfp.datasets.motchallenge import read_ground_truth, read_tracks
 from msfp.errors import InputError
@@ -72,12 +75,60 @@ def test_a_scene_file_stands_for_all_its_public_detectors(make_run: Make, tmp_pa
 def test_sequences_that_the_run_leaves_out_are_kept_all_the_same(make_run: Make, tmp_path: Path) -> None:
     run = make_run({**NAMES, "MOT17-04-SDP": 0}, **{"data.scenes": 1})
     folder = write(tmp_path / "given", MOT17_02=result(), MOT17_04_SDP=result())
-    assert set(outside.take(run, "SGT", folder)[0].sequences) == {"MOT17-02", "MOT17-04-SDP"}
-    with pytest.raises(InputError, match="MOT17-02-DPM.txt is missing"):
-        outside.take(run, "SGT", write(tmp_path / "less", MOT17_02_SDP=result()))
+    kept = outside.take(run, "SGT", folder)[0]
+    assert set(kept.sequences) == {"MOT17-02", "MOT17-04-SDP"}
+    assert kept.unshown == ("MOT17-04-SDP",)  # kept, but not silently
+    assert kept.problems == ()
+    only = write(tmp_path / "only", MOT17_04_SDP=result())
+    with pytest.raises(Refused, match=r"no table of this run shows any of MOT17-04-SDP; .*MOT17-02-DPM, MOT17-02-SDP"):
+        outside.take(run, "other", only)
+    assert imported.names(run) == ("SGT",)
 
 
-def test_every_problem_is_told_at_once_and_nothing_is_kept(make_run: Make, tmp_path: Path) -> None:
+def test_a_missing_sequence_is_told_and_no_number_hides_it(make_run: Make, tmp_path: Path) -> None:
+    run = make_run(NAMES)
+    kept, scored = outside.take(run, "SGT", write(tmp_path / "less", MOT17_02_SDP=result()))
+    (problem,) = kept.problems
+    assert "MOT17-02-DPM.txt is missing; mot17 is scored on all its sequences" in problem
+    values = {c.row: (c.value, c.reason) for c in scored["mot17"] if c.column == "HOTA"}
+    assert values["SGT"] == (None, "imported results SGT have no file for MOT17-02-DPM")
+    assert values["SGT · SDP"][0] is not None
+
+
+BAD = {"text": b"1,1,NaN,2,3,4,1\n", "bytes": bytes(range(256)), "short": b"1,1,2\n", "late": row(99, 1, 5.0).encode()}
+
+
+def test_one_bad_file_never_keeps_out_the_others(make_run: Make, tmp_path: Path) -> None:
+    every = [*NAMES, "MOT17-04-SDP"]
+    run = make_run(dict.fromkeys(every, 0))
+
+    @settings(max_examples=15, deadline=None)
+    @given(st.fixed_dictionaries({name: st.sampled_from(["good", "stray", *BAD]) for name in every}))
+    def holds(states: dict[str, str]) -> None:
+        shutil.rmtree(tmp_path / "given", ignore_errors=True)
+        folder = write(tmp_path / "given")
+        for name, state in states.items():
+            path = folder / (f"X{name}.txt" if state == "stray" else f"{name}.txt")
+            path.write_bytes(result().encode() if state in ("good", "stray") else BAD[state])
+        good = {name for name, state in states.items() if state == "good"}
+        try:
+            kept = imported.take(run, "SGT", folder)
+            problems, sequences = kept.problems, set(kept.sequences)
+            assert sequences == {p.stem for p in kept.folder.glob("*.txt")}
+        except Refused as refused:
+            problems, sequences = refused.problems, set()
+        assert sequences == good
+        for name, state in states.items():
+            places = (folder / f"X{name}.txt", folder / f"{name}.txt")
+            said = any(str(place) in problem for problem in problems for place in places)
+            assert said or state in ("good", "stray")
+            assert state != "stray" or any(str(places[0]) in problem for problem in problems)
+            assert state != "good" or not said
+
+    holds()
+
+
+def test_every_problem_is_told_at_once(make_run: Make, tmp_path: Path) -> None:
     run = make_run({**NAMES, "MOT17-04-SDP": 0, "MOT17-05-SDP": 0, "MOT17-09-SDP": 0})
     late, twice = row(LENGTH + 1, 1, 5.0), row(1, 1, 5.0) * 2
     folder = write(
@@ -88,16 +139,14 @@ def test_every_problem_is_told_at_once_and_nothing_is_kept(make_run: Make, tmp_p
         MOT17_05_SDP="",
         readme="hello",
     )
-    with pytest.raises(Refused) as refused:
-        imported.take(run, "SGT", folder)
-    first, second, third, fourth, fifth = refused.value.problems
+    kept = imported.take(run, "SGT", folder)
+    assert kept.sequences == {"MOT17-05-SDP": 0}
+    first, second, third, fourth, fifth = kept.problems
     assert first.startswith(f"{folder / 'MOT17-02-DPM.txt'}:1: 3 columns")
     assert f"frame {LENGTH + 1} of a sequence of {LENGTH} frames" in second
     assert "MOT17-04-SDP.txt:2: id 1 a second time in frame 1" in third
     assert "readme.txt: named after no sequence" in fourth
     assert "MOT17-09-SDP.txt is missing; mot17 is scored on all its sequences" in fifth
-    assert imported.names(run) == ()
-    assert not imported.contents(run)
 
 
 @pytest.mark.parametrize("name", ["", " SGT", "a/b", "..", ".hidden", "x" * 61, "a · b", "a\nb"])

@@ -1,12 +1,22 @@
 """The rule that picks a threshold from a flat optimum."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.errors import NotComputable
 from msfp.paper.figures.figure04 import plateau
+from msfp.pipeline import data
+from msfp.pipeline.run import Run
 from msfp.pipeline.search import Search, plateau_middle
+from msfp.pipeline.supervision import Supervision
+from msfp.pipeline.thresholds import atl_training_set
+
+Make = Callable[..., Run]
 
 
 @pytest.mark.parametrize(
@@ -38,3 +48,22 @@ def test_figure_4_shows_the_plateau_that_was_chosen(hota: list[float], low: int,
 def test_the_choice_is_always_one_of_the_best(hota: list[float]) -> None:
     grid = np.arange(len(hota), dtype=np.float32)[:, None]
     assert hota[int(plateau_middle(grid, np.array(hota))[0])] == max(hota)
+
+
+@pytest.mark.parametrize("supervision", ["grid", "statistics", "consistency"])
+@pytest.mark.parametrize(
+    ("learned", "asked", "words"),
+    [
+        ("MOT17-02-SDP", "public", "name does not end in one; learned are: SDP. Rename its folder to NAME-SDP where"),
+        ("WALK-01", "public-less", "no learning sequence's name ends in -public-less; learned are: public. Add"),
+        ("MOT17-02-SDP", "DPM", "no learning sequence's name ends in -DPM; learned are: SDP. Add sequences NAME-DPM"),
+    ],
+)
+def test_what_atl_did_not_learn_is_told_with_a_remedy(
+    make_run: Make, learned: str, asked: str, words: str, supervision: Supervision
+) -> None:
+    run = make_run({learned: 0}, **{"data.learn_from": ("*",)})
+    learn = [data.whole(scene) for scene in data.learnable(run, "mot17")]
+    with pytest.raises(NotComputable, match=re.escape(words)) as told:
+        atl_training_set(run, learn, asked, "single", supervision)
+    assert "`--threshold default`" in str(told.value)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -110,6 +110,18 @@ def test_expire_counts_frames_since_the_last_match_and_grants_one_more() -> None
 @pytest.mark.parametrize(("fps", "expected"), [(30, 30), (25, 25), (14, 14), (60, 60), (12.5, 12)])
 def test_buffer_follows_the_frame_rate(fps: float, expected: int) -> None:
     assert buffer_frames(30, fps) == expected
+
+
+@given(buffer=st.integers(0, 300), fps=st.floats(0.01, 240))
+def test_a_buffer_is_a_frame_at_least_by_rate_and_by_clock(buffer: int, fps: float) -> None:
+    kept = buffer_frames(buffer, fps)
+    assert kept >= min(buffer, 1)
+    assert kept <= max(buffer / 30 * fps, 1)
+    tracker = make("bytetrack", fps=fps)
+    for frame in range(3):
+        tracker._clock.tick(frame + 1, frame / fps)
+    assert tracker._kept(buffer) >= min(buffer, 1)
+    assert kept > 2 or abs(tracker._kept(buffer) - kept) <= 1
 
 
 def test_the_shorter_of_two_coinciding_tracks_goes() -> None:

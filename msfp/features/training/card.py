@@ -52,6 +52,11 @@ def write_card(
     lines = [f"# {title}", "", summary, "", f"Made {today} by msfp {__version__}, torch {torch.__version__}.", ""]
     for head, entries in (("Held out", measured), ("Data", data), ("Recipe", recipe)):
         lines += [f"## {head}", "", "| | |", "|---|---|"]
-        lines += [f"| {key} | {value} |" for key, value in entries.items()] + [""]
+        lines += [f"| {_in_cell(key)} | {_in_cell(value)} |" for key, value in entries.items()] + [""]
     lines += ["## Made again with", "", f"    {command}", "", "## Licence", "", "AGPL-3.0-only, as the package.", ""]
     path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _in_cell(text: str) -> str:
+    """A text on one line that does not end its cell."""
+    return " ".join(text.splitlines()).replace("|", "\\|")

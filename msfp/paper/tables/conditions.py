@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.escapes import csv_cell
 from msfp.engine.files import atomic_write
 from msfp.errors import NotComputable
 from msfp.metrics import fast, statistics
@@ -218,5 +219,5 @@ def write(run: Run, lines: list[Event]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
-    writer.writerows(lines)
+    writer.writerows([csv_cell(str(value)) for value in line] for line in lines)
     atomic_write(run.out / FILE, text.getvalue().encode())
