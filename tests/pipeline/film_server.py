@@ -2,15 +2,19 @@
 
 A start of Python costs seconds, a fork of one that has loaded everything does not. One line of JSON on standard input
 asks for a command: its words, and where it is killed (a frame's number, before which; `half a part`, when the part's
-looks are written and nothing yet says that it is whole; null, nowhere). One line tells its exit status.
+looks are written and nothing yet says that it is whole; null, nowhere: it then runs in this process, so that later ones
+find loaded what it needs). One line tells its exit status.
 """
 
+import contextlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import cv2
 
 from msfp import cli
 from msfp.cli import watching  # noqa: F401  loaded once, before the forks
@@ -50,26 +54,33 @@ def killed_at_sums(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def one(words: list[str], stop: int | str | None) -> int:
-    """Run a command in a process of its own; its exit status, minus the signal where one ended it."""
+    """Run a command; its exit status, minus the signal where one ended it."""
+    if stop is None:
+        return run(words)
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os.dup2(2, 1)  # standard output is for statuses
-    recording.PART = PART
     if stop == HALF:
         parts.atomic_write = killed_at_sums(parts.atomic_write)
     elif isinstance(stop, int):
         recording.frames = killed_before(stop)
+    os._exit(run(words))
+
+
+def run(words: list[str]) -> int:
+    """Call the command; what it says goes to standard error."""
     sys.argv = ["msfp", *words]
-    status = 0
     try:
-        cli.main()
+        with contextlib.redirect_stdout(sys.stderr):
+            cli.main()
     except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    os._exit(status)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
 
 
 if __name__ == "__main__":
+    recording.PART = PART
+    cv2.setNumThreads(1)  # a fork has none of the threads that its parent had, and would wait for them
     for line in sys.stdin:
         asked = json.loads(line)
         print(one(asked["words"], asked["stop"]), flush=True)
