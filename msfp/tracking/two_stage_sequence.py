@@ -83,6 +83,9 @@ def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress
     at.reported[0] = 0
     for t in range(len(frames.bounds) - 1):
         alive = at.alive[0]
+        if alive == 0 and frames.bounds[t] == frames.bounds[-1]:  # nobody is there, and no box comes
+            at.frame[0] += len(frames.bounds) - 1 - t
+            break
         sure, unsure = _by_score(frames, t)
         unconfirmed, pool = rows_in(bank, alive, TENTATIVE, TENTATIVE), rows_in(bank, alive, CONFIRMED, LOST)
         _move(bank, pool, unconfirmed, frames, t, model)
