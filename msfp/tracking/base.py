@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from msfp.config import Frozen
 from msfp.errors import InputError
 from msfp.tracking.clock import Clock
+from msfp.tracking.iou import with_area
 from msfp.tracking.lifecycle import buffer_frames
 from msfp.tracking.resumable import Resumable
 
@@ -51,7 +52,7 @@ class FrameContext:
 
 @dataclass(frozen=True)
 class TrackerOutput:
-    """Tracks reported for one frame.
+    """Tracks reported for one frame. Their boxes have an area, once a tracker's `update` has handed them out.
 
     Attributes:
         ids: (M,) int32, from 1, each once.
@@ -67,6 +68,13 @@ class TrackerOutput:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def with_area(self) -> "TrackerOutput":
+        """Leave out tracks whose box has no area, as of a person who shrank faster than the filter could follow."""
+        keep = with_area(self.boxes)
+        if keep.all():
+            return self
+        return TrackerOutput(self.ids[keep], self.boxes[keep], self.scores[keep], self.detections[keep])
 
 
 @dataclass(frozen=True)
@@ -164,6 +172,8 @@ class Tracker(Resumable, ABC):
     ) -> TrackerOutput:
         """Take one frame's detections and report the tracks in it.
 
+        A track whose box has no area is not reported; it lives on, and is reported again once its box has one.
+
         Args:
             boxes: (N, 4) xyxy, file coordinates.
             scores: (N,) in the detector's own range.
@@ -186,7 +196,7 @@ class Tracker(Resumable, ABC):
         found = self._check(index, boxes, scores, embeddings, context)
         self._clock.tick(index, context.seconds)
         self._frame = index
-        return self._step(found)
+        return self._step(found).with_area()
 
     def follow(self, bounds: NDArray[np.int64]) -> Follower | None:
         """Something that tracks a whole sequence in compiled code as `update` would; None: `update` it is.
@@ -211,7 +221,7 @@ class Tracker(Resumable, ABC):
 
     @abstractmethod
     def _step(self, found: Found) -> TrackerOutput:
-        """One frame, checked."""
+        """One frame, checked; boxes without area may be among what is returned."""
 
     def _check(
         self, index: int, boxes: ArrayLike, scores: ArrayLike, embeddings: ArrayLike | None, context: FrameContext

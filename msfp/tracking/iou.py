@@ -1,4 +1,4 @@
-"""Overlap of boxes, in continuous coordinates (no +1: the width of a box is right less left)."""
+"""Area and overlap of boxes, in continuous coordinates (no +1: the width of a box is right less left)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,22 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel
 
 Floats = NDArray[np.float64]
+
+
+@kernel
+def has_area(box: Floats) -> bool:
+    """Whether a (4,) xyxy box is finite and its width and height are above 0."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    return bool(0.0 < width < np.inf and 0.0 < height < np.inf)  # an edge that is no number or infinite makes these so
+
+
+@kernel
+def with_area(boxes: Floats) -> NDArray[np.bool_]:
+    """(N,) `has_area` of each box."""
+    out = np.empty(len(boxes), np.bool_)
+    for i in range(len(boxes)):
+        out[i] = has_area(boxes[i])
+    return out
 
 
 def iou_plain(first: Floats, second: Floats) -> Floats:

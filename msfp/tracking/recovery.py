@@ -132,7 +132,7 @@ class Recovered:
         found = out
         if len(ids):
             proposals = self._proposals(ids, predicted, places, values, looks)
-            found = self._follow(ids, proposals, places, values, looks, out)
+            found = self._follow(ids, proposals, places, values, looks, out).with_area()
         self._remember(out, places, looks)
         self._active = frozenset(found.ids.tolist())
         self._memory = {i: m for i, m in self._memory.items() if self._frame - m.last_frame < self.longest}

@@ -66,7 +66,7 @@ def track(
     tracker.reset()
     parts = at_once(tracker, given)
     if parts is None:
-        parts = list(frame_by_frame(tracker, given, first))
+        parts = list(_while_alive(tracker, given, first))
     tracker.reset()
     return gathered(parts, first)
 
@@ -195,6 +195,16 @@ def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[Part]
     for t in range(len(given.bounds) - 1):
         out = tracker.update(*given.frame(t, first + t))
         yield Part(out.ids, out.boxes, out.scores, np.array([len(out)]))
+
+
+def _while_alive(tracker: Tracker, given: Given, first: int) -> Iterator[Part]:
+    """`frame_by_frame`, less what a sequence declared far too long has behind its last box: nobody is there."""
+    length, end = len(given.bounds) - 1, int(np.searchsorted(given.bounds, given.bounds[-1]))
+    for t, part in enumerate(frame_by_frame(tracker, given, first)):
+        yield part
+        if t >= end and not len(tracker.unmatched()[0]):
+            yield Part(part.ids[:0], part.boxes[:0], part.scores[:0], np.zeros(length - t - 1, np.int64))
+            return
 
 
 def _check(

@@ -22,6 +22,7 @@ from msfp.tracking.bank import (
     unmatched,
 )
 from msfp.tracking.base import Stretch
+from msfp.tracking.iou import has_area
 from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.kalman_kernels import correct, measure, predict, start, state_boxes, warp
@@ -82,6 +83,9 @@ def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress
     at.reported[0] = 0
     for t in range(len(frames.bounds) - 1):
         alive = at.alive[0]
+        if alive == 0 and frames.bounds[t] == frames.bounds[-1]:  # nobody is there, and no box comes
+            at.frame[0] += len(frames.bounds) - 1 - t
+            break
         sure, unsure = _by_score(frames, t)
         unconfirmed, pool = rows_in(bank, alive, TENTATIVE, TENTATIVE), rows_in(bank, alive, CONFIRMED, LOST)
         _move(bank, pool, unconfirmed, frames, t, model)
@@ -211,12 +215,14 @@ def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model:
 
 @kernel
 def _report(bank: Bank, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress, out: Reported) -> None:
-    """Write the confirmed tracks to `out`."""
+    """Write the confirmed tracks whose box has an area to `out`."""
     first = at.reported[0]
     boxes = state_boxes(bank.mean[: at.alive[0]], model.kind)
     for k in range(at.alive[0]):
         if bank.state[k] == CONFIRMED:
             row = bank.row[k]
+            if not has_area(frames.boxes[row] if rules.detected else boxes[k]):
+                continue
             out.id[at.reported[0]], out.row[at.reported[0]] = bank.id[k], row
             for j in range(4):
                 out.boxes[at.reported[0], j] = frames.boxes[row, j] if rules.detected else boxes[k, j]

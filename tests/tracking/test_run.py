@@ -1,5 +1,6 @@
 """Whole sequences: shapes that must fit, and real public detections."""
 
+import time
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -89,3 +90,15 @@ def test_real_detections_with_any_embeddings(shared: Path, name: str, detector: 
     assert len(out) > 1000
     assert len(np.unique(np.stack([out.frame, out.id]), axis=1).T) == len(out)
     assert tracker_class(name).label
+
+
+@pytest.mark.parametrize("name", ["bytetrack", "deepsort", "ocsort", "sort"])
+def test_a_sequence_declared_far_too_long_costs_what_it_holds(name: str, scene: Walk) -> None:
+    """seqinfo.ini may say a million frames where some are labelled: all as with the right length."""
+    looks = scene.embeddings if tracker_class(name).needs_embeddings else None
+    right = track(make(name), scene.detections, scene.length + 100, looks)
+    begin = time.process_time()
+    tracks = track(make(name), scene.detections, 1_000_000, looks)
+    assert time.process_time() - begin < 20, "half a minute or more, where every frame is gone through"
+    for field in ("frame", "id", "tlwh", "score"):
+        assert np.array_equal(getattr(tracks, field), getattr(right, field)), field
