@@ -54,7 +54,7 @@ def _record(one: "Tuned") -> dict[str, object]:
         "row": one.chosen.label,
         "tracker": one.chosen.method.tracker,
         "settings": dict(found.options) if found else None,
-        "held_out": {"released": one.released, "selected": one.selected},
+        "held_out": {"released": one.released, "selected": one.selected, "interval": one.gain, "reason": one.reason},
     }
     if found is None:
         return {**record, "reason": one.chosen.reason}
@@ -76,7 +76,11 @@ def _text(one: "Tuned") -> str:
         return f"{one.chosen.label}: {one.chosen.reason}"
     lines = [f"{one.chosen.label}: {words(one.chosen.found.options)}", f"  {outcome(one.chosen.found)}"]
     if one.released is not None and one.selected is not None:
-        lines.append(f"  on the validation part: {one.selected:.1f} HOTA, as released {one.released:.1f}")
+        apart = f" [{one.gain[0]:+.1f}, {one.gain[1]:+.1f}]" if one.gain else f" ({one.reason})"
+        lines.append(
+            f"  on the validation part: {one.selected:.1f} HOTA, as released {one.released:.1f}; "
+            f"{one.selected - one.released:+.1f}{apart}"
+        )
     options = " ".join(f"--set {key}={value}" for key, value in one.chosen.found.options)
     if options:
         lines.append(f"  msfp run ROOT --tracker {one.chosen.method.tracker} {options} --out DIR")

@@ -14,6 +14,7 @@ from msfp.pipeline import data, features
 from msfp.pipeline.heads import train_head, train_heads
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import ceiling_one
+from msfp.pipeline.variants import extract_once
 from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
@@ -90,9 +91,19 @@ def layers(run: Run) -> pd.DataFrame:
     )
 
 
+def ablated(run: Run) -> list[Scene]:
+    """Scenes of which the ablations (Tables 4 and 13) ask for further layers and ways to pool."""
+    try:
+        fold = data.folds(run, run.settings.data.main)[0]
+    except NotComputable:
+        return []
+    return [part.scene for part in (*fold.learn, *fold.evaluate)]
+
+
 def extract(run: Run) -> pd.DataFrame:
     """Extract the features of every scene; how many boxes of each set have them."""
     scenes = every_scene(run)
+    extract_once(run, ablated(run))
     features.extract_all(run, [s for _, _, s in scenes])
     rows = []
     for name, split, scene in scenes:

@@ -1,17 +1,20 @@
 """Settings selected for the rows of the tracking tables, for people: Table 12, the report and `msfp tune`."""
 
+import contextlib
 from collections.abc import Iterator
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 
 from msfp.errors import NotComputable
+from msfp.metrics.statistics import Sample, difference
 from msfp.paper.comparison import measure_rows, together
+from msfp.paper.evidence import tracked
 from msfp.paper.methods import TABLE_1, Row, rows_named
 from msfp.paper.tables.table02 import ROWS as TABLE_2
 from msfp.pipeline import data, selection
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import affordable, combined
+from msfp.pipeline.scores import affordable
 from msfp.pipeline.selection import Selection, open_settings, select_all, words
 from msfp.pipeline.tracks import Method, subject_of
 
@@ -96,11 +99,15 @@ class Tuned:
     Attributes:
         chosen: its settings.
         released, selected: HOTA on the evaluated part, percent, mean of the seeds; None where it cannot be measured.
+        gain: 95 % interval of selected less released over scenes and seeds, percent; None where there is none.
+        reason: why there is no interval.
     """
 
     chosen: Chosen
     released: float | None
     selected: float | None
+    gain: tuple[float, float] | None = None
+    reason: str = ""
 
 
 def tune(run: Run, labels: ListLike[str]) -> list[Tuned]:
@@ -117,19 +124,27 @@ def tune(run: Run, labels: ListLike[str]) -> list[Tuned]:
     folds = data.folds(run, run.settings.data.main)
     every = [m for row in rows for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
     select_all(run, [subject_of(m) for m in every if affordable(run, m)])
-    scores = {}
+    scores: dict[tuple[str, str], Sample] = {}
     for tuning in ("released", "selected"):
         variant = run.variant(tuning=tuning)
         groups = together([measure_rows(variant, rows, fold) for fold in folds])
         for label, found in groups.items():
-            try:
-                values = [combined(one)["HOTA"] for one in found]
-                scores[label, tuning] = sum(values) / len(values)
-            except NotComputable:
-                continue
+            with contextlib.suppress(NotComputable):
+                scores[label, tuning] = tracked(found).sample("HOTA")
     name = run.settings.data.main
     out = []
     for row in rows:
         one = _chosen(run, name, row.methods(folds[0].learn, run.settings.seeds)[0], search=True)
-        out.append(Tuned(one, scores.get((row.label, "released")), scores.get((row.label, "selected"))))
+        out.append(_tuned(one, scores.get((row.label, "released")), scores.get((row.label, "selected"))))
     return out
+
+
+def _tuned(one: Chosen, released: Sample | None, selected: Sample | None) -> Tuned:
+    if released is None or selected is None:
+        return Tuned(one, None, None, reason="it cannot be measured on the validation part")
+    values = released.value, selected.value
+    try:
+        low, high = difference(selected, released).interval()
+    except NotComputable as error:
+        return Tuned(one, *values, reason=str(error))
+    return Tuned(one, *values, (low, high))

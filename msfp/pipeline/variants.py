@@ -1,8 +1,11 @@
-"""Features beyond the usual: a further layer (Table 4) and other ways to pool (Table 13), in a pass of their own."""
+"""Features beyond the usual: a further layer (Table 4) and other ways to pool (Table 13).
+
+Where they are known to be wanted they come from the pass that the usual ones come from, else from one of their own.
+"""
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -16,9 +19,12 @@ from msfp.pipeline.features import (
     FEATURE_CODE,
     LITE,
     ROI_ALIGN,
+    STAGE,
     TRUTH,
+    Pooled,
     Pooling,
     box_sets,
+    extract_all,
     feature_inputs,
     layers,
     pooled,
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
     from msfp.features.presets import Preset
 
+VARIANTS = "variants"
 PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
 
 
@@ -83,8 +90,55 @@ def variants(run: Run, scene: Scene, weights: str = "") -> dict[Pooling, dict[st
     """
     if not scene.pixels.frames:
         raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
-    inputs = {**feature_inputs(run, scene, weights), "further": preset(run).further}
-    return run.store.get_or_compute("variants", inputs, lambda: _compute(run, scene, weights), code=FEATURE_CODE)
+    inputs = variant_inputs(run, scene, weights)
+    return run.store.get_or_compute(
+        VARIANTS, inputs, lambda: _compute(run, scene, weights, beyond(run)), code=FEATURE_CODE
+    )
+
+
+def variant_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
+    """What a scene's variants depend on."""
+    return {**feature_inputs(run, scene, weights), "further": preset(run).further}
+
+
+def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
+    """Way to pool -> the layers that `variants` has of it."""
+    chosen = preset(run)
+    return {ROI_ALIGN: chosen.further, **dict.fromkeys(PLAIN, chosen.layers)}
+
+
+def extract_once(run: Run, scenes: Iterable[Scene]) -> None:
+    """Extract the usual features of many scenes and their variants from one pass a frame; they are then in the store.
+
+    On a GPU the usual ones go through it in batches, the variants frame by frame, so that each is a pass of its own.
+    """
+    wanted = list(dict.fromkeys(scenes))
+    if run.settings.device.startswith("cuda"):
+        return extract_all(run, wanted)
+    missing = [s for s in wanted if s.pixels.frames and not run.store.contains(STAGE, _key(run, s))]
+    run.map(partial(_both, run=run), missing, "features, layers and ways to pool", network=True)
+    return None
+
+
+def _key(run: Run, scene: Scene) -> str:
+    return run.store.key(STAGE, feature_inputs(run, scene, ""), code=FEATURE_CODE)
+
+
+def _both(scene: Scene, run: Run) -> None:
+    chosen, further = preset(run), beyond(run)
+    usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.layers, LITE: chosen.layers[-1:]}
+    made = _compute(run, scene, "", {**further, **usual, ROI_ALIGN: (*chosen.layers, *chosen.further)})
+    given = ((STAGE, feature_inputs(run, scene, ""), usual), (VARIANTS, variant_inputs(run, scene), further))
+    for stage, inputs, ways in given:
+        run.store.get_or_compute(stage, inputs, partial(_taken, made, ways), code=FEATURE_CODE)
+
+
+def _taken(made: Pooled, ways: dict[Pooling, tuple[int, ...]]) -> Pooled:
+    """Of features in many ways and layers those that one stage keeps."""
+    return {
+        way: {name: replace(f, layers={k: f.layers[k] for k in kept}) for name, f in made[way].items()}
+        for way, kept in ways.items()
+    }
 
 
 def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
@@ -97,12 +151,11 @@ def _one(scene: Scene, run: Run) -> None:
         variants(run, scene)
 
 
-def _compute(run: Run, scene: Scene, weights: str) -> dict[Pooling, dict[str, Features]]:
+def _compute(run: Run, scene: Scene, weights: str, wanted: dict[Pooling, tuple[int, ...]]) -> Pooled:
     from msfp.datasets.frames import FrameReader
     from msfp.features.extract import extract_modes
 
-    config, chosen = run.settings.input, preset(run)
-    wanted: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.further, **dict.fromkeys(PLAIN, chosen.layers)}
+    config = run.settings.input
     pixels = scene.pixels
     label = f"layers and ways to pool of {scene.name}"
     with one_thread(), FrameReader(pixels, pixels.frames) as frames, Bar(len(pixels.frames), label) as progress:
