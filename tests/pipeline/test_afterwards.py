@@ -17,6 +17,8 @@ from msfp.types import GroundTruth, Tracks
 
 from .conftest import LENGTH, Make
 
+pytestmark = pytest.mark.xdist_group("linking")  # trained once, not once a worker
+
 
 def street(seed: int, people: int = 24, length: int = 120) -> GroundTruth:
     """People who cross a street at their own speeds."""
