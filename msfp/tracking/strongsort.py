@@ -10,6 +10,7 @@ from pydantic import Field
 
 from msfp.tracking.base import Found
 from msfp.tracking.gated_appearance import GatedAppearance, GatedAppearanceSettings
+from msfp.tracking.gated_appearance_sequence import Gates
 from msfp.tracking.kalman import Floats
 from msfp.tracking.lifecycle import Rows
 from msfp.tracking.looks import blend, cosine_distance
@@ -35,6 +36,10 @@ class StrongSort(GatedAppearance):
     appearance = "reid"
     Settings = StrongSortSettings
     settings: StrongSortSettings
+
+    def _gates(self) -> Gates:
+        ema = np.float32(self.settings.ema)
+        return super()._gates()._replace(strong=True, weight=self.settings.weight, ema=ema)
 
     def _cost(self, found: Found, rows: Rows, detections: Rows) -> Floats:
         look, motion = self._gated(found, rows, detections)
