@@ -28,7 +28,7 @@ from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_fast import FastFilter, Model
 from msfp.tracking.kalman_kernels import correct, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Rows
-from msfp.tracking.looks import blend_one, gallery_distance
+from msfp.tracking.looks import add_motion, blend_one, gallery_distance
 from msfp.tracking.two_stage_cost import overlap_costs
 
 ROOM = 64  # tracks with embeddings that there is room for at first
@@ -203,9 +203,7 @@ def _look_costs(
             wanted[i, j] = counts[i] > 0 and frames.known[chosen[j]] and motion[i, j] <= gates.gate
     cost = gallery_distance(history.gallery, slots, counts, take(frames.vectors, chosen), wanted)
     if gates.strong:
-        for i in range(len(rows)):
-            for j in range(len(chosen)):
-                cost[i, j] = gates.weight * cost[i, j] + (1.0 - gates.weight) * motion[i, j]
+        add_motion(cost, motion, gates.weight)
     return cost
 
 
