@@ -147,7 +147,7 @@ def follow(
         most = alive + frames.bounds[t + 1] - frames.bounds[t]
         if most > len(history.gallery) or at.reported[0] + most > len(out.id):
             return t
-        everyone = np.arange(alive)
+        everyone = rows_in(bank, alive, CONFIRMED, TENTATIVE)
         if len(frames.warps):
             warp(bank.mean, bank.blocks, everyone, frames.warps[t], model.powers)
         predict(bank.mean, bank.blocks, everyone, model.weights, model.scale, model.positive)
@@ -156,7 +156,7 @@ def follow(
         usable = _usable(frames, t)
         confirmed, tentative = rows_in(bank, alive, CONFIRMED, CONFIRMED), rows_in(bank, alive, TENTATIVE, TENTATIVE)
         cost = _look_costs(frames, gates, model, bank, history, confirmed, usable)
-        free = match(bank, confirmed, usable, _by_looks(cost, bank, confirmed, gates))
+        free = match(bank, confirmed, usable, _by_looks(cost, bank, confirmed, at.frame[0], gates))
         candidates = _candidates(bank, tentative, unmatched(bank, confirmed, CONFIRMED), at.frame[0] - 1)
         cost = overlap_costs(state_boxes(bank.mean[:alive], model.kind), candidates, frames.boxes, free)
         free = match(bank, candidates, free, assign_below(cost, gates.overlap_limit))
@@ -208,13 +208,16 @@ def _look_costs(
 
 
 @kernel
-def _by_looks(cost: Floats, bank: Bank, rows: Rows, gates: Gates) -> Rows:
-    """Column of each track or -1: in a cascade those seen last choose first, else all at once."""
+def _by_looks(cost: Floats, bank: Bank, rows: Rows, frame: int, gates: Gates) -> Rows:
+    """Column of each track in `frame` or -1: in a cascade those seen last choose first, else all at once."""
     if not gates.cascade:
         return assign_below(cost, gates.look_limit)
-    column_of, left = np.full(len(rows), -1, np.int64), np.arange(cost.shape[1])
-    level = np.empty(len(rows), np.int64)
-    seen = _seen_before(bank, rows, np.iinfo(np.int64).max)
+    column_of, level, left = np.empty_like(rows), np.empty_like(rows), np.empty(cost.shape[1], np.int64)
+    for k in range(len(rows)):
+        column_of[k] = -1
+    for j in range(len(left)):
+        left[j] = j
+    seen = _seen_before(bank, rows, frame)
     while seen >= 0 and len(left) > 0:
         count = 0
         for k in range(len(rows)):
