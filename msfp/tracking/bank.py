@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import Floats
+from msfp.tracking.kalman_fast import Model
+from msfp.tracking.kalman_kernels import measure, start
 from msfp.tracking.lifecycle import CONFIRMED, DUPLICATE, LOST, REMOVED, TENTATIVE, Rows
 
 T = TypeVar("T", bound=np.generic)
@@ -26,6 +28,22 @@ class Bank(NamedTuple):
     blocks: Floats
     embedding: NDArray[np.float32]
     known: NDArray[np.bool_]
+
+
+class Progress(NamedTuple):
+    """Where a sequence stands: single numbers that kernels change."""
+
+    frame: Rows
+    alive: Rows
+    born: Rows
+    reported: Rows  # of this stretch
+    looks: NDArray[np.bool_]  # whether any track ever had an embedding
+
+
+def make_progress() -> Progress:
+    """The start of a sequence."""
+    zeros = np.zeros((4, 1), np.int64)
+    return Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
 
 
 def make_bank(capacity: int, width: int) -> Bank:
@@ -100,6 +118,44 @@ def matched(bank: Bank, alive: int) -> Rows:
             out[count] = k
             count += 1
     return out[:count]
+
+
+@kernel
+def match(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
+    """Note the detection of each matched track; returns the detections left."""
+    taken = np.zeros(len(chosen), np.bool_)
+    for k in range(len(rows)):
+        if column_of[k] >= 0:
+            bank.row[rows[k]] = chosen[column_of[k]]
+            taken[column_of[k]] = True
+    left = np.empty(len(chosen), np.int64)
+    count = 0
+    for j in range(len(chosen)):
+        if not taken[j]:
+            left[count] = chosen[j]
+            count += 1
+    return left[:count]
+
+
+@kernel
+def enter(bank: Bank, at: Progress, found: Floats, rows: Rows, state: int, model: Model) -> int:
+    """New tracks at detections `rows` of the boxes `found`; their embeddings are zero. Returns the first one's row."""
+    measured = measure(take(found, rows), model.kind)
+    first, count = at.alive[0], len(rows)
+    for i in range(count):
+        k = first + i
+        bank.id[k] = at.born[0] + i + 1
+        bank.state[k] = state
+        bank.start[k], bank.last[k], bank.row[k] = at.frame[0], at.frame[0], rows[i]
+        bank.expired[k], bank.known[k] = False, False
+        for j in range(4):
+            bank.mean[k, j], bank.mean[k, 4 + j] = measured[i, j], 0.0
+            bank.blocks[k, j, 0], bank.blocks[k, j, 1], bank.blocks[k, j, 2] = 0.0, 0.0, 0.0
+        for j in range(bank.embedding.shape[1]):
+            bank.embedding[k, j] = 0.0
+    start(bank.mean[first : first + count], bank.blocks[first : first + count], model.weights, model.scale)
+    at.alive[0], at.born[0] = first + count, at.born[0] + count
+    return first
 
 
 @kernel

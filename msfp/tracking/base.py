@@ -128,8 +128,8 @@ class Stretch(NamedTuple):
     warps: Floats
 
 
-Follower = Callable[[Stretch], tuple[NDArray[np.int32], Floats, NDArray[np.int64], NDArray[np.int64]]]
-"""Takes the next stretch; returns (M,) identities, (M, 4) xyxy boxes, (M,) rows of the stretch, (T,) tracks a frame."""
+Follower = Callable[[Stretch], tuple[NDArray[np.int32], Floats, NDArray[np.float32], NDArray[np.int64]]]
+"""Takes the next stretch; returns (M,) identities, (M, 4) xyxy boxes, (M,) scores, (T,) tracks a frame."""
 
 
 class Tracker(Resumable, ABC):

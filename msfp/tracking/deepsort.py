@@ -7,6 +7,7 @@ from pydantic import Field
 from msfp.tracking.assignment import Matches, assign
 from msfp.tracking.base import Found
 from msfp.tracking.gated_appearance import GatedAppearance, GatedAppearanceSettings
+from msfp.tracking.gated_appearance_sequence import Gates
 from msfp.tracking.kalman import Floats
 from msfp.tracking.lifecycle import Rows
 from msfp.tracking.looks import gallery_distance
@@ -28,6 +29,9 @@ class DeepSort(GatedAppearance):
     appearance = "reid"
     Settings = DeepSortSettings
     settings: DeepSortSettings
+
+    def _gates(self) -> Gates:
+        return super()._gates()._replace(gallery=self.settings.gallery, cascade=self.settings.cascade)
 
     def _match_looks(self, found: Found, rows: Rows, detections: Rows) -> Matches:
         """One assignment for each age of the tracks, the youngest first; without the cascade one for all."""

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from msfp.tracking.assignment import Matches, assign
-from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
+from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
+from msfp.tracking.gated_appearance_sequence import Following, Gates
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats
 from msfp.tracking.kalman_fast import FastFilter
@@ -32,6 +33,27 @@ class GatedAppearance(Tracker):
 
     Settings: ClassVar[type[TrackerSettings]] = GatedAppearanceSettings
     settings: GatedAppearanceSettings
+
+    def follow(self, bounds: Rows) -> Follower | None:
+        return Following(self._gates(), self._filter, bounds)
+
+    def _gates(self) -> Gates:
+        """The settings for compiled sequences; subclasses put in their own."""
+        settings = self.settings
+        return Gates(
+            track_high=np.float32(settings.track_high),
+            look_limit=float(np.nextafter(settings.max_cosine, np.inf)),
+            overlap_limit=float(np.nextafter(settings.max_iou_distance, np.inf)),
+            gate=settings.gate,
+            n_init=settings.n_init,
+            kept=self._kept(settings.max_age),
+            coast=settings.coast,
+            gallery=1,
+            cascade=False,
+            strong=False,
+            weight=1.0,
+            ema=np.float32(0.0),
+        )
 
     def _clear(self) -> None:
         self._filter = FastFilter(XYAH)

@@ -4,6 +4,8 @@
 position, its covariance with the velocity, the variance of the velocity. Both are changed in place at `rows`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,17 @@ KINDS = ("xyah", "xywh", "xysr", "xyhr")
 POWERS = ((0, 1), (1, 1), (2, 0), (1, 0))  # of the camera's scale, which the last two coordinates follow
 
 
+class Model(NamedTuple):
+    """A `FastFilter` as kernels take it."""
+
+    weights: Floats
+    scale: Rows
+    kind: int
+    positive: int
+    powers: Rows
+    still: Rows  # coordinates that lost tracks do not move in
+
+
 class FastFilter:
     """A motion model bound to its kernels; holds no track."""
 
@@ -24,6 +37,11 @@ class FastFilter:
         self.scale = np.array(motion.scale, np.int64)
         self.kind = KINDS.index(motion.coordinates)
         self.powers = np.array(POWERS[self.kind])
+
+    def model(self) -> Model:
+        """For compiled sequences."""
+        still = np.array(self.motion.still, np.int64)
+        return Model(self.weights, self.scale, self.kind, self.motion.positive, self.powers, still)
 
     def start(self, boxes: Floats) -> tuple[Floats, Floats]:
         """(N, 8) mean and (N, 4, 3) blocks of new tracks at (N, 4) xyxy boxes."""

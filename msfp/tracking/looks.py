@@ -51,6 +51,18 @@ def gallery_distance(
     return out
 
 
+@kernel
+def add_motion(look: Floats, motion: Floats, weight: float) -> None:
+    """Make (M, N) cosine distances, in place, their weighted mean with (M, N) distances in motion.
+
+    Pairs that may not be, which are infinite, stay so whatever the weight.
+    """
+    for i in range(look.shape[0]):
+        for j in range(look.shape[1]):
+            if look[i, j] < np.inf:
+                look[i, j] = weight * look[i, j] + (1.0 - weight) * motion[i, j]
+
+
 @summing_kernel
 def inner_product(a: Vectors, b: Vectors) -> np.float32:
     """Of two (D,) vectors, summed in single precision."""

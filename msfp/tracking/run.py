@@ -184,8 +184,7 @@ def at_once(tracker: Tracker, given: Given) -> list[Part] | None:
         stretch = given.stretch(tracker, start, stop)
         if stretch is None:
             return None
-        ids, boxes, rows, counts = follower(stretch)
-        parts.append(Part(ids, boxes, stretch.scores[rows], counts))
+        parts.append(Part(*follower(stretch)))
         start = stop
     return parts
 

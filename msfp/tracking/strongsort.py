@@ -10,9 +10,10 @@ from pydantic import Field
 
 from msfp.tracking.base import Found
 from msfp.tracking.gated_appearance import GatedAppearance, GatedAppearanceSettings
+from msfp.tracking.gated_appearance_sequence import Gates
 from msfp.tracking.kalman import Floats
 from msfp.tracking.lifecycle import Rows
-from msfp.tracking.looks import blend, cosine_distance
+from msfp.tracking.looks import add_motion, blend, cosine_distance
 
 
 class StrongSortSettings(GatedAppearanceSettings):
@@ -36,9 +37,14 @@ class StrongSort(GatedAppearance):
     Settings = StrongSortSettings
     settings: StrongSortSettings
 
+    def _gates(self) -> Gates:
+        ema = np.float32(self.settings.ema)
+        return super()._gates()._replace(strong=True, weight=self.settings.weight, ema=ema)
+
     def _cost(self, found: Found, rows: Rows, detections: Rows) -> Floats:
         look, motion = self._gated(found, rows, detections)
-        return self.settings.weight * look + (1.0 - self.settings.weight) * motion
+        add_motion(look, motion, self.settings.weight)
+        return look
 
     def _distance(self, found: Found, rows: Rows, detections: Rows, wanted: NDArray[np.bool_]) -> Floats:
         if found.embeddings is None or "embedding" not in self._table:

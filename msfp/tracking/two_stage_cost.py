@@ -9,6 +9,7 @@ from msfp.tracking.bank import Bank, take
 from msfp.tracking.base import Stretch
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import Floats
+from msfp.tracking.kalman_fast import Model
 from msfp.tracking.kalman_kernels import distances, measure
 from msfp.tracking.lifecycle import Rows
 from msfp.tracking.looks import cosine_distance
@@ -35,17 +36,6 @@ class Rules(NamedTuple):
     look_divisor: float
     gate: float
     ema: np.float32
-
-
-class Model(NamedTuple):
-    """A `FastFilter` as numbers."""
-
-    weights: Floats
-    scale: Rows
-    kind: int
-    positive: int
-    powers: Rows
-    still: Rows
 
 
 @kernel

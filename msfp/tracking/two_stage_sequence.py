@@ -9,10 +9,14 @@ from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.bank import (
     Bank,
+    Progress,
     clear_matches,
     drop_duplicates,
+    enter,
     expire,
     make_bank,
+    make_progress,
+    match,
     matched,
     most_alive,
     rows_in,
@@ -24,11 +28,11 @@ from msfp.tracking.bank import (
 from msfp.tracking.base import Stretch
 from msfp.tracking.iou import has_area
 from msfp.tracking.kalman import Floats
-from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.kalman_kernels import correct, measure, predict, start, state_boxes, warp
+from msfp.tracking.kalman_fast import FastFilter, Model
+from msfp.tracking.kalman_kernels import correct, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows
 from msfp.tracking.looks import blend_one
-from msfp.tracking.two_stage_cost import MOTION, Model, Rules, overlap_costs, pair_costs
+from msfp.tracking.two_stage_cost import MOTION, Rules, overlap_costs, pair_costs
 
 
 class Reported(NamedTuple):
@@ -40,30 +44,18 @@ class Reported(NamedTuple):
     counts: Rows
 
 
-class Progress(NamedTuple):
-    """Where a sequence stands: single numbers that `follow` changes."""
-
-    frame: Rows
-    alive: Rows
-    born: Rows
-    reported: Rows  # of this stretch
-    looks: NDArray[np.bool_]  # whether any track ever had an embedding
-
-
 class Following:
     """One sequence under way: call it with stretch after stretch."""
 
     def __init__(self, rules: Rules, motion: FastFilter, thresholds: tuple[float, float], bounds: Rows) -> None:
-        still = np.array(motion.motion.still, np.int64)
         self._rules = rules
-        self._model = Model(motion.weights, motion.scale, motion.kind, motion.motion.positive, motion.powers, still)
+        self._model = motion.model()
         self._thresholds = np.array([thresholds], np.float32)
         self._room = most_alive(bounds, rules.buffer)
-        zeros = np.zeros((4, 1), np.int64)
-        self._at = Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
+        self._at = make_progress()
         self._bank: Bank | None = None
 
-    def __call__(self, frames: Stretch) -> tuple[NDArray[np.int32], Floats, Rows, Rows]:
+    def __call__(self, frames: Stretch) -> tuple[NDArray[np.int32], Floats, NDArray[np.float32], Rows]:
         """As `base.Follower`."""
         if self._bank is None:
             self._bank = make_bank(self._room, frames.vectors.shape[1])
@@ -74,7 +66,7 @@ class Following:
         out = Reported(np.zeros(most, np.int32), np.zeros((most, 4)), rows, np.zeros(length, np.int64))
         follow(frames, self._rules, self._model, self._bank, self._at, out)
         count = int(self._at.reported[0])
-        return out.id[:count], out.boxes[:count], rows[:count], out.counts
+        return out.id[:count], out.boxes[:count], frames.scores[rows[:count]], out.counts
 
 
 @kernel
@@ -93,13 +85,13 @@ def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress
         clear_matches(bank, alive)
 
         cost = pair_costs(frames, rules, model, bank, boxes, pool, sure, at.looks[0])
-        free = _match(bank, pool, sure, assign_below(cost, rules.match))
+        free = match(bank, pool, sure, assign_below(cost, rules.match))
         waiting = unmatched(bank, pool, CONFIRMED)
         cost = overlap_costs(boxes, waiting, frames.boxes, unsure)
-        _match(bank, waiting, unsure, assign_below(cost, rules.match_low))
+        match(bank, waiting, unsure, assign_below(cost, rules.match_low))
         set_unmatched(bank, waiting, CONFIRMED, LOST)
         cost = pair_costs(frames, rules, model, bank, boxes, unconfirmed, free, at.looks[0])
-        free = _match(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        free = match(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
         set_unmatched(bank, unconfirmed, TENTATIVE, REMOVED)
 
         _correct(bank, matched(bank, alive), frames, t, rules, model, at)
@@ -143,23 +135,6 @@ def _move(bank: Bank, pool: Rows, unconfirmed: Rows, frames: Stretch, t: int, mo
 
 
 @kernel
-def _match(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
-    """Note the detection of each matched track; returns the detections left."""
-    taken = np.zeros(len(chosen), np.bool_)
-    for k in range(len(rows)):
-        if column_of[k] >= 0:
-            bank.row[rows[k]] = chosen[column_of[k]]
-            taken[column_of[k]] = True
-    left = np.empty(len(chosen), np.int64)
-    count = 0
-    for j in range(len(chosen)):
-        if not taken[j]:
-            left[count] = chosen[j]
-            count += 1
-    return left[:count]
-
-
-@kernel
 def _correct(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
     """Matched tracks take their boxes; only sure detections change the embedding."""
     chosen = np.empty_like(rows)
@@ -193,22 +168,9 @@ def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model:
         if frames.scores[row] >= frames.thresholds[t, 0] + rules.margin:
             new[count] = row
             count += 1
-    measured = measure(take(frames.boxes, new[:count]), model.kind)
-    first = at.alive[0]
-    for i in range(count):
-        k = first + i
-        bank.id[k] = at.born[0] + i + 1
-        bank.state[k] = CONFIRMED if at.frame[0] == 0 else TENTATIVE
-        bank.start[k], bank.last[k], bank.row[k] = at.frame[0], at.frame[0], new[i]
-        bank.expired[k], bank.known[k] = False, False
-        for j in range(4):
-            bank.mean[k, j], bank.mean[k, 4 + j] = measured[i, j], 0.0
-            bank.blocks[k, j, 0], bank.blocks[k, j, 1], bank.blocks[k, j, 2] = 0.0, 0.0, 0.0
-        for j in range(bank.embedding.shape[1]):
-            bank.embedding[k, j] = 0.0
+    first = enter(bank, at, frames.boxes, new[:count], CONFIRMED if at.frame[0] == 0 else TENTATIVE, model)
+    for k in range(first, at.alive[0]):
         _remember(bank, k, frames, rules)
-    start(bank.mean[first : first + count], bank.blocks[first : first + count], model.weights, model.scale)
-    at.alive[0], at.born[0] = first + count, at.born[0] + count
     if count > 0 and frames.vectors.shape[1] > 0:
         at.looks[0] = True
 
