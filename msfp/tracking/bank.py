@@ -91,6 +91,23 @@ def clear_matches(bank: Bank, alive: int) -> None:
 
 
 @kernel
+def note_matches(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
+    """Note the detection of each matched track; returns the detections left."""
+    taken = np.zeros(len(chosen), np.bool_)
+    for k in range(len(rows)):
+        if column_of[k] >= 0:
+            bank.row[rows[k]] = chosen[column_of[k]]
+            taken[column_of[k]] = True
+    left = np.empty(len(chosen), np.int64)
+    count = 0
+    for j in range(len(chosen)):
+        if not taken[j]:
+            left[count] = chosen[j]
+            count += 1
+    return left[:count]
+
+
+@kernel
 def matched(bank: Bank, alive: int) -> Rows:
     """Tracks with a detection."""
     out = np.empty(alive, np.int64)
@@ -145,13 +162,13 @@ def sweep(bank: Bank, alive: int) -> int:
         if bank.state[k] == REMOVED:
             continue
         if kept < k:
-            _copy(bank, k, kept)
+            copy_row(bank, k, kept)
         kept += 1
     return kept
 
 
 @kernel
-def _copy(bank: Bank, source: int, target: int) -> None:
+def copy_row(bank: Bank, source: int, target: int) -> None:
     """One track's columns to another row."""
     bank.id[target], bank.state[target], bank.row[target] = bank.id[source], bank.state[source], bank.row[source]
     bank.start[target], bank.last[target] = bank.start[source], bank.last[source]

@@ -7,6 +7,7 @@ import numpy as np
 from msfp.compiled import kernel
 from msfp.tracking.bank import Bank, take
 from msfp.tracking.base import Stretch
+from msfp.tracking.followed import Model
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_kernels import distances, measure
@@ -35,17 +36,6 @@ class Rules(NamedTuple):
     look_divisor: float
     gate: float
     ema: np.float32
-
-
-class Model(NamedTuple):
-    """A `FastFilter` as numbers."""
-
-    weights: Floats
-    scale: Rows
-    kind: int
-    positive: int
-    powers: Rows
-    still: Rows
 
 
 @kernel

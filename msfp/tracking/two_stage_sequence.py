@@ -1,9 +1,6 @@
 """`two_stage` over a whole sequence in one compiled call: the same tracks as frame by frame, a fifth of the time."""
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
@@ -15,6 +12,7 @@ from msfp.tracking.bank import (
     make_bank,
     matched,
     most_alive,
+    note_matches,
     rows_in,
     set_unmatched,
     sweep,
@@ -22,59 +20,26 @@ from msfp.tracking.bank import (
     unmatched,
 )
 from msfp.tracking.base import Stretch
-from msfp.tracking.iou import has_area
-from msfp.tracking.kalman import Floats
+from msfp.tracking.followed import Followed, Model, Progress, Reported, add_tracks, report_track
 from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.kalman_kernels import correct, measure, predict, start, state_boxes, warp
+from msfp.tracking.kalman_kernels import correct, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows
 from msfp.tracking.looks import blend_one
-from msfp.tracking.two_stage_cost import MOTION, Model, Rules, overlap_costs, pair_costs
+from msfp.tracking.two_stage_cost import MOTION, Rules, overlap_costs, pair_costs
 
 
-class Reported(NamedTuple):
-    """What is reported, track by track: identity, box, row of the detection; and how many tracks each frame has."""
-
-    id: NDArray[np.int32]
-    boxes: Floats
-    row: Rows
-    counts: Rows
-
-
-class Progress(NamedTuple):
-    """Where a sequence stands: single numbers that `follow` changes."""
-
-    frame: Rows
-    alive: Rows
-    born: Rows
-    reported: Rows  # of this stretch
-    looks: NDArray[np.bool_]  # whether any track ever had an embedding
-
-
-class Following:
-    """One sequence under way: call it with stretch after stretch."""
+class Following(Followed):
+    """One sequence under way."""
 
     def __init__(self, rules: Rules, motion: FastFilter, thresholds: tuple[float, float], bounds: Rows) -> None:
-        still = np.array(motion.motion.still, np.int64)
+        super().__init__(motion, thresholds, most_alive(bounds, rules.buffer))
         self._rules = rules
-        self._model = Model(motion.weights, motion.scale, motion.kind, motion.motion.positive, motion.powers, still)
-        self._thresholds = np.array([thresholds], np.float32)
-        self._room = most_alive(bounds, rules.buffer)
-        zeros = np.zeros((4, 1), np.int64)
-        self._at = Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
         self._bank: Bank | None = None
 
-    def __call__(self, frames: Stretch) -> tuple[NDArray[np.int32], Floats, Rows, Rows]:
-        """As `base.Follower`."""
+    def _follow(self, frames: Stretch, at: Progress, out: Reported) -> None:
         if self._bank is None:
             self._bank = make_bank(self._room, frames.vectors.shape[1])
-        length, most = len(frames.bounds) - 1, len(frames.boxes)
-        if not len(frames.thresholds):
-            frames = frames._replace(thresholds=np.repeat(self._thresholds, length, axis=0))
-        rows = np.zeros(most, np.int64)
-        out = Reported(np.zeros(most, np.int32), np.zeros((most, 4)), rows, np.zeros(length, np.int64))
-        follow(frames, self._rules, self._model, self._bank, self._at, out)
-        count = int(self._at.reported[0])
-        return out.id[:count], out.boxes[:count], rows[:count], out.counts
+        follow(frames, self._rules, self._model, self._bank, at, out)
 
 
 @kernel
@@ -93,13 +58,13 @@ def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress
         clear_matches(bank, alive)
 
         cost = pair_costs(frames, rules, model, bank, boxes, pool, sure, at.looks[0])
-        free = _match(bank, pool, sure, assign_below(cost, rules.match))
+        free = note_matches(bank, pool, sure, assign_below(cost, rules.match))
         waiting = unmatched(bank, pool, CONFIRMED)
         cost = overlap_costs(boxes, waiting, frames.boxes, unsure)
-        _match(bank, waiting, unsure, assign_below(cost, rules.match_low))
+        note_matches(bank, waiting, unsure, assign_below(cost, rules.match_low))
         set_unmatched(bank, waiting, CONFIRMED, LOST)
         cost = pair_costs(frames, rules, model, bank, boxes, unconfirmed, free, at.looks[0])
-        free = _match(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        free = note_matches(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
         set_unmatched(bank, unconfirmed, TENTATIVE, REMOVED)
 
         _correct(bank, matched(bank, alive), frames, t, rules, model, at)
@@ -143,23 +108,6 @@ def _move(bank: Bank, pool: Rows, unconfirmed: Rows, frames: Stretch, t: int, mo
 
 
 @kernel
-def _match(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
-    """Note the detection of each matched track; returns the detections left."""
-    taken = np.zeros(len(chosen), np.bool_)
-    for k in range(len(rows)):
-        if column_of[k] >= 0:
-            bank.row[rows[k]] = chosen[column_of[k]]
-            taken[column_of[k]] = True
-    left = np.empty(len(chosen), np.int64)
-    count = 0
-    for j in range(len(chosen)):
-        if not taken[j]:
-            left[count] = chosen[j]
-            count += 1
-    return left[:count]
-
-
-@kernel
 def _correct(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
     """Matched tracks take their boxes; only sure detections change the embedding."""
     chosen = np.empty_like(rows)
@@ -193,22 +141,10 @@ def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model:
         if frames.scores[row] >= frames.thresholds[t, 0] + rules.margin:
             new[count] = row
             count += 1
-    measured = measure(take(frames.boxes, new[:count]), model.kind)
-    first = at.alive[0]
-    for i in range(count):
-        k = first + i
-        bank.id[k] = at.born[0] + i + 1
+    first = add_tracks(bank, new[:count], frames, model, at)
+    for k in range(first, first + count):
         bank.state[k] = CONFIRMED if at.frame[0] == 0 else TENTATIVE
-        bank.start[k], bank.last[k], bank.row[k] = at.frame[0], at.frame[0], new[i]
-        bank.expired[k], bank.known[k] = False, False
-        for j in range(4):
-            bank.mean[k, j], bank.mean[k, 4 + j] = measured[i, j], 0.0
-            bank.blocks[k, j, 0], bank.blocks[k, j, 1], bank.blocks[k, j, 2] = 0.0, 0.0, 0.0
-        for j in range(bank.embedding.shape[1]):
-            bank.embedding[k, j] = 0.0
         _remember(bank, k, frames, rules)
-    start(bank.mean[first : first + count], bank.blocks[first : first + count], model.weights, model.scale)
-    at.alive[0], at.born[0] = first + count, at.born[0] + count
     if count > 0 and frames.vectors.shape[1] > 0:
         at.looks[0] = True
 
@@ -220,11 +156,5 @@ def _report(bank: Bank, frames: Stretch, t: int, rules: Rules, model: Model, at:
     boxes = state_boxes(bank.mean[: at.alive[0]], model.kind)
     for k in range(at.alive[0]):
         if bank.state[k] == CONFIRMED:
-            row = bank.row[k]
-            if not has_area(frames.boxes[row] if rules.detected else boxes[k]):
-                continue
-            out.id[at.reported[0]], out.row[at.reported[0]] = bank.id[k], row
-            for j in range(4):
-                out.boxes[at.reported[0], j] = frames.boxes[row, j] if rules.detected else boxes[k, j]
-            at.reported[0] += 1
+            report_track(bank, k, frames.boxes[bank.row[k]] if rules.detected else boxes[k], at, out)
     out.counts[t] = at.reported[0] - first
