@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msfp.pipeline.selection import open_settings
 from msfp.tracking import make, names, run, track, tracker_class
 from msfp.tracking.base import Tracker
 from msfp.tracking.observation_centric import ObservationCentric
@@ -66,11 +67,18 @@ def test_all_that_share_the_course_of_a_frame_are_compared() -> None:
     assert set(FOLLOWED) == set(OPEN)
 
 
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_all_that_is_selected_is_drawn(name: str) -> None:
+    assert {one.setting for one in open_settings(name)} <= set(OPEN[name])
+
+
 @pytest.mark.parametrize("name", ["sort", "ocsort", "deep-ocsort"])
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_equals_frame_by_frame(name: str, data: st.DataObject) -> None:
-    options = {key: data.draw(st.sampled_from(values), label=key) for key, values in OPEN[name].items()}
+    selected = {one.setting: [*one.candidates] for one in open_settings(name)}
+    values = {key: [*own, *selected.get(key, [])] for key, own in OPEN[name].items()}
+    options = {key: data.draw(st.sampled_from(choice), label=key) for key, choice in values.items()}
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     length, people = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 8))
     scene = crowd(rng, length, people, data.draw(st.sampled_from([0.0, 0.3, 0.7])), data.draw(st.booleans()))
@@ -114,21 +122,22 @@ def test_stepping_ends_where_nobody_is_left(name: str, scene: Walk) -> None:
 def test_numbers_of_frames_do_not_matter() -> None:
     """Nothing was seen before the first frame, whatever its number is."""
     scene = crowd(np.random.default_rng(1), 12, 6, 0.2, False)
-    runs = []
+    directions = []
     for first in (0, 1, 2, 50):
-        tracker = make("ocsort", delta_t=5, min_hits=0, inertia=1.0)
-        runs.append(np.concatenate([part.ids for part in frame_by_frame(tracker, scene, first)]))
-        directions = tracker._table["direction"].copy()
-        assert np.array_equal(runs[0], runs[-1])
-        assert np.array_equal(directions, directions if first == 0 else kept)
-        kept = directions
+        tracker = make("ocsort", delta_t=5)
+        for t in range(4):
+            tracker.update(*scene.frame(t, first + t))
+        directions.append(tracker._table["direction"].copy())
+    assert directions[0].any()
+    assert all(np.array_equal(directions[0], other) for other in directions)
 
 
-def test_boxes_far_too_large_end_both_ways_alike() -> None:
-    """Areas that overflow have no overlap that is a number; nothing hangs."""
-    boxes = np.tile(np.array([[0.0, 0, 1e200, 1e200], [1.0, 0, 1e200, 1e200]]), (3, 1))
-    scene = Given(np.arange(0, 8, 2), boxes, np.full(6, 0.9, np.float32), None, None, None, None)
-    tracker = make("sort")
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_boxes_far_too_large_end_both_ways_alike(name: str) -> None:
+    """Beside people whose pairs must be chosen among, an area that overflows is refused; nothing hangs."""
+    frame = np.array([[0.0, 0, 30, 70], [1.0, 0, 31, 70], [0.0, 0, 1e200, 1e200]])
+    scene = Given(np.arange(0, 12, 3), np.tile(frame, (3, 1)), np.full(9, 0.9, np.float32), np.eye(9), None, None, None)
+    tracker = make(name)
     with pytest.raises(ValueError, match="not finite"):
         whole(tracker, scene)
     tracker.reset()
