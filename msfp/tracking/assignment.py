@@ -53,9 +53,13 @@ def assign_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Matches:
 @kernel
 def choose_then_drop(cost: Floats, limit: float) -> Rows:
     """`assign_then_drop` as the column of each row, -1 where it has none."""
-    choice, alone = _isolated(cost, np.nextafter(limit, np.inf))
+    choice, alone = _isolated(cost, limit)
     if not alone:
-        choice = _greatest(-cost)
+        total = np.empty(cost.shape)
+        for i in range(cost.shape[0]):
+            for j in range(cost.shape[1]):
+                total[i, j] = -cost[i, j]
+        choice = _greatest(total)
         for i in range(len(choice)):
             if choice[i] >= 0 and cost[i, choice[i]] > limit:
                 choice[i] = -1
@@ -96,7 +100,7 @@ def _isolated(cost: Floats, limit: float) -> tuple[Rows, bool]:
     alone = True
     for i in range(height):
         for j in range(width):
-            if cost[i, j] < limit:
+            if cost[i, j] <= limit:
                 alone = alone and choice[i] < 0 and not of_column[j]
                 choice[i] = j
                 of_column[j] = True

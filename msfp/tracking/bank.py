@@ -52,6 +52,15 @@ def most_alive(bounds: Rows, buffer: int) -> int:
 
 
 @kernel
+def span(first: int, stop: int) -> Rows:
+    """Rows from `first` to before `stop`."""
+    out = np.empty(stop - first, np.int64)
+    for i in range(stop - first):
+        out[i] = first + i
+    return out
+
+
+@kernel
 def rows_in(bank: Bank, alive: int, first: int, second: int) -> Rows:
     """Tracks in either state."""
     out = np.empty(alive, np.int64)
@@ -173,10 +182,16 @@ def copy_row(bank: Bank, source: int, target: int) -> None:
     bank.id[target], bank.state[target], bank.row[target] = bank.id[source], bank.state[source], bank.row[source]
     bank.start[target], bank.last[target] = bank.start[source], bank.last[source]
     bank.expired[target], bank.known[target] = bank.expired[source], bank.known[source]
-    for j in range(8):
-        bank.mean[target, j] = bank.mean[source, j]
-    for i in range(4):
-        for j in range(3):
-            bank.blocks[target, i, j] = bank.blocks[source, i, j]
+    copy_filter(bank.mean, bank.blocks, source, bank.mean, bank.blocks, target)
     for j in range(bank.embedding.shape[1]):
         bank.embedding[target, j] = bank.embedding[source, j]
+
+
+@kernel
+def copy_filter(mean: Floats, blocks: Floats, source: int, to_mean: Floats, to_blocks: Floats, target: int) -> None:
+    """One track's filter to another row, of the same columns or of others."""
+    for j in range(8):
+        to_mean[target, j] = mean[source, j]
+    for i in range(4):
+        for j in range(3):
+            to_blocks[target, i, j] = blocks[source, i, j]

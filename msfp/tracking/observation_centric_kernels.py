@@ -130,13 +130,10 @@ def look_bonus(
         for j in range(len(vectors)):
             if overlap[i, j] > 0:
                 out[i, j] = inner_product(gallery[i], vectors[j])
-    if adaptive:
-        clear = adaptive_weight(out, bottom)
-        for i in range(len(gallery)):
-            for j in range(len(vectors)):
-                out[i, j] *= weight * clear[i, j]
-    else:
-        out *= weight
+    clear = adaptive_weight(out, bottom) if adaptive else np.ones(out.shape)
+    for i in range(len(gallery)):
+        for j in range(len(vectors)):
+            out[i, j] *= weight * clear[i, j]
     return out
 
 
@@ -147,32 +144,27 @@ def adaptive_weight(look: Floats, bottom: float) -> Floats:
     A weight is 1 - max(second / best - bottom, 0) / (1 - bottom), 0 where the best is 0, 1 where there is one choice.
     """
     height, width = look.shape
-    row, column = np.empty(height), np.empty(width)
+    best, second = np.full(height + width, -np.inf), np.full(height + width, -np.inf)
     for i in range(height):
-        row[i] = _clear(look[i], bottom)
-    for j in range(width):
-        column[j] = _clear(look[:, j].copy(), bottom)
+        for j in range(width):
+            for side in (i, height + j):
+                if look[i, j] > best[side]:
+                    best[side], second[side] = look[i, j], best[side]
+                elif look[i, j] > second[side]:
+                    second[side] = look[i, j]
     out = np.empty((height, width))
     for i in range(height):
         for j in range(width):
-            out[i, j] = row[i] * column[j]
+            out[i, j] = _clear(best[i], second[i], bottom) * _clear(best[height + j], second[height + j], bottom)
     return out
 
 
 @kernel
-def _clear(values: Floats, bottom: float) -> float:
-    """How clear the best of some values is, as `adaptive_weight` has it."""
-    if len(values) < 2:
+def _clear(best: float, second: float, bottom: float) -> float:
+    """How clear the best of some values is, as `adaptive_weight` has it; `second` is -infinity where there is none."""
+    if second == -np.inf:
         return 1.0
-    best = second = -np.inf
-    for value in values:
-        if value > best:
-            best, second = value, best
-        elif value > second:
-            second = value
-    if best == 0:
-        return 0.0
-    return 1.0 - max(second / best - bottom, 0.0) / (1.0 - bottom)
+    return 0.0 if best == 0 else 1.0 - max(second / best - bottom, 0.0) / (1.0 - bottom)
 
 
 @kernel

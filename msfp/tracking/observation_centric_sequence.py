@@ -8,15 +8,26 @@ from numpy.typing import NDArray
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
-from msfp.tracking.bank import Bank, clear_matches, copy_row, make_bank, matched, most_alive, note_matches, take
+from msfp.tracking.bank import (
+    Bank,
+    clear_matches,
+    copy_filter,
+    copy_row,
+    make_bank,
+    matched,
+    most_alive,
+    note_matches,
+    span,
+    take,
+)
 from msfp.tracking.base import Stretch
 from msfp.tracking.followed import Followed, Model, Progress, Reported, add_tracks, report_track
-from msfp.tracking.iou import iou
+from msfp.tracking.iou import complement, iou
 from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.kalman_kernels import correct, measure, predict, retrace, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, Rows
-from msfp.tracking.looks import blend_one
+from msfp.tracking.looks import Vectors, blend_one
 from msfp.tracking.observation_centric_kernels import (
     NEVER,
     agreement,
@@ -102,7 +113,7 @@ def follow(frames: Stretch, rules: Rules, model: Model, tracks: Observed, at: Pr
             at.frame[0] += len(frames.bounds) - 1 - t
             break
         usable = _usable(frames, t)
-        everyone = np.arange(alive)
+        everyone = span(0, alive)
         _move(tracks, everyone, frames, t, rules, model)
         clear_matches(bank, alive)
         for k in range(alive):
@@ -110,17 +121,37 @@ def follow(frames: Stretch, rules: Rules, model: Model, tracks: Observed, at: Pr
                 tracks.streak[k] = 0
 
         reference = centres(earlier(tracks.box[:alive], tracks.recent, tracks.recent_frame, frame))
-        choice = _associate(frames, rules, tracks, state_boxes(bank.mean[:alive], model.kind), reference, usable)
+        boxes, targets = state_boxes(bank.mean[:alive], model.kind), take(frames.boxes, usable)
+        overlap = iou(boxes, targets)
+        if not rules.centric:
+            choice = choose_then_drop(complement(overlap), 1.0 - rules.match_iou)
+        elif isolated(overlap, rules.match_iou):
+            choice = assign_below(complement(overlap), 1.0 - rules.match_iou)
+        else:
+            agree = agreement(reference, tracks.direction, tracks.observed, centres(targets))
+            alike = _alikeness(bank.embedding[:alive], take(frames.vectors, usable), overlap, rules)
+            choice = _choose(overlap, agree, _scores(frames.scores, usable), alike, rules)
         left = note_matches(bank, everyone, usable, choice)
         if rules.centric:
-            left = _recover(tracks, alive, frames, left, rules)
+            left = _recover(bank, tracks.observed[:alive], tracks.box, frames.boxes, left, rules.match_iou)
         _correct(tracks, matched(bank, alive), frames, t, reference, rules, model, frame)
         if rules.centric:
-            _keep(tracks, alive, frame)
+            for k in range(alive):  # not matched now but in the frame before: kept for the re-run
+                if bank.row[k] < 0 and bank.last[k] == frame - 1:
+                    copy_filter(bank.mean, bank.blocks, k, tracks.kept_mean, tracks.kept_blocks, k)
         _begin(tracks, left, frames, t, rules, model, at)
         _report(tracks, frames, t, rules, model, at, out)
         at.alive[0] = _sweep(tracks, at.alive[0], frame, rules.kept)
         at.frame[0] += 1
+
+
+@kernel
+def _scores(scores: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+    """Some of the scores."""
+    out = np.empty(len(rows), np.float32)
+    for i in range(len(rows)):
+        out[i] = scores[rows[i]]
+    return out
 
 
 @kernel
@@ -154,42 +185,44 @@ def _move(tracks: Observed, everyone: Rows, frames: Stretch, t: int, rules: Rule
 
 
 @kernel
-def _associate(frames: Stretch, rules: Rules, tracks: Observed, boxes: Floats, reference: Floats, usable: Rows) -> Rows:
-    """First round: position in `usable` of each track's detection, -1 where it has none."""
-    targets, alive = take(frames.boxes, usable), len(boxes)
-    total = iou(boxes, targets)
-    if not rules.centric:
-        return choose_then_drop(1.0 - total, 1.0 - rules.match_iou)
-    if isolated(total, rules.match_iou):
-        return assign_below(1.0 - total, 1.0 - rules.match_iou)
-    allowed = total >= rules.match_iou
-    alike = np.zeros(total.shape)
-    if frames.vectors.shape[1] > 0:
-        vectors = take(frames.vectors, usable)
-        gallery = tracks.bank.embedding[:alive]
-        alike = look_bonus(gallery, vectors, total, rules.look_weight, rules.adaptive, rules.adaptive_bottom)
-    agree = agreement(reference, tracks.direction, tracks.observed, centres(targets))
-    for i in range(alive):
-        for j in range(len(usable)):
-            bonus = rules.inertia * agree[i, j] * float(frames.scores[usable[j]])
-            total[i, j] = total[i, j] + bonus + alike[i, j]
+def _alikeness(gallery: Vectors, vectors: Vectors, overlap: Floats, rules: Rules) -> Floats:
+    """`look_bonus`, nothing where there are no embeddings."""
+    if vectors.shape[1] == 0:
+        return np.zeros(overlap.shape)
+    return look_bonus(gallery, vectors, overlap, rules.look_weight, rules.adaptive, rules.adaptive_bottom)
+
+
+@kernel
+def _choose(overlap: Floats, agree: Floats, scores: NDArray[np.float32], alike: Floats, rules: Rules) -> Rows:
+    """First round, where there is a choice: position of each track's detection, -1 where it has none."""
+    total, allowed = np.empty(overlap.shape), np.empty(overlap.shape, np.bool_)
+    for i in range(overlap.shape[0]):
+        for j in range(overlap.shape[1]):
+            total[i, j] = overlap[i, j] + rules.inertia * agree[i, j] * float(scores[j]) + alike[i, j]
+            allowed[i, j] = overlap[i, j] >= rules.match_iou
     return choose_allowed(total, allowed)
 
 
 @kernel
-def _recover(tracks: Observed, alive: int, frames: Stretch, left: Rows, rules: Rules) -> Rows:
+def _recover(
+    bank: Bank, observed: NDArray[np.bool_], last: Floats, boxes: Floats, left: Rows, match_iou: float
+) -> Rows:
     """Second round: boxes left against the last observations of tracks without a match; returns what is left then."""
-    known = np.empty(alive, np.int64)
+    known = np.empty(len(observed), np.int64)
     count = 0
-    for k in range(alive):
-        if tracks.bank.row[k] < 0 and tracks.observed[k]:
+    for k in range(len(observed)):
+        if bank.row[k] < 0 and observed[k]:
             known[count] = k
             count += 1
     known = known[:count]
-    overlap = iou(take(tracks.box, known), take(frames.boxes, left))
-    if overlap.size == 0 or overlap.max() <= rules.match_iou:
+    overlap = iou(take(last, known), take(boxes, left))
+    some = False
+    for i in range(overlap.shape[0]):
+        for j in range(overlap.shape[1]):
+            some = some or overlap[i, j] > match_iou
+    if not some:
         return left
-    return note_matches(tracks.bank, known, left, choose_then_drop(1.0 - overlap, 1.0 - rules.match_iou))
+    return note_matches(bank, known, left, choose_then_drop(complement(overlap), 1.0 - match_iou))
 
 
 @kernel
@@ -217,23 +250,22 @@ def _observe(tracks: Observed, rows: Rows, boxes: Floats, reference: Floats, mod
     """Directions and observations of matched tracks; the filters of those found again are re-run (ORU)."""
     bank, window = tracks.bank, tracks.recent.shape[1]
     way = headings(reference, centres(boxes))
-    again = np.zeros(len(rows), np.bool_)
+    again, at, gaps = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
+    count = 0
     for i in range(len(rows)):
         k = rows[i]
-        if tracks.observed[k]:
-            tracks.direction[k, 0], tracks.direction[k, 1] = way[i, 0], way[i, 1]
-            again[i] = bank.last[k] < frame - 1
-    found, places = rows[again], np.flatnonzero(again)
-    if len(found) > 0:
-        gaps = np.empty_like(found)
-        for i in range(len(found)):
-            k = found[i]
-            gaps[i] = frame - bank.last[k]
-            bank.mean[k] = tracks.kept_mean[k]
-            bank.blocks[k] = tracks.kept_blocks[k]
-        seen, shown = take(tracks.box, found), take(boxes, places)
+        if not tracks.observed[k]:
+            continue
+        tracks.direction[k, 0], tracks.direction[k, 1] = way[i, 0], way[i, 1]
+        if bank.last[k] < frame - 1:
+            again[count], at[count], gaps[count] = k, i, frame - bank.last[k]
+            count += 1
+            copy_filter(tracks.kept_mean, tracks.kept_blocks, k, bank.mean, bank.blocks, k)
+    if count > 0:
+        again = again[:count]
+        seen, shown = take(tracks.box, again), take(boxes, at[:count])
         weights, scale = model.weights, model.scale
-        retrace(bank.mean, bank.blocks, found, seen, shown, gaps, model.kind, weights, scale, model.positive)
+        retrace(bank.mean, bank.blocks, again, seen, shown, gaps, model.kind, weights, scale, model.positive)
     for i in range(len(rows)):
         k = rows[i]
         tracks.observed[k] = True
@@ -247,25 +279,17 @@ def _remember(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules) -> 
     """Moving average of tracks' embeddings where their detections have one."""
     if frames.vectors.shape[1] == 0:
         return
-    scores = np.empty(len(rows), np.float32)
+    chosen = np.empty_like(rows)
     for i in range(len(rows)):
-        scores[i] = frames.scores[bank.row[rows[i]]]
-    memory = confident_memory(scores, frames.thresholds[t, 0], rules.ema)
+        chosen[i] = bank.row[rows[i]]
+    memory = confident_memory(_scores(frames.scores, chosen), frames.thresholds[t, 0], rules.ema)
     for i in range(len(rows)):
-        k = rows[i]
-        if frames.known[bank.row[k]]:
-            empty = not bank.embedding[k].any()
-            blend_one(bank.embedding[k], frames.vectors[bank.row[k]], np.float32(0.0) if empty else memory[i])
-
-
-@kernel
-def _keep(tracks: Observed, alive: int, frame: int) -> None:
-    """Tracks not matched now but in the frame before keep their filter for the re-run."""
-    bank = tracks.bank
-    for k in range(alive):
-        if bank.row[k] < 0 and bank.last[k] == frame - 1:
-            tracks.kept_mean[k] = bank.mean[k]
-            tracks.kept_blocks[k] = bank.blocks[k]
+        own, empty = bank.embedding[rows[i]], True
+        if not frames.known[chosen[i]]:
+            continue
+        for j in range(len(own)):
+            empty = empty and own[j] == 0
+        blend_one(own, frames.vectors[chosen[i]], np.float32(0.0) if empty else memory[i])
 
 
 @kernel
@@ -276,11 +300,12 @@ def _begin(tracks: Observed, left: Rows, frames: Stretch, t: int, rules: Rules, 
     for k in range(first, at.alive[0]):
         bank.state[k] = CONFIRMED
         tracks.streak[k], tracks.observed[k] = 0, False
-        tracks.recent_frame[k] = NEVER
-        tracks.direction[k] = 0.0
+        tracks.direction[k, 0], tracks.direction[k, 1] = 0.0, 0.0
+        for slot in range(tracks.recent_frame.shape[1]):
+            tracks.recent_frame[k, slot] = NEVER
         for j in range(4):
             tracks.box[k, j] = frames.boxes[bank.row[k], j]
-    _remember(bank, np.arange(first, at.alive[0]), frames, t, rules)
+    _remember(bank, span(first, at.alive[0]), frames, t, rules)
 
 
 @kernel
@@ -303,9 +328,20 @@ def _sweep(tracks: Observed, alive: int, frame: int, longest: int) -> int:
             continue
         if kept < k:
             copy_row(tracks.bank, k, kept)
-            tracks.streak[kept], tracks.observed[kept] = tracks.streak[k], tracks.observed[k]
-            tracks.box[kept], tracks.direction[kept] = tracks.box[k], tracks.direction[k]
-            tracks.recent[kept], tracks.recent_frame[kept] = tracks.recent[k], tracks.recent_frame[k]
-            tracks.kept_mean[kept], tracks.kept_blocks[kept] = tracks.kept_mean[k], tracks.kept_blocks[k]
+            _copy(tracks, k, kept)
         kept += 1
     return kept
+
+
+@kernel
+def _copy(tracks: Observed, source: int, target: int) -> None:
+    """One track's columns beside `bank`'s to another row."""
+    tracks.streak[target], tracks.observed[target] = tracks.streak[source], tracks.observed[source]
+    tracks.direction[target, 0], tracks.direction[target, 1] = tracks.direction[source, 0], tracks.direction[source, 1]
+    for slot in range(tracks.recent_frame.shape[1]):
+        tracks.recent_frame[target, slot] = tracks.recent_frame[source, slot]
+        for j in range(4):
+            tracks.recent[target, slot, j] = tracks.recent[source, slot, j]
+    for j in range(4):
+        tracks.box[target, j] = tracks.box[source, j]
+    copy_filter(tracks.kept_mean, tracks.kept_blocks, source, tracks.kept_mean, tracks.kept_blocks, target)
