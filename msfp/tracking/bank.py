@@ -52,11 +52,11 @@ def most_alive(bounds: Rows, buffer: int) -> int:
 
 
 @kernel
-def span(first: int, stop: int) -> Rows:
-    """Rows from `first` to before `stop`."""
-    out = np.empty(stop - first, np.int64)
-    for i in range(stop - first):
-        out[i] = first + i
+def all_rows(alive: int) -> Rows:
+    """Rows of all tracks."""
+    out = np.empty(alive, np.int64)
+    for k in range(alive):
+        out[k] = k
     return out
 
 
@@ -166,7 +166,7 @@ def drop_duplicates(bank: Bank, boxes: Floats) -> None:
 @kernel
 def sweep(bank: Bank, alive: int) -> int:
     """Drop the tracks that are removed; the others keep their order. Returns how many are left."""
-    kept = 0
+    kept = int(np.int64(0))  # a plain 0 would have `copy_row` compiled for it and for other numbers
     for k in range(alive):
         if bank.state[k] == REMOVED:
             continue

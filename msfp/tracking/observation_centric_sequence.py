@@ -10,6 +10,7 @@ from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
 from msfp.tracking.bank import (
     Bank,
+    all_rows,
     clear_matches,
     copy_filter,
     copy_row,
@@ -17,7 +18,6 @@ from msfp.tracking.bank import (
     matched,
     most_alive,
     note_matches,
-    span,
     take,
 )
 from msfp.tracking.base import Stretch
@@ -113,7 +113,7 @@ def follow(frames: Stretch, rules: Rules, model: Model, tracks: Observed, at: Pr
             at.frame[0] += len(frames.bounds) - 1 - t
             break
         usable = _usable(frames, t)
-        everyone = span(0, alive)
+        everyone = all_rows(alive)
         _move(tracks, everyone, frames, t, rules, model)
         clear_matches(bank, alive)
         for k in range(alive):
@@ -134,12 +134,17 @@ def follow(frames: Stretch, rules: Rules, model: Model, tracks: Observed, at: Pr
         left = note_matches(bank, everyone, usable, choice)
         if rules.centric:
             left = _recover(bank, tracks.observed[:alive], tracks.box, frames.boxes, left, rules.match_iou)
-        _correct(tracks, matched(bank, alive), frames, t, reference, rules, model, frame)
+        rows = matched(bank, alive)
+        if rules.centric:
+            _observe(tracks, rows, frames.boxes, reference, model, frame)
+        _correct(bank, tracks.streak, rows, frames.boxes, model, frame)
         if rules.centric:
             for k in range(alive):  # not matched now but in the frame before: kept for the re-run
                 if bank.row[k] < 0 and bank.last[k] == frame - 1:
                     copy_filter(bank.mean, bank.blocks, k, tracks.kept_mean, tracks.kept_blocks, k)
-        _begin(tracks, left, frames, t, rules, model, at)
+        _begin(tracks, left, frames, model, at)
+        if frames.vectors.shape[1] > 0:
+            _remember(bank, matched(bank, at.alive[0]), frames, frames.thresholds[t, 0], rules.ema)
         _report(tracks, frames, t, rules, model, at, out)
         at.alive[0] = _sweep(tracks, at.alive[0], frame, rules.kept)
         at.frame[0] += 1
@@ -226,30 +231,30 @@ def _recover(
 
 
 @kernel
-def _correct(
-    tracks: Observed, rows: Rows, frames: Stretch, t: int, reference: Floats, rules: Rules, model: Model, frame: int
-) -> None:
+def _correct(bank: Bank, streak: Rows, rows: Rows, boxes: Floats, model: Model, frame: int) -> None:
     """Matched tracks take their boxes."""
-    bank = tracks.bank
-    chosen = np.empty_like(rows)
-    for i in range(len(rows)):
-        chosen[i] = bank.row[rows[i]]
-    boxes = take(frames.boxes, chosen)
-    if rules.centric:
-        _observe(tracks, rows, boxes, take(reference, rows), model, frame)
-        _remember(bank, rows, frames, t, rules)
-    factor = np.ones(len(rows))
-    correct(bank.mean, bank.blocks, rows, measure(boxes, model.kind), factor, model.weights, model.scale)
+    measured = measure(take(boxes, _detections(bank, rows)), model.kind)
+    correct(bank.mean, bank.blocks, rows, measured, np.ones(len(rows)), model.weights, model.scale)
     for k in rows:
         bank.last[k] = frame
-        tracks.streak[k] += 1
+        streak[k] += 1
 
 
 @kernel
-def _observe(tracks: Observed, rows: Rows, boxes: Floats, reference: Floats, model: Model, frame: int) -> None:
+def _detections(bank: Bank, rows: Rows) -> Rows:
+    """Detections of matched tracks."""
+    out = np.empty_like(rows)
+    for i in range(len(rows)):
+        out[i] = bank.row[rows[i]]
+    return out
+
+
+@kernel
+def _observe(tracks: Observed, rows: Rows, found: Floats, reference: Floats, model: Model, frame: int) -> None:
     """Directions and observations of matched tracks; the filters of those found again are re-run (ORU)."""
     bank, window = tracks.bank, tracks.recent.shape[1]
-    way = headings(reference, centres(boxes))
+    boxes = take(found, _detections(bank, rows))
+    way = headings(take(reference, rows), centres(boxes))
     again, at, gaps = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
     count = 0
     for i in range(len(rows)):
@@ -275,14 +280,10 @@ def _observe(tracks: Observed, rows: Rows, boxes: Floats, reference: Floats, mod
 
 
 @kernel
-def _remember(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules) -> None:
+def _remember(bank: Bank, rows: Rows, frames: Stretch, high: np.float32, ema: float) -> None:
     """Moving average of tracks' embeddings where their detections have one."""
-    if frames.vectors.shape[1] == 0:
-        return
-    chosen = np.empty_like(rows)
-    for i in range(len(rows)):
-        chosen[i] = bank.row[rows[i]]
-    memory = confident_memory(_scores(frames.scores, chosen), frames.thresholds[t, 0], rules.ema)
+    chosen = _detections(bank, rows)
+    memory = confident_memory(_scores(frames.scores, chosen), high, ema)
     for i in range(len(rows)):
         own, empty = bank.embedding[rows[i]], True
         if not frames.known[chosen[i]]:
@@ -293,7 +294,7 @@ def _remember(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules) -> 
 
 
 @kernel
-def _begin(tracks: Observed, left: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
+def _begin(tracks: Observed, left: Rows, frames: Stretch, model: Model, at: Progress) -> None:
     """New tracks at the boxes left."""
     bank = tracks.bank
     first = add_tracks(bank, left, frames, model, at)
@@ -305,7 +306,6 @@ def _begin(tracks: Observed, left: Rows, frames: Stretch, t: int, rules: Rules, 
             tracks.recent_frame[k, slot] = NEVER
         for j in range(4):
             tracks.box[k, j] = frames.boxes[bank.row[k], j]
-    _remember(bank, span(first, at.alive[0]), frames, t, rules)
 
 
 @kernel
@@ -322,7 +322,7 @@ def _report(tracks: Observed, frames: Stretch, t: int, rules: Rules, model: Mode
 @kernel
 def _sweep(tracks: Observed, alive: int, frame: int, longest: int) -> int:
     """Drop the tracks without a match for too long; the others keep their order. Returns how many are left."""
-    kept = 0
+    kept = int(np.int64(0))  # as in `bank.sweep`
     for k in range(alive):
         if frame - tracks.bank.last[k] > longest:
             continue
