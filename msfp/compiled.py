@@ -83,7 +83,7 @@ class _Notice(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self.said and event.data["dispatcher"].py_func.__module__.startswith("msfp."):
             self.said = True
-            _log.warning("compiling kernels, once for this version on this machine; up to half a minute")
+            _log.warning("compiling kernels, once for this version on this machine; a minute or two")
 
     def on_end(self, event: Any) -> None:
         pass

@@ -7,9 +7,8 @@ is the same once pairs that gain nothing are left unmatched.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from msfp.assignment import assign_below
+from msfp.assignment import assign_below, assign_maximum
 from msfp.compiled import kernel
 
 Floats = NDArray[np.float64]
@@ -37,13 +36,7 @@ def assign_then_drop(cost: Floats, limit: float) -> Matches:
         cost: (M, N), finite.
         limit: pairs costing more are dropped.
     """
-    choice, alone = _isolated(cost, np.nextafter(limit, np.inf))
-    if not alone:
-        choice[:] = -1
-        i, j = linear_sum_assignment(cost)
-        kept = cost[i, j] <= limit
-        choice[i[kept]] = j[kept]
-    return _split(choice, cost.shape[1])
+    return _split(choose_then_drop(np.ascontiguousarray(cost), limit), cost.shape[1])
 
 
 def assign_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Matches:
@@ -53,11 +46,44 @@ def assign_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Matches:
         total: (M, N), finite; greatest is best.
         allowed: (M, N) pairs that may stay.
     """
-    choice = np.full(total.shape[0], -1, np.int64)
-    i, j = linear_sum_assignment(-total)
-    kept = allowed[i, j]
-    choice[i[kept]] = j[kept]
+    choice = choose_allowed(np.ascontiguousarray(total), np.ascontiguousarray(allowed))
     return _split(choice, total.shape[1])
+
+
+@kernel
+def choose_then_drop(cost: Floats, limit: float) -> Rows:
+    """`assign_then_drop` as the column of each row, -1 where it has none."""
+    choice, alone = _isolated(cost, limit)
+    if not alone:
+        total = np.empty(cost.shape)
+        for i in range(cost.shape[0]):
+            for j in range(cost.shape[1]):
+                total[i, j] = -cost[i, j]
+        choice = _greatest(total)
+        for i in range(len(choice)):
+            if choice[i] >= 0 and cost[i, choice[i]] > limit:
+                choice[i] = -1
+    return choice
+
+
+@kernel
+def choose_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Rows:
+    """`assign_allowed` as the column of each row, -1 where it has none."""
+    choice = _greatest(total)
+    for i in range(len(choice)):
+        if choice[i] >= 0 and not allowed[i, choice[i]]:
+            choice[i] = -1
+    return choice
+
+
+@kernel
+def _greatest(total: Floats) -> Rows:
+    """Column of each row in an assignment of greatest total; refuses what the solver would never come back from."""
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            if not np.isfinite(total[i, j]):
+                raise ValueError("what pairs cost is not finite; boxes are far too large")
+    return assign_maximum(total)
 
 
 @kernel
@@ -74,7 +100,7 @@ def _isolated(cost: Floats, limit: float) -> tuple[Rows, bool]:
     alone = True
     for i in range(height):
         for j in range(width):
-            if cost[i, j] < limit:
+            if cost[i, j] <= limit:
                 alone = alone and choice[i] < 0 and not of_column[j]
                 choice[i] = j
                 of_column[j] = True

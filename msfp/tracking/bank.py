@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import Floats
-from msfp.tracking.kalman_fast import Model
-from msfp.tracking.kalman_kernels import measure, start
 from msfp.tracking.lifecycle import CONFIRMED, DUPLICATE, LOST, REMOVED, TENTATIVE, Rows
 
 T = TypeVar("T", bound=np.generic)
@@ -28,22 +26,6 @@ class Bank(NamedTuple):
     blocks: Floats
     embedding: NDArray[np.float32]
     known: NDArray[np.bool_]
-
-
-class Progress(NamedTuple):
-    """Where a sequence stands: single numbers that kernels change."""
-
-    frame: Rows
-    alive: Rows
-    born: Rows
-    reported: Rows  # of this stretch
-    looks: NDArray[np.bool_]  # whether any track ever had an embedding
-
-
-def make_progress() -> Progress:
-    """The start of a sequence."""
-    zeros = np.zeros((4, 1), np.int64)
-    return Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
 
 
 def make_bank(capacity: int, width: int) -> Bank:
@@ -67,6 +49,15 @@ def most_alive(bounds: Rows, buffer: int) -> int:
     """Bound on the tracks alive at a time: each was matched within the buffer, and each match took a box of its own."""
     window = min(buffer + 4, len(bounds) - 1)
     return int((bounds[window:] - bounds[: len(bounds) - window]).max(initial=0))
+
+
+@kernel
+def all_rows(alive: int) -> Rows:
+    """Rows of all tracks."""
+    out = np.empty(alive, np.int64)
+    for k in range(alive):
+        out[k] = k
+    return out
 
 
 @kernel
@@ -109,19 +100,7 @@ def clear_matches(bank: Bank, alive: int) -> None:
 
 
 @kernel
-def matched(bank: Bank, alive: int) -> Rows:
-    """Tracks with a detection."""
-    out = np.empty(alive, np.int64)
-    count = 0
-    for k in range(alive):
-        if bank.row[k] >= 0:
-            out[count] = k
-            count += 1
-    return out[:count]
-
-
-@kernel
-def match(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
+def note_matches(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
     """Note the detection of each matched track; returns the detections left."""
     taken = np.zeros(len(chosen), np.bool_)
     for k in range(len(rows)):
@@ -138,24 +117,15 @@ def match(bank: Bank, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
 
 
 @kernel
-def enter(bank: Bank, at: Progress, found: Floats, rows: Rows, state: int, model: Model) -> int:
-    """New tracks at detections `rows` of the boxes `found`; their embeddings are zero. Returns the first one's row."""
-    measured = measure(take(found, rows), model.kind)
-    first, count = at.alive[0], len(rows)
-    for i in range(count):
-        k = first + i
-        bank.id[k] = at.born[0] + i + 1
-        bank.state[k] = state
-        bank.start[k], bank.last[k], bank.row[k] = at.frame[0], at.frame[0], rows[i]
-        bank.expired[k], bank.known[k] = False, False
-        for j in range(4):
-            bank.mean[k, j], bank.mean[k, 4 + j] = measured[i, j], 0.0
-            bank.blocks[k, j, 0], bank.blocks[k, j, 1], bank.blocks[k, j, 2] = 0.0, 0.0, 0.0
-        for j in range(bank.embedding.shape[1]):
-            bank.embedding[k, j] = 0.0
-    start(bank.mean[first : first + count], bank.blocks[first : first + count], model.weights, model.scale)
-    at.alive[0], at.born[0] = first + count, at.born[0] + count
-    return first
+def matched(bank: Bank, alive: int) -> Rows:
+    """Tracks with a detection."""
+    out = np.empty(alive, np.int64)
+    count = 0
+    for k in range(alive):
+        if bank.row[k] >= 0:
+            out[count] = k
+            count += 1
+    return out[:count]
 
 
 @kernel
@@ -196,26 +166,32 @@ def drop_duplicates(bank: Bank, boxes: Floats) -> None:
 @kernel
 def sweep(bank: Bank, alive: int) -> int:
     """Drop the tracks that are removed; the others keep their order. Returns how many are left."""
-    kept = 0
+    kept = int(np.int64(0))  # a plain 0 would have `copy_row` compiled for it and for other numbers
     for k in range(alive):
         if bank.state[k] == REMOVED:
             continue
         if kept < k:
-            _copy(bank, k, kept)
+            copy_row(bank, k, kept)
         kept += 1
     return kept
 
 
 @kernel
-def _copy(bank: Bank, source: int, target: int) -> None:
+def copy_row(bank: Bank, source: int, target: int) -> None:
     """One track's columns to another row."""
     bank.id[target], bank.state[target], bank.row[target] = bank.id[source], bank.state[source], bank.row[source]
     bank.start[target], bank.last[target] = bank.start[source], bank.last[source]
     bank.expired[target], bank.known[target] = bank.expired[source], bank.known[source]
-    for j in range(8):
-        bank.mean[target, j] = bank.mean[source, j]
-    for i in range(4):
-        for j in range(3):
-            bank.blocks[target, i, j] = bank.blocks[source, i, j]
+    copy_filter(bank.mean, bank.blocks, source, bank.mean, bank.blocks, target)
     for j in range(bank.embedding.shape[1]):
         bank.embedding[target, j] = bank.embedding[source, j]
+
+
+@kernel
+def copy_filter(mean: Floats, blocks: Floats, source: int, to_mean: Floats, to_blocks: Floats, target: int) -> None:
+    """One track's filter to another row, of the same columns or of others."""
+    for j in range(8):
+        to_mean[target, j] = mean[source, j]
+    for i in range(4):
+        for j in range(3):
+            to_blocks[target, i, j] = blocks[source, i, j]

@@ -15,13 +15,12 @@ from msfp.tracking.boost import (
     track_confidence,
     unlike_objects,
 )
-from msfp.tracking.deep_ocsort import confident_memory
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYHR, Floats
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
 from msfp.tracking.looks import blend
-from msfp.tracking.observation_centric import isolated
+from msfp.tracking.observation_centric_kernels import confident_memory, isolated
 
 
 class BoostTrackSettings(TrackerSettings):

@@ -9,20 +9,18 @@ from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.bank import (
     Bank,
-    Progress,
     clear_matches,
-    enter,
     make_bank,
-    make_progress,
-    match,
     matched,
     most_alive,
+    note_matches,
     rows_in,
     sweep,
     take,
     unmatched,
 )
 from msfp.tracking.base import Stretch
+from msfp.tracking.followed import Progress, add_tracks, make_progress
 from msfp.tracking.iou import has_area
 from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_fast import FastFilter, Model
@@ -156,15 +154,16 @@ def follow(
         usable = _usable(frames, t)
         confirmed, tentative = rows_in(bank, alive, CONFIRMED, CONFIRMED), rows_in(bank, alive, TENTATIVE, TENTATIVE)
         cost = _look_costs(frames, gates, model, bank, history, confirmed, usable)
-        free = match(bank, confirmed, usable, _by_looks(cost, bank, confirmed, at.frame[0], gates))
+        free = note_matches(bank, confirmed, usable, _by_looks(cost, bank, confirmed, at.frame[0], gates))
         candidates = _candidates(bank, tentative, unmatched(bank, confirmed, CONFIRMED), at.frame[0] - 1)
         cost = overlap_costs(state_boxes(bank.mean[:alive], model.kind), candidates, frames.boxes, free)
-        free = match(bank, candidates, free, assign_below(cost, gates.overlap_limit))
+        free = note_matches(bank, candidates, free, assign_below(cost, gates.overlap_limit))
 
         _correct(bank, history, matched(bank, alive), frames, gates, model, at)
         _miss(bank, alive, at.frame[0], gates.kept)
-        first = enter(bank, at, frames.boxes, free, CONFIRMED if gates.n_init <= 1 else TENTATIVE, model)
+        first = add_tracks(bank, free, frames, model, at)
         for k in range(first, at.alive[0]):
+            bank.state[k] = CONFIRMED if gates.n_init <= 1 else TENTATIVE
             history.hits[k], history.looks[k] = 1, 0
             history.score[k] = frames.scores[bank.row[k]]
             _remember(bank, history, k, frames, gates)

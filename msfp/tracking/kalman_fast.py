@@ -61,6 +61,14 @@ class FastFilter:
             factor = np.ones(len(rows))
         kernels.correct(mean, blocks, rows, kernels.measure(boxes, self.kind), factor, self.weights, self.scale)
 
+    def retrace(self, mean: Floats, blocks: Floats, rows: Rows, seen: Floats, boxes: Floats, gaps: Rows) -> None:
+        """Take a box a frame on the line from `seen` to `boxes` (K, 4) xyxy, which lie `gaps` (K,) frames apart.
+
+        The filters are at the first of these frames before and at the last after.
+        """
+        motion = self.motion
+        kernels.retrace(mean, blocks, rows, seen, boxes, gaps, self.kind, self.weights, self.scale, motion.positive)
+
     def distances(self, mean: Floats, blocks: Floats, rows: Rows, boxes: Floats) -> Floats:
         """(M, N) squared Mahalanobis distances of tracks `rows` to (N, 4) xyxy boxes."""
         return kernels.distances(mean, blocks, rows, kernels.measure(boxes, self.kind), self.weights, self.scale)

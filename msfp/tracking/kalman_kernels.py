@@ -109,6 +109,32 @@ def correct(
 
 
 @kernel
+def retrace(
+    mean: Floats,
+    blocks: Floats,
+    rows: Rows,
+    seen: Floats,
+    boxes: Floats,
+    gaps: Rows,
+    kind: int,
+    weights: Floats,
+    scale: Rows,
+    positive: int,
+) -> None:
+    """Take a box a frame on the line from `seen` to `boxes` (K, 4), which lie `gaps` frames apart; the last is next."""
+    one, virtual, factor = np.empty(1, np.int64), np.empty((1, 4)), np.ones(1)
+    for k in range(len(rows)):
+        one[0] = rows[k]
+        for step in range(1, gaps[k] + 1):
+            share = step / gaps[k]
+            for i in range(4):
+                virtual[0, i] = seen[k, i] + share * (boxes[k, i] - seen[k, i])
+            correct(mean, blocks, one, measure(virtual, kind), factor, weights, scale)
+            if step < gaps[k]:
+                predict(mean, blocks, one, weights, scale, positive)
+
+
+@kernel
 def distances(mean: Floats, blocks: Floats, rows: Rows, measured: Floats, weights: Floats, scale: Rows) -> Floats:
     """Squared Mahalanobis distances."""
     out = np.zeros((len(rows), len(measured)))

@@ -8,16 +8,25 @@ again has its filter re-run along the line between its last and its new observat
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from msfp.compiled import kernel
 from msfp.tracking.assignment import assign, assign_allowed, assign_then_drop
-from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
+from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYSR, Floats
 from msfp.tracking.kalman_fast import FastFilter
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
+from msfp.tracking.observation_centric_kernels import (
+    NEVER,
+    agreement,
+    centres,
+    earlier,
+    headings,
+    isolated,
+    move_boxes,
+    turn,
+)
+from msfp.tracking.observation_centric_sequence import Following, Rules
 
 
 class ObservationCentricSettings(TrackerSettings):
@@ -54,6 +63,21 @@ class ObservationCentric(Tracker):
             }
         )
 
+    def follow(self, bounds: Rows) -> Follower | None:
+        settings = self.settings
+        return Following(self._rules(), self._filter, settings.track_high, bounds, settings.delta_t + 1)
+
+    def _rules(self) -> Rules:
+        """The settings as numbers, for compiled code; subclasses tell what they add."""
+        settings = self.settings
+        return Rules(
+            centric=True,
+            match_iou=settings.match_iou,
+            kept=self._kept(settings.max_age),
+            min_hits=settings.min_hits,
+            inertia=settings.inertia,
+        )
+
     def _step(self, found: Found) -> TrackerOutput:
         table = self._table
         self._seen += 1
@@ -77,13 +101,8 @@ class ObservationCentric(Tracker):
 
     def _reference(self, frame: int) -> Floats:
         """(M, 4) observation `delta_t` frames ago, or the nearest after it, or the last."""
-        table, window = self._table, self.settings.delta_t + 1
-        out = table["box"].copy()
-        for ago in range(1, window):
-            slot = (frame - ago) % window
-            there = table["recent_frame"][:, slot] == frame - ago
-            out[there] = table["recent"][there, slot]
-        return out
+        table = self._table
+        return earlier(table["box"], table["recent"], table["recent_frame"], frame)
 
     def _associate(
         self, found: Found, overlap: Floats, reference: Floats, usable: Rows
@@ -123,8 +142,7 @@ class ObservationCentric(Tracker):
             return
         table, boxes = self._table, found.boxes[detections]
         observed = table["observed"][rows]
-        way = centres(boxes) - centres(reference[rows])
-        way /= np.sqrt((way**2).sum(axis=1, keepdims=True)) + 1e-6
+        way = headings(centres(reference[rows]), centres(boxes))
         table["direction"][rows[observed]] = way[observed]
         again = observed & (table["last"][rows] < found.frame - 1)
         if again.any():
@@ -146,16 +164,11 @@ class ObservationCentric(Tracker):
 
     def _rerun(self, frame: int, rows: Rows, boxes: Floats) -> None:
         """Filter along the line from the last observation to the new one, in centre, width and height (ORU)."""
-        table, motion = self._table, self._filter
+        table = self._table
         table["mean"][rows] = table["kept_mean"][rows]
         table["blocks"][rows] = table["kept_blocks"][rows]
-        start, gap = table["box"][rows], frame - table["last"][rows]
-        for step in range(1, int(gap.max()) + 1):
-            on = step <= gap
-            share = (step / gap[on])[:, None]
-            virtual = start[on] + share * (boxes[on] - start[on])
-            motion.update(table["mean"], table["blocks"], rows[on], virtual)
-            motion.predict(table["mean"], table["blocks"], rows[step < gap])
+        gaps = frame - table["last"][rows].astype(np.int64)
+        self._filter.retrace(table["mean"], table["blocks"], rows, table["box"][rows], boxes, gaps)
 
     def _miss(self, frame: int, rows: Rows) -> None:
         """Tracks not matched now but in the frame before keep their filter for the re-run."""
@@ -167,7 +180,7 @@ class ObservationCentric(Tracker):
     def _begin(self, found: Found, detections: Rows) -> Rows:
         boxes = found.boxes[detections]
         mean, blocks = self._filter.start(boxes)
-        start = {"start": found.frame, "last": found.frame, "state": CONFIRMED, "recent_frame": -1}
+        start = {"start": found.frame, "last": found.frame, "state": CONFIRMED, "recent_frame": NEVER}
         scores = found.scores[detections]
         return self._table.add(
             len(detections), mean=mean, blocks=blocks, box=boxes, score=scores, row=detections, **start
@@ -188,44 +201,10 @@ class ObservationCentric(Tracker):
 
     def _move_camera(self, warp: Floats) -> None:
         """Filters, observations and directions move with the camera."""
-        table, turn = self._table, warp[:, :2]
-        self._filter.warp(table["mean"], table["blocks"], np.arange(len(table)), warp)
-        self._filter.warp(table["kept_mean"], table["kept_blocks"], np.arange(len(table)), warp)
-        for name in ("box", "recent"):
-            corners = table[name].reshape(-1, 2)
-            table[name][:] = (corners @ turn.T + warp[:, 2]).reshape(table[name].shape)
-        way = table["direction"] @ turn.T
-        table["direction"][:] = way / (np.sqrt((way**2).sum(axis=1, keepdims=True)) + 1e-6)
-
-
-def centres(boxes: Floats) -> Floats:
-    """(N, 2) centres of (N, 4) xyxy boxes."""
-    return (boxes[:, :2] + boxes[:, 2:]) / 2
-
-
-@kernel
-def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_], places: Floats) -> Floats:
-    """(M, N) share of a half turn by which the way to a place and a track's direction are nearer than a right angle.
-
-    Args:
-        reference: (M, 2) where the tracks were.
-        direction: (M, 2) unit vectors of their motion.
-        observed: (M,) tracks that have one; the others agree with nothing, 0.
-        places: (N, 2).
-    """
-    out = np.zeros((len(reference), len(places)))
-    for i in range(len(reference)):
-        if not observed[i]:
-            continue
-        for j in range(len(places)):
-            x, y = places[j, 0] - reference[i, 0], places[j, 1] - reference[i, 1]
-            length = np.sqrt(x * x + y * y) + 1e-6
-            cosine = x / length * direction[i, 0] + y / length * direction[i, 1]
-            out[i, j] = (np.pi / 2 - np.arccos(min(max(cosine, -1.0), 1.0))) / np.pi
-    return out
-
-
-def isolated(similarity: Floats, least: float) -> bool:
-    """Whether no row and no column has two entries above `least`, and some entry is above it."""
-    above = similarity > least
-    return bool(above.sum(axis=0).max(initial=0) == 1 and above.sum(axis=1).max(initial=0) == 1)
+        table, affine = self._table, np.ascontiguousarray(warp, np.float64)
+        everyone = np.arange(len(table))
+        self._filter.warp(table["mean"], table["blocks"], everyone, affine)
+        self._filter.warp(table["kept_mean"], table["kept_blocks"], everyone, affine)
+        move_boxes(table["box"], affine)
+        move_boxes(table["recent"].reshape(-1, 4), affine)
+        turn(table["direction"], affine)

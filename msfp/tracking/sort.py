@@ -5,10 +5,11 @@ from pydantic import Field
 
 from msfp.tracking.assignment import assign_then_drop
 from msfp.tracking.association import Pairs, iou_cost
-from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
+from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
 from msfp.tracking.kalman import XYSR
 from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TrackTable
+from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
+from msfp.tracking.observation_centric_sequence import Following, Rules
 
 
 class SortSettings(TrackerSettings):
@@ -33,10 +34,19 @@ class Sort(Tracker):
         self._table = TrackTable({"streak": ((), np.int32)})
         self._seen = 0
 
+    def follow(self, bounds: Rows) -> Follower | None:
+        settings = self.settings
+        rules = Rules(centric=False, match_iou=settings.match_iou, kept=settings.max_age, min_hits=settings.min_hits)
+        return Following(rules, self._filter, self._least(), bounds)
+
+    def _least(self) -> float:
+        """Score that detections must exceed."""
+        return -np.inf if self.settings.min_score is None else self.settings.min_score
+
     def _step(self, found: Found) -> TrackerOutput:
         settings, table, motion = self.settings, self._table, self._filter
         self._seen += 1
-        least = -np.inf if settings.min_score is None else settings.min_score
+        least = self._least()
         usable = np.flatnonzero(found.scores > found.thresholds(least, least)[0])
 
         rows = np.arange(len(table))

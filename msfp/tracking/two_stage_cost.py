@@ -7,7 +7,7 @@ import numpy as np
 from msfp.compiled import kernel
 from msfp.tracking.bank import Bank, take
 from msfp.tracking.base import Stretch
-from msfp.tracking.iou import iou
+from msfp.tracking.iou import complement, iou
 from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_fast import Model
 from msfp.tracking.kalman_kernels import distances, measure
@@ -89,8 +89,4 @@ def _with_look(rules: Rules, spatial: float, look: float, near: float, apart: fl
 @kernel
 def overlap_costs(boxes: Floats, rows: Rows, found: Floats, chosen: Rows) -> Floats:
     """`association.iou_cost`."""
-    cost = iou(take(boxes, rows), take(found, chosen))
-    for i in range(cost.shape[0]):
-        for j in range(cost.shape[1]):
-            cost[i, j] = 1.0 - cost[i, j]
-    return cost
+    return complement(iou(take(boxes, rows), take(found, chosen)))

@@ -1,24 +1,18 @@
 """`two_stage` over a whole sequence in one compiled call: the same tracks as frame by frame, a fifth of the time."""
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.bank import (
     Bank,
-    Progress,
     clear_matches,
     drop_duplicates,
-    enter,
     expire,
     make_bank,
-    make_progress,
-    match,
     matched,
     most_alive,
+    note_matches,
     rows_in,
     set_unmatched,
     sweep,
@@ -26,8 +20,7 @@ from msfp.tracking.bank import (
     unmatched,
 )
 from msfp.tracking.base import Stretch
-from msfp.tracking.iou import has_area
-from msfp.tracking.kalman import Floats
+from msfp.tracking.followed import Followed, Progress, Reported, add_tracks, report_track
 from msfp.tracking.kalman_fast import FastFilter, Model
 from msfp.tracking.kalman_kernels import correct, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows
@@ -35,38 +28,18 @@ from msfp.tracking.looks import blend_one
 from msfp.tracking.two_stage_cost import MOTION, Rules, overlap_costs, pair_costs
 
 
-class Reported(NamedTuple):
-    """What is reported, track by track: identity, box, row of the detection; and how many tracks each frame has."""
-
-    id: NDArray[np.int32]
-    boxes: Floats
-    row: Rows
-    counts: Rows
-
-
-class Following:
-    """One sequence under way: call it with stretch after stretch."""
+class Following(Followed):
+    """One sequence under way."""
 
     def __init__(self, rules: Rules, motion: FastFilter, thresholds: tuple[float, float], bounds: Rows) -> None:
+        super().__init__(motion, thresholds, most_alive(bounds, rules.buffer))
         self._rules = rules
-        self._model = motion.model()
-        self._thresholds = np.array([thresholds], np.float32)
-        self._room = most_alive(bounds, rules.buffer)
-        self._at = make_progress()
         self._bank: Bank | None = None
 
-    def __call__(self, frames: Stretch) -> tuple[NDArray[np.int32], Floats, NDArray[np.float32], Rows]:
-        """As `base.Follower`."""
+    def _follow(self, frames: Stretch, at: Progress, out: Reported) -> None:
         if self._bank is None:
             self._bank = make_bank(self._room, frames.vectors.shape[1])
-        length, most = len(frames.bounds) - 1, len(frames.boxes)
-        if not len(frames.thresholds):
-            frames = frames._replace(thresholds=np.repeat(self._thresholds, length, axis=0))
-        rows = np.zeros(most, np.int64)
-        out = Reported(np.zeros(most, np.int32), np.zeros((most, 4)), rows, np.zeros(length, np.int64))
-        follow(frames, self._rules, self._model, self._bank, self._at, out)
-        count = int(self._at.reported[0])
-        return out.id[:count], out.boxes[:count], frames.scores[rows[:count]], out.counts
+        follow(frames, self._rules, self._model, self._bank, at, out)
 
 
 @kernel
@@ -85,13 +58,13 @@ def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress
         clear_matches(bank, alive)
 
         cost = pair_costs(frames, rules, model, bank, boxes, pool, sure, at.looks[0])
-        free = match(bank, pool, sure, assign_below(cost, rules.match))
+        free = note_matches(bank, pool, sure, assign_below(cost, rules.match))
         waiting = unmatched(bank, pool, CONFIRMED)
         cost = overlap_costs(boxes, waiting, frames.boxes, unsure)
-        match(bank, waiting, unsure, assign_below(cost, rules.match_low))
+        note_matches(bank, waiting, unsure, assign_below(cost, rules.match_low))
         set_unmatched(bank, waiting, CONFIRMED, LOST)
         cost = pair_costs(frames, rules, model, bank, boxes, unconfirmed, free, at.looks[0])
-        free = match(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        free = note_matches(bank, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
         set_unmatched(bank, unconfirmed, TENTATIVE, REMOVED)
 
         _correct(bank, matched(bank, alive), frames, t, rules, model, at)
@@ -168,8 +141,9 @@ def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model:
         if frames.scores[row] >= frames.thresholds[t, 0] + rules.margin:
             new[count] = row
             count += 1
-    first = enter(bank, at, frames.boxes, new[:count], CONFIRMED if at.frame[0] == 0 else TENTATIVE, model)
-    for k in range(first, at.alive[0]):
+    first = add_tracks(bank, new[:count], frames, model, at)
+    for k in range(first, first + count):
+        bank.state[k] = CONFIRMED if at.frame[0] == 0 else TENTATIVE
         _remember(bank, k, frames, rules)
     if count > 0 and frames.vectors.shape[1] > 0:
         at.looks[0] = True
@@ -182,11 +156,5 @@ def _report(bank: Bank, frames: Stretch, t: int, rules: Rules, model: Model, at:
     boxes = state_boxes(bank.mean[: at.alive[0]], model.kind)
     for k in range(at.alive[0]):
         if bank.state[k] == CONFIRMED:
-            row = bank.row[k]
-            if not has_area(frames.boxes[row] if rules.detected else boxes[k]):
-                continue
-            out.id[at.reported[0]], out.row[at.reported[0]] = bank.id[k], row
-            for j in range(4):
-                out.boxes[at.reported[0], j] = frames.boxes[row, j] if rules.detected else boxes[k, j]
-            at.reported[0] += 1
+            report_track(bank, k, frames.boxes[bank.row[k]] if rules.detected else boxes[k], at, out)
     out.counts[t] = at.reported[0] - first

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from msfp.tracking.assignment import assign, assign_then_drop
+from msfp.tracking.assignment import assign, assign_allowed, assign_then_drop
 
 shape = st.tuples(st.integers(0, 5), st.integers(0, 5))
 ties = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.8, 1.0])
@@ -63,6 +63,19 @@ def test_assign_then_drop(cost: np.ndarray, limit: float) -> None:
     within = cost <= limit
     if cost.size and within.all():
         assert np.isclose(cost[result[0], result[1]].sum(), min(cost.shape) * 2 - best_gain(cost, 2.0), atol=1e-9)
+
+
+@given(costs, st.one_of(ties, st.floats(0, 1.2)))
+@settings(max_examples=200, deadline=None)
+def test_assign_allowed_breaks_ties_as_scipy(total: np.ndarray, least: float) -> None:
+    from scipy.optimize import linear_sum_assignment
+
+    result = assign_allowed(total, total >= least)
+    check_partition(result, total.shape)
+    i, j = linear_sum_assignment(-total)
+    kept = total[i, j] >= least
+    assert np.array_equal(result[0], i[kept])
+    assert np.array_equal(result[1], j[kept])
 
 
 def test_pairs_that_may_not_be() -> None:

@@ -15,9 +15,9 @@ from msfp.tracking.boost import (
     track_confidence,
     unlike_objects,
 )
-from msfp.tracking.deep_ocsort import adaptive_weight, confident_memory
 from msfp.tracking.iou import iou_plain
 from msfp.tracking.kalman import XYSR, Textbook
+from msfp.tracking.observation_centric_kernels import adaptive_weight, confident_memory
 
 ALIKE, OTHER = np.eye(2, 4)
 

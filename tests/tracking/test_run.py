@@ -1,6 +1,5 @@
 """Whole sequences: shapes that must fit, and real public detections."""
 
-import time
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -97,8 +96,6 @@ def test_a_sequence_declared_far_too_long_costs_what_it_holds(name: str, scene: 
     """seqinfo.ini may say a million frames where some are labelled: all as with the right length."""
     looks = scene.embeddings if tracker_class(name).needs_embeddings else None
     right = track(make(name), scene.detections, scene.length + 100, looks)
-    begin = time.process_time()
-    tracks = track(make(name), scene.detections, 1_000_000, looks)
-    assert time.process_time() - begin < 20, "half a minute or more, where every frame is gone through"
+    tracks = track(make(name), scene.detections, 10_000_000, looks)  # minutes, were every frame gone through
     for field in ("frame", "id", "tlwh", "score"):
         assert np.array_equal(getattr(tracks, field), getattr(right, field)), field
