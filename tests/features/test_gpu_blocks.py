@@ -34,7 +34,8 @@ def check() -> None:
             torch.testing.assert_close(blocks.cross_stage(block, x), block(x), atol=1e-5, rtol=1e-5)
     pyramid = made(SPPF(16, 16, 3))
     torch.testing.assert_close(blocks.pyramid(pyramid, x), pyramid(x), atol=1e-5, rtol=1e-5)
-    wide = torch.randn(1, 3, 3, 9)  # every cell costs the interpreter a tenth of a second.to(memory_format=torch.channels_last)
+    # A small map: every cell costs the interpreter a tenth of a second.
+    wide = torch.randn(1, 3, 3, 9).to(memory_format=torch.channels_last)
     pooled = blocks.maxima(wide, 1)
     one, windows = nn.functional.max_pool2d, [wide]
     for size in (3, 5, 7):
