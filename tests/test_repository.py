@@ -138,3 +138,12 @@ def test_a_notebook_installs_the_package_only_where_it_is_missing(
     else:
         with pytest.raises(RuntimeError, match="set MSFP_SOURCE"):
             exec(source, {})
+
+
+@pytest.mark.xdist_group("alone")
+def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None:
+    """What a group shares is made once; pytest-xdist marks it in a test's name, which not every pytest lets it do."""
+    if hasattr(request.config, "workerinput"):
+        assert request.node.nodeid.endswith("@alone")
+    else:
+        assert request.node.get_closest_marker("xdist_group").args == ("alone",)

@@ -15,6 +15,8 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.tracks import settled
 from msfp.tracking import make
 
+pytestmark = pytest.mark.xdist_group("explore")
+
 
 def test_scores_are_trackevals_and_switches_are_all_there(clip: Clip) -> None:
     for label in (FULL, "ByteTrack"):

@@ -17,6 +17,8 @@ from msfp.types import Features
 
 from .conftest import extract_batched
 
+pytestmark = pytest.mark.xdist_group("gpu extract")
+
 SIZE = (160, 96)
 RNG = np.random.default_rng(0)
 FRAMES = [(t, RNG.integers(0, 256, (90, 160, 3), dtype=np.uint8)) for t in (1, 2, 4, 5, 6, 8)]

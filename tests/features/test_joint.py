@@ -17,6 +17,8 @@ from msfp.features.training.people import JointRecipe, appearances, draw_batch
 from msfp.features.training.samples import Sample
 from tests.features.test_training import painted
 
+pytestmark = pytest.mark.xdist_group("joint network")
+
 SIZE = (320, 192)
 TINY = JointRecipe(steps=2, people=2, views=2, free=1, crop=CropSettings(size=(64, 64), scales=(0.8, 1.2)))
 

@@ -14,6 +14,8 @@ from msfp.heads.threshold import SceneEncoder
 from msfp.pipeline.eyes import DeviceEyes, HostEyes, Seen
 from msfp.video.source import frames, open_source
 
+pytestmark = pytest.mark.xdist_group("eyes")
+
 CONFIG = settings("demo", {"input.size": (320, 192)})
 
 

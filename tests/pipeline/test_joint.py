@@ -17,6 +17,8 @@ from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, tracks
 from tests.pipeline.conftest import LENGTH
 
+pytestmark = pytest.mark.xdist_group("joint")
+
 Make = Callable[..., Run]
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}
 NATIVE = Appearance("native-concat")

@@ -14,6 +14,8 @@ import pytest
 
 from .film_server import HALF, PART
 
+pytestmark = pytest.mark.xdist_group("killed film")
+
 FRAMES = 11
 ROOT = Path(__file__).resolve().parents[2]
 Film = Callable[..., int]

@@ -12,6 +12,8 @@ from msfp.pipeline.run import Run
 
 from .conftest import LENGTH, Make
 
+pytestmark = pytest.mark.xdist_group("leakage")
+
 
 @pytest.fixture(scope="module")
 def sequences() -> dict[str, int]:

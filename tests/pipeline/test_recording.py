@@ -23,6 +23,8 @@ from tests.video.conftest import numbers_of, spoil, write
 
 from .conftest import run_of_one_street
 
+pytestmark = pytest.mark.xdist_group("recording")
+
 STREET = Threshold("fixed", 0.2, 0.05)
 FRAMES, PART = 11, 4
 

@@ -21,6 +21,8 @@ from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.scores import Measured, measure_one
 from msfp.types import Sequence
 
+pytestmark = pytest.mark.xdist_group("workers")
+
 WORKERS = 3
 SMALL_CELL = 50_000  # bytes that may go through the scheduler for a cell; its tracks and features weigh more
 Item = tuple[scores.Method, data.Part, Sequence]

@@ -11,6 +11,8 @@ import pytest
 from msfp.paper.site.contents import Contents
 from msfp.paper.site.pages import write_site
 
+pytestmark = pytest.mark.xdist_group("site")
+
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
