@@ -147,12 +147,16 @@ class Detector(Backbone):
 
 
 def load_whole(
-    preset: str, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0, sparse: bool | None = None
+    preset: str | Preset,
+    weights: str | Path = "embedded",
+    device: str = "cpu",
+    seed: int = 0,
+    sparse: bool | None = None,
 ) -> Detector:
     """A preset's whole detector, frozen.
 
     Args:
-        preset: name of a preset, `yolov8n-paper`.
+        preset: name of a preset, `yolov8n-paper`, or a preset.
         weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
         device: torch device, `cpu` or `cuda`.
         seed: of `random-init`.
@@ -161,7 +165,7 @@ def load_whole(
     Raises:
         InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
     """
-    chosen = preset_named(preset)
+    chosen = preset_named(preset) if isinstance(preset, str) else preset
     found = Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, sparse)
     found.precision = precision_of(weights)
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
@@ -12,6 +13,7 @@ from msfp.features.pooling import Mode, global_average, pool_cells, pool_levels
 from msfp.types import Features
 
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
+Network = Callable[[torch.Tensor, Letterbox], dict[int, tuple[Part, ...]]]
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
@@ -52,12 +54,14 @@ def extract_modes(
     size: tuple[int, int] = (1280, 736),
     geometry: Geometry = "letterbox",
     progress: Callable[[int], None] | None = None,
+    through: Network | None = None,
 ) -> dict[Mode, dict[str, Features]]:
     """As `extract`, with several ways to pool from the same pass.
 
     Args:
         frames, box_sets, backbone, size, geometry, progress: as in `extract`.
         wanted: way to pool -> the layers wanted of it.
+        through: gives the backbone's parts of a batch for those who take more from the pass; None: `backbone.parts`.
 
     Returns:
         way to pool -> box set -> features.
@@ -72,7 +76,7 @@ def extract_modes(
     }
     present = {name: np.zeros(len(frame), np.bool_) for name, (frame, _) in box_sets.items()}
     scenes: dict[int, NDArray[np.float16]] = {}
-    for number, box, parts in _passes(frames, backbone, size, geometry):
+    for number, box, parts in _passes(frames, backbone, size, geometry, through):
         scenes[number] = half(global_average(parts[backbone.preset.scene])[0])
         for name, (frame, tlwh) in box_sets.items():
             rows = slice(*np.searchsorted(frame, (number, number + 1)))
@@ -129,7 +133,11 @@ def extract_cells(
 
 
 def _passes(
-    frames: Iterable[tuple[int, NDArray[np.uint8]]], backbone: Backbone, size: tuple[int, int], geometry: Geometry
+    frames: Iterable[tuple[int, NDArray[np.uint8]]],
+    backbone: Backbone,
+    size: tuple[int, int],
+    geometry: Geometry,
+    through: Network | None = None,
 ) -> Iterator[tuple[int, Letterbox, dict[int, tuple[Part, ...]]]]:
     """Frame number, its place in the input, and the tapped maps of one forward pass."""
     seen: set[int] = set()
@@ -141,7 +149,8 @@ def _passes(
         image = (pixels.shape[1], pixels.shape[0])
         if box is None or box.image != image:
             box = fit(image, size, geometry)
-        yield number, box, backbone.parts(to_batch(box.apply(pixels)[None]))
+        batch = to_batch(box.apply(pixels)[None])
+        yield number, box, backbone.parts(batch) if through is None else through(batch, box)
 
 
 def check_boxes(name: str, frame: NDArray[np.int32], tlwh: NDArray[np.float64]) -> None:

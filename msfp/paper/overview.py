@@ -12,9 +12,9 @@ from msfp.paper.style import COLUMN, PALETTE
 from msfp.paper.tables.table03 import PAPER, heads
 from msfp.pipeline import data, features
 from msfp.pipeline.heads import train_head, train_heads
+from msfp.pipeline.one_pass import extract_once
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import ceiling_one
-from msfp.pipeline.variants import extract_once
 from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:

@@ -7,11 +7,14 @@ content of the file is what its results depend on.
 import contextlib
 import hashlib
 import logging
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as ListLike
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_ground_truth
@@ -23,7 +26,9 @@ from msfp.threads import one_thread
 from msfp.types import Detections, Scene, Sequence
 
 OWN, TRUE = "OWN", "TRUE"
+OWN_STAGE = "own-boxes"
 CONFIDENCE = 0.05  # ATL's lower threshold never falls below it (4.1)
+Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
 log = logging.getLogger(__name__)
 OWN_CODE = ("msfp.features.detector", "msfp.features.presets")
 
@@ -61,13 +66,25 @@ def _replaced(scene: Scene, name: str, path: Path | None) -> Scene:
     return Scene(scene.name, scene.pixels, (own_state(sequence),))
 
 
-def _own_boxes(scene: Scene, run: Run) -> Path | None:
+def own_scene(run: Run, scene: Scene, detect: Callable[[], Detections] | None = None) -> Scene:
+    """A scene with the frozen detector's own boxes, found by `detect` where they are not in the store."""
+    return _replaced(scene, OWN, _own_boxes(scene, run, detect))
+
+
+def _own_boxes(scene: Scene, run: Run, detect: Callable[[], Detections] | None = None) -> Path | None:
     """det.txt of the frozen detector's people."""
     pixels = scene.pixels
     if len(pixels.frames) < pixels.length:
         return None
+    find = detect or partial(_detect, run, scene)
+    found = run.store.get_or_compute(OWN_STAGE, own_inputs(run, scene), find, code=OWN_CODE)
+    return written(run, scene.pixels, found)
+
+
+def own_inputs(run: Run, scene: Scene) -> dict[str, object]:
+    """What a scene's own boxes depend on."""
     config = run.settings.input
-    inputs = {
+    return {
         "pixels": run.pixels_digest(scene),
         "weights": run.weights_digest(),
         "preset": config.preset,
@@ -75,8 +92,6 @@ def _own_boxes(scene: Scene, run: Run) -> Path | None:
         "geometry": config.geometry,
         "confidence": CONFIDENCE,
     }
-    found = run.store.get_or_compute("own-boxes", inputs, lambda: _detect(run, scene), code=OWN_CODE)
-    return written(run, scene.pixels, found)
 
 
 def _detect(run: Run, scene: Scene) -> Detections:
@@ -85,15 +100,20 @@ def _detect(run: Run, scene: Scene) -> Detections:
 
     config = run.settings.input
     detector = load_whole(config.preset, config.weights, run.settings.device)
-    frame, boxes, scores = [np.zeros(0, np.int32)], [np.zeros((0, 4))], [np.zeros(0, np.float32)]
+    numbers, found = [], []
     with one_thread(), FrameReader(scene.pixels) as frames, Bar(len(frames), f"people of {scene.name}") as bar:
         for number, image in frames:
-            tlwh, score = detector.people(image, config.size, CONFIDENCE, geometry=config.geometry)
-            frame.append(np.full(len(score), number, np.int32))
-            boxes.append(tlwh)
-            scores.append(score)
+            numbers.append(number)
+            found.append(detector.people(image, config.size, CONFIDENCE, geometry=config.geometry))
             bar.update()
-    return Detections(np.concatenate(frame), np.concatenate(boxes), np.concatenate(scores))
+    return gathered(numbers, found)
+
+
+def gathered(numbers: Iterable[int], found: ListLike[Boxes]) -> Detections:
+    """The people of frames of these numbers, one after the other."""
+    frame = np.repeat(np.fromiter(numbers, np.int32), [len(score) for _, score in found])
+    tlwh = [np.zeros((0, 4)), *(boxes for boxes, _ in found)]
+    return Detections(frame, np.concatenate(tlwh), np.concatenate([np.zeros(0, np.float32), *(s for _, s in found)]))
 
 
 def _true_boxes(run: Run, scene: Scene) -> Path | None:
@@ -112,11 +132,9 @@ def written(run: Run, sequence: Sequence, found: Detections) -> Path:
 
     A file of that name that holds something else was altered, and is written again.
     """
-    tlwh, size = found.tlwh, (sequence.width, sequence.height)
-    inside = (tlwh[:, :2] < np.array(size) + 1).all(axis=1) & (tlwh[:, :2] + tlwh[:, 2:] > 1).all(axis=1)
-    keep = inside & (tlwh[:, 2:] > 0).all(axis=1)
-    rows = zip(found.frame[keep], tlwh[keep], found.score[keep], strict=True)
-    text = "".join(f"{t},-1,{x:.3f},{y:.3f},{w:.3f},{h:.3f},{score:.6g}\n" for t, (x, y, w, h), score in rows)
+    keep = _visible(found.tlwh, sequence)
+    rows = zip(found.frame[keep], found.tlwh[keep], found.score[keep], strict=True)
+    text = "".join(f"{t},-1,{','.join(map(_number, box))},{score:.6g}\n" for t, box, score in rows)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = run.out / "boxes" / f"{sequence.scene}-{name}.txt"
     with contextlib.suppress(OSError):
@@ -125,3 +143,20 @@ def written(run: Run, sequence: Sequence, found: Detections) -> Path:
         log.warning("%s: was altered after it was made; written again", path)
     atomic_write(path, text.encode())
     return path
+
+
+def as_written(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.float64]:
+    """(N, 4) boxes -> (M, 4) as they come back from their file."""
+    kept = tlwh[_visible(tlwh, sequence)]
+    return np.array([[float(_number(value)) for value in box] for box in kept]).reshape(-1, 4)
+
+
+def _visible(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.bool_]:
+    """Which boxes have a pixel of the image."""
+    size = np.array((sequence.width, sequence.height))
+    inside = (tlwh[:, :2] < size + 1).all(axis=1) & (tlwh[:, :2] + tlwh[:, 2:] > 1).all(axis=1)
+    return np.asarray(inside & (tlwh[:, 2:] > 0).all(axis=1), np.bool_)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"

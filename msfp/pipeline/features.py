@@ -63,12 +63,13 @@ def pooled(run: Run, scene: Scene, weights: str = "") -> Pooled:
 
 def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
     """Extract the features of many scenes, fanned out over workers; they are then in the store."""
-    missing = [scene for scene in scenes if not _is_there(run, scene, weights)]
+    missing = [scene for scene in scenes if not is_there(run, scene, weights)]
     missing.sort(key=lambda scene: len(scene.pixels.frames), reverse=True)  # no worker ends with the longest
     run.map(partial(_extract_one, run=run, weights=weights), missing, "features", network=True)
 
 
-def _is_there(run: Run, scene: Scene, weights: str) -> bool:
+def is_there(run: Run, scene: Scene, weights: str) -> bool:
+    """True where the store has a scene's features."""
     return run.store.contains(STAGE, run.store.key(STAGE, feature_inputs(run, scene, weights), code=FEATURE_CODE))
 
 

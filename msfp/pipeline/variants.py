@@ -1,11 +1,11 @@
 """Features beyond the usual: a further layer (Table 4) and other ways to pool (Table 13).
 
-Where they are known to be wanted they come from the pass that the usual ones come from, else from one of their own.
+`one_pass` fills this stage with others where it is known to be wanted; else it is a pass of its own.
 """
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,10 @@ from msfp.pipeline.features import (
     FEATURE_CODE,
     LITE,
     ROI_ALIGN,
-    STAGE,
     TRUTH,
     Pooled,
     Pooling,
     box_sets,
-    extract_all,
     feature_inputs,
     layers,
     pooled,
@@ -105,40 +103,6 @@ def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
     """Way to pool -> the layers that `variants` has of it."""
     chosen = preset(run)
     return {ROI_ALIGN: chosen.further, **dict.fromkeys(PLAIN, chosen.layers)}
-
-
-def extract_once(run: Run, scenes: Iterable[Scene]) -> None:
-    """Extract the usual features of many scenes and their variants from one pass a frame; they are then in the store.
-
-    On a GPU the usual ones go through it in batches, the variants frame by frame, so that each is a pass of its own.
-    """
-    wanted = list(dict.fromkeys(scenes))
-    if run.settings.device.startswith("cuda"):
-        return extract_all(run, wanted)
-    missing = [s for s in wanted if s.pixels.frames and not run.store.contains(STAGE, _key(run, s))]
-    run.map(partial(_both, run=run), missing, "features, layers and ways to pool", network=True)
-    return None
-
-
-def _key(run: Run, scene: Scene) -> str:
-    return run.store.key(STAGE, feature_inputs(run, scene, ""), code=FEATURE_CODE)
-
-
-def _both(scene: Scene, run: Run) -> None:
-    chosen, further = preset(run), beyond(run)
-    usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.layers, LITE: chosen.layers[-1:]}
-    made = _compute(run, scene, "", {**further, **usual, ROI_ALIGN: (*chosen.layers, *chosen.further)})
-    given = ((STAGE, feature_inputs(run, scene, ""), usual), (VARIANTS, variant_inputs(run, scene), further))
-    for stage, inputs, ways in given:
-        run.store.get_or_compute(stage, inputs, partial(_taken, made, ways), code=FEATURE_CODE)
-
-
-def _taken(made: Pooled, ways: dict[Pooling, tuple[int, ...]]) -> Pooled:
-    """Of features in many ways and layers those that one stage keeps."""
-    return {
-        way: {name: replace(f, layers={k: f.layers[k] for k in kept}) for name, f in made[way].items()}
-        for way, kept in ways.items()
-    }
 
 
 def variants_all(run: Run, scenes: Iterable[Scene]) -> None:

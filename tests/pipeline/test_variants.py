@@ -14,10 +14,10 @@ from msfp.heads.apply import embed, restore_head
 from msfp.pipeline import data
 from msfp.pipeline.cells import labelled_cells, thinned
 from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import TRUTH, features, layers, pooled
+from msfp.pipeline.features import TRUTH, features, layers
 from msfp.pipeline.heads import appearance, train_head, training_set
 from msfp.pipeline.sizes import octaves
-from msfp.pipeline.variants import View, box_vectors, extract_once, variants
+from msfp.pipeline.variants import View, box_vectors
 
 from .conftest import HEIGHT, LENGTH, WIDTH, Make
 
@@ -42,27 +42,6 @@ def test_a_further_layer_and_other_pooling_come_from_one_pass(make_run: Make, mo
         assert found[4].shape == usual[4].shape
         assert not np.array_equal(found[4], usual[4])
     assert len(passes) - 1 == LENGTH  # one pass of the network looks at its shapes
-
-
-def test_usual_and_further_features_from_one_pass_are_those_of_two(make_run: Make, tmp_path: Path) -> None:
-    apart = make_run({"MOT17-02-SDP": LENGTH})
-    (scene,) = data.scenes(apart, "mot17")
-    together = replace(apart, home=tmp_path / "other")
-    extract_once(together, [scene])
-    for stage, of_one, of_two in (
-        ("features", pooled(together, scene), pooled(apart, scene)),
-        ("variants", variants(together, scene), variants(apart, scene)),
-    ):
-        assert together.store.misses[stage] == 1
-        assert of_one.keys() == of_two.keys()
-        for way, sets in of_two.items():
-            for name, wanted in sets.items():
-                found = of_one[way][name]
-                assert list(found.layers) == list(wanted.layers)
-                for layer, vectors in wanted.layers.items():
-                    np.testing.assert_array_equal(found.layers[layer], vectors)
-                np.testing.assert_array_equal(found.scene, wanted.scene)
-                np.testing.assert_array_equal(found.present, wanted.present)
 
 
 def test_lite_as_released_comes_with_the_usual_features(make_run: Make) -> None:
