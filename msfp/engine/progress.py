@@ -108,9 +108,15 @@ def shown() -> bool:
     return not os.environ.get("CI") and sys.stderr is not None and sys.stderr.isatty()
 
 
+def _in_kernel() -> bool:
+    """Whether this process is a notebook's kernel; one that has only imported what kernels are made of is none."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
 def _visible_bar(total: int | None, label: str) -> Any:
     """A tqdm bar for the place we run in; None where it would only clutter a log."""
-    if "ipykernel" in sys.modules and not os.environ.get("CI"):
+    if _in_kernel() and not os.environ.get("CI"):
         from tqdm.notebook import tqdm as notebook_bar
 
         return notebook_bar(total=total, desc=label or None, leave=False)

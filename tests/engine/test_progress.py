@@ -60,3 +60,23 @@ def test_the_runner_reads_how_far_a_stage_is(tmp_path: Path, monkeypatch: pytest
     assert progress.read(file) == ("features", 4, 4)
     file.write_text('["feat')
     assert progress.read(file) is None
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_only_a_kernel_has_a_notebooks_bar(monkeypatch: pytest.MonkeyPatch, kernel: bool) -> None:
+    """A process may import what kernels are made of and be none: then the bar is the terminal's."""
+    import IPython
+    import ipykernel.kernelapp  # noqa: F401  (what widgets import too)
+
+    terminal = at_terminal(monkeypatch)
+    shell = type("Shell", (), {"kernel": object()})() if kernel else None
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    made = []
+    monkeypatch.setattr("tqdm.notebook.tqdm", lambda **given: made.append(given))
+    if kernel:
+        progress.Bar(3, "tracks")
+        assert made[0]["desc"] == "tracks"
+    else:
+        assert list(progress.track(range(3), "tracks")) == [0, 1, 2]
+        assert "tracks" in terminal.getvalue()
+        assert not made
