@@ -65,8 +65,8 @@ def test_the_runner_reads_how_far_a_stage_is(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("kernel", [False, True])
 def test_only_a_kernel_has_a_notebooks_bar(monkeypatch: pytest.MonkeyPatch, kernel: bool) -> None:
     """A process may import what kernels are made of and be none: then the bar is the terminal's."""
-    import IPython
     import ipykernel.kernelapp  # noqa: F401  (what widgets import too)
+    import IPython
 
     terminal = at_terminal(monkeypatch)
     shell = type("Shell", (), {"kernel": object()})() if kernel else None
