@@ -128,7 +128,7 @@ def live(frames: int) -> Case:
         assert results[OURS] < 1.2 * results[short] + 0.1, results
         return {"MB at most, all": results[OURS], "MB at most, a third": results[short]}
 
-    most_held(min(frames, 20))  # what the first tracker of a process loads is no growth
+    most_held(min(frames, 200))  # what the first tracker of a process loads is no growth
     short = f"{frames // 3} frames"
     sides = {
         short: lambda: clocked(lambda: most_held(frames // 3), frames // 3),
