@@ -92,7 +92,7 @@ def layers(run: Run) -> pd.DataFrame:
 
 
 def ablated(run: Run) -> list[Scene]:
-    """Scenes of which the ablations (Tables 4 and 13) ask for further layers and ways to pool."""
+    """Scenes of which Tables 4, 13 and 18 ask for further layers, other ways to pool and the detector's own boxes."""
     try:
         fold = data.folds(run, run.settings.data.main)[0]
     except NotComputable:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def extract_once(run: Run, scenes: Iterable[Scene]) -> None:
-    """Fill these stages for many scenes, fanned out; what a scene lacks frames for is left to whoever asks for it.
+    """Fill these stages for many scenes, fanned out over workers; a scene without all its frames has no own boxes.
 
     On a GPU frames go through the network in batches; there each stage is a pass of its own.
     """
@@ -104,6 +104,7 @@ class _Looking:
     def __init__(self, detector: "Detector", pixels: Sequence, usual: dict[Pooling, tuple[int, ...]]) -> None:
         self._detector, self._pixels, self._usual = detector, pixels, usual
         self._found: list[Boxes] = []
+        self._counts: list[int] = []
         self._vectors: dict[tuple[Pooling, int], list[NDArray[np.float16]]] = {}
 
     def __call__(self, batch: "torch.Tensor", box: "Letterbox") -> "dict[int, tuple[Part, ...]]":
@@ -113,7 +114,9 @@ class _Looking:
 
         parts, (tlwh, score) = self._detector.detect(batch, box, CONFIDENCE)
         self._found.append((tlwh, score))
-        regions = box.to_network(as_written(tlwh, self._pixels))
+        kept = as_written(tlwh, self._pixels)
+        self._counts.append(len(kept))
+        regions = box.to_network(kept)
         for mode, layers in self._usual.items():
             levels = {layer: parts[layer] for layer in layers}
             for layer, pooled in pool_levels(levels, regions, self._detector.strides, mode).items():
@@ -126,7 +129,6 @@ class _Looking:
 
     def features(self, way: Pooling, seen: Features) -> Features:
         """Vectors of the people as they come back from their file; frames and scene vectors are those of `seen`."""
-        kept = [as_written(tlwh, self._pixels) for tlwh, _ in self._found]
-        frame = np.repeat(np.array(self._pixels.frames, np.int32), [len(tlwh) for tlwh in kept])
+        frame = np.repeat(np.array(self._pixels.frames, np.int32), self._counts)
         layers = {layer: np.concatenate(self._vectors[way, layer]) for layer in self._usual[way]}
         return replace(seen, frame=frame, present=np.ones(len(frame), np.bool_), layers=layers)
