@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
 from msfp.paper.methods import Learn, Options, Row
-from msfp.paper.spread import tracking_cells
+from msfp.paper.spread import absent, tracking_cells
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import appearance
@@ -117,6 +117,7 @@ def oracle(_learn: Learn, _seed: int) -> Threshold:
     return Threshold("oracle")
 
 
+CALIBRATED = " · calibrated scores"
 ORACLE = Rules("Grid search on the evaluated frames (bound)", oracle)
 
 
@@ -158,6 +159,23 @@ def hota_cells(
             found = tracking_cells(named, kept, ["HOTA"], {"HOTA": column.label})
             cells += [replace(c, reason=remarks[label]) if c.source == "measured" else c for c in found]
     return cells
+
+
+def calibrated_cells(
+    run: Run, column_of: Callable[[Run, str], Column], label: str, rules: Iterable[Rules]
+) -> list[Cell]:
+    """HOTA of rules on calibrated scores, on which a threshold means the same for every detector.
+
+    Everything that reads scores is done anew on them: selection, searched targets, ATL. Boxes, features and heads stay.
+    Empty where the run itself tracks calibrated scores.
+    """
+    if run.settings.scores == "calibrated":
+        return []
+    rows, scored = tuple(rules), run.variant(scores="calibrated")
+    try:
+        return hota_cells(scored, column_of(scored, label), rows, CALIBRATED)
+    except NotComputable as error:
+        return [c for row in rows for c in absent(row.label + CALIBRATED, [label], str(error))]
 
 
 def motion_cells(run: Run, column: Column, rules: Iterable[Rules]) -> list[Cell]:

@@ -128,13 +128,22 @@ def _true_boxes(run: Run, scene: Scene) -> Path | None:
 
 
 def written(run: Run, sequence: Sequence, found: Detections) -> Path:
-    """The file of some boxes, named by its content; boxes without a pixel of the image are left out.
-
-    A file of that name that holds something else was altered, and is written again.
-    """
+    """The file of some boxes, named by its content; boxes without a pixel of the image are left out."""
     keep = _visible(found.tlwh, sequence)
-    rows = zip(found.frame[keep], found.tlwh[keep], found.score[keep], strict=True)
-    text = "".join(f"{t},-1,{','.join(map(_number, box))},{score:.6g}\n" for t, box, score in rows)
+    return _saved(run, sequence, found.frame[keep], map(_numbers, found.tlwh[keep]), found.score[keep])
+
+
+def rescored(run: Run, sequence: Sequence, found: Detections) -> Path:
+    """The file of a sequence's own boxes, every one of them where it was, with other scores; named by its content."""
+    return _saved(run, sequence, found.frame, (",".join(map(repr, box)) for box in found.tlwh.tolist()), found.score)
+
+
+def _saved(
+    run: Run, sequence: Sequence, frame: NDArray[np.int32], boxes: Iterable[str], score: NDArray[np.float32]
+) -> Path:
+    """Write a table of boxes; a file of its name that holds something else was altered, and is written again."""
+    rows = zip(frame, boxes, score, strict=True)
+    text = "".join(f"{t},-1,{box},{value:.6g}\n" for t, box, value in rows)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = run.out / "boxes" / f"{sequence.scene}-{name}.txt"
     with contextlib.suppress(OSError):
@@ -148,7 +157,7 @@ def written(run: Run, sequence: Sequence, found: Detections) -> Path:
 def as_written(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.float64]:
     """(N, 4) boxes -> (M, 4) as they come back from their file."""
     kept = tlwh[_visible(tlwh, sequence)]
-    return np.array([[float(_number(value)) for value in box] for box in kept]).reshape(-1, 4)
+    return np.array([[float(value) for value in _numbers(box).split(",")] for box in kept]).reshape(-1, 4)
 
 
 def _visible(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.bool_]:
@@ -158,5 +167,5 @@ def _visible(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.bool_]
     return np.asarray(inside & (tlwh[:, 2:] > 0).all(axis=1), np.bool_)
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}"
+def _numbers(box: NDArray[np.float64]) -> str:
+    return ",".join(f"{value:.3f}" for value in box)

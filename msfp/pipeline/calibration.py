@@ -15,7 +15,7 @@ from msfp.datasets.states import is_unchanged
 from msfp.errors import NotComputable
 from msfp.metrics.calibration import Calibration, fit, outcomes
 from msfp.metrics.rules import rules, window
-from msfp.pipeline.boxes import own_state, written
+from msfp.pipeline.boxes import own_state, rescored
 from msfp.pipeline.run import Run
 from msfp.types import Scene, Sequence
 
@@ -59,7 +59,7 @@ def _rewritten(run: Run, sequence: Sequence, learn: tuple[Stretch, ...]) -> Sequ
     if sequence.det_path is None:
         return sequence
     found, mapped = read_detections(sequence.det_path, sequence), calibration(run, sequence.detector, learn)
-    path = written(run, sequence, replace(found, score=mapped(found.score)))
+    path = rescored(run, sequence, replace(found, score=mapped(found.score)))
     return own_state(replace(sequence, det_path=path))
 
 

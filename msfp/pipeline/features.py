@@ -1,6 +1,7 @@
 """Stage 1: pooled features of every box set of a scene, one forward pass a frame (eq. 1; A.4, A.6)."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache, partial
 from typing import Literal
@@ -15,7 +16,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
 from msfp.threads import one_thread
-from msfp.types import Features, Scene, frame_bounds
+from msfp.types import Features, Scene, Sequence, frame_bounds
 
 TRUTH = "gt"
 STAGE = "features"
@@ -119,13 +120,29 @@ def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
     return {
         **batched,  # half precision: other numbers than a CPU's
         "pixels": run.pixels_digest(scene),
-        "boxes": run.boxes_digest(scene),
+        "boxes": _where(run, scene),
         "weights": run.weights_digest(weights),
         "preset": config.preset,
         "size": config.size,
         "geometry": config.geometry,
         "code": feature_code(),
     }
+
+
+def _where(run: Run, scene: Scene) -> dict[str, str]:
+    """Labels, and where the boxes of each detector are, by content: scores do not bear on features."""
+    found = {"gt": run.labels_digest(scene)}
+    for sequence in scene.sequences:
+        digest = run.detections_digest(sequence)
+        found[sequence.detector] = _geometry(sequence, digest) if digest else ""
+    return found
+
+
+@lru_cache(maxsize=640)
+def _geometry(sequence: Sequence, digest: str) -> str:
+    """Digest of the frames and boxes of detections whose file has this digest."""
+    found = data.detections(sequence)
+    return hashlib.sha256(found.frame.tobytes() + found.tlwh.tobytes()).hexdigest()
 
 
 def box_sets(scene: Scene) -> dict[str, BoxSet]:

@@ -138,6 +138,7 @@ def case_inputs(run: Run, part: Part) -> dict[str, object]:
     config = run.settings.recovery
     return {
         **feature_inputs(run, part.scene, ""),
+        "detections": [run.detections_digest(s) for s in data.sequences(part)],  # their scores, too
         "part": (part.first, part.last),
         "cases": config.cases,
         "longest": config.longest,

@@ -9,6 +9,8 @@ from msfp.metrics.calibration import fit, outcomes
 from msfp.metrics.rules import rules
 from msfp.pipeline import data
 from msfp.pipeline.data import Part, benchmark, halves, whole
+from msfp.pipeline.features import feature_inputs
+from msfp.pipeline.recovery import case_inputs
 
 from .conftest import LENGTH, Make
 
@@ -46,10 +48,24 @@ def test_maps_come_from_training_frames_only(make_run: Make, split: str) -> None
             learned = [whole(s) for s in before if split == "paper" or s.name != old.name]
         one, two = data.detections(old.sequences[0]), data.detections(new.sequences[0])
         assert (new.name, new.pixels, new.sequences[0].detector) == (old.name, old.pixels, "SDP")
-        np.testing.assert_allclose(two.tlwh, one.tlwh, atol=1e-3)
+        np.testing.assert_array_equal(two.tlwh, one.tlwh)
         np.testing.assert_allclose(two.score, expected(learned)(one.score), atol=1e-5)
         assert not np.allclose(two.score, one.score)
     assert any("SDP boxes of mot17 are P(true positive), calibrated on" in note for note in raw.notes)
+
+
+def test_scores_bear_on_detections_and_selection_but_not_on_features(make_run: Make) -> None:
+    raw = make_run({"MOT17-02-SDP": LENGTH})
+    scored = raw.variant(scores="calibrated")
+    (old,), (new,) = data.scenes(raw, "mot17"), data.scenes(scored, "mot17")
+    assert feature_inputs(raw, old, "") == feature_inputs(scored, new, "")
+    assert raw.detections_digest(old.sequences[0]) != scored.detections_digest(new.sequences[0])
+    assert case_inputs(raw, whole(old)) != case_inputs(scored, whole(new))
+    before, path = feature_inputs(raw, old, ""), raw.settings.data.root / "train" / "MOT17-02-SDP" / "det" / "det.txt"
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(rows[:-1]))
+    (fewer,) = data.scenes(raw, "mot17")
+    assert feature_inputs(raw, fewer, "") != before, "boxes do"
 
 
 def test_a_detector_nobody_labelled(make_run: Make) -> None:

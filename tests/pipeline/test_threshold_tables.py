@@ -8,6 +8,7 @@ from msfp.paper.registry import get_table
 from msfp.paper.tables import table12
 from msfp.paper.tables.table09 import BOUNDS
 from msfp.paper.tables.table17 import course
+from msfp.paper.threshold_rows import CALIBRATED
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Threshold, atl_thresholds
@@ -61,6 +62,21 @@ def test_rederived_rows_are_marked(make_run: Make) -> None:
         assert len({row for row in marked if "·" not in row}) == rows, number
 
 
+@pytest.mark.parametrize("number", [5, 8, 9, 14, 17, 21])
+def test_rules_on_calibrated_scores_stand_beside_them(make_run: Make, number: int) -> None:
+    run = small(make_run)
+    cells = made(run, number)
+    raw = {row for row, column in cells if cells[row, column].source == "measured" and " · " not in row}
+    scored = {row.removesuffix(CALIBRATED) for row, _ in cells if row.endswith(CALIBRATED)}
+    assert scored >= {entry.row for entry in reference.table(number) if entry.row in raw}
+    assert {run.settings.scores, *(r.settings.scores for r in run._variants.values())} == {"raw", "calibrated"}
+    alone = made(run.variant(scores="calibrated"), number)
+    assert not any(row.endswith(CALIBRATED) for row, _ in alone), "once, where all scores are calibrated"
+    for (row, column), cell in cells.items():
+        if row.endswith(CALIBRATED) and cell.source == "measured":
+            assert cell.value == alone[row.removesuffix(CALIBRATED), column].value
+
+
 def test_average_threshold_lies_within_its_bounds(make_run: Make) -> None:
     cells = made(small(make_run), 9)
     for row, (low, high) in BOUNDS.items():
@@ -72,7 +88,7 @@ def test_average_threshold_lies_within_its_bounds(make_run: Make) -> None:
 
 def test_smoothing_from_none_to_one_threshold_a_sequence(make_run: Make) -> None:
     cells = made(small(make_run, **{"atl.dropout": 0.0, "training.learning_rate": 0.01}), 17)
-    rows = list(dict.fromkeys(row for row, _ in cells))
+    rows = list(dict.fromkeys(row for row, _ in cells if not row.endswith(CALIBRATED)))
     changes = [float(cells[row, "mean |Δτ| a frame, thousandths"].value or 0) for row in rows]
     assert changes == sorted(changes, reverse=True)
     assert changes[0] > 0 == changes[-1]

@@ -8,6 +8,7 @@ from msfp.paper.threshold_rows import (
     Column,
     Rules,
     atl,
+    calibrated_cells,
     fixed,
     hota_cells,
     main,
@@ -30,7 +31,7 @@ def baselines(run: Run) -> list[Cell]:
     """HOTA of MSFP (attention) under each rule, combined and for each public detector.
 
     All give one threshold a frame but steepest-drop, which its authors made for ByteTrack's two stages. Rows without
-    appearance follow, for what needs no pixels.
+    appearance follow, for what needs no pixels, then the rules on calibrated scores.
     """
     column = main(run, "HOTA")
     fixed_row = Rules("Fixed τ=0.25", fixed(0.25, 0.25))
@@ -39,6 +40,7 @@ def baselines(run: Run) -> list[Cell]:
     learned = Rules(LEARNED, atl("single"), learned=True)
     rows = (fixed_row, searched_row, *heuristics, learned, ORACLE)
     cells = hota_cells(run, column, rows, by_detector=True) + motion_cells(run, column, rows)
+    cells += calibrated_cells(run, main, "HOTA", rows)
     tuning = {fixed_row: "Manual", searched_row: "Per-seq"}
     cells += [Cell(row.label, "Tuning", tuning.get(row, "None")) for row in (fixed_row, searched_row, *heuristics)]
     cells.append(learning(learned.label, column))

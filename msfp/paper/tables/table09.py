@@ -4,7 +4,7 @@ import numpy as np
 
 from msfp.paper.registry import table
 from msfp.paper.spread import attempt
-from msfp.paper.threshold_rows import Column, Rule, Rules, atl, detectors, hota_cells, main, predicted
+from msfp.paper.threshold_rows import Column, Rule, Rules, atl, calibrated_cells, detectors, hota_cells, main, predicted
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -19,12 +19,14 @@ AVERAGE = "Avg τ predicted"
 
 @table(9, needs=("tracks", "scores", "thresholds"))
 def bounds(run: Run) -> list[Cell]:
-    """ATL trained anew within each bounds on the same searched targets; combined and for each public detector."""
+    """ATL trained anew within each bounds on the same searched targets; combined, for each public detector, and on
+    calibrated scores."""
     column = main(run, "HOTA")
     rows = tuple(
         Rules(label, atl("single", tau_min=pair[0], tau_max=pair[1]), learned=True) for label, pair in BOUNDS.items()
     )
     cells = hota_cells(run, column, rows, by_detector=True)
+    cells += calibrated_cells(run, main, "HOTA", rows)
     for row in rows:
         for detector in ("", *detectors(column)):
             label = f"{row.label} · {detector}" if detector else row.label

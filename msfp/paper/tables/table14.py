@@ -4,7 +4,7 @@ from msfp.errors import NotComputable
 from msfp.paper.registry import table
 from msfp.paper.spread import absent
 from msfp.paper.tables.table09 import average
-from msfp.paper.threshold_rows import Rules, atl, cross, hota_cells, main
+from msfp.paper.threshold_rows import Rules, atl, calibrated_cells, cross, hota_cells, main
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -42,7 +42,7 @@ ROWS = (
 def supervision(run: Run) -> list[Cell]:
     """HOTA on the main data set and on another domain, and the mean threshold; combined and for each detector."""
     column = main(run, "HOTA")
-    cells = hota_cells(run, column, ROWS, by_detector=True)
+    cells = hota_cells(run, column, ROWS, by_detector=True) + calibrated_cells(run, main, "HOTA", ROWS)
     try:
         cells += hota_cells(run, cross(run, CROSS), ROWS, by_detector=True)
     except NotComputable as error:

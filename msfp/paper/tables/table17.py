@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from msfp.errors import NotComputable
 from msfp.paper.registry import table
 from msfp.paper.spread import absent, cell
-from msfp.paper.threshold_rows import Column, Rule, Rules, atl, hota_cells, main, predicted
+from msfp.paper.threshold_rows import Column, Rule, Rules, atl, calibrated_cells, hota_cells, main, predicted
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -45,7 +45,8 @@ def smoothing(run: Run) -> list[Cell]:
     0.95. A prediction that drifts keeps more of its change.
     """
     column = main(run, "HOTA")
-    cells = hota_cells(run, column, ROWS) + [c for row in ROWS for c in absent(row.label, [WORD], NO_RULE)]
+    cells = hota_cells(run, column, ROWS) + calibrated_cells(run, main, "HOTA", ROWS)
+    cells += [c for row in ROWS for c in absent(row.label, [WORD], NO_RULE)]
     seeds = run.settings.seeds
     try:
         found = {row.label: [courses(run, column, row.rule, seed) for seed in seeds] for row in ROWS}
