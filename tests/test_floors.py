@@ -14,6 +14,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("datasets", "features", "heads", "tracking", "metrics"),
     ("engine",),
     ("pipeline",),
+    ("experiment",),
     ("paper",),
     ("explore",),
     ("cli",),

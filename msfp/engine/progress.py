@@ -43,7 +43,7 @@ class Bar:
         self.done = 0
         self._file = os.environ.get(VARIABLE)
         self._written = 0.0
-        self._bar = _visible_bar(total, label) if self._file is None else None
+        self._bar = _visible_bar(total, label) if self._file is None and total != 0 else None
         self._tell()
 
     def update(self, count: int = 1) -> None:

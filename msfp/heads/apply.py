@@ -25,7 +25,10 @@ def restore(module: nn.Module, state: Mapping[str, NDArray[np.float32]]) -> nn.M
 
 
 def restore_head(
-    strategy: str, channels: dict[int, int], state: Mapping[str, NDArray[np.float32]], config: FusionSettings
+    strategy: str | type[FusionHead],
+    channels: dict[int, int],
+    state: Mapping[str, NDArray[np.float32]],
+    config: FusionSettings,
 ) -> FusionHead:
     """A trained fusion head."""
     head = make_head(strategy, channels, config)

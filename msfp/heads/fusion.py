@@ -55,18 +55,19 @@ def strategy_named(name: str) -> type["FusionHead"]:
     return strategies()[name]
 
 
-def make_head(name: str, channels: dict[int, int], config: FusionSettings) -> "FusionHead":
+def make_head(kind: "str | type[FusionHead]", channels: dict[int, int], config: FusionSettings) -> "FusionHead":
     """A fresh head for features of the given channels.
 
     Args:
-        name: a registered strategy.
+        kind: a registered strategy by name, or a class of one's own.
         channels: layer -> width, as read from the backbone; the last key is the single layer of LITE.
         config: widths and switches.
 
     Raises:
         InputError: unknown strategy.
     """
-    return strategy_named(name)({k: c for k, c in channels.items() if k != SIZE}, config)
+    made = strategy_named(kind) if isinstance(kind, str) else kind
+    return made({k: c for k, c in channels.items() if k != SIZE}, config)
 
 
 class FusionHead(nn.Module):

@@ -1,6 +1,6 @@
 """The two tasks that heads learn: telling people apart by triplets, and a scene's threshold; all seeds in one step."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 
 import numpy as np
@@ -17,6 +17,9 @@ from msfp.heads.stack import Stack
 from msfp.heads.threshold import SceneEncoder
 
 Losses = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor, float], Losses]
+"""A loss of one's own: (B, D) unit rows, (B,) number of the person each shows, the margin -> the loss and the share of
+it that is active, both scalars. Rows are different detections; each person has at least two."""
 TRIED = 8  # rows on which it is tried whether the seeds' modules can run as one
 
 
@@ -31,6 +34,7 @@ class FusionSteps:
         training: TrainingSettings,
         seeds: ListLike[int],
         dtype: torch.dtype = torch.float32,
+        loss: Loss | None = None,
     ) -> None:
         """Take over the heads.
 
@@ -41,6 +45,7 @@ class FusionSteps:
             training: settings.
             seeds: of batches and dropout.
             dtype: the heads' precision.
+            loss: in place of the triplet loss.
 
         Raises:
             NotComputable: there is no batch at all.
@@ -48,6 +53,7 @@ class FusionSteps:
         self.layers = {k: torch.from_numpy(v) for k, v in layers.items()}
         self.dtype = dtype
         self.training = training
+        self.loss = loss
         self.batches = Batches(labels, training)
         self.rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
         if not self.batches.scopes:
@@ -62,7 +68,21 @@ class FusionSteps:
         for drawn in zip(*(self.batches.epoch(rng) for rng in self.rngs), strict=True):
             rows, count = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
             embeddings = self.heads(self._vectors(rows.flatten(1))).unflatten(1, rows.shape[1:])
-            yield triplet_loss(embeddings, count, self.training.margin, self.training.positives)
+            if self.loss is None:
+                yield triplet_loss(embeddings, count, self.training.margin, self.training.positives)
+            else:
+                yield self._own_loss(embeddings, count)
+
+    def _own_loss(self, embeddings: Tensor, count: Tensor) -> Losses:
+        """(S,) loss and active share of each seed's (P, K, D) rows, those that repeat another left out."""
+        assert self.loss is not None
+        slot = torch.arange(embeddings.shape[2])
+        found = []
+        for rows, different in zip(embeddings, count, strict=True):
+            kept = slot < different[:, None]
+            found.append(self.loss(rows[kept], kept.nonzero()[:, 0], self.training.margin))
+        loss, active = (torch.stack([torch.as_tensor(v) for v in each]) for each in zip(*found, strict=True))
+        return loss, active.detach()
 
     def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
         """Train one epoch; (2, S) mean loss and active share."""

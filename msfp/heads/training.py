@@ -19,10 +19,10 @@ from torch import nn
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
-from msfp.heads.fusion import make_head
+from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.sampling import Labels
 from msfp.heads.stack import Stack, as_arrays
-from msfp.heads.tasks import FusionSteps, ThresholdSteps
+from msfp.heads.tasks import FusionSteps, Loss, ThresholdSteps
 from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.threads import one_thread
 
@@ -47,7 +47,7 @@ class Fitted:
 
 
 def fit_fusion(
-    strategy: str,
+    strategy: str | type[FusionHead],
     layers: Mapping[int, NDArray[np.float16]],
     labels: Labels,
     fusion: FusionSettings,
@@ -55,17 +55,19 @@ def fit_fusion(
     seeds: ListLike[int],
     tick: Tick | None = None,
     joint: bool = False,
+    loss: Loss | None = None,
 ) -> list[Fitted]:
     """Train a fusion head with the triplet loss on features of ground-truth boxes, once for each seed.
 
     Args:
-        strategy: registered fusion strategy; training-free ones come back at once.
+        strategy: registered fusion strategy, or a class of one's own; training-free ones come back at once.
         layers: layer -> (N, C) pooled vectors.
         labels: whose they are.
         fusion, training: settings.
         seeds: of initial weights and batches.
         tick: called once an epoch.
         joint: fine-tune jointly afterwards, too.
+        loss: another loss than the paper's, see `tasks.Loss`.
 
     Returns:
         One a seed.
@@ -79,7 +81,7 @@ def fit_fusion(
         heads.append(make_head(strategy, {k: v.shape[-1] for k, v in layers.items()}, fusion))
     if not any(True for _ in heads[0].parameters()):
         return [fitted(head, [], []) for head in heads]
-    steps = FusionSteps(heads, layers, labels, training, seeds)
+    steps = FusionSteps(heads, layers, labels, training, seeds, loss=loss)
 
     def make() -> torch.optim.Optimizer:
         return torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)

@@ -6,24 +6,27 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msfp.engine.typed import need_originals
 from msfp.errors import MsfpError, NotComputable
+from msfp.experiment.run import Experiment
 from msfp.paper.registry import Kind, every
-from msfp.pipeline.run import Run, open_run
+from msfp.pipeline.run import open_run
 
 if TYPE_CHECKING:
     from msfp.paper.publish import PublishedFigure, PublishedReport, PublishedTable
 
 
-class NotebookRun(Run):
-    """A run with the verbs of a notebook."""
+class NotebookRun(Experiment):
+    """A run with the verbs of a notebook: those of an experiment, and what makes the paper's artefacts."""
 
     def table(self, number: int) -> "PublishedTable":
         """Compute a table, write it to `runs/<profile>/tables`, and show it."""
         from msfp.paper.publish import publish_table
 
+        need_originals()
         return publish_table(self, number)
 
-    def train(self, *tables: int) -> None:
+    def train_for(self, *tables: int) -> None:
         """Train the heads of several tables together, so that no worker waits for the last one of each.
 
         What a table lacks is said in its cells.
@@ -41,6 +44,7 @@ class NotebookRun(Run):
         """Draw a figure, write it to `figures/<profile>`, and show it; or say why it cannot be drawn."""
         from msfp.paper.publish import publish_figure
 
+        need_originals()
         return publish_figure(self, number)
 
     def all_of(self, notebook: str) -> "list[PublishedTable | PublishedFigure]":

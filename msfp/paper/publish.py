@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PublishedTable:
     """A computed table and its files; shows itself in a notebook."""
 
@@ -36,6 +36,9 @@ class PublishedTable:
     def _repr_html_(self) -> str:
         return html(self.cells, self.number)
 
+    def __repr__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """The table in the paper's shape, for a terminal."""
         return wide(self.cells, self.number).to_string()
@@ -43,6 +46,21 @@ class PublishedTable:
     def json_text(self) -> str:
         """Its cells as JSON."""
         return self.files[0].read_text(encoding="utf-8")
+
+    def with_rows(self, rows: Mapping[str, Mapping[str, float | str]]) -> "PublishedTable":
+        """The table with rows of one's own after the others: label -> column -> value. No file of the run has them.
+
+        Raises:
+            InputError: a column that the table does not have.
+        """
+        known = list(dict.fromkeys(c.column for c in self.cells))
+        added = []
+        for label, values in rows.items():
+            for column, value in values.items():
+                if column not in known:
+                    raise InputError(f"column {column!r}: table {self.number} has {', '.join(known)}")
+                added.append(Cell(label, column, value if isinstance(value, str) else float(value)))
+        return replace(self, cells=[*self.cells, *added])
 
     def findings(self) -> "pd.DataFrame":
         """Per column: our best row and the paper's, and how far the two orders agree."""

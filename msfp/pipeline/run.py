@@ -74,7 +74,7 @@ class Run:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker gets one run per settings and home, so that what it has read stays read."""
-        return revive, (self.settings.model_dump_json(), self.home)
+        return revive, (self.settings.model_dump_json(), self.home, type(self))
 
     @property
     def out(self) -> Path:
@@ -258,9 +258,9 @@ def cell_name(item: object) -> str:
 
 
 @cache
-def revive(settings: str, home: Path) -> Run:
+def revive(settings: str, home: Path, kind: type[Run] = Run) -> Run:
     """The run in a worker process: it computes, it does not fan out."""
-    return Run(config.Settings.model_validate_json(settings), home)
+    return kind(config.Settings.model_validate_json(settings), home)
 
 
 def open_run(

@@ -70,7 +70,7 @@ def for_notebooks(run: Run) -> NotebookRun:
 
 def test_heads_trained_beforehand_leave_none(make_run: Make, sequences: dict[str, int]) -> None:
     run = for_notebooks(make_run(sequences, tuning="released"))  # a selection trains heads of its own
-    run.train(16, 101)
+    run.train_for(16, 101)
     trained = run.store.misses["head"]
     assert trained > 0
     leakage(run)
@@ -81,5 +81,5 @@ def test_what_cannot_be_trained_beforehand_is_left_to_the_tables(make_run: Make,
     run = for_notebooks(make_run(sequences, **{"data.learn_from": ("nowhere-*",)}))
     with pytest.raises(NotComputable, match="no training sequence"):
         leakage(run)
-    run.train(16, 101)
+    run.train_for(16, 101)
     assert run.store.misses["head"] == 0

@@ -1,0 +1,172 @@
+"""Code that was typed into a notebook: its source, and a digest of it and of all that it uses.
+
+A function of a package is named by its file, and its file by the bytes; a function of a cell has no file. What it does
+depends on its own source, on the functions and classes of other cells that it calls, and on the values of the variables
+that it reads. All of them are in the digest, so that a changed loss is another loss.
+"""
+
+import ast
+import functools
+import importlib.metadata
+import inspect
+import linecache
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from msfp.engine.code import PREFIX, code_digest
+from msfp.engine.hashing import digest
+from msfp.engine.sources import digest_tree
+from msfp.errors import MsfpError
+
+CELLS = "__main__"
+PACKAGE = "msfp"
+Typed = Callable[..., Any]
+
+
+def is_typed(thing: object) -> bool:
+    """True for a function or class of a notebook's cell, or of a script that is run."""
+    return getattr(inspect.unwrap(thing) if callable(thing) else thing, "__module__", None) == CELLS
+
+
+def typed_digest(*things: Typed) -> str:
+    """Digest of functions and classes with all that they use, as `code_digest` gives it.
+
+    Code of this package counts by its modules, that of other packages by their version.
+
+    Raises:
+        MsfpError: a source cannot be read, or a variable that is used has no content to tell it by; names it.
+    """
+    seen: dict[str, Any] = {}
+    for thing in things:
+        _visit(thing, _name(thing), seen)
+    return PREFIX + digest([[_name(thing) for thing in things], seen])
+
+
+def source_of(thing: Typed) -> str:
+    """Source of a function or class, also of a class of a cell, which `inspect` does not find.
+
+    Raises:
+        MsfpError: it cannot be read, as of what was typed into `python -c` or made by `exec`.
+    """
+    try:
+        return textwrap.dedent(inspect.getsource(thing))
+    except (OSError, TypeError):
+        pass
+    if inspect.isclass(thing):
+        for method in vars(thing).values():
+            code = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__code__", None)
+            text = "".join(linecache.getlines(code.co_filename)) if code is not None else ""
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
+                    return textwrap.dedent(ast.get_source_segment(text, node, padded=True) or "")
+    raise MsfpError(
+        f"{_name(thing)}: its source cannot be read, so results cannot be kept under it; define it in a cell of its "
+        "own or in a file"
+    )
+
+
+def need_originals() -> None:
+    """Hold the package to its own functions: one that a cell put in the place of another is no longer the paper's.
+
+    Its results would be stored under the name of the original, and workers would not have it.
+
+    Raises:
+        MsfpError: names the first that was replaced, and what to do instead.
+    """
+    for name, module in list(sys.modules.items()):
+        if name == PACKAGE or name.startswith(f"{PACKAGE}."):
+            for attribute, value in list(vars(module).items()):
+                if callable(value) and getattr(value, "__module__", None) == CELLS:
+                    raise MsfpError(
+                        f"{name}.{attribute} was replaced by one of this notebook: results would be kept as the "
+                        "paper's. Hand yours over instead (run.train(head, loss=...), @run.cached), and restart the "
+                        "kernel"
+                    )
+
+
+def _name(thing: object) -> str:
+    return str(getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None) or repr(thing))
+
+
+def _visit(thing: Any, name: str, seen: dict[str, Any]) -> None:
+    """Put what a name stands for into `seen`, and whatever it uses."""
+    while isinstance(thing, functools.partial):
+        _visit((thing.args, dict(thing.keywords)), f"{name}()", seen)
+        thing = thing.func
+    key = name
+    if key in seen:
+        return
+    if isinstance(thing, ModuleType):
+        seen[key] = _of_module(thing.__name__)
+    elif inspect.isroutine(thing) or inspect.isclass(thing):
+        module = getattr(thing, "__module__", None) or ""
+        if module == CELLS:
+            thing = inspect.unwrap(thing)
+            seen[key] = digest_tree(ast.parse(source_of(thing)))
+            for other, value in _used(thing):
+                _visit(value, other, seen)
+        else:
+            seen[key] = [_of_module(module), _name(thing)]
+    elif getattr(type(thing), "__module__", None) == CELLS and not hasattr(type(thing), "__dataclass_fields__"):
+        raise MsfpError(f"{name}: an object of a class of this notebook has no content to tell it by; pass values")
+    else:
+        try:
+            seen[key] = digest(thing)
+        except MsfpError as error:
+            raise MsfpError(
+                f"{name}: is used and has no content to tell results by ({error}); make it an argument, or a number, "
+                "text, array or frame"
+            ) from None
+
+
+def _of_module(name: str) -> str:
+    """What stands for a module: this package's by its source with all it imports, another's by its version."""
+    top = name.partition(".")[0]
+    if top == PACKAGE:
+        return code_digest(name)
+    try:
+        return f"{name} {importlib.metadata.version(top)}"
+    except importlib.metadata.PackageNotFoundError:
+        return name
+
+
+def _used(thing: Typed) -> Iterator[tuple[str, Any]]:
+    """(name, value) of everything outside of itself that a function or class reads."""
+    if inspect.isclass(thing):
+        for base in thing.__bases__:
+            yield _name(base), base
+        for name, value in vars(thing).items():
+            function = inspect.unwrap(getattr(value, "__func__", value)) if hasattr(value, "__func__") else value
+            if isinstance(function, FunctionType):
+                if function.__qualname__.startswith(f"{thing.__qualname__}."):
+                    yield from _read(function)
+                else:  # put there from outside, as a loss is
+                    yield f"{thing.__qualname__}.{name}", function
+            elif isinstance(value, int | float | str | tuple) and not name.startswith("__"):
+                yield f"{thing.__qualname__}.{name}", value  # may have been computed when the class was made
+    elif isinstance(thing, FunctionType):
+        yield from _read(thing)
+
+
+def _read(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Global names and enclosed variables that a function reads, with their values now."""
+    for name in _names(function.__code__):
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name != "__class__":
+            yield f"{function.__qualname__}.{name}", cell.cell_contents
+    for name, value in (function.__kwdefaults__ or {}).items():
+        yield f"{function.__qualname__}.{name}=", value
+    for number, value in enumerate(function.__defaults__ or ()):
+        yield f"{function.__qualname__}.{number}=", value
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

@@ -1,0 +1,139 @@
+"""A clip: a stretch of a scene as pandas frames and pictures, and the score of tracks on it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from msfp.errors import InputError
+from msfp.metrics import fast, tracking
+from msfp.metrics.score import SequenceScore
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.run import Run
+from msfp.pipeline.search import member
+from msfp.types import Detections, GroundTruth, Tracks, tlwh_to_xyxy
+
+CORNERS = ["x1", "y1", "x2", "y2"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames `part.first` to `part.last` of a scene, numbered from 1.
+
+    Boxes are in pixels as MOTChallenge writes them: the left edge of the image lies at 1.
+
+    Attributes:
+        run: whose data.
+        part: which frames of which scene.
+    """
+
+    run: Run = field(repr=False, compare=False)
+    part: Part = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"Clip({self.part.name}, {', '.join(self.detectors)})"
+
+    @property
+    def name(self) -> str:
+        """Name of the scene."""
+        return self.part.scene.name
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return self.part.length
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.part.scene.pixels.fps
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Whose public boxes there are."""
+        return tuple(s.detector for s in data.sequences(self.part))
+
+    @cached_property
+    def _truth(self) -> GroundTruth:
+        return data.window(data.truth(self.part.scene), self.part)
+
+    def labels(self) -> pd.DataFrame:
+        """The people who count in evaluation: frame, id, x, y, w, h, visibility; a row a box, as `run.embed` has them.
+
+        Raises:
+            NotComputable: nobody here has the labels.
+        """
+        truth, kept = self._truth, self._truth.pedestrian
+        columns = {"frame": truth.frame, "id": truth.id}
+        columns |= dict(zip(["x", "y", "w", "h"], truth.tlwh.T, strict=True)) | {"visibility": truth.visibility}
+        return pd.DataFrame(columns)[kept].reset_index(drop=True)
+
+    def detections(self, detector: str) -> pd.DataFrame:
+        """A public detector's boxes: frame, x1, y1, x2, y2, score; a row a box, as `run.embed` has them.
+
+        Raises:
+            NotComputable: there are none of this detector.
+        """
+        found = data.window(data.detections(member(self.part, detector)), self.part)
+        corners = dict(zip(CORNERS, tlwh_to_xyxy(found.tlwh).T, strict=True))
+        return pd.DataFrame({"frame": found.frame, **corners, "score": found.score})
+
+    def image(self, frame: int) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB pixels of a frame.
+
+        Raises:
+            InputError: it is not there.
+        """
+        from msfp.datasets.frames import FrameReader
+
+        with FrameReader(self.part.scene.pixels, [frame + self.part.first - 1]) as frames:
+            return next(iter(frames))[1]
+
+    def score(self, tracks: pd.DataFrame) -> SequenceScore:
+        """Score of tracks (frame, id, x1, y1, x2, y2, score) by the compiled kernels, with the benchmark's rules."""
+        return fast.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
+
+    def trackeval(self, tracks: pd.DataFrame) -> SequenceScore:
+        """The same by TrackEval's own code, which takes some forty times as long."""
+        return tracking.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
+
+
+def as_detections(boxes: pd.DataFrame) -> Detections:
+    """Detections of a frame with columns frame, x1, y1, x2, y2, score.
+
+    Raises:
+        InputError: a column is missing, or frames do not ascend.
+    """
+    tlwh = _tlwh(boxes, "detections")
+    return Detections(boxes["frame"].to_numpy(np.int32), tlwh, boxes["score"].to_numpy(np.float32))
+
+
+def as_tracks(tracks: pd.DataFrame) -> Tracks:
+    """Tracks of a frame with columns frame, id, x1, y1, x2, y2 and, where there is one, score.
+
+    Raises:
+        InputError: a column is missing, or frames do not ascend.
+    """
+    tlwh = _tlwh(tracks, "tracks")
+    score = tracks["score"].to_numpy(np.float32) if "score" in tracks else np.ones(len(tracks), np.float32)
+    return Tracks(tracks["frame"].to_numpy(np.int32), tracks["id"].to_numpy(np.int32), tlwh, score)
+
+
+def tracks_frame(tracks: Tracks) -> pd.DataFrame:
+    """Tracks as a frame: frame, id, x1, y1, x2, y2, score."""
+    corners = dict(zip(CORNERS, tlwh_to_xyxy(tracks.tlwh).T, strict=True))
+    return pd.DataFrame({"frame": tracks.frame, "id": tracks.id, **corners, "score": tracks.score})
+
+
+def _tlwh(boxes: pd.DataFrame, what: str) -> NDArray[np.float64]:
+    wanted = ["frame", *CORNERS, *(["score"] if what == "detections" else ["id"])]
+    if missing := [name for name in wanted if name not in boxes]:
+        raise InputError(f"{what}: column {missing[0]!r} is missing; needed are {', '.join(wanted)}")
+    if not boxes["frame"].is_monotonic_increasing:
+        raise InputError(f"{what}: rows are not sorted by frame; give {what}.sort_values('frame', kind='stable')")
+    out = boxes[CORNERS].to_numpy(np.float64, copy=True)
+    out[:, 2:] -= out[:, :2]
+    return out

@@ -1,0 +1,172 @@
+"""Heads that a notebook trains: a registered one by name, or a class and a loss that were typed into a cell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from msfp.engine.progress import Bar
+from msfp.engine.typed import typed_digest
+from msfp.errors import InputError
+from msfp.heads.apply import embed, restore_head
+from msfp.heads.fusion import FusionHead, make_head
+from msfp.heads.tasks import Loss
+from msfp.heads.training import Fitted, fit_fusion
+from msfp.pipeline import data
+from msfp.pipeline.data import Part
+from msfp.pipeline.features import feature_inputs
+from msfp.pipeline.heads import (
+    ATTENTION,
+    HEAD_CODE,
+    Appearance,
+    appearance,
+    embed_part,
+    head_inputs,
+    part_vectors,
+    train_head,
+    training_set,
+)
+from msfp.pipeline.run import Run
+
+STAGE = "own-head"
+Learn = tuple[Part, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained head: how it came to be, and what it makes of boxes.
+
+    Attributes:
+        name: of the head, for tables and legends.
+        head: name of a registered strategy, or a class of one's own.
+        learn: parts whose labels trained it.
+        seed: of weights and batches.
+        loss: in place of the paper's; None: the paper's.
+        fitted: parameters and history.
+        run: whose settings and store.
+    """
+
+    name: str
+    head: str | type[FusionHead]
+    learn: Learn = field(repr=False)
+    seed: int
+    loss: Loss | None
+    fitted: Fitted = field(repr=False)
+    run: Run = field(repr=False)
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """Mean loss and share of active triplets of each epoch."""
+        found = pd.DataFrame({"loss": self.fitted.loss, "inside the margin": self.fitted.active})
+        return found.rename_axis("epoch")
+
+    @property
+    def look(self) -> Appearance:
+        """Which vectors of a box it sees."""
+        return appearance(self.head if isinstance(self.head, str) else ATTENTION, self.learn, self.seed)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it learned, statistics of batch norms included."""
+        return sum(int(np.size(value)) for value in self.fitted.state.values())
+
+    def embed(self, part: Part, boxes: str) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file."""
+        if isinstance(self.head, str):
+            return embed_part(self.run, part, boxes, self.look, self.fitted.state)
+        data.need_pixels((part,))
+        vectors = part_vectors(self.run, part, boxes, self.look)
+        channels = {layer: v.shape[1] for layer, v in vectors.items()}
+        return embed(restore_head(self.head, channels, self.fitted.state, self.run.settings.fusion), vectors)
+
+    def inputs(self, run: Run) -> Mapping[str, object]:
+        """What it is told by."""
+        if isinstance(self.head, str) and self.loss is None:
+            return head_inputs(run, self.look)
+        return {**_inputs(run, self.learn, self.seed), "code": _code(self.head, self.loss)}
+
+
+def train(
+    run: Run, head: str | type[FusionHead], learn: Learn, seed: int = 0, loss: Loss | None = None, name: str = ""
+) -> Trained:
+    """Train a head, or read it from the store: what was typed into cells is kept under its own source.
+
+    Args:
+        run: settings and store.
+        head: name of a registered strategy, or a subclass of `FusionHead`.
+        learn: parts to learn from.
+        seed: of weights and batches.
+        loss: `loss(rows, person, margin) -> (loss, active share)` in place of the paper's triplet loss.
+        name: for tables; empty: the head's.
+
+    Raises:
+        InputError: the head is neither; it or the loss gives something of another shape than is needed.
+        NotComputable: frames of a learning part are missing, or nobody is seen twice.
+        MsfpError: the source of a cell cannot be read.
+    """
+    if isinstance(head, str) and loss is None:
+        return Trained(name or head, head, learn, seed, None, train_head(run, appearance(head, learn, seed)), run)
+    if not isinstance(head, str) and not (isinstance(head, type) and issubclass(head, FusionHead)):
+        raise InputError(f"head {head!r}: give the name of a strategy, or a class derived from msfp.FusionHead")
+    data.need_pixels(learn)
+    inputs, code = _inputs(run, learn, seed), _code(head, loss)
+    found = run.store.get_or_compute(STAGE, inputs, lambda: _fit(run, head, learn, seed, loss), Fitted, code=code)
+    return Trained(name or _name(head), head, learn, seed, loss, found, run)
+
+
+def _fit(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: Loss | None) -> Fitted:
+    look = Appearance(head if isinstance(head, str) else ATTENTION, learn, seed)
+    vectors, labels = training_set(run, learn, look)
+    fusion, training = run.settings.fusion, run.settings.training
+    kind: type[FusionHead] | str = head
+    _try(make_head(kind, {k: v.shape[-1] for k, v in vectors.items()}, fusion), vectors, loss, training.margin)
+    with Bar(training.epochs, f"training {_name(head)}") as progress:
+        found = fit_fusion(head, vectors, labels, fusion, training, (seed,), progress.update, loss=loss)
+    return replace(found[0], joint=None)
+
+
+def _try(head: FusionHead, vectors: dict[int, NDArray[np.float16]], loss: Loss | None, margin: float) -> None:
+    """Hold a head and a loss to their shapes on a handful of rows, before minutes are spent."""
+    import torch
+
+    rows = {k: torch.from_numpy(v[:8].astype(np.float32)) for k, v in vectors.items()}
+    count = len(next(iter(rows.values())))
+    try:
+        out = head.train()(rows)
+    except (RuntimeError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+        raise InputError(
+            f"{type(head).__name__}.embed fails on {count} boxes: {type(error).__name__}: {error}"
+        ) from error
+    if out.shape[:1] != (count,) or out.dim() != 2:
+        raise InputError(f"{type(head).__name__}.embed gives {tuple(out.shape)} for {count} boxes; needed is (N, D)")
+    if loss is None:
+        return
+    found = loss(out, torch.arange(count) // 2, margin)
+    if not isinstance(found, tuple) or len(found) != 2 or any(torch.as_tensor(v).dim() for v in found):
+        raise InputError(
+            f"{_name(loss)}: gives {found!r:.80}; needed are two numbers, the loss and the share it acts on"
+        )
+    if not torch.as_tensor(found[0]).requires_grad:
+        raise InputError(f"{_name(loss)}: nothing can be learned from it, as it does not depend on the embeddings")
+
+
+def _inputs(run: Run, learn: Learn, seed: int) -> dict[str, object]:
+    return {
+        "seed": seed,
+        "fusion": run.settings.fusion,
+        "training": run.settings.training,
+        "learn": [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn],
+    }
+
+
+def _code(head: str | type[FusionHead], loss: Loss | None) -> list[str]:
+    """Digests of the package's training and of what was typed."""
+    own = [thing for thing in (head, loss) if thing is not None and not isinstance(thing, str)]
+    return [*HEAD_CODE, typed_digest(*own)]
+
+
+def _name(thing: object) -> str:
+    return thing if isinstance(thing, str) else str(getattr(thing, "__name__", thing))
