@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from msfp.paper.registry import every
@@ -121,6 +122,64 @@ def test_the_report_shows_every_artefact_and_where_it_came_from(report: str) -> 
         assert f"Figure {number}" in report
     for word in ("paper", "difference", "measured", "random-init", "data.frames=12"):
         assert word in report, word
+
+
+HEAD = """
+class Halves(msfp.FusionHead):
+    def __init__(self, channels, config):
+        super().__init__(channels, config)
+        self.project = nn.Linear(sum(channels.values()) // 2, 32)
+
+    def embed(self, layers):
+        return self.project(self.concatenated(layers)[:, ::2])
+"""
+LOSS = """
+def squared(rows, person, margin):
+    same = person[:, None] == person
+    d = 1 - rows @ rows.T
+    hardest = d.masked_fill(~same, -9).amax(dim=1) - d.masked_fill(same, 9).amin(dim=1)
+    return ({factor} * hardest.clamp(min=0) ** 2).mean(), (hardest > 0).float().mean()
+"""
+TRY = """
+before = run.store.misses["own-head"]
+halves = run.train(Halves, loss=squared)
+row = run.reid(halves)[["auc", "gap"]].mean()
+score = msfp.combine(run.evaluate([msfp.Method("Halves", "msfp-attention", halves, (0.6, 0.1))]), by="row")
+print("OWN", run.store.misses["own-head"] - before, halves.curve.loss.iloc[0].round(6))
+table.with_rows({"Halves": {"AUC": row.auc, "Gap": row.gap, "AssA": score.AssA["Halves"]}})
+"""
+
+
+def test_a_head_and_a_loss_typed_into_notebook_03(home: Path, tmp_path: Path) -> None:
+    """They train, are kept under their own source, and get a row in the table; another loss trains anew."""
+    (path,) = (Path(__file__).resolve().parents[1] / "notebooks").glob("03_*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    wanted = [c for c in cells if {"parameters", "setup", "table-3"} & set(c.metadata.get("tags", []))]
+    settings = " ".join(word for word in SMALL if word != "-p")
+    given = {"profile": "smoke", "weights": "random-init", "settings": settings, "home": str(home)}
+    wanted[0].source += "".join(f"\n{name} = {value!r}" for name, value in given.items())
+    losses = [LOSS.format(factor=factor) for factor in (1, 1, 2)]
+    own = [HEAD, *(cell for loss in losses for cell in (loss, TRY))]
+    notebook.cells = [*wanted, *map(nbformat.v4.new_code_cell, own)]
+    nbformat.write(notebook, tmp_path / "own.ipynb")
+    program = [
+        str(Path(sys.executable).with_name("jupyter")),
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "own.ipynb",
+    ]
+    subprocess.run(
+        [*program, "--output", "done.ipynb"], cwd=tmp_path, check=True, timeout=PATIENCE, capture_output=True
+    )
+    cells = nbformat.read(tmp_path / "done.ipynb", as_version=4).cells
+    tried = [c.outputs for c in cells if c.source.strip() == TRY.strip()]
+    said = [next(o.text for o in outputs if o.get("name") == "stdout").split() for outputs in tried]
+    assert [word[1] for word in said] == ["1", "0", "1"], said
+    assert said[0][2] == said[1][2] != said[2][2]
+    assert all(any("Halves" in o.get("data", {}).get("text/html", "") for o in outputs) for outputs in tried)
 
 
 def test_a_second_run_executes_no_notebook(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""The two tasks that heads learn: telling people apart by triplets, and a scene's threshold; all seeds in one step."""
+"""What fusion heads learn: telling people apart by triplets; all seeds in one step."""
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
@@ -7,14 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from msfp.config import TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
 from msfp.heads.stack import Stack
-from msfp.heads.threshold import SceneEncoder
 
 Losses = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor, float], Losses]
@@ -98,39 +96,6 @@ class FusionSteps:
         return {
             k: v.index_select(0, flat).to(self.dtype).reshape(*rows.shape, *v.shape[1:]) for k, v in self.layers.items()
         }
-
-
-class ThresholdSteps:
-    """Losses of one epoch after another of the threshold task, (S,) each: one a seed."""
-
-    def __init__(
-        self,
-        encoders: ListLike[SceneEncoder],
-        scene: NDArray[np.float16],
-        target: NDArray[np.float32],
-        seeds: ListLike[int],
-    ) -> None:
-        self.config = encoders[0].config
-        self.scene = torch.from_numpy(scene.astype(np.float32))
-        self.target = torch.from_numpy(target.astype(np.float32))
-        self.rngs = [np.random.default_rng([seed, 2]) for seed in seeds]
-        self.encoders = Stack(encoders, seeds, self.scene[torch.arange(TRIED).expand(len(seeds), TRIED) % len(scene)])
-
-    def losses(self) -> Iterator[Tensor]:
-        """Loss of each batch of one epoch."""
-        self.encoders.train()
-        order = torch.from_numpy(np.stack([rng.permutation(len(self.scene)) for rng in self.rngs]))
-        for rows in order.split(self.config.batch, dim=1):
-            difference = mse_loss(self.encoders(self.scene[rows]), self.target[rows], reduction="none")
-            yield difference.mean(dim=(1, 2))
-
-    def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
-        """Train one epoch; (2, S) mean loss and NaN."""
-        pairs = []
-        for loss in self.losses():
-            take_step(optimiser, loss.sum())
-            pairs.append((loss.detach(), torch.full_like(loss, torch.nan)))
-        return mean_over(pairs)
 
 
 def take_step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

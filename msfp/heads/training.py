@@ -21,12 +21,14 @@ from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.sampling import Labels
-from msfp.heads.stack import Stack, as_arrays
-from msfp.heads.tasks import FusionSteps, Loss, ThresholdSteps
+from msfp.heads.stack import as_arrays
+from msfp.heads.tasks import FusionSteps, Loss
 from msfp.heads.threshold import Mode, SceneEncoder
+from msfp.heads.threshold_steps import ThresholdSteps
 from msfp.threads import one_thread
 
 Tick = Callable[[], None]
+State = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,12 @@ def fit_fusion(
         return [fitted(head, [], []) for head in heads]
     steps = FusionSteps(heads, layers, labels, training, seeds, loss=loss)
 
-    def make() -> torch.optim.Optimizer:
-        return torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)
+    optimiser: list[torch.optim.Optimizer] = []
 
-    return _fit(steps.heads, steps.epoch, make, training, tick, joint)
+    def start() -> None:
+        optimiser[:] = [torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)]
+
+    return _fit(steps.heads.states, start, lambda: steps.epoch(optimiser[0]), training, tick, joint)
 
 
 def fit_threshold(
@@ -121,30 +125,31 @@ def fit_threshold(
         encoders.append(SceneEncoder(scene.shape[1], mode, atl))
         encoders[-1].learn_scale(torch.from_numpy(scene.astype(np.float32)))
     steps = ThresholdSteps(encoders, scene, target, seeds)
-
-    def make() -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            steps.encoders.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True
-        )
-
-    return _fit(steps.encoders, steps.epoch, make, training, tick, joint)
+    return _fit(steps.states, steps.start, lambda: steps.epoch(training.learning_rate), training, tick, joint)
 
 
 def _fit(
-    modules: Stack,
-    epoch: Callable[[torch.optim.Optimizer], NDArray[np.float64]],
-    make: Callable[[], torch.optim.Optimizer],
+    states: Callable[[], list[State]],
+    start: Callable[[], None],
+    epoch: Callable[[], NDArray[np.float64]],
     training: TrainingSettings,
     tick: Tick | None,
     joint: bool,
 ) -> list[Fitted]:
-    """Train for `epochs`, then with a fresh optimiser for `joint_epochs` where that is wanted."""
-    optimiser = make()
-    first = _each(modules, *_epochs(training.epochs, lambda: epoch(optimiser), tick))
+    """Train for `epochs`, then with a fresh optimiser for `joint_epochs` where that is wanted.
+
+    Args:
+        states: each seed's parameters now.
+        start: begin with a fresh optimiser.
+        epoch: train one; (2, S) mean loss and active share.
+        training, tick, joint: as in `fit_fusion`.
+    """
+    start()
+    first = _each(_epochs(training.epochs, epoch, tick), states)
     if not joint:
         return first
-    optimiser = make()
-    then = _each(modules, *_epochs(training.joint_epochs, lambda: epoch(optimiser), tick))
+    start()
+    then = _each(_epochs(training.joint_epochs, epoch, tick), states)
     return [replace(alone, joint=tuned) for alone, tuned in zip(first, then, strict=True)]
 
 
@@ -163,11 +168,14 @@ def _epochs(
     return loss, active
 
 
-def _each(modules: Stack, loss: list[NDArray[np.float64]], active: list[NDArray[np.float64]]) -> list[Fitted]:
-    """Each seed's outcome; `loss` and `active` hold (S,) an epoch."""
+def _each(
+    history: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]], states: Callable[[], list[State]]
+) -> list[Fitted]:
+    """Each seed's outcome; the history holds (S,) losses and active shares, one an epoch."""
+    loss, active = history
     return [
         Fitted(state, np.array([v[s] for v in loss], np.float32), np.array([v[s] for v in active], np.float32))
-        for s, state in enumerate(modules.states())
+        for s, state in enumerate(states())
     ]
 
 

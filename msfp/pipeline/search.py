@@ -21,6 +21,7 @@ from msfp.pipeline.run import Run
 from msfp.pipeline.selection import Options, Subject, inner_split, options_for
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.base import Tracker
+from msfp.tracking.two_stage import TwoStage
 from msfp.types import Sequence
 
 GRID_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
@@ -103,10 +104,26 @@ def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearan
     prepared = fast.prepare(truth, part.length, benchmark=data.benchmark(part.scene))
     grid = candidates(run, mode)
     hota = np.empty(len(grid))
+    known: dict[tuple[float, ...], float] = {}
     for i, value in enumerate(grid):
         taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
-        hota[i] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
+        key = parted(tracker, found.score, *taus[0])
+        if key not in known:
+            known[key] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
+        hota[i] = known[key]
     return Search(grid, hota, plateau_middle(grid, hota))
+
+
+def parted(tracker: Tracker, scores: NDArray[np.float32], high: np.float32, low: np.float32) -> tuple[float, ...]:
+    """What tells thresholds apart: how many scores lie on which side, for a tracker that uses them for nothing else.
+
+    Many thresholds of a grid lie between two scores of a detector, and all of those give the same tracks.
+    """
+    if not isinstance(tracker, TwoStage):
+        return float(high), float(low)
+    born = high + np.float32(tracker.settings.new_track_margin)
+    sides = ((scores > high), (scores < high), (scores > low), (scores >= born))
+    return tuple(float(np.count_nonzero(side)) for side in sides)
 
 
 def per_frame(

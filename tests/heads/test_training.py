@@ -1,5 +1,6 @@
 """Loss, batches and training against definitions."""
 
+from collections.abc import Iterator
 from itertools import combinations, pairwise, zip_longest
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch.nn.functional import mse_loss
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
@@ -15,7 +18,8 @@ from msfp.heads.fusion import make_head
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
 from msfp.heads.sampling import people as people_of
-from msfp.heads.tasks import FusionSteps, ThresholdSteps, take_step
+from msfp.heads.stack import Stack
+from msfp.heads.tasks import FusionSteps, take_step
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import fit_fusion, fit_threshold
 
@@ -233,6 +237,59 @@ def test_scene_encoder_has_the_papers_parameters() -> None:
     assert count("dual") - count("single") == 65
 
 
+class ByAutograd:
+    """The threshold task by automatic differentiation: (S,) losses, one a seed."""
+
+    def __init__(
+        self,
+        encoders: list[SceneEncoder],
+        scene: NDArray[np.float16],
+        target: NDArray[np.float32],
+        seeds: tuple[int, ...],
+    ) -> None:
+        self.config = encoders[0].config
+        self.scene = torch.from_numpy(scene.astype(np.float32))
+        self.target = torch.from_numpy(target.astype(np.float32))
+        self.rngs = [np.random.default_rng([seed, 2]) for seed in seeds]
+        self.encoders = Stack(encoders, seeds, self.scene[torch.arange(8).expand(len(seeds), 8) % len(scene)])
+
+    def losses(self) -> Iterator[torch.Tensor]:
+        """Loss of each batch of one epoch."""
+        self.encoders.train()
+        order = torch.from_numpy(np.stack([rng.permutation(len(self.scene)) for rng in self.rngs]))
+        for rows in order.split(self.config.batch, dim=1):
+            difference = mse_loss(self.encoders(self.scene[rows]), self.target[rows], reduction="none")
+            yield difference.mean(dim=(1, 2))
+
+
+@pytest.mark.parametrize("mode", ["single", "dual", "offset"])
+@pytest.mark.parametrize("changes", [{}, {"dropout": 0.0}, {"dual": "fraction", "input": "standardised"}, {"batch": 7}])
+def test_steps_by_hand_are_those_of_autograd(mode: str, changes: dict[str, object]) -> None:
+    rng = np.random.default_rng(1)
+    scene = rng.random((50, 12)).astype(np.float16)
+    target = np.sort(rng.random((50, 2 if mode == "dual" else 1)).astype(np.float32) / 2)[:, ::-1]
+    atl, seeds, rate = AtlSettings(**{"dropout": 0.4, **changes}), (3, 9), 1e-2
+    training = TrainingSettings(epochs=6, learning_rate=rate)
+    encoders = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        encoders.append(SceneEncoder(12, mode, atl))
+        encoders[-1].learn_scale(torch.from_numpy(scene.astype(np.float32)))
+    plain = ByAutograd(encoders, scene, target, seeds)
+    optimiser = torch.optim.Adam(plain.encoders.parameters(), lr=rate, weight_decay=atl.weight_decay)
+    losses = []
+    for _ in range(training.epochs):
+        losses.append([])
+        for loss in plain.losses():
+            take_step(optimiser, loss.sum())
+            losses[-1].append(loss.detach().numpy())
+    found = fit_threshold(mode, scene, target, atl, training, seeds)
+    for number, (one, expected) in enumerate(zip(found, plain.encoders.states(), strict=True)):
+        np.testing.assert_allclose(one.loss, [np.mean(e, axis=0)[number] for e in losses], rtol=2e-4)
+        for name, value in expected.items():
+            np.testing.assert_allclose(one.state[name], value, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
 def test_joint_training_decouples() -> None:
     """One loop down the sum of both losses ends where each module ends that is trained on by itself."""
     layers, labels = people()
@@ -252,7 +309,7 @@ def test_joint_training_decouples() -> None:
         torch.manual_seed(seed)
         encoders.append(SceneEncoder(12, "offset", atl))
     fusion = FusionSteps(heads, layers, labels, training, seeds)
-    threshold = ThresholdSteps(encoders, scene, target, seeds)
+    threshold = ByAutograd(encoders, scene, target, seeds)
     groups = [
         {"params": list(fusion.heads.parameters())},
         {"params": list(threshold.encoders.parameters()), "weight_decay": atl.weight_decay},

@@ -5,16 +5,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.errors import NotComputable
 from msfp.paper.figures.figure04 import plateau
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import Search, plateau_middle
+from msfp.pipeline.search import Search, parted, plateau_middle
 from msfp.pipeline.supervision import Supervision
 from msfp.pipeline.thresholds import atl_training_set
+from msfp.tracking import make, track
+from msfp.types import Detections
 
 Make = Callable[..., Run]
 
@@ -67,3 +69,29 @@ def test_what_atl_did_not_learn_is_told_with_a_remedy(
     with pytest.raises(NotComputable, match=re.escape(words)) as told:
         atl_training_set(run, learn, asked, "single", supervision)
     assert "`--threshold default`" in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["bytetrack", "msfp-attention", "lite", "joint"])
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_thresholds_between_the_same_scores_give_the_same_tracks(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count, length = 120, 20
+    frame = np.sort(rng.integers(1, length + 1, count)).astype(np.int32)
+    levels = np.float32([0.1, 0.3, 0.5, 0.6, 0.62, 0.9])
+    tlwh = np.column_stack([rng.uniform(0, 150, (count, 2)), rng.uniform(20, 60, (count, 2))])
+    found = Detections(frame, tlwh, rng.choice(levels, count))
+    vectors = rng.normal(size=(count, 8)).astype(np.float32)
+    tracker = make(name)
+    made: dict[tuple[float, ...], list[object]] = {}
+    for high, low in [*rng.choice(np.arange(5, 70) / 100, (12, 2)).tolist(), [0.5, 0.5], [0.5, 0.3]]:
+        taus = np.tile(np.float32([high, low]), (length, 1))
+        one = track(tracker, found, length, vectors, taus)
+        content = [one.frame.tolist(), one.id.tolist(), one.tlwh.tolist()]
+        assert made.setdefault(parted(tracker, found.score, *taus[0]), content) == content
+    near, same = (parted(tracker, found.score, np.float32(high), np.float32(0.2)) for high in (0.53, 0.55))
+    assert near == same
+
+
+def test_other_trackers_are_searched_threshold_by_threshold() -> None:
+    assert parted(make("deepsort"), np.zeros(3, np.float32), np.float32(0.5), np.float32(0.25)) == (0.5, 0.25)
