@@ -37,7 +37,7 @@ from msfp.features.pooling import Mode
 from msfp.heads.apply import ScenePredictor
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
-from msfp.pipeline.eyes import CANDIDATES, DeviceEyes
+from msfp.pipeline.frame_predictor import CANDIDATES, CudaGraphPredictor
 from msfp.pipeline.stopwatch import Stopwatch, spread
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
@@ -164,7 +164,7 @@ class OnePiece:
         chosen = settings("demo")
         predictor = ScenePredictor("offset", detector.channels[detector.preset.scene], state, chosen.atl)
         config = chosen.input.model_copy(update={"size": size})
-        self.eyes = DeviceEyes(detector, config, head, predictor)
+        self.eyes = CudaGraphPredictor(detector, config, head, predictor)
         self.box, self.tracker = fit(size, size), make("msfp-track")
 
     def frame(self, image: NDArray[np.uint8], regions: NDArray[np.float64]) -> None:

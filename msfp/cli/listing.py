@@ -63,7 +63,7 @@ def _thresholds() -> list[Row]:
 
 def _notebooks() -> list[Row]:
     from msfp.paper.registry import outline
-    from msfp.paper.suite import notebooks_folder
+    from msfp.paper.reproduction import notebooks_folder
 
     found = outline()
     made = {n: [a for a in found if a.notebook == n and a.status == "ready"] for n in {a.notebook for a in found}}

@@ -41,7 +41,7 @@ def reproduce(
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
     run = run_from(profile, root, weights, device, one_a_core() if workers < 0 else workers, home, param, cluster)
-    from msfp.paper.suite import reproduce as execute
+    from msfp.paper.reproduction import reproduce as execute
 
     outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
     if as_json:

@@ -28,11 +28,11 @@ def import_results(
     Exit status 1 when files were left out or are missing, 2 when none could be taken.
     """
     run = run_from(profile, root, "", "", 0, home, param)
-    from msfp.paper import outside
-    from msfp.pipeline.imported import Refused
+    from msfp.paper import external_rows
+    from msfp.pipeline.external_results import Refused
 
     try:
-        kept, scored = outside.take(run, name, folder)
+        kept, scored = external_rows.take(run, name, folder)
     except Refused as refused:
         for problem in refused.problems:
             typer.echo(f"msfp: {problem}", err=True)
@@ -81,7 +81,7 @@ def submit(
 ) -> None:
     """Track a test split whose labels are hidden, and write the zip that motchallenge.net takes, checked."""
     run = run_from(profile, root, weights, device, workers, home, param)
-    from msfp.paper.outside import submit_row
+    from msfp.paper.external_rows import submit_row
 
     path = submit_row(run, method, dataset, out)
     typer.echo(json.dumps({"zip": str(path)}, indent=1) if as_json else str(path))

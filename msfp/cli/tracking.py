@@ -56,8 +56,8 @@ def run_tracker(
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
     run = run_from("mot17", root, weights, device, workers, home, ["tuning=first", *(param or [])])
-    from msfp.pipeline.afterwards import steps_from
-    from msfp.pipeline.inference import method_from, range_warning, track_folder
+    from msfp.pipeline.folder_io import method_from, range_warning, track_folder
+    from msfp.pipeline.postprocess import steps_from
 
     steps = steps_from(after)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery)
@@ -88,7 +88,7 @@ def evaluate(
 
     Exit status 1 when some are missing or cannot be read, or a score says nothing.
     """
-    from msfp.pipeline.inference import score_folder
+    from msfp.pipeline.folder_io import score_folder
 
     found = score_folder(root, results, split)
     rows = found.score.rows()

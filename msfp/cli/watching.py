@@ -22,7 +22,7 @@ from msfp.cli.options import (
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
-    from msfp.pipeline.watch import Image
+    from msfp.pipeline.online_tracker import Image
     from msfp.video.source import Source
 
 
@@ -71,7 +71,7 @@ def track(
       msfp track 0 --show
     """
     window = window_for(source) if show else None
-    from msfp.pipeline.inference import method_from
+    from msfp.pipeline.folder_io import method_from
     from msfp.pipeline.recording import Recording, check_room, record
     from msfp.pipeline.run import parse_overrides
     from msfp.pipeline.tracker import run_for_videos, watcher_for

@@ -129,7 +129,7 @@ def _connect(workers: int, cluster: str | None, lent: bool) -> Any:
     from distributed import Client
 
     if cluster is None:
-        from msfp.engine.lending import borrowed
+        from msfp.engine.shared_workers import borrowed
 
         # Workers bound to a device of their own are this process's.
         return (borrowed(workers) if lent else None) or Client(

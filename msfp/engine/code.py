@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from msfp.engine.hashing import digest
-from msfp.engine.sources import Stamp, digest_tree, keep, source, stamp
+from msfp.engine.source_digests import Stamp, digest_tree, keep, source, stamp
 from msfp.errors import MsfpError
 
 PREFIX = "code:"

@@ -31,7 +31,7 @@ class OwnPython(KernelSpecManager):
         return KernelSpec(argv=[sys.executable, *COMMAND], display_name="Python 3", language="python")
 
 
-class Leash:
+class KernelHandle:
     """Holds the kernel that runs, so that another thread may end it at any moment, before it has started too."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Leash:
                 os.kill(self._process, signal.SIGKILL)
 
 
-def manager_class(folder: Path, environment: Mapping[str, str], leash: Leash) -> type[AsyncKernelManager]:
+def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHandle) -> type[AsyncKernelManager]:
     """A kernel manager whose files lie in one folder.
 
     Kernel and client talk through sockets in that folder: they need no network, and no port that another program may
@@ -67,7 +67,7 @@ def manager_class(folder: Path, environment: Mapping[str, str], leash: Leash) ->
     Args:
         folder: takes the connection file, IPython's own files, and `kernel.log`, what the process wrote to stderr.
         environment: variables added to the kernel's.
-        leash: holds the kernel.
+        handle: holds the kernel.
     """
 
     class Manager(AsyncKernelManager):
@@ -91,7 +91,7 @@ def manager_class(folder: Path, environment: Mapping[str, str], leash: Leash) ->
             own = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
             with (folder / "kernel.log").open("w", encoding="utf-8") as log:
                 await super().start_kernel(**{**arguments, "env": own, "stderr": log})
-            leash.hold(getattr(self.provisioner, "pid", None))
+            handle.hold(getattr(self.provisioner, "pid", None))
 
     return Manager
 

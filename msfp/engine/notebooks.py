@@ -17,8 +17,8 @@ from msfp.engine import progress as bars
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write, write_error
 from msfp.engine.hashing import digest, file_digest
-from msfp.engine.interruptible import in_thread
 from msfp.engine.parameters import check_parameters
+from msfp.engine.run_in_thread import in_thread
 from msfp.errors import InputError, MsfpError
 
 PATTERN = "[0-9][0-9]*.ipynb"
@@ -147,7 +147,7 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine.kernel import PATIENCE, Leash, last_words, manager_class
+    from msfp.engine.kernel import PATIENCE, KernelHandle, last_words, manager_class
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
@@ -158,7 +158,7 @@ def _execute(
         raise write_error(path, error) from error
     with _temporary_folder() as name:
         folder = Path(name)
-        leash = Leash()
+        handle = KernelHandle()
         variables = {**environment(), bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
         try:
             with _watched(folder / "progress", notebook.stem, bar):
@@ -174,10 +174,10 @@ def _execute(
                         start_timeout=PATIENCE,
                         iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
                         cwd=str(notebook.parent.resolve()),
-                        kernel_manager_class=manager_class(folder, variables, leash),
+                        kernel_manager_class=manager_class(folder, variables, handle),
                         shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
                     ),
-                    leash.cut,
+                    handle.cut,
                 )
         except PapermillExecutionError as error:
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{go_on}") from error

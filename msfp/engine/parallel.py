@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from msfp.engine import cluster as clusters
 from msfp.engine.progress import Bar
-from msfp.engine.shared_folder import FolderLost, SharedFolder, shared
+from msfp.engine.store_check import FolderLost, SharedFolder, shared
 from msfp.errors import MsfpError
 
 T = TypeVar("T")

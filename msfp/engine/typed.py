@@ -18,7 +18,7 @@ from typing import Any
 
 from msfp.engine.code import PREFIX, code_digest
 from msfp.engine.hashing import digest
-from msfp.engine.sources import digest_tree
+from msfp.engine.source_digests import digest_tree
 from msfp.errors import MsfpError
 
 CELLS = "__main__"

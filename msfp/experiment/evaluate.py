@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from msfp.errors import InputError, NotComputable
 from msfp.experiment.clip import Clip, as_detections, tracks_frame
 from msfp.experiment.trained import Trained
-from msfp.metrics import contributions, statistics, tracking
+from msfp.metrics import additive_scores, statistics, tracking
 from msfp.metrics.score import SequenceScore
 from msfp.metrics.statistics import Sample
 from msfp.pipeline import scores
@@ -193,12 +193,12 @@ def _sample(evaluated: pd.DataFrame, row: str, measure: str) -> Sample:
     scenes = tuple(sorted(mine["scene"].unique()))
     sums = np.stack(
         [
-            np.stack([contributions.contributions(one["score"]).sum(axis=0) for _, one in group.groupby("scene")])
+            np.stack([additive_scores.contributions(one["score"]).sum(axis=0) for _, one in group.groupby("scene")])
             for _, group in mine.groupby("seed")
         ]
     )  # (K, U, WIDTH)
     drawn = np.einsum("bu,kuw->bkw", statistics.draws(scenes), sums)
-    return Sample(contributions.measure(sums.sum(axis=1), measure), contributions.measure(drawn, measure), scenes)
+    return Sample(additive_scores.measure(sums.sum(axis=1), measure), additive_scores.measure(drawn, measure), scenes)
 
 
 def track(

@@ -16,8 +16,8 @@ from msfp.experiment.evaluate import Method, embedding_of, evaluate
 from msfp.experiment.maps import Maps, feature_maps
 from msfp.experiment.trained import Trained, train
 from msfp.heads.fusion import FusionHead
+from msfp.heads.fusion_steps import Loss
 from msfp.heads.sampling import Labels
-from msfp.heads.tasks import Loss
 from msfp.metrics.reid import evaluate_reid
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part

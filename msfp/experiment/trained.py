@@ -13,7 +13,7 @@ from msfp.engine.typed import typed_digest
 from msfp.errors import InputError
 from msfp.heads.apply import embed, restore_head
 from msfp.heads.fusion import FusionHead, make_head
-from msfp.heads.tasks import Loss
+from msfp.heads.fusion_steps import Loss
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.data import Part

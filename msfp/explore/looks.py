@@ -10,7 +10,7 @@ from msfp.assignment import assign_maximum
 from msfp.explore.clip import FULL, Clip, rows_in
 from msfp.heads.apply import attention, embed, restore_head
 from msfp.heads.fusion import Attention
-from msfp.metrics.ceiling import COUNT_FIRST, true_identities
+from msfp.metrics.oracle import COUNT_FIRST, true_identities
 from msfp.pipeline.heads import part_vectors, train_head
 from msfp.tracking.iou import iou
 from msfp.types import Tracks, tlwh_to_xyxy

@@ -5,8 +5,8 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from msfp.explore.clip import FULL
-from msfp.explore.desk import Desk
 from msfp.explore.people import PeoplePanel
+from msfp.explore.sequence_controls import SequenceControls
 from msfp.explore.session import open_session
 from msfp.explore.thresholds import ThresholdPanel
 from msfp.explore.trackers import TrackersPanel
@@ -15,7 +15,7 @@ from msfp.explore.trackers import TrackersPanel
 class Explorer:
     """The panels over one run; the sequence and the frame are the same in all of them."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SequenceControls) -> None:
         self._desk = desk
 
     @property
@@ -64,4 +64,4 @@ def begin(
     session = open_session(
         profile, dataset=dataset, root=root, weights=weights, device=device, settings=settings, home=home
     )
-    return Explorer(Desk(session, sequence))
+    return Explorer(SequenceControls(session, sequence))

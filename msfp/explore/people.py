@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from msfp.errors import NotComputable
 from msfp.explore import charts
 from msfp.explore.clip import Clip
-from msfp.explore.desk import Desk, side_by_side, tracker_choice, words
 from msfp.explore.frame_view import FrameView
 from msfp.explore.looks import Looks, detections_of, looks_of
 from msfp.explore.overlay import boxes_of, crop
+from msfp.explore.sequence_controls import SequenceControls, side_by_side, tracker_choice, words
 
 NEIGHBOURS = 5
 APART = 5  # frames between a box and its neighbours
@@ -23,7 +23,7 @@ HINT = "Click a person, or reach one with Tab and press Enter."
 class PeoplePanel(widgets.VBox):
     """Frame slider, boxes and identities; a click shows layer weights, neighbours and similarity over time."""
 
-    def __init__(self, desk: Desk, tracker: str) -> None:
+    def __init__(self, desk: SequenceControls, tracker: str) -> None:
         self._desk = desk
         self._asked: tuple[int, int, int] | None = None  # frame, identity, detection
         self.tracker = tracker_choice(desk, tracker)

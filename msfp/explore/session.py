@@ -5,8 +5,8 @@ from pathlib import Path
 
 from msfp.errors import MsfpError, NotComputable
 from msfp.explore.clip import Clip
-from msfp.paper.comparison import heads_for
 from msfp.paper.methods import MSFP_TRACK, TABLE_1, msfp_track
+from msfp.paper.tracking_rows import heads_for
 from msfp.pipeline import data
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.tracks import Method

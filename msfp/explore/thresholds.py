@@ -8,9 +8,9 @@ import numpy as np
 from msfp.errors import NotComputable
 from msfp.explore import charts
 from msfp.explore.clip import Result
-from msfp.explore.desk import Desk, side_by_side, tracker_choice, words
 from msfp.explore.frame_view import FrameView
 from msfp.explore.overlay import boxes_of
+from msfp.explore.sequence_controls import SequenceControls, side_by_side, tracker_choice, words
 
 START = (0.1, 0.6)  # ByteTrack's tau_low and tau_high
 STEP = 0.01
@@ -19,7 +19,7 @@ STEP = 0.01
 class ThresholdPanel(widgets.VBox):
     """Two thresholds on one slider; HOTA, AssA, DetA and IDSW of what they give and of what ATL gives."""
 
-    def __init__(self, desk: Desk, tracker: str) -> None:
+    def __init__(self, desk: SequenceControls, tracker: str) -> None:
         self._desk = desk
         self.tracker = tracker_choice(desk, tracker)
         self.taus = widgets.FloatRangeSlider(

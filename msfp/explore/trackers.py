@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from msfp.errors import NotComputable
 from msfp.explore import charts
 from msfp.explore.clip import Result
-from msfp.explore.desk import Desk, tracker_choice, words
 from msfp.explore.frame_view import FrameView
 from msfp.explore.overlay import boxes_of
+from msfp.explore.sequence_controls import SequenceControls, tracker_choice, words
 from msfp.explore.thresholds import score_table
 
 
 class TrackersPanel(widgets.VBox):
     """Tracker A beside tracker B; buttons go to the next frame in which an identity switches in either."""
 
-    def __init__(self, desk: Desk, first: str, second: str) -> None:
+    def __init__(self, desk: SequenceControls, first: str, second: str) -> None:
         self._desk = desk
         self.choices = tracker_choice(desk, first, "A"), tracker_choice(desk, second, "B")
         self.views = FrameView(), FrameView()

@@ -20,9 +20,9 @@ from torch import nn
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.fusion import FusionHead, make_head
+from msfp.heads.fusion_steps import FusionSteps, Loss
 from msfp.heads.sampling import Labels
 from msfp.heads.stack import as_arrays
-from msfp.heads.tasks import FusionSteps, Loss
 from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.heads.threshold_steps import ThresholdSteps
 from msfp.threads import one_thread

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
-from msfp.metrics.ceiling import true_identities
+from msfp.metrics.oracle import true_identities
 from msfp.metrics.rules import Rules
 from msfp.types import Detections, GroundTruth, frame_bounds, tlwh_to_xyxy
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from msfp.compiled import kernel, summing_kernel
 from msfp.errors import InputError, NotComputable
-from msfp.metrics.ordering import ascending, ascending_order
 from msfp.metrics.pairs import Keep, Pairs, hard_pairs, pairs, same_frame_pairs
+from msfp.metrics.radix_sort import ascending, ascending_order
 
 ROUNDING = 1e-12
 NOT_NUMBERS = "similarities: NaN or infinity among them; check the embeddings"

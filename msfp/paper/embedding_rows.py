@@ -5,8 +5,8 @@ from math import isnan
 from statistics import fmean
 
 from msfp.errors import NotComputable
+from msfp.paper.measured_cells import attempt, tracking_cells
 from msfp.paper.methods import MSFP_ATTENTION
-from msfp.paper.spread import attempt, tracking_cells
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold
 from msfp.pipeline.heads import Appearance, train_heads

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msfp.pipeline.families import architecture, detectors
+from msfp.pipeline.detectors import architecture, detectors
 from msfp.pipeline.run import Run
 
 PRESETS = {

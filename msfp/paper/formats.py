@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from msfp.engine.escapes import md_cell, md_text
-from msfp.paper.sheet import Line, Sheet, Shown
+from msfp.paper.table_layout import CellText, Line, TableLayout
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
 
 
-def plain(cell: Shown | None) -> str:
+def plain(cell: CellText | None) -> str:
     """`62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `46.8† (paper)`."""
     return "" if cell is None else _compose(cell, cell.text)
 
 
-def markdown(sheet: Sheet, note: str = "") -> str:
+def markdown(sheet: TableLayout, note: str = "") -> str:
     """GitHub Markdown: heading, table, reasons, remarks."""
     head = [sheet.stub, *(f"{c} {a}".strip() for c, a in zip(sheet.columns, sheet.arrows, strict=True))]
     lines = [
@@ -41,13 +41,13 @@ def markdown(sheet: Sheet, note: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def sheet_html(sheet: Sheet, hint: str = "Hover for source and details.") -> str:
+def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") -> str:
     """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
     template = environment().get_template("sheet.html.j2")
     return template.render(sheet=sheet, ranks=RANKS, groups=grouped(sheet), hint=hint).strip() + "\n"
 
 
-def grouped(sheet: Sheet) -> list[tuple[str, list[Line]]]:
+def grouped(sheet: TableLayout) -> list[tuple[str, list[Line]]]:
     """Lines under their headings, in order."""
     return [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
 
@@ -75,7 +75,7 @@ def _code(text: str) -> "Markup":
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _compose(cell: Shown, text: str) -> str:
+def _compose(cell: CellText, text: str) -> str:
     if cell.std:
         text += f" ±{cell.std}"
     if cell.source in ("paper", "published"):
@@ -88,7 +88,7 @@ def _compose(cell: Shown, text: str) -> str:
     return f"{text} ({', '.join(beside)})" if beside else text
 
 
-def _md_cell(cell: Shown | None) -> str:
+def _md_cell(cell: CellText | None) -> str:
     if cell is None:
         return ""
     text = md_cell(cell.text)

@@ -7,10 +7,10 @@ association, or both, so that training together is compared with frozen features
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from msfp.paper.comparison import measure_rows, together
+from msfp.paper.measured_cells import tracking_cells
 from msfp.paper.methods import Learn, Row
-from msfp.paper.sheet import SEPARATOR
-from msfp.paper.spread import tracking_cells
+from msfp.paper.table_layout import SEPARATOR
+from msfp.paper.tracking_rows import measure_rows, together
 from msfp.pipeline.data import Fold
 from msfp.pipeline.heads import Appearance, appearance
 from msfp.pipeline.joint import JOINT, LOOK

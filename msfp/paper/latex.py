@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from msfp.paper.formats import RANKS, spaced
-from msfp.paper.sheet import Line, Sheet, Shown
+from msfp.paper.table_layout import CellText, Line, TableLayout
 from msfp.paper.tex import escape, prose
 
 PACKAGES = ("array", "booktabs", "caption", "longtable", "pdflscape")
@@ -51,7 +51,7 @@ class Column:
     prose: bool
 
 
-def latex(sheet: Sheet, note: str = "") -> str:
+def latex(sheet: TableLayout, note: str = "") -> str:
     """The table, in as many parts as its columns need, with its notes below.
 
     Args:
@@ -78,7 +78,7 @@ def latex(sheet: Sheet, note: str = "") -> str:
     return f"{{\n{body}\n}}\n"
 
 
-def _columns(sheet: Sheet, at: int) -> list[Column]:
+def _columns(sheet: TableLayout, at: int) -> list[Column]:
     """The columns that one of the sheet's becomes: ours, the paper's, what is published; those with entries only."""
     head = f"{sheet.columns[at]} {sheet.arrows[at]}".strip()
     cells = [line.cells[at] for line in sheet.lines]
@@ -98,7 +98,7 @@ def _columns(sheet: Sheet, at: int) -> list[Column]:
     return made
 
 
-def _entry(cell: Shown | None, source: str) -> tuple[str, str]:
+def _entry(cell: CellText | None, source: str) -> tuple[str, str]:
     """What a cell says of one source, plain (for its width) and as LaTeX."""
     if cell is None:
         return "", ""
@@ -155,7 +155,9 @@ def _points(letters: float, points: float) -> float:
     return 0.57 * points * letters  # a digit of Latin Modern at 7 points, which is the broadest for its size
 
 
-def _part(sheet: Sheet, part: list[Column], caption: list[str], points: float, label: float, turned: bool) -> list[str]:
+def _part(
+    sheet: TableLayout, part: list[Column], caption: list[str], points: float, label: float, turned: bool
+) -> list[str]:
     """One longtable."""
     line = LANDSCAPE if turned else UPRIGHT
     spare = max(0.0, line - 4 - _width(part, label, points))
@@ -208,7 +210,7 @@ def _head(stub: str, part: Sequence[Column], points: float, share: float) -> lis
     return [" & ".join(top) + r" \\", "".join(rules), " & ".join(below) + r" \\"]
 
 
-def _caption(sheet: Sheet, note: str, said: str, place: int) -> list[str]:
+def _caption(sheet: TableLayout, note: str, said: str, place: int) -> list[str]:
     """Caption with label; further parts carry the table's number without counting on."""
     text = prose(sheet.caption + spaced(note)) + f" {escape(RANKS)}{said}"
     title = rf"\textbf{{{escape(sheet.title)}.}} "

@@ -13,8 +13,8 @@ from msfp.paper import publish
 from msfp.paper.latex import PACKAGES, latex
 from msfp.paper.registry import Artefact, every
 from msfp.paper.render import sheet
+from msfp.paper.report_contents import options
 from msfp.paper.site.blocks import NOT_MADE
-from msfp.paper.summary import options
 from msfp.paper.tex import code, escape, prose
 from msfp.pipeline.run import Run
 

@@ -12,12 +12,12 @@ from msfp.engine.files import atomic_write
 from msfp.engine.hashing import digest, file_digest
 from msfp.engine.notebooks import declare_output
 from msfp.errors import InputError, NotComputable
-from msfp.paper import evidence, findings
+from msfp.paper import cell_samples, findings
 from msfp.paper.cells import read_cells
-from msfp.paper.outside import IMPORTS
+from msfp.paper.external_rows import IMPORTS
 from msfp.paper.registry import Artefact, Kind, artefact, every, get_figure, get_table
 from msfp.paper.render import html, wide, write_table
-from msfp.pipeline import imported
+from msfp.pipeline import external_results
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -105,7 +105,7 @@ def publish_table(run: Run, number: int) -> PublishedTable:
     before = dict(run.scored)
     cells = get_table(number)(run)
     files = write_table(tables_folder(run), number, cells, f"profile {run.settings.profile}")
-    evidence.write(evidence_path(run, number), cells)
+    cell_samples.write(evidence_path(run, number), cells)
     made_of = (*files, evidence_path(run, number))
     stamp(run, artefact("table", number), made_of, scored=newly(before, run.scored))
     for file in made_of:
@@ -165,7 +165,7 @@ def fingerprint(run: Run, made: Artefact) -> str:
     function = made.function
     code = code_digest(function.__module__) if function is not None else ""
     made_from = [run.settings.model_dump_json(), run.weights_digest(), code]
-    return digest([*made_from, imported.contents(run)] if IMPORTS in made.needs else made_from)
+    return digest([*made_from, external_results.contents(run)] if IMPORTS in made.needs else made_from)
 
 
 def stamp_path(run: Run, made: Artefact) -> Path:
@@ -294,7 +294,7 @@ def publish_report(run: Run) -> PublishedReport:
         InputError: it has made none.
         MsfpError: the folder cannot be written.
     """
-    from msfp.paper.summary import write
+    from msfp.paper.report_contents import write
 
     if not any(tables_folder(run).glob("*.json")):
         profile = run.settings.profile

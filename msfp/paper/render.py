@@ -15,7 +15,7 @@ from msfp.paper import reference
 from msfp.paper.cells import write_cells
 from msfp.paper.formats import markdown, plain, sheet_html
 from msfp.paper.latex import latex
-from msfp.paper.sheet import NOT_MEASURED, OURS, SEPARATOR, Sheet, lay_out, part_of
+from msfp.paper.table_layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, part_of
 from msfp.types import Cell
 
 TIDY = (
@@ -53,7 +53,7 @@ def merge(cells: Iterable[Cell], table: int) -> pd.DataFrame:
     return _joined(cells, table)[list(TIDY)]
 
 
-def sheet(cells: Iterable[Cell], table: int) -> Sheet:
+def sheet(cells: Iterable[Cell], table: int) -> TableLayout:
     """The table laid out in the paper's shape, every entry as text."""
     return lay_out(_joined(cells, table), table)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import Sample, difference
-from msfp.paper.comparison import measure_rows, together
-from msfp.paper.evidence import tracked
+from msfp.paper.cell_samples import tracked
 from msfp.paper.methods import TABLE_1, Row, rows_named
 from msfp.paper.tables.table02 import ROWS as TABLE_2
+from msfp.paper.tracking_rows import measure_rows, together
 from msfp.pipeline import data, selection
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run

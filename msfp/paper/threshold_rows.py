@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
+from msfp.paper.measured_cells import absent, tracking_cells
 from msfp.paper.methods import Learn, Options, Row
-from msfp.paper.spread import absent, tracking_cells
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import appearance
+from msfp.pipeline.learning import learn_all
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, measure
 from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.teaching import teach
 from msfp.pipeline.tracks import Method, Threshold, atl_thresholds
 from msfp.tracking.thresholds import Temporal, policies
 from msfp.types import Cell
@@ -46,7 +46,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Leg:
+class EvaluationSplit:
     """Parts evaluated with one trained head and ATL: `heads` and `atl` are what those learned from.
 
     `select` are the learning parts on which the association is selected, the same for every rule.
@@ -63,7 +63,7 @@ class Column:
     """A column of the paper, measured on all legs together (several under leave-one-sequence-out)."""
 
     label: str
-    legs: tuple[Leg, ...]
+    legs: tuple[EvaluationSplit, ...]
 
     def taught_on(self, learn: Learn) -> "Column":
         """The same parts with an ATL that learned from others."""
@@ -81,7 +81,7 @@ class Column:
                 others = tuple(p for p in leg.atl if p.scene.name != part.scene.name)
                 if not others:
                     raise NotComputable("only one sequence is there to learn from, so none can be left out")
-                legs.append(Leg(leg.heads, others, (part,), leg.select))
+                legs.append(EvaluationSplit(leg.heads, others, (part,), leg.select))
         return Column(self.label, tuple(legs))
 
 
@@ -127,7 +127,7 @@ def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "")
     groups: Groups = {}
     legs = [(leg, [Row(r.label + suffix, partial(_method, r, leg, suffix)) for r in rows]) for leg in column.legs]
     every = [m for _, made in legs for row in made for m in row.methods((), run.settings.seeds)]
-    teach(run, every, [p for leg in column.legs for p in leg.parts])  # of all legs at once, as each alone is little
+    learn_all(run, every, [p for leg in column.legs for p in leg.parts])  # of all legs at once, as each alone is little
     for leg, made in legs:
         methods = [m for row in made for m in row.methods((), run.settings.seeds)]
         found = measure(run, methods, leg.parts, f"thresholds, {column.label}")
@@ -138,7 +138,7 @@ def measured(run: Run, column: Column, rules: Iterable[Rules], suffix: str = "")
     return groups
 
 
-def _method(rules: Rules, leg: Leg, suffix: str, _learn: Learn, seed: int) -> Method:
+def _method(rules: Rules, leg: EvaluationSplit, suffix: str, _learn: Learn, seed: int) -> Method:
     look = appearance("attention-instance", leg.heads, seed)
     return Method(
         rules.label + suffix, "msfp-attention", look, rules.rule(leg.atl, seed), rules.options, learn=leg.select
@@ -215,13 +215,13 @@ def predicted(run: Run, column: Column, rule: Rule, seed: int) -> Iterator[tuple
 def main(run: Run, label: str = "MOT17") -> Column:
     """Validation parts of the main data set."""
     folds = data.folds(run, run.settings.data.main)
-    return Column(label, tuple(Leg(f.learn, f.learn, f.evaluate, f.learn) for f in folds))
+    return Column(label, tuple(EvaluationSplit(f.learn, f.learn, f.evaluate, f.learn) for f in folds))
 
 
 def other(run: Run, dataset: str, label: str) -> Column:
     """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
     heads = data.all_learning(run, run.settings.data.main)
-    return Column(label, tuple(Leg(heads, f.learn, f.evaluate, f.learn) for f in data.folds(run, dataset)))
+    return Column(label, tuple(EvaluationSplit(heads, f.learn, f.evaluate, f.learn) for f in data.folds(run, dataset)))
 
 
 def crowded(run: Run, label: str = "MOT20") -> Column:
@@ -255,4 +255,4 @@ def cross(run: Run, label: str = "Cross-domain") -> Column:
     run.note(
         f"Cross-domain columns on thresholds are measured on {scenes}, with what was learned on the main data set."
     )
-    return Column(label, (Leg(learn, learn, parts, learn),))
+    return Column(label, (EvaluationSplit(learn, learn, parts, learn),))

@@ -12,7 +12,7 @@ import numpy as np
 
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import Sample, draws
-from msfp.paper.evidence import MeasuredCell
+from msfp.paper.cell_samples import MeasuredCell
 from msfp.paper.methods import DEEPSORT, TABLE_1
 from msfp.pipeline import data, speed
 from msfp.pipeline.data import Part

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from msfp.heads.apply import attention, restore_head
 from msfp.heads.fusion import Attention
 from msfp.pipeline import data
+from msfp.pipeline.box_scale import network_sides
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH
 from msfp.pipeline.heads import Appearance, part_vectors, train_head
 from msfp.pipeline.run import Run
-from msfp.pipeline.sizes import network_sides
 
 
 @dataclass(frozen=True)

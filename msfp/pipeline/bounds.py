@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
-from msfp.metrics.ceiling import true_identities
+from msfp.metrics.oracle import true_identities
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH

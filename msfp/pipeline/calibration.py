@@ -15,7 +15,7 @@ from msfp.datasets.states import is_unchanged
 from msfp.errors import NotComputable
 from msfp.metrics.calibration import Calibration, fit, outcomes
 from msfp.metrics.rules import rules, window
-from msfp.pipeline.boxes import own_state, rescored
+from msfp.pipeline.detection_source import own_state, rescored
 from msfp.pipeline.run import Run
 from msfp.types import Scene, Sequence
 

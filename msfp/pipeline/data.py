@@ -16,8 +16,8 @@ from msfp.engine.filememo import unsettled
 from msfp.engine.hashing import file_digest
 from msfp.errors import InputError, NotComputable, each_once
 from msfp.metrics.rules import chosen_rows
-from msfp.pipeline.boxes import with_boxes
 from msfp.pipeline.calibration import Stretch, calibrated
+from msfp.pipeline.detection_source import with_boxes
 from msfp.pipeline.run import Run
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 

@@ -18,13 +18,13 @@ from msfp.heads.sampling import Labels
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS, bound_embeddings, bound_inputs
-from msfp.pipeline.cells import embed_cells, labelled_cells, thinned, wanted_sets
+from msfp.pipeline.box_scale import octaves
 from msfp.pipeline.data import Part
+from msfp.pipeline.feature_variants import View, box_vectors
 from msfp.pipeline.features import ROI_ALIGN, TRUTH, Pooling, extract_all, feature_inputs
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
+from msfp.pipeline.roi_cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.run import Job, Run
-from msfp.pipeline.sizes import octaves
-from msfp.pipeline.variants import View, box_vectors
 from msfp.types import Scene
 
 TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
@@ -256,6 +256,6 @@ def _embed_cells(run: Run, part: Part, boxes: str, look: Appearance) -> NDArray[
         return embed_cells(run, part, boxes, heads, look.weights)
 
     found = run.store.get_or_compute(
-        "cell-embeddings", inputs, compute, code=code_digest("msfp.pipeline.cells", follow=False)
+        "cell-embeddings", inputs, compute, code=code_digest("msfp.pipeline.roi_cells", follow=False)
     )
     return found[look.seed][boxes].astype(np.float32)

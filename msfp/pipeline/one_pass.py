@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.progress import Bar
-from msfp.pipeline.boxes import CONFIDENCE, OWN, Boxes, as_written, gathered, own_scene
+from msfp.pipeline.detection_source import CONFIDENCE, OWN, Boxes, as_written, gathered, own_scene
+from msfp.pipeline.feature_variants import VARIANTS, beyond, preset, variant_inputs
 from msfp.pipeline.features import (
     FEATURE_CODE,
     LITE,
@@ -28,7 +29,6 @@ from msfp.pipeline.features import (
     is_there,
 )
 from msfp.pipeline.run import Run
-from msfp.pipeline.variants import VARIANTS, beyond, preset, variant_inputs
 from msfp.threads import one_thread
 from msfp.types import Detections, Features, Scene, Sequence
 

@@ -17,7 +17,7 @@ import numpy as np
 from msfp.engine.files import atomic_write, checksum, read_with_checksum
 from msfp.engine.hashing import digest
 from msfp.errors import InputError
-from msfp.pipeline.watch import Look
+from msfp.pipeline.online_tracker import Look
 
 PARTS, STATE = ".parts", "recording.json"
 

@@ -21,8 +21,8 @@ from msfp.engine.files import atomic_write, locked, write_error
 from msfp.engine.progress import Bar
 from msfp.engine.stopping import stopping
 from msfp.errors import InputError
+from msfp.pipeline.online_tracker import Image, Look, OnlineTracker, taus_of
 from msfp.pipeline.parts import Parts
-from msfp.pipeline.watch import Image, Look, Watcher, taus_of
 from msfp.tracking.base import TrackerOutput
 from msfp.types import Tracks, xyxy_to_tlwh
 from msfp.video.drawing import Artist
@@ -155,7 +155,12 @@ def check_room(source: Source, out: Path) -> None:
 
 
 def record(
-    recording: Recording, watcher: Watcher, *, limit: int | None = None, fresh: bool = False, show: Show | None = None
+    recording: Recording,
+    watcher: OnlineTracker,
+    *,
+    limit: int | None = None,
+    fresh: bool = False,
+    show: Show | None = None,
 ) -> dict[str, Any]:
     """Follow a video to its end, its limit, or until `show` returns False.
 
@@ -180,7 +185,7 @@ def record(
         return _record(recording, watcher, limit, show)
 
 
-def _record(recording: Recording, watcher: Watcher, limit: int | None, show: Show | None) -> dict[str, Any]:
+def _record(recording: Recording, watcher: OnlineTracker, limit: int | None, show: Show | None) -> dict[str, Any]:
     source = recording.source
     artist = Artist(source.width, source.height, source.fps) if recording.film or show else None
     last = _go_over(recording, watcher, artist)
@@ -215,7 +220,7 @@ def _record(recording: Recording, watcher: Watcher, limit: int | None, show: Sho
     return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
 
 
-def _go_over(recording: Recording, watcher: Watcher, artist: Artist | None) -> Look | None:
+def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None) -> Look | None:
     """Follow what earlier calls looked at; the last of it, None where there is nothing."""
     source, last = recording.source, None
     shown: deque[tuple[TrackerOutput, tuple[float, float] | None]] = deque(maxlen=int(SHOWN_SECONDS * source.fps) + 1)

@@ -24,7 +24,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, feature_inputs
 from msfp.pipeline.heads import ATTENTION, Appearance, head_inputs, train_head, train_heads
-from msfp.pipeline.lookout import Lookout, lookout
+from msfp.pipeline.on_demand_pooler import OnDemandPooler, pooler_of
 from msfp.pipeline.run import Run
 from msfp.tracking import Tracker, make
 from msfp.tracking.iou import iou
@@ -46,7 +46,7 @@ from msfp.types import Detections, GroundTruth, tlwh_to_xyxy
 COPIES = 2  # thinnings of each public detector's boxes
 GAP_BEGINS, GAP_FRAMES = 0.04, 8  # a person's detections are dropped so often a frame, for at most so many
 SAME = 0.5  # IoU from which a box is a person's
-OWN_CODE = tuple(code_digest(name, follow=False) for name in (__name__, "msfp.pipeline.lookout"))
+OWN_CODE = tuple(code_digest(name, follow=False) for name in (__name__, "msfp.pipeline.on_demand_pooler"))
 RECOVERY_CODE = (*OWN_CODE, "msfp.heads.recovery", "msfp.tracking", *FEATURE_CODE)
 
 
@@ -119,7 +119,7 @@ def corners(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ascontiguousarray(tlwh_to_xyxy(tlwh), np.float64)
 
 
-def wrap(run: Run, part: Part, tracker: Tracker, look: Lookout, choose: Decide) -> Recovered:
+def wrap(run: Run, part: Part, tracker: Tracker, look: OnDemandPooler, choose: Decide) -> Recovered:
     """A tracker with recovery on a part."""
     pixels = part.scene.pixels
     longest = run.settings.recovery.longest
@@ -148,7 +148,7 @@ def case_inputs(run: Run, part: Part) -> dict[str, object]:
 def _collect(run: Run, part: Part) -> Cases:
     truth = data.window(data.labels(part.scene), part)
     experts: list[Expert] = []
-    with lookout(run, part) as look, Bar(part.length, f"recovery cases of {part.scene.name}") as progress:
+    with pooler_of(run, part) as look, Bar(part.length, f"recovery cases of {part.scene.name}") as progress:
         streams = []
         for number, sequence in enumerate(data.sequences(part)):
             for copy in range(COPIES):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
-from msfp.metrics.identities import Drawing, Resampled, drawing, resample, resample_first
+from msfp.metrics.bootstrap_identities import PeopleDraws, ResampledMeasures, drawing, resample, resample_first
 from msfp.metrics.statistics import FEWEST, Sample, draws
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -22,7 +22,7 @@ from msfp.pipeline.features import TRUTH
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs, train_heads
 from msfp.pipeline.run import Run
 
-REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.metrics.identities")
+REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.metrics.bootstrap_identities")
 PAPER_SCENES = ("02", "04", "09")
 BINS = 400
 KEPT = 2  # parts whose pairs are kept: tens of megabytes each
@@ -63,9 +63,9 @@ class Discrimination:
     positives: NDArray[np.float64]
     negatives: NDArray[np.float64]
     pairs: int
-    drawn: Resampled
-    drawn_hard: Resampled | None
-    drawn_same_frame: Resampled | None
+    drawn: ResampledMeasures
+    drawn_hard: ResampledMeasures | None
+    drawn_same_frame: ResampledMeasures | None
     drawn_first: NDArray[np.float64] | None
 
 
@@ -139,7 +139,7 @@ def _hard(vectors: NDArray[np.float32], run: Run, part: Part) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=KEPT)
-def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, Drawing]:
+def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, PeopleDraws]:
     """A part's pairs, and draws of its people: the same for every embedding."""
     truth, settings = data.window(data.truth(part.scene), part), run.settings.reid
     options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
@@ -148,7 +148,7 @@ def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, Drawing]:
 
 
 @lru_cache(maxsize=2 * KEPT)
-def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> tuple[metrics.Pairs, Drawing]:
+def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> tuple[metrics.Pairs, PeopleDraws]:
     """The same of pairs 20 to 30 frames apart against the nearest people, those that `choose` takes.
 
     Raises:

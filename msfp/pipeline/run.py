@@ -300,7 +300,7 @@ def open_run(
     if device:
         given["device"] = device
     if named := given.get("input.families"):
-        from msfp.pipeline.families import absolute
+        from msfp.pipeline.detectors import absolute
 
         text, given["input.families"] = absolute(text, [named] if isinstance(named, str) else named)
     kind, colon, place = cluster.partition(":")

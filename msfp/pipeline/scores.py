@@ -14,21 +14,21 @@ import numpy as np
 
 from msfp.errors import MsfpError, NotComputable, each_once
 from msfp.metrics import fast, tracking
-from msfp.metrics.ceiling import oracle_tracks
+from msfp.metrics.oracle import oracle_tracks
 from msfp.metrics.score import SequenceScore, identical
 from msfp.pipeline import data
 from msfp.pipeline.camera import estimate_jobs
 from msfp.pipeline.data import Part, benchmark
 from msfp.pipeline.heads import head_jobs
 from msfp.pipeline.joint import JOINT, frozen_jobs, seen_jobs
+from msfp.pipeline.learning import learn_all, looks_of
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_jobs
 from msfp.pipeline.run import Job, Run
-from msfp.pipeline.teaching import looks_of, teach
 from msfp.pipeline.tracks import Method, recover_all, tracks
 from msfp.types import Sequence, Tracks
 
-SCORE_CODE = ("msfp.metrics.fast", "msfp.metrics.kernels", "msfp.metrics.ceiling")
+SCORE_CODE = ("msfp.metrics.fast", "msfp.metrics.kernels", "msfp.metrics.oracle")
 OFFICIAL_CODE = ("msfp.metrics.tracking",)
 SHARE, LEAST = 0.05, 12  # of a process's scores by one benchmark's rules, computed by TrackEval too
 SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"
@@ -140,7 +140,7 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
     for weights in sorted({look.weights for look in private}):
         run.do(frozen_jobs(run, parts, weights), "features of the joint network's boxes")
-    teach(run, chosen, parts)
+    learn_all(run, chosen, parts)
     recovering = [m for m in chosen if m.recovery is not None]
     if recovering:
         train_all(run, [m.recovery for m in recovering if m.recovery is not None])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from msfp.config import AtlSettings
-from msfp.metrics.ceiling import true_identities
+from msfp.metrics.oracle import true_identities
 from msfp.metrics.rules import DISTRACTORS
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from msfp.heads.surrogate import Clip
 
 Supervision = Literal["grid", "idf1", "statistics", "consistency"]
-SUPERVISION_CODE = ("msfp.heads.surrogate", "msfp.metrics.ceiling", "msfp.tracking")
+SUPERVISION_CODE = ("msfp.heads.surrogate", "msfp.metrics.oracle", "msfp.tracking")
 TRACK_SECONDS = 0.5  # a track that lasts this long is taken for a person
 BUFFER = 30  # frames at 30 a second, the trackers' default
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.pipeline.inference import method_from
+from msfp.pipeline.folder_io import method_from
+from msfp.pipeline.online_tracker import Boxes, Image, OnlineTracker, taus_of
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.search import detectors_of
 from msfp.pipeline.tracks import Method
-from msfp.pipeline.watch import Boxes, Image, Watcher, taus_of
 from msfp.video.pictures import check_size
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def home_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msfp"
 
 
-def watcher_for(run: Run, method: Method, fps: float) -> Watcher:
+def watcher_for(run: Run, method: Method, fps: float) -> OnlineTracker:
     """A method's watcher; its ATL is the one trained on the run's kind of boxes."""
     boxes = detectors_of(method.threshold.learn) if method.threshold.learn else ("",)
-    return Watcher(run, method, fps, boxes[0])
+    return OnlineTracker(run, method, fps, boxes[0])

@@ -21,7 +21,7 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import feature_inputs
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen, seen_inputs
-from msfp.pipeline.lookout import lookout
+from msfp.pipeline.on_demand_pooler import pooler_of
 from msfp.pipeline.recovery import Recovery, decider, recovery_inputs, wrap
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
@@ -211,7 +211,7 @@ def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
 
 def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Tracks]:
     """Several methods with recovery, frame by frame, so that they share each frame's maps."""
-    with lookout(run, part) as look:
+    with pooler_of(run, part) as look:
         streams = []
         for sequence, method, taus in items:
             assert method.recovery is not None

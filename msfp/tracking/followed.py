@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import kernel
-from msfp.tracking.bank import Bank, take
 from msfp.tracking.base import Stretch
 from msfp.tracking.iou import has_area
 from msfp.tracking.kalman import Floats
 from msfp.tracking.kalman_fast import FastFilter, Model
 from msfp.tracking.kalman_kernels import measure, start
 from msfp.tracking.lifecycle import Rows
+from msfp.tracking.track_state import TrackState, take
 
 
 class Reported(NamedTuple):
@@ -67,7 +67,7 @@ class Followed(ABC):
 
 
 @kernel
-def add_tracks(bank: Bank, chosen: Rows, frames: Stretch, model: Model, at: Progress) -> int:
+def add_tracks(bank: TrackState, chosen: Rows, frames: Stretch, model: Model, at: Progress) -> int:
     """New tracks at some detections, behind the others, with the next identities; returns the row of the first."""
     measured = measure(take(frames.boxes, chosen), model.kind)
     first, count = at.alive[0], len(chosen)
@@ -87,7 +87,7 @@ def add_tracks(bank: Bank, chosen: Rows, frames: Stretch, model: Model, at: Prog
 
 
 @kernel
-def report_track(bank: Bank, k: int, box: Floats, at: Progress, out: Reported) -> None:
+def report_track(bank: TrackState, k: int, box: Floats, at: Progress, out: Reported) -> None:
     """Write a track to `out` where its box has an area."""
     if has_area(box):
         out.id[at.reported[0]], out.row[at.reported[0]] = bank.id[k], bank.row[k]

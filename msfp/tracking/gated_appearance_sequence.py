@@ -7,18 +7,6 @@ from numpy.typing import NDArray
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.bank import (
-    Bank,
-    clear_matches,
-    make_bank,
-    matched,
-    most_alive,
-    note_matches,
-    rows_in,
-    sweep,
-    take,
-    unmatched,
-)
 from msfp.tracking.base import Stretch
 from msfp.tracking.followed import Progress, add_tracks, make_progress
 from msfp.tracking.iou import has_area
@@ -27,6 +15,18 @@ from msfp.tracking.kalman_fast import FastFilter, Model
 from msfp.tracking.kalman_kernels import correct, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Rows
 from msfp.tracking.looks import add_motion, blend_one, gallery_distance
+from msfp.tracking.track_state import (
+    TrackState,
+    clear_matches,
+    make_track_state,
+    matched,
+    most_alive,
+    note_matches,
+    rows_in,
+    sweep,
+    take,
+    unmatched,
+)
 from msfp.tracking.two_stage_cost import overlap_costs
 
 ROOM = 64  # tracks with embeddings that there is room for at first
@@ -50,7 +50,7 @@ class Gates(NamedTuple):
 
 
 class History(NamedTuple):
-    """Columns of a `Bank`'s tracks that only trackers of this kind have; embeddings stay where they are.
+    """Columns of a `TrackState`'s tracks that only trackers of this kind have; embeddings stay where they are.
 
     The embeddings of the track in row k are `gallery[slot[k]]`. `slot` has every row of the gallery once, so that those
     behind the last track are free.
@@ -84,7 +84,7 @@ class Following:
         )
         self._model = motion.model()
         self._room = most_alive(bounds, self._gates.kept)
-        self._bank = make_bank(self._room, 0)
+        self._bank = make_track_state(self._room, 0)
         self._at = make_progress()
         self._history: History | None = None
 
@@ -128,7 +128,7 @@ def follow(
     begin: int,
     gates: Gates,
     model: Model,
-    bank: Bank,
+    bank: TrackState,
     history: History,
     at: Progress,
     out: Seen,
@@ -188,7 +188,7 @@ def _usable(frames: Stretch, t: int) -> Rows:
 
 @kernel
 def _look_costs(
-    frames: Stretch, gates: Gates, model: Model, bank: Bank, history: History, rows: Rows, chosen: Rows
+    frames: Stretch, gates: Gates, model: Model, bank: TrackState, history: History, rows: Rows, chosen: Rows
 ) -> Floats:
     """(M, N) cost of tracks `rows` and detections `chosen`; infinite where unknown or outside the gate."""
     measured = measure(take(frames.boxes, chosen), model.kind)
@@ -207,7 +207,7 @@ def _look_costs(
 
 
 @kernel
-def _by_looks(cost: Floats, bank: Bank, rows: Rows, frame: int, gates: Gates) -> Rows:
+def _by_looks(cost: Floats, bank: TrackState, rows: Rows, frame: int, gates: Gates) -> Rows:
     """Column of each track in `frame` or -1: in a cascade those seen last choose first, else all at once."""
     if not gates.cascade:
         return assign_below(cost, gates.look_limit)
@@ -243,7 +243,7 @@ def _by_looks(cost: Floats, bank: Bank, rows: Rows, frame: int, gates: Gates) ->
 
 
 @kernel
-def _seen_before(bank: Bank, rows: Rows, frame: int) -> int:
+def _seen_before(bank: TrackState, rows: Rows, frame: int) -> int:
     """The last frame before `frame` in which one of these tracks was matched; -1 where there is none."""
     seen = -1
     for k in rows:
@@ -253,7 +253,7 @@ def _seen_before(bank: Bank, rows: Rows, frame: int) -> int:
 
 
 @kernel
-def _candidates(bank: Bank, tentative: Rows, rows: Rows, frame: int) -> Rows:
+def _candidates(bank: TrackState, tentative: Rows, rows: Rows, frame: int) -> Rows:
     """Tracks to be matched by overlap: tentative ones, then those of `rows` last matched in `frame`."""
     out = np.empty(len(tentative) + len(rows), np.int64)
     out[: len(tentative)] = tentative
@@ -267,7 +267,7 @@ def _candidates(bank: Bank, tentative: Rows, rows: Rows, frame: int) -> Rows:
 
 @kernel
 def _correct(
-    bank: Bank, history: History, rows: Rows, frames: Stretch, gates: Gates, model: Model, at: Progress
+    bank: TrackState, history: History, rows: Rows, frames: Stretch, gates: Gates, model: Model, at: Progress
 ) -> None:
     """Matched tracks take their boxes and embeddings."""
     chosen, factor = np.empty_like(rows), np.ones(len(rows))
@@ -286,7 +286,7 @@ def _correct(
 
 
 @kernel
-def _remember(bank: Bank, history: History, k: int, frames: Stretch, gates: Gates) -> None:
+def _remember(bank: TrackState, history: History, k: int, frames: Stretch, gates: Gates) -> None:
     """A track takes its detection's embedding where it has one: into the moving average, or in the oldest's place."""
     if not frames.known[bank.row[k]]:
         return
@@ -301,7 +301,7 @@ def _remember(bank: Bank, history: History, k: int, frames: Stretch, gates: Gate
 
 
 @kernel
-def _miss(bank: Bank, alive: int, frame: int, kept: int) -> None:
+def _miss(bank: TrackState, alive: int, frame: int, kept: int) -> None:
     """Of the tracks without a detection tentative ones go at once, confirmed ones once they are kept no longer."""
     for k in range(alive):
         if bank.row[k] < 0 and (bank.state[k] == TENTATIVE or frame - bank.last[k] > kept):
@@ -309,7 +309,7 @@ def _miss(bank: Bank, alive: int, frame: int, kept: int) -> None:
 
 
 @kernel
-def _sweep(bank: Bank, history: History, at: Progress) -> None:
+def _sweep(bank: TrackState, history: History, at: Progress) -> None:
     """Drop the tracks that are removed, with their history."""
     kept = 0
     slot = history.slot
@@ -325,7 +325,7 @@ def _sweep(bank: Bank, history: History, at: Progress) -> None:
 
 
 @kernel
-def _report(bank: Bank, history: History, gates: Gates, model: Model, at: Progress, out: Seen) -> int:
+def _report(bank: TrackState, history: History, gates: Gates, model: Model, at: Progress, out: Seen) -> int:
     """Write confirmed tracks matched at most `coast` frames ago, if their box has an area; returns how many."""
     first = at.reported[0]
     boxes = state_boxes(bank.mean[: at.alive[0]], model.kind)

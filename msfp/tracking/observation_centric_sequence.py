@@ -8,18 +8,6 @@ from numpy.typing import NDArray
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
-from msfp.tracking.bank import (
-    Bank,
-    all_rows,
-    clear_matches,
-    copy_filter,
-    copy_row,
-    make_bank,
-    matched,
-    most_alive,
-    note_matches,
-    take,
-)
 from msfp.tracking.base import Stretch
 from msfp.tracking.followed import Followed, Progress, Reported, add_tracks, report_track
 from msfp.tracking.iou import complement, iou
@@ -40,6 +28,18 @@ from msfp.tracking.observation_centric_kernels import (
     move_boxes,
     turn,
 )
+from msfp.tracking.track_state import (
+    TrackState,
+    all_rows,
+    clear_matches,
+    copy_filter,
+    copy_row,
+    make_track_state,
+    matched,
+    most_alive,
+    note_matches,
+    take,
+)
 
 
 class Rules(NamedTuple):
@@ -59,7 +59,7 @@ class Rules(NamedTuple):
 class Observed(NamedTuple):
     """The tracks that are alive; beside `bank`'s the columns of `observation_centric`, row by row."""
 
-    bank: Bank
+    bank: TrackState
     streak: Rows
     observed: NDArray[np.bool_]
     box: Floats
@@ -90,7 +90,7 @@ class Following(Followed):
 def _make(room: int, width: int, window: int) -> Observed:
     """Room for tracks with embeddings of `width` and observations of `window` frames."""
     return Observed(
-        bank=make_bank(room, width),
+        bank=make_track_state(room, width),
         streak=np.zeros(room, np.int64),
         observed=np.zeros(room, np.bool_),
         box=np.zeros((room, 4)),
@@ -210,7 +210,7 @@ def _choose(overlap: Floats, agree: Floats, scores: NDArray[np.float32], alike: 
 
 @kernel
 def _recover(
-    bank: Bank, observed: NDArray[np.bool_], last: Floats, boxes: Floats, left: Rows, match_iou: float
+    bank: TrackState, observed: NDArray[np.bool_], last: Floats, boxes: Floats, left: Rows, match_iou: float
 ) -> Rows:
     """Second round: boxes left against the last observations of tracks without a match; returns what is left then."""
     known = np.empty(len(observed), np.int64)
@@ -231,7 +231,7 @@ def _recover(
 
 
 @kernel
-def _correct(bank: Bank, streak: Rows, rows: Rows, boxes: Floats, model: Model, frame: int) -> None:
+def _correct(bank: TrackState, streak: Rows, rows: Rows, boxes: Floats, model: Model, frame: int) -> None:
     """Matched tracks take their boxes."""
     measured = measure(take(boxes, _detections(bank, rows)), model.kind)
     correct(bank.mean, bank.blocks, rows, measured, np.ones(len(rows)), model.weights, model.scale)
@@ -241,7 +241,7 @@ def _correct(bank: Bank, streak: Rows, rows: Rows, boxes: Floats, model: Model, 
 
 
 @kernel
-def _detections(bank: Bank, rows: Rows) -> Rows:
+def _detections(bank: TrackState, rows: Rows) -> Rows:
     """Detections of matched tracks."""
     out = np.empty_like(rows)
     for i in range(len(rows)):
@@ -280,7 +280,7 @@ def _observe(tracks: Observed, rows: Rows, found: Floats, reference: Floats, mod
 
 
 @kernel
-def _remember(bank: Bank, rows: Rows, frames: Stretch, high: np.float32, ema: float) -> None:
+def _remember(bank: TrackState, rows: Rows, frames: Stretch, high: np.float32, ema: float) -> None:
     """Moving average of tracks' embeddings where their detections have one."""
     chosen = _detections(bank, rows)
     memory = confident_memory(_scores(frames.scores, chosen), high, ema)

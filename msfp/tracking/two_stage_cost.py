@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from msfp.compiled import kernel
-from msfp.tracking.bank import Bank, take
 from msfp.tracking.base import Stretch
 from msfp.tracking.iou import complement, iou
 from msfp.tracking.kalman import Floats
@@ -13,6 +12,7 @@ from msfp.tracking.kalman_fast import Model
 from msfp.tracking.kalman_kernels import distances, measure
 from msfp.tracking.lifecycle import Rows
 from msfp.tracking.looks import cosine_distance
+from msfp.tracking.track_state import TrackState, take
 
 MOTION, SUM, MIN_GATE, MAHALANOBIS = -1, 0, 1, 2
 FUSIONS = {"sum": SUM, "min_gate": MIN_GATE, "mahalanobis": MAHALANOBIS}
@@ -40,7 +40,7 @@ class Rules(NamedTuple):
 
 @kernel
 def pair_costs(
-    frames: Stretch, rules: Rules, model: Model, bank: Bank, boxes: Floats, rows: Rows, chosen: Rows, looks: bool
+    frames: Stretch, rules: Rules, model: Model, bank: TrackState, boxes: Floats, rows: Rows, chosen: Rows, looks: bool
 ) -> Floats:
     """(M, N) cost of tracks `rows` and detections `chosen`, as `association` defines it."""
     targets = take(frames.boxes, chosen)

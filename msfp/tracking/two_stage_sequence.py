@@ -4,12 +4,18 @@ import numpy as np
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.bank import (
-    Bank,
+from msfp.tracking.base import Stretch
+from msfp.tracking.followed import Followed, Progress, Reported, add_tracks, report_track
+from msfp.tracking.kalman_fast import FastFilter, Model
+from msfp.tracking.kalman_kernels import correct, measure, predict, state_boxes, warp
+from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows
+from msfp.tracking.looks import blend_one
+from msfp.tracking.track_state import (
+    TrackState,
     clear_matches,
     drop_duplicates,
     expire,
-    make_bank,
+    make_track_state,
     matched,
     most_alive,
     note_matches,
@@ -19,12 +25,6 @@ from msfp.tracking.bank import (
     take,
     unmatched,
 )
-from msfp.tracking.base import Stretch
-from msfp.tracking.followed import Followed, Progress, Reported, add_tracks, report_track
-from msfp.tracking.kalman_fast import FastFilter, Model
-from msfp.tracking.kalman_kernels import correct, measure, predict, state_boxes, warp
-from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TENTATIVE, Rows
-from msfp.tracking.looks import blend_one
 from msfp.tracking.two_stage_cost import MOTION, Rules, overlap_costs, pair_costs
 
 
@@ -34,16 +34,16 @@ class Following(Followed):
     def __init__(self, rules: Rules, motion: FastFilter, thresholds: tuple[float, float], bounds: Rows) -> None:
         super().__init__(motion, thresholds, most_alive(bounds, rules.buffer))
         self._rules = rules
-        self._bank: Bank | None = None
+        self._bank: TrackState | None = None
 
     def _follow(self, frames: Stretch, at: Progress, out: Reported) -> None:
         if self._bank is None:
-            self._bank = make_bank(self._room, frames.vectors.shape[1])
+            self._bank = make_track_state(self._room, frames.vectors.shape[1])
         follow(frames, self._rules, self._model, self._bank, at, out)
 
 
 @kernel
-def follow(frames: Stretch, rules: Rules, model: Model, bank: Bank, at: Progress, out: Reported) -> None:
+def follow(frames: Stretch, rules: Rules, model: Model, bank: TrackState, at: Progress, out: Reported) -> None:
     """Track the next frames; fills the first `at.reported` rows of `out`."""
     at.reported[0] = 0
     for t in range(len(frames.bounds) - 1):
@@ -95,7 +95,7 @@ def _by_score(frames: Stretch, t: int) -> tuple[Rows, Rows]:
 
 
 @kernel
-def _move(bank: Bank, pool: Rows, unconfirmed: Rows, frames: Stretch, t: int, model: Model) -> None:
+def _move(bank: TrackState, pool: Rows, unconfirmed: Rows, frames: Stretch, t: int, model: Model) -> None:
     """Confirmed and lost tracks move on; all move with the camera."""
     for k in pool:
         if bank.state[k] == LOST:
@@ -108,7 +108,7 @@ def _move(bank: Bank, pool: Rows, unconfirmed: Rows, frames: Stretch, t: int, mo
 
 
 @kernel
-def _correct(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
+def _correct(bank: TrackState, rows: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
     """Matched tracks take their boxes; only sure detections change the embedding."""
     chosen = np.empty_like(rows)
     for i in range(len(rows)):
@@ -124,7 +124,7 @@ def _correct(bank: Bank, rows: Rows, frames: Stretch, t: int, rules: Rules, mode
 
 
 @kernel
-def _remember(bank: Bank, k: int, frames: Stretch, rules: Rules) -> None:
+def _remember(bank: TrackState, k: int, frames: Stretch, rules: Rules) -> None:
     """Moving average of a track's embedding where its detection has one."""
     if rules.fusion != MOTION and frames.vectors.shape[1] > 0 and frames.known[bank.row[k]]:
         memory = rules.ema if bank.known[k] else np.float32(0.0)
@@ -133,7 +133,7 @@ def _remember(bank: Bank, k: int, frames: Stretch, rules: Rules) -> None:
 
 
 @kernel
-def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
+def _begin(bank: TrackState, free: Rows, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress) -> None:
     """New tracks: confirmed at once in the first frame, else once seen again."""
     new = np.empty_like(free)
     count = 0
@@ -150,7 +150,7 @@ def _begin(bank: Bank, free: Rows, frames: Stretch, t: int, rules: Rules, model:
 
 
 @kernel
-def _report(bank: Bank, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress, out: Reported) -> None:
+def _report(bank: TrackState, frames: Stretch, t: int, rules: Rules, model: Model, at: Progress, out: Reported) -> None:
     """Write the confirmed tracks whose box has an area to `out`."""
     first = at.reported[0]
     boxes = state_boxes(bank.mean[: at.alive[0]], model.kind)

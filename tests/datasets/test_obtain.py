@@ -44,7 +44,7 @@ def mirror(tmp_path) -> Iterator[tuple[str, Path]]:
     server.server_close()
 
 
-class Shown:
+class CellText:
     """Bars that were opened, and which of them are still on the screen."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Shown:
             self.open.remove(label)
 
 
-silent = Shown()
+silent = CellText()
 
 
 @pytest.fixture(autouse=True)

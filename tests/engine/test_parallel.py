@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from msfp.engine import cluster as clusters
 from msfp.engine import parallel
 from msfp.engine.parallel import CellsFailed, Work
-from msfp.engine.shared_folder import FolderLost, shared
 from msfp.engine.store import Store
+from msfp.engine.store_check import FolderLost, shared
 from msfp.errors import InputError, NotComputable
 
 

@@ -123,10 +123,10 @@ def test_code_of_packages_counts_by_module() -> None:
 
 
 def test_a_replaced_function_of_the_package_is_refused(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    import msfp.heads.tasks
+    import msfp.heads.fusion_steps
 
     need_originals()
     kernel.run("def triplet_loss(*arguments):\n    return 0")
-    monkeypatch.setattr(msfp.heads.tasks, "triplet_loss", kernel["triplet_loss"])
+    monkeypatch.setattr(msfp.heads.fusion_steps, "triplet_loss", kernel["triplet_loss"])
     with pytest.raises(MsfpError, match=r"msfp\.heads\.tasks\.triplet_loss was replaced by one of this notebook"):
         need_originals()

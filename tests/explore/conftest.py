@@ -8,8 +8,8 @@ from papermill.parameterize import parameterize_notebook
 
 from msfp.explore.clip import Clip
 from msfp.explore.session import open_session
-from msfp.paper.comparison import measure_rows
 from msfp.paper.methods import BYTETRACK, MSFP_TRACK
+from msfp.paper.tracking_rows import measure_rows
 from msfp.pipeline import data
 from msfp.pipeline.run import open_run
 

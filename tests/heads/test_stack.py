@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.heads.fusion import SIZE, STRATEGIES, FusionHead, make_head, strategies
+from msfp.heads.fusion_steps import FusionSteps
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
 from msfp.heads.stack import Linears, Stack
-from msfp.heads.tasks import FusionSteps
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import Fitted, fit_fusion, fit_threshold
 

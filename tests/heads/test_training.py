@@ -15,11 +15,11 @@ from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.apply import embed, predict, restore_head
 from msfp.heads.fusion import make_head
+from msfp.heads.fusion_steps import FusionSteps, take_step
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
 from msfp.heads.sampling import people as people_of
 from msfp.heads.stack import Stack
-from msfp.heads.tasks import FusionSteps, take_step
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import fit_fusion, fit_threshold
 

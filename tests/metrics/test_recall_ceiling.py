@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from msfp.errors import InputError
 from msfp.metrics import fast
-from msfp.metrics.ceiling import oracle_tracks
+from msfp.metrics.oracle import oracle_tracks
 from msfp.types import Detections
 
 

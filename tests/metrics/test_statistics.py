@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from msfp.errors import InputError, NotComputable
-from msfp.metrics import contributions, identities, reid, statistics, tracking
+from msfp.metrics import additive_scores, bootstrap_identities, reid, statistics, tracking
 from msfp.metrics.pairs import Pairs, hard_pairs, pairs
 from msfp.metrics.statistics import SEEDS, RankCorrelation, Sample
 
@@ -143,21 +143,21 @@ def test_different_units_are_not_compared():
 
 def test_a_drawn_selection_is_combined_as_trackeval_combines_it(make_scene):
     scores = [tracking.evaluate(*make_scene(k), 8) for k in range(4)]
-    rows = contributions.contributions(scores)
+    rows = additive_scores.contributions(scores)
     for taken in ([0, 1, 2, 3], [0, 0, 2, 3], [1, 1, 1, 1]):
         weights = np.bincount(taken, minlength=4).astype(float)
         theirs = tracking.combine({str(n): scores[k] for n, k in enumerate(taken)}).combined.row()
-        for name in contributions.NAMES:
+        for name in additive_scores.NAMES:
             scale = 1 if name == "IDSW" else 100
-            assert contributions.measure(weights @ rows, name) == pytest.approx(scale * theirs[name], abs=1e-10), name
+            assert additive_scores.measure(weights @ rows, name) == pytest.approx(scale * theirs[name], abs=1e-10), name
     with pytest.raises(InputError, match="there are HOTA, AssA"):
-        contributions.measure(rows, "LocA")
+        additive_scores.measure(rows, "LocA")
 
 
 def test_combined_hota_is_not_a_mean_of_hotas(make_scene):
-    rows = contributions.contributions([tracking.evaluate(*make_scene(k), 8) for k in range(4)])
-    apart = contributions.measure(rows, "HOTA")
-    assert abs(contributions.measure(rows.sum(axis=0), "HOTA") - apart.mean()) > 1e-3
+    rows = additive_scores.contributions([tracking.evaluate(*make_scene(k), 8) for k in range(4)])
+    apart = additive_scores.measure(rows, "HOTA")
+    assert abs(additive_scores.measure(rows.sum(axis=0), "HOTA") - apart.mean()) > 1e-3
 
 
 def crowd(seed: int, ties: bool) -> tuple[np.ndarray, Pairs, np.ndarray]:
@@ -171,7 +171,7 @@ def crowd(seed: int, ties: bool) -> tuple[np.ndarray, Pairs, np.ndarray]:
 @pytest.mark.parametrize("ties", [False, True])
 def test_auc_of_drawn_people_is_its_definition(ties):
     sim, chosen, identity = crowd(3, ties)
-    found = identities.resample(sim, identities.drawing(chosen, identity, "scene", 12))
+    found = bootstrap_identities.resample(sim, bootstrap_identities.drawing(chosen, identity, "scene", 12))
     people = np.unique(identity)
     weights = statistics.draws([f"scene/{k}" for k in people], 12)
     for b in range(12):
@@ -198,7 +198,7 @@ def test_first_of_two_of_drawn_people_is_its_definition():
     sim = np.round(rng.normal(size=len(chosen)), 1).astype(np.float32)
     won = reid.wins(sim, chosen.same)
     assert set(won) == {0, 0.5, 1}
-    found = identities.resample_first(won, identities.drawing(chosen, identity, "scene", 20))
+    found = bootstrap_identities.resample_first(won, bootstrap_identities.drawing(chosen, identity, "scene", 20))
     weights = statistics.draws([f"scene/{k}" for k in (3, 5, 8, 13, 21)], 20)
     for b in range(20):
         drawn = dict(zip((3, 5, 8, 13, 21), weights[b], strict=True))
@@ -210,5 +210,5 @@ def test_first_of_two_of_drawn_people_is_its_definition():
 def test_everybody_once_is_the_measure_itself(monkeypatch):
     sim, chosen, identity = crowd(4, False)
     monkeypatch.setattr(statistics, "draws", lambda units, count: np.ones((count, len(units))))
-    found = identities.resample(sim, identities.drawing(chosen, identity, "scene", 2))
+    found = bootstrap_identities.resample(sim, bootstrap_identities.drawing(chosen, identity, "scene", 2))
     assert found.auc == pytest.approx(reid.auc(sim, chosen.same), abs=1e-12)

@@ -20,7 +20,7 @@ from msfp.features.pooling import align_with_torchvision, axis_weights
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Labels
 from msfp.heads.training import fit_fusion
-from msfp.metrics.ceiling import oracle_tracks
+from msfp.metrics.oracle import oracle_tracks
 from msfp.pipeline.search import plateau_middle
 from msfp.tracking.thresholds import smooth
 from msfp.types import Detections, GroundTruth

@@ -2,7 +2,7 @@
 
 from msfp.paper import reference
 from msfp.paper.findings import compare
-from msfp.paper.summary import sentences
+from msfp.paper.report_contents import sentences
 from msfp.types import Cell
 
 

@@ -20,7 +20,7 @@ from msfp.paper import columns, reference
 from msfp.paper.cells import read_cells, write_cells
 from msfp.paper.formats import markdown
 from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, wide, write_table
-from msfp.paper.sheet import NOT_MEASURED, OURS
+from msfp.paper.table_layout import NOT_MEASURED, OURS
 from msfp.types import Cell
 
 REASON = "8 of 1050 frames present"

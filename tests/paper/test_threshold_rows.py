@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from msfp.errors import NotComputable
-from msfp.paper.threshold_rows import Column, Leg
+from msfp.paper.threshold_rows import Column, EvaluationSplit
 from msfp.pipeline.data import Part, halves
 from msfp.types import Scene, Sequence
 
@@ -22,7 +22,7 @@ def split(*names: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
 def test_a_sequence_left_out_teaches_the_others_only() -> None:
     learn, evaluate = split("MOT17-02", "MOT17-04", "MOT17-09")
-    column = Column("MOT17", (Leg(learn, learn, evaluate, learn),)).left_out()
+    column = Column("MOT17", (EvaluationSplit(learn, learn, evaluate, learn),)).left_out()
     assert [leg.parts for leg in column.legs] == [(part,) for part in evaluate], "the same frames are evaluated"
     for leg, part in zip(column.legs, evaluate, strict=True):
         assert leg.heads == learn
@@ -32,4 +32,4 @@ def test_a_sequence_left_out_teaches_the_others_only() -> None:
 def test_a_single_sequence_cannot_be_left_out() -> None:
     learn, evaluate = split("MOT17-02")
     with pytest.raises(NotComputable, match="only one sequence is there to learn from"):
-        Column("MOT17", (Leg(learn, learn, evaluate, learn),)).left_out()
+        Column("MOT17", (EvaluationSplit(learn, learn, evaluate, learn),)).left_out()

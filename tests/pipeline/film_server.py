@@ -18,7 +18,7 @@ import cv2
 
 from msfp import cli
 from msfp.cli import watching  # noqa: F401  loaded once, before the forks
-from msfp.pipeline import inference, parts, recording, tracker  # noqa: F401  likewise
+from msfp.pipeline import folder_io, parts, recording, tracker  # noqa: F401  likewise
 
 PART = 4
 HALF = "half a part"

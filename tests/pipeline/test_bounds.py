@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
-from msfp.metrics.ceiling import true_identities
+from msfp.metrics.oracle import true_identities
 from msfp.metrics.tracking import evaluate
-from msfp.paper.comparison import CEILING
-from msfp.paper.evidence import MeasuredCell
+from msfp.paper.cell_samples import MeasuredCell
 from msfp.paper.methods import hosted
 from msfp.paper.render import sheet
 from msfp.paper.tables import matrix
+from msfp.paper.tracking_rows import CEILING
 from msfp.pipeline import data
 from msfp.pipeline.association_time import association_times
 from msfp.pipeline.bounds import NOTHING, PERFECT, STRANGERS, bound_embeddings, identity_vectors

@@ -13,7 +13,7 @@ from msfp.features import camera_motion
 from msfp.pipeline import camera, data
 from msfp.pipeline.camera import default_camera, estimate_jobs, part_warps, warps
 from msfp.pipeline.data import Part
-from msfp.pipeline.inference import method_from
+from msfp.pipeline.folder_io import method_from
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import prepare
 from msfp.pipeline.tracks import Method, tracks

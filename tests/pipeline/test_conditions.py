@@ -4,11 +4,11 @@ import csv
 
 import pytest
 
-from msfp.paper.comparison import measure_rows
+from msfp.paper.measured_cells import tracking_cells
 from msfp.paper.methods import LITE, MSFP_TRACK
 from msfp.paper.registry import get_table
-from msfp.paper.spread import tracking_cells
 from msfp.paper.tables.conditions import COLUMNS, EVENTS, FILE, HEAD
+from msfp.paper.tracking_rows import measure_rows
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from msfp.errors import NotComputable
-from msfp.paper.evidence import MeasuredCell
+from msfp.paper.cell_samples import MeasuredCell
 from msfp.paper.notebook import NotebookRun
 from msfp.paper.tables.leakage import ONE_SCENE, ROWS, leakage
 from msfp.pipeline.run import Run

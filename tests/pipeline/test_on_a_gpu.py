@@ -10,15 +10,15 @@ import torch
 from msfp.datasets import synth
 from msfp.features.detector import load_whole
 from msfp.pipeline import data
-from msfp.pipeline.eyes import DeviceEyes, HostEyes
 from msfp.pipeline.features import features
+from msfp.pipeline.frame_predictor import CpuPredictor, CudaGraphPredictor
 from msfp.pipeline.tracker import Tracker
 from msfp.tracking.iou import iou
 from msfp.types import tlwh_to_xyxy
 from msfp.video.source import frames, open_source
 
 from .conftest import LENGTH, Make
-from .test_eyes import CONFIG, networks
+from .test_frame_predictor import CONFIG, networks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 __all__ = ["networks"]
@@ -32,8 +32,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
 
 def test_both_see_the_same(film, networks) -> None:
     """Suppression may choose another one of boxes that are nearly equally certain."""
-    host = HostEyes(load_whole("yolov8n-paper", "embedded"), CONFIG.input, *networks)
-    device = DeviceEyes(load_whole("yolov8n-paper", "embedded", "cuda"), CONFIG.input, *networks)
+    host = CpuPredictor(load_whole("yolov8n-paper", "embedded"), CONFIG.input, *networks)
+    device = CudaGraphPredictor(load_whole("yolov8n-paper", "embedded", "cuda"), CONFIG.input, *networks)
     for pixels in film[::6]:
         wanted, found = host.see(pixels), device.see(pixels)
         sure = wanted.score > 0.3
@@ -50,8 +50,8 @@ def test_both_see_the_same(film, networks) -> None:
 
 def test_one_part_after_the_other_on_a_gpu_too(film, networks) -> None:
     """The way of detectors that no graph records."""
-    there = HostEyes(load_whole("yolov8n-paper", "embedded", "cuda"), CONFIG.input, *networks)
-    here = HostEyes(load_whole("yolov8n-paper", "embedded"), CONFIG.input, *networks)
+    there = CpuPredictor(load_whole("yolov8n-paper", "embedded", "cuda"), CONFIG.input, *networks)
+    here = CpuPredictor(load_whole("yolov8n-paper", "embedded"), CONFIG.input, *networks)
     wanted = here.see(film[0])
     found = there.see(film[0], (wanted.tlwh, wanted.score))
     assert (found.vectors * wanted.vectors).sum(1).min() > 0.999

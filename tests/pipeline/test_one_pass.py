@@ -9,10 +9,10 @@ import pytest
 from msfp.features.backbone import Backbone
 from msfp.features.detector import Detector
 from msfp.pipeline import data
+from msfp.pipeline.feature_variants import variants
 from msfp.pipeline.features import Pooled, pooled
 from msfp.pipeline.one_pass import extract_once
 from msfp.pipeline.run import Run
-from msfp.pipeline.variants import variants
 
 from .conftest import LENGTH, Make
 

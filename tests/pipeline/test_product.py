@@ -9,8 +9,8 @@ from msfp import tracking
 from msfp.errors import InputError
 from msfp.heads.fusion import strategies
 from msfp.pipeline import data
+from msfp.pipeline.folder_io import ALIASES, ATL_MODES, RECOVERIES, method_from
 from msfp.pipeline.heads import appearance
-from msfp.pipeline.inference import ALIASES, ATL_MODES, RECOVERIES, method_from
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from msfp.tracking.thresholds import policies
@@ -26,7 +26,7 @@ def run(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> Run:
     """One small scene, which is also what `msfp run` learns from."""
     made = make_run({"MOT17-02-SDP": LENGTH}, **SMALL, **{"input.reid_weights": "random-init", "recovery.epochs": 1})
     part = data.folds(made, "mot17")[0].learn
-    monkeypatch.setattr("msfp.pipeline.inference._learn", lambda run: part)
+    monkeypatch.setattr("msfp.pipeline.folder_io._learn", lambda run: part)
     return made
 
 

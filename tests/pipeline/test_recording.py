@@ -14,10 +14,10 @@ from msfp.errors import InputError, MsfpError
 from msfp.pipeline import recording
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.heads import appearance
+from msfp.pipeline.online_tracker import Look, OnlineTracker
 from msfp.pipeline.recording import LOCK, Recording, record
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, Threshold
-from msfp.pipeline.watch import Look, Watcher
 from msfp.video.source import Source, frames, open_source
 from tests.video.conftest import numbers_of, spoil, write
 
@@ -29,7 +29,7 @@ STREET = Threshold("fixed", 0.2, 0.05)
 FRAMES, PART = 11, 4
 
 
-class Shown(Watcher):
+class CellText(OnlineTracker):
     """Follows people who are told to it, small enough to leave the wall in sight; the detector has not learned any."""
 
     warps: list[np.ndarray]
@@ -84,7 +84,7 @@ def follow(run: Run, source: Source, out: Path, method: Method, stop: int | None
     film = bool(options.pop("film", False))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "frames", until)
-        watcher = Shown(run, method, source.fps, "OWN")
+        watcher = CellText(run, method, source.fps, "OWN")
         done = record(Recording(source, out, {"method": method.label}, film), watcher, **options)
     if method.camera != "none" and source.name == "street" and source.images:
         moves = [not np.allclose(warp, np.eye(2, 3)) for warp in watcher.warps]
@@ -293,7 +293,7 @@ def test_a_name_too_long_for_its_results_is_told(run: Run, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["botsort", "deep-ocsort"])
 def test_a_frame_of_another_size_under_a_moving_camera_is_told(run: Run, name: str) -> None:
-    watcher = Watcher(run, method_of(name), 30, "OWN")
+    watcher = OnlineTracker(run, method_of(name), 30, "OWN")
     watcher.follow(watcher.look(1, np.zeros((64, 96, 3), np.uint8)))
     with pytest.raises(InputError, match="a frame of 128x96 after frames of another size"):
         watcher.look(2, np.zeros((96, 128, 3), np.uint8))

@@ -8,7 +8,7 @@ import pytest
 from msfp.errors import InputError, NotComputable
 from msfp.paper.methods import BYTETRACK, LITE_FREE, recovered
 from msfp.pipeline import data
-from msfp.pipeline.inference import method_from
+from msfp.pipeline.folder_io import method_from
 from msfp.pipeline.recovery import Expert, Recovery, part_cases, thinned, train_recovery
 from msfp.pipeline.scores import measure
 from msfp.pipeline.tracks import Method, tracks
@@ -111,7 +111,7 @@ def test_what_it_lacks(make_run: Make) -> None:
 
 def test_words_choose_it(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(NAMES)
-    monkeypatch.setattr("msfp.pipeline.inference._learn", lambda run: ())
+    monkeypatch.setattr("msfp.pipeline.folder_io._learn", lambda run: ())
     assert method_from(run, "sort", "", "default", {}, 3).recovery is None
     assert method_from(run, "sort", "", "default", {}, 3, "busca").recovery == Recovery((), 3)
     with pytest.raises(InputError, match="--recovery lost: not known; there are: none, busca"):

@@ -11,8 +11,8 @@ from msfp.features import reid
 from msfp.pipeline import data, reid_features
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
+from msfp.pipeline.folder_io import method_from
 from msfp.pipeline.heads import Appearance, appearance, box_inputs, head_inputs
-from msfp.pipeline.inference import method_from
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import measure, prepare
 from msfp.pipeline.search import search

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msfp.errors import InputError
-from msfp.pipeline.inference import FolderScore, score_folder
+from msfp.pipeline.folder_io import FolderScore, score_folder
 
 LENGTH, PEOPLE = 12, 5
 OFFICIAL = {"TP": "CLR_TP", "FP": "CLR_FP", "FN": "CLR_FN"}

@@ -11,9 +11,9 @@ from msfp.errors import InputError, NotComputable
 from msfp.metrics.statistics import draws
 from msfp.paper import publish, reference, timing
 from msfp.paper.figures.figure05 import pareto
+from msfp.paper.measured_cells import NO_TIME
 from msfp.paper.methods import BYTETRACK, DEEPSORT, LITE, MSFP_TRACK, TABLE_1
 from msfp.paper.registry import get_table
-from msfp.paper.spread import NO_TIME
 from msfp.pipeline import data, speed
 from msfp.pipeline.run import Run
 from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Course, Speeds

@@ -9,7 +9,7 @@ import pytest
 from msfp.datasets.registry import DATASETS
 from msfp.datasets.submission import check_submission
 from msfp.errors import InputError, NotComputable
-from msfp.paper.outside import submit_row
+from msfp.paper.external_rows import submit_row
 from msfp.pipeline.run import Run, open_run
 
 from .conftest import FEW

@@ -7,7 +7,7 @@ import numpy as np
 
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.statistics import Sample
-from msfp.paper import evidence, reference
+from msfp.paper import cell_samples, reference
 from msfp.paper.publish import TIMED, TIMES, evidence_path, published_cells
 from msfp.pipeline.run import Run
 from msfp.types import Cell
@@ -68,7 +68,7 @@ class Measured:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._cells = {number: {(c.row, c.column): c for c in cells} for number, cells in published_cells(run).items()}
-        self._evidence = cache(lambda table: evidence.read(evidence_path(run, table)))
+        self._evidence = cache(lambda table: cell_samples.read(evidence_path(run, table)))
         self._samples: dict[tuple[int, str, str], Sample] = {}
 
     def sample(self, table: int, row: str, column: str) -> Sample:

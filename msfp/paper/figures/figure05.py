@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from msfp.errors import NotComputable
 from msfp.paper import timing
-from msfp.paper.comparison import evaluated, measure_rows, row_cells, together
 from msfp.paper.methods import LITE_HOSTS, MOTION_OR_HYBRID, SEPARATE_REID, TABLE_1
 from msfp.paper.registry import figure
 from msfp.paper.style import COLUMN, PALETTE
+from msfp.paper.tracking_rows import evaluated, measure_rows, row_cells, together
 from msfp.pipeline.run import Run
 from msfp.pipeline.stopwatch import MILLI, spread
 

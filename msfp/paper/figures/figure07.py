@@ -8,8 +8,8 @@ from msfp.paper.registry import figure
 from msfp.paper.style import COLUMN, ORDER, PALETTE
 from msfp.paper.tables.table03 import heads
 from msfp.pipeline import data, reid
-from msfp.pipeline.plane import Plane, lay_out
 from msfp.pipeline.run import Run
+from msfp.pipeline.tsne import Projection, lay_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def embeddings_in_the_plane(run: Run) -> "Figure":
     return fig
 
 
-def draw(ax: "Axes", found: Plane) -> None:
+def draw(ax: "Axes", found: Projection) -> None:
     """One panel: a colour and a marker a person, as there are more people than colours."""
     for number, person in enumerate(np.unique(found.person)):
         x, y = found.place[found.person == person].T

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from msfp.paper.evidence import Evidence
+from msfp.paper.cell_samples import Evidence
 from msfp.paper.formats import environment, sheet_html
 from msfp.paper.registry import Artefact, every
 from msfp.paper.render import merge, sheet

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msfp.paper.cell_samples import Evidence
 from msfp.paper.claims.verdict import Verdict
-from msfp.paper.evidence import Evidence
 from msfp.types import Cell
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import LEVEL
-from msfp.paper.evidence import Evidence
+from msfp.paper.cell_samples import Evidence
 from msfp.types import Cell
 
 MOST_NAMES = 8

@@ -10,9 +10,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from msfp.engine.exported import notebook_html
+from msfp.engine.atomic_folders import replace_folder
 from msfp.engine.files import atomic_write
-from msfp.engine.folders import replace_folder
+from msfp.engine.notebook_html import notebook_html
 from msfp.paper.claims.shown import groups, lines
 from msfp.paper.claims.words import MEANINGS
 from msfp.paper.formats import environment

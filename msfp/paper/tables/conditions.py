@@ -21,17 +21,17 @@ from msfp.metrics.kernels import KEPT
 from msfp.metrics.rules import rules
 from msfp.metrics.statistics import Sample
 from msfp.metrics.switches import CAUSES, explain, find_switches
+from msfp.paper.measured_cells import Detail, absent, cell
 from msfp.paper.methods import LITE, MSFP_ATTENTION, MSFP_TRACK, Row
 from msfp.paper.registry import table
-from msfp.paper.spread import Detail, absent, cell
 from msfp.paper.tables.table13 import PAPER
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part, benchmark
+from msfp.pipeline.feature_variants import Pooling, variants_all
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, measure
 from msfp.pipeline.tracks import Method, settled_as, tracks
-from msfp.pipeline.variants import Pooling, variants_all
 from msfp.types import Cell
 
 PROPERTIES = ("all", "small", "medium", "large", "in sight", "partly hidden", "hidden", "after a gap")

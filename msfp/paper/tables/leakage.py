@@ -10,18 +10,18 @@ from functools import partial
 
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import Sample, difference
-from msfp.paper.evidence import tracked
+from msfp.paper.cell_samples import tracked
+from msfp.paper.measured_cells import UNITS, cell
 from msfp.paper.methods import LITE, LITE_FREE, MSFP_ATTENTION, MSFP_CONCAT, MSFP_TRACK, Row
 from msfp.paper.registry import table
-from msfp.paper.spread import UNITS, cell
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold
 from msfp.pipeline.heads import Appearance, train_heads
+from msfp.pipeline.learning import looks_of
 from msfp.pipeline.reid import people_sample, usable
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, check_sample, measure_one
 from msfp.pipeline.search import detectors_of
-from msfp.pipeline.teaching import looks_of
 from msfp.pipeline.thresholds import train_atl
 from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell

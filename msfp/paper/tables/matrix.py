@@ -8,11 +8,11 @@ perfect one, which reads identities from the labels of the judged frames.
 from dataclasses import replace
 
 from msfp.errors import NotComputable
-from msfp.paper.comparison import CEILING, Groups, evaluated, together
+from msfp.paper.measured_cells import tracking_cells
 from msfp.paper.methods import Row, hosted
 from msfp.paper.registry import table
-from msfp.paper.spread import tracking_cells
 from msfp.paper.timing import time_cell
+from msfp.paper.tracking_rows import CEILING, Groups, evaluated, together
 from msfp.pipeline import data
 from msfp.pipeline.association_time import association_times
 from msfp.pipeline.bounds import NOTHING, PERFECT

@@ -10,10 +10,10 @@ from functools import partial
 from msfp.errors import NotComputable
 from msfp.metrics import fast
 from msfp.metrics.returns import find_returns
-from msfp.paper.comparison import heads_for, measure_rows
+from msfp.paper.measured_cells import absent, cell, tracking_cells
 from msfp.paper.methods import BOTSORT, BYTETRACK, LITE, LITE_FREE, OC_SORT, Row, fused, motion, msfp_track
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, cell, tracking_cells
+from msfp.paper.tracking_rows import heads_for, measure_rows
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, benchmark
 from msfp.pipeline.run import Run

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence as ListLike
 
-from msfp.paper.comparison import ceiling_cells, evaluated, measure_rows, row_cells, together
+from msfp.paper.external_rows import IMPORTS, imported_cells, server_cells
 from msfp.paper.joint import joint_cells
+from msfp.paper.measured_cells import NO_TIME, absent, tracking_cells
 from msfp.paper.methods import MSFP_TRACK_CAMERA, TABLE_1
-from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
-from msfp.paper.spread import NO_TIME, absent, tracking_cells
+from msfp.paper.tracking_rows import ceiling_cells, evaluated, measure_rows, row_cells, together
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run

@@ -1,7 +1,8 @@
 """Table 2: trackers on the crowded data set's test split; heads come from the main data set (A.2)."""
 
 from msfp.errors import NotComputable
-from msfp.paper.comparison import ceiling_cells, evaluated, heads_for, measure_rows, other_dataset, row_cells, together
+from msfp.paper.external_rows import IMPORTS, imported_cells, server_cells
+from msfp.paper.measured_cells import absent
 from msfp.paper.methods import (
     BOTSORT,
     BYTETRACK,
@@ -13,9 +14,16 @@ from msfp.paper.methods import (
     OC_SORT,
     msfp_track,
 )
-from msfp.paper.outside import IMPORTS, imported_cells, server_cells
 from msfp.paper.registry import table
-from msfp.paper.spread import absent
+from msfp.paper.tracking_rows import (
+    ceiling_cells,
+    evaluated,
+    heads_for,
+    measure_rows,
+    other_dataset,
+    row_cells,
+    together,
+)
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run
 from msfp.types import Cell

@@ -2,9 +2,9 @@
 
 from msfp.errors import NotComputable
 from msfp.paper.embedding_rows import COLUMNS, HARD, Found, association, reid_cell
+from msfp.paper.measured_cells import attempt
 from msfp.paper.methods import Learn
 from msfp.paper.registry import table
-from msfp.paper.spread import attempt
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.heads import Appearance, appearance

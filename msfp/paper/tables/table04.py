@@ -5,9 +5,9 @@ from dataclasses import replace
 from msfp.paper.embedding_rows import embedding_rows
 from msfp.paper.registry import table
 from msfp.pipeline import data
+from msfp.pipeline.feature_variants import preset, variants_all
 from msfp.pipeline.heads import Appearance, appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.variants import preset, variants_all
 from msfp.types import Cell
 
 PAPER = {

@@ -1,9 +1,9 @@
 """Table 5: fixed, searched and learned thresholds, alone and in ByteTrack's two stages, on three data sets."""
 
 from msfp.errors import NotComputable
-from msfp.paper import reach
+from msfp.paper import atl_range
+from msfp.paper.measured_cells import absent
 from msfp.paper.registry import table
-from msfp.paper.spread import absent
 from msfp.paper.threshold_rows import (
     ORACLE,
     Column,
@@ -64,7 +64,7 @@ def thresholds(run: Run) -> list[Cell]:
         if name == "MOT17":
             cells += calibrated_cells(run, main, name, PAPER)
             cells += _left_out(run, column)
-            reach.note(run, column)
+            atl_range.note(run, column)
     return cells
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence as ListLike
 
 from msfp.errors import NotComputable
 from msfp.paper import reference
-from msfp.paper.comparison import Groups, detectors, measure_rows, of_detector, together
+from msfp.paper.measured_cells import absent, attempt, tracking_cells
 from msfp.paper.methods import LITE, MSFP_TRACK
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, attempt, tracking_cells
+from msfp.paper.tracking_rows import Groups, detectors, measure_rows, of_detector, together
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run

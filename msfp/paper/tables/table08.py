@@ -1,8 +1,8 @@
 """Table 8: ATL against thresholds that are fixed, searched, or read off the scores."""
 
 from msfp.errors import NotComputable
+from msfp.paper.measured_cells import NO_TIME, absent
 from msfp.paper.registry import table
-from msfp.paper.spread import NO_TIME, absent
 from msfp.paper.threshold_rows import (
     ORACLE,
     Column,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from msfp.paper.measured_cells import attempt
 from msfp.paper.registry import table
-from msfp.paper.spread import attempt
 from msfp.paper.threshold_rows import Column, Rule, Rules, atl, calibrated_cells, detectors, hota_cells, main, predicted
 from msfp.pipeline.run import Run
 from msfp.types import Cell

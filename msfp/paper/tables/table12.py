@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from collections.abc import Sequence as ListLike
 
 from msfp.errors import NotComputable
+from msfp.paper.measured_cells import absent
 from msfp.paper.registry import table
 from msfp.paper.selected import chosen, outcome
-from msfp.paper.spread import absent
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.run import Run

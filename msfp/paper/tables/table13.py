@@ -1,13 +1,13 @@
 """Table 13: how a box is pooled from the maps."""
 
 from msfp.paper.embedding_rows import embedding_rows
+from msfp.paper.measured_cells import NO_TIME, absent
 from msfp.paper.registry import table
-from msfp.paper.spread import NO_TIME, absent
 from msfp.pipeline import data
+from msfp.pipeline.feature_variants import variants_all
 from msfp.pipeline.features import ROI_ALIGN, Pooling
 from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.variants import variants_all
 from msfp.types import Cell
 
 PAPER: dict[str, Pooling] = {

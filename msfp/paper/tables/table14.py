@@ -1,8 +1,8 @@
 """Table 14: what teaches ATL: searched thresholds, identities, scores, or tracks."""
 
 from msfp.errors import NotComputable
+from msfp.paper.measured_cells import absent
 from msfp.paper.registry import table
-from msfp.paper.spread import absent
 from msfp.paper.tables.table09 import average
 from msfp.paper.threshold_rows import Rules, atl, calibrated_cells, cross, hota_cells, main
 from msfp.pipeline.run import Run

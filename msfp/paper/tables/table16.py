@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from msfp.paper.embedding_rows import HARD, embedding_rows
+from msfp.paper.measured_cells import NO_TIME, absent
 from msfp.paper.registry import table
-from msfp.paper.spread import NO_TIME, absent
 from msfp.paper.tables.table03 import heads
 from msfp.pipeline import data
-from msfp.pipeline.cells import MOST
 from msfp.pipeline.heads import Appearance
+from msfp.pipeline.roi_cells import MOST
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 

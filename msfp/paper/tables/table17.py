@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
+from msfp.paper.measured_cells import absent, cell
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, cell
 from msfp.paper.threshold_rows import Column, Rule, Rules, atl, calibrated_cells, hota_cells, main, predicted
 from msfp.pipeline.run import Run
 from msfp.types import Cell

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from msfp.errors import NotComputable
 from msfp.metrics.statistics import Sample, difference
-from msfp.paper.evidence import tracked
+from msfp.paper.cell_samples import tracked
 from msfp.paper.families import rows
+from msfp.paper.measured_cells import absent, attempt, tracking_cells
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, attempt, tracking_cells
 from msfp.paper.threshold_rows import Rules, atl, fixed, main, measured
 from msfp.pipeline import data
-from msfp.pipeline.families import run_with
+from msfp.pipeline.detectors import run_with
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import Measured, combined
 from msfp.types import Cell

@@ -1,10 +1,18 @@
 """Table 19: people who look alike (DanceTrack, or its embedded stand-in); nothing is trained on them."""
 
 from msfp.errors import NotComputable
-from msfp.paper.comparison import ceiling_cells, evaluated, heads_for, measure_rows, other_dataset, row_cells, together
+from msfp.paper.measured_cells import absent
 from msfp.paper.methods import BYTETRACK, LITE, LITE_FREE, MSFP_TRACK, OC_SORT
 from msfp.paper.registry import table
-from msfp.paper.spread import absent
+from msfp.paper.tracking_rows import (
+    ceiling_cells,
+    evaluated,
+    heads_for,
+    measure_rows,
+    other_dataset,
+    row_cells,
+    together,
+)
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run

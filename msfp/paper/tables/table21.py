@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import permutations
 
 from msfp.errors import NotComputable
+from msfp.paper.measured_cells import absent, cell, tracking_cells
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, cell, tracking_cells
 from msfp.paper.threshold_rows import CALIBRATED, Column, Rules, atl, crowded, fixed, main, measured, other
 from msfp.pipeline import data
 from msfp.pipeline.run import Run

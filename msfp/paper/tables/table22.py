@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from msfp.errors import NotComputable
-from msfp.paper.comparison import measure_rows, together
 from msfp.paper.families import PRESETS, described, rows
+from msfp.paper.measured_cells import absent, tracking_cells
 from msfp.paper.methods import MSFP_TRACK
 from msfp.paper.registry import table
-from msfp.paper.spread import absent, tracking_cells
+from msfp.paper.tracking_rows import measure_rows, together
 from msfp.pipeline import data
-from msfp.pipeline.families import run_with
+from msfp.pipeline.detectors import run_with
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 

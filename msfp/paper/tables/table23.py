@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from msfp.paper.comparison import measure_rows, row_cells, together
 from msfp.paper.methods import MSFP_ATTENTION, Learn, Row, fused, motion, scene_adapted
 from msfp.paper.registry import table
+from msfp.paper.tracking_rows import measure_rows, row_cells, together
 from msfp.pipeline import data
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.run import Run

@@ -1,0 +1,191 @@
+"""What a table's cells were measured from, kept beside the table so that intervals can be computed later.
+
+A measured cell made by `spread` carries its value for every training seed and, where there are units to draw from, what
+each unit contributed: scores of every sequence, or bootstrap draws of people. `write` keeps that in one file a table.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.engine.files import atomic_write
+from msfp.errors import InputError, NotComputable, each_once
+from msfp.metrics import additive_scores, statistics
+from msfp.metrics.statistics import Sample
+from msfp.pipeline.scores import Measured
+from msfp.types import Cell
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """Scores of one row, sequence by sequence.
+
+    Attributes:
+        scenes: (S,) scene of each sequence; the public detectors of a scene are one unit.
+        sums: (K, S, WIDTH) contributions of each seed and sequence.
+    """
+
+    scenes: tuple[str, ...]
+    sums: NDArray[np.float64]
+
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """The scenes, each once."""
+        return tuple(sorted(set(self.scenes)))
+
+    def sample(self, measure: str) -> Sample:
+        """Combined measure of every seed, and in bootstrap draws of scenes."""
+        scenes, kept = self.units, self._by_scene
+        drawn = statistics.draws(scenes) @ kept.transpose(1, 0, 2).reshape(len(scenes), -1)
+        replicates = additive_scores.measure(drawn.reshape(-1, len(kept), kept.shape[2]), measure)
+        return Sample(additive_scores.measure(kept.sum(axis=1), measure), replicates, scenes)
+
+    def by_scene(self, measure: str) -> dict[str, NDArray[np.float64]]:
+        """scene -> (K,) the measure of each seed on its sequences combined."""
+        found = additive_scores.measure(self._by_scene, measure)
+        return {scene: found[:, k] for k, scene in enumerate(self.units)}
+
+    @cached_property
+    def _by_scene(self) -> NDArray[np.float64]:
+        """(K, U, WIDTH) sums over the sequences of each scene."""
+        place = np.array([self.units.index(s) for s in self.scenes])
+        out = np.zeros((len(self.sums), len(self.units), self.sums.shape[2]))
+        for k, unit in enumerate(place):
+            out[:, unit] += self.sums[:, k]
+        return out
+
+
+@dataclass(frozen=True)
+class MeasuredCell(Cell):
+    """A measured cell that knows what it was measured from; it prints and compares as any cell.
+
+    Attributes:
+        seeds: value of each training seed.
+        basis: what intervals are computed from; None where it was not measured unit by unit.
+        measure: name of the measure in `basis`, where the column has another.
+    """
+
+    seeds: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    basis: "Tracked | Sample | None" = field(default=None, compare=False, repr=False)
+    measure: str = field(default="", compare=False, repr=False)
+
+
+def tracked(runs: Iterable[Iterable[Measured]]) -> Tracked:
+    """The scores of one row: for each seed what was measured on every sequence.
+
+    Raises:
+        NotComputable: a sequence has no score.
+    """
+    groups = [list(group) for group in runs]
+    missing = sorted({m.reason for group in groups for m in group if m.score is None})
+    if missing or not groups or not groups[0]:
+        raise NotComputable(each_once(missing) or "no such sequence is present")
+    sums = [additive_scores.contributions([m.score for m in group if m.score is not None]) for group in groups]
+    return Tracked(tuple(m.part.scene.name for m in groups[0]), np.stack(sums))
+
+
+class Evidence:
+    """What the cells of one table were measured from."""
+
+    def __init__(self, cells: dict[tuple[str, str], tuple[tuple[float, ...], str, "Tracked | Sample | None"]]) -> None:
+        self._cells = cells
+
+    def sample(self, row: str, column: str) -> Sample:
+        """A cell's number with its seeds and draws.
+
+        Raises:
+            NotComputable: the table has no such measured cell.
+        """
+        seeds, measure, basis = self._find(row, column)
+        if isinstance(basis, Tracked):
+            return basis.sample(measure)
+        return basis or Sample(np.array(seeds))
+
+    def tracked(self, row: str, column: str) -> tuple[Tracked, str]:
+        """A cell's scores by sequence, and which measure it shows.
+
+        Raises:
+            NotComputable: there are none.
+        """
+        _, measure, basis = self._find(row, column)
+        if not isinstance(basis, Tracked):
+            raise NotComputable(f"{row} / {column} was not measured sequence by sequence")
+        return basis, measure
+
+    def _find(self, row: str, column: str) -> tuple[tuple[float, ...], str, "Tracked | Sample | None"]:
+        if (row, column) not in self._cells:
+            raise NotComputable(f"{row} / {column} was not measured")
+        return self._cells[row, column]
+
+
+def write(path: Path, cells: Iterable[Cell]) -> None:
+    """Write what measured cells carry; cells that share a basis share its bytes.
+
+    Raises:
+        MsfpError: the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    listed: list[dict[str, Any]] = []
+    bases: dict[int, dict[str, Any]] = {}
+    arrays: dict[str, NDArray[np.float64]] = {}
+    for cell in cells:
+        if not isinstance(cell, MeasuredCell) or cell.source != "measured":
+            continue
+        basis = cell.basis
+        if basis is not None and id(basis) not in bases:
+            number = len(bases)
+            if isinstance(basis, Tracked):
+                bases[id(basis)] = {"number": number, "scenes": basis.scenes}
+                arrays[f"{number}.sums"] = basis.sums
+            else:
+                bases[id(basis)] = {"number": number, "units": basis.units, "kind": basis.kind}
+                arrays[f"{number}.seeds"], arrays[f"{number}.replicates"] = basis.seeds, basis.replicates
+        place = bases[id(basis)]["number"] if basis is not None else None
+        listed.append({"row": cell.row, "column": cell.column, "seeds": cell.seeds, "measure": cell.measure or
+                       cell.column, "basis": place})  # fmt: skip
+    header = {"cells": listed, "bases": list(bases.values())}
+    data = save(arrays, metadata={"evidence": json.dumps(header, ensure_ascii=False)})
+    atomic_write(path, data, durable=False)
+
+
+def read(path: Path) -> Evidence:
+    """What `write` left; nothing where there is no file.
+
+    Raises:
+        InputError: damaged, or not such a file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return Evidence({})
+    try:
+        with safe_open(path, "np") as file:
+            header = json.loads(file.metadata()["evidence"])
+            bases = [_basis(one, file) for one in header["bases"]]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a file of evidence ({error!r}); delete it and make the table again") from None
+    return Evidence(
+        {
+            (c["row"], c["column"]): (
+                tuple(c["seeds"]),
+                c["measure"],
+                None if c["basis"] is None else bases[c["basis"]],
+            )
+            for c in header["cells"]
+        }
+    )
+
+
+def _basis(one: dict[str, Any], file: Any) -> Tracked | Sample:
+    number = one["number"]
+    if "scenes" in one:
+        return Tracked(tuple(one["scenes"]), file.get_tensor(f"{number}.sums"))
+    seeds, replicates = file.get_tensor(f"{number}.seeds"), file.get_tensor(f"{number}.replicates")
+    return Sample(seeds, replicates, tuple(one["units"]), one["kind"])

@@ -1,0 +1,127 @@
+"""Rows whose numbers come from elsewhere: imported result files, and test splits whose labels a server keeps."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from msfp.datasets.registry import DATASETS
+from msfp.datasets.submission import expected
+from msfp.errors import InputError
+from msfp.paper import joint, methods
+from msfp.paper.measured_cells import UNITS, tracking_cells
+from msfp.paper.methods import Row
+from msfp.paper.table_layout import SEPARATOR
+from msfp.paper.tracking_rows import CEILING
+from msfp.pipeline import data, external_results
+from msfp.pipeline.data import Fold
+from msfp.pipeline.external_results import Imported
+from msfp.pipeline.run import Run
+from msfp.pipeline.submission import submit
+from msfp.types import Cell
+
+MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
+TEST_SET = "test set"
+SERVER = "motchallenge.net"
+IMPORTS = "imports"
+"""What a table needs that shows imported results; another import makes it stale."""
+
+
+def imported_cells(
+    run: Run, folds: Iterable[Fold], columns: Iterable[str] = MEASURES, rename: Mapping[str, str] | None = None
+) -> list[Cell]:
+    """A row for each name under which results were imported, measured on the folds like our own, and saying so."""
+    every, wanted = tuple(folds), tuple(columns)
+    cells: list[Cell] = []
+    for name in external_results.names(run):
+        found = [m for fold in every for m in external_results.measured(run, name, fold)]
+        if not found:
+            continue
+        row = tracking_cells(name, [found], wanted, rename)
+        detectors = sorted({m.sequence.detector for m in found})
+        for detector in detectors if len(detectors) > 1 else ():
+            kept = [m for m in found if m.sequence.detector == detector]
+            row += tracking_cells(f"{name}{SEPARATOR}{detector}", [kept], wanted, rename)
+        cells += [replace(c, reason=f"imported results: {name}") if c.source == "measured" else c for c in row]
+    return cells
+
+
+def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Cell]]]:
+    """Import result files and score them at once.
+
+    Returns:
+        What was taken, and for each data set its cells.
+
+    Raises:
+        InputError: see `external_results.take`.
+    """
+    measured_here = {row.label.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *joint.ROWS)}
+    kept = external_results.take(run, name, folder, reserved={*measured_here, CEILING})
+    scored = {}
+    for dataset in external_results.datasets(run):
+        cells = [
+            c for c in imported_cells(run, data.judged_folds(run, dataset)[0]) if c.row.partition(SEPARATOR)[0] == name
+        ]
+        if cells:
+            scored[dataset] = cells
+    return kept, scored
+
+
+def server_cells(
+    run: Run,
+    dataset: str,
+    rows: Iterable[Row],
+    columns: Iterable[str] = MEASURES,
+    rename: Mapping[str, str] | None = None,
+) -> list[Cell]:
+    """For a data set whose test labels MOTChallenge keeps: a row a method on its test set, without any number."""
+    entry = DATASETS.get(dataset)
+    if entry is None or SERVER not in entry.homepage or not data.judged_folds(run, dataset)[1]:
+        return []
+    reason = (
+        f"{SERVER} keeps the labels of {entry.title}'s test set; `msfp submit METHOD --dataset {dataset}` writes the "
+        f"zip that it takes, submissions/{dataset}-METHOD.zip"
+    )
+    places = [(f"{row.label}{SEPARATOR}{TEST_SET}", column) for row in rows for column in columns]
+    return [
+        Cell(row, (rename or {}).get(column, column), None, None, "server", reason, UNITS.get(column, ""))
+        for row, column in places
+    ]
+
+
+def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None) -> Path:
+    """The zip of a row of Table 1 for the evaluation server, its heads learned on the whole main training split.
+
+    Args:
+        run: whose folder holds training and test split.
+        label: the row's, or the name of its tracker where one row alone has it; case does not matter.
+        dataset: `mot17`, `mot20`, ...; empty: the run's main one.
+        path: of the zip; None: `runs/<profile>/submissions/`.
+
+    Raises:
+        InputError: no such row, or see `submission.submit`.
+        NotComputable: what the method needs is missing.
+    """
+    row = _row_named(label)
+    chosen = dataset or run.settings.data.main
+    target = path or zip_path(run, chosen, row.label)
+    expected(chosen, "test")  # a data set without a server is refused before a world is rendered
+    main = run.settings.data.main
+    heads = tuple(data.whole(s) for s in data.learnable(run, main))
+    select = heads if chosen == main else tuple(data.whole(s) for s in data.learnable(run, chosen))
+    if chosen != main and row.label == methods.MSFP_TRACK.label:  # as in Table 2: an ATL of its own (A.2)
+        row = methods.msfp_track(atl=select)
+    return submit(run, chosen, row.methods(heads, run.settings.seeds[:1], select)[0], target)
+
+
+def zip_path(run: Run, dataset: str, label: str) -> Path:
+    """Where the zip of a method lies."""
+    stem = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return run.out / "submissions" / f"{dataset}-{stem}.zip"
+
+
+def _row_named(label: str) -> Row:
+    rows = methods.rows_named(label)
+    if len(rows) != 1:
+        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.label for row in rows)}")
+    return rows[0]

@@ -1,0 +1,167 @@
+"""The report's contents, gathered from the files that the notebooks of a run left."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msfp.config import choices_used
+from msfp.engine.escapes import csv_frame
+from msfp.engine.files import atomic_write
+from msfp.engine.notebooks import executed
+from msfp.engine.provenance import manifest, write_manifest
+from msfp.paper import cell_samples, publish, selected
+from msfp.paper.claims.shown import frame
+from msfp.paper.claims.verdict import Verdict, judge
+from msfp.paper.findings import compare
+from msfp.paper.registry import artefact, every
+from msfp.paper.site.contents import Contents
+from msfp.paper.site.pages import add_notebook, write_site
+from msfp.pipeline.run import Run
+from msfp.types import Cell
+
+LIMITS_EMBEDDED = (
+    "The embedded worlds are rendered drawings with known rules. Absolute scores on them say nothing about MOT17; "
+    "comparisons of methods on them hold for them.",
+    "Public detections of the embedded worlds come from a statistical model fitted on MOT17's labels, so detectors do "
+    "not see the pictures: a threshold that depends on the picture can only follow what the model depends on.",
+)
+LIMITS = (
+    "Re-identification by section 4.2 is a weak measure: position and background leak identity, as the rows with "
+    "random detector weights show.",
+    "ATL is supervised with one target a sequence, so the number of different targets is the number of sequences.",
+)
+ONE_SEED = ("One training seed: intervals of what is learned tell nothing of other seeds, and are too narrow.",)
+ALWAYS = (
+    "A difference is measured less paper, also where data, detector, weights or hardware differ: it orients, it does "
+    "not test the paper.",
+    "Best and second are ranked among the rows measured here; values of the paper and published ones take no part.",
+)
+
+
+def write(run: Run) -> Path:
+    """Write the claims, the manifest and the report of a run; returns the report's first page."""
+    verdicts = judge(run)
+    timed = [one for one in verdicts if one.claim.timed]
+    for name, chosen in (("claims", [one for one in verdicts if one not in timed]), ("claims-time", timed)):
+        atomic_write(run.out / f"{name}.csv", csv_frame(frame(chosen)).encode())
+    write_manifest(run.out / "manifest.json", **about(run))
+    return write_site(publish.report_path(run).parent, contents(run, verdicts))
+
+
+def complete(run: Run, notebook: str) -> None:
+    """Add the executed notebook that wrote the report to it."""
+    site = publish.report_path(run).parent
+    add_notebook(site, outline(run), notebook)
+
+
+def about(run: Run) -> dict[str, Any]:
+    """What the manifest of a run is made from."""
+    return {
+        "settings": run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
+        "seeds": run.settings.seeds,
+        "inputs": {"weights": run.weights_digest()},
+    }
+
+
+def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
+    """What the report says, from the files of a run."""
+    tables = publish.published_cells(run)
+    embedded = run.settings.data.main in run.embedded_names
+    ready = [a for a in every() if a.status == "ready"]
+    stamps = {a.id: publish.read_stamp(run, a) for a in ready}
+    old = {a.id: publish.stale(run, a.kind, a.number) for a in ready if stamps[a.id]}
+    return replace(
+        outline(run),
+        cells=tables,
+        evidence={number: cell_samples.read(publish.evidence_path(run, number)) for number in tables},
+        manifest=manifest(**about(run)),
+        findings={artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
+        choices=[*choices_used(run.settings), *selected.choices(run)],
+        notes=distinct(stamps, "notes"),
+        events=distinct(stamps, "events"),
+        limits=[
+            *(LIMITS_EMBEDDED if embedded else ()),
+            *by_construction(verdicts, embedded),
+            *(ONE_SEED if len(run.settings.seeds) == 1 else ()),
+            *LIMITS,
+            *ALWAYS,
+            *checked(stamps),
+        ],
+        absent={name: found["reason"] for name, found in stamps.items() if found.get("reason")},
+        stale={name: why for name, why in old.items() if why},
+        verdicts=verdicts,
+        embedded=embedded,
+    )
+
+
+def checked(stamps: Mapping[str, dict[str, Any]]) -> list[str]:
+    """How many of the tables' scores TrackEval computed too; nothing where no table has scores."""
+    totals: dict[str, tuple[int, int]] = {}
+    for found in stamps.values():
+        for rules, (scores, held) in found.get("scored", {}).items():
+            before = totals.get(rules, (0, 0))
+            totals[rules] = before[0] + scores, before[1] + held
+    if not totals:
+        return []
+    each = ", ".join(f"{held} of {scores} by {rules}'s rules" for rules, (scores, held) in sorted(totals.items()))
+    return [
+        f"Scores are computed by kernels. TrackEval computed a random sample of them too ({each}), and every one was "
+        "equal: integers exactly, fractions to 1e-9. A difference would have stopped the run."
+    ]
+
+
+def outline(run: Run) -> Contents:
+    """What the report says of its run before a result is read."""
+    return Contents(
+        profile=run.settings.profile,
+        figures=run.figures,
+        tables=publish.tables_folder(run),
+        notebooks=executed(run.out / "notebooks"),
+        options=options(run),
+        names=places(run),
+    )
+
+
+def places(run: Run) -> dict[str, str]:
+    """Folders of this machine -> what the report calls them: it may be passed on."""
+    named = {run.settings.data.root: "ROOT", run.home: ".."}
+    return {str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2}
+
+
+def by_construction(verdicts: Sequence[Verdict], embedded: bool) -> list[str]:
+    """Sentences on what decides claims besides measuring, or bears on them, each with the claims it concerns."""
+    found: dict[str, list[str]] = {}
+    for one in verdicts:
+        apart = [one.apart.reason] if one.apart and one.apart.why == "construction" else []
+        caveat = [one.claim.embedded] if embedded and one.claim.embedded and one.claim.basis == "measured" else []
+        for text in (*apart, *caveat):
+            found.setdefault(text, []).append(f"`{one.claim.id}`")
+    return [f"{text[:1].upper()}{text[1:]} ({', '.join(names)})." for text, names in found.items()]
+
+
+def options(run: Run) -> str:
+    """Command-line options that make the same run; a folder is told by its name only."""
+    parts = [f"--profile {run.settings.profile}"]
+    if run.settings.data.root is not None:
+        parts.append(f"--root {run.settings.data.root.name}")
+    if run.settings.input.weights != "embedded":
+        parts.append(f"--weights {Path(run.settings.input.weights).name}")
+    parts += [f"-p {shlex.quote(word)}" for word in shlex.split(run.overrides)]
+    return " ".join(parts)
+
+
+def sentences(cells: list[Cell], table: int) -> tuple[str, ...]:
+    """What a table says beside the paper's, one sentence a column."""
+    frame = compare(cells, table)
+    return tuple(
+        f"{line['column']}: best of {line['rows']} rows here is {line['best here']} ({line['value here']:.4g}), in the "
+        f"paper {line['best in the paper']}; {line['pairs as in the paper']} pairs of rows are in the same order."
+        for line in frame.to_dict("records")
+    )
+
+
+def distinct(stamps: dict[str, dict[str, Any]], key: str) -> list[str]:
+    """Remarks of all artefacts, each once."""
+    return list(dict.fromkeys(text for found in stamps.values() for text in found.get(key, ())))

@@ -1,0 +1,85 @@
+"""The open sequence and frame, shared by the panels; used without a browser."""
+
+from dataclasses import replace
+
+import pytest
+
+from msfp.errors import InputError
+from msfp.explore.clip import FULL, Clip
+from msfp.explore.people import PeoplePanel
+from msfp.explore.sequence_controls import SequenceControls
+from msfp.explore.session import Session
+from msfp.explore.thresholds import ThresholdPanel
+from msfp.explore.trackers import TrackersPanel
+from msfp.pipeline.data import Part
+
+
+@pytest.fixture
+def desk(clip: Clip) -> SequenceControls:
+    """A scene whole, and two stretches of it, of which neither slider range contains the other."""
+    scene = clip.part.scene
+    parts = {"whole": clip.part, "first": Part(scene, 1, 7), "last": Part(scene, 9, 16), "again": Part(scene, 9, 16)}
+    return SequenceControls(
+        Session(clip.run, {name: replace(clip, part=part) for name, part in parts.items()}), "whole"
+    )
+
+
+def test_sequences_bring_their_own_frames(desk: SequenceControls) -> None:
+    desk.slider.value = 12
+    assert desk.frame == 12
+    for name, first, last in (("first", 1, 7), ("last", 9, 16), ("first", 1, 7), ("whole", 1, 16)):
+        desk.chooser.value = name
+        assert (desk.slider.min, desk.slider.max, desk.slider.value) == (first, last, first), name
+        assert desk.frame == 1
+    desk.frame = 5
+    assert desk.slider.value == 5
+
+
+def test_the_frame_stays_where_the_pixels_do(desk: SequenceControls) -> None:
+    desk.chooser.value = "last"
+    desk.slider.value = 11
+    assert desk.frame == 3
+    desk.chooser.value = "again"
+    assert (desk.frame, desk.slider.value) == (3, 11)
+
+
+def test_panels_follow_the_desk(desk: SequenceControls) -> None:
+    people, thresholds = PeoplePanel(desk, FULL), ThresholdPanel(desk, FULL)
+    trackers = TrackersPanel(desk, FULL, "SORT")
+    views = people.view, thresholds.view, *trackers.views
+    pictures = [view.jpeg for view in views]
+    desk.slider.value = 12
+    assert all(view.jpeg != before for view, before in zip(views, pictures, strict=True))
+    desk.chooser.value = "last"
+    assert "frame 9," in people.view.caption
+
+
+def test_the_buttons_go_through_the_frames_with_switches_and_round_the_end(desk: SequenceControls) -> None:
+    panel = TrackersPanel(desk, "SORT", "SORT")
+    switches = desk.clip.result("SORT").switches
+    assert switches is not None
+    frames = sorted(set(switches.frame.tolist()))
+    visited = []
+    for _ in range(len(frames) + 1):
+        panel.on.click()
+        visited.append(desk.frame)
+    assert visited == [*frames, frames[0]]
+    panel.back.click()
+    assert desk.frame == frames[-1]
+
+
+def test_who_was_clicked_is_forgotten_with_another_tracker(desk: SequenceControls) -> None:
+    panel = PeoplePanel(desk, FULL)
+    panel.view.clicked = [panel.view.boxes[0]["id"], 1]
+    assert panel.view.chosen == panel.view.boxes[0]["id"]
+    assert panel.curve.value
+    panel.tracker.value = "ByteTrack"
+    assert panel.view.chosen == -1
+    assert not panel.curve.value
+
+
+def test_what_is_not_there_names_what_is(clip: Clip, desk: SequenceControls) -> None:
+    with pytest.raises(InputError, match=f"there are: {clip.sequence.name}"):
+        SequenceControls(Session(clip.run, {clip.sequence.name: clip}), "MOT99")
+    with pytest.raises(InputError, match=f"tracker 'none' is not among the run's; there are: {FULL}"):
+        PeoplePanel(desk, "none")

@@ -1,0 +1,118 @@
+"""What stands behind a cell survives its file, and gives the number that the cell shows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msfp.errors import InputError, NotComputable
+from msfp.metrics import fast
+from msfp.metrics.statistics import Sample
+from msfp.paper import cell_samples
+from msfp.paper.cells import read_cells, write_cells
+from msfp.paper.measured_cells import attempt, cell, tracking_cells
+from msfp.pipeline.data import whole
+from msfp.pipeline.scores import Measured
+from msfp.pipeline.tracks import Method
+from msfp.types import Cell, GroundTruth, Scene, Sequence, Tracks
+
+DETECTORS = ("DPM", "SDP")
+
+
+def scored(scene: int, detector: str, quality: float, seed: int) -> Measured:
+    """One sequence of ten people, of whose boxes a share is tracked and a share exchanged."""
+    rng = np.random.default_rng([scene, seed, DETECTORS.index(detector)])
+    frame, person = np.repeat(np.arange(1, 21, dtype=np.int32), 10), np.tile(np.arange(1, 11, dtype=np.int32), 20)
+    tlwh = np.stack([person * 100.0, np.zeros(200), np.full(200, 20.0), np.full(200, 40.0)], axis=1)
+    one = np.ones(200, np.float32)
+    truth = GroundTruth(frame, person, tlwh, one, one.astype(np.int32), one)
+    kept = rng.random(200) < quality
+    exchanged = np.where(rng.random(200) < 1 - quality, person % 10 + 11, person)
+    found = Tracks(frame[kept], exchanged[kept].astype(np.int32), tlwh[kept], one[kept])
+    name = f"S-{scene:02d}-{detector}"
+    sequence = Sequence(name, "mot17", "train", Path(name), 30, 20, 1200, 100)
+    part = whole(Scene(f"S-{scene:02d}", sequence, (sequence,)))
+    return Measured(Method("m", "sort"), part, sequence, fast.score(fast.prepare(truth, 20), found))
+
+
+def group(quality: float, seeds: int = 2, scenes: int = 6) -> list[list[Measured]]:
+    return [[scored(s, d, quality + 0.02 * s, seed) for s in range(scenes) for d in DETECTORS] for seed in range(seeds)]
+
+
+@pytest.fixture
+def through(tmp_path: Path) -> Callable[[list[Cell]], cell_samples.Evidence]:
+    def write_and_read(cells: list[Cell]) -> cell_samples.Evidence:
+        path = tmp_path / "measured" / "table01.safetensors"
+        cell_samples.write(path, cells)
+        return cell_samples.read(path)
+
+    return write_and_read
+
+
+def test_a_tracking_cell_is_recomputed_from_its_sequences(through) -> None:
+    cells = tracking_cells(
+        "LITE (trained 64-d)", group(0.8), ["HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW"], {"HOTA": "MOT17"}
+    )
+    found = through(cells)
+    for one in cells:
+        sample = found.sample("LITE (trained 64-d)", one.column)
+        assert sample.value == pytest.approx(one.value, abs=1e-10)
+        assert sample.spread == pytest.approx(one.std, abs=1e-10)
+        assert sample.units == tuple(f"S-{s:02d}" for s in range(6))
+        low, high = sample.interval()
+        assert low <= sample.value <= high
+    scores, measure = found.tracked("LITE (trained 64-d)", "MOT17")
+    assert measure == "HOTA"
+    apart = scores.by_scene("HOTA")
+    assert set(apart) == set(sample.units)
+    assert tracking_cells("LITE (trained 64-d)", [g[:2] for g in group(0.8)], ["HOTA"])[0].value == pytest.approx(
+        apart["S-00"].mean(), abs=1e-10
+    )
+
+
+def test_detectors_of_a_scene_are_one_unit() -> None:
+    scores = cell_samples.tracked(group(0.8))
+    assert len(scores.scenes) == 12
+    assert len(scores.units) == 6
+
+
+def test_people_and_plain_values_survive(through) -> None:
+    people = Sample(np.array([0.9, 0.8]), np.linspace(0, 1, 50).reshape(25, 2), ("a/1", "a/2", "b/1", "b/2"), "people")
+    found = through([attempt("row", "AUC", lambda: [0.9, 0.8], basis=lambda: people), cell("row", "Dim", [64.0, 64.0])])
+    again = found.sample("row", "AUC")
+    assert (again.units, again.kind) == (people.units, "people")
+    assert (again.replicates == people.replicates).all()
+    assert found.sample("row", "Dim").seeds.tolist() == [64, 64]
+    with pytest.raises(NotComputable, match="not measured unit by unit"):
+        found.sample("row", "Dim").interval()
+    with pytest.raises(NotComputable, match="not measured sequence by sequence"):
+        found.tracked("row", "AUC")
+
+
+def test_what_was_not_measured_says_so(through, tmp_path: Path) -> None:
+    found = through([Cell("row", "HOTA", None, source="n/a", reason="no pixels"), Cell("row", "Layers", "GAP")])
+    for column in ("HOTA", "Layers", "IDSW"):
+        with pytest.raises(NotComputable, match=f"row / {column} was not measured"):
+            found.sample("row", column)
+    with pytest.raises(NotComputable):
+        cell_samples.read(tmp_path / "nothing").sample("row", "HOTA")
+    (tmp_path / "broken").write_bytes(b"broken")
+    with pytest.raises(InputError, match="broken: not a file of evidence"):
+        cell_samples.read(tmp_path / "broken")
+
+
+def test_a_missing_score_gives_its_reason() -> None:
+    runs = group(0.8, 1)
+    runs[0][3] = replace(runs[0][3], score=None, reason="8 of 1050 frames present")
+    with pytest.raises(NotComputable, match="8 of 1050"):
+        cell_samples.tracked(runs)
+    assert {c.reason for c in tracking_cells("LITE (trained 64-d)", runs, ["HOTA"])} == {"8 of 1050 frames present"}
+
+
+def test_the_printed_cells_stay_as_they_were(tmp_path: Path) -> None:
+    cells = tracking_cells("LITE (trained 64-d)", group(0.8, 1, 1), ["HOTA"])
+    plain = [Cell(c.row, c.column, c.value, c.std, c.source, c.reason, c.unit, c.detail) for c in cells]
+    assert write_cells(tmp_path / "a", cells).read_bytes() == write_cells(tmp_path / "b", plain).read_bytes()
+    assert read_cells(tmp_path / "a") == plain

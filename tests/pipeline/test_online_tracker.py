@@ -1,0 +1,202 @@
+"""Live, frame by frame, against the stages; interrupted films; `msfp.Tracker`."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import msfp
+from msfp.datasets.frames import FrameReader
+from msfp.datasets.motchallenge import read_tracks
+from msfp.errors import InputError
+from msfp.pipeline import data, recording, tracker
+from msfp.pipeline.heads import appearance
+from msfp.pipeline.online_tracker import OnlineTracker
+from msfp.pipeline.recording import Recording, record
+from msfp.pipeline.run import Run
+from msfp.pipeline.tracks import Method, Threshold, frame_thresholds, tracks
+from msfp.video.source import frames, open_source
+
+from .conftest import LENGTH, run_of_one_street
+
+STREET = Threshold("fixed", 0.2, 0.05)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run for all tests: what its stages learn once is the same for each."""
+    return run_of_one_street(tmp_path_factory.mktemp("watch"))
+
+
+def scene_of(run: Run) -> data.Part:
+    return data.whole(data.scenes(run, "mot17")[0])
+
+
+def methods(run: Run) -> dict[str, Method]:
+    learn = (scene_of(run),)
+    return {
+        "motion": Method("a", "bytetrack", None, STREET),
+        "trained": Method("b", "msfp-attention", appearance("attention-instance", learn, 0), STREET),
+        "single layer": Method("c", "lite", appearance("native", (), 0), STREET),
+        "camera": Method("d", "botsort", appearance("native-concat", (), 0), STREET, camera="sparse-flow"),
+        "atl": Method("e", "msfp-track", appearance("native", (), 0), Threshold("atl", mode="offset", learn=learn)),
+        "policy": Method("f", "bytetrack", None, Threshold("policy", policy="percentile")),
+    }
+
+
+@pytest.mark.parametrize("kind", ["motion", "trained", "single layer", "camera", "atl", "policy"])
+def test_live_is_what_the_stages_compute(run: Run, kind: str) -> None:
+    method, part = methods(run)[kind], scene_of(run)
+    sequence = part.scene.sequences[0]
+    expected = tracks(run, part, sequence, method)
+    watcher = OnlineTracker(run, method, sequence.fps, "OWN")
+    looks = [watcher.look(t, pixels) for t, pixels in FrameReader(part.scene.pixels)]
+    taus = frame_thresholds(run, part, sequence, method)
+    assert np.allclose([s.taus for s in looks], taus, atol=1e-4)
+    found = recording.joined([(s.number, watcher.follow(s)) for s in looks])
+    assert len(found) == len(expected)
+    assert np.array_equal(found.id, expected.id)
+    assert np.allclose(found.tlwh, expected.tlwh, atol=0.05), "det.txt has three digits"
+
+
+def test_thresholds_that_need_the_whole_video_are_refused(run: Run) -> None:
+    with pytest.raises(InputError, match="need the whole video"):
+        OnlineTracker(run, Method("x", "bytetrack", None, Threshold("oracle")), 30, "OWN")
+
+
+class Broken(Exception):
+    """A machine that goes down."""
+
+
+@pytest.fixture
+def film(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`film(folder, stop=None, kind=...)` records the scene in parts of three frames; it breaks before frame `stop`."""
+    monkeypatch.setattr(recording, "PART", 3)
+    source = open_source(str(scene_of(run).scene.pixels.images))
+
+    def make(out: str, stop: int | None = None, kind: str = "atl", **options: object) -> dict:
+        def broken(given, first=1, marred=None):
+            for t, pixels in frames(given, first, marred):
+                if t == stop:
+                    raise Broken
+                asked.append(t)
+                yield t, pixels
+
+        asked: list[int] = []
+        monkeypatch.setattr(recording, "frames", broken)
+        watcher = OnlineTracker(run, methods(run)[kind], source.fps, "OWN")
+        done = record(Recording(source, tmp_path / out, {"kind": kind}), watcher, **options)
+        return done | {"asked": asked}
+
+    return make
+
+
+def test_an_interrupted_film_goes_on_and_ends_the_same(film, tmp_path: Path) -> None:
+    whole = film("whole")
+    with pytest.raises(Broken):
+        film("cut", stop=8)
+    assert not (tmp_path / "cut" / "root.txt").exists()
+    again = film("cut")
+    assert again["asked"] == [7, 8, 9], "two parts of three frames were kept"
+    for kind in ("tracks", "thresholds"):
+        assert Path(again[kind]).read_bytes() == Path(whole[kind]).read_bytes()
+    assert (again["frames"], again["people"]) == (whole["frames"], whole["people"])
+    assert open_source(again["film"]).length == LENGTH
+    assert sorted(p.suffix for p in (tmp_path / "cut").iterdir()) == [".csv", ".json", ".mp4", ".txt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_film_that_is_stopped_keeps_every_frame(film, tmp_path: Path, number: signal.Signals) -> None:
+    whole = film("whole")
+    before = signal.getsignal(number)
+    seen: list[int] = []
+
+    def stop_at_five(pixels: object) -> bool:
+        seen.append(len(seen) + 1)
+        if len(seen) == 5:
+            os.kill(os.getpid(), number)
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        film("cut", show=stop_at_five)
+    assert signal.getsignal(number) == before
+    again = film("cut")
+    assert again["asked"] == list(range(6, LENGTH + 1)), "the frame in hand was finished and kept"
+    for kind in ("tracks", "thresholds"):
+        assert Path(again[kind]).read_bytes() == Path(whole[kind]).read_bytes()
+    assert open_source(again["film"]).length == LENGTH
+
+
+def test_parts_of_other_settings_are_not_gone_on_from(film) -> None:
+    with pytest.raises(Broken):
+        film("cut", stop=5)
+    with pytest.raises(InputError, match="unfinished results of another video or of other settings; .* --fresh"):
+        film("cut", kind="motion")
+    assert film("cut", kind="motion", fresh=True)["asked"] == list(range(1, LENGTH + 1))
+
+
+def test_results_are_those_of_the_stage_and_a_limit_holds(film, run: Run) -> None:
+    done = film("some", limit=4)
+    assert done["frames"] == 4
+    part, method = scene_of(run), methods(run)["atl"]
+    expected = tracks(run, part, part.scene.sequences[0], method)
+    kept = expected.frame <= 4
+    assert np.array_equal(read_tracks(Path(done["tracks"])).id, expected.id[kept])
+
+
+def test_a_window_that_is_closed_ends_the_film(film) -> None:
+    shown: list[tuple[int, ...]] = []
+    done = film("shown", show=lambda pixels: shown.append(pixels.shape) or len(shown) < 2)
+    assert (done["frames"], len(shown)) == (2, 2)
+
+
+@pytest.fixture
+def people(run: Run, monkeypatch: pytest.MonkeyPatch) -> msfp.Tracker:
+    monkeypatch.setattr(tracker, "run_for_videos", lambda *_: run)
+    return msfp.Tracker("bytetrack", threshold="0.2,0.05")
+
+
+def test_tracker_gives_people_frame_by_frame(people: msfp.Tracker, run: Run) -> None:
+    part = scene_of(run)
+    expected = tracks(run, part, part.scene.sequences[0], methods(run)["motion"])
+    images = [pixels for _, pixels in FrameReader(part.scene.pixels)]
+    found = [people.update(pixels) for pixels in images]
+    assert np.concatenate([p.ids for p in found]).tolist() == expected.id.tolist()
+    boxes = np.concatenate([p.xyxy for p in found])
+    assert np.allclose(boxes[:, :2] + 1, expected.tlwh[:, :2], atol=0.05), "pixels from 0, files from 1"
+    assert found[0].taus == pytest.approx((0.2, 0.05))
+    people.reset()
+    assert people.update(images[0]).ids.tolist() == found[0].ids.tolist()
+
+
+def test_tracker_speaks_supervision_both_ways(people: msfp.Tracker) -> None:
+    import supervision as sv
+
+    frame = np.zeros((64, 96, 3), np.uint8)
+    given = sv.Detections(
+        xyxy=np.array([[10.0, 5, 30, 50], [50, 5, 70, 50]], np.float32), confidence=np.array([0.9, 0.8])
+    )
+    people.update(frame, given)
+    out = people.update(frame, given).to_supervision()
+    assert out.tracker_id.tolist() == [1, 2]
+    assert np.allclose(out.xyxy, given.xyxy, atol=1e-3)
+    assert len(people.update(frame, sv.Detections.empty()).to_supervision()) == 0
+    with pytest.raises(InputError, match="carry no confidence"):
+        people.update(frame, sv.Detections(xyxy=given.xyxy))
+    with pytest.raises(InputError, match=r"frame is float64 .* give \(H, W, 3\) uint8"):
+        people.update(np.zeros((4, 4, 3)))
+
+
+def test_other_names_of_the_package_are_still_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Trakcer'"):
+        _ = msfp.Trakcer
+
+
+def test_home_is_here_or_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert tracker.home_folder() == tmp_path / "cache" / "msfp"
+    (tmp_path / "runs").mkdir()
+    assert tracker.home_folder() == Path()
