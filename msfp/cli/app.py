@@ -37,7 +37,7 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # kernels and workers stop as they do for Ctrl+C
     try:
-        from msfp.cli import datasets, exporting, paper, results, tracking, training, tuning, watching  # noqa: F401  each adds commands
+        from msfp.cli import benches, datasets, exporting, paper, results, tracking, tuning, watching  # noqa: F401  each adds commands
 
         try:
             app(prog_name="msfp")

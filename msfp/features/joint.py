@@ -97,7 +97,7 @@ def load_joint(weights: str | Path = "embedded", device: str = "cpu") -> JointNe
     """The jointly trained network, frozen.
 
     Args:
-        weights: `embedded`, or a .safetensors file that `msfp train-joint` made.
+        weights: `embedded`, or a .safetensors file that `scripts/make_weights.py joint` made.
         device: torch device.
 
     Raises:

@@ -49,7 +49,6 @@ def test_options_of_a_run(msfp: Command, command: tuple[str, ...], words: tuple[
             ("figure", "1", "--weights", "random-init", "--device", "abacus"),
             "device 'abacus' is not known; use cpu or cuda",
         ),
-        (("train-backbone", "--seed", "7"), "--seed 7: training worlds have seeds 1000 to 1999"),
     ],
 )
 def test_what_does_not_exist(msfp: Command, words: tuple[str, ...], said: str) -> None:
@@ -89,7 +88,6 @@ def test_output_that_cannot_be_written(msfp: Command, root: Path) -> None:
     refused(msfp("run", root, "--tracker", "sort", "--out", "file/results"), "file/results", "cannot write", remedy)
     weights = ("--weights", "random-init")
     refused(msfp("figure", 1, *weights, "--home", "file"), "cannot write", "choose another output folder")
-    refused(msfp("train-backbone", "--out", "file/weights"), "cannot write", remedy)
     refused(msfp("data", "make", "--home", "file", "--profile", "smoke"), "file", "cannot write")
 
 

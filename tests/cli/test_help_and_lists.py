@@ -13,10 +13,7 @@ from msfp.cli.listing import listing
 from .conftest import Command, refused
 
 HEAVY = ("torch", "numpy", "pandas", "pydantic", "numba", "matplotlib", "ultralytics", "trackeval", "distributed")
-COMMANDS = (
-    *("reproduce", "list", "table", "figure", "run", "evaluate", "import-results", "submit", "data", "bench"),
-    *("train-backbone", "train-reid", "train-joint"),
-)
+COMMANDS = (*("reproduce", "list", "table", "figure", "run", "evaluate", "import-results", "submit", "data", "bench"),)
 PROGRAM = f"""
 import sys
 from msfp.cli import main

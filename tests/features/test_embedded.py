@@ -16,11 +16,11 @@ from msfp.features.joint import EMBEDDED as JOINT
 from msfp.features.joint import load_joint
 from msfp.features.presets import presets
 from msfp.features.reid import EMBEDDED, load_reid
-from msfp.features.training.card import save_weights
-from msfp.features.training.detector import held_out_precision
-from msfp.features.training.joint import held_out_auc
 from msfp.features.weights import SUMS, embedded_path, listed_sums
-from msfp.pipeline.training import Pool, render_samples
+from shipped_weights.card import save_weights
+from shipped_weights.detector import held_out_precision
+from shipped_weights.joint import held_out_auc
+from shipped_weights.make import Pool, render_samples
 from tests.whole_model import load_person_detector
 
 SHIPPED = [preset.embedded for preset in presets().values() if preset.embedded] + [EMBEDDED, JOINT]

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.features.test_training import painted
 
 from msfp.errors import InputError
 from msfp.features.detect import detect
 from msfp.features.joint import STRIDE, WIDTH, JointNetwork, describe, load_joint, see, see_all, untrained_joint
 from msfp.features.letterbox import fit
-from msfp.features.training import joint as training
-from msfp.features.training.card import save_weights
-from msfp.features.training.crops import CropSettings
-from msfp.features.training.people import JointRecipe, appearances, draw_batch
-from msfp.features.training.samples import Sample
-from tests.features.test_training import painted
+from shipped_weights import joint as training
+from shipped_weights.card import save_weights
+from shipped_weights.crops import CropSettings
+from shipped_weights.people import JointRecipe, appearances, draw_batch
+from shipped_weights.samples import Sample
 
 pytestmark = pytest.mark.xdist_group("joint network")
 

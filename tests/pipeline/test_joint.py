@@ -8,13 +8,13 @@ import pytest
 
 from msfp.errors import InputError, NotComputable
 from msfp.features import joint as network
-from msfp.features.training.card import save_weights
 from msfp.paper import joint as table_rows
 from msfp.pipeline import data, joint
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method, tracks
+from shipped_weights.card import save_weights
 from tests.pipeline.conftest import LENGTH
 
 pytestmark = pytest.mark.xdist_group("joint")

@@ -1,6 +1,6 @@
 """Statistical twins of MOT17's public detectors: what DPM, FRCNN and SDP would have reported for given true boxes.
 
-Each detector is a small generative model; `bench/fit_twins.py` fits it on real labels, and `twins.json` holds curves
+Each detector is a small generative model; `scripts/fit_twins.py` fits it on real labels, and `twins.json` holds curves
 and quantile tables only. Per true box a *margin* f(x) + z decides: the box is detected where it is positive.
 x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and its
 visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
@@ -8,7 +8,7 @@ kind of latent drives localisation error, score and loose second boxes (duplicat
 too much to count). Background false positives are spots that live for a while in one place.
 
 Besides, a person's clearness in the picture (`sight.clearness`) moves margin and score. The slopes are measured by
-`bench/fit_clearness.py` and stand in `twins.json` too: `found`, probits a unit, of DPM from its own boxes on real
+`scripts/fit_clearness.py` and stand in `twins.json` too: `found`, probits a unit, of DPM from its own boxes on real
 pictures of MOT17, of the two networks from a YOLOv8n that was shown the same frames under haze and at dusk; from that
 also how the scores of all its boxes (`score`, logits a unit) and the number of its background boxes (`background`, log
 a unit) follow. DPM's scores are margins themselves, so the margin moves them.

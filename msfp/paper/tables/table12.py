@@ -198,7 +198,7 @@ def _cross_name(run: Run) -> str:
 def _weights(run: Run) -> str:
     given = run.settings.input.weights
     if given == "embedded":
-        return "worlds of other seeds than those evaluated (`msfp train-backbone`)"
+        return "worlds of other seeds than those evaluated (`scripts/make_weights.py backbone`)"
     return (
         "none: random weights"
         if given == "random-init"

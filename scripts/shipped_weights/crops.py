@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.features.training.samples import Sample
+from shipped_weights.samples import Sample
 
 GREY = (114, 114, 114)
 Pixels = NDArray[Any]  # (H, W, 3) uint8; OpenCV's annotations promise no type of element

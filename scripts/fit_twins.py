@@ -1,4 +1,4 @@
-"""Fit the statistical twins of MOT17's public detectors: `python bench/fit_twins.py ROOT [--report] [--out FILE]`.
+"""Fit the statistical twins of MOT17's public detectors: `python scripts/fit_twins.py ROOT [--report] [--out FILE]`.
 
 ROOT holds sequence folders in the MOTChallenge layout (`MOT17-02-DPM/{seqinfo.ini,det,gt}`). Written are curves and
 quantile tables only, never a row of the data. Deterministic. `--report` writes nothing and prints real against twin

@@ -21,9 +21,9 @@ from msfp.features.backbone import load_backbone
 from msfp.features.extract import extract
 from msfp.features.joint import STRIDE, JointNetwork, describe, untrained_joint
 from msfp.features.pooling import CELLS, SAMPLES
-from msfp.features.training.detector import GAINS
-from msfp.features.training.people import Batch, JointRecipe, appearances, draw_batch
-from msfp.features.training.progress import (
+from shipped_weights.detector import GAINS
+from shipped_weights.people import Batch, JointRecipe, appearances, draw_batch
+from shipped_weights.progress import (
     Average,
     Budget,
     learning_rate,
@@ -32,8 +32,8 @@ from msfp.features.training.progress import (
     save_checkpoint,
     training_state,
 )
-from msfp.features.training.reid import ReidRecipe, auc_of, contrast
-from msfp.features.training.samples import Sample
+from shipped_weights.reid import ReidRecipe, auc_of, contrast
+from shipped_weights.samples import Sample
 
 Report = Callable[[float, str], None]
 SUMMARY = (

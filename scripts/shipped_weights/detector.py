@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from msfp.features.average_precision import Found, Labels, mean_average_precision
 from msfp.features.backbone import to_batch
 from msfp.features.detect import detect
-from msfp.features.training.crops import CropSettings, draw_crop
-from msfp.features.training.progress import (
+from msfp.features.ultralytics_model import build
+from shipped_weights.average_precision import Found, Labels, mean_average_precision
+from shipped_weights.crops import CropSettings, draw_crop
+from shipped_weights.progress import (
     Average,
     Budget,
     learning_rate,
@@ -24,8 +25,7 @@ from msfp.features.training.progress import (
     set_learning_rate,
     training_state,
 )
-from msfp.features.training.samples import Sample
-from msfp.features.ultralytics_model import build
+from shipped_weights.samples import Sample
 
 # ultralytics' own gains of box, class and distribution loss.
 GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}

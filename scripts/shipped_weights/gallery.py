@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.reid import cut
-from msfp.features.training.samples import Sample
+from shipped_weights.samples import Sample
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.features.average_precision import Found, Labels, average_precision, iou, mean_average_precision
+from shipped_weights.average_precision import Found, Labels, average_precision, iou, mean_average_precision
 
 BOX = np.array([[10.0, 10, 20, 40]])
 

@@ -11,15 +11,15 @@ from torch import nn
 
 from msfp.errors import InputError
 from msfp.features.osnet import OSNet
-from msfp.features.training import detector as detector_training
-from msfp.features.training import reid as reid_training
-from msfp.features.training.card import save_weights, write_card
-from msfp.features.training.crops import CropSettings, clip_targets, draw_crop, jitter
-from msfp.features.training.detector import DetectorRecipe, draw_batch, held_out_precision, train_detector
-from msfp.features.training.gallery import cut_gallery, draw_rows, vary
-from msfp.features.training.progress import Average, Budget, learning_rate, load_checkpoint, save_checkpoint
-from msfp.features.training.reid import ReidRecipe, contrast, held_out_auc, pairs_of, train_reid
-from msfp.features.training.samples import Sample, gather
+from shipped_weights import detector as detector_training
+from shipped_weights import reid as reid_training
+from shipped_weights.card import save_weights, write_card
+from shipped_weights.crops import CropSettings, clip_targets, draw_crop, jitter
+from shipped_weights.detector import DetectorRecipe, draw_batch, held_out_precision, train_detector
+from shipped_weights.gallery import cut_gallery, draw_rows, vary
+from shipped_weights.progress import Average, Budget, learning_rate, load_checkpoint, save_checkpoint
+from shipped_weights.reid import ReidRecipe, contrast, held_out_auc, pairs_of, train_reid
+from shipped_weights.samples import Sample, gather
 
 SMALL = CropSettings(size=(64, 64), scales=(0.8, 1.2))
 
@@ -229,7 +229,7 @@ def test_cards_state_what_was_measured(tmp_path: Path) -> None:
         "| AP@0.5 | 0.9 |",
         "| seed | 0 |",
         "| crop scales | (0.5, 1.5) |",
-        "    msfp train-backbone",
+        "    python scripts/make_weights.py backbone",
         "AGPL-3.0",
     ):
         assert line in text

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import to_batch
-from msfp.features.training.crops import CropSettings, Pixels, draw_people
-from msfp.features.training.detector import relative_boxes
-from msfp.features.training.samples import Sample
+from shipped_weights.crops import CropSettings, Pixels, draw_people
+from shipped_weights.detector import relative_boxes
+from shipped_weights.samples import Sample
 
 
 @dataclass(frozen=True)

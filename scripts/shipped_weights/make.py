@@ -14,7 +14,7 @@ from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.datasets.synth import World
-    from msfp.features.training.samples import Labelled, Sample
+    from shipped_weights.samples import Labelled, Sample
 
 TRAIN_SEED, HELD_OUT_SEED = 1000, 2000
 # Worlds of each embedded data set that the shipped weights saw, and those they were judged on.
@@ -91,7 +91,7 @@ def train_backbone(
     """
     pool, judged = pools(scale, seed)
     path = _target(out, "yolov8n-synth.safetensors", fresh)
-    from msfp.features.training.detector import DetectorRecipe, held_out_precision, recipe_lines, train_detector
+    from shipped_weights.detector import DetectorRecipe, held_out_precision, recipe_lines, train_detector
 
     recipe = DetectorRecipe(crops=crops, minutes=minutes) if crops or minutes else DetectorRecipe()
     samples = render_samples(pool, workers)
@@ -111,7 +111,7 @@ def train_backbone(
         measured={f"{k} at {size}, {len(held)} frames": f"{v:.4f}" for k, v in measured.items()},
         data=_data_lines(pool, samples),
         recipe=recipe_lines(recipe) | {"crops drawn": str(done.crops), "seconds": f"{done.seconds:.0f}"},
-        command=_command("train-backbone", minutes=minutes, crops=crops, scale=scale, seed=seed),
+        command=_command("backbone", minutes=minutes, crops=crops, scale=scale, seed=seed),
     )
     checkpoint.unlink(missing_ok=True)
     return Made(*made, measured)
@@ -130,8 +130,8 @@ def train_reid(
     """Train the embedded OSNet x0.25; arguments and errors as of `train_backbone`, `steps` in place of crops."""
     pool, judged = pools(scale, seed)
     path = _target(out, "osnet_x0_25-synth.safetensors", fresh)
-    from msfp.features.training.reid import ReidRecipe, held_out_auc, recipe_lines
-    from msfp.features.training.reid import train_reid as train
+    from shipped_weights.reid import ReidRecipe, held_out_auc, recipe_lines
+    from shipped_weights.reid import train_reid as train
 
     recipe = ReidRecipe(steps=steps, minutes=minutes) if steps or minutes else ReidRecipe()
     samples = render_samples(pool, workers)
@@ -150,7 +150,7 @@ def train_reid(
         measured={f"AUC, {same} positive and {other} negative pairs": f"{auc:.4f}"},
         data=_data_lines(pool, samples) | {"people": str(done.identities)},
         recipe=recipe_lines(recipe) | {"steps done": str(done.steps), "seconds": f"{done.seconds:.0f}"},
-        command=_command("train-reid", minutes=minutes, steps=steps, scale=scale, seed=seed),
+        command=_command("reid", minutes=minutes, steps=steps, scale=scale, seed=seed),
     )
     checkpoint.unlink(missing_ok=True)
     return Made(*made, {"AUC": auc})
@@ -170,9 +170,9 @@ def train_joint(
     pool, judged = pools(scale, seed)
     path = _target(out, "joint-synth.safetensors", fresh)
     from msfp.features.joint import untrained_joint
-    from msfp.features.training import joint
-    from msfp.features.training.detector import held_out_precision
-    from msfp.features.training.people import JointRecipe, recipe_lines
+    from shipped_weights import joint
+    from shipped_weights.detector import held_out_precision
+    from shipped_weights.people import JointRecipe, recipe_lines
 
     recipe = JointRecipe(steps=steps, minutes=minutes) if steps or minutes else JointRecipe()
     samples = render_samples(pool, workers)
@@ -200,7 +200,7 @@ def train_joint(
         recipe=recipe_lines(recipe)
         | {"steps done": str(done.steps), "seconds": f"{done.seconds:.0f}"}
         | {f"losses after {n} steps": f"detection {box:.3f}, identity {who:.3f}" for n, box, who in done.curve[::4]},
-        command=_command("train-joint", minutes=minutes, steps=steps, scale=scale, seed=seed),
+        command=_command("joint", minutes=minutes, steps=steps, scale=scale, seed=seed),
     )
     checkpoint.unlink(missing_ok=True)
     return Made(*made, {"person AP@0.5": half, "person AP@0.5:0.95": mean, "AUC": auc})
@@ -228,7 +228,7 @@ def render_samples(pool: Pool, workers: int = 0) -> "list[Sample]":
 
 def _render(item: "tuple[int, World]", every: int) -> "list[Sample]":
     from msfp.datasets.synth import render
-    from msfp.features.training.samples import Labelled, gather
+    from shipped_weights.samples import Labelled, gather
 
     number, world = item
 
@@ -255,7 +255,7 @@ def _target(out: Path, name: str, fresh: bool) -> Path:
 
 
 def _write(path: Path, state: Mapping[str, object], metadata: Mapping[str, str], **card: object) -> tuple[Path, Path]:
-    from msfp.features.training.card import save_weights, write_card
+    from shipped_weights.card import save_weights, write_card
 
     save_weights(path, state, {**metadata, "licence": LICENCE})  # type: ignore[arg-type]
     described = path.with_suffix(".md")
@@ -287,4 +287,4 @@ def _data_lines(pool: Pool, samples: "list[Sample]") -> dict[str, str]:
 
 def _command(name: str, **options: float | None) -> str:
     given = [f"--{key} {value:g}" for key, value in options.items() if value is not None]
-    return " ".join(["msfp", name, *given])
+    return " ".join(["python scripts/make_weights.py", name, *given])

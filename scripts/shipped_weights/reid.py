@@ -16,8 +16,8 @@ from torch import nn
 from msfp.errors import InputError
 from msfp.features.osnet import OSNet
 from msfp.features.reid import embed, normalise
-from msfp.features.training.gallery import cut_gallery, draw_rows, vary
-from msfp.features.training.progress import (
+from shipped_weights.gallery import cut_gallery, draw_rows, vary
+from shipped_weights.progress import (
     Average,
     Budget,
     learning_rate,
@@ -27,7 +27,7 @@ from msfp.features.training.progress import (
     set_learning_rate,
     training_state,
 )
-from msfp.features.training.samples import Sample
+from shipped_weights.samples import Sample
 
 Report = Callable[[float, str], None]
 

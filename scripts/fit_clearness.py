@@ -1,4 +1,4 @@
-"""Measure how detectors depend on a person's clearness: `python bench/fit_clearness.py ROOT WEIGHTS [--out FILE]`.
+"""Measure how detectors depend on a person's clearness: `python scripts/fit_clearness.py ROOT WEIGHTS [--out FILE]`.
 
 ROOT holds sequence folders of MOT17 with their frames (or a video each), labels and public detections; WEIGHTS are of a
 YOLOv8n trained on real pictures. Two measurements:
