@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msfp import compiled
-from msfp.tracking.iou import iou, iou_plain
+from msfp.tracking.iou import iou
 
 
 def test_kernels_of_other_files_and_their_constants_count() -> None:
@@ -33,7 +33,7 @@ def test_a_change_of_source_changes_the_folder(monkeypatch: pytest.MonkeyPatch) 
 def test_says_once_that_kernels_compile(caplog: pytest.LogCaptureFixture) -> None:
     notice = compiled._Notice()
     theirs = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=np.mean)})
-    ours = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=iou_plain)})
+    ours = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=iou.py_func)})
     with caplog.at_level(logging.WARNING):
         for event in (theirs, ours, ours):
             notice.on_start(event)

@@ -24,22 +24,12 @@ def with_area(boxes: Floats) -> NDArray[np.bool_]:
     return out
 
 
-def iou_plain(first: Floats, second: Floats) -> Floats:
-    """(M, N) intersection over union of (M, 4) and (N, 4) xyxy boxes, by definition; boxes without area give 0."""
-    left_top = np.maximum(first[:, None, :2], second[None, :, :2])
-    right_bottom = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inner = np.maximum(right_bottom - left_top, 0.0).prod(axis=2)
-    areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0).prod(axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None, :] - inner
-    return np.divide(inner, union, out=np.zeros_like(inner), where=inner > 0)
-
-
 @kernel
 def iou(first: Floats, second: Floats) -> Floats:
-    """The same as `iou_plain`, one pass.
+    """(M, N) intersection over union of (M, 4) and (N, 4) xyxy boxes; boxes without area give 0.
 
-    Without a branch in the inner loop, which the compiler then does for several boxes at once; in a crowd a branch is
-    often guessed wrong.
+    One pass without a branch in the inner loop, which the compiler then does for several boxes at once; in a crowd a
+    branch is often guessed wrong.
     """
     out = np.empty((len(first), len(second)))
     left, top, right, bottom = second[:, 0].copy(), second[:, 1].copy(), second[:, 2].copy(), second[:, 3].copy()

@@ -1,8 +1,8 @@
-"""Constant-velocity Kalman filters of the field: what each tracks, with which noise, and the textbook equations.
+"""Constant-velocity Kalman filters of the field: what each tracks, with which noise.
 
 Every filter here tracks four coordinates and their velocities (SORT's aspect has none, which is a velocity of zero
 variance). Transition and measurement act on one coordinate at a time and all noise is diagonal, so the 8x8 covariance
-never leaves four 2x2 blocks; `kalman_fast` keeps just those. `Textbook` is the definition it is tested against.
+never leaves four 2x2 blocks; `kalman_fast` keeps just those. The textbook's equations are in notebook 05 and the tests.
 """
 
 from dataclasses import dataclass
@@ -133,51 +133,3 @@ XYHR = Motion(
     measured=(1.0, 1.0, 10**0.5, 0.1),
 )
 """BoostTrack's filter: height and aspect, both with a velocity, noise in pixels."""
-
-
-class Textbook:
-    """One track's filter as the books write it: x' = Fx, P' = FPF' + Q; S = HPH' + R, K = PH'S^-1.
-
-    Attributes:
-        mean: (8,) state, four coordinates and their velocities.
-        covariance: (8, 8).
-    """
-
-    def __init__(self, motion: Motion, box: Floats) -> None:
-        self.motion = motion
-        self.transition = np.eye(8) + np.eye(8, k=4)
-        self.observation = np.eye(4, 8)
-        self.mean = np.concatenate([motion.measure(box[None])[0], np.zeros(4)])
-        self.covariance = self._noise(0, 1)
-
-    def predict(self) -> None:
-        """One frame on."""
-        positive = self.motion.positive
-        if positive >= 0 and self.mean[positive] + self.mean[4 + positive] <= 0:
-            self.mean[4 + positive] = 0.0
-        noise = self._noise(2, 3)
-        self.mean = self.transition @ self.mean
-        self.covariance = self.transition @ self.covariance @ self.transition.T + noise
-
-    def update(self, box: Floats, factor: float = 1.0) -> None:
-        """Correct with a (4,) xyxy box; `factor` scales the measurement's variance."""
-        innovation = self.motion.measure(box[None])[0] - self.observation @ self.mean
-        spread = self._spread(factor)
-        gain = self.covariance @ self.observation.T @ np.linalg.inv(spread)
-        self.mean = self.mean + gain @ innovation
-        self.covariance = self.covariance - gain @ spread @ gain.T
-
-    def distance(self, box: Floats) -> float:
-        """Squared Mahalanobis distance of a (4,) xyxy box."""
-        innovation = self.motion.measure(box[None])[0] - self.observation @ self.mean
-        return float(innovation @ np.linalg.inv(self._spread(1.0)) @ innovation)
-
-    def _spread(self, factor: float) -> Floats:
-        measured = self._noise(4, 4)[:4, :4] * factor
-        return self.observation @ self.covariance @ self.observation.T + measured
-
-    def _noise(self, position: int, velocity: int) -> Floats:
-        """(8, 8) diagonal of the squared rows `position` and `velocity` of the weights, scaled by the state."""
-        scale = [1.0 if s < 0 else max(abs(self.mean[s]), SMALLEST) for s in self.motion.scale]
-        weights = self.motion.weights()
-        return np.diag(np.concatenate([weights[position] * scale, weights[velocity] * scale]) ** 2)

@@ -10,14 +10,12 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-def cosine_distance_plain(gallery: Vectors, embeddings: Vectors) -> Floats:
-    """(M, N) 1 - cosine similarity of (M, D) and (N, D) unit vectors, in [0, 2], by definition."""
-    return np.maximum(1.0 - (gallery @ embeddings.T).astype(np.float64), 0.0)
-
-
 @kernel
 def cosine_distance(gallery: Vectors, embeddings: Vectors) -> Floats:
-    """The same as `cosine_distance_plain`; the order of a sum does not depend on how many vectors there are."""
+    """(M, N) 1 - cosine similarity of (M, D) and (N, D) unit vectors, in [0, 2].
+
+    The order of a sum does not depend on how many vectors there are.
+    """
     out = np.empty((len(gallery), len(embeddings)))
     for i in range(len(gallery)):
         for j in range(len(embeddings)):

@@ -14,7 +14,9 @@ from msfp.tracking.association import (
     score_weighted_iou_cost,
     sum_cost,
 )
-from msfp.tracking.looks import cosine_distance_plain, gallery_distance
+from msfp.tracking.looks import gallery_distance
+
+from .definitions import cosine_distance_plain
 
 TRACKS = np.array([[0.0, 0, 10, 10], [100, 0, 110, 10]])
 BOXES = np.array([[5.0, 0, 15, 10], [100, 0, 110, 10]])  # IoU 1/3, 0; 0, 1

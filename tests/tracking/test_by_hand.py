@@ -15,9 +15,10 @@ from msfp.tracking.boost import (
     track_confidence,
     unlike_objects,
 )
-from msfp.tracking.iou import iou_plain
-from msfp.tracking.kalman import XYSR, Textbook
+from msfp.tracking.kalman import XYSR
 from msfp.tracking.observation_centric_kernels import adaptive_weight, confident_memory
+
+from .definitions import Textbook, iou_plain
 
 ALIKE, OTHER = np.eye(2, 4)
 

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from msfp.tracking.iou import iou, iou_plain
+from msfp.tracking.iou import iou
+
+from .definitions import iou_plain
 
 boxes = st.integers(0, 6).flatmap(
     lambda n: hnp.arrays(np.float64, (n, 4), elements=st.one_of(st.integers(-5, 20).map(float), st.floats(-50, 50)))

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking.kalman import XYAH, XYHR, XYSR, XYWH, Motion, Textbook
+from msfp.tracking.kalman import XYAH, XYHR, XYSR, XYWH, Motion
 from msfp.tracking.kalman_fast import FastFilter
+
+from .definitions import Textbook
 
 FILTERS = pytest.mark.parametrize("motion", [XYAH, XYWH, XYSR, XYHR], ids=lambda m: m.coordinates)
 box = st.tuples(st.floats(-500, 2000), st.floats(-500, 2000), st.floats(0, 400), st.floats(0, 900)).map(

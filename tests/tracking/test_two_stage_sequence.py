@@ -12,13 +12,15 @@ from hypothesis.extra import numpy as hnp
 from msfp.errors import InputError
 from msfp.tracking import make, names, run, track, tracker_class
 from msfp.tracking.base import Tracker
-from msfp.tracking.looks import blend, cosine_distance, cosine_distance_plain
+from msfp.tracking.looks import blend, cosine_distance
 from msfp.tracking.run import Given, Part, at_once, frame_by_frame
 from msfp.tracking.track_state import most_alive
 from msfp.tracking.two_stage import TwoStage
 from msfp.types import Detections, frame_bounds, tlwh_to_xyxy
 from tests.tracking.conftest import Walk
 from tests.tracking.test_run import read
+
+from .definitions import cosine_distance_plain
 
 TWO_STAGE = [name for name in names() if getattr(tracker_class(name), "_step", None) is TwoStage._step]
 COMMON: dict[str, list[Any]] = {
