@@ -17,7 +17,7 @@ from msfp.paper.registry import EXTRA, outline
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- map: begin -->", "<!-- map: end -->"
 MAKES = re.compile(r"run\.(table|figure)\((\d+)\)")
-TRAINS = re.compile(r"run\.train\(([\d, ]+)\)")
+TRAINS = re.compile(r"run\.train_for\(([\d, ]+)\)")
 ALL = "run.all_of("
 
 

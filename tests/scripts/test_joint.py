@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.features.test_training import painted
+from tests.scripts.test_trainers import painted
 
 from msfp.errors import InputError
 from msfp.features.detect import detect
