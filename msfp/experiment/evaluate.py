@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,14 @@ from msfp.metrics import additive_scores, statistics, tracking
 from msfp.metrics.score import SequenceScore
 from msfp.metrics.statistics import Sample
 from msfp.pipeline import scores
-from msfp.pipeline.camera import default_camera
+from msfp.pipeline.camera import default_camera, part_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import ATTENTION, TRAINING_FREE, Appearance, appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.selection import Subject, options_for
+from msfp.pipeline.search import member
 from msfp.pipeline.tracks import Method as Configured
-from msfp.pipeline.tracks import Threshold
-from msfp.tracking import make, thresholds
+from msfp.pipeline.tracks import Threshold, frame_thresholds, settled
+from msfp.tracking import make
 from msfp.tracking import track as follow
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
@@ -93,8 +93,12 @@ def evaluate(run: Run, methods: Iterable[Method], clips: ListLike[Clip], learn: 
         if isinstance(method.embedding, Trained):
             for clip in clips:
                 for detector in clip.detectors:
-                    found = _of_own(run, method, method.embedding, clip, detector, learn)
-                    rows.append(_row(method.row, method.embedding.seed, clip.name, detector, found))
+                    found, reason = None, ""
+                    try:
+                        found = _of_own(run, method, method.embedding, clip, detector, learn)
+                    except NotComputable as error:
+                        reason = str(error)
+                    rows.append(_row(method.row, method.embedding.seed, clip.name, detector, found, reason))
             continue
         free = method.embedding in (None, *TRAINING_FREE) and method.thresholds != ATL_RULE
         for seed in run.settings.seeds[:1] if free else run.settings.seeds:
@@ -110,23 +114,23 @@ def evaluate(run: Run, methods: Iterable[Method], clips: ListLike[Clip], learn: 
 def _of_own(
     run: Run, method: Method, head: Trained, clip: Clip, detector: str, learn: tuple[Part, ...]
 ) -> SequenceScore:
-    """Score of a head of one's own, tracked with the settings that are selected for the paper's."""
+    """Score of a head of one's own, tracked with the settings that are selected for the paper's.
+
+    Raises:
+        InputError: the method asks for ATL.
+        NotComputable: frames are missing, or settings cannot be selected.
+    """
     if method.thresholds == ATL_RULE:
         raise InputError(f"{method.row}: ATL is learned with the paper's heads; give (high, low) beside your own")
-    one = replace(method.configured(learn, head.seed), options=())
-    settled = options_for(run, Subject(one.tracker, one.look, one.camera, one.options, learn))
-    vectors = head.embed(clip.part, detector)
-    rule = one.threshold
-    taus = thresholds.fixed(rule.high, rule.low, clip.length) if rule.kind == "fixed" else None
-    options = {**dict(settled), **method.options}
-    warps = None
-    if one.camera != "none":
-        from msfp.pipeline.camera import part_warps
-
-        warps = part_warps(run, clip.part, one.camera)
+    chosen = settled(run, method.configured(learn, head.seed))
+    sequence = member(clip.part, detector)
+    taus = frame_thresholds(run, clip.part, sequence, chosen)
+    warps = None if chosen.camera == "none" else part_warps(run, clip.part, chosen.camera)
+    tracker = make(chosen.tracker, fps=clip.fps, **dict(chosen.options))
     found = as_detections(clip.detections(detector))
-    tracker = make(one.tracker, fps=clip.fps, **options)
-    return clip.score(tracks_frame(follow(tracker, found, clip.length, vectors, taus, warps=warps)))
+    return clip.score(
+        tracks_frame(follow(tracker, found, clip.length, head.embed(clip.part, detector), taus, warps=warps))
+    )
 
 
 def _row(

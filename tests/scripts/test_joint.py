@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.scripts.test_trainers import painted
 
 from msfp.errors import InputError
 from msfp.features.detect import detect
@@ -16,6 +15,7 @@ from shipped_weights.card import save_weights
 from shipped_weights.crops import CropSettings
 from shipped_weights.people import JointRecipe, appearances, draw_batch
 from shipped_weights.samples import Sample
+from tests.scripts.test_trainers import painted
 
 pytestmark = pytest.mark.xdist_group("joint network")
 
