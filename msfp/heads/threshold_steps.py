@@ -111,7 +111,6 @@ def train_epoch(
         Mean over batches of their loss, and the number of steps made.
     """
     total, batches, outputs = 0.0, 0, len(b2)
-    span = high - low
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
         count = len(rows)
@@ -124,29 +123,7 @@ def train_epoch(
                     value = value / (np.float32(1) - dropout) if kept[start + n, h] else np.float32(0)
                 hidden[n, h] = value
         out = np.dot(hidden, w2.T)
-        loss = 0.0
-        for n in range(count):
-            for k in range(outputs):
-                out[n, k] = np.float32(1) / (np.float32(1) + np.exp(-(out[n, k] + b2[k])))  # squashed
-            # From here on `out` holds the gradient of the loss by what was squashed.
-            first = out[n, 0]
-            tau = first * span + low
-            error = tau - y[n, 0]
-            loss += error * error
-            by_tau = 2 * error / (count * outputs)
-            if outputs == 2:
-                second = out[n, 1]
-                other = low + (tau - low) * second if fraction else second * span + low
-                miss = other - y[n, 1]
-                loss += miss * miss
-                by_other = 2 * miss / (count * outputs)
-                if fraction:
-                    by_tau += by_other * second
-                    out[n, 1] = by_other * (tau - low) * second * (1 - second)
-                else:
-                    out[n, 1] = by_other * span * second * (1 - second)
-            out[n, 0] = by_tau * span * first * (1 - first)
-        total += loss / (count * outputs)
+        total += slope(out, b2, y, low, high, fraction) / (count * outputs)
         batches += 1
         steps += 1
         inner = np.dot(out, w2)
@@ -163,6 +140,40 @@ def train_epoch(
         down(b2, moments_b2, out, steps, learning_rate, decay)
         down(b1, moments_b1, inner, steps, learning_rate, decay)
     return total / batches, steps
+
+
+@kernel
+def slope(out: Floats, b2: Floats, y: Floats, low: np.float32, high: np.float32, fraction: bool) -> float:
+    """Turn (N, k) outputs less their bias into the gradient of the mean squared error by them, in place.
+
+    Returns:
+        Sum of the squared errors.
+    """
+    count, outputs = out.shape
+    span = high - low
+    loss = 0.0
+    for n in range(count):
+        for k in range(outputs):
+            out[n, k] = np.float32(1) / (np.float32(1) + np.exp(-(out[n, k] + b2[k])))  # squashed
+        # From here on `out` holds the gradient of the loss by what was squashed.
+        first = out[n, 0]
+        tau = first * span + low
+        error = tau - y[n, 0]
+        loss += error * error
+        by_tau = 2 * error / (count * outputs)
+        if outputs == 2:
+            second = out[n, 1]
+            other = low + (tau - low) * second if fraction else second * span + low
+            miss = other - y[n, 1]
+            loss += miss * miss
+            by_other = 2 * miss / (count * outputs)
+            if fraction:
+                by_tau += by_other * second
+                out[n, 1] = by_other * (tau - low) * second * (1 - second)
+            else:
+                out[n, 1] = by_other * span * second * (1 - second)
+        out[n, 0] = by_tau * span * first * (1 - first)
+    return loss
 
 
 @kernel

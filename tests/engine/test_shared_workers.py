@@ -32,7 +32,7 @@ def seen_by(variables: dict[str, str]) -> dict[str, list]:
         "import json, os, sys\n"
         "sys.path.insert(0, os.getcwd())\n"
         "from msfp.engine import parallel\n"
-        "from tests.engine.test_lending import pid\n"
+        "from tests.engine.test_shared_workers import pid\n"
         "if __name__ == '__main__':\n"
         "    workers = sorted(set(parallel.map(pid, range(20), workers=2)))\n"
         "    set_ = parallel.map(os.environ.get, ['OMP_NUM_THREADS', 'MSFP_PROGRESS'], workers=2)\n"

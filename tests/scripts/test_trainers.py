@@ -223,7 +223,9 @@ def test_saved_weights_are_half_precision_and_carry_metadata(tmp_path: Path) -> 
 def test_cards_state_what_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "w.md"
     recipes = detector_training.recipe_lines(DetectorRecipe()) | reid_training.recipe_lines(ReidRecipe())
-    write_card(path, "w", "What it is.", {"AP@0.5": "0.9"}, {"worlds": "4"}, recipes, "msfp train-backbone")
+    write_card(
+        path, "w", "What it is.", {"AP@0.5": "0.9"}, {"worlds": "4"}, recipes, "python scripts/make_weights.py backbone"
+    )
     text = path.read_text()
     for line in (
         "| AP@0.5 | 0.9 |",
