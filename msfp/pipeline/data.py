@@ -1,6 +1,6 @@
 """Which scenes play which part: what is learned from, validated on, tested on, and never seen (SETTLED: "Protocol")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from fnmatch import fnmatch
 from functools import lru_cache
@@ -11,7 +11,7 @@ import numpy as np
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
-from msfp.datasets.states import changed, need_unchanged, stamp
+from msfp.datasets.states import changed, need_unchanged, pixels_state, stamp
 from msfp.engine.filememo import unsettled
 from msfp.engine.hashing import file_digest
 from msfp.errors import InputError, NotComputable, each_once
@@ -82,13 +82,45 @@ def halves(scene: Scene) -> tuple[Part, Part]:
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
     """Scenes of a data set's split, in order of name, at most `data.scenes` of them.
 
+    They are listed once, and again whenever a file or folder of theirs is another one than it was.
+
     Raises:
         NotComputable: the data set or split is not there.
     """
-    chosen = with_boxes(run, every_scene(run, dataset, split)[: run.settings.data.scenes])
-    if run.settings.scores == "raw":
-        return chosen
-    return calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
+    known = run.listed.get((dataset, split))
+    if known is not None and known.is_current():
+        return known.scenes
+    found = every_scene(run, dataset, split)[: run.settings.data.scenes]
+    chosen = with_boxes(run, found)
+    learned: tuple[Scene, ...] = ()
+    if run.settings.scores == "calibrated":
+        chosen = calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
+        learned = learnable(run.variant(scores="raw"), _calibrating(run, dataset))
+    made = Listed(chosen, (*found, *learned, *chosen), run.weights_files)
+    run.listed[dataset, split] = made
+    return chosen
+
+
+class Listed:
+    """Scenes as they were listed, and the state of all that the list was made from."""
+
+    def __init__(self, found: tuple[Scene, ...], made_from: Iterable[Scene], files: Iterable[Path]) -> None:
+        """Take scenes, those whose files they were made from, and other files that they depend on."""
+        self.scenes, self._files = found, tuple(files)
+        self._sequences = tuple(dict.fromkeys(s for scene in made_from for s in scene.sequences))
+        self._pixels = tuple(dict.fromkeys(s.images for s in self._sequences))
+        self._state = self._now()
+
+    def is_current(self) -> bool:
+        """True where every file and folder is as it was."""
+        return self._now() == self._state
+
+    def _now(self) -> tuple[object, ...]:
+        paths: dict[Path | None, None] = dict.fromkeys(self._files)
+        for one in self._sequences:
+            inside = (one.path / name for name in (".", "..", "seqinfo.ini", "gt", "det"))
+            paths |= dict.fromkeys((*inside, one.gt_path or catalog.hidden_truth(one), one.det_path))
+        return (*map(stamp, paths), *map(pixels_state, self._pixels))
 
 
 def every_scene(run: Run, dataset: str, split: str) -> tuple[Scene, ...]:
@@ -115,14 +147,19 @@ def _calibrates(run: Run, dataset: str, scene: Scene) -> tuple[Stretch, ...]:
 
     Under `split: half` the first halves; under `loso` the other scenes; under `paper` all, which leaks as it says.
     """
-    raw = run.variant(scores="raw")
-    source = run.settings.data.main if dataset in (run.settings.data.cross, run.settings.data.dance) else dataset
+    raw, source = run.variant(scores="raw"), _calibrating(run, dataset)
     if run.settings.split == "half":
         parts = tuple(halves(s)[0] for s in learnable(raw, source))
     else:
         alone = run.settings.split == "loso" and len(learnable(raw, source)) > 1
         parts = tuple(whole(s) for s in learnable(raw, source) if not (alone and s.name == scene.name))
     return tuple(Stretch(p.scene, p.first, p.last, benchmark(p.scene)) for p in parts)
+
+
+def _calibrating(run: Run, dataset: str) -> str:
+    """Which data set's labels calibrate a data set's scores."""
+    config = run.settings.data
+    return config.main if dataset in (config.cross, config.dance) else dataset
 
 
 def learnable(run: Run, dataset: str) -> tuple[Scene, ...]:

@@ -17,6 +17,7 @@ from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
+    from msfp.pipeline.data import Listed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,6 +52,7 @@ class Run:
         overrides: the dotted settings given, as text, so that a notebook can be given the same.
         notes: remarks that the report prints, in the order they came.
         scored: benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
+        listed: (data set, split) -> its scenes, as this process listed them last.
     """
 
     settings: config.Settings
@@ -60,14 +62,15 @@ class Run:
     overrides: str = ""
     notes: list[str] = field(default_factory=list)
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
+    listed: "dict[tuple[str, str], Listed]" = field(default_factory=dict, repr=False)
 
     def __hash__(self) -> int:
         """Of the run and of the files its networks come from, as they are now: what is remembered by run is found again
         only while they are unchanged, in workers too."""
-        return hash((id(self), *map(stamp, self._weights_files)))
+        return hash((id(self), *map(stamp, self.weights_files)))
 
     @cached_property
-    def _weights_files(self) -> tuple[Path, ...]:
+    def weights_files(self) -> tuple[Path, ...]:
         """Files that settings name; a network that is shipped does not change under a run."""
         chosen = self.settings.input
         return tuple(Path(name) for name in (chosen.weights, chosen.reid_weights, chosen.joint_weights) if "." in name)
@@ -195,7 +198,7 @@ class Run:
         key = repr(sorted(changes.items()))
         if key not in self._variants:
             changed = config.Settings.model_validate(self.settings.model_copy(update=changes).model_dump())
-            self._variants[key] = replace(self, settings=changed)
+            self._variants[key] = replace(self, settings=changed, listed={})
         return self._variants[key]
 
     @cached_property

@@ -163,14 +163,15 @@ class Searched:
     look: Appearance
 
 
-def searched(run: Run, learn: ListLike[Part], part: Part) -> Searched:
+def searched(run: Run, learn: ListLike[Part], part: Part, heads: tuple[Part, ...] | None = None) -> Searched:
     """A learning part's search with a head that did not learn from the searched frames.
 
     The crowded data set is searched with the main one's head, as A.2 has it. Elsewhere held-out scenes are searched
     with a head of the rest, the rest with a head of the held-out ones; a single scene's second half with a head of its
-    first.
+    first. `heads`: of `_heads_of_main`, where they are known.
     """
-    if heads := _heads_of_main(run, learn):
+    heads = _heads_of_main(run, learn) if heads is None else heads
+    if heads:
         return Searched(part, Appearance(ATTENTION, heads, SEARCH_SEED))
     names = sorted({p.scene.name for p in learn})
     if len(names) == 1:
@@ -187,7 +188,8 @@ def searched(run: Run, learn: ListLike[Part], part: Part) -> Searched:
 
 def searching_looks(run: Run, learn: ListLike[Part]) -> tuple[Appearance, ...]:
     """The embeddings that grid searches on the learning parts track with."""
-    return tuple(dict.fromkeys(searched(run, learn, part).look for part in learn))
+    heads = _heads_of_main(run, learn)
+    return tuple(dict.fromkeys(searched(run, learn, part, heads).look for part in learn))
 
 
 def searching_subject(run: Run, learn: ListLike[Part]) -> Subject:
