@@ -1,5 +1,7 @@
 """Who learns from what, and is judged on what: no fold evaluates what it learned from, except where it says so."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 from msfp.datasets.frames import FrameReader
 from msfp.errors import NotComputable, each_once
 from msfp.pipeline import data
-from msfp.pipeline.run import open_run
+from msfp.pipeline.run import Run, open_run
+from msfp.types import Scene
 
 from .conftest import LENGTH, Make
 
@@ -120,3 +123,47 @@ def test_protocols_differ_in_what_they_learn_from_only(make_run: Make) -> None:
 
 def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
     assert data.protocols(make_run({"MOT17-02-SDP": LENGTH}), "mot17")["loso"] == ()
+
+
+def test_scenes_are_listed_once_and_again_when_a_file_changes(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": LENGTH})
+    listed: list[str] = []
+    every = data.every_scene
+
+    def counted(run: Run, dataset: str, split: str) -> tuple[Scene, ...]:
+        listed.append(dataset)
+        return every(run, dataset, split)
+
+    monkeypatch.setattr(data, "every_scene", counted)
+    first = data.scenes(run, "mot17")
+    assert data.scenes(run, "mot17") is first
+    assert len(listed) == 1
+    folder = run.settings.data.root / "train" / "MOT17-02-SDP"
+    changes: list[Callable[[], object]] = [
+        lambda: (folder / "img1" / "000001.jpg").write_bytes((folder / "img1" / "000002.jpg").read_bytes()),
+        lambda: (folder / "img1" / "000009.jpg").unlink(),
+        lambda: (folder / "gt" / "gt.txt").write_text((folder / "gt" / "gt.txt").read_text() * 1),
+        lambda: (folder / "seqinfo.ini").write_text((folder / "seqinfo.ini").read_text() + "\n"),
+        lambda: (folder / "det" / "det.txt").unlink(),
+        lambda: shutil.copytree(folder, folder.with_name("MOT17-09-SDP")),
+        lambda: shutil.rmtree(folder),
+    ]
+    for number, change in enumerate(changes, 2):
+        change()
+        found = data.scenes(run, "mot17")
+        assert len(listed) == number
+        assert data.scenes(run, "mot17") is found
+        assert len(listed) == number
+    assert [scene.name for scene in data.scenes(run, "mot17")] == ["MOT17-04", "MOT17-09"]
+
+
+def test_a_variant_lists_for_itself(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": LENGTH})
+    raw = data.scenes(run, "mot17")
+    scored = run.variant(scores="calibrated")
+    assert data.scenes(scored, "mot17") != raw
+    assert data.scenes(run, "mot17") is raw
+    path = run.settings.data.root / "train" / "MOT17-02-SDP" / "gt" / "gt.txt"
+    before = data.scenes(scored, "mot17")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-3]))
+    assert data.scenes(scored, "mot17") is not before
