@@ -73,7 +73,7 @@ def test_groups_stay_together() -> None:
 def test_training_worlds_are_none_of_the_evaluated_ones() -> None:
     evaluated = {world.seed for name in DATASETS for seed in range(3) for _, world in scene_worlds(name, seed=seed)}
     training = {world.seed for name in DATASETS for world in worlds(name, 0, 50)}
-    assert len(evaluated) == 3 * (14 + 8 + 8 + 8 + 2)
+    assert len(evaluated) == 3 * (14 + 10 + 8 + 8 + 2)
     assert not evaluated & training
 
 
