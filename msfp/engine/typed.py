@@ -26,11 +26,6 @@ PACKAGE = "msfp"
 Typed = Callable[..., Any]
 
 
-def is_typed(thing: object) -> bool:
-    """True for a function or class of a notebook's cell, or of a script that is run."""
-    return getattr(inspect.unwrap(thing) if callable(thing) else thing, "__module__", None) == CELLS
-
-
 def typed_digest(*things: Typed) -> str:
     """Digest of functions and classes with all that they use, as `code_digest` gives it.
 
@@ -40,8 +35,9 @@ def typed_digest(*things: Typed) -> str:
         MsfpError: a source cannot be read, or a variable that is used has no content to tell it by; names it.
     """
     seen: dict[str, Any] = {}
-    for thing in things:
-        _visit(thing, _name(thing), seen)
+    known: dict[int, str] = {}
+    for number, thing in enumerate(things):
+        _visit(thing, f"{number} {_name(thing)}", seen, known)
     return PREFIX + digest([[_name(thing) for thing in things], seen])
 
 
@@ -91,10 +87,20 @@ def _name(thing: object) -> str:
     return str(getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None) or repr(thing))
 
 
-def _visit(thing: Any, name: str, seen: dict[str, Any]) -> None:
-    """Put what a name stands for into `seen`, and whatever it uses."""
+def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -> None:
+    """Put the thing that a name stands for into `seen`, and whatever it uses.
+
+    Args:
+        thing: any.
+        name: of a variable of the cells, or the way to it: two closures of one factory have two names.
+        seen: name -> what it is told by.
+        known: identity of a function or class -> its first name, where its own uses are told.
+    """
     while isinstance(thing, functools.partial):
-        _visit((thing.args, dict(thing.keywords)), f"{name}()", seen)
+        for number, value in enumerate(thing.args):
+            _visit(value, f"{name}({number})", seen, known)
+        for word, value in thing.keywords.items():
+            _visit(value, f"{name}({word})", seen, known)
         thing = thing.func
     key = name
     if key in seen:
@@ -105,9 +111,13 @@ def _visit(thing: Any, name: str, seen: dict[str, Any]) -> None:
         module = getattr(thing, "__module__", None) or ""
         if module == CELLS:
             thing = inspect.unwrap(thing)
+            first = known.setdefault(id(thing), key)
+            if first != key:
+                seen[key] = ["as", first]
+                return
             seen[key] = digest_tree(ast.parse(source_of(thing)))
-            for other, value in _used(thing):
-                _visit(value, other, seen)
+            for other, value in _used(thing, key):
+                _visit(value, other, seen, known)
         else:
             seen[key] = [_of_module(module), _name(thing)]
     elif getattr(type(thing), "__module__", None) == CELLS and not hasattr(type(thing), "__dataclass_fields__"):
@@ -123,7 +133,7 @@ def _visit(thing: Any, name: str, seen: dict[str, Any]) -> None:
 
 
 def _of_module(name: str) -> str:
-    """What stands for a module: this package's by its source with all it imports, another's by its version."""
+    """Text that stands for a module: this package's by its source with all it imports, another's by its version."""
     top = name.partition(".")[0]
     if top == PACKAGE:
         return code_digest(name)
@@ -133,8 +143,8 @@ def _of_module(name: str) -> str:
         return name
 
 
-def _used(thing: Typed) -> Iterator[tuple[str, Any]]:
-    """(name, value) of everything outside of itself that a function or class reads."""
+def _used(thing: Typed, key: str) -> Iterator[tuple[str, Any]]:
+    """(name, value) of everything outside of itself that a function or class reads; `key` is its own name."""
     if inspect.isclass(thing):
         for base in thing.__bases__:
             yield _name(base), base
@@ -142,27 +152,27 @@ def _used(thing: Typed) -> Iterator[tuple[str, Any]]:
             function = inspect.unwrap(getattr(value, "__func__", value)) if hasattr(value, "__func__") else value
             if isinstance(function, FunctionType):
                 if function.__qualname__.startswith(f"{thing.__qualname__}."):
-                    yield from _read(function)
+                    yield from _read(function, f"{key}.{name}")
                 else:  # put there from outside, as a loss is
-                    yield f"{thing.__qualname__}.{name}", function
+                    yield f"{key}.{name}", function
             elif isinstance(value, int | float | str | tuple) and not name.startswith("__"):
-                yield f"{thing.__qualname__}.{name}", value  # may have been computed when the class was made
+                yield f"{key}.{name}", value  # may have been computed when the class was made
     elif isinstance(thing, FunctionType):
-        yield from _read(thing)
+        yield from _read(thing, key)
 
 
-def _read(function: FunctionType) -> Iterator[tuple[str, Any]]:
+def _read(function: FunctionType, key: str) -> Iterator[tuple[str, Any]]:
     """Global names and enclosed variables that a function reads, with their values now."""
     for name in _names(function.__code__):
         if name in function.__globals__:
             yield name, function.__globals__[name]
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         if name != "__class__":
-            yield f"{function.__qualname__}.{name}", cell.cell_contents
+            yield f"{key}.{name}", cell.cell_contents
     for name, value in (function.__kwdefaults__ or {}).items():
-        yield f"{function.__qualname__}.{name}=", value
+        yield f"{key}.{name}=", value
     for number, value in enumerate(function.__defaults__ or ()):
-        yield f"{function.__qualname__}.{number}=", value
+        yield f"{key}.{number}=", value
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""What a notebook computes with: clips, heads, embeddings, trackers and scores, by a handful of verbs of a run."""
+"""The verbs and things that notebooks compute with: clips, heads, embeddings, trackers and scores."""

@@ -7,11 +7,14 @@ an argument is the run itself.
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from msfp.engine.typed import typed_digest
+from msfp.errors import NotComputable
 from msfp.experiment.clip import Clip
 from msfp.experiment.trained import Trained
+from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs
@@ -53,13 +56,15 @@ class Cached(Generic[Inputs, Result]):
 
 
 def content(run: Run, value: Any) -> Any:
-    """What a value is told by: files by their bytes and not by where they lie."""
+    """The content by which a value is told from others: files by their bytes and not by where they lie."""
     if isinstance(value, Clip):
         return content(run, value.part)
     if isinstance(value, Part):
         return [content(run, value.scene), value.first, value.last]
     if isinstance(value, Scene):
-        return [value.name, run.pixels_digest(value), run.boxes_digest(value), feature_inputs(run, value, "")]
+        with suppress(NotComputable):  # labels that are kept from learning count here: a clip shows them
+            return [value.name, feature_inputs(run, value, ""), run.boxes_digest(value), data.truth_digest(run, value)]
+        return [value.name, feature_inputs(run, value, ""), run.boxes_digest(value)]
     if isinstance(value, Trained):
         return value.inputs(run)
     if isinstance(value, Appearance):

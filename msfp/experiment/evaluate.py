@@ -142,8 +142,7 @@ def _row(
 
 def measures(score: SequenceScore) -> pd.Series:
     """HOTA, AssA, DetA, IDF1 and MOTA in percent, and identity switches."""
-    values = (score.hota, score.assoc_a, score.det_a, score.idf1, score.mota)
-    return pd.Series([*(100 * value for value in values), score.idsw], index=list(MEASURES))
+    return pd.Series(scores.percents(score))
 
 
 def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) -> pd.DataFrame:
@@ -170,7 +169,7 @@ def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) 
 
 
 def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HOTA") -> Sample:
-    """What one row has more than another, with what is known about its spread over scenes and seeds.
+    """Difference of two rows, with what is known about its spread over scenes and seeds.
 
     Args:
         evaluated: of `run.evaluate`.

@@ -27,7 +27,7 @@ from msfp.pipeline.heads import training_set
 from msfp.pipeline.reid import PAIR_SEED, paper_parts
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, search
-from msfp.pipeline.tracks import atl_thresholds, frame_thresholds
+from msfp.pipeline.tracks import frame_thresholds
 
 Inputs = ParamSpec("Inputs")
 Result = TypeVar("Result")
@@ -95,7 +95,7 @@ class Experiment(Run):
         return scene_vectors(self, clip.part)
 
     def training_set(self, learn: ListLike[Part] | None = None) -> tuple[dict[int, NDArray[np.float16]], Labels]:
-        """What heads learn from: tapped layer -> (N, C) vectors, and the scene, frame and identity of each row."""
+        """Vectors and labels that heads learn from: tapped layer -> (N, C) vectors, and the scene, frame and identity of each row."""
         return training_set(self, tuple(self.fold().learn if learn is None else learn))
 
     def train(
@@ -188,8 +188,6 @@ class Experiment(Run):
     def thresholds(self, method: Method, clip: Clip, detector: str, *, seed: int = 0) -> NDArray[np.float32] | None:
         """(T, 2) tau_high and tau_low that a method gives its tracker; None: the tracker's own."""
         made = method.configured(tuple(self.fold().learn), seed)
-        if made.threshold.kind == "atl":
-            return atl_thresholds(self, clip.part, detector, made.threshold)
         return frame_thresholds(self, clip.part, member(clip.part, detector), made)
 
     def grid(

@@ -1,7 +1,7 @@
 """Heads that a notebook trains: a registered one by name, or a class and a loss that were typed into a cell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -17,13 +17,14 @@ from msfp.heads.fusion_steps import Loss
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import feature_inputs
+from msfp.pipeline.features import ROI_ALIGN, feature_inputs
 from msfp.pipeline.heads import (
     ATTENTION,
     HEAD_CODE,
     Appearance,
     appearance,
     embed_part,
+    head_code,
     head_inputs,
     part_vectors,
     train_head,
@@ -68,11 +69,6 @@ class Trained:
         """Which vectors of a box it sees."""
         return appearance(self.head if isinstance(self.head, str) else ATTENTION, self.learn, self.seed)
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers it learned, statistics of batch norms included."""
-        return sum(int(np.size(value)) for value in self.fitted.state.values())
-
     def embed(self, part: Part, boxes: str) -> NDArray[np.float32]:
         """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file."""
         if isinstance(self.head, str):
@@ -83,10 +79,10 @@ class Trained:
         return embed(restore_head(self.head, channels, self.fitted.state, self.run.settings.fusion), vectors)
 
     def inputs(self, run: Run) -> Mapping[str, object]:
-        """What it is told by."""
+        """All that it depends on, for the key of what is computed from it."""
         if isinstance(self.head, str) and self.loss is None:
             return head_inputs(run, self.look)
-        return {**_inputs(run, self.learn, self.seed), "code": _code(self.head, self.loss)}
+        return {**_inputs(run, self.head, self.learn, self.seed), "code": _code(self.head, self.loss)}
 
 
 def train(
@@ -111,8 +107,10 @@ def train(
         return Trained(name or head, head, learn, seed, None, train_head(run, appearance(head, learn, seed)), run)
     if not isinstance(head, str) and not (isinstance(head, type) and issubclass(head, FusionHead)):
         raise InputError(f"head {head!r}: give the name of a strategy, or a class derived from msfp.FusionHead")
+    if not isinstance(head, str) and (head.sees_cells or head.sees_size or head.pooling != ROI_ALIGN):
+        raise InputError(f"head {_name(head)}: one of your own sees the RoIAligned means of the layers, nothing else")
     data.need_pixels(learn)
-    inputs, code = _inputs(run, learn, seed), _code(head, loss)
+    inputs, code = _inputs(run, head, learn, seed), _code(head, loss)
     found = run.store.get_or_compute(STAGE, inputs, lambda: _fit(run, head, learn, seed, loss), Fitted, code=code)
     return Trained(name or _name(head), head, learn, seed, loss, found, run)
 
@@ -121,11 +119,9 @@ def _fit(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: 
     look = Appearance(head if isinstance(head, str) else ATTENTION, learn, seed)
     vectors, labels = training_set(run, learn, look)
     fusion, training = run.settings.fusion, run.settings.training
-    kind: type[FusionHead] | str = head
-    _try(make_head(kind, {k: v.shape[-1] for k, v in vectors.items()}, fusion), vectors, loss, training.margin)
+    _try(make_head(head, {k: v.shape[-1] for k, v in vectors.items()}, fusion), vectors, loss, training.margin)
     with Bar(training.epochs, f"training {_name(head)}") as progress:
-        found = fit_fusion(head, vectors, labels, fusion, training, (seed,), progress.update, loss=loss)
-    return replace(found[0], joint=None)
+        return fit_fusion(head, vectors, labels, fusion, training, (seed,), progress.update, loss=loss)[0]
 
 
 def _try(head: FusionHead, vectors: dict[int, NDArray[np.float16]], loss: Loss | None, margin: float) -> None:
@@ -153,8 +149,9 @@ def _try(head: FusionHead, vectors: dict[int, NDArray[np.float16]], loss: Loss |
         raise InputError(f"{_name(loss)}: nothing can be learned from it, as it does not depend on the embeddings")
 
 
-def _inputs(run: Run, learn: Learn, seed: int) -> dict[str, object]:
+def _inputs(run: Run, head: str | type[FusionHead], learn: Learn, seed: int) -> dict[str, object]:
     return {
+        "strategy": head if isinstance(head, str) else "",
         "seed": seed,
         "fusion": run.settings.fusion,
         "training": run.settings.training,
@@ -165,7 +162,8 @@ def _inputs(run: Run, learn: Learn, seed: int) -> dict[str, object]:
 def _code(head: str | type[FusionHead], loss: Loss | None) -> list[str]:
     """Digests of the package's training and of what was typed."""
     own = [thing for thing in (head, loss) if thing is not None and not isinstance(thing, str)]
-    return [*HEAD_CODE, typed_digest(*own)]
+    registered = [head_code(head)] if isinstance(head, str) else []
+    return [*HEAD_CODE, *registered, typed_digest(*own)]
 
 
 def _name(thing: object) -> str:

@@ -205,12 +205,16 @@ def combined(measured: Iterable[Measured]) -> dict[str, float]:
     if not rows:
         raise NotComputable("no such sequence is present")
     total = tracking.combine({m.sequence.name: m.score for m in rows if m.score is not None}).combined
+    return {**percents(total), "sequences": len(rows)}
+
+
+def percents(score: SequenceScore) -> dict[str, float]:
+    """The measures of the tables: fractions in percent, and identity switches."""
     return {
-        "HOTA": 100 * total.hota,
-        "AssA": 100 * total.assoc_a,
-        "DetA": 100 * total.det_a,
-        "IDF1": 100 * total.idf1,
-        "MOTA": 100 * total.mota,
-        "IDSW": total.idsw,
-        "sequences": len(rows),
+        "HOTA": 100 * score.hota,
+        "AssA": 100 * score.assoc_a,
+        "DetA": 100 * score.det_a,
+        "IDF1": 100 * score.idf1,
+        "MOTA": 100 * score.mota,
+        "IDSW": score.idsw,
     }

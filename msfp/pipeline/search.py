@@ -115,7 +115,7 @@ def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearan
 
 
 def parted(tracker: Tracker, scores: NDArray[np.float32], high: np.float32, low: np.float32) -> tuple[float, ...]:
-    """What tells thresholds apart: how many scores lie on which side, for a tracker that uses them for nothing else.
+    """Count the scores on each side of two thresholds, by which alone a two-stage tracker tells thresholds apart.
 
     Many thresholds of a grid lie between two scores of a detector, and all of those give the same tracks.
     """

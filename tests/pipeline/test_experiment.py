@@ -108,6 +108,9 @@ def test_a_head_and_a_loss_of_ones_own(run: Experiment) -> None:
     assert run.store.misses["own-head"] == 3, "another loss is another head"
     assert not np.array_equal(other.fitted.state["project.4.weight"], mine.fitted.state["project.4.weight"])
     assert plain.curve.loss.notna().all()
+    losses = [run.train(name, loss=soft_margin) for name in ("concat", "single")]
+    assert run.store.misses["own-head"] == 5, "another strategy under the same loss is another head"
+    assert losses[0].fitted.state.keys() != losses[1].fitted.state.keys()
     clip = run.clips()[0]
     vectors = run.embed(mine, clip)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -136,6 +139,7 @@ def test_a_registered_head_is_the_one_of_the_tables(run: Experiment) -> None:
         (nn.Linear, None, "give the name of a strategy, or a class derived from msfp.FusionHead"),
         (type("Flat", (Sum,), {"embed": lambda self, layers: layers[4].sum()}), None, "needed is \\(N, D\\)"),
         (type("Gone", (Sum,), {"embed": lambda self, layers: layers[99]}), None, "Gone.embed fails on .* KeyError: 99"),
+        (type("Cells", (Sum,), {"sees_cells": True}), None, "sees the RoIAligned means of the layers, nothing else"),
         ("nonsense", None, "fusion strategy 'nonsense' is not known"),
     ],
 )
