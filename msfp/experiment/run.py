@@ -95,7 +95,7 @@ class Experiment(Run):
         return scene_vectors(self, clip.part)
 
     def training_set(self, learn: ListLike[Part] | None = None) -> tuple[dict[int, NDArray[np.float16]], Labels]:
-        """Vectors and labels that heads learn from: tapped layer -> (N, C), and scene, frame and identity of each row."""
+        """Vectors that heads learn from, tapped layer -> (N, C), and the scene, frame and identity of each row."""
         return training_set(self, tuple(self.fold().learn if learn is None else learn))
 
     def train(
