@@ -12,32 +12,23 @@ from pathlib import Path
 import nbformat
 from harness import HERE
 
-from msfp.paper.registry import EXTRA, outline
+from msfp.paper.registry import EXTRA, every
 
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- map: begin -->", "<!-- map: end -->"
-MAKES = re.compile(r"run\.(table|figure)\((\d+)\)")
-TRAINS = re.compile(r"run\.train_for\(([\d, ]+)\)")
-ALL = "run.all_of("
+TAG = re.compile(r"(table|figure)-(\d+)")
 
 
 def seconds(notebooks: Path) -> dict[tuple[str, int], str]:
-    """(kind, number) -> seconds of the cell that makes it, alone or together with all else of its notebook."""
+    """(kind, number) -> seconds of the cell that makes it."""
     found: dict[tuple[str, int], str] = {}
-    before: dict[tuple[str, int], str] = {}
     for path in sorted(notebooks.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             took = cell.metadata.get("papermill", {}).get("duration")
-            if cell.cell_type != "code" or took is None:
-                continue
-            told = "<1" if took < 1 else f"{took:.0f}"
-            for numbers in TRAINS.findall(cell.source):
-                before |= {("table", int(number)): f"{told} together + " for number in numbers.split(",")}
-            for kind, number in MAKES.findall(cell.source):
-                found.setdefault((kind, int(number)), told)
-            if ALL in cell.source:
-                found |= {(a.kind, a.number): f"{told} together" for a in outline() if a.notebook == path.stem}
-    return {key: before.get(key, "") + told for key, told in found.items()}
+            for tag in cell.metadata.get("tags", []):
+                if took is not None and (made := TAG.fullmatch(tag)):
+                    found[made[1], int(made[2])] = "<1" if took < 1 else f"{took:.0f}"
+    return found
 
 
 def rows(run: Path) -> list[str]:
@@ -47,12 +38,12 @@ def rows(run: Path) -> list[str]:
     made = manifest["when"]["written"][:10]
     lines = [
         f"Seconds of a first run of `make reproduce` on {manifest['hardware']['cores']} cores ({made}).",
-        "*Together*: in one go with others that say so.",
+        "The first cell that asks for something computes it; what a later one shares with it costs it nothing.",
         "",
         "| | what | notebook | command | s |",
         "|---|---|---|---|---|",
     ]
-    for one in outline():
+    for one in every():
         name = f"{one.kind.capitalize()} {one.number}" + ("*" if one.number > EXTRA else "")
         told = took.get((one.kind, one.number), "")
         lines.append(f"| {name} | {one.title} | `{one.notebook}` | `msfp {one.kind} {one.number}` | {told} |")

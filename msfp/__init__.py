@@ -29,13 +29,17 @@ if TYPE_CHECKING:
     from msfp.errors import MsfpError as MsfpError
     from msfp.errors import NotComputable as NotComputable
     from msfp.experiment.clip import Clip as Clip
-    from msfp.experiment.evaluate import Method as Method
     from msfp.experiment.evaluate import combine as combine
     from msfp.experiment.evaluate import difference as difference
     from msfp.experiment.evaluate import measures as measures
     from msfp.experiment.evaluate import track as track
     from msfp.experiment.look import draw as draw
     from msfp.experiment.look import show as show
+    from msfp.experiment.method import Method as Method
+    from msfp.experiment.method import atl as atl
+    from msfp.experiment.method import fixed as fixed
+    from msfp.experiment.method import policy as policy
+    from msfp.experiment.method import searched as searched
     from msfp.experiment.run import measure
     from msfp.experiment.trained import Trained as Trained
     from msfp.heads.fusion import FusionHead as FusionHead
@@ -46,8 +50,10 @@ if TYPE_CHECKING:
     from msfp.metrics.pairs import pairs as pairs
     from msfp.metrics.reid import auc as auc
     from msfp.paper.notebook import begin
+    from msfp.pipeline.data import Fold as Fold
     from msfp.pipeline.tracker import Tracker as Tracker
     from msfp.tracking.iou import iou as iou
+    from msfp.types import Cell as Cell
 
     open, reid = begin, measure
 
@@ -55,24 +61,30 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Batches": "msfp.heads.sampling",
+    "Cell": "msfp.types",
     "Clip": "msfp.experiment.clip",
+    "Fold": "msfp.pipeline.data",
     "FusionHead": "msfp.heads.fusion",
     "InputError": "msfp.errors",
-    "Method": "msfp.experiment.evaluate",
+    "Method": "msfp.experiment.method",
     "MsfpError": "msfp.errors",
     "NotComputable": "msfp.errors",
     "SceneEncoder": "msfp.heads.threshold",
     "Settings": "msfp.config",
     "Tracker": "msfp.pipeline.tracker",
     "Trained": "msfp.experiment.trained",
+    "atl": "msfp.experiment.method",
     "auc": "msfp.metrics.reid",
     "combine": "msfp.experiment.evaluate",
     "difference": "msfp.experiment.evaluate",
     "draw": "msfp.experiment.look",
+    "fixed": "msfp.experiment.method",
     "iou": "msfp.tracking.iou",
     "make_head": "msfp.heads.fusion",
     "measures": "msfp.experiment.evaluate",
     "pairs": "msfp.metrics.pairs",
+    "policy": "msfp.experiment.method",
+    "searched": "msfp.experiment.method",
     "open": "msfp.paper.notebook:begin",
     "reid": "msfp.experiment.run:measure",
     "show": "msfp.experiment.look",

@@ -73,7 +73,7 @@ def tables(out: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         number = int(path.stem.removeprefix("table"))
         if number in TIMES:
             continue
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(path.read_text(encoding="utf-8"))
         yield path.stem, {f"{c['row']} | {c['column']}": [c.get("value"), c.get("std"), c["source"]] for c in cells}
 
 

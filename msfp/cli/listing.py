@@ -8,11 +8,11 @@ Row = dict[str, object]
 
 
 def _artefacts(kind: str, extra: bool = False) -> list[Row]:
-    from msfp.paper.registry import EXTRA, outline
+    from msfp.paper.registry import EXTRA, every
 
     return [
         {"id": a.number, "status": a.status, "notebook": a.notebook, "title": a.title}
-        for a in outline()
+        for a in every()
         if a.kind == kind and (a.number > EXTRA) == extra
     ]
 
@@ -62,10 +62,10 @@ def _thresholds() -> list[Row]:
 
 
 def _notebooks() -> list[Row]:
-    from msfp.paper.registry import outline
-    from msfp.paper.reproduction import notebooks_folder
+    from msfp.paper.registry import every
+    from msfp.paper.tagged import notebooks_folder
 
-    found = outline()
+    found = every()
     made = {n: [a for a in found if a.notebook == n and a.status == "ready"] for n in {a.notebook for a in found}}
     names = sorted(path.stem for path in notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
     return [{"name": name, "makes": ", ".join(a.name for a in made.get(name, ()))} for name in names]

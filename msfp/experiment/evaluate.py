@@ -1,143 +1,131 @@
 """Trackers on clips: one row a sequence, seed and method in a tidy frame, combined as TrackEval combines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from msfp.errors import InputError, NotComputable
-from msfp.experiment.clip import Clip, as_detections, tracks_frame
+from msfp.errors import InputError, NotComputable, each_once
+from msfp.experiment.clip import as_detections, tracks_frame
+from msfp.experiment.method import Method
 from msfp.experiment.trained import Trained
 from msfp.metrics import additive_scores, statistics, tracking
 from msfp.metrics.score import SequenceScore
 from msfp.metrics.statistics import Sample
-from msfp.pipeline import scores
-from msfp.pipeline.camera import default_camera, part_warps
-from msfp.pipeline.data import Part
-from msfp.pipeline.heads import ATTENTION, TRAINING_FREE, Appearance, appearance
+from msfp.metrics.tracked import Tracked
+from msfp.pipeline import data, scores
+from msfp.pipeline.camera import part_warps
+from msfp.pipeline.data import Fold, Part
+from msfp.pipeline.heads import Appearance, appearance
+from msfp.pipeline.learning import learn_all
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import member
 from msfp.pipeline.tracks import Method as Configured
-from msfp.pipeline.tracks import Threshold, frame_thresholds, settled
+from msfp.pipeline.tracks import frame_thresholds, settled, settled_as
 from msfp.tracking import make
 from msfp.tracking import track as follow
+from msfp.types import Sequence
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
-ATL_RULE = "atl"
-LEADING = ("row", "seed", "scene", "detector")
+COLUMNS = ("row", "seed", "scene", "detector", *MEASURES, "score", "reason", "remark", "of")
+NO_SEQUENCE = "no such sequence is present"
 
 
-@dataclass(frozen=True)
-class Method:
-    """A row of a tracking table.
+def evaluate(run: Run, methods: Iterable[Method], folds: Iterable[Fold]) -> pd.DataFrame:
+    """Every method on every public detector's boxes of every evaluated part, once a seed where something is random.
 
-    Attributes:
-        row: its label.
-        tracker: registered tracker, see `msfp list trackers`.
-        embedding: a fusion strategy, `reid` (the separate network) or a trained head; None: motion only.
-        thresholds: (high, low), or "atl": the scene's own, of ATL's offsets; None: the tracker's.
-        camera: how camera motion is compensated: `none`, `ecc`, `sparse-flow`; None: as the tracker was released.
-        options: settings of the tracker. What is left open is selected on the learning part, as `tuning` says.
-    """
+    What is learned is learned on the fold's learning parts. Where one cannot be computed, the others still are.
 
-    row: str
-    tracker: str
-    embedding: str | Trained | None = None
-    thresholds: tuple[float, float] | str | None = None
-    camera: str | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
-
-    def configured(self, learn: tuple[Part, ...], seed: int) -> Configured:
-        """The method as the pipeline runs it; a head of one's own is replaced by the paper's, whose settings it gets.
-
-        Raises:
-            InputError: thresholds that are neither two numbers nor `atl`.
-        """
-        strategy = ATTENTION if isinstance(self.embedding, Trained) else self.embedding
-        look = None if strategy is None else appearance(strategy, learn, seed)
-        return Configured(
-            self.row,
-            self.tracker,
-            look,
-            self._rule(learn, seed),
-            tuple(sorted(self.options.items())),
-            default_camera(self.tracker) if self.camera is None else self.camera,
-            learn=learn,
-        )
-
-    def _rule(self, learn: tuple[Part, ...], seed: int) -> Threshold:
-        if self.thresholds is None:
-            return Threshold()
-        if self.thresholds == ATL_RULE:
-            return Threshold("atl", mode="offset", learn=learn, seed=seed)
-        if isinstance(self.thresholds, str) or len(self.thresholds) != 2:
-            raise InputError(f"{self.row}: thresholds {self.thresholds!r}; give (high, low), 'atl', or None")
-        high, low = self.thresholds
-        return Threshold("fixed", float(high), float(low))
-
-
-def evaluate(run: Run, methods: Iterable[Method], clips: ListLike[Clip], learn: tuple[Part, ...]) -> pd.DataFrame:
-    """Every method on every public detector's boxes of every clip, once a seed where something is random.
+    Args:
+        run: the run.
+        methods: rows.
+        folds: what is learned from, and what is then evaluated with it.
 
     Returns:
         A tidy frame: row, seed, scene, detector; HOTA, AssA, DetA, IDF1, MOTA in percent and IDSW; `score`, the sums
-        from which `combine` combines them; `reason` where there is no score.
+        from which `combine` combines them; `reason` where there is no score, `remark` of the method, and `of`, what was
+        measured.
     """
-    rows: list[dict[str, object]] = []
-    methods = list(methods)
-    registered: dict[Configured, tuple[str, int]] = {}
-    for method in methods:
-        if isinstance(method.embedding, Trained):
-            for clip in clips:
-                for detector in clip.detectors:
-                    found, reason = None, ""
-                    try:
-                        found = _of_own(run, method, method.embedding, clip, detector, learn)
-                    except NotComputable as error:
-                        reason = str(error)
-                    rows.append(_row(method.row, method.embedding.seed, clip.name, detector, found, reason))
-            continue
-        free = method.embedding in (None, *TRAINING_FREE) and method.thresholds != ATL_RULE
-        for seed in run.settings.seeds[:1] if free else run.settings.seeds:
-            registered[method.configured(learn, seed)] = method.row, seed
-    for one in scores.measure(run, registered, [clip.part for clip in clips], "tracking"):
-        label, seed = registered[one.method]
-        rows.append(_row(label, seed, one.part.scene.name, one.sequence.detector, one.score, one.reason))
-    order = {method.row: place for place, method in enumerate(methods)}
-    rows.sort(key=lambda row: order[str(row["row"])])
-    return pd.DataFrame(rows, columns=[*LEADING, *MEASURES, "score", "reason"])
+    rows, chosen = list(methods), list(folds)
+    made = {id(row): [configured(run, row, fold) for fold in chosen] for row in rows}
+    ready = [row for row in rows if not isinstance(row.embedding, Trained)]
+    if len(chosen) > 1:  # of all folds at once, as each alone is little
+        every = [m for row in ready for fold in made[id(row)] for m in fold if scores.affordable(run, m)]
+        learn_all(run, every, [p for fold in chosen for p in fold.evaluate])
+    found: dict[tuple[int, Configured], list[scores.Measured]] = {}
+    for number, fold in enumerate(chosen):
+        mine = [m for row in ready for m in made[id(row)][number]]
+        for one in scores.measure(run, mine, fold.evaluate, f"tracking, {fold.name}"):
+            found.setdefault((number, one.method), []).append(one)
+    frames = []
+    for row in rows:
+        lines = []
+        if isinstance(row.embedding, Trained):
+            lines = [line for fold in chosen for line in _of_own(run, row, row.embedding, fold)]
+        else:
+            for k, seed in enumerate(run.settings.seeds if row.random else run.settings.seeds[:1]):
+                of_seed = [found.get((n, fold[k]), []) for n, fold in enumerate(made[id(row)])]
+                lines += [_line(row, seed, one) for group in of_seed for one in group]
+        frames += lines or [_nothing(row)]
+    return pd.DataFrame(frames, columns=COLUMNS)
 
 
-def _of_own(
-    run: Run, method: Method, head: Trained, clip: Clip, detector: str, learn: tuple[Part, ...]
-) -> SequenceScore:
-    """Score of a head of one's own, tracked with the settings that are selected for the paper's.
+def configured(run: Run, row: Method, fold: Fold) -> list[Configured]:
+    """A row on a fold, one method a seed, with another method's settings where it is `like` one."""
+    made = row.each_seed(fold.learn, run.settings.seeds, fold.select, fold.atl)
+    if row.like is None:
+        return made
+    like = row.like
+    if isinstance(like, Method):
+        like = like.configured(fold.learn, run.settings.seeds[0], fold.select, fold.atl)
+    return settled_as(run, made, like)
+
+
+def as_frame(label: str, measured: Iterable[scores.Measured], remark: str = "") -> pd.DataFrame:
+    """Measurements that no method of a table made, such as imported results or a ceiling, as `evaluate` gives them."""
+    row = Method(label, "", remark=remark)
+    return pd.DataFrame([_line(row, 0, one) for one in measured] or [_nothing(row)], columns=COLUMNS)
+
+
+def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dict[str, object]]:
+    """Lines of a head of one's own, tracked with the settings that are selected for the paper's.
 
     Raises:
         InputError: the method asks for ATL.
-        NotComputable: frames are missing, or settings cannot be selected.
     """
-    if method.thresholds == ATL_RULE:
+    if method.rule.kind == "atl":
         raise InputError(f"{method.row}: ATL is learned with the paper's heads; give (high, low) beside your own")
-    chosen = settled(run, method.configured(learn, head.seed))
-    sequence = member(clip.part, detector)
-    taus = frame_thresholds(run, clip.part, sequence, chosen)
-    warps = None if chosen.camera == "none" else part_warps(run, clip.part, chosen.camera)
-    tracker = make(chosen.tracker, fps=clip.fps, **dict(chosen.options))
-    found = as_detections(clip.detections(detector))
-    return clip.score(
-        tracks_frame(follow(tracker, found, clip.length, head.embed(clip.part, detector), taus, warps=warps))
-    )
+    model = method.configured(fold.learn, head.seed, fold.select)
+    for part in fold.evaluate:
+        for sequence in data.sequences(part):
+            score, reason = None, ""
+            try:
+                score = _own_score(run, model, head, part, sequence)
+            except NotComputable as error:
+                reason = str(error)
+            yield _line(method, head.seed, scores.Measured(model, part, sequence, score, reason))
 
 
-def _row(
-    label: str, seed: int, scene: str, detector: str, score: SequenceScore | None, reason: str = ""
-) -> dict[str, object]:
-    known: dict[str, object] = {} if score is None else dict(zip(MEASURES, measures(score), strict=True))
-    return {"row": label, "seed": seed, "scene": scene, "detector": detector, **known, "score": score, "reason": reason}
+def _own_score(run: Run, model: Configured, head: Trained, part: Part, sequence: Sequence) -> SequenceScore:
+    chosen = settled(run, model)
+    taus = frame_thresholds(run, part, sequence, chosen)
+    warps = None if chosen.camera == "none" else part_warps(run, part, chosen.camera)
+    tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
+    boxes = data.window(data.detections(sequence), part)
+    made = follow(tracker, boxes, part.length, head.embed(part, sequence.detector), taus, warps=warps)
+    return scores.score(run, part, sequence, made)
+
+
+def _line(row: Method, seed: int, one: scores.Measured) -> dict[str, object]:
+    known: dict[str, object] = {} if one.score is None else scores.percents(one.score)  # type: ignore[assignment]
+    place = {"row": row.row, "seed": seed, "scene": one.part.scene.name, "detector": one.sequence.detector}
+    return {**place, **known, "score": one.score, "reason": one.reason, "remark": row.remark, "of": one}
+
+
+def _nothing(row: Method) -> dict[str, object]:
+    place = {"row": row.row, "seed": 0, "scene": "", "detector": ""}
+    return {**place, "score": None, "reason": NO_SEQUENCE, "remark": row.remark, "of": None}
 
 
 def measures(score: SequenceScore) -> pd.Series:
@@ -159,8 +147,7 @@ def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) 
     keys = [by] if isinstance(by, str) else list(by)
     if missing := [name for name in (*keys, "score") if name not in evaluated]:
         raise InputError(f"column {missing[0]!r} is not in the frame; combine what run.evaluate gives")
-    if len(absent := evaluated[evaluated["score"].isna()]):
-        raise NotComputable("; ".join(sorted(set(absent["reason"]))))
+    need_scores(evaluated)
     found = {}
     for key, group in evaluated.groupby(keys, sort=False):
         found[key] = measures(tracking.combine(dict(enumerate(group["score"]))).combined)  # type: ignore[arg-type]
@@ -183,25 +170,41 @@ def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HO
         InputError: no such row or measure.
         NotComputable: a sequence has no score, or the rows were measured on different scenes.
     """
-    return statistics.difference(_sample(evaluated, row, measure), _sample(evaluated, other, measure))
+    return statistics.difference(*(tracked(of_row(evaluated, name)).sample(measure) for name in (row, other)))
 
 
-def _sample(evaluated: pd.DataFrame, row: str, measure: str) -> Sample:
-    """A row's combined measure for each seed, and in bootstrap draws of scenes."""
+def of_row(evaluated: pd.DataFrame, row: str) -> pd.DataFrame:
+    """The lines of one row.
+
+    Raises:
+        InputError: there are none.
+    """
     mine = evaluated[evaluated["row"] == row]
     if mine.empty:
         raise InputError(f"row {row!r} is not in the frame; there are: {', '.join(evaluated['row'].unique())}")
-    if len(absent := mine[mine["score"].isna()]):
-        raise NotComputable("; ".join(sorted(set(absent["reason"]))))
-    scenes = tuple(sorted(mine["scene"].unique()))
-    sums = np.stack(
-        [
-            np.stack([additive_scores.contributions(one["score"]).sum(axis=0) for _, one in group.groupby("scene")])
-            for _, group in mine.groupby("seed")
-        ]
-    )  # (K, U, WIDTH)
-    drawn = np.einsum("bu,kuw->bkw", statistics.draws(scenes), sums)
-    return Sample(additive_scores.measure(sums.sum(axis=1), measure), additive_scores.measure(drawn, measure), scenes)
+    return mine
+
+
+def need_scores(evaluated: pd.DataFrame) -> None:
+    """Hold that every line has a score.
+
+    Raises:
+        NotComputable: says every distinct reason of those that have none.
+    """
+    if len(absent := evaluated[evaluated["score"].isna()]):
+        raise NotComputable(each_once(sorted(set(absent["reason"]))))
+
+
+def tracked(evaluated: pd.DataFrame) -> Tracked:
+    """The sums of one row's lines, seed by seed and sequence by sequence.
+
+    Raises:
+        NotComputable: a sequence has no score.
+    """
+    need_scores(evaluated)
+    groups = [group for _, group in evaluated.groupby("seed", sort=False)]
+    sums = np.stack([additive_scores.contributions(list(group["score"])) for group in groups])
+    return Tracked(tuple(groups[0]["scene"]), sums)
 
 
 def track(

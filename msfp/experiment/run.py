@@ -12,8 +12,9 @@ from msfp.engine.typed import need_originals
 from msfp.errors import InputError
 from msfp.experiment.cached import Cached
 from msfp.experiment.clip import Clip
-from msfp.experiment.evaluate import Method, embedding_of, evaluate
+from msfp.experiment.evaluate import as_frame, embedding_of, evaluate
 from msfp.experiment.maps import Maps, feature_maps
+from msfp.experiment.method import Method, looks_of_seeds
 from msfp.experiment.trained import Trained, train
 from msfp.heads.fusion import FusionHead
 from msfp.heads.fusion_steps import Loss
@@ -23,15 +24,17 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH, features, layers, scene_vectors
-from msfp.pipeline.heads import training_set
+from msfp.pipeline.heads import Appearance, training_set
 from msfp.pipeline.reid import PAIR_SEED, paper_parts
 from msfp.pipeline.run import Run
+from msfp.pipeline.scores import ceilings
 from msfp.pipeline.search import member, search
 from msfp.pipeline.tracks import frame_thresholds
 
 Inputs = ParamSpec("Inputs")
 Result = TypeVar("Result")
 LABELS = "labels"
+CEILING = "recall ceiling"
 REID = ("auc", "gap", "hard_auc", "first_of_two")
 
 
@@ -171,19 +174,46 @@ class Experiment(Run):
         look = embedding_of(self, strategy, (), 1)
         return self.settings.seeds if look.seed else self.settings.seeds[:1]
 
+    def embedding(self, name: str | Appearance, learn: ListLike[Part] | None = None) -> list[Appearance]:
+        """An embedding, `concat` or with other detector weights `native@random-init`, with what it learns from.
+
+        One a seed of the run, one in all where it is training-free. `learn`: None: the fold's learning parts.
+        """
+        parts = self.fold().learn if learn is None else tuple(learn)
+        if isinstance(name, str):
+            strategy, _, weights = name.partition("@")
+            name = Appearance(strategy, weights=weights)
+        return looks_of_seeds(name, parts, self.settings.seeds)
+
     def evaluate(
-        self, methods: Iterable[Method], clips: ListLike[Clip] | None = None, learn: ListLike[Part] | None = None
+        self,
+        methods: Iterable[Method],
+        on: Fold | ListLike[Fold] | ListLike[Clip] | None = None,
+        learn: ListLike[Part] | None = None,
     ) -> pd.DataFrame:
         """Every method on every public detector's boxes of every clip; see `msfp.combine` for the whole.
 
         Args:
             methods: rows.
-            clips: None: those that the validation fold evaluates.
-            learn: what heads and ATL learn from, and settings are selected on; None: the fold's learning parts.
+            on: folds, which also say what is learned from, or clips; None: the validation fold.
+            learn: of clips, what heads and ATL learn from, and settings are selected on; None: the validation fold's
+                learning parts.
         """
         need_originals()
-        chosen = self.clips() if clips is None else clips
-        return evaluate(self, methods, chosen, tuple(self.fold().learn if learn is None else learn))
+        return evaluate(self, methods, self._folds(on, learn))
+
+    def _folds(self, on: Fold | ListLike[Fold] | ListLike[Clip] | None, learn: ListLike[Part] | None) -> list[Fold]:
+        given = [on] if isinstance(on, Fold) else list(self.clips() if on is None else on)
+        folds = [one for one in given if isinstance(one, Fold)]
+        clips = tuple(one.part for one in given if isinstance(one, Clip))
+        if not clips:
+            return folds
+        return [*folds, Fold("clips", tuple(self.fold().learn if learn is None else learn), clips)]
+
+    def ceiling(self, folds: Iterable[Fold]) -> pd.DataFrame:
+        """What no tracker that adds no box can exceed, as `evaluate` gives it."""
+        parts = [p for fold in folds for p in fold.evaluate]
+        return as_frame(CEILING, ceilings(self, parts))
 
     def thresholds(self, method: Method, clip: Clip, detector: str, *, seed: int = 0) -> NDArray[np.float32] | None:
         """(T, 2) tau_high and tau_low that a method gives its tracker; None: the tracker's own."""

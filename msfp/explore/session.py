@@ -5,8 +5,8 @@ from pathlib import Path
 
 from msfp.errors import MsfpError, NotComputable
 from msfp.explore.clip import Clip
-from msfp.paper.methods import MSFP_TRACK, TABLE_1, msfp_track
-from msfp.paper.tracking_rows import heads_for
+from msfp.paper.measure import heads_for
+from msfp.paper.methods import TABLE_1
 from msfp.pipeline import data
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.tracks import Method
@@ -70,10 +70,9 @@ def _clips(run: Run, dataset: str) -> dict[str, Clip]:
     for fold in data.judged_folds(run, dataset)[0]:
         learn = fold.learn if main else heads_for(run, fold)
         # The crowded data set has an ATL of its own beside the main one's heads, as in Table 2.
-        full = msfp_track(atl=fold.learn) if dataset == run.settings.data.crowded else MSFP_TRACK
-        rows = [full, *reversed(TABLE_1[:-1])]
-        select = fold.learn if dataset == run.settings.data.crowded else ()
-        methods = {row.label: row.methods(learn, run.settings.seeds, select)[0] for row in rows}
+        own = fold.learn if dataset == run.settings.data.crowded else ()
+        seed = run.settings.seeds[0]
+        methods = {row.row: row.configured(learn, seed, own, own) for row in reversed(TABLE_1)}
         for part in fold.evaluate:
             if reason := data.missing_pixels(part):
                 missing.append(reason)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from msfp.errors import NotComputable
-from msfp.paper.threshold_rows import Column, Rule, atl, predicted
+from msfp.experiment.method import atl
+from msfp.paper.measure import predicted, validation
+from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of, targets
+from msfp.pipeline.tracks import Threshold
 
 
 @dataclass(frozen=True)
@@ -24,33 +27,34 @@ class Reach:
     spread: float
 
 
-def reach(run: Run, column: Column, rule: Rule) -> Reach:
-    """What ATL gives the sequences of a column.
+def reach(run: Run, folds: tuple[Fold, ...], rule: Threshold) -> Reach:
+    """What ATL gives the evaluated sequences.
 
     Raises:
         NotComputable: frames that ATL needs are missing.
     """
-    taus = [tau for seed in run.settings.seeds for _, tau in predicted(run, column, rule, seed)]
+    taus = [tau for seed in run.settings.seeds for _, tau in predicted(run, folds, rule, seed)]
     means = [float(tau.mean(dtype=np.float64)) for tau in taus]
     return Reach(min(means), max(means), float(np.mean([tau.std(dtype=np.float64) for tau in taus])))
 
 
-def taught(run: Run, column: Column) -> tuple[float, float]:
+def taught(run: Run, folds: tuple[Fold, ...]) -> tuple[float, float]:
     """Least and greatest threshold that a learning sequence was found to be best with."""
     best = [
         float(found.best[0])
-        for leg in column.legs
-        for detector in detectors_of(leg.atl)
-        for found in targets(run, leg.atl, detector, "single").values()
+        for fold in folds
+        for detector in detectors_of(fold.learn)
+        for found in targets(run, fold.learn, detector, "single").values()
     ]
     return min(best), max(best)
 
 
-def note(run: Run, column: Column) -> None:
+def note(run: Run) -> None:
     """Remark for the report: what was taught, and how much of it either kind of input reaches."""
     try:
-        low, high = taught(run, column)
-        found = {way: reach(run, column, atl("single", input=way)) for way in ("raw", "standardised")}
+        folds = validation(run)
+        low, high = taught(run, folds)
+        found = {way: reach(run, folds, atl("single", input=way)) for way in ("raw", "standardised")}
     except NotComputable:
         return
     config = run.settings

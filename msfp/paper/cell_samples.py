@@ -7,7 +7,6 @@ each unit contributed: scores of every sequence, or bootstrap draws of people. `
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.files import atomic_write
-from msfp.errors import InputError, NotComputable, each_once
-from msfp.metrics import additive_scores, statistics
+from msfp.errors import InputError, NotComputable
 from msfp.metrics.statistics import Sample
-from msfp.pipeline.scores import Measured
+from msfp.metrics.tracked import Tracked
 from msfp.types import Cell
-
-
-@dataclass(frozen=True, eq=False)
-class Tracked:
-    """Scores of one row, sequence by sequence.
-
-    Attributes:
-        scenes: (S,) scene of each sequence; the public detectors of a scene are one unit.
-        sums: (K, S, WIDTH) contributions of each seed and sequence.
-    """
-
-    scenes: tuple[str, ...]
-    sums: NDArray[np.float64]
-
-    @cached_property
-    def units(self) -> tuple[str, ...]:
-        """The scenes, each once."""
-        return tuple(sorted(set(self.scenes)))
-
-    def sample(self, measure: str) -> Sample:
-        """Combined measure of every seed, and in bootstrap draws of scenes."""
-        scenes, kept = self.units, self._by_scene
-        drawn = statistics.draws(scenes) @ kept.transpose(1, 0, 2).reshape(len(scenes), -1)
-        replicates = additive_scores.measure(drawn.reshape(-1, len(kept), kept.shape[2]), measure)
-        return Sample(additive_scores.measure(kept.sum(axis=1), measure), replicates, scenes)
-
-    def by_scene(self, measure: str) -> dict[str, NDArray[np.float64]]:
-        """scene -> (K,) the measure of each seed on its sequences combined."""
-        found = additive_scores.measure(self._by_scene, measure)
-        return {scene: found[:, k] for k, scene in enumerate(self.units)}
-
-    @cached_property
-    def _by_scene(self) -> NDArray[np.float64]:
-        """(K, U, WIDTH) sums over the sequences of each scene."""
-        place = np.array([self.units.index(s) for s in self.scenes])
-        out = np.zeros((len(self.sums), len(self.units), self.sums.shape[2]))
-        for k, unit in enumerate(place):
-            out[:, unit] += self.sums[:, k]
-        return out
 
 
 @dataclass(frozen=True)
@@ -74,20 +33,6 @@ class MeasuredCell(Cell):
     seeds: tuple[float, ...] = field(default=(), compare=False, repr=False)
     basis: "Tracked | Sample | None" = field(default=None, compare=False, repr=False)
     measure: str = field(default="", compare=False, repr=False)
-
-
-def tracked(runs: Iterable[Iterable[Measured]]) -> Tracked:
-    """The scores of one row: for each seed what was measured on every sequence.
-
-    Raises:
-        NotComputable: a sequence has no score.
-    """
-    groups = [list(group) for group in runs]
-    missing = sorted({m.reason for group in groups for m in group if m.score is None})
-    if missing or not groups or not groups[0]:
-        raise NotComputable(each_once(missing) or "no such sequence is present")
-    sums = [additive_scores.contributions([m.score for m in group if m.score is not None]) for group in groups]
-    return Tracked(tuple(m.part.scene.name for m in groups[0]), np.stack(sums))
 
 
 class Evidence:

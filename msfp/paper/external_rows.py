@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from msfp.datasets.registry import DATASETS
 from msfp.datasets.submission import expected
 from msfp.errors import InputError
-from msfp.paper import joint, methods
-from msfp.paper.measured_cells import UNITS, tracking_cells
-from msfp.paper.methods import Row
+from msfp.experiment.evaluate import as_frame
+from msfp.experiment.method import Method
+from msfp.experiment.run import CEILING
+from msfp.paper import methods
+from msfp.paper.measure import UNITS, tracking_cells
 from msfp.paper.table_layout import SEPARATOR
-from msfp.paper.tracking_rows import CEILING
 from msfp.pipeline import data, external_results
 from msfp.pipeline.data import Fold
 from msfp.pipeline.external_results import Imported
@@ -23,8 +23,6 @@ from msfp.types import Cell
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 TEST_SET = "test set"
 SERVER = "motchallenge.net"
-IMPORTS = "imports"
-"""What a table needs that shows imported results; another import makes it stale."""
 
 
 def imported_cells(
@@ -37,12 +35,8 @@ def imported_cells(
         found = [m for fold in every for m in external_results.measured(run, name, fold)]
         if not found:
             continue
-        row = tracking_cells(name, [found], wanted, rename)
-        detectors = sorted({m.sequence.detector for m in found})
-        for detector in detectors if len(detectors) > 1 else ():
-            kept = [m for m in found if m.sequence.detector == detector]
-            row += tracking_cells(f"{name}{SEPARATOR}{detector}", [kept], wanted, rename)
-        cells += [replace(c, reason=f"imported results: {name}") if c.source == "measured" else c for c in row]
+        lines = as_frame(name, found, f"imported results: {name}")
+        cells += tracking_cells(lines, {c: (rename or {}).get(c, c) for c in wanted}, by_detector=True)
     return cells
 
 
@@ -55,7 +49,7 @@ def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Ce
     Raises:
         InputError: see `external_results.take`.
     """
-    measured_here = {row.label.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *joint.ROWS)}
+    measured_here = {row.row.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *methods.JOINT_ROWS)}
     kept = external_results.take(run, name, folder, reserved={*measured_here, CEILING})
     scored = {}
     for dataset in external_results.datasets(run):
@@ -70,7 +64,7 @@ def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Ce
 def server_cells(
     run: Run,
     dataset: str,
-    rows: Iterable[Row],
+    rows: Iterable[Method],
     columns: Iterable[str] = MEASURES,
     rename: Mapping[str, str] | None = None,
 ) -> list[Cell]:
@@ -82,7 +76,7 @@ def server_cells(
         f"{SERVER} keeps the labels of {entry.title}'s test set; `msfp submit METHOD --dataset {dataset}` writes the "
         f"zip that it takes, submissions/{dataset}-METHOD.zip"
     )
-    places = [(f"{row.label}{SEPARATOR}{TEST_SET}", column) for row in rows for column in columns]
+    places = [(f"{row.row}{SEPARATOR}{TEST_SET}", column) for row in rows for column in columns]
     return [
         Cell(row, (rename or {}).get(column, column), None, None, "server", reason, UNITS.get(column, ""))
         for row, column in places
@@ -104,14 +98,13 @@ def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None
     """
     row = _row_named(label)
     chosen = dataset or run.settings.data.main
-    target = path or zip_path(run, chosen, row.label)
+    target = path or zip_path(run, chosen, row.row)
     expected(chosen, "test")  # a data set without a server is refused before a world is rendered
     main = run.settings.data.main
     heads = tuple(data.whole(s) for s in data.learnable(run, main))
     select = heads if chosen == main else tuple(data.whole(s) for s in data.learnable(run, chosen))
-    if chosen != main and row.label == methods.MSFP_TRACK.label:  # as in Table 2: an ATL of its own (A.2)
-        row = methods.msfp_track(atl=select)
-    return submit(run, chosen, row.methods(heads, run.settings.seeds[:1], select)[0], target)
+    atl = select if chosen != main else ()  # as in Table 2: an ATL of its own (A.2)
+    return submit(run, chosen, row.configured(heads, run.settings.seeds[0], select, atl), target)
 
 
 def zip_path(run: Run, dataset: str, label: str) -> Path:
@@ -120,8 +113,8 @@ def zip_path(run: Run, dataset: str, label: str) -> Path:
     return run.out / "submissions" / f"{dataset}-{stem}.zip"
 
 
-def _row_named(label: str) -> Row:
+def _row_named(label: str) -> Method:
     rows = methods.rows_named(label)
     if len(rows) != 1:
-        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.label for row in rows)}")
+        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.row for row in rows)}")
     return rows[0]

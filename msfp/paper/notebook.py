@@ -1,59 +1,61 @@
 """What a notebook begins with: a run that also makes the paper's artefacts and checks that they are there."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msfp.engine.typed import need_originals
-from msfp.errors import MsfpError, NotComputable
+from msfp.errors import MsfpError
 from msfp.experiment.run import Experiment
 from msfp.paper.registry import Kind, every
-from msfp.pipeline.run import open_run
+from msfp.pipeline.run import Run, open_run
+from msfp.types import Cell
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from msfp.paper.publish import PublishedFigure, PublishedReport, PublishedTable
 
 
 class NotebookRun(Experiment):
-    """A run with the verbs of a notebook: those of an experiment, and what makes the paper's artefacts."""
+    """A run with the verbs of a notebook: those of an experiment, and what makes the paper's artefacts.
 
-    def table(self, number: int) -> "PublishedTable":
-        """Compute a table, write it to `runs/<profile>/tables`, and show it."""
-        from msfp.paper.publish import publish_table
+    Attributes:
+        settled: `scored` as the last table left it, so that each table says what was scored for it.
+    """
 
-        need_originals()
-        return publish_table(self, number)
+    @cached_property
+    def settled(self) -> dict[str, tuple[int, int]]:
+        """Benchmark -> scores of the tables so far, and how many of them TrackEval computed too."""
+        return {}
 
-    def train_for(self, *tables: int) -> None:
-        """Train the heads of several tables together, so that no worker waits for the last one of each.
+    def table(self, number: int, cells: "Iterable[Cell] | pd.DataFrame | None" = None) -> "PublishedTable":
+        """Write a table to `runs/<profile>/tables`, with what it was made from, and show it.
 
-        What a table lacks is said in its cells.
+        Args:
+            number: of the table.
+            cells: its cells, or a frame of row, column, value; None: those that the notebook's cell tagged with the
+                table's number makes.
         """
-        from msfp.paper.registry import artefact
-        from msfp.pipeline.heads import train_heads
-
-        looks = []
-        for one in (artefact("table", number) for number in tables):
-            with suppress(NotComputable):
-                looks += one.heads(self) if one.heads is not None else []
-        train_heads(self, looks)
-
-    def figure(self, number: int) -> "PublishedFigure":
-        """Draw a figure, write it to `figures/<profile>`, and show it; or say why it cannot be drawn."""
-        from msfp.paper.publish import publish_figure
+        from msfp.paper.publish import make_table, publish_table
 
         need_originals()
-        return publish_figure(self, number)
+        return make_table(self, number) if cells is None else publish_table(self, number, cells)
 
-    def all_of(self, notebook: str) -> "list[PublishedTable | PublishedFigure]":
-        """Everything of a notebook that is implemented."""
-        return [
-            self.table(a.number) if a.kind == "table" else self.figure(a.number)
-            for a in every()
-            if a.notebook == notebook and a.status == "ready"
-        ]
+    def figure(self, number: int, drawn: "Figure | Callable[[], Figure] | None" = None) -> "PublishedFigure":
+        """Write a figure to `figures/<profile>`, with what it was made from, and show it; or say why there is none.
+
+        Args:
+            number: of the figure.
+            drawn: it, or a function that draws it; None: as the notebook's cell tagged with the figure's number does.
+        """
+        from msfp.paper.publish import make_figure, publish_figure
+
+        need_originals()
+        return make_figure(self, number) if drawn is None else publish_figure(self, number, drawn)
 
     def report(self) -> "PublishedReport":
         """Write the report from what this run has made."""
@@ -112,4 +114,11 @@ def begin(
     set_style()
     options = {"root": root, "weights": weights, "device": device, "workers": workers, "cluster": cluster, "home": home}
     run = open_run(profile, **options, overrides=settings)  # type: ignore[arg-type]
+    return as_notebook_run(run)
+
+
+def as_notebook_run(run: Run) -> NotebookRun:
+    """The same run with a notebook's verbs."""
+    if isinstance(run, NotebookRun):
+        return run
     return NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})

@@ -1,24 +1,16 @@
 """What the notebooks show beside the paper's artefacts: the data, the choices made, the layers, the training curves."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from msfp.config import choices_used
 from msfp.errors import NotComputable
 from msfp.paper.publish import read_stamp, stale
 from msfp.paper.registry import every
-from msfp.paper.style import COLUMN, PALETTE
-from msfp.paper.tables.table03 import PAPER, heads
 from msfp.pipeline import data, features
-from msfp.pipeline.heads import train_head, train_heads
 from msfp.pipeline.one_pass import extract_once
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import ceiling_one
 from msfp.types import Scene, Sequence
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def every_scene(run: Run) -> list[tuple[str, str, Scene]]:
@@ -116,38 +108,6 @@ def extract(run: Run) -> pd.DataFrame:
             row["remark"] = str(error)
         rows.append(row)
     return pd.DataFrame(rows).fillna({"remark": ""})
-
-
-def training_curves(run: Run) -> "Figure | str":
-    """Loss and share of anchors inside the margin, epoch by epoch, every strategy and seed; or why there is none."""
-    import matplotlib.pyplot as plt
-
-    fold = data.folds(run, run.settings.data.main)[0]
-    looks = {label: heads(run, fold.learn, strategy) for label, strategy in PAPER.items()}
-    train_heads(run, [look for group in looks.values() for look in group])
-    fig, axes = plt.subplots(1, 2, figsize=(2 * COLUMN, COLUMN * 0.7), layout="constrained")
-    colours = [PALETTE[c] for c in ("orange", "green", "sky", "blue", "pink", "vermillion")]
-    try:
-        for colour, (label, group) in zip(colours, looks.items(), strict=True):
-            for i, look in enumerate(group):
-                fitted = train_head(run, look)
-                epochs = range(1, len(fitted.loss) + 1)
-                axes[0].plot(epochs, fitted.loss, color=colour, lw=0.8, label=label if i == 0 else None)
-                axes[1].plot(epochs, fitted.active, color=colour, lw=0.8)
-    except NotComputable as error:
-        plt.close(fig)
-        return f"n/a: {error}"
-    axes[0].set(xlabel="epoch", ylabel="triplet loss")
-    axes[1].set(xlabel="epoch", ylabel="anchors inside the margin")
-    axes[0].legend(frameon=False)
-    plt.close(fig)  # JupyterLab shows the returned figure; an open one would be shown twice
-    return fig
-
-
-def status(notebook: str) -> pd.DataFrame:
-    """The artefacts of a notebook, and whether they are implemented."""
-    rows = [(a.kind, a.number, a.title, a.status) for a in every() if a.notebook == notebook]
-    return pd.DataFrame(rows, columns=["kind", "number", "title", "status"])
 
 
 def artefact_status(run: Run) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Making artefacts: compute, write the files, remember what they were made from, and show them."""
 
+import ast
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,18 +12,25 @@ from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write
 from msfp.engine.hashing import digest, file_digest
 from msfp.engine.notebooks import declare_output
+from msfp.engine.source_digests import digest_tree
 from msfp.errors import InputError, NotComputable
 from msfp.paper import cell_samples, findings
 from msfp.paper.cells import read_cells
-from msfp.paper.external_rows import IMPORTS
-from msfp.paper.registry import Artefact, Kind, artefact, every, get_figure, get_table
+from msfp.paper.registry import Artefact, Kind, artefact, every
 from msfp.paper.render import html, wide, write_table
+from msfp.paper.tagged import imported
 from msfp.pipeline import external_results
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from msfp.paper.notebook import NotebookRun
+
+IMPORTS = "imported_cells"
+"""What a cell calls that shows imported results; another import makes its table stale."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,42 +103,102 @@ class PublishedReport:
         return f"report: {'/'.join(self.path.parts[-3:])}"
 
 
-def publish_table(run: Run, number: int) -> PublishedTable:
-    """Compute a table and write it as JSON, CSV, Markdown and LaTeX under `runs/<profile>/tables`.
+def make_table(run: "Run", number: int) -> PublishedTable:
+    """Run the cell that makes a table.
 
     Raises:
         InputError: no such table.
-        NotComputable: it is planned.
+        NotComputable: no cell makes it.
     """
-    before = dict(run.scored)
-    cells = get_table(number)(run)
-    files = write_table(tables_folder(run), number, cells, f"profile {run.settings.profile}")
-    cell_samples.write(evidence_path(run, number), cells)
-    made_of = (*files, evidence_path(run, number))
-    stamp(run, artefact("table", number), made_of, scored=newly(before, run.scored))
-    for file in made_of:
-        declare_output(file)
-    return PublishedTable(number, cells, files)
+    made = _made(run, "table", number)
+    if not isinstance(made, PublishedTable):
+        raise InputError(f"the cell tagged table-{number} must end with run.table({number}, ...) or its value")
+    return made
 
 
-def publish_figure(run: Run, number: int) -> PublishedFigure:
-    """Draw a figure and write it as PDF, SVG and PNG under `figures/<profile>`.
-
-    What the data at hand do not allow is remembered with its reason, and no file is left from an earlier run.
+def make_figure(run: "Run", number: int) -> PublishedFigure:
+    """Run the cell that draws a figure.
 
     Raises:
         InputError: no such figure.
-        NotComputable: it is planned.
+        NotComputable: no cell draws it.
+    """
+    made = _made(run, "figure", number)
+    if not isinstance(made, PublishedFigure):
+        raise InputError(f"the cell tagged figure-{number} must end with run.figure({number}, ...)")
+    return made
+
+
+def _made(run: "Run", kind: Kind, number: int) -> PublishedTable | PublishedFigure:
+    from msfp.paper.notebook import as_notebook_run
+    from msfp.paper.tagged import execute
+
+    one = artefact(kind, number)
+    if one.status == "planned":
+        raise NotComputable(f"{kind} {number} ({one.title}) is planned: no cell of {one.notebook} is tagged {one.tag}")
+    return execute(as_notebook_run(run), one.notebook, one.tag)
+
+
+def publish_table(run: "NotebookRun", number: int, cells: "Iterable[Cell] | pd.DataFrame") -> PublishedTable:
+    """Write a table as JSON, CSV, Markdown and LaTeX under `runs/<profile>/tables`, with what it was made from.
+
+    Args:
+        run: the run.
+        number: of the table.
+        cells: its cells, or a frame with the columns row, column, value and, where they apply, std, unit, reason.
+
+    Raises:
+        InputError: no such table, or a frame without those columns.
+    """
+    made, before = artefact("table", number), run.settled
+    listed: list[Cell] = cells_of(cells) if hasattr(cells, "itertuples") else list(cells)  # type: ignore[arg-type]
+    files = write_table(tables_folder(run), number, listed, f"profile {run.settings.profile}")
+    cell_samples.write(evidence_path(run, number), listed)
+    made_of = (*files, evidence_path(run, number))
+    stamp(run, made, made_of, scored=newly(before, run.scored))
+    run.settled = dict(run.scored)
+    for file in made_of:
+        declare_output(file)
+    return PublishedTable(number, listed, files)
+
+
+def cells_of(frame: "pd.DataFrame") -> list[Cell]:
+    """Cells of a tidy frame; a value that is missing is not available, and its reason says why.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    if missing := [name for name in ("row", "column", "value") if name not in frame]:
+        raise InputError(f"column {missing[0]!r} is not in the table's frame; needed are row, column, value")
+    kept = frame.astype(object).where(frame.notna(), None)
+    out = []
+    for line in kept.to_dict("records"):
+        source = "n/a" if line["value"] is None else "measured"
+        place = str(line["row"]), str(line["column"]), line["value"], line.get("std")
+        out.append(Cell(*place, source, line.get("reason") or "", line.get("unit") or ""))  # type: ignore[arg-type]
+    return out
+
+
+def publish_figure(run: Run, number: int, drawn: "Figure | Callable[[], Figure]") -> PublishedFigure:
+    """Write a figure as PDF, SVG and PNG under `figures/<profile>`, with what it was made from.
+
+    What the data at hand do not allow is remembered with its reason, and no file is left from an earlier run.
+
+    Args:
+        run: the run.
+        number: of the figure.
+        drawn: it, or a function that draws it.
+
+    Raises:
+        InputError: no such figure.
     """
     import matplotlib.pyplot as plt
 
-    from msfp.paper.style import FORMATS, save, set_style
+    from msfp.paper.style import FORMATS, save
 
-    set_style()
     made = artefact("figure", number)
-    draw = get_figure(number)
     try:
-        fig = draw(run)
+        fig = drawn() if callable(drawn) else drawn
     except NotComputable as error:
         plt.close("all")
         for form in FORMATS:
@@ -161,11 +229,13 @@ def report_path(run: Run) -> Path:
 
 
 def fingerprint(run: Run, made: Artefact) -> str:
-    """What an artefact is made from: settings, weights, and the code of its function with all that it imports."""
-    function = made.function
-    code = code_digest(function.__module__) if function is not None else ""
-    made_from = [run.settings.model_dump_json(), run.weights_digest(), code]
-    return digest([*made_from, external_results.contents(run)] if IMPORTS in made.needs else made_from)
+    """What an artefact is made from: settings, weights, its cells, and the code that they use."""
+    cells = made.cells
+    modules = sorted({"msfp.paper.notebook", *imported(cells)})
+    source = [digest_tree(ast.parse(cell.source)) for cell in cells]
+    made_from = [run.settings.model_dump_json(), run.weights_digest(), source, code_digest(*modules)]
+    shows_imports = any(IMPORTS in cell.source for cell in cells if made.tag in cell.tags)
+    return digest([*made_from, external_results.contents(run)] if shows_imports else made_from)
 
 
 def stamp_path(run: Run, made: Artefact) -> Path:

@@ -1,11 +1,9 @@
 """The whole suite: every notebook in order, then the report they end with."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msfp
-from msfp.errors import InputError
+from msfp.paper.tagged import notebooks_folder
 
 if TYPE_CHECKING:
     from msfp.engine.notebooks import Executed
@@ -13,18 +11,6 @@ if TYPE_CHECKING:
 
 REPORT = "08_report"
 """The notebook that writes the report: it is added to it when it has ended."""
-
-
-def notebooks_folder() -> Path:
-    """The checkout's notebooks.
-
-    Raises:
-        InputError: the package was installed without them.
-    """
-    folder = Path(msfp.__file__).resolve().parents[1] / "notebooks"
-    if not folder.is_dir():
-        raise InputError(f"no notebooks at {folder}; they come with a checkout of the project, not with the package")
-    return folder
 
 
 def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 
 from msfp.errors import NotComputable
+from msfp.experiment.evaluate import evaluate, of_row, tracked
+from msfp.experiment.method import Method as Row
 from msfp.metrics.statistics import Sample, difference
-from msfp.paper.cell_samples import tracked
-from msfp.paper.methods import TABLE_1, Row, rows_named
-from msfp.paper.tables.table02 import ROWS as TABLE_2
-from msfp.paper.tracking_rows import measure_rows, together
+from msfp.paper.methods import TABLE_1, TABLE_2, rows_named
 from msfp.pipeline import data, selection
 from msfp.pipeline.data import Fold
 from msfp.pipeline.run import Run
@@ -54,7 +53,9 @@ def rows_of(run: Run) -> Iterator[tuple[str, Row, Fold]]:
 
 def chosen(run: Run, *, search: bool = True) -> list[Chosen]:
     """The settings of every row of Tables 1 and 2; without `search` only what was selected before."""
-    methods = [(name, row.methods(fold.learn, run.settings.seeds, fold.select)[0]) for name, row, fold in rows_of(run)]
+    methods = [
+        (name, row.configured(fold.learn, run.settings.seeds[0], fold.select)) for name, row, fold in rows_of(run)
+    ]
     methods = [(name, m) for name, m in methods if affordable(run, m)]
     if search:
         select_all(run, [subject_of(m) for _, m in methods])
@@ -122,20 +123,20 @@ def tune(run: Run, labels: ListLike[str]) -> list[Tuned]:
     """
     rows = list(dict.fromkeys(row for label in labels for row in rows_named(label))) or list(TABLE_1)
     folds = data.folds(run, run.settings.data.main)
-    every = [m for row in rows for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
+    every = [m for row in rows for fold in folds for m in row.each_seed(fold.learn, run.settings.seeds)]
     select_all(run, [subject_of(m) for m in every if affordable(run, m)])
     scores: dict[tuple[str, str], Sample] = {}
     for tuning in ("released", "selected"):
         variant = run.variant(tuning=tuning)
-        groups = together([measure_rows(variant, rows, fold) for fold in folds])
-        for label, found in groups.items():
+        found = evaluate(variant, rows, folds)
+        for row in rows:
             with contextlib.suppress(NotComputable):
-                scores[label, tuning] = tracked(found).sample("HOTA")
+                scores[row.row, tuning] = tracked(of_row(found, row.row)).sample("HOTA")
     name = run.settings.data.main
     out = []
     for row in rows:
-        one = _chosen(run, name, row.methods(folds[0].learn, run.settings.seeds)[0], search=True)
-        out.append(_tuned(one, scores.get((row.label, "released")), scores.get((row.label, "selected"))))
+        one = _chosen(run, name, row.configured(folds[0].learn, run.settings.seeds[0]), search=True)
+        out.append(_tuned(one, scores.get((row.row, "released")), scores.get((row.row, "selected"))))
     return out
 
 

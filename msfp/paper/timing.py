@@ -5,28 +5,42 @@ association; decoding is told apart. Tracking alone: public detections are given
 the network only as far as its deepest tapped layer, and the others no network at all.
 """
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence as ListLike
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache, partial
 
 import numpy as np
 
 from msfp.errors import NotComputable
+from msfp.experiment.evaluate import configured
+from msfp.experiment.method import Method
 from msfp.metrics.statistics import Sample, draws
 from msfp.paper.cell_samples import MeasuredCell
-from msfp.paper.methods import DEEPSORT, TABLE_1
-from msfp.pipeline import data, speed
-from msfp.pipeline.data import Part
+from msfp.paper.families import PRESETS
+from msfp.paper.methods import AGGREGATIONS, DEEPSORT, HEURISTICS, LEARNED, MSFP_TRACK, POOLINGS, TABLE_1
+from msfp.pipeline import choices, data, speed
+from msfp.pipeline.association_time import association_times
+from msfp.pipeline.choices import Given, Work, embedder, learned_threshold, untrained
+from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import affordable
+from msfp.pipeline.scores import SWITCHED_OFF, affordable
 from msfp.pipeline.selection import select_all
 from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Speeds, Times
 from msfp.pipeline.stopwatch import MILLI, spread
 from msfp.pipeline.tracks import subject_of
+from msfp.tracking.thresholds import Policy, make_policy
 from msfp.types import Cell
 
-LARGE = f"{DEEPSORT.label}{speed.OF_RESNET}"
+LARGE = f"{DEEPSORT.row}{speed.OF_RESNET}"
 """DeepSORT with a ReID network as large as ResNet-50, which the paper's separate models may be."""
 
+FROM_MAPS = (
+    "from feature maps to embeddings, after the network; an untrained head, which takes as long as a trained one"
+)
+OF_SCORES = "from the frame's scores to its threshold"
+OF_SCENE = "from the scene layer to the threshold: its mean, the encoder (untrained), smoothing"
 DETECTION = (PREPARE, DETECTOR)
 CUT_NETWORK = (PREPARE, CUT)
 NEEDS_MAPS = "reads feature maps: preprocessing and the network to its deepest tapped layer are counted in"
@@ -41,7 +55,7 @@ def timings(run: Run) -> Speeds:
         NotComputable: no sequence has detections.
     """
     folds, _ = data.judged_folds(run, run.settings.data.main)
-    methods = [m for row in TABLE_1 for m in row.methods(folds[0].learn, run.settings.seeds[:1]) if affordable(run, m)]
+    methods = [m for row in TABLE_1 if affordable(run, m := row.configured(folds[0].learn, run.settings.seeds[0]))]
     select_all(run, map(subject_of, methods))
     found = speed.measure(run, methods, places(run))
     run.note(f"Times: {speed.in_words(found.about)}. The paper's: RTX 3090 and i9-12900K, YOLOv8m at 1280x720.")
@@ -53,6 +67,30 @@ def places(run: Run) -> list[Part]:
     main = run.settings.data.main
     folds, _ = data.judged_folds(run, main)
     return [p for fold in folds for p in fold.evaluate] + [data.whole(s) for s in data.scenes(run, main)]
+
+
+def association_times_of(run: Run, rows: Mapping[tuple[str, str], Method], folds: ListLike[Fold]) -> list[Cell]:
+    """Median milliseconds a frame of each association with each embedding, everything else being there.
+
+    Args:
+        run: the run.
+        rows: (association, embedding) -> method; timed with the first seed.
+        folds: on whose evaluated parts.
+    """
+    made = {place: configured(run, row, folds[0])[0] for place, row in rows.items()}
+    timed = [method for method in made.values() if affordable(run, method)]
+    try:
+        found = association_times(run, timed, [p for f in folds for p in f.evaluate])
+    except NotComputable as error:
+        found = {method.label: str(error) for method in timed}
+    cells = []
+    for (association, embedding), method in made.items():
+        column, times = f"ms/frame, {embedding}", found.get(method.label, SWITCHED_OFF)
+        if isinstance(times, str):
+            cells.append(Cell(association, column, None, source="n/a", reason=times, unit="ms"))
+        else:
+            cells.append(time_cell(association, column, times))
+    return cells
 
 
 def detection(found: Speeds, label: str) -> Times:
@@ -143,3 +181,51 @@ def frames_sample(values: Times) -> Sample:
     middle = [(rank > half).argmax(axis=1) for half in ((len(values) - 1) // 2, len(values) // 2)]
     medians = np.mean([values[order[m]] for m in middle], axis=0)
     return Sample(np.array([np.median(values)]), medians[:, None], units, "frames")
+
+
+def speed_against(run: Run, tracked: Iterable[Cell], measure: Measure) -> dict[str, tuple[float, float]]:
+    """Row -> median frames a second and its cell's value; rows without either are left out."""
+    points: dict[str, tuple[float, float]] = {}
+    for cell in tracked:
+        if isinstance(cell.value, float):
+            with suppress(NotComputable):
+                points[cell.row] = MILLI / spread(measure(timings(run), cell.row)).median, cell.value
+    return points
+
+
+def choice_cells(run: Run) -> list[Cell]:
+    """Cells of extra table 104: the times that Tables 1, 8, 13, 16 and 22 name.
+
+    Medians over frames on this machine; all choices see the same frames and boxes, in turn.
+    """
+    cells: list[Cell] = []
+    for row in TABLE_1:
+        cells += time_cells(run, row.row, [("FPS", unified)])
+    own = next((name for name, preset in PRESETS.items() if preset == run.settings.input.preset), "")
+    if own:
+        cells += [replace(c, row=own) for c in time_cells(run, MSFP_TRACK.row, [("FPS", unified)])]
+    works = _works(run)
+    try:
+        found = choices.measure(run, places(run), {name: work for name, (_, _, work) in works.items()})
+    except NotComputable as error:
+        return cells + [Cell(n, c, None, source="n/a", reason=str(error), unit="ms") for n, (c, _, _) in works.items()]
+    return cells + [time_cell(name, column, found[name], remark=remark) for name, (column, remark, _) in works.items()]
+
+
+def _from_scores(policy: Policy, frame: Given) -> object:
+    return policy.update(frame.scores)
+
+
+def _works(run: Run) -> dict[str, tuple[str, str, Work]]:
+    """Row -> its column, what is timed in words, and the work."""
+    found: dict[str, tuple[str, str, Work]] = {}
+    backbone = run.backbone()
+    for label, mode in POOLINGS.items():
+        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, "attention-instance"), mode)
+    for label, strategy in AGGREGATIONS.items():
+        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, strategy))
+    for name in HEURISTICS:
+        policy = make_policy(name, low=run.settings.atl.tau_min, high=run.settings.atl.tau_max)
+        found[policy.label] = "Runtime", OF_SCORES, partial(_from_scores, policy)
+    found[LEARNED] = "Runtime", OF_SCENE, learned_threshold(run)
+    return found

@@ -55,12 +55,14 @@ class Fold:
         evaluate: evaluated parts; their labels never enter training except under `split: paper`.
         select: learning parts on which open settings are selected, where heads learn from another data set; empty:
             `learn`.
+        atl: learning parts of ATL, where it has others than heads; empty: `learn`.
     """
 
     name: str
     learn: tuple[Part, ...]
     evaluate: tuple[Part, ...]
     select: tuple[Part, ...] = ()
+    atl: tuple[Part, ...] = ()
 
 
 def benchmark(scene: Scene) -> str:

@@ -43,6 +43,15 @@ class Search:
     hota: NDArray[np.float64]
     best: NDArray[np.float32]
 
+    @property
+    def plateau(self) -> tuple[float, float]:
+        """Least and greatest of the neighbouring thresholds that are as good as the chosen one."""
+        tau = self.grid[:, 0]
+        worse = self.hota < self.hota.max() - 1e-12
+        below, above = tau[worse & (tau < self.best[0])], tau[worse & (tau > self.best[0])]
+        kept = tau[~worse & (tau > below.max(initial=-np.inf)) & (tau < above.min(initial=np.inf))]
+        return float(kept.min()), float(kept.max())
+
 
 def candidates(run: Run, mode: Mode) -> NDArray[np.float32]:
     """(G, k) grid of A.2: tau; pairs with tau_low < tau_high; or offsets."""

@@ -5,7 +5,7 @@ Every switch is also written, with its frame, identities and cause, to `switches
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,23 +15,20 @@ from numpy.typing import NDArray
 from msfp.engine.escapes import csv_cell
 from msfp.engine.files import atomic_write
 from msfp.errors import NotComputable
+from msfp.experiment.evaluate import evaluate, need_scores, of_row
+from msfp.experiment.method import Method
 from msfp.metrics import fast, statistics
 from msfp.metrics.conditions import HIDDEN, SHOWN, Boxes, accuracy, association, describe
 from msfp.metrics.kernels import KEPT
 from msfp.metrics.rules import rules
 from msfp.metrics.statistics import Sample
 from msfp.metrics.switches import CAUSES, explain, find_switches
-from msfp.paper.measured_cells import Detail, absent, cell
-from msfp.paper.methods import LITE, MSFP_ATTENTION, MSFP_TRACK, Row
-from msfp.paper.registry import table
-from msfp.paper.tables.table13 import PAPER
+from msfp.paper.measure import Detail, absent, cell
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part, benchmark
-from msfp.pipeline.feature_variants import Pooling, variants_all
-from msfp.pipeline.heads import appearance
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import Measured, measure
-from msfp.pipeline.tracks import Method, settled_as, tracks
+from msfp.pipeline.scores import Measured
+from msfp.pipeline.tracks import tracks
 from msfp.types import Cell
 
 PROPERTIES = ("all", "small", "medium", "large", "in sight", "partly hidden", "hidden", "after a gap")
@@ -59,45 +56,30 @@ class Counted:
     events: tuple[Event, ...]
 
 
-@table(105, needs=("heads", "thresholds", "tracks"))
-def conditions(run: Run) -> list[Cell]:
-    """Validation parts of the main data set, all public detectors combined.
+def condition_cells(run: Run, rows: ListLike[Method], folds: ListLike[Fold]) -> list[Cell]:
+    """Association by property and switches by cause, all public detectors combined; also writes `switches.csv`.
 
-    Small, medium and large are thirds of the labelled boxes by area, over all evaluated parts. The rows of Table 13
-    have the association and thresholds of MSFP (attention), so that they differ in the pooling alone.
+    Small, medium and large are thirds of the labelled boxes by area, over all evaluated parts.
     """
-    folds = data.folds(run, run.settings.data.main)
     cuts = thirds([p for fold in folds for p in fold.evaluate])
-    variants_all(run, [p.scene for fold in folds for p in (*fold.learn, *fold.evaluate)])
+    found = evaluate(run, rows, folds)
     cells: list[Cell] = []
     lines: list[Event] = []
-    for label, methods_of in known_rows(run).items():
+    for row in rows:
+        mine = of_row(found, row.row)
         try:
-            groups = counted(run, label, folds, methods_of, cuts)
+            need_scores(mine)
         except NotComputable as error:
-            cells += absent(label, (*COLUMNS, *EVENTS), str(error))
+            cells += absent(row.row, (*COLUMNS, *EVENTS), str(error))
             continue
-        cells += row_cells(label, groups, cuts)
-        for seed, group in zip(run.settings.seeds, groups, strict=True):
-            lines += [(label, seed, *event) for one in group for event in one.events]
+        every = run.map(partial(count, run=run, cuts=cuts), list(mine["of"]), f"switches, {row.row}")
+        groups: dict[int, list[Counted]] = {}
+        for seed, one in zip(mine["seed"], every, strict=True):
+            groups.setdefault(int(seed), []).append(one)
+        cells += row_cells(row.row, list(groups.values()), cuts)
+        lines += [(row.row, seed, *event) for seed, group in groups.items() for one in group for event in one.events]
     write(run, lines)
     return cells
-
-
-def known_rows(run: Run) -> dict[str, Callable[[Fold], list[Method]]]:
-    """label -> one method a seed, for a fold."""
-    seeds = run.settings.seeds
-
-    def plain(row: Row, fold: Fold) -> list[Method]:
-        return row.methods(fold.learn, seeds)
-
-    def pooled(mode: Pooling, label: str, fold: Fold) -> list[Method]:
-        looks = [appearance("attention-instance", fold.learn, seed, pooling=mode) for seed in seeds]
-        model = MSFP_ATTENTION.methods(fold.learn, seeds)[0]
-        return settled_as(run, [Method(label, "msfp-attention", look) for look in looks], model)
-
-    found: dict[str, Callable[[Fold], list[Method]]] = {row.label: partial(plain, row) for row in (LITE, MSFP_TRACK)}
-    return found | {label: partial(pooled, mode, label) for label, mode in PAPER.items()}
 
 
 def thirds(parts: list[Part]) -> tuple[float, float]:
@@ -117,28 +99,6 @@ def labelled(part: Part) -> tuple[fast.PreparedTruth, Boxes]:
     """A part's truth, and what its boxes are like."""
     truth, rule = data.window(data.truth(part.scene), part), benchmark(part.scene)
     return fast.prepare(truth, part.length, benchmark=rule), describe(truth, rule)
-
-
-def counted(
-    run: Run, label: str, folds: tuple[Fold, ...], methods_of: Callable[[Fold], list[Method]], cuts: tuple[float, float]
-) -> list[list[Counted]]:
-    """For each seed what is counted on every sequence of all folds.
-
-    Raises:
-        NotComputable: a sequence could not be tracked.
-    """
-    groups: list[list[Counted]] = []
-    for fold in folds:
-        methods = methods_of(fold)
-        found = measure(run, methods, fold.evaluate, f"tracking, {label}")
-        reasons = sorted({m.reason for m in found if m.score is None})
-        if reasons:
-            raise NotComputable("; ".join(reasons))
-        every = run.map(partial(count, run=run, cuts=cuts), found, f"switches, {label}")
-        groups = groups or [[] for _ in methods]
-        for group, method in zip(groups, methods, strict=True):
-            group += [one for m, one in zip(found, every, strict=True) if m.method == method]
-    return groups
 
 
 def count(measured: Measured, run: Run, cuts: tuple[float, float]) -> Counted:

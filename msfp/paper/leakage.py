@@ -5,94 +5,68 @@ Leave-one-scene-out has seen neither, and the field's halves have seen earlier f
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
+import pandas as pd
+
 from msfp.errors import NotComputable
+from msfp.experiment.evaluate import evaluate, of_row, tracked
+from msfp.experiment.method import Method
 from msfp.metrics.statistics import Sample, difference
-from msfp.paper.cell_samples import tracked
-from msfp.paper.measured_cells import UNITS, cell
-from msfp.paper.methods import LITE, LITE_FREE, MSFP_ATTENTION, MSFP_CONCAT, MSFP_TRACK, Row
-from msfp.paper.registry import table
+from msfp.paper.measure import UNITS, cell
+from msfp.paper.methods import LITE, LITE_FREE, MSFP_ATTENTION, MSFP_CONCAT, MSFP_TRACK
 from msfp.pipeline import data, reid
 from msfp.pipeline.data import Fold
 from msfp.pipeline.heads import Appearance, train_heads
 from msfp.pipeline.learning import looks_of
 from msfp.pipeline.reid import people_sample, usable
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import Measured, check_sample, measure_one
-from msfp.pipeline.search import detectors_of
-from msfp.pipeline.thresholds import train_atl
-from msfp.pipeline.tracks import Method, settled_as
 from msfp.types import Cell
 
 ROWS = (LITE_FREE, LITE, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
 HONEST, LEAKING = "loso", "paper"
 ONE_SCENE = "one training scene only: there is no other to learn from"
+Protocols = dict[str, tuple[Fold, ...]]
 Samples = dict[tuple[str, str], Sample | str]
 """(protocol, measure) -> the number, or why there is none."""
 
 
 def embeddings(run: Run) -> list[Appearance]:
     """Of all rows, folds and seeds, and those that thresholds are searched with."""
-    folds = every_fold(run)
-    methods = [m for row in ROWS for fold in folds for m in row.methods(fold.learn, run.settings.seeds)]
-    return looks_of(run, methods)
+    folds = [fold for folds in data.protocols(run, run.settings.data.main).values() for fold in folds]
+    return looks_of(run, [m for row in ROWS for fold in folds for m in row.each_seed(fold.learn, run.settings.seeds)])
 
 
-@table(101, needs=("heads", "thresholds", "tracks"), heads=embeddings)
-def leakage(run: Run) -> list[Cell]:
+def leakage_cells(run: Run) -> list[Cell]:
     """HOTA and AUC under each protocol; what the paper's adds to leave-one-out; gains over the untrained row."""
-    found = data.protocols(run, run.settings.data.main)
-    learn(run)
-    rows = {row.label: {**tracking(run, row, found), **discrimination(run, row, found)} for row in ROWS}
-    untrained = rows[LITE_FREE.label]
+    protocols = data.protocols(run, run.settings.data.main)
+    train_heads(run, embeddings(run))  # of all folds at once, so that workers do not wait for each other
+    hota = tracking(run, protocols)
+    rows = {row.row: {**hota[row.row], **discrimination(run, row, protocols)} for row in ROWS}
+    untrained = rows[LITE_FREE.row]
     return [c for label, samples in rows.items() for c in row_cells(label, samples, untrained)]
 
 
-def every_fold(run: Run) -> list[Fold]:
-    """Of all protocols."""
-    return [fold for folds in data.protocols(run, run.settings.data.main).values() for fold in folds]
-
-
-def learn(run: Run) -> None:
-    """Train all heads and thresholds first, fanned out over folds, so that workers do not wait for each other."""
-    train_heads(run, embeddings(run))
-    run.map(partial(_learn_thresholds, run=run), every_fold(run), "training ATL, fold by fold")
-
-
-def _learn_thresholds(fold: Fold, run: Run) -> None:
-    with suppress(NotComputable):  # the cells of the row say so
-        for detector in detectors_of(fold.learn):
-            train_atl(run, fold.learn, detector, "offset", run.settings.seeds[0])
-
-
-def tracking(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samples:
+def tracking(run: Run, protocols: Protocols) -> dict[str, Samples]:
     """HOTA combined over the scenes of all folds of each protocol; the association is the one selected on the first
     halves in each, so that protocols differ in what head and ATL learned from."""
-    found: Samples = {}
-    model = row.methods(protocols["half"][0].learn, run.settings.seeds)[0]
-    for name, folds in protocols.items():
-        mine = [settled_as(run, row.methods(fold.learn, run.settings.seeds), model) for fold in folds]
-        items = [
-            (method, part, sequence)
-            for fold, methods in zip(folds, mine, strict=True)
-            for method in methods
-            for part in fold.evaluate
-            for sequence in data.sequences(part)
-        ]
-        measured = run.map(partial(measure_one, run=run), items, f"tracking, {row.label}, {name}")
-        check_sample(run, measured)
-        found[name, "HOTA"] = _or_reason(folds, partial(_tracked, mine, measured))
-    return found
+    half, seed = protocols["half"][0].learn, run.settings.seeds[0]
+    rows = [row.but(like=row.configured(half, seed)) for row in ROWS]
+    frames = {name: evaluate(run, rows, folds) for name, folds in protocols.items()}
+    return {
+        row.row: {
+            (name, "HOTA"): _or_reason(protocols[name], partial(_tracked, found, row.row))
+            for name, found in frames.items()
+        }
+        for row in ROWS
+    }
 
 
-def _tracked(mine: list[list[Method]], measured: list[Measured]) -> Sample:
-    groups = [[m for m in measured if m.method in methods] for methods in zip(*mine, strict=True)]
-    return tracked(groups).sample("HOTA")
+def _tracked(found: pd.DataFrame, row: str) -> Sample:
+    return tracked(of_row(found, row)).sample("HOTA")
 
 
-def discrimination(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -> Samples:
+def discrimination(run: Run, row: Method, protocols: Protocols) -> Samples:
     """AUC of section 4.2 on the evaluated parts of scenes 02, 04 and 09."""
     found: Samples = {}
     for name, folds in protocols.items():
@@ -101,12 +75,13 @@ def discrimination(run: Run, row: Row, protocols: dict[str, tuple[Fold, ...]]) -
     return found
 
 
-def _people(run: Run, row: Row, folds: tuple[Fold, ...], scenes: set[object]) -> Sample:
-    groups: list[list[reid.Discrimination]] = [[] for _ in row.methods(folds[0].learn, run.settings.seeds)]
+def _people(run: Run, row: Method, folds: tuple[Fold, ...], scenes: set[object]) -> Sample:
+    groups: list[list[reid.Discrimination]] = [[] for _ in row.each_seed(folds[0].learn, run.settings.seeds)]
     for fold in folds:
         parts = [p for p in reid.paper_parts(fold.evaluate, run) if p.scene in scenes]
-        looks: list[Appearance] = [m.look for m in row.methods(fold.learn, run.settings.seeds) if m.look is not None]
-        known = reid.measure(run, looks, parts, f"re-identification, {row.label}") if parts else {}
+        methods = row.each_seed(fold.learn, run.settings.seeds)
+        looks: list[Appearance] = [m.look for m in methods if m.look is not None]
+        known = reid.measure(run, looks, parts, f"re-identification, {row.row}") if parts else {}
         for group, look in zip(groups, looks, strict=True):
             group += usable(known[look]) if parts else []
     return people_sample(groups, "auc")

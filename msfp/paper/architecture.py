@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msfp.paper.registry import figure
 from msfp.paper.style import COLUMN, PALETTE
 from msfp.pipeline.run import Run
 
@@ -34,7 +33,6 @@ class Box:
         return self.x, self.y - self.height / 2
 
 
-@figure(1, needs=("features",))
 def architecture(run: Run) -> "Figure":
     """Image, frozen detector and its taps, RoIAlign, projections, attention, ATL and the two association stages."""
     import matplotlib.pyplot as plt

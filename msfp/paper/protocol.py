@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from collections.abc import Sequence as ListLike
 
 from msfp.errors import NotComputable
-from msfp.paper.measured_cells import absent
-from msfp.paper.registry import table
+from msfp.paper.measure import absent
 from msfp.paper.selected import chosen, outcome
 from msfp.pipeline import data
 from msfp.pipeline.data import Fold, Part
@@ -23,8 +22,7 @@ TRACKED = {
 FUSION, ATL_MAIN, ATL_CROWDED, ATL_EMBEDDED = "Fusion (MSFP)", "ATL (MOT17)", "ATL (MOT20)", "ATL (embedded)"
 
 
-@table(12, needs=("tracks",))
-def protocol(run: Run) -> list[Cell]:
+def protocol_cells(run: Run) -> list[Cell]:
     """One row a module; the detector and the embedded worlds' ATL beside the paper's three."""
     config = run.settings
     rows: dict[str, Callable[[Run], tuple[str, str, str]]] = {

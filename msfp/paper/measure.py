@@ -1,0 +1,400 @@
+"""What the cells of tables are made of: where a table is measured, and measurements as cells with their spread."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Sequence as ListLike
+from dataclasses import replace
+from functools import partial
+from math import isnan
+from statistics import fmean, stdev
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from msfp.errors import InputError, NotComputable
+from msfp.experiment.evaluate import combine, difference, evaluate, need_scores, of_row, tracked
+from msfp.experiment.method import Learn, Method, looks_of_seeds, policy
+from msfp.experiment.run import CEILING
+from msfp.metrics import fast
+from msfp.metrics.returns import find_returns
+from msfp.metrics.statistics import Sample
+from msfp.metrics.tracked import Tracked
+from msfp.paper.cell_samples import MeasuredCell
+from msfp.paper.methods import MSFP_ATTENTION
+from msfp.pipeline import data, reid
+from msfp.pipeline.data import Fold, Part
+from msfp.pipeline.heads import Appearance, train_heads
+from msfp.pipeline.reid import Discrimination, usable
+from msfp.pipeline.run import Run
+from msfp.pipeline.scores import Measured
+from msfp.pipeline.tracks import Threshold, atl_thresholds, tracks
+from msfp.tracking.thresholds import policies
+from msfp.types import Cell
+
+UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
+MEASURES = tuple(UNITS)
+NO_TIME = "time differs from run to run: extra table 104 has it (`msfp table 104`), so that this table repeats exactly"
+REID = {
+    "AUC": "auc",
+    "Gap": "gap",
+    "AUC, hard pairs": "hard_auc",
+    "First of two": "first_of_two",
+    "AUC, hard pairs of one frame": "same_frame_auc",
+}
+HARD = {column: name for column, name in REID.items() if name in reid.HARD}
+Detail = dict[str, str | float | int]
+Embeddings = Mapping[str, str | Appearance]
+"""Row -> a strategy, or a template with other layers, pooling or detector weights."""
+
+
+def judged(run: Run, number: int, dataset: str = "") -> tuple[Fold, ...]:
+    """The test split where its labels are at hand, else the published validation split, else the validation folds.
+
+    A note says which where it is not the test split that table `number` has in the paper.
+    """
+    found, reason = data.judged_folds(run, dataset or run.settings.data.main)
+    if reason:
+        run.note(f"Table {number} shows validation ({', '.join(f.name for f in found)}), as {reason}.")
+    return found
+
+
+def other_dataset(run: Run, part: str, example: str) -> str:
+    """The data set that plays a part beside the main one: `crowded`, `cross` or `dance`.
+
+    Raises:
+        NotComputable: the run has none; says how one is named.
+    """
+    name = getattr(run.settings.data, part)
+    if name is None:
+        raise NotComputable(
+            f"profile {run.settings.profile} names none: -p data.{part}={example}, and its data in ROOT"
+        )
+    return str(name)
+
+
+def heads_for(run: Run, fold: Fold) -> Learn:
+    """What heads learn from that are evaluated on another data set's fold.
+
+    The whole main training split where the fold is a published split of its own, else the main learning parts.
+    """
+    main = run.settings.data.main
+    if fold.name in ("test", "val"):
+        return tuple(data.whole(s) for s in data.learnable(run, main))
+    return data.all_learning(run, main)
+
+
+def validation(run: Run) -> tuple[Fold, ...]:
+    """Validation folds of the main data set."""
+    return data.folds(run, run.settings.data.main)
+
+
+def other_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
+    """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
+    heads = data.all_learning(run, run.settings.data.main)
+    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, dataset))
+
+
+def crowded(run: Run) -> tuple[Fold, ...]:
+    """Validation parts of the crowded data set.
+
+    Raises:
+        NotComputable: the profile has none.
+    """
+    name = run.settings.data.crowded
+    if name is None:
+        raise NotComputable(f"profile {run.settings.profile} has no crowded data set")
+    return other_validation(run, name)
+
+
+def cross_domain(run: Run) -> tuple[Fold, ...]:
+    """Another domain without retraining: the cross-domain data set, or the scenes held out of the main one.
+
+    Raises:
+        NotComputable: the profile has neither.
+    """
+    learn, name = data.all_learning(run, run.settings.data.main), run.settings.data.cross
+    parts = (
+        data.unseen(run, run.settings.data.main)
+        if name is None
+        else tuple(data.whole(s) for s in data.scenes(run, name))
+    )
+    if not parts:
+        raise NotComputable(f"profile {run.settings.profile} has no data of another domain")
+    scenes = ", ".join(dict.fromkeys(p.scene.name for p in parts))
+    run.note(
+        f"Cross-domain columns on thresholds are measured on {scenes}, with what was learned on the main data set."
+    )
+    return (Fold("cross-domain", learn, parts),)
+
+
+def left_out(folds: Iterable[Fold]) -> tuple[Fold, ...]:
+    """The same parts, each with an ATL that learned from the other sequences only.
+
+    Raises:
+        NotComputable: there is no other sequence.
+    """
+    out = []
+    for fold in folds:
+        for part in fold.evaluate:
+            others = tuple(p for p in fold.atl or fold.learn if p.scene.name != part.scene.name)
+            if not others:
+                raise NotComputable("only one sequence is there to learn from, so none can be left out")
+            out.append(Fold(f"{fold.name} without {part.scene.name}", fold.learn, (part,), fold.select, others))
+    return tuple(out)
+
+
+def taught_on(folds: Iterable[Fold], learn: Learn) -> tuple[Fold, ...]:
+    """The same parts with an ATL that learned from others."""
+    return tuple(Fold(f.name, f.learn, f.evaluate, f.select or f.learn, learn) for f in folds)
+
+
+def detectors_of(folds: Iterable[Fold]) -> tuple[str, ...]:
+    """Public detectors of the evaluated parts, where there are several."""
+    names = tuple(sorted({s.detector for fold in folds for p in fold.evaluate for s in data.sequences(p)}))
+    return names if len(names) > 1 else ()
+
+
+def predicted(run: Run, folds: Iterable[Fold], rule: Threshold, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Public detector and (T,) tau of every evaluated sequence, as ATL predicts it.
+
+    Raises:
+        NotComputable: frames that ATL needs are missing.
+    """
+    for fold in folds:
+        made = Method("", "bytetrack", None, rule).configured(fold.learn, seed, fold.select, fold.atl).threshold
+        for part in fold.evaluate:
+            for sequence in data.sequences(part):
+                yield sequence.detector, atl_thresholds(run, part, sequence.detector, made)[:, 0]
+
+
+def atl_taus(run: Run, part: Part, detector: str, rule: Threshold, learn: Learn) -> NDArray[np.float32]:
+    """(T,) tau of a part's frames for one public detector's boxes, by an ATL that learned on `learn`.
+
+    Raises:
+        NotComputable: frames that ATL needs are missing.
+    """
+    return atl_thresholds(run, part, detector, replace(rule, learn=learn))[:, 0]
+
+
+def policy_row(name: str) -> Method:
+    """A registered rule that sees scores only, on the association of MSFP (attention)."""
+    known = policies()[name]
+    return MSFP_ATTENTION.but(
+        row=known.label, thresholds=policy(name), options=dict(known.options), remark=known.remark
+    )
+
+
+def learned_from(row: str, column: str, folds: ListLike[Fold]) -> Cell:
+    """`Learned from 7 sequences`, or why nothing was learned."""
+    try:
+        for fold in folds:
+            data.need_pixels(fold.atl or fold.learn)
+    except NotComputable as error:
+        return Cell(row, column, None, source="n/a", reason=str(error))
+    count = max(len(fold.atl or fold.learn) for fold in folds)
+    return Cell(row, column, f"Learned from {count} sequence{'s' if count != 1 else ''}")
+
+
+def cell(
+    row: str,
+    column: str,
+    values: Iterable[float],
+    unit: str = "",
+    detail: Detail | None = None,
+    basis: Tracked | Sample | None = None,
+    measure: str = "",
+) -> Cell:
+    """Mean over seeds, and their sample standard deviation where there are several.
+
+    Args:
+        row, column, unit, detail: as in `types.Cell`.
+        values: one a seed.
+        basis: what intervals can be computed from.
+        measure: its name in `basis`; empty: the column's.
+    """
+    found = list(values)
+    spread = stdev(found) if len(found) > 1 else None
+    known = {**(detail or {}), "runs": len(found)}
+    return MeasuredCell(
+        row, column, fmean(found), spread, unit=unit, detail=known, seeds=tuple(found), basis=basis, measure=measure
+    )
+
+
+def attempt(
+    row: str,
+    column: str,
+    values: Callable[[], Iterable[float]],
+    unit: str = "",
+    basis: Callable[[], Sample] | None = None,
+) -> Cell:
+    """The cell of values that may not be computable; then it says why."""
+    try:
+        return cell(row, column, values(), unit, basis=basis() if basis else None)
+    except NotComputable as error:
+        return Cell(row, column, None, source="n/a", reason=str(error), unit=unit)
+
+
+def absent(row: str, columns: Iterable[str], reason: str) -> list[Cell]:
+    """Cells that share one reason."""
+    return [Cell(row, column, None, source="n/a", reason=reason, unit=UNITS.get(column, "")) for column in columns]
+
+
+def tracking_cells(
+    evaluated: pd.DataFrame, columns: ListLike[str] | Mapping[str, str], *, by_detector: bool = False
+) -> list[Cell]:
+    """Cells of each row of `run.evaluate`, its sequences combined; a remark goes with its measured cells.
+
+    Args:
+        evaluated: tidy frame.
+        columns: measures; or measure -> column of the table.
+        by_detector: a line more for each public detector, where there are several.
+    """
+    names = columns if isinstance(columns, Mapping) else {name: name for name in columns}
+    cells: list[Cell] = []
+    for label, mine in evaluated.groupby("row", sort=False):
+        for suffix, kept in each_detector(mine) if by_detector else [("", mine)]:
+            cells += _combined_cells(f"{label}{suffix}", kept, names)
+    return cells
+
+
+def each_detector(evaluated: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """All lines with an empty suffix, then those of each public detector with ` · FRCNN`, where there are several."""
+    yield "", evaluated
+    kinds = sorted(set(evaluated["detector"]))
+    for detector in kinds if len(kinds) > 1 else ():
+        yield f" · {detector}", evaluated[evaluated["detector"] == detector]
+
+
+def _combined_cells(label: str, lines: pd.DataFrame, names: Mapping[str, str]) -> list[Cell]:
+    try:
+        total, basis = combine(lines, by="seed"), tracked(lines)
+    except NotComputable as error:
+        return [Cell(label, c, None, source="n/a", reason=str(error), unit=UNITS[m]) for m, c in names.items()]
+    found = [
+        cell(label, c, total[m].tolist(), UNITS[m], {"sequences": len(basis.scenes)}, basis, m)
+        for m, c in names.items()
+    ]
+    return remarked(found, lines["remark"].iloc[0])
+
+
+def remarked(cells: Iterable[Cell], remark: str) -> list[Cell]:
+    """Cells whose measured ones say a remark."""
+    return [replace(c, reason=remark) if remark and c.source == "measured" else c for c in cells]
+
+
+def ceiling_cells(ceiling: pd.DataFrame, columns: ListLike[str] | Mapping[str, str]) -> list[Cell]:
+    """Cells of `run.ceiling`: a line for each public detector, one where there is one."""
+    kinds = sorted(set(ceiling["detector"]))
+    if len(kinds) == 1:
+        return tracking_cells(ceiling, columns)
+    return tracking_cells(
+        ceiling.assign(row=CEILING + " · " + ceiling["detector"]).sort_values("row", kind="stable"), columns
+    )
+
+
+def difference_cell(
+    evaluated: pd.DataFrame, row: str, other: str, place: tuple[str, str], measure: str = "HOTA"
+) -> Cell:
+    """A measure of one row less that of another, seed by seed, with draws of scenes.
+
+    Args:
+        evaluated: tidy frame with both rows.
+        row, other: labels.
+        place: row and column of the table.
+        measure: of `MEASURES`.
+    """
+
+    def values() -> list[float]:
+        mine, theirs = (of_row(evaluated, label) for label in (row, other))
+        need_scores(pd.concat([mine, theirs]))
+        found = [combine(lines, by="seed")[measure].tolist() for lines in (mine, theirs)]
+        if len(found[0]) != len(found[1]):
+            raise NotComputable(f"{len(found[1])} runs of {other} beside {len(found[0])} of {row}")
+        return [a - b for a, b in zip(*found, strict=True)]
+
+    return attempt(*place, values, UNITS[measure], lambda: difference(evaluated, row, other, measure))
+
+
+def reid_cells(
+    run: Run, rows: Embeddings, parts: ListLike[Part], learn: Learn, columns: Mapping[str, str] = REID
+) -> list[Cell]:
+    """Measures of section 4.2: mean over scenes, then over seeds, with draws of people.
+
+    Args:
+        run: the run.
+        rows: label -> embedding.
+        parts: on whose labelled boxes.
+        learn: what heads learn from.
+        columns: column of the table -> measure, of `REID`'s values.
+    """
+    if unknown := set(columns.values()) - set(REID.values()):
+        raise InputError(f"measure {min(unknown)!r}: there are {', '.join(REID.values())}")
+    looks = {label: looks_of_seeds(one, learn, run.settings.seeds) for label, one in rows.items()}
+    train_heads(run, dict.fromkeys(look for group in looks.values() for look in group))
+    found = reid.measure(run, [look for group in looks.values() for look in group], parts, "re-identification")
+
+    def of(label: str) -> list[list[Discrimination]]:
+        return [usable(found[look]) for look in looks[label]]
+
+    return [
+        attempt(
+            label,
+            column,
+            lambda label=label, name=name: [mean_over_scenes([getattr(d, name) for d in one]) for one in of(label)],  # type: ignore[misc]
+            basis=lambda label=label, name=name: reid.people_sample(of(label), name),  # type: ignore[misc]
+        )
+        for label in rows
+        for column, name in columns.items()
+    ]
+
+
+def mean_over_scenes(values: list[float]) -> float:
+    """Mean over the scenes that have the measure; a short scene has no pairs 20 frames apart.
+
+    Raises:
+        NotComputable: none has.
+    """
+    found = [v for v in values if not isnan(v)]
+    if not found:
+        raise NotComputable("no scene has people seen again 20 to 30 frames later")
+    return fmean(found)
+
+
+def association_cells(run: Run, rows: Embeddings) -> list[Cell]:
+    """AssA on the main validation parts, all public detectors combined; association and thresholds are those of MSFP
+    (attention), so that rows differ in the embedding alone."""
+    methods = [Method(label, "msfp-attention", one, like=MSFP_ATTENTION) for label, one in rows.items()]
+    return tracking_cells(evaluate(run, methods, validation(run)[:1]), ["AssA"])
+
+
+def embedding_cells(run: Run, rows: Embeddings, columns: Mapping[str, str] = REID) -> list[Cell]:
+    """Section 4.2 on the main validation parts, and the association accuracy of a tracker that uses the embedding."""
+    fold = validation(run)[0]
+    cells = reid_cells(run, rows, reid.paper_parts(fold.evaluate, run), fold.learn, columns)
+    return cells + association_cells(run, rows)
+
+
+def return_cells(run: Run, evaluated: pd.DataFrame, column: str, away: int) -> list[Cell]:
+    """The share of returns after at least `away` frames whose first match is the track of before, in percent."""
+    return [attempt(str(row), column, partial(_returns, run, mine, away), "%") for row, mine in _rows(evaluated)]
+
+
+def _rows(evaluated: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    yield from evaluated.groupby("row", sort=False)  # type: ignore[misc]
+
+
+def _returns(run: Run, lines: pd.DataFrame, away: int) -> list[float]:
+    need_scores(lines)
+    found = run.map(partial(_returned, run=run, away=away), list(lines["of"]), "returns")
+    counts = pd.DataFrame(found, columns=["kept", "all"]).groupby(lines["seed"].to_numpy()).sum()
+    if not counts["all"].all():
+        raise NotComputable(f"nobody who was tracked comes back after {away} frames or more")
+    return (100 * counts["kept"] / counts["all"]).tolist()
+
+
+def _returned(one: Measured, run: Run, away: int) -> tuple[int, int]:
+    """Returns recovered, and all, of one sequence."""
+    part = one.part
+    truth = fast.prepare(data.window(data.truth(part.scene), part), part.length, benchmark=data.benchmark(part.scene))
+    found = find_returns(truth, tracks(run, part, one.sequence, one.method), away)
+    return int(found.recovered.sum()), len(found)
