@@ -76,10 +76,12 @@ def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
 
 def imported(cells: tuple[CodeCell, ...]) -> Iterator[str]:
     """Modules of this package that cells import from."""
+    root = Path(msfp.__file__).parents[1]
     for cell in cells:
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msfp."):
-                yield str(node.module)
+                names = (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
+                yield from (name for name in names if (root / (name.replace(".", "/") + ".py")).is_file())
 
 
 def execute(run: "NotebookRun", notebook: str, tag: str) -> "PublishedTable | PublishedFigure":
