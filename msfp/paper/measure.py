@@ -154,6 +154,18 @@ def detectors_of(folds: Iterable[Fold]) -> tuple[str, ...]:
     return names if len(names) > 1 else ()
 
 
+def unseen_parts(run: Run) -> tuple[Part, ...]:
+    """Scenes whose people nobody trained on, as section 4.2 takes them: held-out scenes, else the test split where its
+    labels are at hand."""
+    name = run.settings.data.main
+    if found := data.unseen(run, name):
+        return reid.paper_parts(found, run)
+    try:
+        return reid.paper_parts(data.test_fold(run, name).evaluate[:3], run)
+    except NotComputable:
+        return ()
+
+
 def predicted(run: Run, folds: Iterable[Fold], rule: Threshold, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Public detector and (T,) tau of every evaluated sequence, as ATL predicts it.
 
