@@ -1,19 +1,58 @@
 """msfp: an open reproduction suite for the paper MSFP-Track.
 
-    import msfp
+A run holds settings, data and the store; all that is computed in a notebook is a verb of it.
 
-    run = msfp.open("demo")                 # settings, data, store; the verbs of a notebook
-    run.clips(), run.reid_clips()           # stretches of scenes: labels, detections, pictures, scores
-    run.train("attention-instance")         # a head; or a class and a loss of your own
-    run.embed(head, clip), run.reid(head)   # embeddings, and how well they tell people apart
-    run.evaluate([msfp.Method(...)])        # trackers on clips, a tidy frame; msfp.combine adds it up
-    run.table(3), run.figure(2)             # the paper's tables and figures
-    run.cached(function)                    # keep a function's results under its source
+    run = msfp.open("demo")                          # or smoke, mot17, full; dotted settings as text
+    fold = run.fold()                                # msfp.Fold: .learn and .evaluate parts of scenes
+    clip = run.clips()[0]                            # msfp.Clip: labels(), detections("FRCNN"), image(1), score(tracks)
+    head = run.train("attention-instance", seed=0)   # msfp.Trained: .curve, .embed; or a class and a loss of your own
+    run.embed(head, clip), run.reid(head)            # (N, D) embeddings; how well they tell people apart
+    frame = run.evaluate([msfp.Method("mine", "bytetrack")], fold)
+    run.table(1), run.figure(2)                      # what the notebook's cell with that number makes
+    run.cached(function)                             # keep a function's results under its source
+    isinstance(run.settings, msfp.Settings)
 
-    msfp.track("bytetrack", boxes)          # people through a sequence of boxes you have
-    msfp.Tracker("msfp-track")              # people through the frames of a camera, one after the other
+Track people in boxes that you have, or through the frames of a camera:
 
-Every name is loaded when it is used; `help(msfp.track)` and so on says the rest.
+    msfp.track("bytetrack", boxes, fps=30)           # a frame in, a frame out: frame, id, x1, y1, x2, y2, score
+    tracker = msfp.Tracker("msfp-track")             # tracker.update(image): one frame after the other
+    msfp.iou(boxes, others)                          # (N, M) overlap of corners
+    msfp.draw(clip, tracks, frames=[1, 20])          # pictures with boxes
+
+A row of a table is a method; thresholds are two numbers or a rule.
+
+    msfp.Method("row", "msfp-attention", "attention-instance", thresholds=(0.6, 0.1), options={"buffer": 10})
+    msfp.Method("row", "msfp-track", "attention-instance", msfp.atl("offset"), joint=True)
+    msfp.Method("row", "msfp-attention", msfp.Appearance("native", layers=(4,)), msfp.searched())
+    msfp.fixed(0.6, 0.1), msfp.policy("percentile")  # the same thresholds everywhere; a rule that sees scores only
+
+From measurements to a table:
+
+    msfp.combine(frame, by="row")                    # as TrackEval combines: sums are added, ratios taken of the sums
+    msfp.difference(frame, "mine", "ByteTrack")      # with its interval over scenes and seeds
+    msfp.measures(clip.score(tracks))                # HOTA, AssA, DetA, IDF1, MOTA, IDSW of one sequence
+    msfp.tracking_cells(frame, ["HOTA", "IDSW"], by_detector=True)
+    msfp.difference_cell(frame, "mine", "ByteTrack", ("row", "column"))
+    msfp.ceiling_cells(run.ceiling([fold]), ["HOTA"])  # what no tracker that adds no box can exceed
+    msfp.reid_cells(run, {"row": "concat"}, fold.evaluate, fold.learn)
+    msfp.association_cells(run, {"row": "concat"}), msfp.embedding_cells(run, {"row": "concat"})
+    msfp.cell("row", "column", [0.71, 0.72, 0.70])   # one value a seed: mean and spread
+    msfp.attempt("row", "column", function)          # or the reason why there is none
+    msfp.absent("row", ["HOTA"], "no labels here")
+    msfp.Cell("row", "Notes", "text"), msfp.reference(1)  # a plain cell; the paper's own table
+    msfp.judged(run, 1), msfp.validation(run), msfp.crowded(run), msfp.cross_domain(run)  # where it is measured
+
+What is inside a head, and how two boxes are compared:
+
+    class Mine(msfp.FusionHead): ...                 # msfp.strategies() lists those that are there
+    msfp.make_head("concat", {4: 64, 9: 256, 14: 192}, run.settings.fusion)
+    msfp.Batches(labels, run.settings.training)      # P people with K boxes each
+    msfp.SceneEncoder(192, "single", run.settings.atl)
+    msfp.pairs(frame, identity), msfp.auc(positives, negatives), msfp.reid(embeddings, boxes)
+    msfp.show(msfp.FusionHead)                       # its source
+
+Errors are `msfp.MsfpError`: `msfp.InputError` names what is to be changed, `msfp.NotComputable` what is missing. Every
+name is loaded when it is used; `help(msfp.track)` and so on says the rest.
 """
 
 import importlib
@@ -49,47 +88,77 @@ if TYPE_CHECKING:
     from msfp.heads.threshold import SceneEncoder as SceneEncoder
     from msfp.metrics.pairs import pairs as pairs
     from msfp.metrics.reid import auc as auc
+    from msfp.paper.measure import absent as absent
+    from msfp.paper.measure import association_cells as association_cells
+    from msfp.paper.measure import attempt as attempt
+    from msfp.paper.measure import ceiling_cells as ceiling_cells
+    from msfp.paper.measure import cell as cell
+    from msfp.paper.measure import cross_domain as cross_domain
+    from msfp.paper.measure import crowded as crowded
+    from msfp.paper.measure import difference_cell as difference_cell
+    from msfp.paper.measure import embedding_cells as embedding_cells
+    from msfp.paper.measure import judged as judged
+    from msfp.paper.measure import reid_cells as reid_cells
+    from msfp.paper.measure import tracking_cells as tracking_cells
+    from msfp.paper.measure import validation as validation
     from msfp.paper.notebook import begin
+    from msfp.paper.reference import frame
     from msfp.pipeline.data import Fold as Fold
+    from msfp.pipeline.heads import Appearance as Appearance
     from msfp.pipeline.tracker import Tracker as Tracker
     from msfp.tracking.iou import iou as iou
     from msfp.types import Cell as Cell
 
-    open, reid = begin, measure
+    open, reid, reference = begin, measure, frame
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "absent": "msfp.paper.measure",
+    "Appearance": "msfp.pipeline.heads",
+    "association_cells": "msfp.paper.measure",
+    "atl": "msfp.experiment.method",
+    "attempt": "msfp.paper.measure",
+    "auc": "msfp.metrics.reid",
     "Batches": "msfp.heads.sampling",
+    "ceiling_cells": "msfp.paper.measure",
     "Cell": "msfp.types",
+    "cell": "msfp.paper.measure",
     "Clip": "msfp.experiment.clip",
+    "combine": "msfp.experiment.evaluate",
+    "cross_domain": "msfp.paper.measure",
+    "crowded": "msfp.paper.measure",
+    "difference": "msfp.experiment.evaluate",
+    "difference_cell": "msfp.paper.measure",
+    "draw": "msfp.experiment.look",
+    "embedding_cells": "msfp.paper.measure",
+    "fixed": "msfp.experiment.method",
     "Fold": "msfp.pipeline.data",
     "FusionHead": "msfp.heads.fusion",
     "InputError": "msfp.errors",
+    "iou": "msfp.tracking.iou",
+    "judged": "msfp.paper.measure",
+    "make_head": "msfp.heads.fusion",
+    "measures": "msfp.experiment.evaluate",
     "Method": "msfp.experiment.method",
     "MsfpError": "msfp.errors",
     "NotComputable": "msfp.errors",
-    "SceneEncoder": "msfp.heads.threshold",
-    "Settings": "msfp.config",
-    "Tracker": "msfp.pipeline.tracker",
-    "Trained": "msfp.experiment.trained",
-    "atl": "msfp.experiment.method",
-    "auc": "msfp.metrics.reid",
-    "combine": "msfp.experiment.evaluate",
-    "difference": "msfp.experiment.evaluate",
-    "draw": "msfp.experiment.look",
-    "fixed": "msfp.experiment.method",
-    "iou": "msfp.tracking.iou",
-    "make_head": "msfp.heads.fusion",
-    "measures": "msfp.experiment.evaluate",
+    "open": "msfp.paper.notebook:begin",
     "pairs": "msfp.metrics.pairs",
     "policy": "msfp.experiment.method",
-    "searched": "msfp.experiment.method",
-    "open": "msfp.paper.notebook:begin",
+    "reference": "msfp.paper.reference:frame",
     "reid": "msfp.experiment.run:measure",
+    "reid_cells": "msfp.paper.measure",
+    "SceneEncoder": "msfp.heads.threshold",
+    "searched": "msfp.experiment.method",
+    "Settings": "msfp.config",
     "show": "msfp.experiment.look",
     "strategies": "msfp.heads.fusion",
     "track": "msfp.experiment.evaluate",
+    "Tracker": "msfp.pipeline.tracker",
+    "tracking_cells": "msfp.paper.measure",
+    "Trained": "msfp.experiment.trained",
+    "validation": "msfp.paper.measure",
 }
 """Public name -> where it is defined; `module:name` where it is called otherwise there."""
 

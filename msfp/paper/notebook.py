@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msfp.engine.typed import need_originals
-from msfp.errors import MsfpError
+from msfp.errors import MsfpError, NotComputable
 from msfp.experiment.run import Experiment
 from msfp.paper.registry import Kind, every
+from msfp.pipeline import data
 from msfp.pipeline.run import Run, open_run
 from msfp.types import Cell
 
@@ -31,6 +32,19 @@ class NotebookRun(Experiment):
     def settled(self) -> dict[str, tuple[int, int]]:
         """Benchmark -> scores of the tables so far, and how many of them TrackEval computed too."""
         return {}
+
+    def shown(self) -> "NotebookRun":
+        """This run; where frames of its validation fold are missing, a small one on the embedded worlds.
+
+        Definitions are shown on it, so that a notebook goes through on labels and detections alone.
+        """
+        try:
+            fold = self.fold()
+            data.need_pixels((*fold.learn, *fold.evaluate))
+        except NotComputable as error:
+            self.note(f"The notebooks' definitions are shown on small embedded worlds, as {error}.")
+            return begin("smoke", home=self.home)
+        return self
 
     def table(self, number: int, cells: "Iterable[Cell] | pd.DataFrame | None" = None) -> "PublishedTable":
         """Write a table to `runs/<profile>/tables`, with what it was made from, and show it.

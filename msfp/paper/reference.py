@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from msfp.errors import InputError
 from msfp.paper.registry import EXTRA
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HERE = MappingProxyType({"LITE": "LITE (trained 64-d)"})
 """Rows of the paper that go by another name here: its LITE has an embedding of width 64, which must have been trained,
@@ -73,6 +77,17 @@ def table(number: int) -> tuple[Entry, ...]:
     if not found:
         raise InputError(f"table {number}: the paper has tables 1 to {max(e.table for e in load())}")
     return found
+
+
+def frame(number: int) -> "pd.DataFrame":
+    """The paper's table: row, column, value (a number or text) as printed there.
+
+    Raises:
+        InputError: no such table.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([{"row": e.row, "column": e.column, "value": e.value} for e in table(number)])
 
 
 @cache

@@ -75,13 +75,23 @@ def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
 
 
 def imported(cells: tuple[CodeCell, ...]) -> Iterator[str]:
-    """Modules of this package that cells import from."""
+    """Modules of this package that cells import from, or whose public names they use."""
     root = Path(msfp.__file__).parents[1]
     for cell in cells:
         for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msfp."):
+            names: tuple[str, ...] = ()
+            if isinstance(node, ast.ImportFrom) and node.module == "msfp":
+                names = tuple(public_module(alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msfp."):
                 names = (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
-                yield from (name for name in names if (root / (name.replace(".", "/") + ".py")).is_file())
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "msfp":
+                names = (public_module(node.attr),)
+            yield from (name for name in names if (root / (name.replace(".", "/") + ".py")).is_file())
+
+
+def public_module(name: str) -> str:
+    """Where a public name of the package is defined."""
+    return msfp._PLACES.get(name, "").partition(":")[0]
 
 
 def execute(run: "NotebookRun", notebook: str, tag: str) -> "PublishedTable | PublishedFigure":
