@@ -116,9 +116,9 @@ def table(
 ) -> None:
     """Compute one table of the paper: measured beside the paper's value."""
     run = run_from(profile, root, weights, device, workers, home, param)
-    from msfp.paper.publish import make_table
+    from msfp.paper.notebook import as_notebook_run
 
-    made = make_table(run, number)
+    made = as_notebook_run(run).table(number)
     typer.echo(made.json_text() if as_json else made.text())
 
 
@@ -136,9 +136,9 @@ def figure(
 ) -> None:
     """Draw one figure of the paper as PDF, SVG and PNG."""
     run = run_from(profile, root, weights, device, workers, home, param)
-    from msfp.paper.publish import make_figure
+    from msfp.paper.notebook import as_notebook_run
 
-    made = make_figure(run, number)
+    made = as_notebook_run(run).figure(number)
     names = [str(f) for f in made.files]
     if as_json:
         typer.echo(json.dumps({"number": number, "files": names, "reason": made.reason}, indent=1))

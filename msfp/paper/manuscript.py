@@ -9,7 +9,7 @@ from typing import Any
 from msfp.config import choices_used
 from msfp.engine.files import atomic_write
 from msfp.errors import InputError
-from msfp.paper import publish
+from msfp.paper import stamps
 from msfp.paper.latex import PACKAGES, latex
 from msfp.paper.registry import Artefact, every
 from msfp.paper.render import sheet
@@ -94,7 +94,7 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
         MsfpError: the folder cannot be written.
     """
     profile = run.settings.profile
-    cells = publish.published_cells(run)
+    cells = stamps.published_cells(run)
     ready = [a for a in every() if a.status == "ready"]
     drawn = {a.id: path for a in ready if a.kind == "figure" and (path := run.figures / f"{a.id}.pdf").is_file()}
     if not cells and not drawn:
@@ -109,8 +109,8 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
         else:
             (folder / f"{one.kind}s" / f"{one.id}.{'tex' if one.kind == 'table' else 'pdf'}").unlink(missing_ok=True)
     there = {a.id for a in ready if a.id in drawn or (a.kind == "table" and a.number in cells)}
-    missing = {a.id: publish.read_stamp(run, a).get("reason") or NOT_MADE for a in ready if a.id not in there}
-    stale = tuple(a.id for a in ready if a.id in there and publish.stale(run, a.kind, a.number))
+    missing = {a.id: stamps.read_stamp(run, a).get("reason") or NOT_MADE for a in ready if a.id not in there}
+    stale = tuple(a.id for a in ready if a.id in there and stamps.stale(run, a.kind, a.number))
     made = Manuscript(
         folder, tuple(a.id for a in ready if a.kind == "table" and a.id in there), tuple(drawn), missing, stale
     )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msfp.engine.typed import need_originals
-from msfp.errors import MsfpError, NotComputable
+from msfp.errors import InputError, MsfpError, NotComputable
 from msfp.experiment.run import Experiment
-from msfp.paper.registry import Kind, every
+from msfp.paper.registry import Kind, artefact, every
+from msfp.paper.tagged import execute
 from msfp.pipeline import data
 from msfp.pipeline.run import Run, open_run
 from msfp.types import Cell
@@ -54,10 +55,15 @@ class NotebookRun(Experiment):
             cells: its cells, or a frame of row, column, value; None: those that the notebook's cell tagged with the
                 table's number makes.
         """
-        from msfp.paper.publish import make_table, publish_table
+        from msfp.paper.publish import PublishedTable, publish_table
 
         need_originals()
-        return make_table(self, number) if cells is None else publish_table(self, number, cells)
+        if cells is not None:
+            return publish_table(self, number, cells)
+        made = self._made("table", number)
+        if not isinstance(made, PublishedTable):
+            raise InputError(f"the cell tagged table-{number} must end with run.table({number}, ...) or its value")
+        return made
 
     def figure(self, number: int, drawn: "Figure | Callable[[], Figure] | None" = None) -> "PublishedFigure":
         """Write a figure to `figures/<profile>`, with what it was made from, and show it; or say why there is none.
@@ -66,10 +72,29 @@ class NotebookRun(Experiment):
             number: of the figure.
             drawn: it, or a function that draws it; None: as the notebook's cell tagged with the figure's number does.
         """
-        from msfp.paper.publish import make_figure, publish_figure
+        from msfp.paper.publish import PublishedFigure, publish_figure
 
         need_originals()
-        return make_figure(self, number) if drawn is None else publish_figure(self, number, drawn)
+        if drawn is not None:
+            return publish_figure(self, number, drawn)
+        made = self._made("figure", number)
+        if not isinstance(made, PublishedFigure):
+            raise InputError(f"the cell tagged figure-{number} must end with run.figure({number}, ...)")
+        return made
+
+    def _made(self, kind: Kind, number: int) -> object:
+        """Run the cells that make an artefact.
+
+        Raises:
+            InputError: the paper has no such artefact.
+            NotComputable: no cell makes it.
+        """
+        one = artefact(kind, number)
+        if one.status == "planned":
+            raise NotComputable(
+                f"{kind} {number} ({one.title}) is planned: no cell of {one.notebook} is tagged {one.tag}"
+            )
+        return execute(self, one.notebook, one.tag)
 
     def report(self) -> "PublishedReport":
         """Write the report from what this run has made."""
@@ -85,7 +110,7 @@ class NotebookRun(Experiment):
         Raises:
             MsfpError: names what is missing or stale, and the command that makes it.
         """
-        from msfp.paper.publish import report_path, stale
+        from msfp.paper.stamps import report_path, stale
 
         wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]
         wanted += [(a.kind, a.number) for a in every() if a.notebook == notebook and a.status == "ready"]

@@ -4,8 +4,8 @@ import pandas as pd
 
 from msfp.config import choices_used
 from msfp.errors import NotComputable
-from msfp.paper.publish import read_stamp, stale
 from msfp.paper.registry import every
+from msfp.paper.stamps import read_stamp, stale
 from msfp.pipeline import data, features
 from msfp.pipeline.one_pass import extract_once
 from msfp.pipeline.run import Run

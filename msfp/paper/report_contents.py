@@ -11,7 +11,7 @@ from msfp.engine.escapes import csv_frame
 from msfp.engine.files import atomic_write
 from msfp.engine.notebooks import executed
 from msfp.engine.provenance import manifest, write_manifest
-from msfp.paper import cell_samples, publish, selected
+from msfp.paper import cell_samples, selected, stamps
 from msfp.paper.claims.shown import frame
 from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
@@ -47,12 +47,12 @@ def write(run: Run) -> Path:
     for name, chosen in (("claims", [one for one in verdicts if one not in timed]), ("claims-time", timed)):
         atomic_write(run.out / f"{name}.csv", csv_frame(frame(chosen)).encode())
     write_manifest(run.out / "manifest.json", **about(run))
-    return write_site(publish.report_path(run).parent, contents(run, verdicts))
+    return write_site(stamps.report_path(run).parent, contents(run, verdicts))
 
 
 def complete(run: Run, notebook: str) -> None:
     """Add the executed notebook that wrote the report to it."""
-    site = publish.report_path(run).parent
+    site = stamps.report_path(run).parent
     add_notebook(site, outline(run), notebook)
 
 
@@ -67,39 +67,39 @@ def about(run: Run) -> dict[str, Any]:
 
 def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
     """What the report says, from the files of a run."""
-    tables = publish.published_cells(run)
+    tables = stamps.published_cells(run)
     embedded = run.settings.data.main in run.embedded_names
     ready = [a for a in every() if a.status == "ready"]
-    stamps = {a.id: publish.read_stamp(run, a) for a in ready}
-    old = {a.id: publish.stale(run, a.kind, a.number) for a in ready if stamps[a.id]}
+    made = {a.id: stamps.read_stamp(run, a) for a in ready}
+    old = {a.id: stamps.stale(run, a.kind, a.number) for a in ready if made[a.id]}
     return replace(
         outline(run),
         cells=tables,
-        evidence={number: cell_samples.read(publish.evidence_path(run, number)) for number in tables},
+        evidence={number: cell_samples.read(stamps.evidence_path(run, number)) for number in tables},
         manifest=manifest(**about(run)),
         findings={artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
         choices=[*choices_used(run.settings), *selected.choices(run)],
-        notes=distinct(stamps, "notes"),
-        events=distinct(stamps, "events"),
+        notes=distinct(made, "notes"),
+        events=distinct(made, "events"),
         limits=[
             *(LIMITS_EMBEDDED if embedded else ()),
             *by_construction(verdicts, embedded),
             *(ONE_SEED if len(run.settings.seeds) == 1 else ()),
             *LIMITS,
             *ALWAYS,
-            *checked(stamps),
+            *checked(made),
         ],
-        absent={name: found["reason"] for name, found in stamps.items() if found.get("reason")},
+        absent={name: found["reason"] for name, found in made.items() if found.get("reason")},
         stale={name: why for name, why in old.items() if why},
         verdicts=verdicts,
         embedded=embedded,
     )
 
 
-def checked(stamps: Mapping[str, dict[str, Any]]) -> list[str]:
+def checked(made: Mapping[str, dict[str, Any]]) -> list[str]:
     """How many of the tables' scores TrackEval computed too; nothing where no table has scores."""
     totals: dict[str, tuple[int, int]] = {}
-    for found in stamps.values():
+    for found in made.values():
         for rules, (scores, held) in found.get("scored", {}).items():
             before = totals.get(rules, (0, 0))
             totals[rules] = before[0] + scores, before[1] + held
@@ -117,7 +117,7 @@ def outline(run: Run) -> Contents:
     return Contents(
         profile=run.settings.profile,
         figures=run.figures,
-        tables=publish.tables_folder(run),
+        tables=stamps.tables_folder(run),
         notebooks=executed(run.out / "notebooks"),
         options=options(run),
         names=places(run),
@@ -162,6 +162,6 @@ def sentences(cells: list[Cell], table: int) -> tuple[str, ...]:
     )
 
 
-def distinct(stamps: dict[str, dict[str, Any]], key: str) -> list[str]:
+def distinct(made: dict[str, dict[str, Any]], key: str) -> list[str]:
     """Remarks of all artefacts, each once."""
-    return list(dict.fromkeys(text for found in stamps.values() for text in found.get(key, ())))
+    return list(dict.fromkeys(text for found in made.values() for text in found.get(key, ())))

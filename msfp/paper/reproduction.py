@@ -31,7 +31,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
     """
     from msfp.engine import notebooks, parallel
     from msfp.engine.shared_workers import Lender
-    from msfp.paper import publish
+    from msfp.paper import stamps
     from msfp.paper.notebook_views import every_scene
     from msfp.pipeline import external_results
 
@@ -68,7 +68,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
             resume=resume,
             inputs=inputs,
             environment=lender.environment,
-            intact=publish.intact(run),
+            intact=stamps.intact(run),
         )
     return {"report": _completed_report(run, done), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
 
@@ -76,7 +76,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
 def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
     """Path of the report, the notebook that wrote it added where it was executed now; None where there is none."""
     from msfp.paper import report_contents
-    from msfp.paper.publish import report_path
+    from msfp.paper.stamps import report_path
 
     report = report_path(run)
     if not report.is_file():

@@ -11,14 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msfp
 from msfp.errors import InputError
-
-if TYPE_CHECKING:
-    from msfp.paper.notebook import NotebookRun
-    from msfp.paper.publish import PublishedFigure, PublishedTable
 
 SETUP = "setup"
 RUN = "run"
@@ -94,8 +90,11 @@ def public_module(name: str) -> str:
     return msfp._PLACES.get(name, "").partition(":")[0]
 
 
-def execute(run: "NotebookRun", notebook: str, tag: str) -> "PublishedTable | PublishedFigure":
+def execute(run: object, notebook: str, tag: str) -> object:
     """Run the cells that make an artefact, with this run in place of the one that the notebook opens.
+
+    Returns:
+        The value of the last line.
 
     Raises:
         InputError: no cell of the notebook has the tag.
@@ -107,7 +106,7 @@ def execute(run: "NotebookRun", notebook: str, tag: str) -> "PublishedTable | Pu
     value = None
     for cell in cells:
         value = _execute(cell, space)
-    return value  # type: ignore[return-value]
+    return value
 
 
 def _execute(cell: CodeCell, space: dict[str, Any]) -> object:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+SETTING = "input.families"
 NAME_LENGTH = 80  # characters of a cell that has no name
 EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
@@ -303,13 +304,43 @@ def open_run(
     if device:
         given["device"] = device
     if named := given.get("input.families"):
-        from msfp.pipeline.detectors import absolute
-
         text, given["input.families"] = absolute(text, [named] if isinstance(named, str) else named)
     kind, colon, place = cluster.partition(":")
     if kind == "slurm":  # notebooks run in other folders
         cluster = f"{kind}{colon}{Path(place).resolve()}"
     return Run(config.settings(profile, given), Path(home).resolve(), workers, cluster or None, overrides=text)
+
+
+def pairs(families: Iterable[str]) -> dict[str, str]:
+    """`["yolov8s-paper=yolov8s.pt"]` -> preset -> weights.
+
+    Raises:
+        InputError: not written so, an unknown preset, one twice, or weights that are not there.
+    """
+    from msfp.features.presets import preset_named
+    from msfp.features.weights import find
+
+    found: dict[str, str] = {}
+    for text in families:
+        name, equals, weights = text.partition("=")
+        if not equals or not weights:
+            raise InputError(f"{SETTING} {text}: write PRESET=WEIGHTS, several separated by commas")
+        preset = preset_named(name)
+        if name in found:
+            raise InputError(f"{SETTING}: {name} is named twice")
+        found[name] = weights if weights == "random-init" else str(find(weights, preset.embedded).resolve())
+    return found
+
+
+def absolute(overrides: str, families: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """The same overrides and families with weights by their full paths, as a notebook runs in another folder.
+
+    Raises:
+        InputError: as `pairs`.
+    """
+    named = tuple(f"{preset}={weights}" for preset, weights in pairs(families).items())
+    words = [w for w in shlex.split(overrides) if not w.startswith(f"{SETTING}=")]
+    return shlex.join([*words, f"{SETTING}={','.join(named)}"]), named
 
 
 def parse_overrides(text: str) -> dict[str, Any]:

@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.pipeline.data import Part
+from msfp.types import Sequence as Video
+
+DECODE, PREPARE, DETECTOR, CUT, SCENE = "decode", "preprocess", "detector", "network to its last tap", "scene vector"
+RESNET, OF_RESNET = "embedding by a network of ResNet-50's size", ", ReID of ResNet-50's size"
+RESNET_FRAMES = 8  # the last ones: on a CPU it takes as long as everything else together
 MILLI = 1e3
 
 
@@ -102,3 +108,62 @@ class Stopwatch:
         """Count milliseconds, timed elsewhere, to a stage of the current frame."""
         frame = self._frames[-1]
         frame[name] = frame.get(name, 0.0) + milliseconds
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive frames of one sequence.
+
+    Attributes:
+        part: whose frames they are among.
+        sequence: whose public detections are tracked.
+        first: number of the first frame.
+        length: number of frames, those that warm up among them.
+        warm_up: frames not counted.
+        pixels: whether they can be looked at.
+    """
+
+    part: Part
+    sequence: Video
+    first: int
+    length: int
+    warm_up: int
+    pixels: bool
+
+    @property
+    def last(self) -> int:
+        """Number of the last frame."""
+        return self.first + self.length - 1
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a method's frame consists of, as names of stages.
+
+    Attributes:
+        pooling: from feature maps to vectors of boxes.
+        embedding: from these, or from crops, to embeddings.
+        atl: from the scene layer to thresholds.
+        camera: the camera's motion.
+        assoc: the tracker.
+        taps: it needs the detector's feature maps.
+        network: the separate ReID network and the size of its crops; empty where there is none.
+    """
+
+    pooling: tuple[str, ...] = ()
+    embedding: tuple[str, ...] = ()
+    atl: tuple[str, ...] = ()
+    camera: tuple[str, ...] = ()
+    assoc: tuple[str, ...] = ()
+    taps: bool = False
+    network: str = ""
+
+    @property
+    def reid(self) -> tuple[str, ...]:
+        """From feature maps or pixels to embeddings: the paper's "ReID"."""
+        return self.pooling + self.embedding
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Thresholds, camera motion and tracker: the paper's "Assoc"."""
+        return self.atl + self.camera + self.assoc

@@ -20,7 +20,7 @@ from msfp.pipeline import data, live
 from msfp.pipeline.heads import Appearance
 from msfp.pipeline.reid_features import REID, network_inputs
 from msfp.pipeline.run import Run
-from msfp.pipeline.speed import (
+from msfp.pipeline.stopwatch import (
     CUT,
     DECODE,
     DETECTOR,
@@ -30,9 +30,9 @@ from msfp.pipeline.speed import (
     RESNET_FRAMES,
     SCENE,
     Course,
+    Stopwatch,
     Stretch,
 )
-from msfp.pipeline.stopwatch import Stopwatch
 from msfp.pipeline.tracks import Method, settled
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext

@@ -9,7 +9,7 @@ import pytest
 
 from msfp.errors import InputError
 from msfp.paper.manuscript import write_paper
-from msfp.paper.publish import tables_folder
+from msfp.paper.stamps import tables_folder
 from msfp.paper.registry import every
 from msfp.paper.render import write_table
 from msfp.pipeline.run import Run, open_run

@@ -14,7 +14,7 @@ from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, grou
 from msfp.paper.claims.verdict import Verdict, dataset, judge
 from msfp.paper.claims.words import MEANINGS, WORDS
 from msfp.paper.measured_cells import cell
-from msfp.paper.publish import evidence_path, intact, stale, stamp, stamp_path, tables_folder
+from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
 from msfp.pipeline.run import Run, open_run

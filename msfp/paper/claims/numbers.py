@@ -8,7 +8,7 @@ import numpy as np
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.statistics import Sample
 from msfp.paper import cell_samples, reference
-from msfp.paper.publish import TIMED, TIMES, evidence_path, published_cells
+from msfp.paper.stamps import TIMED, TIMES, evidence_path, published_cells
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
