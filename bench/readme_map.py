@@ -45,7 +45,7 @@ def rows(run: Path) -> list[str]:
     ]
     for one in every():
         name = f"{one.kind.capitalize()} {one.number}" + ("*" if one.number > EXTRA else "")
-        told = took.get((one.kind, one.number), "")
+        told = took.get((one.kind, one.number), "not timed")
         lines.append(f"| {name} | {one.title} | `{one.notebook}` | `msfp {one.kind} {one.number}` | {told} |")
     return [*lines, "", "\\* not in the paper."]
 

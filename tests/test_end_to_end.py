@@ -192,11 +192,11 @@ def test_a_second_run_executes_no_notebook(home: Path) -> None:
 
 PUBLISH = """
 import sys
-from msfp.paper.publish import publish_table
+from msfp.paper.notebook import as_notebook_run
 from msfp.pipeline.run import open_run
 run = open_run("smoke", weights="random-init", home=sys.argv[1], overrides=sys.argv[2])
 for number in sys.argv[3:]:
-    publish_table(run, int(number))
+    as_notebook_run(run).table(int(number))
 """
 
 

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from msfp.paper.registry import every
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINES = [x for x in (ROOT / "constraints.txt").read_text().splitlines() if x and not x.startswith("#")]
@@ -113,7 +115,9 @@ def test_notebooks_compute_and_invite(path: Path) -> None:
     """Each has a set-up, a definition in its cells, and something for the reader to change."""
     notebook = nbformat.read(path, as_version=4)
     code = [c for c in notebook.cells if c.cell_type == "code"]
-    assert sum("setup" in c.metadata.get("tags", []) for c in code) == 1
+    setup = [c for c in code if "setup" in c.metadata.get("tags", [])]
+    assert sum("run = msfp.open(" in c.source for c in setup) == 1
+    assert "run = msfp.open(" in setup[0].source
     assert any(re.search(r"^def ", c.source, re.M) for c in code)
     assert any("Yours to try" in c.source for c in notebook.cells if c.cell_type == "markdown")
 
@@ -123,11 +127,12 @@ def test_every_artefact_has_one_cell_of_its_own() -> None:
     tagged = []
     for path in NUMBERED:
         for cell in nbformat.read(path, as_version=4).cells:
-            made = re.findall(r"run\.(table|figure)\((\d+)\)", cell.source) if cell.cell_type == "code" else []
+            made = re.findall(r"run\.(table|figure)\((\d+), ", cell.source) if cell.cell_type == "code" else []
             tags = [t for t in cell.metadata.get("tags", []) if re.match(r"(table|figure)-", t)]
             assert tags == [f"{kind}-{number}" for kind, number in made], (path.name, cell.source)
             tagged += tags
-    assert len(tagged) == len(set(tagged)) > 25
+    assert sorted(tagged) == sorted(one.tag for one in every()), "each exactly once"
+    assert all(one.status == "ready" for one in every())
 
 
 def first_cell(path: Path) -> str:

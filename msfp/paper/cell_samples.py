@@ -96,7 +96,8 @@ def write(path: Path, cells: Iterable[Cell]) -> None:
         listed.append({"row": cell.row, "column": cell.column, "seeds": cell.seeds, "measure": cell.measure or
                        cell.column, "basis": place})  # fmt: skip
     header = {"cells": listed, "bases": list(bases.values())}
-    data = save(arrays, metadata={"evidence": json.dumps(header, ensure_ascii=False)})
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # of a view, memory would be written
+    data = save(whole, metadata={"evidence": json.dumps(header, ensure_ascii=False)})
     atomic_write(path, data, durable=False)
 
 

@@ -6,10 +6,10 @@ import pytest
 from papermill.iorw import load_notebook_node, write_ipynb
 from papermill.parameterize import parameterize_notebook
 
+from msfp.experiment.evaluate import evaluate
 from msfp.explore.clip import Clip
 from msfp.explore.session import open_session
 from msfp.paper.methods import BYTETRACK, MSFP_TRACK
-from msfp.paper.tracking_rows import measure_rows
 from msfp.pipeline import data
 from msfp.pipeline.run import open_run
 
@@ -22,8 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a smoke run in which MSFP-Track and ByteTrack have been tracked."""
     place = tmp_path_factory.mktemp("explored")
     run = open_run("smoke", home=place, overrides=SETTINGS)
-    for fold in data.judged_folds(run, run.settings.data.main)[0]:
-        measure_rows(run, (MSFP_TRACK, BYTETRACK), fold)
+    evaluate(run, (MSFP_TRACK, BYTETRACK), data.judged_folds(run, run.settings.data.main)[0])
     return place
 
 

@@ -1,18 +1,19 @@
 """What stands behind a cell survives its file, and gives the number that the cell shows."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from msfp.errors import InputError, NotComputable
+from msfp.experiment.evaluate import as_frame, difference, tracked
 from msfp.metrics import fast
 from msfp.metrics.statistics import Sample
 from msfp.paper import cell_samples
 from msfp.paper.cells import read_cells, write_cells
-from msfp.paper.measured_cells import attempt, cell, tracking_cells
+from msfp.paper.measure import attempt, cell, difference_cell, tracking_cells
 from msfp.pipeline.data import whole
 from msfp.pipeline.scores import Measured
 from msfp.pipeline.tracks import Method
@@ -37,8 +38,13 @@ def scored(scene: int, detector: str, quality: float, seed: int) -> Measured:
     return Measured(Method("m", "sort"), part, sequence, fast.score(fast.prepare(truth, 20), found))
 
 
-def group(quality: float, seeds: int = 2, scenes: int = 6) -> list[list[Measured]]:
-    return [[scored(s, d, quality + 0.02 * s, seed) for s in range(scenes) for d in DETECTORS] for seed in range(seeds)]
+def group(quality: float, seeds: int = 2, scenes: int = 6, row: str = "LITE (trained 64-d)") -> pd.DataFrame:
+    """The lines of one row, as `run.evaluate` gives them."""
+    each = []
+    for seed in range(seeds):
+        measured = [scored(s, d, quality + 0.02 * s, seed) for s in range(scenes) for d in DETECTORS]
+        each.append(as_frame(row, measured).assign(seed=seed))
+    return pd.concat(each, ignore_index=True)
 
 
 @pytest.fixture
@@ -52,9 +58,8 @@ def through(tmp_path: Path) -> Callable[[list[Cell]], cell_samples.Evidence]:
 
 
 def test_a_tracking_cell_is_recomputed_from_its_sequences(through) -> None:
-    cells = tracking_cells(
-        "LITE (trained 64-d)", group(0.8), ["HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW"], {"HOTA": "MOT17"}
-    )
+    columns = {name: name for name in ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")} | {"HOTA": "MOT17"}
+    cells = tracking_cells(group(0.8), columns)
     found = through(cells)
     for one in cells:
         sample = found.sample("LITE (trained 64-d)", one.column)
@@ -67,13 +72,13 @@ def test_a_tracking_cell_is_recomputed_from_its_sequences(through) -> None:
     assert measure == "HOTA"
     apart = scores.by_scene("HOTA")
     assert set(apart) == set(sample.units)
-    assert tracking_cells("LITE (trained 64-d)", [g[:2] for g in group(0.8)], ["HOTA"])[0].value == pytest.approx(
-        apart["S-00"].mean(), abs=1e-10
-    )
+    lines = group(0.8)
+    (first,) = tracking_cells(lines[lines.scene == "S-00"], ["HOTA"])
+    assert first.value == pytest.approx(apart["S-00"].mean(), abs=1e-10)
 
 
 def test_detectors_of_a_scene_are_one_unit() -> None:
-    scores = cell_samples.tracked(group(0.8))
+    scores = tracked(group(0.8))
     assert len(scores.scenes) == 12
     assert len(scores.units) == 6
 
@@ -91,6 +96,15 @@ def test_people_and_plain_values_survive(through) -> None:
         found.tracked("row", "AUC")
 
 
+def test_views_of_larger_arrays_survive(through) -> None:
+    """As a column of a matrix is one: what is written is what it shows, not the memory that it begins at."""
+    both = np.arange(60.0).reshape(3, 20)
+    sample = Sample(both[:, 0], both[:, 1:].T, ("a", "b"))
+    again = through([attempt("row", "AUC", lambda: sample.seeds.tolist(), basis=lambda: sample)]).sample("row", "AUC")
+    assert again.seeds.tolist() == [0, 20, 40]
+    assert (again.replicates == both[:, 1:].T).all()
+
+
 def test_what_was_not_measured_says_so(through, tmp_path: Path) -> None:
     found = through([Cell("row", "HOTA", None, source="n/a", reason="no pixels"), Cell("row", "Layers", "GAP")])
     for column in ("HOTA", "Layers", "IDSW"):
@@ -105,14 +119,34 @@ def test_what_was_not_measured_says_so(through, tmp_path: Path) -> None:
 
 def test_a_missing_score_gives_its_reason() -> None:
     runs = group(0.8, 1)
-    runs[0][3] = replace(runs[0][3], score=None, reason="8 of 1050 frames present")
+    runs.loc[3, ["score", "reason"]] = [None, "8 of 1050 frames present"]
     with pytest.raises(NotComputable, match="8 of 1050"):
-        cell_samples.tracked(runs)
-    assert {c.reason for c in tracking_cells("LITE (trained 64-d)", runs, ["HOTA"])} == {"8 of 1050 frames present"}
+        tracked(runs)
+    assert {c.reason for c in tracking_cells(runs, ["HOTA"])} == {"8 of 1050 frames present"}
 
 
 def test_the_printed_cells_stay_as_they_were(tmp_path: Path) -> None:
-    cells = tracking_cells("LITE (trained 64-d)", group(0.8, 1, 1), ["HOTA"])
+    cells = tracking_cells(group(0.8, 1, 1), ["HOTA"])
     plain = [Cell(c.row, c.column, c.value, c.std, c.source, c.reason, c.unit, c.detail) for c in cells]
     assert write_cells(tmp_path / "a", cells).read_bytes() == write_cells(tmp_path / "b", plain).read_bytes()
     assert read_cells(tmp_path / "a") == plain
+
+
+def test_lines_of_each_detector_follow_the_whole() -> None:
+    cells = tracking_cells(group(0.8, 1), ["HOTA"], by_detector=True)
+    assert [c.row for c in cells] == ["LITE (trained 64-d)", *(f"LITE (trained 64-d) · {d}" for d in DETECTORS)]
+    lines = group(0.8, 1)
+    assert cells[2].value == tracking_cells(lines[lines.detector == "SDP"], ["HOTA"])[0].value
+    assert len(tracking_cells(lines[lines.detector == "SDP"], ["HOTA"], by_detector=True)) == 1
+
+
+def test_a_difference_is_taken_seed_by_seed() -> None:
+    """With its spread over seeds, and draws of scenes in which both rows have the same."""
+    both = pd.concat([group(0.8), group(0.7, row="other")])
+    found = difference_cell(both, "LITE (trained 64-d)", "other", ("Δ", "HOTA"))
+    hota = [tracking_cells(lines, ["HOTA"])[0].seeds for _, lines in both.groupby("row", sort=False)]
+    assert found.seeds == pytest.approx([a - b for a, b in zip(*hota, strict=True)])
+    assert found.basis.value == pytest.approx(difference(both, "LITE (trained 64-d)", "other").value)
+    both.loc[both.row == "other", ["score", "reason"]] = [None, "no pixels"]
+    lacking = difference_cell(both, "LITE (trained 64-d)", "other", ("Δ", "HOTA"))
+    assert (lacking.source, lacking.reason) == ("n/a", "no pixels")

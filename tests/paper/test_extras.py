@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from msfp.errors import InputError
@@ -29,21 +28,6 @@ def test_every_artefact_is_of_one_notebook_and_has_the_paper_s_numbers() -> None
         assert one.notebook in names
     for one in artefacts():
         assert one.kind == "figure" or len(reference.table(one.number)) > 3
-
-
-def test_every_notebook_makes_all_that_is_listed_for_it_and_nothing_else() -> None:
-    """A notebook either makes everything of its own, or names each; nothing is made by two."""
-    named: dict[tuple[str, int], list[str]] = {(a.kind, a.number): [] for a in every()}
-    for path in sorted(NOTEBOOKS.glob("0*.ipynb")):
-        code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
-        for one in every():
-            said = f"run.{one.kind}({one.number})" in code
-            whole = "run.all_of(" in code and one.notebook == path.stem
-            if said or whole:
-                named[one.kind, one.number].append(path.stem)
-    for one in every():
-        if one.status == "ready":
-            assert named[one.kind, one.number] == [one.notebook], one.name
 
 
 def test_an_extra_table_has_no_number_of_the_paper() -> None:

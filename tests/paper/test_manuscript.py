@@ -9,9 +9,9 @@ import pytest
 
 from msfp.errors import InputError
 from msfp.paper.manuscript import write_paper
-from msfp.paper.stamps import tables_folder
 from msfp.paper.registry import every
 from msfp.paper.render import write_table
+from msfp.paper.stamps import tables_folder
 from msfp.pipeline.run import Run, open_run
 from msfp.types import Cell
 

@@ -1,36 +1,26 @@
-"""The register of tables and figures."""
+"""The list of tables and figures, and the notebooks' cells that make them."""
 
+import json
 import re
-from types import ModuleType
+from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from msfp.errors import InputError, NotComputable
-from msfp.paper import reference
-from msfp.paper.registry import Artefact, artefact, artefacts, collect, figure, get_figure, get_table, table
-from msfp.types import Cell
+from msfp.paper import reference, tagged
+from msfp.paper.notebook import NotebookRun, begin
+from msfp.paper.registry import artefact, artefacts, every
+from msfp.paper.stamps import fingerprint, read_stamp, stale
 
 NOTEBOOKS = re.compile(r"0[0-8]_[a-z]+")
 
 
-def module(name: str, **functions: object) -> ModuleType:
-    made = ModuleType(name)
-    for label, function in functions.items():
-        function.__module__ = name
-        setattr(made, label, function)
-    return made
-
-
-def some_table(number: int) -> object:
-    @table(number, needs=("tracks",))
-    def compute(run: object) -> list[Cell]:
-        return []
-
-    return compute
-
-
-def by_id(found: tuple[Artefact, ...]) -> dict[str, Artefact]:
-    return {a.id: a for a in found}
+@pytest.fixture
+def run(tmp_path: Path) -> NotebookRun:
+    """A run of which nothing is computed."""
+    return begin("smoke", home=tmp_path)
 
 
 def test_lists_24_tables_and_7_figures() -> None:
@@ -46,62 +36,73 @@ def test_lists_24_tables_and_7_figures() -> None:
         assert bool(a.stub) == (a.kind == "table")
 
 
-def test_status_follows_from_registration() -> None:
-    assert {a.status for a in collect([])} == {"planned"}
-    found = by_id(collect([module("mine", compute=some_table(7))]))
-    assert found["table07"].status == "ready"
-    assert found["table07"].needs == ("tracks",)
-    assert sum(a.status == "ready" for a in found.values()) == 1
+def test_a_cell_with_its_tag_makes_it() -> None:
+    for one in every():
+        assert one.status == "ready", one.name
+        assert [c.tags for c in one.cells[-1:]] == [(one.tag,)]
+        assert all("setup" in c.tags for c in one.cells[:-1])
+        assert f"run.{one.kind}({one.number}, " in one.cells[-1].source
 
 
-def test_an_id_is_registered_once() -> None:
-    two = [module("first", compute=some_table(7)), module("second", compute=some_table(7))]
-    with pytest.raises(
-        InputError, match=r"table 7 is registered twice: first\.compute and second\.compute; remove one"
-    ):
-        collect(two)
+def written(folder: Path, *cells: tuple[str, str]) -> None:
+    """A notebook of code cells, given as tag and source."""
+    listed = [{"cell_type": "code", "metadata": {"tags": [tag]}, "source": [source]} for tag, source in cells]
+    (folder / "03_heads.ipynb").write_text(json.dumps({"cells": listed}))
 
 
-def test_an_id_that_the_paper_lacks_is_refused() -> None:
-    with pytest.raises(InputError, match="mine registers table 99, which the paper does not have"):
-        collect([module("mine", compute=some_table(99))])
+def test_without_its_tag_it_is_planned(tmp_path: Path, run: NotebookRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagged, "notebooks_folder", lambda: tmp_path)
+    written(tmp_path, ("setup", "x = 1"))
+    assert artefact("table", 20).status == "planned"
+    with pytest.raises(NotComputable, match=r"table 20 .* is planned: no cell of 03_heads is tagged table-20"):
+        run.table(20)
 
 
-def test_an_imported_function_does_not_register_again() -> None:
-    function = some_table(7)
-    first = module("first", compute=function)
-    second = ModuleType("second")
-    second.compute = function  # type: ignore[attr-defined]
-    assert by_id(collect([first, second]))["table07"].status == "ready"
+def test_cells_run_without_a_kernel_on_the_run_at_hand(
+    tmp_path: Path, run: NotebookRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagged, "notebooks_folder", lambda: tmp_path)
+    setup = "import msfp\nrun = msfp.open('full', root='/nowhere')\nwidth = 7.0"
+    own = "run.table(20, [msfp.Cell('Attention MLP', 'Parameters', width)])"
+    written(tmp_path, ("setup", setup), ("table-20", own))
+    assert run.table(20).cells[0].value == 7.0
+    before = fingerprint(run, artefact("table", 20))
+    assert stale(run, "table", 20) == ""
+    written(tmp_path, ("setup", setup.replace("7.0", "8.0")), ("table-20", own))
+    assert fingerprint(run, artefact("table", 20)) != before
+    assert "made by other code" in stale(run, "table", 20)
+    written(tmp_path, ("setup", setup), ("table-20", f"# said otherwise\n{own}"))
+    assert fingerprint(run, artefact("table", 20)) == before, "a comment makes no other table"
+    written(tmp_path, ("table-20", "3"))
+    with pytest.raises(InputError, match=r"must end with run.table\(20"):
+        run.table(20)
 
 
-def test_a_decorated_figure_may_carry_its_own_title() -> None:
-    @figure(5, title="Ours")
-    def draw(run: object) -> None: ...
+def test_a_table_is_made_of_a_frame_too(run: NotebookRun) -> None:
+    frame = pd.DataFrame({"row": ["a", "a"], "column": ["AUC", "Gap"], "value": [0.5, None], "reason": [None, "why"]})
+    found = run.table(3, frame)
+    assert [(c.value, c.source, c.reason) for c in found.cells] == [(0.5, "measured", ""), (None, "n/a", "why")]
+    with pytest.raises(InputError, match="column 'value' is not in the table's frame"):
+        run.table(3, frame.drop(columns="value"))
 
-    assert by_id(collect([module("mine", draw=draw)]))["figure05"].title == "Ours"
+
+def test_a_figure_that_cannot_be_drawn_says_why_and_leaves_no_file(run: NotebookRun) -> None:
+    made = run.figure(3, Figure())
+    assert {f.suffix for f in made.files} == {".pdf", ".svg", ".png"}
+
+    def impossible() -> Figure:
+        raise NotComputable("0 of 9 frames present")
+
+    assert run.figure(3, impossible).reason == "0 of 9 frames present"
+    assert not any(f.exists() for f in made.files)
+    assert read_stamp(run, artefact("figure", 3))["reason"] == "0 of 9 frames present"
 
 
-def test_unknown_numbers_say_what_there_is() -> None:
+def test_unknown_numbers_say_what_there_is(run: NotebookRun) -> None:
     with pytest.raises(InputError, match="table 25: the paper has tables 1 to 24"):
-        get_table(25)
+        run.table(25)
     with pytest.raises(InputError, match="figure 0: the paper has figures 1 to 7"):
-        get_figure(0)
-
-
-def test_planned_ones_say_so_and_what_is_ready() -> None:
-    planned = [a for a in artefacts() if a.status == "planned"]
-    for one in planned[:1]:
-        get = get_table if one.kind == "table" else get_figure
-        with pytest.raises(NotComputable, match=rf"{one.kind} {one.number} .* is planned, not computed yet; ready"):
-            get(one.number)
-
-
-def test_ready_ones_are_callable() -> None:
-    for one in artefacts():
-        if one.status == "ready":
-            get = get_table if one.kind == "table" else get_figure
-            assert get(one.number) is one.function
+        run.figure(0)
 
 
 def test_every_table_has_reference_numbers() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from msfp.errors import NotComputable
-from msfp.paper.threshold_rows import Column, EvaluationSplit
-from msfp.pipeline.data import Part, halves
+from msfp.paper.measure import left_out
+from msfp.pipeline.data import Fold, Part, halves
 from msfp.types import Scene, Sequence
 
 
@@ -22,14 +22,14 @@ def split(*names: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
 def test_a_sequence_left_out_teaches_the_others_only() -> None:
     learn, evaluate = split("MOT17-02", "MOT17-04", "MOT17-09")
-    column = Column("MOT17", (EvaluationSplit(learn, learn, evaluate, learn),)).left_out()
-    assert [leg.parts for leg in column.legs] == [(part,) for part in evaluate], "the same frames are evaluated"
-    for leg, part in zip(column.legs, evaluate, strict=True):
-        assert leg.heads == learn
-        assert [p.scene.name for p in leg.atl] == [p.scene.name for p in learn if p.scene.name != part.scene.name]
+    folds = left_out([Fold("half", learn, evaluate)])
+    assert [fold.evaluate for fold in folds] == [(part,) for part in evaluate], "the same frames are evaluated"
+    for fold, part in zip(folds, evaluate, strict=True):
+        assert fold.learn == learn
+        assert [p.scene.name for p in fold.atl] == [p.scene.name for p in learn if p.scene.name != part.scene.name]
 
 
 def test_a_single_sequence_cannot_be_left_out() -> None:
     learn, evaluate = split("MOT17-02")
     with pytest.raises(NotComputable, match="only one sequence is there to learn from"):
-        Column("MOT17", (EvaluationSplit(learn, learn, evaluate, learn),)).left_out()
+        left_out([Fold("half", learn, evaluate)])

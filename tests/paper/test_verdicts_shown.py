@@ -13,10 +13,10 @@ from msfp.paper.claims.listed import apart, load
 from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, groups, line, lines
 from msfp.paper.claims.verdict import Verdict, dataset, judge
 from msfp.paper.claims.words import MEANINGS, WORDS
-from msfp.paper.measured_cells import cell
-from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
+from msfp.paper.measure import cell
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
+from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
 from msfp.pipeline.run import Run, open_run
 
 CLAIMS = {c.id: c for c in load()}

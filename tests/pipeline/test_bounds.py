@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
+from msfp.experiment.evaluate import configured
+from msfp.experiment.method import Method as Row
+from msfp.experiment.run import CEILING
 from msfp.metrics.oracle import true_identities
 from msfp.metrics.tracking import evaluate
 from msfp.paper.cell_samples import MeasuredCell
-from msfp.paper.methods import hosted
 from msfp.paper.render import sheet
-from msfp.paper.tables import matrix
-from msfp.paper.tracking_rows import CEILING
 from msfp.pipeline import data
 from msfp.pipeline.association_time import association_times
 from msfp.pipeline.bounds import NOTHING, PERFECT, STRANGERS, bound_embeddings, identity_vectors
@@ -21,14 +21,31 @@ from msfp.pipeline.camera import default_camera
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH
 from msfp.pipeline.heads import appearance
-from msfp.pipeline.run import Run
 from msfp.pipeline.selection import select
 from msfp.pipeline.tracks import Method, subject_of, tracks
 from msfp.tracking import make, names, track, tracker_class
 from msfp.types import Detections, GroundTruth
+from tests.tables import cells_of
 
 from .conftest import LENGTH, Make
 
+ASSOCIATIONS = {
+    "MSFP": "msfp-attention",
+    "BoT-SORT": "botsort",
+    "DeepSORT": "deepsort",
+    "StrongSORT": "strongsort",
+    "Deep OC-SORT": "deep-ocsort",
+}
+EMBEDDINGS = (
+    "none",
+    "LITE as released",
+    "layer 14 RoIAligned",
+    "concat",
+    "attention",
+    "separate ReID",
+    "perfect (labels)",
+)
+MEASURES, TIME = ("HOTA", "AssA", "IDSW"), "ms/frame"
 FREE = {"none": NOTHING, "LITE as released": "lite", "layer 14 RoIAligned": "native", "perfect (labels)": PERFECT}
 
 
@@ -60,7 +77,7 @@ def swap() -> tuple[GroundTruth, Detections]:
     return truth, Detections(frame[seen], table[seen, 2:], one[seen] * np.float32(0.9))
 
 
-@pytest.mark.parametrize("tracker", matrix.ASSOCIATIONS.values())
+@pytest.mark.parametrize("tracker", ASSOCIATIONS.values())
 def test_where_appearance_decides_the_perfect_one_is_the_ceiling(tracker: str) -> None:
     """Motion alone and wrong looks give each the other's name; with identities nobody's changes."""
     truth, found = swap()
@@ -101,53 +118,36 @@ def test_rows_are_the_part_s_and_no_pixels_are_needed(make_run: Make) -> None:
         tracks(run, part, sequence, Method("x", "msfp-attention", appearance("lite", (), 0)))
 
 
-@pytest.fixture
-def run(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """With embeddings that nothing is trained for."""
-    monkeypatch.setattr(matrix, "EMBEDDINGS", FREE)
-    monkeypatch.setattr(matrix, "OWN", dict.fromkeys(matrix.ASSOCIATIONS, "layer 14 RoIAligned"))
-    rows = {
-        (a, e): hosted(f"{a} with {e}", tracker, strategy)
-        for a, tracker in matrix.ASSOCIATIONS.items()
-        for e, strategy in FREE.items()
-    }
-    monkeypatch.setattr(matrix, "ROWS", rows)
-    return make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": LENGTH}, **{"selection.trials": 3})
-
-
-def test_the_table_is_whole_and_says_which_column_is_a_bound(run: Run) -> None:
-    cells = matrix.matrix(run)
+def test_the_table_is_whole_and_says_which_column_is_a_bound(make_run: Make) -> None:
+    settings = {"selection.trials": 3, "data.separate_reid": False, "training.identities": 2, "training.instances": 2}
+    cells = cells_of(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": LENGTH}, **settings), 102)
     places = {(c.row, c.column): c for c in cells}
-    measures = (*matrix.MEASURES, matrix.TIME)
-    wanted = {(a, f"{m}, {e}") for a in matrix.ASSOCIATIONS for m in measures for e in FREE}
-    assert set(places) == wanted | {(CEILING, f"{m}, perfect (labels)") for m in matrix.MEASURES}
+    measures = (*MEASURES, TIME)
+    wanted = {(a, f"{m}, {e}") for a in ASSOCIATIONS for m in measures for e in EMBEDDINGS}
+    assert set(places) == wanted | {(CEILING, f"{m}, perfect (labels)") for m in MEASURES}
     assert len(places) == len(cells)
-    assert {c.source for c in cells} == {"measured"}, {c.reason for c in cells}
     for (row, column), one in places.items():
-        bound = column.endswith("perfect (labels)") and row != CEILING and not column.startswith(matrix.TIME)
-        assert (one.reason == matrix.BOUND) == bound
-        assert isinstance(one, MeasuredCell) or column.startswith(matrix.TIME)
+        assert (one.source == "measured") == ("separate ReID" not in column), one
+        bound = column.endswith("perfect (labels)") and row != CEILING and not column.startswith(TIME)
+        assert one.reason.startswith("an upper bound") == bound
+        assert one.source == "n/a" or isinstance(one, MeasuredCell) or column.startswith(TIME)
     columns = [c.partition(", ")[0] for c in sheet(cells, 102).columns]
     assert columns == sorted(columns, key=measures.index), "a measure's columns stand together"
 
 
-def test_a_row_has_one_association_and_one_camera(run: Run) -> None:
+def test_a_row_has_one_association_and_one_camera(make_run: Make) -> None:
+    """Whatever its embedding, a row has the settings that are selected for the one it is like."""
+    run = make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": LENGTH}, **{"selection.trials": 3})
     fold = data.folds(run, "mot17")[0]
-    made = matrix.settled_methods(run, fold)
-    for (association, embedding), (method,) in made.items():
-        assert method.tracker == matrix.ASSOCIATIONS[association]
-        assert method.camera == default_camera(method.tracker)
-        assert method.look == appearance(FREE[embedding], (), 0)
-        assert method.options == made[association, "none"][0].options
-        assert method.learn == (), "nothing is selected again for the one embedding"
-    own = select(run, subject_of(matrix.ROWS["MSFP", "layer 14 RoIAligned"].methods(fold.learn, (0,))[0]))
-    assert made["MSFP", "none"][0].options == own.options
-
-
-def test_the_whole_table_s_embeddings_are_known() -> None:
-    assert len(matrix.ROWS) == len(matrix.ASSOCIATIONS) * len(matrix.EMBEDDINGS) == 35
-    seeded = {place for place, row in matrix.ROWS.items() if row.trained}
-    assert {embedding for _, embedding in seeded} == {"concat", "attention"}
+    for tracker in ASSOCIATIONS.values():
+        like = Row("own", tracker, "native")
+        own = select(run, subject_of(like.configured(fold.learn, 0))).options
+        for embedding in FREE.values():
+            (method,) = configured(run, Row("row", tracker, embedding, like=like), fold)
+            assert (method.tracker, method.camera) == (tracker, default_camera(tracker))
+            assert method.look == appearance(embedding, (), 0)
+            assert method.options == own
+            assert method.learn == (), "nothing is selected again for the one embedding"
 
 
 def test_frames_that_are_missing_are_told_in_place_of_times(make_run: Make) -> None:

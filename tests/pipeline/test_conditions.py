@@ -4,13 +4,13 @@ import csv
 
 import pytest
 
-from msfp.paper.measured_cells import tracking_cells
+from msfp.experiment.evaluate import evaluate
+from msfp.paper.conditions import COLUMNS, EVENTS, FILE, HEAD
+from msfp.paper.measure import tracking_cells
 from msfp.paper.methods import LITE, MSFP_TRACK
-from msfp.paper.registry import get_table
-from msfp.paper.tables.conditions import COLUMNS, EVENTS, FILE, HEAD
-from msfp.paper.tracking_rows import measure_rows
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
+from tests.tables import cells_of, made
 
 from .conftest import LENGTH, Make
 
@@ -23,13 +23,12 @@ def run(make_run: Make) -> Run:
 
 
 def test_all_boxes_together_have_the_association_accuracy_of_the_other_tables(run: Run) -> None:
-    found = {(c.row, c.column): c for c in get_table(105)(run)}
+    found = made(run, 105)
     rows = list(dict.fromkeys(row for row, _ in found))
-    (fold,) = data.folds(run, "mot17")
-    for label, groups in measure_rows(run, (LITE, MSFP_TRACK), fold).items():
-        for one in tracking_cells(label, groups, ["AssA", "IDSW"]):
-            mine = found[label, "AssA, all" if one.column == "AssA" else one.column]
-            assert mine.value == pytest.approx(one.value, abs=1e-9)
+    evaluated = evaluate(run, (LITE, MSFP_TRACK), data.folds(run, "mot17"))
+    for one in tracking_cells(evaluated, ["AssA", "IDSW"]):
+        mine = found[one.row, "AssA, all" if one.column == "AssA" else one.column]
+        assert mine.value == pytest.approx(one.value, abs=1e-9)
     with (run.out / FILE).open(newline="") as file:
         lines = list(csv.DictReader(file))
     for row in rows:
@@ -42,6 +41,6 @@ def test_all_boxes_together_have_the_association_accuracy_of_the_other_tables(ru
 
 
 def test_without_pixels_rows_say_so(make_run: Make) -> None:
-    cells = get_table(105)(make_run({"MOT17-02-SDP": 3}, **SMALL))
+    cells = cells_of(make_run({"MOT17-02-SDP": 3}, **SMALL), 105)
     assert {c.source for c in cells} == {"n/a"}
     assert all("3 of 9 frames present" in c.reason for c in cells)

@@ -8,9 +8,9 @@ import pytest
 from msfp.errors import InputError
 from msfp.features.ultralytics_model import build
 from msfp.paper.families import rows
-from msfp.paper.registry import get_table
 from msfp.pipeline.detectors import detectors
 from msfp.pipeline.run import open_run
+from tests.tables import made
 
 from .conftest import LENGTH, Make
 
@@ -55,14 +55,14 @@ def test_what_cannot_be_is_refused_at_once(tmp_path: Path, given: str, message: 
 
 def test_tables_measure_the_named_and_say_how_to_name_the_others(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": LENGTH}, **{"input.families": "yolov8s-paper=random-init", **SMALL})
-    cells = {(c.row, c.column): c for c in get_table(22)(run)}
+    cells = made(run, 22)
     for row in ("YOLOv8s", "yolov8n-paper (random-init weights)"):
         assert cells[row, "HOTA"].source == "measured"
     assert cells["YOLOv8s", "Notes"].value == "yolov8s, layers 4/9/14: 128/512/384 channels at strides 8/32/8"
     lacking = cells["RT-DETR-R50", "AssA"]
     assert (lacking.source, lacking.value) == ("n/a", None)
     assert "--param input.families=rtdetr-resnet50=FILE" in lacking.reason
-    own = {(c.row, c.column): c for c in get_table(18)(run)}
+    own = made(run, 18)
     assert "--param input.families=yolov8m-paper=FILE" in own["YOLOv8m (same)", "Δ"].reason
     fixed, learned = (own["YOLOv8s", column].value for column in ("HOTA (fixed τ)", "HOTA (ATL)"))
     assert own["YOLOv8s", "Δ"].value == pytest.approx(float(learned or 0) - float(fixed or 0))

@@ -15,8 +15,8 @@ from msfp.errors import InputError
 from msfp.metrics.tracking import evaluate
 from msfp.paper import external_rows
 from msfp.paper.methods import TABLE_1
-from msfp.paper.stamps import fingerprint
 from msfp.paper.registry import artefact
+from msfp.paper.stamps import fingerprint
 from msfp.pipeline import data, external_results
 from msfp.pipeline.external_results import Refused
 from msfp.pipeline.run import Run, open_run

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from msfp.errors import InputError, NotComputable
+from msfp.experiment.evaluate import evaluate
 from msfp.features import joint as network
-from msfp.paper import joint as table_rows
+from msfp.paper.measure import tracking_cells
+from msfp.paper.methods import JOINT_ROWS
 from msfp.pipeline import data, joint
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance
@@ -109,11 +111,11 @@ def test_why_there_is_none(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_its_rows_say_that_their_detections_are_private(own: Run) -> None:
-    cells = table_rows.joint_cells(own, data.judged_folds(own, "mot17")[0], ("HOTA", "IDSW"))
+    cells = tracking_cells(evaluate(own, JOINT_ROWS, data.judged_folds(own, "mot17")[0]), ("HOTA", "IDSW"))
     rows = {c.row for c in cells}
-    assert rows == {row.label for row in table_rows.ROWS}
+    assert rows == {row.row for row in JOINT_ROWS}
     assert all("†" in row for row in rows)
     assert all(c.source == "measured" and c.reason.startswith("†: private detections") for c in cells)
-    partial = {row.label: row.make((), 0) for row in table_rows.ROWS}
+    partial = {row.row: row.configured((), 0) for row in JOINT_ROWS}
     assert {(m.tracker, m.boxes) for m in partial.values()} == {("joint", "joint"), ("msfp-attention", "joint")}
     assert len({m.threshold for m in partial.values()}) == 1, "rows differ in embedding and association alone"

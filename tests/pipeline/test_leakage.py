@@ -1,14 +1,14 @@
 """The table of leakage: the same frames under three protocols, differences that add up, and reasons for gaps."""
 
-from dataclasses import fields
-
 import pytest
 
 from msfp.errors import NotComputable
+from msfp.experiment.method import looks_of_seeds
 from msfp.paper.cell_samples import MeasuredCell
-from msfp.paper.notebook import NotebookRun
-from msfp.paper.tables.leakage import ONE_SCENE, ROWS, leakage
-from msfp.pipeline.run import Run
+from msfp.paper.leakage import ONE_SCENE, ROWS, embeddings, leakage_cells
+from msfp.paper.methods import AGGREGATIONS
+from msfp.pipeline import data
+from msfp.pipeline.heads import train_heads
 
 from .conftest import LENGTH, Make
 
@@ -22,18 +22,18 @@ def sequences() -> dict[str, int]:
 
 def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str, int]) -> None:
     run = make_run(sequences)
-    cells = leakage(run)
+    cells = leakage_cells(run)
     found = {(c.row, c.column): c for c in cells}
     assert len(found) == len(cells)
     assert {c.source for c in cells} == {"measured"}, {c.reason for c in cells}
     value = {key: float(c.value) for key, c in found.items()}  # type: ignore[arg-type]
-    for row in (r.label for r in ROWS):
+    for row in (r.row for r in ROWS):
         for measure in ("HOTA", "AUC"):
             apart = value[row, f"{measure}, paper"] - value[row, f"{measure}, loso"]
             assert value[row, f"leakage in {measure}"] == pytest.approx(apart, abs=1e-9)
         gained = value[row, "HOTA gain, paper"] - value[row, "HOTA gain, loso"]
         assert gained == pytest.approx(value[row, "leakage in HOTA"], abs=1e-9)
-    free = ROWS[0].label
+    free = ROWS[0].row
     for measure in ("HOTA", "AUC"):
         alike = {value[free, f"{measure}, {name}"] for name in ("half", "loso", "paper")}
         assert max(alike) - min(alike) < 1e-9  # what learns nothing leaks nothing
@@ -45,7 +45,7 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
 
 
 def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
-    found = {(c.row, c.column): c for c in leakage(make_run({"MOT17-02-SDP": LENGTH}))}
+    found = {(c.row, c.column): c for c in leakage_cells(make_run({"MOT17-02-SDP": LENGTH}))}
     assert (
         found["LITE (trained 64-d)", "HOTA, loso"].reason
         == found["LITE (trained 64-d)", "leakage in HOTA"].reason
@@ -59,27 +59,23 @@ def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
 
 
 def test_missing_frames_are_told(make_run: Make) -> None:
-    found = leakage(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 4}))
+    found = leakage_cells(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 4}))
     told = {c.reason for c in found if c.source == "n/a"}
     assert any("MOT17-04: 4 of 9 frames present" in reason for reason in told)
 
 
-def for_notebooks(run: Run) -> NotebookRun:
-    return NotebookRun(**{f.name: getattr(run, f.name) for f in fields(run)})
-
-
 def test_heads_trained_beforehand_leave_none(make_run: Make, sequences: dict[str, int]) -> None:
-    run = for_notebooks(make_run(sequences, tuning="released"))  # a selection trains heads of its own
-    run.train_for(16, 101)
+    run = make_run(sequences, tuning="released")  # a selection trains heads of its own
+    learn = data.folds(run, "mot17")[0].learn
+    looks = [look for name in AGGREGATIONS.values() for look in looks_of_seeds(name, learn, run.settings.seeds)]
+    train_heads(run, [*looks, *embeddings(run)])
     trained = run.store.misses["head"]
     assert trained > 0
-    leakage(run)
+    leakage_cells(run)
     assert run.store.misses["head"] == trained
 
 
-def test_what_cannot_be_trained_beforehand_is_left_to_the_tables(make_run: Make, sequences: dict[str, int]) -> None:
-    run = for_notebooks(make_run(sequences, **{"data.learn_from": ("nowhere-*",)}))
+def test_without_a_training_sequence_there_is_no_table(make_run: Make, sequences: dict[str, int]) -> None:
+    run = make_run(sequences, **{"data.learn_from": ("nowhere-*",)})
     with pytest.raises(NotComputable, match="no training sequence"):
-        leakage(run)
-    run.train_for(16, 101)
-    assert run.store.misses["head"] == 0
+        leakage_cells(run)

@@ -73,7 +73,7 @@ def test_thinning_takes_a_person_out_for_some_frames() -> None:
 def test_methods_share_one_pass_and_give_what_each_gives_alone(make_run: Make) -> None:
     run = make_run(NAMES, **SMALL)
     (fold,) = data.folds(run, "mot17")
-    methods = [recovered(row).make(fold.learn, 0) for row in (BYTETRACK, LITE_FREE)]
+    methods = [recovered(row).configured(fold.learn, 0) for row in (BYTETRACK, LITE_FREE)]
     measured = measure(run, methods, fold.evaluate, "")
     assert all(m.score is not None for m in measured)
     assert run.store.misses["recovery"] == 1

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from msfp.errors import NotComputable
 from msfp.metrics import fast
-from msfp.paper.methods import BYTETRACK, MSFP_ATTENTION, MSFP_TRACK, SORT, TABLE_1
-from msfp.paper.tables.table02 import ROWS as TABLE_2
+from msfp.paper.methods import BYTETRACK, MSFP_ATTENTION, MSFP_TRACK, SORT, TABLE_1, TABLE_2
 from msfp.pipeline import data, search, selection
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance
@@ -43,7 +42,7 @@ def learn_of(run: Run) -> tuple[Part, ...]:
 
 
 def bytetrack(run: Run) -> Subject:
-    return subject_of(BYTETRACK.methods(learn_of(run), (0,))[0])
+    return subject_of(BYTETRACK.configured(learn_of(run), 0))
 
 
 def test_every_row_of_the_file_is_a_setting_of_its_trackers_and_every_candidate_is_taken() -> None:
@@ -62,9 +61,9 @@ def test_what_was_released_is_among_the_candidates() -> None:
                 assert released in one.candidates, (name, one.setting, released)
 
 
-@pytest.mark.parametrize("row", [*TABLE_1, *TABLE_2], ids=lambda row: row.label)
+@pytest.mark.parametrize("row", [*TABLE_1, *TABLE_2], ids=lambda row: row.row)
 def test_every_row_of_tables_1_and_2_has_something_open(row: object) -> None:
-    method = row.make((), 0)  # type: ignore[attr-defined]
+    method = row.configured((), 0)  # type: ignore[attr-defined]
     assert open_settings(subject_of(method).tracker)
 
 
@@ -210,9 +209,9 @@ def test_tuning_says_where_settings_come_from(make_run: Make) -> None:
 
 def test_association_settings_go_before_tuning_and_a_row_before_both(make_run: Make) -> None:
     run = make_run(SIX, **{"selection.trials": 4, "association.min_iou": 0.35, "tuning": "first"})
-    method = MSFP_TRACK.methods(learn_of(run), (0,))[0]
+    method = MSFP_TRACK.configured(learn_of(run), 0)
     assert dict(settled(run, method).options)["min_iou"] == 0.35
-    assert "min_iou" not in dict(settled(run, BYTETRACK.methods(learn_of(run), (0,))[0]).options)
+    assert "min_iou" not in dict(settled(run, BYTETRACK.configured(learn_of(run), 0)).options)
     fixed = Subject(method.tracker, method.look, "none", (("min_iou", 0.5),), method.learn)
     assert dict(options_for(run, fixed))["min_iou"] == 0.5
 
@@ -220,14 +219,14 @@ def test_association_settings_go_before_tuning_and_a_row_before_both(make_run: M
 def test_msfp_track_has_the_association_of_msfp_attention(make_run: Make) -> None:
     """They differ in thresholds alone, so the tables on thresholds compare nothing else."""
     run = make_run(SIX)
-    one, other = (row.methods(learn_of(run), (0,))[0] for row in (MSFP_ATTENTION, MSFP_TRACK))
+    one, other = (row.configured(learn_of(run), 0) for row in (MSFP_ATTENTION, MSFP_TRACK))
     assert selection._normal(run, subject_of(one)) == selection._normal(run, subject_of(other))
 
 
 def test_an_ablation_has_the_settings_of_its_model(make_run: Make) -> None:
     run = make_run(SIX, **{"selection.trials": 6})
-    model = BYTETRACK.methods(learn_of(run), (0,))[0]
-    (found,) = settled_as(run, SORT.methods((), (0,)), model)
+    model = BYTETRACK.configured(learn_of(run), 0)
+    (found,) = settled_as(run, SORT.each_seed((), (0,)), model)
     assert dict(found.options) == dict(settled(run, model).options)
     assert found.learn == ()
 
@@ -235,7 +234,7 @@ def test_an_ablation_has_the_settings_of_its_model(make_run: Make) -> None:
 def test_an_ablation_says_why_its_model_has_no_settings(make_run: Make) -> None:
     """Frames are missing, so that no head can be trained: first guesses do not stand in for selected settings."""
     run = make_run(SIX)
-    model = MSFP_ATTENTION.methods(learn_of(run), (0,))[0]
+    model = MSFP_ATTENTION.configured(learn_of(run), 0)
     (found,) = settled_as(run, [Method("ablation", "msfp-attention", model.look)], model)
     with pytest.raises(NotComputable, match="0 of 9 frames present.*tuning=released"):
         settled(run, found)

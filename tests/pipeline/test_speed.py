@@ -9,16 +9,18 @@ import pytest
 
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.statistics import draws
-from msfp.paper import publish, reference, timing
-from msfp.paper.figures.figure05 import pareto
-from msfp.paper.measured_cells import NO_TIME
+from msfp.paper import reference, timing
+from msfp.paper.measure import NO_TIME
 from msfp.paper.methods import BYTETRACK, DEEPSORT, LITE, MSFP_TRACK, TABLE_1
-from msfp.paper.registry import get_table
+from msfp.paper.stamps import TIMED as TIMED_APART
+from msfp.paper.stamps import TIMES, with_times
 from msfp.pipeline import data, speed
 from msfp.pipeline.run import Run
 from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Course, Speeds
 from msfp.pipeline.tracks import Method
 from msfp.types import Cell
+from tests.notebooks.plain import plain
+from tests.tables import cells_of, notebook_run
 
 Make = Callable[..., Run]
 TIMED = (7, 11, 15, 24)
@@ -39,7 +41,7 @@ def test_the_longest_stretch_with_pixels_is_taken(make_run: Make) -> None:
 
 def test_without_pixels_motion_alone_is_timed(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": 0})
-    found = speed.measure(run, [row.make((), 0) for row in (BYTETRACK, LITE)], parts_of(run))
+    found = speed.measure(run, [row.configured((), 0) for row in (BYTETRACK, LITE)], parts_of(run))
     assert timing.alone(found, "ByteTrack").shape == (7,)
     with pytest.raises(NotComputable, match=r"MOT17-02: 0 of 9 frames present"):
         timing.alone(found, "LITE (trained 64-d)")
@@ -71,7 +73,7 @@ def test_times_are_sums_of_the_parts_that_a_protocol_counts() -> None:
 
 def test_all_rows_are_timed_on_frames_and_the_record_is_kept(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": 9}, **{"input.reid_weights": "random-init"})
-    measured = {number: get_table(number)(run) for number in TIMED}
+    measured = {number: cells_of(run, number) for number in TIMED}
     for number, cells in measured.items():
         assert all(c.value is None or float(c.value) > 0 for c in cells), number
     by_place = {(c.row, c.column): c for cells in measured.values() for c in cells}
@@ -81,13 +83,14 @@ def test_all_rows_are_timed_on_frames_and_the_record_is_kept(make_run: Make) -> 
         assert total.detail["frames"] == 7
     assert "deepest tapped layer" in by_place["MSFP-Track", "A: ms/frame"].reason
     assert "feature maps" in by_place["LITE (trained 64-d)", "ReID-only"].reason
+    run = notebook_run(run)
     record = json.loads((run.out / "speed.json").read_text())
     assert set(record["about"]) >= {"cpu", "gpu", "threads", "detector", "input", "frames", "measured"}
     assert len(record["milliseconds"][DETECTOR]) == 7
     assert any(note.startswith("Times: measured on") and "RTX 3090" in note for note in run.notes)
     found = timing.timings(run)
     assert found is timing.timings(run)
-    assert found.course(MSFP_TRACK.label).atl
+    assert found.course(MSFP_TRACK.row).atl
 
 
 def test_the_interval_of_a_time_is_that_of_the_frames_median() -> None:
@@ -107,7 +110,7 @@ def test_a_separate_network_of_resnet_50s_size_is_timed_and_named(
     make_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run({"MOT17-02-SDP": 9}, **UNSELECTED, **{"input.reid_size": (32, 64)})
-    found = speed.measure(run, [DEEPSORT.methods((), (0,))[0]], parts_of(run))
+    found = speed.measure(run, [DEEPSORT.configured((), 0)], parts_of(run))
     monkeypatch.setattr(timing, "timings", lambda _: found)
     columns = [("ReID", timing.reid), ("Total", timing.unified)]
     small, large = (timing.time_cells(run, label, columns)[0] for label in ("DeepSORT", timing.LARGE))
@@ -123,13 +126,13 @@ def test_times_of_the_ablations_stand_in_a_table_of_their_own_and_in_the_report(
     make_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run({"MOT17-02-SDP": 9}, **UNSELECTED)
-    missing = {row.label: "not timed here" for row in TABLE_1}
+    missing = {row.row: "not timed here" for row in TABLE_1}
     monkeypatch.setattr(timing, "timings", lambda _: Speeds({}, {}, missing, {}))
-    cells = get_table(publish.TIMES)(run)
+    cells = cells_of(run, TIMES)
     assert {c.reason for c in cells if c.column == "FPS"} == {"not timed here"}
     times = {(c.row, c.column): c for c in cells if c.column != "FPS"}
     assert all(c.source == "measured" and float(c.value or 0) > 0 for c in times.values()), times
-    known = {number: {(e.row, e.column) for e in reference.table(number)} for number in publish.TIMED}
+    known = {number: {(e.row, e.column) for e in reference.table(number)} for number in TIMED_APART}
     for place in times:
         assert place in set().union(*known.values()), place
     wanted = [(8, "Runtime", "ATL (ours)"), (13, "ms/frame", "RoIAlign (ours)"), (16, "ms/frame", "Single level (L14)")]
@@ -138,12 +141,13 @@ def test_times_of_the_ablations_stand_in_a_table_of_their_own_and_in_the_report(
             Cell(row, column, None, source="n/a", reason=NO_TIME),
             Cell("other", column, None, source="n/a", reason="x"),
         ]
-        shown = publish.with_times({number: lacking, publish.TIMES: list(times.values())})[number]
+        shown = with_times({number: lacking, TIMES: list(times.values())})[number]
         assert shown == [times[row, column], lacking[1]]
-        assert publish.with_times({number: lacking})[number] == lacking
+        assert with_times({number: lacking})[number] == lacking
 
 
 def test_pareto_front() -> None:
+    pareto = plain("07").pareto
     points = [(1.0, 9.0), (2.0, 8.0), (2.0, 7.0), (3.0, 8.0), (0.5, 9.0), (4.0, 1.0)]
     assert sorted(pareto(points)) == [(1.0, 9.0), (3.0, 8.0), (4.0, 1.0)]
     assert pareto([(1.0, 1.0), (1.0, 1.0)]) == [(1.0, 1.0)]

@@ -9,14 +9,15 @@ import pytest
 from msfp.errors import MsfpError, NotComputable
 from msfp.metrics import fast
 from msfp.metrics.score import SequenceScore
+from msfp.paper import methods
 from msfp.paper.methods import BYTETRACK, LITE, SORT
-from msfp.paper.registry import get_table
 from msfp.pipeline import data, reid, scores
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH, features
 from msfp.pipeline.heads import appearance, train_head
 from msfp.pipeline.run import Run, open_run
 from msfp.pipeline.tracks import Method, Threshold, tracks
+from tests.tables import made
 
 from .conftest import FEW, LENGTH, Make
 
@@ -56,7 +57,7 @@ def test_heads_differ_by_seed_only_where_something_is_trained(make_run: Make) ->
 def test_methods_are_scored_or_say_why_not(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 2}, **SMALL)
     (fold,) = data.folds(run, "mot17")
-    motion, looked = SORT.methods(fold.learn, (0, 1)), LITE.methods(fold.learn, (0, 1))
+    motion, looked = SORT.each_seed(fold.learn, (0, 1)), LITE.each_seed(fold.learn, (0, 1))
     assert (len(motion), len(looked)) == (1, 2)
     measured = scores.measure(run, [*motion, looked[0]], fold.evaluate, "")
     assert [m.score is not None for m in measured] == [True, True, False, False]
@@ -92,14 +93,14 @@ def test_a_score_that_is_not_trackevals_stops_the_run(
 
     monkeypatch.setattr(fast, "evaluate", wrong)
     with pytest.raises(MsfpError, match="ByteTrack on MOT17-02-SDP, frames 5 to 9: .* differs from TrackEval's"):
-        scores.measure(run, BYTETRACK.methods((), (0,)), fold.evaluate, "")
+        scores.measure(run, BYTETRACK.each_seed((), (0,)), fold.evaluate, "")
 
 
 def test_tracks_of_a_part_know_nothing_of_the_rest(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": 0})
     (scene,) = data.scenes(run, "mot17")
     part = data.halves(scene)[1]
-    found = tracks(run, part, scene.sequences[0], BYTETRACK.methods((), (0,))[0])
+    found = tracks(run, part, scene.sequences[0], BYTETRACK.configured((), 0))
     assert found.frame.min() >= 1
     assert found.frame.max() == part.length
 
@@ -132,16 +133,14 @@ def test_table_1_of_real_labels_with_a_few_frames(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MOT17-04 with 8 of its 1050 frames: motion is measured, appearance says what it lacks."""
-    import msfp.paper.tables.table01 as table01
-
     root = tmp_path / "root" / "train"
     root.mkdir(parents=True)
     for detector in ("DPM", "FRCNN", "SDP"):
         name = f"MOT17-04-{detector}"
         (root / name).symlink_to(shared / "mot17-dev" / "train" / name)
     run = open_run("mot17", root=root.parent, weights="random-init", home=tmp_path, overrides={"seeds": (0,), **FEW})
-    monkeypatch.setattr(table01, "TABLE_1", (BYTETRACK, LITE))
-    cells = {(c.row, c.column): c for c in get_table(1)(run)}
+    monkeypatch.setattr(methods, "TABLE_1", (BYTETRACK, LITE))
+    cells = made(run, 1)
     for row in ("ByteTrack", "ByteTrack · DPM", "ByteTrack · FRCNN", "ByteTrack · SDP"):
         assert cells[row, "HOTA"].source == "measured"
     assert 30 < float(cells["ByteTrack · SDP", "HOTA"].value or 0) < 90

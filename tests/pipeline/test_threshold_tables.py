@@ -4,28 +4,27 @@ import numpy as np
 import pytest
 
 from msfp.paper import reference
-from msfp.paper.registry import get_table
-from msfp.paper.tables import table12
-from msfp.paper.tables.table09 import BOUNDS
-from msfp.paper.tables.table17 import course
-from msfp.paper.threshold_rows import CALIBRATED
+from msfp.paper.protocol import spans
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Threshold, atl_thresholds
-from msfp.types import Cell
+from tests.notebooks.plain import plain
+from tests.tables import made, notebook_run
 
 from .conftest import LENGTH, Make
 
 ALONE = {"data.embedded": None, "training.identities": 2, "training.instances": 2}
-Cells = dict[tuple[str, str], Cell]
+CALIBRATED = " · calibrated scores"
+BOUNDS = {
+    "[0.01, 0.30]": (0.01, 0.30),
+    "[0.01, 0.50] (default)": (0.01, 0.50),
+    "[0.01, 0.70]": (0.01, 0.70),
+    "[0.05, 0.50]": (0.05, 0.50),
+}
 
 
 def small(make_run: Make, frames: int = LENGTH, **settings: object) -> Run:
     return make_run({"MOT17-02-SDP": frames, "MOT17-02-FRCNN": 0}, **{**ALONE, **settings})
-
-
-def made(run: Run, number: int) -> Cells:
-    return {(c.row, c.column): c for c in get_table(number)(run)}
 
 
 @pytest.mark.parametrize("number", [8, 9, 12, 14, 17, 21])
@@ -69,7 +68,10 @@ def test_rules_on_calibrated_scores_stand_beside_them(make_run: Make, number: in
     raw = {row for row, column in cells if cells[row, column].source == "measured" and " · " not in row}
     scored = {row.removesuffix(CALIBRATED) for row, _ in cells if row.endswith(CALIBRATED)}
     assert scored >= {entry.row for entry in reference.table(number) if entry.row in raw}
-    assert {run.settings.scores, *(r.settings.scores for r in run._variants.values())} == {"raw", "calibrated"}
+    assert {run.settings.scores, *(r.settings.scores for r in notebook_run(run)._variants.values())} == {
+        "raw",
+        "calibrated",
+    }
     alone = made(run.variant(scores="calibrated"), number)
     assert not any(row.endswith(CALIBRATED) for row, _ in alone), "once, where all scores are calibrated"
     for (row, column), cell in cells.items():
@@ -98,9 +100,9 @@ def test_smoothing_from_none_to_one_threshold_a_sequence(make_run: Make) -> None
 
 
 def test_course_of_thresholds_is_its_definition() -> None:
-    found = course([np.float32([0.1, 0.3, 0.2]), np.float32([0.4, 0.4])])
-    assert found.change == pytest.approx((0.15 + 0) / 2)
-    assert found.std == pytest.approx(np.std([0.1, 0.3, 0.2]) / 2, rel=1e-5)
+    std, change = plain("04").movement([np.float32([0.1, 0.3, 0.2]), np.float32([0.4, 0.4])])
+    assert change == pytest.approx((0.15 + 0) / 2)
+    assert std == pytest.approx(np.std([0.1, 0.3, 0.2]) / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.7, 0.9, 0.95, 1.0])
@@ -108,7 +110,8 @@ def test_change_left_of_noise_without_memory(beta: float) -> None:
     from msfp.tracking.thresholds import smooth
 
     raw = np.random.default_rng(0).normal(0.25, 0.05, 20000)
-    left = course([smooth(raw, "ema", beta)]).change / course([raw]).change
+    movement = plain("04").movement
+    left = movement([smooth(raw, "ema", beta)])[1] / movement([raw])[1]
     assert left == pytest.approx((1 - beta) / np.sqrt(1 + beta), abs=0.01)
 
 
@@ -164,4 +167,4 @@ def test_protocol_tells_what_could_not_be_learned_from(make_run: Make) -> None:
 
 def test_stretches_are_named(make_run: Make) -> None:
     (scene,) = data.scenes(small(make_run), "mot17")
-    assert table12.spans([data.Part(scene, 2, 3)]) == "mot17: frames 2 to 3 of 1 train sequence (02), 2 frames"
+    assert spans([data.Part(scene, 2, 3)]) == "mot17: frames 2 to 3 of 1 train sequence (02), 2 frames"

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.errors import NotComputable
-from msfp.paper.figures.figure04 import plateau
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import Search, parted, plateau_middle
@@ -43,7 +42,7 @@ def test_middle_of_the_first_best_plateau(hota: list[float], best: int) -> None:
 )
 def test_figure_4_shows_the_plateau_that_was_chosen(hota: list[float], low: int, high: int) -> None:
     grid, values = np.arange(len(hota), dtype=np.float32)[:, None], np.array(hota)
-    assert plateau(Search(grid, values, plateau_middle(grid, values))) == (low, high)
+    assert Search(grid, values, plateau_middle(grid, values)).plateau == (low, high)
 
 
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=1, max_size=12))

@@ -59,7 +59,7 @@ def beside(alone: Alone, home: Path) -> Path:
 def items(run: Run) -> list[Item]:
     """Motion only, frozen features, and a learned head."""
     (fold,) = data.folds(run, "synth17")
-    chosen = [method for row in (BYTETRACK, LITE, MSFP_TRACK) for method in row.methods(fold.learn, (0,))]
+    chosen = [method for row in (BYTETRACK, LITE, MSFP_TRACK) for method in row.each_seed(fold.learn, (0,))]
     scores.prepare(run, chosen, fold.evaluate)
     return [(m, p, s) for m in chosen for p in fold.evaluate for s in data.sequences(p)]
 
