@@ -25,7 +25,8 @@ from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH, features, layers, scene_vectors
 from msfp.pipeline.heads import Appearance, training_set
-from msfp.pipeline.reid import PAIR_SEED, paper_parts
+from msfp.pipeline.reid import PAIR_SEED, paper_parts, usable
+from msfp.pipeline.reid import measure as measure_reid
 from msfp.pipeline.run import Run
 from msfp.pipeline.scores import ceilings
 from msfp.pipeline.search import member, search
@@ -154,25 +155,27 @@ class Experiment(Run):
             clips: None: those of section 4.2.
         """
         given = [heads] if isinstance(heads, str | Trained) else list(heads)
+        chosen = self.reid_clips() if clips is None else list(clips)
         rows = []
-        for clip in self.reid_clips() if clips is None else clips:
-            boxes = clip.labels()
-            for head in given:
-                name, seeds = (head.name, (head.seed,)) if isinstance(head, Trained) else (head, self.seeds_of(head))
-                for seed in seeds:
-                    found = measure(self.embed(head, clip, seed=seed), boxes, **self._pairs)
-                    rows.append({"name": name, "seed": seed, "scene": clip.name} | {k: found[k] for k in REID})
+        for head in given:
+            if isinstance(head, Trained):
+                measured = [(head.name, head.seed, clip, self._told_apart(head, clip)) for clip in chosen]
+            else:
+                looks = self.embedding(head)
+                found = measure_reid(self, looks, [clip.part for clip in chosen], "re-identification")
+                measured = [
+                    (head, seed, clip, {name: getattr(one, name) for name in REID})
+                    for seed, look in zip(self.settings.seeds, looks, strict=False)
+                    for clip, one in zip(chosen, usable(found[look]), strict=True)
+                ]
+            rows += [{"name": name, "seed": seed, "scene": clip.name, **told} for name, seed, clip, told in measured]
         return pd.DataFrame(rows)
 
-    @property
-    def _pairs(self) -> dict[str, int]:
+    def _told_apart(self, head: Trained, clip: Clip) -> dict[str, float]:
         config = self.settings.reid
-        return {"frames": config.frames, "max_gap": config.max_gap, "negatives": config.negatives}
-
-    def seeds_of(self, strategy: str) -> tuple[int, ...]:
-        """The run's seeds, or one where a strategy learns nothing."""
-        look = embedding_of(self, strategy, (), 1)
-        return self.settings.seeds if look.seed else self.settings.seeds[:1]
+        pairs = {"frames": config.frames, "max_gap": config.max_gap, "negatives": config.negatives}
+        found = measure(self.embed(head, clip), clip.labels(), **pairs)
+        return {name: found[name] for name in REID}
 
     def embedding(self, name: str | Appearance, learn: ListLike[Part] | None = None) -> list[Appearance]:
         """An embedding, `concat` or with other detector weights `native@random-init`, with what it learns from.
