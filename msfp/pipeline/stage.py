@@ -67,7 +67,7 @@ class Stage(Generic[Arguments, Result]):
         """True where the store has the result of these arguments."""
         return run.store.contains(self.name, self.key(run, *arguments, **options))
 
-    def jobs(self, run: Run, cells: Iterable[tuple[Any, ...]]) -> list[Job]:
+    def jobs(self: "Stage[..., Any]", run: Run, cells: Iterable[tuple[Any, ...]]) -> list[Job]:
         """To compute what the store lacks of many arguments, in their order; each names its cell by the arguments.
 
         Args:
