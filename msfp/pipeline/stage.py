@@ -80,7 +80,7 @@ class Stage(Generic[Arguments, Result]):
             with contextlib.suppress(NotComputable):
                 if not self.is_stored(run, *arguments):
                     name = cell_name((self.name, *filter(None, arguments)))
-                    found.append(Job(partial(_compute, self, run, arguments), name, self.network))
+                    found.append(Job(partial(attempt, arguments, self, run), name, self.network))
         return found
 
     def cache_clear(self) -> None:
@@ -109,6 +109,7 @@ def stage(
     return lambda function: Stage(name, function, inputs, code, memory, network)
 
 
-def _compute(wanted: Stage[Any, Any], run: Run, arguments: tuple[Any, ...]) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        wanted(run, *arguments)
+def attempt(arguments: tuple[Any, ...], function: Callable[..., object], run: Run) -> None:
+    """Call a function whose results go to the store; what cannot be computed says why in the cells that need it."""
+    with contextlib.suppress(NotComputable):
+        function(run, *arguments)
