@@ -4,11 +4,10 @@ import contextlib
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from msfp.engine.files import STALE_SECONDS, TEMPORARY, locked, sync_folder, write_error
+from msfp.engine.files import TEMPORARY, locked, remove_stale, sync_folder, write_error
 
 
 def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -35,7 +34,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-    _remove_left(folder)
+    remove_stale(folder.parent, f".{folder.name}.*{TEMPORARY}")
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -60,11 +59,3 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
             os.rename(old, folder)
         raise
     sync_folder(folder.parent)
-
-
-def _remove_left(folder: Path) -> None:
-    """Remove what killed writers left."""
-    for left in folder.parent.glob(f".{folder.name}.*{TEMPORARY}"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(left)

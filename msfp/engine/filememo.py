@@ -128,8 +128,3 @@ def _digested(path: Path, stamp: list[int]) -> tuple[list[int], str]:
             return stamp, found
         stamp = after
     raise InputError(f"{path}: is being written; repeat the command when that is done")
-
-
-def folder_digest(path: str | Path) -> str:
-    """`FileMemo.folder_digest` without a memory."""
-    return FileMemo().folder_digest(path)

@@ -78,26 +78,13 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
     return MsfpError(f"{what} ({reason}{free}); {remedy}. What was computed before is kept")
 
 
-def remove_stale(folder: Path, older_than: float = STALE_SECONDS) -> int:
-    """Remove temporary files that a killed process left in a folder; returns how many bytes they held."""
-    freed = 0
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(TEMPORARY):
-                freed += remove_if_old(Path(entry.path), older_than)
-    return freed
-
-
-def remove_if_old(path: Path, older_than: float = STALE_SECONDS) -> int:
-    """Remove a file not touched for `older_than` seconds; returns the bytes freed, 0 where it stays."""
-    try:
-        stat = path.stat()
-        if time.time() - stat.st_mtime < older_than:
-            return 0
-        path.unlink()
-    except OSError:
-        return 0
-    return stat.st_size
+def remove_stale(folder: Path, pattern: str = f".*{TEMPORARY}") -> None:
+    """Remove files and folders of a pattern that killed processes left in a folder an hour ago or longer."""
+    with contextlib.suppress(OSError):
+        for left in folder.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # another process removed it first
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 @contextlib.contextmanager

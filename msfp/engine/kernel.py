@@ -1,58 +1,46 @@
-"""A Jupyter kernel of the Python that runs now, whatever kernels are installed on the machine."""
+"""A Jupyter kernel of the Python that runs now, whatever kernels are installed on the machine, ended when we are.
 
+In the main thread nbclient handles Ctrl+C and SIGTERM itself, and what is said of one depends on where it is just then:
+at times tracebacks of its own stay behind the kernel that it has ended. So it works in a thread of its own.
+"""
+
+import asyncio
+import logging
 import os
 import signal
-import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-COMMAND = ("-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False")
 # The first silences a remark of the debugger; the second makes two runs go through sets in the same order.
 ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
-
-
 # A busy machine may take minutes for what takes a second otherwise; a kernel that died is noticed at once all the same.
 PATIENCE = 900
 LONGEST_SOCKET = 100  # characters of a Unix socket's path that every system takes
-
-
-class OwnPython(KernelSpecManager):
-    """Knows one kernel: this interpreter."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """The kernel of `sys.executable`, under any name."""
-        return KernelSpec(argv=[sys.executable, *COMMAND], display_name="Python 3", language="python")
+GRACE = 10.0  # seconds in which a thread notices that what it waits for is gone
 
 
 class KernelHandle:
     """Holds the kernel that runs, so that another thread may end it at any moment, before it has started too."""
 
-    def __init__(self) -> None:
-        self._process: int | None = None
-        self._cut = False
-        self._lock = threading.Lock()
+    _process: int | None = None
+    _cut = False
 
     def hold(self, process: int | None) -> None:
         """A kernel has started."""
-        with self._lock:
-            self._process = process
-            if self._cut:
-                self._kill()
+        self._process = process
+        if self._cut:
+            self.cut()
 
     def cut(self) -> None:
         """End the kernel, now or as soon as it starts."""
-        with self._lock:
-            self._cut = True
-            self._kill()
-
-    def _kill(self) -> None:
+        self._cut = True  # before the process is looked at: `hold` looks in the other order
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._process, signal.SIGKILL)
@@ -73,7 +61,7 @@ def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHa
     class Manager(AsyncKernelManager):
         @default("kernel_spec_manager")
         def _own_python(self) -> KernelSpecManager:
-            return OwnPython()
+            return KernelSpecManager(kernel_dirs=[])  # no kernel is installed there: this interpreter's is left
 
         @default("connection_file")
         def _own_connection_file(self) -> str:
@@ -103,3 +91,39 @@ def last_words(folder: Path) -> str:
     except OSError:
         return ""
     return "; ".join(line.strip() for line in lines[-3:])
+
+
+def in_thread(work: Callable[[], object], stop: Callable[[], None]) -> None:
+    """Do the work in a thread of its own, so that a signal comes to this one; what it raises is raised here.
+
+    Args:
+        work: what is done.
+        stop: ends it, from this thread, where this one is interrupted.
+
+    Raises:
+        BaseException: what `work` raised, or what interrupted this thread, after `work` has ended or `GRACE` is over.
+    """
+    raised: list[BaseException] = []
+    ended = threading.Event()  # a thread whose `join` was interrupted counts as ended (Python 3.11)
+
+    def do() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            with suppress(RuntimeError):  # there is none
+                asyncio.get_event_loop().close()  # which jupyter_core makes for a thread, and leaves open
+            ended.set()
+
+    try:
+        threading.Thread(target=do, daemon=True).start()
+        ended.wait()
+    except BaseException:
+        logging.disable()  # remarks that the kernel is gone
+        stop()
+        ended.wait(GRACE)
+        logging.disable(logging.NOTSET)
+        raise
+    if raised:
+        raise raised[0]

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write, write_error
 from msfp.engine.hashing import digest, file_digest
 from msfp.engine.parameters import check_parameters
-from msfp.engine.run_in_thread import in_thread
 from msfp.errors import InputError, MsfpError
 
 PATTERN = "[0-9][0-9]*.ipynb"
@@ -90,10 +89,10 @@ def run(
     given = check_parameters(everything, parameters or {})
     ran_by = digest([code or _package_digest(), dict(inputs or {})])
     done: list[Executed] = []
-    with bars.Bar(len(selected), "notebooks") if progress else _silent() as bar:
+    with bars.Bar(len(selected), "notebooks") if progress else nullcontext() as bar:
         for notebook in selected:
             path = Path(out_dir) / notebook.name
-            before = [_stamped_key(_stamp(Path(out_dir) / other.name)) for other in everything if other < notebook]
+            before = [_read_stamp(Path(out_dir) / other.name).get("key") for other in everything if other < notebook]
             key = digest([file_digest(notebook), given[notebook], ran_by, before])
             if resume and _is_current(path, key, intact):
                 done.append(Executed(notebook.stem, path, 0.0, True))
@@ -113,8 +112,7 @@ def select(notebooks: Sequence[Path], only: Number | Iterable[Number] | None, fr
     if only is not None and from_ is not None:
         raise InputError("--only and --from exclude each other; give one of them")
     if only is not None:
-        wanted = [only] if isinstance(only, str | int) else list(only)
-        chosen = {_find(notebooks, one, "--only") for one in wanted}
+        chosen = {_find(notebooks, one, "--only") for one in ([only] if isinstance(only, str | int) else only)}
         return [notebook for notebook in notebooks if notebook in chosen]
     if from_ is not None:
         return list(notebooks[notebooks.index(_find(notebooks, from_, "--from")) :])
@@ -147,7 +145,7 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine.kernel import PATIENCE, KernelHandle, last_words, manager_class
+    from msfp.engine.kernel import PATIENCE, KernelHandle, in_thread, last_words, manager_class
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
@@ -237,11 +235,6 @@ def _watched(file: Path, name: str, bar: bars.Bar | None) -> Iterator[None]:
         watcher.join()
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    yield None
-
-
 def _tell(executed: Executed, bar: bars.Bar | None) -> None:
     if bar is None:
         return
@@ -265,27 +258,23 @@ def _stamp(path: Path) -> Path:
     return path.with_name(f".{path.stem}.stamp.json")
 
 
-def _read_stamp(stamp: Path) -> dict[str, Any]:
-    """A stamp; empty where there is none to read."""
+def _read_stamp(path: Path) -> dict[str, Any]:
+    """The stamp of an executed notebook; empty where there is none to read."""
     try:
-        found = json.loads(stamp.read_text(encoding="utf-8"))
+        found = json.loads(_stamp(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     kinds = {"key": str, "notebook": str, "outputs": list}
     return found if isinstance(found, dict) and all(isinstance(found.get(k), v) for k, v in kinds.items()) else {}
 
 
-def _stamped_key(stamp: Path) -> str | None:
-    return _read_stamp(stamp).get("key")
-
-
 def _is_whole(path: Path) -> bool:
-    kept = _read_stamp(_stamp(path)).get("notebook")
+    kept = _read_stamp(path).get("notebook")
     return kept is not None and path.is_file() and file_digest(path) == kept
 
 
 def _is_current(path: Path, key: str, intact: Callable[[Path], bool]) -> bool:
-    stamp = _read_stamp(_stamp(path))
+    stamp = _read_stamp(path)
     return stamp.get("key") == key and _is_whole(path) and all(intact(Path(str(one))) for one in stamp["outputs"])
 
 

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -84,9 +85,8 @@ def map(
     """
     cells = list(items)
     work = Work(function, shared(store) if store is not None and cells else None)
-    bar = Bar(len(cells), label) if progress is None and label else None
-    advance = progress if progress is not None else bar.update if bar is not None else _ignore
-    try:
+    with Bar(len(cells), label) if progress is None and label else nullcontext() as bar:
+        advance = progress or (bar.update if bar is not None else _ignore)
         if (workers or cluster) and len(cells) > 0 and not clusters.inside_worker():
             outcomes = _distribute(work, cells, clusters.open_pool(workers, cluster, gpu), advance)
         else:
@@ -94,9 +94,6 @@ def map(
             for index, cell in enumerate(cells):
                 outcomes += work.run([(index, cell)])[1]
                 advance(1)
-    finally:
-        if bar is not None:
-            bar.close()
     results: list[Any] = [None] * len(cells)
     for outcome in outcomes:
         results[outcome.index] = outcome.value

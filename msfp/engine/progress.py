@@ -10,12 +10,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
-T = TypeVar("T")
 VARIABLE = "MSFP_PROGRESS"
 INTERVAL = 0.2
 
@@ -76,22 +74,6 @@ class Bar:
             self._written = now
             with contextlib.suppress(OSError):
                 Path(self._file).write_text(json.dumps([self.label, self.done, self.total or 0]), encoding="utf-8")
-
-
-def track(items: Iterable[T], label: str = "", total: int | None = None) -> Iterator[T]:
-    """Iterate with a bar.
-
-    Args:
-        items: what to go through.
-        label: what is being done.
-        total: number of items, where `items` has no length.
-    """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    with Bar(total, label) as bar:
-        for item in items:
-            yield item
-            bar.update()
 
 
 def read(path: Path) -> Progress | None:

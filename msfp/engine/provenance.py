@@ -99,12 +99,7 @@ def package_versions() -> dict[str, str]:
 @functools.cache
 def hardware() -> dict[str, Any]:
     """Processor, cores this process may use, memory in bytes, GPUs with driver."""
-    with contextlib.suppress(AttributeError):
-        return _hardware(len(os.sched_getaffinity(0)))
-    return _hardware(os.cpu_count() or 1)
-
-
-def _hardware(cores: int) -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = None
     with contextlib.suppress(ValueError, OSError, AttributeError):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

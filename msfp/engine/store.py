@@ -8,7 +8,6 @@ are named by their content; two runs that write one entry write the same files.
 import contextlib
 import json
 import logging
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,14 +16,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from msfp.engine import files
-from msfp.engine.code import Target, code_digest
+from msfp.engine.code import code_digest
 from msfp.engine.encoding import decode, encode
 from msfp.engine.filememo import FileMemo
 from msfp.engine.hashing import digest
 from msfp.errors import MsfpError
 
 T = TypeVar("T")
-Code = Target | Iterable[Target]
+Code = str | Iterable[str]
 FORMAT = 1
 MANIFEST = ".jsonl"
 LOCKS = "locks"
@@ -77,57 +76,46 @@ class Store:
         Args:
             stage: name of the stage, letters, digits, `-`, `_` and `.`.
             inputs: all that the result depends on; see `hashing.digest`. A file is given by `self.file_digest(path)`.
-            code: modules, functions or module names the result depends on, or a `code_digest`.
+            code: modules that the result depends on, or a `code_digest`.
 
         Raises:
             MsfpError: an input without defined content, such as a path.
         """
         if not re.fullmatch(r"\w[\w.-]*", stage) or stage in (LOCKS, FILES):
             raise MsfpError(f"stage name {stage!r}: use letters, digits, '-', '_' and '.'")
-        targets = (code,) if isinstance(code, str) or not isinstance(code, Iterable) else tuple(code)
-        return digest([FORMAT, stage, dict(inputs), code_digest(*targets)])
+        names = (code,) if isinstance(code, str) else tuple(code)
+        return digest([FORMAT, stage, dict(inputs), code_digest(*names)])
 
-    def get_or_compute(
-        self,
-        stage: str,
-        inputs: Mapping[str, Any],
-        compute: Callable[[], T],
-        kind: type[T] | None = None,
-        code: Code | None = None,
-    ) -> T:
+    def get_or_compute(self, stage: str, inputs: Mapping[str, Any], compute: Callable[[], T], code: Code) -> T:
         """The stored result, or the one that `compute` gives, stored.
 
         A result comes back as it is read from the store also when it was just computed, so first and later runs see
         the same arrays. A second process that asks for a result being computed waits for it.
 
         Args:
-            stage, inputs: see `key`.
+            stage, inputs, code: see `key`.
             compute: makes the value; what `encoding.encode` takes.
-            kind: the value's type, checked on both ways.
-            code: what the result's code is; None takes the module of `compute` and all it imports from msfp.
 
         Raises:
             MsfpError: the entry cannot be written; the value is kept in memory and a second call writes it without
                 computing it again. Whatever `compute` raises passes through, and nothing is stored.
         """
-        key = self.key(stage, inputs, code=compute if code is None else code)
+        key = self.key(stage, inputs, code)
         with contextlib.suppress(KeyError, Damaged):
-            return self._hit(stage, key, kind)
+            return cast(T, self._hit(stage, key))
 
         def waiting() -> None:
             self._report("waited", stage, key, f"{stage} {key[:12]}: another run computes this; waiting for it")
 
         with files.locked(self.root / LOCKS / f"{key}.lock", waiting):
             try:
-                return self._hit(stage, key, kind)
+                return cast(T, self._hit(stage, key))
             except KeyError:
                 pass
             except Damaged as error:
                 place = self._manifest(stage, key)
                 self._report("damaged", stage, key, f"{place}: damaged entry ({error}); computed anew")
             value = self._unsaved[stage, key] if (stage, key) in self._unsaved else compute()
-            if kind is not None and not isinstance(value, kind):
-                raise TypeError(f"stage {stage!r} gave {type(value).__name__}, not {kind.__name__}")
             tree, payloads = encode(value)
             self.misses[stage] += 1
             self._unsaved[stage, key] = value
@@ -148,40 +136,14 @@ class Store:
         """Digest of all names and contents below a folder; each file is read again only when it changed."""
         return self.memo.folder_digest(path)
 
-    def size(self) -> int:
-        """Bytes on disk."""
-        sizes = []
-        for path in self.root.rglob("*"):
-            with contextlib.suppress(OSError):
-                sizes.append(path.stat().st_size if path.is_file() else 0)
-        return sum(sizes)
-
-    def prune(self, max_bytes: int | None = None, unused_for: float | None = None) -> int:
-        """Remove leftovers of killed runs, and entries not used lately.
-
-        Args:
-            max_bytes: remove the longest unused entries until the rest is no larger; None: no bound.
-            unused_for: remove entries not used for so many seconds; None: none.
-
-        Returns:
-            Bytes freed.
-        """
-        from msfp.engine.prune import prune
-
-        return prune(self.root, MANIFEST, (LOCKS, FILES), max_bytes=max_bytes, unused_for=unused_for)
-
     def _manifest(self, stage: str, key: str) -> Path:
         return self.root / stage / f"{key}{MANIFEST}"
 
-    def _hit(self, stage: str, key: str, kind: type[T] | None) -> T:
-        """The stored value, counted and marked as used; KeyError where there is none."""
+    def _hit(self, stage: str, key: str) -> Any:
+        """The stored value, counted; KeyError where there is none."""
         value = self._read(stage, key)
-        if kind is not None and not isinstance(value, kind):
-            raise Damaged(f"holds {type(value).__name__}, not {kind.__name__}")
         self.hits[stage] += 1
-        with contextlib.suppress(OSError):
-            os.utime(self._manifest(stage, key))
-        return cast(T, value)
+        return value
 
     def _read(self, stage: str, key: str) -> Any:
         path = self._manifest(stage, key)

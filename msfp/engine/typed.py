@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from msfp.engine.code import PREFIX, code_digest
+from msfp.engine.code import PREFIX, code_digest, digest_tree
 from msfp.engine.hashing import digest
-from msfp.engine.source_digests import digest_tree
 from msfp.errors import MsfpError
 
 CELLS = "__main__"

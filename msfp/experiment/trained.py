@@ -31,8 +31,8 @@ from msfp.pipeline.heads import (
     training_set,
 )
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 
-STAGE = "own-head"
 Learn = tuple[Part, ...]
 
 
@@ -82,7 +82,7 @@ class Trained:
         """All that it depends on, for the key of what is computed from it."""
         if isinstance(self.head, str) and self.loss is None:
             return head_inputs(run, self.look)
-        return {**_inputs(run, self.head, self.learn, self.seed), "code": _code(self.head, self.loss)}
+        return {"own head": _fit.key(run, self.head, self.learn, self.seed, self.loss)}
 
 
 def train(
@@ -110,11 +110,22 @@ def train(
     if not isinstance(head, str) and (head.sees_cells or head.sees_size or head.pooling != ROI_ALIGN):
         raise InputError(f"head {_name(head)}: one of your own sees the RoIAligned means of the layers, nothing else")
     data.need_pixels(learn)
-    inputs, code = _inputs(run, head, learn, seed), _code(head, loss)
-    found = run.store.get_or_compute(STAGE, inputs, lambda: _fit(run, head, learn, seed, loss), Fitted, code=code)
-    return Trained(name or _name(head), head, learn, seed, loss, found, run)
+    return Trained(name or _name(head), head, learn, seed, loss, _fit(run, head, learn, seed, loss), run)
 
 
+def _inputs(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: Loss | None) -> dict[str, object]:
+    own = [thing for thing in (head, loss) if thing is not None and not isinstance(thing, str)]
+    return {
+        "strategy": (head, head_code(head)) if isinstance(head, str) else "",
+        "typed": typed_digest(*own),
+        "seed": seed,
+        "fusion": run.settings.fusion,
+        "training": run.settings.training,
+        "learn": [(feature_inputs(run, p.scene), p.first, p.last) for p in learn],
+    }
+
+
+@stage("own-head", _inputs, HEAD_CODE)
 def _fit(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: Loss | None) -> Fitted:
     look = Appearance(head if isinstance(head, str) else ATTENTION, learn, seed)
     vectors, labels = training_set(run, learn, look)
@@ -147,23 +158,6 @@ def _try(head: FusionHead, vectors: dict[int, NDArray[np.float16]], loss: Loss |
         )
     if not torch.as_tensor(found[0]).requires_grad:
         raise InputError(f"{_name(loss)}: nothing can be learned from it, as it does not depend on the embeddings")
-
-
-def _inputs(run: Run, head: str | type[FusionHead], learn: Learn, seed: int) -> dict[str, object]:
-    return {
-        "strategy": head if isinstance(head, str) else "",
-        "seed": seed,
-        "fusion": run.settings.fusion,
-        "training": run.settings.training,
-        "learn": [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn],
-    }
-
-
-def _code(head: str | type[FusionHead], loss: Loss | None) -> list[str]:
-    """Digests of the package's training and of what was typed."""
-    own = [thing for thing in (head, loss) if thing is not None and not isinstance(thing, str)]
-    registered = [head_code(head)] if isinstance(head, str) else []
-    return [*HEAD_CODE, *registered, typed_digest(*own)]
 
 
 def _name(thing: object) -> str:

@@ -17,6 +17,7 @@ from msfp.metrics.calibration import Calibration, fit, outcomes
 from msfp.metrics.rules import rules, window
 from msfp.pipeline.detection_source import own_state, rescored
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 from msfp.types import Scene, Sequence
 
 CODE = ("msfp.metrics.calibration",)
@@ -30,6 +31,9 @@ class Stretch:
     first: int
     last: int
     benchmark: str
+
+
+Known = list[tuple[Stretch, Sequence]]
 
 
 def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tuple[Stretch, ...]]) -> tuple[Scene, ...]:
@@ -73,25 +77,30 @@ def calibration(run: Run, detector: str, learn: tuple[Stretch, ...]) -> Calibrat
     known = [(p, s) for p in learn for s in p.scene.sequences if s.detector == detector and s.det_path is not None]
     if not known:
         raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")
-    inputs = [(run.detections_digest(s), run.labels_digest(p.scene), p.first, p.last, p.benchmark) for p, s in known]
-
-    def compute() -> Calibration:
-        score, hit = [], []
-        for part, sequence in known:
-            frames = (part.first, part.last)
-            truth = window(read_ground_truth(part.scene.pixels.gt_path, part.scene.pixels), frames)  # type: ignore[arg-type]
-            boxes = read_detections(sequence.det_path, sequence)  # type: ignore[arg-type]
-            keep = slice(*np.searchsorted(boxes.frame, [part.first, part.last + 1]))
-            boxes = type(boxes)(boxes.frame[keep] - np.int32(part.first - 1), boxes.tlwh[keep], boxes.score[keep])
-            judged = outcomes(truth, boxes, rules(part.benchmark))
-            score.append(boxes.score[judged >= 0])
-            hit.append(judged[judged >= 0])
-        return fit(np.concatenate(score), np.concatenate(hit))
-
-    made = run.store.get_or_compute("calibration", {"learn": inputs}, compute, Calibration, code=CODE)
+    made = _fit(run, known)
     dataset = known[0][0].scene.pixels.dataset
     run.note(
         f"Scores of {detector} boxes of {dataset} are P(true positive), calibrated on {len(known)} sequences with "
         f"{made.true} true and {made.false} false boxes; Brier score {made.before:.3f} before, {made.after:.3f} after."
     )
     return made
+
+
+def _inputs(run: Run, known: Known) -> dict[str, object]:
+    files = [(run.detections_digest(s), run.labels_digest(p.scene), p.first, p.last, p.benchmark) for p, s in known]
+    return {"learn": files}
+
+
+@stage("calibration", _inputs, CODE)
+def _fit(run: Run, known: Known) -> Calibration:
+    score, hit = [], []
+    for part, sequence in known:
+        frames = (part.first, part.last)
+        truth = window(read_ground_truth(part.scene.pixels.gt_path, part.scene.pixels), frames)  # type: ignore[arg-type]
+        boxes = read_detections(sequence.det_path, sequence)  # type: ignore[arg-type]
+        keep = slice(*np.searchsorted(boxes.frame, [part.first, part.last + 1]))
+        boxes = type(boxes)(boxes.frame[keep] - np.int32(part.first - 1), boxes.tlwh[keep], boxes.score[keep])
+        judged = outcomes(truth, boxes, rules(part.benchmark))
+        score.append(boxes.score[judged >= 0])
+        hit.append(judged[judged >= 0])
+    return fit(np.concatenate(score), np.concatenate(hit))

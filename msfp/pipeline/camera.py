@@ -1,19 +1,17 @@
 """The camera's motion over a scene, estimated once and kept; trackers that compensate it get it frame by frame."""
 
-import contextlib
 from collections.abc import Iterable
-from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
-from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import public_boxes
+from msfp.pipeline.features import need_frames, public_boxes
 from msfp.pipeline.run import Job, Run
+from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.tracking import tracker_class
 from msfp.types import Scene
@@ -73,28 +71,16 @@ def part_warps(run: Run, part: Part, method: str) -> NDArray[np.float64]:
 
 def estimate_jobs(run: Run, scenes: Iterable[Scene], method: str) -> list[Job]:
     """To estimate the camera's motion of many scenes."""
-    return [Job(partial(_estimate_one, scene, run, method), f"camera motion of {scene.name}") for scene in scenes]
+    return _scene_warps.jobs(run, [(scene, method) for scene in scenes])
 
 
-def _estimate_one(scene: Scene, run: Run, method: str) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        _scene_warps(run, scene, method)
-
-
-@lru_cache(maxsize=64)
+@stage("camera", camera_inputs, CAMERA_CODE, memory=64)
 def _scene_warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
     """(T, 2, 3) over the frames that are present."""
-    if not scene.pixels.frames:
-        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
-    return run.store.get_or_compute(
-        "camera", camera_inputs(run, scene, method), lambda: _estimate(scene, method), code=CAMERA_CODE
-    )
-
-
-def _estimate(scene: Scene, method: str) -> NDArray[np.float64]:
     from msfp.datasets.frames import FrameReader
     from msfp.features.camera_motion import camera_motions
 
+    need_frames(scene)
     sets = list(public_boxes(scene).values())
 
     def boxes(t: int) -> NDArray[np.float64]:

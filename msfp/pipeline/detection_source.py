@@ -22,11 +22,11 @@ from msfp.datasets.states import is_unchanged, stamp
 from msfp.engine.files import atomic_write
 from msfp.engine.progress import Bar
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.types import Detections, Scene, Sequence
 
 OWN, TRUE = "OWN", "TRUE"
-OWN_STAGE = "own-boxes"
 CONFIDENCE = 0.05  # ATL's lower threshold never falls below it (4.1)
 Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
 log = logging.getLogger(__name__)
@@ -76,13 +76,11 @@ def _own_boxes(scene: Scene, run: Run, detect: Callable[[], Detections] | None =
     pixels = scene.pixels
     if len(pixels.frames) < pixels.length:
         return None
-    find = detect or partial(_detect, run, scene)
-    found = run.store.get_or_compute(OWN_STAGE, own_inputs(run, scene), find, code=OWN_CODE)
-    return written(run, scene.pixels, found)
+    found = own_detections(run, scene) if detect is None else own_detections.keep(run, detect, scene)
+    return written(run, pixels, found)
 
 
-def own_inputs(run: Run, scene: Scene) -> dict[str, object]:
-    """What a scene's own boxes depend on."""
+def _own_inputs(run: Run, scene: Scene) -> dict[str, object]:
     config = run.settings.input
     return {
         "pixels": run.pixels_digest(scene),
@@ -94,7 +92,9 @@ def own_inputs(run: Run, scene: Scene) -> dict[str, object]:
     }
 
 
-def _detect(run: Run, scene: Scene) -> Detections:
+@stage("own-boxes", _own_inputs, OWN_CODE)
+def own_detections(run: Run, scene: Scene) -> Detections:
+    """The frozen detector's people in a scene, of which every frame is there."""
     from msfp.datasets.frames import FrameReader
     from msfp.features.detector import load_whole
 

@@ -3,17 +3,14 @@
 runs/<profile>/imported/NAME/MOT17-02-DPM.txt ...   the files as they were given
 """
 
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from msfp.datasets.motchallenge import parse_tracks
-from msfp.engine.files import TEMPORARY, atomic_write, write_error
+from msfp.engine.atomic_folders import replace_folder
 from msfp.engine.hashing import digest
 from msfp.errors import InputError, NotComputable
 from msfp.pipeline import data
@@ -94,7 +91,7 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
     if not shown:
         raise Refused([*problems, _unshown(run, folder, files)])
     kept = place(run, name)
-    _replace(kept, {f"{stem}.txt": content for stem, (content, _) in files.items()})
+    replace_folder(kept, {f"{stem}.txt": content for stem, (content, _) in files.items()})
     counts = {stem: count for stem, (_, count) in files.items()}
     return Imported(name, kept, counts, tuple(problems), tuple(stem for stem in files if stem not in shown))
 
@@ -248,20 +245,3 @@ def _known(run: Run) -> dict[str, Scene]:
 
 def _example(run: Run) -> str:
     return next(iter(sorted(_known(run))), "no sequence at all")
-
-
-def _replace(folder: Path, files: dict[str, bytes]) -> None:
-    """Put files into a folder so that it holds all of them, or what it held before."""
-    fresh = folder.with_name(f".{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
-    try:
-        for name, content in files.items():
-            atomic_write(fresh / name, content)
-        old = fresh.with_name(fresh.name + "-old")
-        if folder.exists():
-            folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise write_error(folder, error) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

@@ -3,10 +3,9 @@
 `one_pass` fills this stage with others where it is known to be wanted; else it is a pass of its own.
 """
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +24,12 @@ from msfp.pipeline.features import (
     box_sets,
     feature_inputs,
     layers,
+    need_frames,
     pooled,
     truth_features,
 )
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.types import Features, Scene
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
     from msfp.features.presets import Preset
 
-VARIANTS = "variants"
 PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
 
 
@@ -79,24 +79,19 @@ def box_vectors(run: Run, part: Part, boxes: str, view: View) -> dict[int, NDArr
     return {layer: found[layer] for layer in wanted}
 
 
-@lru_cache(maxsize=24)
+def _variant_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
+    return {**feature_inputs(run, scene, weights), "further": preset(run).further}
+
+
+@stage("variants", _variant_inputs, FEATURE_CODE, memory=24, network=True)
 def variants(run: Run, scene: Scene, weights: str = "") -> dict[Pooling, dict[str, Features]]:
     """Way to pool -> box set -> features: of `roi_align` the preset's further layers, of the others the usual ones.
 
     Raises:
         NotComputable: not one frame has its pixels.
     """
-    if not scene.pixels.frames:
-        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
-    inputs = variant_inputs(run, scene, weights)
-    return run.store.get_or_compute(
-        VARIANTS, inputs, lambda: _compute(run, scene, weights, beyond(run)), code=FEATURE_CODE
-    )
-
-
-def variant_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What a scene's variants depend on."""
-    return {**feature_inputs(run, scene, weights), "further": preset(run).further}
+    need_frames(scene)
+    return _compute(run, scene, weights, beyond(run))
 
 
 def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
@@ -107,12 +102,7 @@ def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
 
 def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
     """Extract the variants of many scenes, fanned out over workers; they are then in the store."""
-    run.map(partial(_one, run=run), dict.fromkeys(scenes), "layers and ways to pool", network=True)
-
-
-def _one(scene: Scene, run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
-        variants(run, scene)
+    run.do(variants.jobs(run, [(scene,) for scene in scenes]), "layers and ways to pool")
 
 
 def _compute(run: Run, scene: Scene, weights: str, wanted: dict[Pooling, tuple[int, ...]]) -> Pooled:

@@ -1,9 +1,8 @@
 """Stage 1: pooled features of every box set of a scene, one forward pass a frame (eq. 1; A.4, A.6)."""
 
-import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -15,11 +14,11 @@ from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.types import Features, Scene, Sequence, frame_bounds
 
 TRUTH = "gt"
-STAGE = "features"
 Pooling = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
 ROI_ALIGN: Pooling = "roi_align"
 LITE: Pooling = "lite"
@@ -40,70 +39,6 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
     return pooled(run, scene, weights)[ROI_ALIGN]
 
 
-@lru_cache(maxsize=24)
-def pooled(run: Run, scene: Scene, weights: str = "") -> Pooled:
-    """Features of a scene's box sets, in both ways that trackers use.
-
-    Args:
-        run: whose settings say backbone, input size and geometry.
-        scene: frames that are absent get `present` False.
-        weights: other weights than the run's, such as the control `random-init`.
-
-    Raises:
-        NotComputable: not one frame has its pixels.
-    """
-    if not scene.pixels.frames:
-        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
-    return run.store.get_or_compute(
-        STAGE,
-        feature_inputs(run, scene, weights),
-        lambda: compute(run, data.whole(scene), weights, box_sets(scene)),
-        code=FEATURE_CODE,
-    )
-
-
-def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
-    """Extract the features of many scenes, fanned out over workers; they are then in the store."""
-    missing = [scene for scene in scenes if not is_there(run, scene, weights)]
-    missing.sort(key=lambda scene: len(scene.pixels.frames), reverse=True)  # no worker ends with the longest
-    run.map(partial(_extract_one, run=run, weights=weights), missing, "features", network=True)
-
-
-def is_there(run: Run, scene: Scene, weights: str) -> bool:
-    """True where the store has a scene's features."""
-    return run.store.contains(STAGE, run.store.key(STAGE, feature_inputs(run, scene, weights), code=FEATURE_CODE))
-
-
-def _extract_one(scene: Scene, run: Run, weights: str) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
-        features(run, scene, weights)
-
-
-@lru_cache(maxsize=48)
-def truth_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
-    """Features of a part's labelled boxes, for measuring re-identification; rows of the part only.
-
-    A test split's labels are opened here for evaluation only: a pass of its own, so that nothing which trains or
-    tracks ever holds them. So is a pass with other weights, which need not see the rest of the scene.
-    """
-    scene = part.scene
-    if scene.pixels.gt_path is not None and not weights:
-        return {way: found[TRUTH] for way, found in pooled(run, scene).items()}
-    inputs = {
-        **feature_inputs(run, scene, weights),
-        "truth": data.truth_digest(run, scene),
-        "part": (part.first, part.last),
-    }
-
-    def compute_truth() -> dict[Pooling, Features]:
-        truth = data.truth(scene)
-        keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
-        found = compute(run, part, weights, {TRUTH: (truth.frame[keep], truth.tlwh[keep])})
-        return {way: sets[TRUTH] for way, sets in found.items()}
-
-    return run.store.get_or_compute("truth-features", inputs, compute_truth, code=FEATURE_CODE)
-
-
 FEATURE_CODE = ("msfp.features.backbone", "msfp.features.presets", "msfp.features.extract")
 
 
@@ -113,7 +48,7 @@ def feature_code() -> str:
     return code_digest(*FEATURE_CODE)
 
 
-def feature_inputs(run: Run, scene: Scene, weights: str) -> dict[str, object]:
+def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
     """What the features of a scene depend on: pixels, boxes, weights, input settings and code, all by content."""
     config = run.settings.input
     batched = {"gpu": code_digest("msfp.features.gpu")} if run.settings.device.startswith("cuda") else {}
@@ -143,6 +78,64 @@ def _geometry(sequence: Sequence, digest: str) -> str:
     """Digest of the frames and boxes of detections whose file has this digest."""
     found = data.detections(sequence)
     return hashlib.sha256(found.frame.tobytes() + found.tlwh.tobytes()).hexdigest()
+
+
+@stage("features", feature_inputs, FEATURE_CODE, memory=24, network=True)
+def pooled(run: Run, scene: Scene, weights: str = "") -> Pooled:
+    """Features of a scene's box sets, in both ways that trackers use.
+
+    Args:
+        run: whose settings say backbone, input size and geometry.
+        scene: frames that are absent get `present` False.
+        weights: other weights than the run's, such as the control `random-init`.
+
+    Raises:
+        NotComputable: not one frame has its pixels.
+    """
+    need_frames(scene)
+    return compute(run, data.whole(scene), weights, box_sets(scene))
+
+
+def need_frames(scene: Scene) -> None:
+    """Raise unless some frame of a scene has its pixels.
+
+    Raises:
+        NotComputable: none has.
+    """
+    if not scene.pixels.frames:
+        raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
+
+
+def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
+    """Extract the features of many scenes, fanned out over workers; they are then in the store."""
+    # The longest first, so that no worker ends with it.
+    longest_first = sorted(scenes, key=lambda scene: len(scene.pixels.frames), reverse=True)
+    run.do(pooled.jobs(run, [(scene, weights) for scene in longest_first]), "features")
+
+
+@lru_cache(maxsize=48)
+def truth_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
+    """Features of a part's labelled boxes, for measuring re-identification; rows of the part only.
+
+    A test split's labels are opened here for evaluation only: a pass of its own, so that nothing which trains or
+    tracks ever holds them. So is a pass with other weights, which need not see the rest of the scene.
+    """
+    if part.scene.pixels.gt_path is not None and not weights:
+        return {way: found[TRUTH] for way, found in pooled(run, part.scene, weights).items()}
+    return _closed_truth_features(run, part, weights)
+
+
+def _truth_inputs(run: Run, part: Part, weights: str) -> dict[str, object]:
+    scene = feature_inputs(run, part.scene, weights)
+    return {**scene, "truth": data.truth_digest(run, part.scene), "part": (part.first, part.last)}
+
+
+@stage("truth-features", _truth_inputs, FEATURE_CODE)
+def _closed_truth_features(run: Run, part: Part, weights: str) -> dict[Pooling, Features]:
+    truth = data.truth(part.scene)
+    keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
+    found = compute(run, part, weights, {TRUTH: (truth.frame[keep], truth.tlwh[keep])})
+    return {way: sets[TRUTH] for way, sets in found.items()}
 
 
 def box_sets(scene: Scene) -> dict[str, BoxSet]:

@@ -1,17 +1,15 @@
 """Stage 2: fusion heads trained on a fold's learning parts (section 3.4), and what they make of a part's boxes."""
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
-from msfp.errors import NotComputable
 from msfp.heads.apply import embed, restore_head
 from msfp.heads.fusion import SIZE, strategy_named
 from msfp.heads.sampling import Labels
@@ -25,6 +23,7 @@ from msfp.pipeline.features import ROI_ALIGN, TRUTH, Pooling, extract_all, featu
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.roi_cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.run import Job, Run
+from msfp.pipeline.stage import stage
 from msfp.types import Scene
 
 TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
@@ -85,7 +84,7 @@ def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
         return {"strategy": REID, **network_inputs(run, look.weights)}
     if look.strategy in BOUNDS:
         return {"strategy": look.strategy}
-    return {**_training_inputs(run, look), "seed": look.seed}
+    return {"heads": _train_seeds.key(run, look), "seed": look.seed}
 
 
 def _training_inputs(run: Run, look: Appearance) -> dict[str, object]:
@@ -127,11 +126,14 @@ def train_head(run: Run, look: Appearance) -> Fitted:
     return found.joint
 
 
-@lru_cache(maxsize=64)
+@stage("head", _training_inputs, HEAD_CODE, memory=64)
 def _train_seeds(run: Run, look: Appearance) -> list[Fitted]:
     data.need_pixels(look.learn)
-    inputs, code = _training_inputs(run, look), head_code(look.strategy)
-    return run.store.get_or_compute("head", inputs, lambda: _train(run, look), code=code)
+    vectors, labels = training_set(run, look.learn, look)
+    training, seeds, joint = run.settings.training, together(run, look.seed), _joins(look)
+    fusion = run.settings.fusion
+    with Bar(training.epochs + joint * training.joint_epochs, f"training {look.strategy}") as progress:
+        return fit_fusion(look.strategy, vectors, labels, fusion, training, seeds, progress.update, joint)
 
 
 def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
@@ -143,29 +145,11 @@ def head_jobs(run: Run, looks: Iterable[Appearance]) -> list[Job]:
     """To train many heads, all seeds of one at once; what they learn from is extracted before this returns."""
     wanted = [look for look in looks if look.strategy not in TRAINING_FREE]
     groups = dict.fromkeys(replace(look, seed=together(run, look.seed)[0], joint=False) for look in wanted)
-    missing = [look for look in groups if not _is_trained(run, look)]
+    missing = [look for look in groups if not _train_seeds.is_stored(run, look)]
     extract_all(run, dict.fromkeys(part.scene for look in missing if not look.weights for part in look.learn))
     # The longest first, so that no worker is left with it at the end.
     missing.sort(key=lambda look: (strategy_named(look.strategy).sees_cells, len(look.learn)), reverse=True)
-    return [Job(partial(_train_one, look, run), look.strategy) for look in missing]
-
-
-def _is_trained(run: Run, look: Appearance) -> bool:
-    key = run.store.key("head", _training_inputs(run, look), code=head_code(look.strategy))
-    return run.store.contains("head", key)
-
-
-def _train_one(look: Appearance, run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        train_head(run, look)
-
-
-def _train(run: Run, look: Appearance) -> list[Fitted]:
-    vectors, labels = training_set(run, look.learn, look)
-    training, seeds, joint = run.settings.training, together(run, look.seed), _joins(look)
-    fusion = run.settings.fusion
-    with Bar(training.epochs + joint * training.joint_epochs, f"training {look.strategy}") as progress:
-        return fit_fusion(look.strategy, vectors, labels, fusion, training, seeds, progress.update, joint)
+    return _train_seeds.jobs(run, [(look,) for look in missing])
 
 
 def _joins(look: Appearance) -> bool:
@@ -231,31 +215,25 @@ def embed_part(
             return reid_truth_features(run, part, look.weights).astype(np.float32)
         return reid_features(run, part, look.weights)[boxes].astype(np.float32)
     if strategy_named(look.strategy).sees_cells:
-        return _embed_cells(run, part, boxes, look)
+        return _cell_embeddings(run, part, boxes, look)[look.seed][boxes].astype(np.float32)
     vectors = part_vectors(run, part, boxes, look)
     channels = {layer: v.shape[1] for layer, v in vectors.items()}
     return embed(restore_head(look.strategy, channels, state, run.settings.fusion), vectors)
 
 
-def _embed_cells(run: Run, part: Part, boxes: str, look: Appearance) -> NDArray[np.float32]:
-    """As `embed_part` for heads that see cells: one pass over the frames serves all seeds of the run."""
-    looks = {seed: replace(look, seed=seed) for seed in together(run, look.seed)}
-    inputs = {
-        "heads": {str(seed): head_inputs(run, one) for seed, one in looks.items()},
+def _cell_inputs(run: Run, part: Part, boxes: str, look: Appearance) -> dict[str, object]:
+    return {
+        "heads": {str(seed): head_inputs(run, replace(look, seed=seed)) for seed in together(run, look.seed)},
         "features": feature_inputs(run, part.scene, look.weights),
         "part": (part.first, part.last),
-        "boxes": {name: (frame, tlwh) for name, (frame, tlwh) in wanted_sets(part, boxes).items()},
+        "boxes": wanted_sets(part, boxes),
     }
 
-    def compute() -> dict[int, dict[str, NDArray[np.float16]]]:
-        channels = run.backbone(look.weights).channels
-        fusion = run.settings.fusion
-        heads = {
-            s: restore_head(one.strategy, channels, train_head(run, one).state, fusion) for s, one in looks.items()
-        }
-        return embed_cells(run, part, boxes, heads, look.weights)
 
-    found = run.store.get_or_compute(
-        "cell-embeddings", inputs, compute, code=code_digest("msfp.pipeline.roi_cells", follow=False)
-    )
-    return found[look.seed][boxes].astype(np.float32)
+@stage("cell-embeddings", _cell_inputs, (code_digest("msfp.pipeline.roi_cells", follow=False),))
+def _cell_embeddings(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, dict[str, NDArray[np.float16]]]:
+    """Seed -> box set -> embeddings by heads that see cells: one pass over the frames serves all seeds of the run."""
+    channels, fusion = run.backbone(look.weights).channels, run.settings.fusion
+    states = {seed: train_head(run, replace(look, seed=seed)).state for seed in together(run, look.seed)}
+    heads = {seed: restore_head(look.strategy, channels, state, fusion) for seed, state in states.items()}
+    return embed_cells(run, part, boxes, heads, look.weights)

@@ -1,9 +1,8 @@
 """Boxes, scores and vectors of the network trained for both (JDE, FairMOT): private detections, one pass a frame."""
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, Pooling, compute, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head
 from msfp.pipeline.run import Job, Run
+from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.types import Detections, Features
 
@@ -43,27 +43,6 @@ class Seen:
 
     detections: Detections
     vectors: NDArray[np.float16]
-
-
-@lru_cache(maxsize=48)
-def seen(run: Run, part: Part) -> Seen:
-    """The jointly trained network over a part's frames.
-
-    Raises:
-        NotComputable: frames are missing, or the network's weights are not shipped.
-    """
-    data.need_pixels((part,))
-    return run.store.get_or_compute("joint-seen", seen_inputs(run, part), lambda: _see(run, part), code=JOINT_CODE)
-
-
-def seen_jobs(run: Run, parts: Iterable[Part]) -> list[Job]:
-    """To pass many parts through the network."""
-    return [Job(partial(_one, p, run), f"joint network on {p.scene.name}", network=True) for p in dict.fromkeys(parts)]
-
-
-def _one(part: Part, run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        seen(run, part)
 
 
 def seen_inputs(run: Run, part: Part) -> dict[str, object]:
@@ -94,6 +73,34 @@ def seen_inputs(run: Run, part: Part) -> dict[str, object]:
     }
 
 
+@stage("joint-seen", seen_inputs, JOINT_CODE, memory=48, network=True)
+def seen(run: Run, part: Part) -> Seen:
+    """The jointly trained network over a part's frames.
+
+    Raises:
+        NotComputable: frames are missing, or the network's weights are not shipped.
+    """
+    from msfp.datasets.frames import FrameReader
+    from msfp.features.joint import see_all as look
+
+    data.need_pixels((part,))
+    config, pixels = run.settings.input, part.scene.pixels
+    wanted = range(part.first, part.last + 1)
+    with (
+        one_thread(),
+        FrameReader(pixels, wanted) as frames,
+        Bar(part.length, f"joint detector on {part.scene.name}") as progress,
+    ):
+        found = look(frames, _network(run), config.size, CONFIDENCE, config.geometry, progress.update)
+    frame = (found.frame - (part.first - 1)).astype(np.int32)
+    return Seen(Detections(frame, found.tlwh, found.score), found.vectors)
+
+
+def seen_jobs(run: Run, parts: Iterable[Part]) -> list[Job]:
+    """To pass many parts through the network."""
+    return seen.jobs(run, [(part,) for part in parts])
+
+
 def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float32]:
     """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's.
 
@@ -117,28 +124,21 @@ def embedding_inputs(run: Run, look: Appearance) -> dict[str, object]:
     return {**head_inputs(run, look), "frozen": frozen}
 
 
-@lru_cache(maxsize=24)
+def _frozen_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
+    return {**feature_inputs(run, part.scene, weights), "boxes": JOINT, "seen": seen.key(run, part)}
+
+
+@stage("joint-features", _frozen_inputs, FEATURE_CODE, memory=24, network=True)
 def frozen_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
     """The frozen detector's features of the network's boxes: a pass of their own."""
     found = seen(run, part).detections
     boxes = (found.frame + np.int32(part.first - 1), found.tlwh)
-    inputs = {**feature_inputs(run, part.scene, weights), "boxes": JOINT, "seen": seen_inputs(run, part)}
-
-    def compute_frozen() -> dict[Pooling, Features]:
-        return {way: sets[JOINT] for way, sets in compute(run, part, weights, {JOINT: boxes}).items()}
-
-    return run.store.get_or_compute("joint-features", inputs, compute_frozen, code=FEATURE_CODE)
+    return {way: sets[JOINT] for way, sets in compute(run, part, weights, {JOINT: boxes}).items()}
 
 
 def frozen_jobs(run: Run, parts: Iterable[Part], weights: str) -> list[Job]:
     """To extract the frozen detector's features of the network's boxes in many parts, once it has seen them."""
-    calls = {part: partial(_frozen_one, part, run, weights) for part in parts}
-    return [Job(call, f"joint network's boxes on {part.scene.name}", network=True) for part, call in calls.items()]
-
-
-def _frozen_one(part: Part, run: Run, weights: str) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
-        frozen_features(run, part, weights)
+    return frozen_features.jobs(run, [(part, weights) for part in parts])
 
 
 @lru_cache(maxsize=2)
@@ -146,19 +146,3 @@ def _network(run: Run) -> "JointNetwork":
     from msfp.features.joint import load_joint
 
     return load_joint(run.settings.input.joint_weights, run.settings.device)
-
-
-def _see(run: Run, part: Part) -> Seen:
-    from msfp.datasets.frames import FrameReader
-    from msfp.features.joint import see_all as look
-
-    config, pixels = run.settings.input, part.scene.pixels
-    wanted = range(part.first, part.last + 1)
-    with (
-        one_thread(),
-        FrameReader(pixels, wanted) as frames,
-        Bar(part.length, f"joint detector on {part.scene.name}") as progress,
-    ):
-        found = look(frames, _network(run), config.size, CONFIDENCE, config.geometry, progress.update)
-    frame = (found.frame - (part.first - 1)).astype(np.int32)
-    return Seen(Detections(frame, found.tlwh, found.score), found.vectors)

@@ -14,19 +14,16 @@ from numpy.typing import NDArray
 
 from msfp.engine.progress import Bar
 from msfp.pipeline.detection_source import CONFIDENCE, OWN, Boxes, as_written, gathered, own_scene
-from msfp.pipeline.feature_variants import VARIANTS, beyond, preset, variant_inputs
+from msfp.pipeline.feature_variants import beyond, preset, variants
 from msfp.pipeline.features import (
-    FEATURE_CODE,
     LITE,
     ROI_ALIGN,
-    STAGE,
     TRUTH,
     Pooled,
     Pooling,
     box_sets,
     extract_all,
-    feature_inputs,
-    is_there,
+    pooled,
 )
 from msfp.pipeline.run import Run
 from msfp.threads import one_thread
@@ -48,7 +45,7 @@ def extract_once(run: Run, scenes: Iterable[Scene]) -> None:
     wanted = list(dict.fromkeys(scenes))
     if run.settings.device.startswith("cuda"):
         return extract_all(run, wanted)
-    missing = [scene for scene in wanted if scene.pixels.frames and not is_there(run, scene, "")]
+    missing = [scene for scene in wanted if scene.pixels.frames and not pooled.is_stored(run, scene)]
     run.map(partial(_all_stages, run=run), missing, "features, ways to pool, own boxes", network=True)
     return None
 
@@ -57,20 +54,16 @@ def _all_stages(scene: Scene, run: Run) -> None:
     chosen, further = preset(run), beyond(run)
     usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.layers, LITE: chosen.layers[-1:]}
     made, looked = _pass(run, scene, {**further, **usual, ROI_ALIGN: (*chosen.layers, *chosen.further)}, usual)
-
-    def keep(stage: str, inputs: dict[str, object], pooled: Pooled) -> None:
-        run.store.get_or_compute(stage, inputs, lambda: pooled, code=FEATURE_CODE)
-
-    keep(STAGE, feature_inputs(run, scene, ""), _taken(made, usual))
-    keep(VARIANTS, variant_inputs(run, scene), _taken(made, further))
+    pooled.keep(run, lambda: _taken(made, usual), scene)
+    variants.keep(run, lambda: _taken(made, further), scene)
     if len(scene.pixels.frames) == scene.pixels.length and run.settings.detections == "public":
         own = run.variant(detections="detector")
         seen = own_scene(own, scene, looked.detections)
-        pooled: Pooled = {}
+        found: Pooled = {}
         for way, sets in _taken(made, usual).items():
-            truth = {name: found for name, found in sets.items() if name == TRUTH}
-            pooled[way] = truth | {OWN: looked.features(way, next(iter(sets.values())))}
-        keep(STAGE, feature_inputs(own, seen, ""), pooled)
+            truth = {name: features for name, features in sets.items() if name == TRUTH}
+            found[way] = truth | {OWN: looked.features(way, next(iter(sets.values())))}
+        pooled.keep(own, lambda: found, seen)
 
 
 def _taken(made: Pooled, ways: dict[Pooling, tuple[int, ...]]) -> Pooled:
@@ -119,8 +112,8 @@ class _Looking:
         regions = box.to_network(kept)
         for mode, layers in self._usual.items():
             levels = {layer: parts[layer] for layer in layers}
-            for layer, pooled in pool_levels(levels, regions, self._detector.strides, mode).items():
-                self._vectors.setdefault((mode, layer), []).append(half(pooled))
+            for layer, vectors in pool_levels(levels, regions, self._detector.strides, mode).items():
+                self._vectors.setdefault((mode, layer), []).append(half(vectors))
         return parts
 
     def detections(self) -> Detections:

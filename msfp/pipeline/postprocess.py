@@ -15,6 +15,7 @@ from msfp.heads.training import Fitted
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 from msfp.tracking.interpolation import fill_gaps, smooth
 from msfp.tracking.linking import LONGEST, Stretch, link, may_follow, pair, stretches
 from msfp.types import GroundTruth, Tracks
@@ -64,18 +65,18 @@ def finish(run: Run, tracks: Tracks, steps: Iterable[str], learn: tuple[Part, ..
     return tracks
 
 
-def train_link(run: Run, learn: tuple[Part, ...], seed: int) -> Fitted:
-    """The decision, taught by the labels of the learning parts."""
-    inputs = {
+def _link_inputs(run: Run, learn: tuple[Part, ...], seed: int) -> dict[str, object]:
+    return {
         "labels": [(data.truth_digest(run, p.scene), p.first, p.last) for p in learn],
         "recipe": (CUTS, EPOCHS, OTHERS, PIECE, WOBBLE),
         "seed": seed,
     }
 
-    def compute() -> Fitted:
-        return fit_link(*link_pairs([data.window(data.labels(p.scene), p) for p in learn], seed), EPOCHS, seed)
 
-    return run.store.get_or_compute("link", inputs, compute, code=LINK_CODE)
+@stage("link", _link_inputs, LINK_CODE)
+def train_link(run: Run, learn: tuple[Part, ...], seed: int) -> Fitted:
+    """The decision, taught by the labels of the learning parts."""
+    return fit_link(*link_pairs([data.window(data.labels(p.scene), p) for p in learn], seed), EPOCHS, seed)
 
 
 def link_pairs(labels: Iterable[GroundTruth], seed: int) -> Pairs:

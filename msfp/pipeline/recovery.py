@@ -5,17 +5,15 @@ who knows the labels: it keeps a track while its predicted box still covers its 
 recovery are met as well.
 """
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
-from msfp.errors import NotComputable
 from msfp.heads.apply import embed, restore_head
 from msfp.heads.fusion import FusionHead
 from msfp.heads.recovery import Cases, decide, fit_recovery, restore_recovery
@@ -26,6 +24,7 @@ from msfp.pipeline.features import FEATURE_CODE, feature_inputs
 from msfp.pipeline.heads import ATTENTION, Appearance, head_inputs, train_head, train_heads
 from msfp.pipeline.on_demand_pooler import OnDemandPooler, pooler_of
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 from msfp.tracking import Tracker, make
 from msfp.tracking.iou import iou
 from msfp.tracking.recovery import (
@@ -126,13 +125,6 @@ def wrap(run: Run, part: Part, tracker: Tracker, look: OnDemandPooler, choose: D
     return Recovered(tracker, look, choose, (pixels.width, pixels.height), longest)
 
 
-def part_cases(run: Run, part: Part) -> Cases:
-    """Cases of a learning part over all its public detectors, their looks as pooled: (N, TOKENS, C) float16."""
-    return run.store.get_or_compute(
-        "recovery-cases", case_inputs(run, part), lambda: _collect(run, part), code=RECOVERY_CODE
-    )
-
-
 def case_inputs(run: Run, part: Part) -> dict[str, object]:
     """What a part's cases depend on."""
     config = run.settings.recovery
@@ -145,7 +137,9 @@ def case_inputs(run: Run, part: Part) -> dict[str, object]:
     }
 
 
-def _collect(run: Run, part: Part) -> Cases:
+@stage("recovery-cases", case_inputs, RECOVERY_CODE)
+def part_cases(run: Run, part: Part) -> Cases:
+    """Cases of a learning part over all its public detectors, their looks as pooled: (N, TOKENS, C) float16."""
     truth = data.window(data.labels(part.scene), part)
     experts: list[Expert] = []
     with pooler_of(run, part) as look, Bar(part.length, f"recovery cases of {part.scene.name}") as progress:
@@ -196,7 +190,7 @@ def recovery_inputs(run: Run, recovery: Recovery) -> dict[str, object]:
     """What a trained decision depends on."""
     return {
         "head": head_inputs(run, recovery.look),
-        "cases": [case_inputs(run, p) for p in recovery.learn],
+        "cases": [part_cases.key(run, p) for p in recovery.learn],
         "epochs": run.settings.recovery.epochs,
         "seed": recovery.seed,
         "code": code_digest(*RECOVERY_CODE),
@@ -205,42 +199,25 @@ def recovery_inputs(run: Run, recovery: Recovery) -> dict[str, object]:
 
 def train_all(run: Run, recoveries: Iterable[Recovery]) -> None:
     """Train many decisions, fanned out over workers; they are then in the store."""
-    missing = [r for r in dict.fromkeys(recoveries) if not _is_trained(run, r)]
-    run.map(partial(_cases_of, run=run), dict.fromkeys(p for r in missing for p in r.learn), "recovery cases")
+    missing = [r for r in dict.fromkeys(recoveries) if not train_recovery.is_stored(run, r)]
+    run.do(part_cases.jobs(run, [(part,) for r in missing for part in r.learn]), "recovery cases")
     train_heads(run, [r.look for r in missing])
-    run.map(partial(_train_one, run=run), missing, "training recovery")
+    run.do(train_recovery.jobs(run, [(r,) for r in missing]), "training recovery")
 
 
-def _is_trained(run: Run, recovery: Recovery) -> bool:
-    return run.store.contains("recovery", run.store.key("recovery", recovery_inputs(run, recovery), RECOVERY_CODE))
-
-
-def _cases_of(part: Part, run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
-        part_cases(run, part)
-
-
-def _train_one(recovery: Recovery, run: Run) -> None:
-    with contextlib.suppress(NotComputable):
-        train_recovery(run, recovery)
-
-
+@stage("recovery", recovery_inputs, RECOVERY_CODE)
 def train_recovery(run: Run, recovery: Recovery) -> Fitted:
     """The decision trained on the learning parts, whose labels it needs; never on what is evaluated.
 
     Raises:
         NotComputable: frames of a learning part are missing, or no track ever loses its detection there.
     """
-
-    def compute() -> Fitted:
-        cases = joined([part_cases(run, p) for p in recovery.learn])
-        if len(cases.choice):
-            cases = replace(cases, look=embedded(run, _head(run, recovery), cases.look, cases.there))
-        with Bar(run.settings.recovery.epochs, f"training recovery, seed {recovery.seed}") as progress:
-            return fit_recovery(cases, HISTORY, run.settings.recovery.epochs, recovery.seed, progress.update)
-
     data.need_pixels(recovery.learn)
-    return run.store.get_or_compute("recovery", recovery_inputs(run, recovery), compute, code=RECOVERY_CODE)
+    cases = joined([part_cases(run, p) for p in recovery.learn])
+    if len(cases.choice):
+        cases = replace(cases, look=embedded(run, _head(run, recovery), cases.look, cases.there))
+    with Bar(run.settings.recovery.epochs, f"training recovery, seed {recovery.seed}") as progress:
+        return fit_recovery(cases, HISTORY, run.settings.recovery.epochs, recovery.seed, progress.update)
 
 
 @lru_cache(maxsize=8)

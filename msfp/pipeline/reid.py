@@ -21,6 +21,7 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs, train_heads
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 
 REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.metrics.bootstrap_identities")
 PAPER_SCENES = ("02", "04", "09")
@@ -75,14 +76,9 @@ def paper_parts(parts: ListLike[Part], run: Run) -> tuple[Part, ...]:
     return tuple(replace(p, last=min(p.last, p.first + run.settings.reid.frames - 1)) for p in named)
 
 
-def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
-    """Section 4.2 on the labelled boxes of a part.
-
-    Raises:
-        NotComputable: frames are missing, or there is no positive pair.
-    """
+def _inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
     data.need_pixels((part, *look.learn))
-    inputs = {
+    return {
         "head": head_inputs(run, look),
         "joint": look.joint,
         "features": box_inputs(run, part.scene, look),
@@ -90,10 +86,15 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
         "scene": part.scene.name,
         "reid": run.settings.reid,
     }
-    return run.store.get_or_compute("reid", inputs, lambda: _measure(run, part, look), code=REID_CODE)
 
 
-def _measure(run: Run, part: Part, look: Appearance) -> Discrimination:
+@stage("reid", _inputs, REID_CODE)
+def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
+    """Section 4.2 on the labelled boxes of a part.
+
+    Raises:
+        NotComputable: frames are missing, or there is no positive pair.
+    """
     vectors = embeddings(run, part, TRUTH, look)
     chosen, people = _pairs(run, part)
     compared = metrics.compare(vectors, chosen)

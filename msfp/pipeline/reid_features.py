@@ -1,8 +1,7 @@
 """Vectors of the separate ReID network for every public box of a scene: the baselines' appearance."""
 
-import contextlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,9 @@ from msfp.engine.progress import Bar
 from msfp.errors import InputError, NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import BoxSet, public_boxes
+from msfp.pipeline.features import BoxSet, need_frames, public_boxes
 from msfp.pipeline.run import Job, Run
+from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.types import Scene
 
@@ -23,67 +23,6 @@ if TYPE_CHECKING:
 
 REID = "reid"
 REID_FEATURE_CODE = ("msfp.features.reid",)
-
-
-@lru_cache(maxsize=24)
-def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[np.float16]]:
-    """ReID vectors of a part's public detections, one pass over its frames.
-
-    Args:
-        run: whose settings name the network's weights.
-        part: boxes of frames that are absent get zeros.
-        weights: other ReID weights than the run's, such as the control `random-init`.
-
-    Returns:
-        public detector -> (N, 512) unit vectors, rows as the part's in det.txt.
-
-    Raises:
-        NotComputable: not one frame has its pixels, or the network's weights are not shipped.
-    """
-    pixels = part.scene.pixels
-    if not pixels.frames:
-        raise NotComputable(f"{part.scene.name}: 0 of {pixels.length} frames present")
-
-    def compute() -> dict[str, NDArray[np.float16]]:
-        boxes = {}
-        for name, (frame, tlwh) in public_boxes(part.scene).items():
-            keep = slice(*np.searchsorted(frame, [part.first, part.last + 1]))
-            boxes[name] = (frame[keep], tlwh[keep])
-        return _compute(run, part, weights, boxes)
-
-    inputs = {**reid_inputs(run, part.scene, weights), "part": (part.first, part.last)}
-    return run.store.get_or_compute("reid-features", inputs, compute, code=REID_FEATURE_CODE)
-
-
-def reid_jobs(run: Run, parts: Iterable[Part], weights: str = "") -> list[Job]:
-    """To extract the ReID vectors of many parts, the longest first."""
-    longest_first = sorted(parts, key=lambda part: part.length, reverse=True)
-    return [
-        Job(partial(_one, part, run, weights), f"ReID of {part.scene.name}", network=True) for part in longest_first
-    ]
-
-
-def _one(part: Part, run: Run, weights: str) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs them says so in its cells
-        reid_features(run, part, weights)
-
-
-@lru_cache(maxsize=24)
-def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.float16]:
-    """(N, 512) unit ReID vectors of a part's labelled boxes, for measuring re-identification; a pass of its own."""
-    truth = data.truth(part.scene)
-    keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
-    inputs = {
-        **reid_inputs(run, part.scene, weights),
-        "truth": data.truth_digest(run, part.scene),
-        "part": (part.first, part.last),
-    }
-    return run.store.get_or_compute(
-        "reid-truth-features",
-        inputs,
-        lambda: _compute(run, part, weights, {"gt": (truth.frame[keep], truth.tlwh[keep])})["gt"],
-        code=REID_FEATURE_CODE,
-    )
 
 
 def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
@@ -117,6 +56,46 @@ def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
     return {"network": digest, "crops": run.settings.input.reid_size, "code": code_digest(*REID_FEATURE_CODE)}
 
 
+def _part_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
+    return {**reid_inputs(run, part.scene, weights), "part": (part.first, part.last)}
+
+
+@stage("reid-features", _part_inputs, REID_FEATURE_CODE, memory=24, network=True)
+def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[np.float16]]:
+    """ReID vectors of a part's public detections, one pass over its frames.
+
+    Args:
+        run: whose settings name the network's weights.
+        part: boxes of frames that are absent get zeros.
+        weights: other ReID weights than the run's, such as the control `random-init`.
+
+    Returns:
+        public detector -> (N, 512) unit vectors, rows as the part's in det.txt.
+
+    Raises:
+        NotComputable: not one frame has its pixels, or the network's weights are not shipped.
+    """
+    need_frames(part.scene)
+    return _compute(run, part, weights, public_boxes(part.scene))
+
+
+def reid_jobs(run: Run, parts: Iterable[Part], weights: str = "") -> list[Job]:
+    """To extract the ReID vectors of many parts, the longest first."""
+    longest_first = sorted(parts, key=lambda part: part.length, reverse=True)
+    return reid_features.jobs(run, [(part, weights) for part in longest_first])
+
+
+def _truth_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
+    return {**_part_inputs(run, part, weights), "truth": data.truth_digest(run, part.scene)}
+
+
+@stage("reid-truth-features", _truth_inputs, REID_FEATURE_CODE, memory=24)
+def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.float16]:
+    """(N, 512) unit ReID vectors of a part's labelled boxes, for measuring re-identification; a pass of its own."""
+    truth = data.truth(part.scene)
+    return _compute(run, part, weights, {"gt": (truth.frame, truth.tlwh)})["gt"]
+
+
 @lru_cache(maxsize=4)
 def _network(run: Run, weights: str) -> "OSNet":
     from msfp.features.reid import load_reid
@@ -128,6 +107,10 @@ def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) ->
     from msfp.datasets.frames import FrameReader
     from msfp.features.reid import extract_reid
 
+    sets = {}
+    for name, (frame, tlwh) in boxes.items():
+        keep = slice(*np.searchsorted(frame, [part.first, part.last + 1]))
+        sets[name] = (frame[keep], tlwh[keep])
     pixels = part.scene.pixels
     wanted = [t for t in pixels.frames if part.first <= t <= part.last]
     with (
@@ -135,5 +118,5 @@ def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) ->
         FrameReader(pixels, wanted) as frames,
         Bar(len(wanted), f"separate ReID of {part.scene.name}") as progress,
     ):
-        found = extract_reid(frames, dict(boxes), _network(run, weights), progress.update, run.settings.input.reid_size)
+        found = extract_reid(frames, sets, _network(run, weights), progress.update, run.settings.input.reid_size)
     return {name: vectors for name, (_, vectors) in found.items()}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msfp import config
 from msfp.datasets.states import need_same_pixels, need_unchanged, stamp
 from msfp.engine import parallel
-from msfp.engine.progress import Bar
 from msfp.engine.store import Store
 from msfp.errors import InputError
 from msfp.types import Scene, Sequence
@@ -222,19 +221,16 @@ class Run:
             label: what is being done.
             network: the cells pass frames through a network, on the run's device.
         """
-        todo = list(items)
-        with Bar(len(todo), label) as progress:
-            return parallel.map(
-                function,
-                todo,
-                workers=self.workers,
-                cluster=self.cluster,
-                gpu=network and self.settings.device.startswith("cuda"),
-                store=self.store.root,
-                progress=progress.update,
-                label=label,
-                name=cell_name,
-            )
+        return parallel.map(
+            function,
+            items,
+            workers=self.workers,
+            cluster=self.cluster,
+            gpu=network and self.settings.device.startswith("cuda"),
+            store=self.store.root,
+            label=label,
+            name=cell_name,
+        )
 
     def do(self, jobs: Iterable[Job], label: str) -> None:
         """Fan out jobs of any kind, started in their order; jobs for a GPU go first and alone."""

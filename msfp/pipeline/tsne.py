@@ -13,6 +13,7 @@ from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.features import TRUTH
 from msfp.pipeline.heads import Appearance
 from msfp.pipeline.run import Run
+from msfp.pipeline.stage import stage
 
 MOST, PERPLEXITY, SEED = 1500, 30.0, 0
 
@@ -49,15 +50,15 @@ def lay_out(run: Run, part: Part, look: Appearance, most: int = MOST) -> Project
     shown &= np.isin(truth.id, people[count > 1])
     if len(np.unique(truth.id[shown])) < 2:
         raise NotComputable(f"{part.scene.name}: fewer than two people are seen twice")
-    vectors = embeddings(run, part, TRUTH, look)[shown]
-    person = truth.id[shown]
-    inputs = {"vectors": vectors, "person": person, "every": every}
-    return run.store.get_or_compute(
-        "plane", inputs, lambda: _lay_out(vectors, person, every), code=code_digest(__name__, follow=False)
-    )
+    return _lay_out(run, embeddings(run, part, TRUTH, look)[shown], truth.id[shown], every)
 
 
-def _lay_out(vectors: NDArray[np.float32], person: NDArray[np.int32], every: int) -> Projection:
+def _inputs(run: Run, vectors: NDArray[np.float32], person: NDArray[np.int32], every: int) -> dict[str, object]:
+    return {"vectors": vectors, "person": person, "every": every}
+
+
+@stage("plane", _inputs, (code_digest(__name__, follow=False),))
+def _lay_out(run: Run, vectors: NDArray[np.float32], person: NDArray[np.int32], every: int) -> Projection:
     from sklearn.manifold import TSNE
     from sklearn.metrics import silhouette_score
     from threadpoolctl import threadpool_limits

@@ -215,14 +215,9 @@ def render_samples(pool: Pool, workers: int = 0) -> "list[Sample]":
         for name, count in pool.worlds.items()
         for world in worlds(name, pool.seed, count, size=pool.size, length=pool.frames)
     ]
-    with Bar(len(drawn), "rendering worlds") as progress:
-        found = parallel.map(
-            partial(_render, every=pool.every),
-            list(enumerate(drawn)),
-            workers=workers,
-            progress=progress.update,
-            label="rendering worlds",
-        )
+    found = parallel.map(
+        partial(_render, every=pool.every), enumerate(drawn), workers=workers, label="rendering worlds"
+    )
     return [sample for world in found for sample in world]
 
 

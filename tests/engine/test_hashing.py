@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import BaseModel
 
-from msfp.engine.filememo import FileMemo, folder_digest
+from msfp.engine.filememo import FileMemo
 from msfp.engine.hashing import digest, file_digest
 from msfp.errors import InputError, MsfpError
 from msfp.types import Detections, Sequence
@@ -121,7 +121,7 @@ def test_file_digests_follow_content_and_are_remembered(tmp_path: Path, monkeypa
         os.utime(folder / name, (old, old))
     memo = FileMemo(tmp_path / "memo")
     first = memo.folder_digest(folder)
-    assert first == folder_digest(folder)
+    assert first == FileMemo().folder_digest(folder)
 
     reads: list[Path] = []
     monkeypatch.setattr(
@@ -158,4 +158,4 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nope\.bin: cannot be read"):
         FileMemo().file_digest(tmp_path / "nope.bin")
     with pytest.raises(InputError, match="nope: no such folder"):
-        folder_digest(tmp_path / "nope")
+        FileMemo().folder_digest(tmp_path / "nope")

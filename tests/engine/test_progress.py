@@ -24,9 +24,15 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return found
 
 
+def show(total: int, label: str) -> None:
+    with progress.Bar(total, label) as bar:
+        for _ in range(total):
+            bar.update()
+
+
 def test_a_terminal_shows_a_bar_with_and_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = at_terminal(monkeypatch)
-    assert list(progress.track(range(3), "tracks")) == [0, 1, 2]
+    show(3, "tracks")
     assert "tracks" in terminal.getvalue()
     assert "\x1b[36m" in terminal.getvalue()
     terminal.truncate(0)
@@ -45,7 +51,7 @@ def test_logs_stay_clean(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
         monkeypatch.setattr(terminal, "isatty", lambda: False)
     else:
         monkeypatch.setenv("CI" if why == "CI" else progress.VARIABLE, "1" if why == "CI" else "")
-    assert list(progress.track(iter(range(3)), "tracks", total=3)) == [0, 1, 2]
+    show(3, "tracks")
     assert terminal.getvalue() == ""
 
 
@@ -77,6 +83,6 @@ def test_only_a_kernel_has_a_notebooks_bar(monkeypatch: pytest.MonkeyPatch, kern
         progress.Bar(3, "tracks")
         assert made[0]["desc"] == "tracks"
     else:
-        assert list(progress.track(range(3), "tracks")) == [0, 1, 2]
+        show(3, "tracks")
         assert "tracks" in terminal.getvalue()
         assert not made
