@@ -7,10 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from msfp.engine.code import code_digest
+from msfp.engine.code import code_digest, digest_tree
 from msfp.engine.files import atomic_write
 from msfp.engine.hashing import digest, file_digest
-from msfp.engine.source_digests import digest_tree
 from msfp.errors import InputError
 from msfp.paper.cells import read_cells
 from msfp.paper.registry import Artefact, Kind, artefact, every
