@@ -114,7 +114,7 @@ def _own_score(run: Run, model: Configured, head: Trained, part: Part, sequence:
     tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
     boxes = data.window(data.detections(sequence), part)
     made = follow(tracker, boxes, part.length, head.embed(part, sequence.detector), taus, warps=warps)
-    return scores.score(run, part, sequence, made)
+    return scores.score(run, part, made)
 
 
 def _line(row: Method, seed: int, one: scores.Measured) -> dict[str, object]:

@@ -123,7 +123,7 @@ def measured(run: Run, name: str, fold: Fold) -> list[Measured]:
     out = []
     for part, sequence in items:
         try:
-            out.append(Measured(method, part, sequence, score(run, part, sequence, tracks(run, name, part, sequence))))
+            out.append(Measured(method, part, sequence, score(run, part, tracks(run, name, part, sequence))))
         except NotComputable as error:
             out.append(Measured(method, part, sequence, None, str(error)))
     return out

@@ -25,6 +25,7 @@ from msfp.pipeline.learning import learn_all, looks_of
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_jobs
 from msfp.pipeline.run import Job, Run
+from msfp.pipeline.stage import stage
 from msfp.pipeline.tracks import Method, recover_all, tracks
 from msfp.types import Sequence, Tracks
 
@@ -45,26 +46,6 @@ class Measured:
     reason: str = ""
 
 
-def score(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceScore:
-    """Score of tracks of a part, whose frames count from the part's first; TrackEval's numbers by kernels."""
-
-    def compute() -> SequenceScore:
-        truth = data.window(data.truth(part.scene), part)
-        return fast.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
-
-    return run.store.get_or_compute("score", _score_inputs(run, part, found), compute, code=SCORE_CODE)
-
-
-def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
-    """The same score from TrackEval itself, which takes some forty times as long."""
-
-    def compute() -> SequenceScore:
-        truth = data.window(data.truth(part.scene), part)
-        return tracking.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
-
-    return run.store.get_or_compute("official-score", _score_inputs(run, part, found), compute, code=OFFICIAL_CODE)
-
-
 def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
     return {
         "tracks": found,
@@ -74,13 +55,27 @@ def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
     }
 
 
+@stage("score", _score_inputs, SCORE_CODE)
+def score(run: Run, part: Part, found: Tracks) -> SequenceScore:
+    """Score of tracks of a part, whose frames count from the part's first; TrackEval's numbers by kernels."""
+    truth = data.window(data.truth(part.scene), part)
+    return fast.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
+
+
+@stage("official-score", _score_inputs, OFFICIAL_CODE)
+def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
+    """The same score from TrackEval itself, which takes some forty times as long."""
+    truth = data.window(data.truth(part.scene), part)
+    return tracking.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
+
+
 def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
     """Track and score one sequence; a reason in place of a score where it cannot be computed."""
     method, part, sequence = item
     if not affordable(run, method):
         return Measured(method, part, sequence, None, SWITCHED_OFF)
     try:
-        return Measured(method, part, sequence, score(run, part, sequence, tracks(run, part, sequence, method)))
+        return Measured(method, part, sequence, score(run, part, tracks(run, part, sequence, method)))
     except NotComputable as error:
         return Measured(method, part, sequence, None, str(error))
 
@@ -181,7 +176,7 @@ def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
     try:
         truth = data.window(data.truth(part.scene), part)
         kept = oracle_tracks(truth, data.window(data.detections(sequence), part))
-        return Measured(method, part, sequence, score(run, part, sequence, kept))
+        return Measured(method, part, sequence, score(run, part, kept))
     except NotComputable as error:
         return Measured(method, part, sequence, None, str(error))
 

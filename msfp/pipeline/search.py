@@ -19,6 +19,7 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.heads import ATTENTION, Appearance, embed_part, head_inputs, train_head
 from msfp.pipeline.run import Run
 from msfp.pipeline.selection import Options, Subject, inner_split, options_for
+from msfp.pipeline.stage import stage
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.base import Tracker
 from msfp.tracking.two_stage import TwoStage
@@ -70,6 +71,25 @@ def plateau_middle(grid: NDArray[np.float32], hota: NDArray[np.float64]) -> NDAr
     return grid[first + (length - 1) // 2]
 
 
+def _grid_inputs(
+    run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
+) -> dict[str, object]:
+    return {
+        "detections": run.detections_digest(sequence),
+        "labels": data.truth_digest(run, part.scene),
+        "part": (part.first, part.last),
+        "mode": mode,
+        "grid": candidates(run, mode),
+        "base": (run.settings.atl.base_high, run.settings.atl.base_low),
+        "benchmark": data.benchmark(part.scene),
+        "tracker": tracker,
+        "options": dict(options),
+        "look": head_inputs(run, look) if look else None,
+        "pixels": run.pixels_digest(part.scene) if look else None,
+    }
+
+
+@stage("grid", _grid_inputs, GRID_CODE)
 def search(
     run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
 ) -> Search:
@@ -84,27 +104,7 @@ def search(
         tracker: its name.
         options: its settings beyond the released ones.
     """
-    inputs = {
-        "detections": run.detections_digest(sequence),
-        "labels": data.truth_digest(run, part.scene),
-        "part": (part.first, part.last),
-        "mode": mode,
-        "grid": candidates(run, mode),
-        "base": (run.settings.atl.base_high, run.settings.atl.base_low),
-        "benchmark": data.benchmark(part.scene),
-        "tracker": tracker,
-        "options": dict(options),
-        "look": head_inputs(run, look) if look else None,
-        "pixels": run.pixels_digest(part.scene) if look else None,
-    }
-
-    def compute() -> Search:
-        return _search(run, part, sequence, mode, look, make(tracker, fps=sequence.fps, **dict(options)))
-
-    return run.store.get_or_compute("grid", inputs, compute, code=GRID_CODE)
-
-
-def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: Tracker) -> Search:
+    following = make(tracker, fps=sequence.fps, **dict(options))
     found = data.window(data.detections(sequence), part)
     vectors = None
     if look is not None:
@@ -116,9 +116,9 @@ def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearan
     known: dict[tuple[float, ...], float] = {}
     for i, value in enumerate(grid):
         taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
-        key = parted(tracker, found.score, *taus[0])
+        key = parted(following, found.score, *taus[0])
         if key not in known:
-            known[key] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
+            known[key] = fast.score(prepared, track(following, found, part.length, vectors, taus)).hota
         hota[i] = known[key]
     return Search(grid, hota, plateau_middle(grid, hota))
 

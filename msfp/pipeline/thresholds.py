@@ -1,7 +1,6 @@
 """Stage 3b: ATL taught by searched thresholds or otherwise, and what it predicts (section 3.3, A.2, A.5)."""
 
 from collections.abc import Sequence as ListLike
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -18,12 +17,19 @@ from msfp.pipeline.features import feature_inputs, scene_vectors
 from msfp.pipeline.heads import together
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import GRID_CODE, detectors_of, search_inputs, targets
+from msfp.pipeline.stage import stage
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
 from msfp.tracking import thresholds
 from msfp.types import Sequence
 
-ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
-TAUGHT_CODE = (*ATL_CODE, *SUPERVISION_CODE, "msfp.pipeline.supervision")
+ATL_CODE = (
+    "msfp.heads.threshold",
+    "msfp.heads.training",
+    "msfp.tracking.thresholds.rules",
+    "msfp.pipeline.supervision",
+    *SUPERVISION_CODE,
+    *GRID_CODE,
+)
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 
@@ -115,7 +121,42 @@ def atl_inputs(
     }
 
 
-@lru_cache(maxsize=512)
+def _atl_inputs(
+    run: Run,
+    learn: tuple[Part, ...],
+    detector: str,
+    mode: Mode,
+    seeds: tuple[int, ...],
+    supervision: Supervision,
+    changes: Changes,
+) -> dict[str, object]:
+    return {"seeds": [atl_inputs(run, learn, detector, mode, one, supervision, changes) for one in seeds]}
+
+
+@stage("atl", _atl_inputs, ATL_CODE, memory=512)
+def _train(
+    run: Run,
+    learn: tuple[Part, ...],
+    detector: str,
+    mode: Mode,
+    seeds: tuple[int, ...],
+    supervision: Supervision,
+    changes: Changes,
+) -> list[Fitted]:
+    """ATL of several seeds at once."""
+    atl, training = atl_settings(run, changes), run.settings.training
+    if supervision == "idf1":
+        from msfp.heads.surrogate import fit_surrogate
+
+        stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
+        if not stretches:
+            raise _unlearned(learn, detector)
+        return [fit_surrogate(stretches, atl, training, one) for one in seeds]
+    scene, target = atl_training_set(run, learn, detector, mode, supervision)
+    joint = mode == "offset" and supervision == "grid" and not changes
+    return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
+
+
 def train_atl(
     run: Run,
     learn: tuple[Part, ...],
@@ -129,24 +170,9 @@ def train_atl(
 
     Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
     """
-    atl, training, seeds = atl_settings(run, changes), run.settings.training, together(run, seed)
-
-    def compute() -> list[Fitted]:
-        if supervision == "idf1":
-            from msfp.heads.surrogate import fit_surrogate
-
-            stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
-            if not stretches:
-                raise _unlearned(learn, detector)
-            return [fit_surrogate(stretches, atl, training, one) for one in seeds]
-        scene, target = atl_training_set(run, learn, detector, mode, supervision)
-        joint = mode == "offset" and supervision == "grid" and not changes
-        return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
-
     data.need_pixels(learn)
-    inputs = {"seeds": [atl_inputs(run, learn, detector, mode, one, supervision, changes) for one in seeds]}
-    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
-    return run.store.get_or_compute("atl", inputs, compute, code=code)[seeds.index(seed)]
+    seeds = together(run, seed)
+    return _train(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
 
 
 def predicted(

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from msfp.pipeline.recovery import Recovery, decider, recovery_inputs, wrap
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.selection import Subject, options_for, select_all
+from msfp.pipeline.stage import stage
 from msfp.pipeline.supervision import Supervision
 from msfp.pipeline.thresholds import Changes, atl_settings, of_training, predicted, train_atl
 from msfp.tracking import make, thresholds, track
@@ -143,15 +145,7 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     Raises:
         NotComputable: detections, or frames that appearance, camera motion or ATL need, are missing.
     """
-    method = settled(run, method)
-    inputs, taus = _inputs(run, part, sequence, method)
-
-    def compute() -> Tracks:
-        if method.recovery is not None:
-            return _recover_together(run, part, [(sequence, method, taus)])[0]
-        return _track(run, part, sequence, method, taus)
-
-    return run.store.get_or_compute("tracks", inputs, compute, code=TRACK_CODE)
+    return _tracks(run, part, sequence, settled(run, method))
 
 
 def recover_all(run: Run, part: Part, methods: Iterable[Method]) -> None:
@@ -161,16 +155,19 @@ def recover_all(run: Run, part: Part, methods: Iterable[Method]) -> None:
         for sequence in data.sequences(part):
             with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
                 method = settled(run, unsettled)
-                inputs, taus = _inputs(run, part, sequence, method)
-                if not run.store.contains("tracks", run.store.key("tracks", inputs, code=TRACK_CODE)):
-                    todo.append((inputs, (sequence, method, taus)))
+                if not _tracks.is_stored(run, part, sequence, method):
+                    todo.append((sequence, method, _known(run, part, sequence, method)[1]))
     if todo:
-        found = _recover_together(run, part, [item for _, item in todo])
-        for (inputs, _), one in zip(todo, found, strict=True):
-            run.store.get_or_compute("tracks", inputs, lambda one=one: one, code=TRACK_CODE)  # type: ignore[misc]
+        for (sequence, method, _), one in zip(todo, _recover_together(run, part, todo), strict=True):
+            _tracks.keep(run, partial(_as_it_is, one), part, sequence, method)
 
 
-def _inputs(
+def _as_it_is(found: Tracks) -> Tracks:
+    return found
+
+
+@lru_cache(maxsize=64)
+def _known(
     run: Run, part: Part, sequence: Sequence, method: Method
 ) -> tuple[dict[str, object], NDArray[np.float32] | None]:
     """What the tracks depend on, and the thresholds of the frames."""
@@ -202,6 +199,19 @@ def _inputs(
             "longest": run.settings.recovery.longest,
         }
     return inputs, taus
+
+
+def _inputs(run: Run, part: Part, sequence: Sequence, method: Method) -> dict[str, object]:
+    return _known(run, part, sequence, method)[0]
+
+
+@stage("tracks", _inputs, TRACK_CODE)
+def _tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
+    """Tracks of a method whose settings are all chosen."""
+    taus = _known(run, part, sequence, method)[1]
+    if method.recovery is not None:
+        return _recover_together(run, part, [(sequence, method, taus)])[0]
+    return _track(run, part, sequence, method, taus)
 
 
 def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:

@@ -37,7 +37,7 @@ def result(run: Run) -> dict[str, str]:
         "truth": data.truth(scene),
         "features": [(name, f.layers) for name, f in features(run, scene).items()],
         "tracks": found,
-        "score": score(run, part, sequence, found).hota,
+        "score": score(run, part, found).hota,
     }
     return {name: digest(value) for name, value in stages.items()}
 
