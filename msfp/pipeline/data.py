@@ -18,6 +18,7 @@ from msfp.errors import InputError, NotComputable, each_once
 from msfp.metrics.rules import chosen_rows
 from msfp.pipeline.calibration import Stretch, calibrated
 from msfp.pipeline.detection_source import with_boxes
+from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.run import Run
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 
@@ -81,6 +82,7 @@ def halves(scene: Scene) -> tuple[Part, Part]:
     return Part(scene, 1, middle), Part(scene, middle + 1, scene.pixels.length)
 
 
+@looked_once
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
     """Scenes of a data set's split, in order of name, at most `data.scenes` of them.
 
@@ -164,6 +166,7 @@ def _calibrating(run: Run, dataset: str) -> str:
     return config.main if dataset in (config.cross, config.dance) else dataset
 
 
+@looked_once
 def learnable(run: Run, dataset: str) -> tuple[Scene, ...]:
     """Training scenes with labels that `data.learn_from` admits."""
     patterns = run.settings.data.learn_from if dataset == run.settings.data.main else ("*",)
@@ -290,6 +293,7 @@ def truth(scene: Scene) -> GroundTruth:
     return _parsed(read_ground_truth, path, _content(path), scene.pixels)
 
 
+@looked_once
 def truth_digest(run: Run, scene: Scene) -> str:
     """Labels for evaluation by content.
 

@@ -13,6 +13,7 @@ from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
+from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.run import Run
 from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
@@ -48,6 +49,7 @@ def feature_code() -> str:
     return code_digest(*FEATURE_CODE)
 
 
+@looked_once
 def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
     """What the features of a scene depend on: pixels, boxes, weights, input settings and code, all by content."""
     config = run.settings.input

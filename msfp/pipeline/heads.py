@@ -20,6 +20,7 @@ from msfp.pipeline.box_scale import octaves
 from msfp.pipeline.data import Part
 from msfp.pipeline.feature_variants import View, box_vectors
 from msfp.pipeline.features import ROI_ALIGN, TRUTH, Pooling, extract_all, feature_inputs
+from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.roi_cells import embed_cells, labelled_cells, thinned, wanted_sets
 from msfp.pipeline.run import Job, Run
@@ -78,6 +79,7 @@ def together(run: Run, seed: int) -> tuple[int, ...]:
     return run.settings.seeds if seed in run.settings.seeds else (seed,)
 
 
+@looked_once
 def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
     """What a trained head depends on."""
     if look.strategy == REID:

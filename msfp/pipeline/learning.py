@@ -12,6 +12,7 @@ from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance, together, train_heads
 from msfp.pipeline.joint import JOINT
+from msfp.pipeline.one_look import one_look
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of, search_all, searching_looks, searching_subject
@@ -34,7 +35,8 @@ def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> Non
     rules = _rules(chosen)
     train_heads(run, looks_of(run, chosen))
     select_all(run, subjects_of(run, chosen))
-    taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
+    with one_look():
+        taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
     search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
     run.map(partial(_teach_one, run=run), [one for one in taught if one[0].kind == "atl"], "training thresholds")
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +12,7 @@ from msfp.datasets.states import need_same_pixels, need_unchanged, stamp
 from msfp.engine import parallel
 from msfp.engine.store import Store
 from msfp.errors import InputError
+from msfp.pipeline.one_look import looked_once, task
 from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Run:
             digests=self.store.memo.folder_digests,
         )
 
+    @looked_once
     def weights_digest(self, weights: str = "") -> str:
         """What detector weights are, by content; empty: the run's."""
         from msfp.features.presets import preset_named
@@ -172,6 +174,7 @@ class Run:
         """Labels and detections of a scene by content; a test split's labels stay closed."""
         return {"gt": self.labels_digest(scene), **{s.detector: self.detections_digest(s) for s in scene.sequences}}
 
+    @looked_once
     def labels_digest(self, scene: Scene) -> str:
         """Labels for training by content; empty where there are none.
 
@@ -181,6 +184,7 @@ class Run:
         need_unchanged(scene.pixels)
         return self.file_digest(scene.pixels.gt_path)
 
+    @looked_once
     def detections_digest(self, sequence: Sequence) -> str:
         """Detections of a sequence by content; empty where there are none.
 
@@ -222,7 +226,7 @@ class Run:
             network: the cells pass frames through a network, on the run's device.
         """
         return parallel.map(
-            function,
+            partial(task, function=function),
             items,
             workers=self.workers,
             cluster=self.cluster,

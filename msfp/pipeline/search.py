@@ -17,6 +17,7 @@ from msfp.metrics import fast
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import ATTENTION, Appearance, embed_part, head_inputs, train_head
+from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.run import Run
 from msfp.pipeline.selection import Options, Subject, inner_split, options_for
 from msfp.pipeline.stage import stage
@@ -215,6 +216,7 @@ def _heads_of_main(run: Run, learn: ListLike[Part]) -> tuple[Part, ...]:
     return data.all_learning(run, run.settings.data.main)
 
 
+@looked_once
 def search_inputs(run: Run, learn: ListLike[Part]) -> dict[str, object]:
     """Inputs that the targets of the learning parts depend on, beside their files."""
     return {

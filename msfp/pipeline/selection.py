@@ -32,6 +32,7 @@ from msfp.pipeline.heads import (
     head_jobs,
     train_head,
 )
+from msfp.pipeline.one_look import one_look
 from msfp.pipeline.reid_features import REID, reid_jobs
 from msfp.pipeline.run import Job, Run, literal
 from msfp.pipeline.stage import attempt, stage
@@ -368,7 +369,8 @@ def select_all(run: Run, subjects: Iterable[Subject]) -> None:
     if run.settings.tuning != "selected":
         return
     wanted = dict.fromkeys(_normal(run, s) for s in subjects if open_settings(s.tracker, s.fixed) and s.learn)
-    todo = [s for s in wanted if not _is_selected(run, s)]
+    with one_look():
+        todo = [s for s in wanted if not _is_selected(run, s)]
     if not todo:
         return
     run.do(_first_jobs(run, todo), "heads, ReID and cameras to select with")

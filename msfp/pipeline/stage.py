@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
+from msfp.pipeline.one_look import one_look
 from msfp.pipeline.run import Job, Run, cell_name
 
 Arguments = ParamSpec("Arguments")
@@ -77,7 +78,7 @@ class Stage(Generic[Arguments, Result]):
         """
         found = []
         for arguments in dict.fromkeys(cells):
-            with contextlib.suppress(NotComputable):
+            with contextlib.suppress(NotComputable), one_look():
                 if not self.is_stored(run, *arguments):
                     name = cell_name((self.name, *filter(None, arguments)))
                     found.append(Job(partial(attempt, arguments, self, run), name, self.network))
