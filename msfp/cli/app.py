@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import typer
 from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
+ROOMS = ("benches", "datasets", "exporting", "paper", "results", "tracking", "tuning", "watching")
 TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
 
 app = typer.Typer(
@@ -37,7 +39,8 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # kernels and workers stop as they do for Ctrl+C
     try:
-        from msfp.cli import benches, datasets, exporting, paper, results, tracking, tuning, watching  # noqa: F401  each adds commands
+        for name in ROOMS:  # each adds its commands
+            importlib.import_module(f"msfp.cli.{name}")
 
         try:
             app(prog_name="msfp")
