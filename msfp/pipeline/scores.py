@@ -17,14 +17,15 @@ from msfp.metrics import fast, tracking
 from msfp.metrics.oracle import oracle_tracks
 from msfp.metrics.score import SequenceScore, identical
 from msfp.pipeline import data
-from msfp.pipeline.camera import estimate_jobs
+from msfp.pipeline.camera import scene_warps
 from msfp.pipeline.data import Part, benchmark
 from msfp.pipeline.heads import head_jobs
-from msfp.pipeline.joint import JOINT, frozen_jobs, seen_jobs
+from msfp.pipeline.joint import JOINT, frozen_features, seen
 from msfp.pipeline.learning import learn_all, looks_of
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_jobs
 from msfp.pipeline.run import Job, Run
+from msfp.pipeline.stage import stage
 from msfp.pipeline.tracks import Method, recover_all, tracks
 from msfp.types import Sequence, Tracks
 
@@ -45,33 +46,27 @@ class Measured:
     reason: str = ""
 
 
-def score(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceScore:
-    """Score of tracks of a part, whose frames count from the part's first; TrackEval's numbers by kernels."""
-
-    def compute() -> SequenceScore:
-        truth = data.window(data.truth(part.scene), part)
-        return fast.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
-
-    return run.store.get_or_compute("score", _score_inputs(run, part, found), compute, code=SCORE_CODE)
-
-
-def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
-    """The same score from TrackEval itself, which takes some forty times as long."""
-
-    def compute() -> SequenceScore:
-        truth = data.window(data.truth(part.scene), part)
-        return tracking.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
-
-    return run.store.get_or_compute("official-score", _score_inputs(run, part, found), compute, code=OFFICIAL_CODE)
-
-
-def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
+def _score_inputs(run: Run, part: Part, sequence: Sequence, found: Tracks) -> dict[str, object]:
     return {
         "tracks": found,
         "truth": data.truth_digest(run, part.scene),
         "part": (part.first, part.last),
         "benchmark": benchmark(part.scene),
     }
+
+
+@stage("score", _score_inputs, SCORE_CODE)
+def score(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceScore:
+    """Score of tracks of a part, whose frames count from the part's first; TrackEval's numbers by kernels."""
+    truth = data.window(data.truth(part.scene), part)
+    return fast.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
+
+
+@stage("official-score", _score_inputs, OFFICIAL_CODE)
+def official(run: Run, part: Part, sequence: Sequence, found: Tracks) -> SequenceScore:
+    """The same score from TrackEval itself, which takes some forty times as long."""
+    truth = data.window(data.truth(part.scene), part)
+    return tracking.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
 
 
 def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
@@ -125,7 +120,7 @@ def check_one(measured: Measured, run: Run) -> None:
         MsfpError: they differ.
     """
     part, sequence = measured.part, measured.sequence
-    expected = official(run, part, tracks(run, part, sequence, measured.method))
+    expected = official(run, part, sequence, tracks(run, part, sequence, measured.method))
     if measured.score is None or not identical(measured.score, expected, 1e-9):
         raise MsfpError(
             f"{measured.method.label} on {sequence.name}, frames {part.first} to {part.last}: the score differs from "
@@ -139,12 +134,12 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     run.do(_first_jobs(run, chosen, parts), "heads, ReID and cameras")
     private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
     for weights in sorted({look.weights for look in private}):
-        run.do(frozen_jobs(run, parts, weights), "features of the joint network's boxes")
+        run.do(frozen_features.jobs(run, [(p, weights) for p in parts]), "features of the joint network's boxes")
     learn_all(run, chosen, parts)
     recovering = [m for m in chosen if m.recovery is not None]
     if recovering:
         train_all(run, [m.recovery for m in recovering if m.recovery is not None])
-        run.map(partial(_recover_part, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
+        run.map(partial(recover_all, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
 
 
 def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> list[Job]:
@@ -159,14 +154,10 @@ def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> li
     jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]
     jobs += head_jobs(run, looks_of(run, chosen))
     if any(m.boxes == JOINT for m in chosen):
-        jobs += seen_jobs(run, parts)
+        jobs += seen.jobs(run, [(p,) for p in parts])
     for camera in sorted({m.camera for m in chosen} - {"none"}):
-        jobs += estimate_jobs(run, scenes, camera)
+        jobs += scene_warps.jobs(run, [(scene, camera) for scene in scenes])
     return jobs
-
-
-def _recover_part(part: Part, run: Run, methods: ListLike[Method]) -> None:
-    recover_all(run, part, methods)
 
 
 def affordable(run: Run, method: Method) -> bool:

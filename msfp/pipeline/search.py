@@ -1,6 +1,5 @@
 """Stage 3a: the threshold of highest HOTA, searched on a grid on the learning parts (A.2)."""
 
-import contextlib
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.heads import ATTENTION, Appearance, embed_part, head_inputs, train_head
 from msfp.pipeline.run import Run
 from msfp.pipeline.selection import Options, Subject, inner_split, options_for
+from msfp.pipeline.stage import attempt, stage
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.base import Tracker
 from msfp.tracking.two_stage import TwoStage
@@ -61,6 +61,25 @@ def plateau_middle(grid: NDArray[np.float32], hota: NDArray[np.float64]) -> NDAr
     return grid[first + (length - 1) // 2]
 
 
+def _inputs(
+    run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
+) -> dict[str, object]:
+    return {
+        "detections": run.detections_digest(sequence),
+        "labels": data.truth_digest(run, part.scene),
+        "part": (part.first, part.last),
+        "mode": mode,
+        "grid": candidates(run, mode),
+        "base": (run.settings.atl.base_high, run.settings.atl.base_low),
+        "benchmark": data.benchmark(part.scene),
+        "tracker": tracker,
+        "options": dict(options),
+        "look": head_inputs(run, look) if look else None,
+        "pixels": run.pixels_digest(part.scene) if look else None,
+    }
+
+
+@stage("grid", _inputs, GRID_CODE)
 def search(
     run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
 ) -> Search:
@@ -75,27 +94,7 @@ def search(
         tracker: its name.
         options: its settings beyond the released ones.
     """
-    inputs = {
-        "detections": run.detections_digest(sequence),
-        "labels": data.truth_digest(run, part.scene),
-        "part": (part.first, part.last),
-        "mode": mode,
-        "grid": candidates(run, mode),
-        "base": (run.settings.atl.base_high, run.settings.atl.base_low),
-        "benchmark": data.benchmark(part.scene),
-        "tracker": tracker,
-        "options": dict(options),
-        "look": head_inputs(run, look) if look else None,
-        "pixels": run.pixels_digest(part.scene) if look else None,
-    }
-
-    def compute() -> Search:
-        return _search(run, part, sequence, mode, look, make(tracker, fps=sequence.fps, **dict(options)))
-
-    return run.store.get_or_compute("grid", inputs, compute, code=GRID_CODE)
-
-
-def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: Tracker) -> Search:
+    follower = make(tracker, fps=sequence.fps, **dict(options))
     found = data.window(data.detections(sequence), part)
     vectors = None
     if look is not None:
@@ -107,9 +106,9 @@ def _search(run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearan
     known: dict[tuple[float, ...], float] = {}
     for i, value in enumerate(grid):
         taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
-        key = parted(tracker, found.score, *taus[0])
+        key = parted(follower, found.score, *taus[0])
         if key not in known:
-            known[key] = fast.score(prepared, track(tracker, found, part.length, vectors, taus)).hota
+            known[key] = fast.score(prepared, track(follower, found, part.length, vectors, taus)).hota
         hota[i] = known[key]
     return Search(grid, hota, plateau_middle(grid, hota))
 
@@ -222,12 +221,7 @@ def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -
         for part in learn
         if any(s.detector == detector for s in data.sequences(part))
     ]
-    run.map(partial(_search_one, run=run), items, "grid search")
-
-
-def _search_one(item: tuple[tuple[Part, ...], Part, str, Mode], run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        target(run, *item)
+    run.map(partial(attempt, function=target, run=run), items, "grid search")
 
 
 def target(run: Run, learn: tuple[Part, ...], part: Part, detector: str, mode: Mode) -> Search:

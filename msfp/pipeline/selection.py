@@ -6,7 +6,6 @@ the rest, trackers with drawn settings track the held-out frames, and the draw o
 evaluated later takes no part in any of this.
 """
 
-import contextlib
 import csv
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
@@ -22,7 +21,7 @@ from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.metrics import fast, tracking
 from msfp.pipeline import data
-from msfp.pipeline.camera import camera_inputs, estimate_jobs, part_warps
+from msfp.pipeline.camera import part_warps, scene_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import (
     TRAINING_FREE,
@@ -35,6 +34,7 @@ from msfp.pipeline.heads import (
 )
 from msfp.pipeline.reid_features import REID, reid_jobs
 from msfp.pipeline.run import Job, Run, literal
+from msfp.pipeline.stage import attempt, stage
 from msfp.tracking import make, track, tracker_class
 from msfp.types import Detections, Sequence
 
@@ -241,12 +241,6 @@ def _normal(run: Run, subject: Subject) -> Subject:
     return replace(subject, look=look, learn=learning_parts(run, subject.learn))
 
 
-@lru_cache(maxsize=256)
-def _select(run: Run, subject: Subject) -> Selection:
-    inputs = _inputs(run, subject)
-    return run.store.get_or_compute("selection", inputs, lambda: _search(run, subject), code=SELECTION_CODE)
-
-
 def _inputs(run: Run, subject: Subject) -> dict[str, object]:
     held = inner_split(run, subject.learn)[1]
     if not held:
@@ -267,7 +261,7 @@ def _inputs(run: Run, subject: Subject) -> dict[str, object]:
                 "benchmark": data.benchmark(p.scene),
                 "scores": run.settings.scores,
                 "features": box_inputs(run, p.scene, subject.look) if subject.look else None,
-                "camera": None if subject.camera == "none" else camera_inputs(run, p.scene, subject.camera),
+                "camera": None if subject.camera == "none" else scene_warps.key(run, p.scene, subject.camera),
             }
             for p in held
         ],
@@ -328,14 +322,14 @@ def _draws(run: Run, subject: Subject) -> tuple[Options, ...]:
     return draws(subject.tracker, subject.fixed, config.trials, config.seed)
 
 
+def _chunk_inputs(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> dict[str, object]:
+    return {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed}
+
+
+@stage("draws", _chunk_inputs, SELECTION_CODE)
 def _chunk_hota(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> NDArray[np.float64]:
     """HOTA of some draws; kept, so that a search that was stopped goes on from there."""
-    inputs = {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed}
-
-    def compute() -> NDArray[np.float64]:
-        return np.array([inner_hota(run, subject, seed, options) for options in chunk])
-
-    return run.store.get_or_compute("draws", inputs, compute, code=SELECTION_CODE)
+    return np.array([inner_hota(run, subject, seed, options) for options in chunk])
 
 
 def _chunks(run: Run, subject: Subject) -> list[tuple[Options, ...]]:
@@ -351,7 +345,8 @@ def _finalists(run: Run, subject: Subject) -> tuple[NDArray[np.float64], list[Op
     return hota, [every[i] for i in best]
 
 
-def _search(run: Run, subject: Subject) -> Selection:
+@stage("selection", _inputs, SELECTION_CODE, memory=256)
+def _select(run: Run, subject: Subject) -> Selection:
     every, seeds = _draws(run, subject), _seeds(run, subject)
     hota, finalists = _finalists(run, subject)
     last = [(), *(one for one in finalists if one != ())]
@@ -379,8 +374,8 @@ def select_all(run: Run, subjects: Iterable[Subject]) -> None:
     run.do(_first_jobs(run, todo), "heads, ReID and cameras to select with")
     todo.sort(key=lambda s: s.look is None)  # embeddings last longer
     items = [(s, _seeds(run, s)[0], tuple(chunk)) for s in todo for chunk in _chunks(run, s)]
-    run.map(partial(_one_chunk, run=run), items, "selecting settings")
-    run.map(partial(_one_selection, run=run), todo, "selecting settings, last round")
+    run.map(partial(attempt, function=_chunk_hota, run=run), items, "selecting settings")
+    run.do(_select.jobs(run, [(s,) for s in todo]), "selecting settings, last round")
 
 
 def kept(run: Run, subject: Subject) -> Selection | None:
@@ -404,10 +399,9 @@ def _word(value: object) -> str:
 
 def _is_selected(run: Run, subject: Subject) -> bool:
     try:
-        key = run.store.key("selection", _inputs(run, subject), code=SELECTION_CODE)
+        return _select.is_stored(run, subject)
     except NotComputable:  # whoever needs it says so in its cells
         return True
-    return run.store.contains("selection", key)
 
 
 def _first_jobs(run: Run, subjects: ListLike[Subject]) -> list[Job]:
@@ -425,15 +419,5 @@ def _first_jobs(run: Run, subjects: ListLike[Subject]) -> list[Job]:
     jobs = reid_jobs(run, held) if held else []
     jobs += head_jobs(run, dict.fromkeys(looks))
     for camera, filmed in cameras.items():
-        jobs += estimate_jobs(run, list(dict.fromkeys(p.scene for p in filmed)), camera)
+        jobs += scene_warps.jobs(run, [(part.scene, camera) for part in filmed])
     return jobs
-
-
-def _one_chunk(item: tuple[Subject, int, tuple[Options, ...]], run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        _chunk_hota(run, *item)
-
-
-def _one_selection(subject: Subject, run: Run) -> None:
-    with contextlib.suppress(NotComputable):
-        _select(run, subject)

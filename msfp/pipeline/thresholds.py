@@ -1,13 +1,13 @@
 """Stage 3b: ATL taught by searched thresholds or otherwise, and what it predicts (section 3.3, A.2, A.5)."""
 
 from collections.abc import Sequence as ListLike
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.config import AtlSettings
+from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.heads.apply import predict
 from msfp.heads.threshold import Mode
@@ -18,6 +18,7 @@ from msfp.pipeline.features import feature_inputs, scene_vectors
 from msfp.pipeline.heads import together
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import GRID_CODE, detectors_of, search_inputs, targets
+from msfp.pipeline.stage import stage
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
 from msfp.tracking import thresholds
 from msfp.types import Sequence
@@ -115,7 +116,43 @@ def atl_inputs(
     }
 
 
-@lru_cache(maxsize=512)
+def _seeds_inputs(
+    run: Run,
+    learn: tuple[Part, ...],
+    detector: str,
+    mode: Mode,
+    seeds: tuple[int, ...],
+    supervision: Supervision,
+    changes: Changes,
+) -> dict[str, object]:
+    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
+    seeded = [atl_inputs(run, learn, detector, mode, seed, supervision, changes) for seed in seeds]
+    return {"seeds": seeded, "code": code_digest(*code)}
+
+
+@stage("atl", _seeds_inputs, ATL_CODE, memory=512)
+def _train_seeds(
+    run: Run,
+    learn: tuple[Part, ...],
+    detector: str,
+    mode: Mode,
+    seeds: tuple[int, ...],
+    supervision: Supervision,
+    changes: Changes,
+) -> list[Fitted]:
+    atl, training = atl_settings(run, changes), run.settings.training
+    if supervision == "idf1":
+        from msfp.heads.surrogate import fit_surrogate
+
+        stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
+        if not stretches:
+            raise _unlearned(learn, detector)
+        return [fit_surrogate(stretches, atl, training, one) for one in seeds]
+    scene, target = atl_training_set(run, learn, detector, mode, supervision)
+    joint = mode == "offset" and supervision == "grid" and not changes
+    return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
+
+
 def train_atl(
     run: Run,
     learn: tuple[Part, ...],
@@ -129,24 +166,9 @@ def train_atl(
 
     Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
     """
-    atl, training, seeds = atl_settings(run, changes), run.settings.training, together(run, seed)
-
-    def compute() -> list[Fitted]:
-        if supervision == "idf1":
-            from msfp.heads.surrogate import fit_surrogate
-
-            stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
-            if not stretches:
-                raise _unlearned(learn, detector)
-            return [fit_surrogate(stretches, atl, training, one) for one in seeds]
-        scene, target = atl_training_set(run, learn, detector, mode, supervision)
-        joint = mode == "offset" and supervision == "grid" and not changes
-        return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
-
     data.need_pixels(learn)
-    inputs = {"seeds": [atl_inputs(run, learn, detector, mode, one, supervision, changes) for one in seeds]}
-    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
-    return run.store.get_or_compute("atl", inputs, compute, code=code)[seeds.index(seed)]
+    seeds = together(run, seed)
+    return _train_seeds(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
 
 
 def predicted(
