@@ -1,7 +1,5 @@
 """The camera's motion over a scene, estimated once and kept; trackers that compensate it get it frame by frame."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +8,7 @@ from msfp.engine.progress import Bar
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import need_frames, public_boxes
-from msfp.pipeline.run import Job, Run
+from msfp.pipeline.run import Run
 from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.tracking import tracker_class
@@ -35,8 +33,8 @@ def default_camera(tracker: str) -> str:
     return str(own) if own else AS_RELEASED.get(tracker, "none")
 
 
-def camera_inputs(run: Run, scene: Scene, method: str) -> dict[str, object]:
-    """What the camera's motion depends on: pixels, and the boxes that are masked as foreground."""
+def _inputs(run: Run, scene: Scene, method: str) -> dict[str, object]:
+    """Pixels, and the boxes that are masked as foreground."""
     boxes = {s.detector: run.detections_digest(s) for s in scene.sequences}
     return {"pixels": run.pixels_digest(scene), "boxes": boxes, "method": method}
 
@@ -64,18 +62,13 @@ def part_warps(run: Run, part: Part, method: str) -> NDArray[np.float64]:
     if method == "none":
         return np.tile(np.eye(2, 3), (part.length, 1, 1))
     data.need_pixels((part,))
-    found = _scene_warps(run, part.scene, method)[part.first - 1 : part.last].copy()
+    found = scene_warps(run, part.scene, method)[part.first - 1 : part.last].copy()
     found[0] = np.eye(2, 3)
     return found
 
 
-def estimate_jobs(run: Run, scenes: Iterable[Scene], method: str) -> list[Job]:
-    """To estimate the camera's motion of many scenes."""
-    return _scene_warps.jobs(run, [(scene, method) for scene in scenes])
-
-
-@stage("camera", camera_inputs, CAMERA_CODE, memory=64)
-def _scene_warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
+@stage("camera", _inputs, CAMERA_CODE, memory=64)
+def scene_warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
     """(T, 2, 3) over the frames that are present."""
     from msfp.datasets.frames import FrameReader
     from msfp.features.camera_motion import camera_motions

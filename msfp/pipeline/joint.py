@@ -1,6 +1,5 @@
 """Boxes, scores and vectors of the network trained for both (JDE, FairMOT): private detections, one pass a frame."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +16,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, Pooling, compute, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head
-from msfp.pipeline.run import Job, Run
+from msfp.pipeline.run import Run
 from msfp.pipeline.stage import stage
 from msfp.threads import one_thread
 from msfp.types import Detections, Features
@@ -96,11 +95,6 @@ def seen(run: Run, part: Part) -> Seen:
     return Seen(Detections(frame, found.tlwh, found.score), found.vectors)
 
 
-def seen_jobs(run: Run, parts: Iterable[Part]) -> list[Job]:
-    """To pass many parts through the network."""
-    return seen.jobs(run, [(part,) for part in parts])
-
-
 def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float32]:
     """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's.
 
@@ -134,11 +128,6 @@ def frozen_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Fe
     found = seen(run, part).detections
     boxes = (found.frame + np.int32(part.first - 1), found.tlwh)
     return {way: sets[JOINT] for way, sets in compute(run, part, weights, {JOINT: boxes}).items()}
-
-
-def frozen_jobs(run: Run, parts: Iterable[Part], weights: str) -> list[Job]:
-    """To extract the frozen detector's features of the network's boxes in many parts, once it has seen them."""
-    return frozen_features.jobs(run, [(part, weights) for part in parts])
 
 
 @lru_cache(maxsize=2)

@@ -1,12 +1,10 @@
 """All that methods must learn before they are measured, stage by stage and fanned out, so that no worker waits."""
 
-import contextlib
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import replace
 from functools import partial
 
-from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
 from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.data import Part
@@ -17,6 +15,7 @@ from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of, search_all, searching_looks, searching_subject
 from msfp.pipeline.selection import Subject, select_all
+from msfp.pipeline.stage import attempt
 from msfp.pipeline.thresholds import atl_settings, of_training
 from msfp.pipeline.tracks import Method, Threshold, atl_state, subject_of
 
@@ -38,7 +37,8 @@ def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> Non
     with one_look():
         taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
     search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
-    run.map(partial(_teach_one, run=run), [one for one in taught if one[0].kind == "atl"], "training thresholds")
+    atl = [one for one in taught if one[0].kind == "atl"]
+    run.map(partial(attempt, function=atl_state, run=run), atl, "training thresholds")
 
 
 def subjects_of(run: Run, methods: ListLike[Method]) -> list[Subject]:
@@ -70,8 +70,3 @@ def _taught(run: Run, rule: Threshold, detector: str) -> Taught:
     kept = of_training(rule.changes)
     alone = replace(rule, temporal=None, joint=False, seed=together(run, rule.seed)[0], changes=kept)
     return alone, detector, "single" if centered else rule.mode
-
-
-def _teach_one(item: Taught, run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        atl_state(run, *item)

@@ -17,10 +17,10 @@ from msfp.metrics import fast, tracking
 from msfp.metrics.oracle import oracle_tracks
 from msfp.metrics.score import SequenceScore, identical
 from msfp.pipeline import data
-from msfp.pipeline.camera import estimate_jobs
+from msfp.pipeline.camera import scene_warps
 from msfp.pipeline.data import Part, benchmark
 from msfp.pipeline.heads import head_jobs
-from msfp.pipeline.joint import JOINT, frozen_jobs, seen_jobs
+from msfp.pipeline.joint import JOINT, frozen_features, seen
 from msfp.pipeline.learning import learn_all, looks_of
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_jobs
@@ -134,12 +134,12 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     run.do(_first_jobs(run, chosen, parts), "heads, ReID and cameras")
     private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
     for weights in sorted({look.weights for look in private}):
-        run.do(frozen_jobs(run, parts, weights), "features of the joint network's boxes")
+        run.do(frozen_features.jobs(run, [(p, weights) for p in parts]), "features of the joint network's boxes")
     learn_all(run, chosen, parts)
     recovering = [m for m in chosen if m.recovery is not None]
     if recovering:
         train_all(run, [m.recovery for m in recovering if m.recovery is not None])
-        run.map(partial(_recover_part, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
+        run.map(partial(recover_all, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
 
 
 def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> list[Job]:
@@ -154,14 +154,10 @@ def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> li
     jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]
     jobs += head_jobs(run, looks_of(run, chosen))
     if any(m.boxes == JOINT for m in chosen):
-        jobs += seen_jobs(run, parts)
+        jobs += seen.jobs(run, [(p,) for p in parts])
     for camera in sorted({m.camera for m in chosen} - {"none"}):
-        jobs += estimate_jobs(run, scenes, camera)
+        jobs += scene_warps.jobs(run, [(scene, camera) for scene in scenes])
     return jobs
-
-
-def _recover_part(part: Part, run: Run, methods: ListLike[Method]) -> None:
-    recover_all(run, part, methods)
 
 
 def affordable(run: Run, method: Method) -> bool:

@@ -1,6 +1,5 @@
 """Stage 3a: the threshold of highest HOTA, searched on a grid on the learning parts (A.2)."""
 
-import contextlib
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from msfp.pipeline.heads import ATTENTION, Appearance, embed_part, head_inputs, 
 from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.run import Run
 from msfp.pipeline.selection import Options, Subject, inner_split, options_for
-from msfp.pipeline.stage import stage
+from msfp.pipeline.stage import attempt, stage
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.base import Tracker
 from msfp.tracking.two_stage import TwoStage
@@ -72,7 +71,7 @@ def plateau_middle(grid: NDArray[np.float32], hota: NDArray[np.float64]) -> NDAr
     return grid[first + (length - 1) // 2]
 
 
-def _grid_inputs(
+def _inputs(
     run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
 ) -> dict[str, object]:
     return {
@@ -90,7 +89,7 @@ def _grid_inputs(
     }
 
 
-@stage("grid", _grid_inputs, GRID_CODE)
+@stage("grid", _inputs, GRID_CODE)
 def search(
     run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
 ) -> Search:
@@ -105,7 +104,7 @@ def search(
         tracker: its name.
         options: its settings beyond the released ones.
     """
-    following = make(tracker, fps=sequence.fps, **dict(options))
+    follower = make(tracker, fps=sequence.fps, **dict(options))
     found = data.window(data.detections(sequence), part)
     vectors = None
     if look is not None:
@@ -117,9 +116,9 @@ def search(
     known: dict[tuple[float, ...], float] = {}
     for i, value in enumerate(grid):
         taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
-        key = parted(following, found.score, *taus[0])
+        key = parted(follower, found.score, *taus[0])
         if key not in known:
-            known[key] = fast.score(prepared, track(following, found, part.length, vectors, taus)).hota
+            known[key] = fast.score(prepared, track(follower, found, part.length, vectors, taus)).hota
         hota[i] = known[key]
     return Search(grid, hota, plateau_middle(grid, hota))
 
@@ -233,12 +232,7 @@ def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -
         for part in learn
         if any(s.detector == detector for s in data.sequences(part))
     ]
-    run.map(partial(_search_one, run=run), items, "grid search")
-
-
-def _search_one(item: tuple[tuple[Part, ...], Part, str, Mode], run: Run) -> None:
-    with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-        target(run, *item)
+    run.map(partial(attempt, function=target, run=run), items, "grid search")
 
 
 def target(run: Run, learn: tuple[Part, ...], part: Part, detector: str, mode: Mode) -> Search:

@@ -21,7 +21,7 @@ from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.metrics import fast, tracking
 from msfp.pipeline import data
-from msfp.pipeline.camera import camera_inputs, estimate_jobs, part_warps
+from msfp.pipeline.camera import part_warps, scene_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import (
     TRAINING_FREE,
@@ -262,7 +262,7 @@ def _inputs(run: Run, subject: Subject) -> dict[str, object]:
                 "benchmark": data.benchmark(p.scene),
                 "scores": run.settings.scores,
                 "features": box_inputs(run, p.scene, subject.look) if subject.look else None,
-                "camera": None if subject.camera == "none" else camera_inputs(run, p.scene, subject.camera),
+                "camera": None if subject.camera == "none" else scene_warps.key(run, p.scene, subject.camera),
             }
             for p in held
         ],
@@ -377,7 +377,7 @@ def select_all(run: Run, subjects: Iterable[Subject]) -> None:
     todo.sort(key=lambda s: s.look is None)  # embeddings last longer
     items = [(s, _seeds(run, s)[0], tuple(chunk)) for s in todo for chunk in _chunks(run, s)]
     run.map(partial(attempt, function=_chunk_hota, run=run), items, "selecting settings")
-    run.map(partial(attempt, function=_select, run=run), [(s,) for s in todo], "selecting settings, last round")
+    run.do(_select.jobs(run, [(s,) for s in todo]), "selecting settings, last round")
 
 
 def kept(run: Run, subject: Subject) -> Selection | None:
@@ -421,5 +421,5 @@ def _first_jobs(run: Run, subjects: ListLike[Subject]) -> list[Job]:
     jobs = reid_jobs(run, held) if held else []
     jobs += head_jobs(run, dict.fromkeys(looks))
     for camera, filmed in cameras.items():
-        jobs += estimate_jobs(run, list(dict.fromkeys(p.scene for p in filmed)), camera)
+        jobs += scene_warps.jobs(run, [(part.scene, camera) for part in filmed])
     return jobs

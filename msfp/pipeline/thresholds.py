@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.config import AtlSettings
+from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.heads.apply import predict
 from msfp.heads.threshold import Mode
@@ -22,14 +23,8 @@ from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, cons
 from msfp.tracking import thresholds
 from msfp.types import Sequence
 
-ATL_CODE = (
-    "msfp.heads.threshold",
-    "msfp.heads.training",
-    "msfp.tracking.thresholds.rules",
-    "msfp.pipeline.supervision",
-    *SUPERVISION_CODE,
-    *GRID_CODE,
-)
+ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
+TAUGHT_CODE = (*ATL_CODE, *SUPERVISION_CODE, "msfp.pipeline.supervision")
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 
@@ -121,7 +116,7 @@ def atl_inputs(
     }
 
 
-def _atl_inputs(
+def _seeds_inputs(
     run: Run,
     learn: tuple[Part, ...],
     detector: str,
@@ -130,11 +125,13 @@ def _atl_inputs(
     supervision: Supervision,
     changes: Changes,
 ) -> dict[str, object]:
-    return {"seeds": [atl_inputs(run, learn, detector, mode, one, supervision, changes) for one in seeds]}
+    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
+    seeded = [atl_inputs(run, learn, detector, mode, seed, supervision, changes) for seed in seeds]
+    return {"seeds": seeded, "code": code_digest(*code)}
 
 
-@stage("atl", _atl_inputs, ATL_CODE, memory=512)
-def _train(
+@stage("atl", _seeds_inputs, ATL_CODE, memory=512)
+def _train_seeds(
     run: Run,
     learn: tuple[Part, ...],
     detector: str,
@@ -143,7 +140,6 @@ def _train(
     supervision: Supervision,
     changes: Changes,
 ) -> list[Fitted]:
-    """ATL of several seeds at once."""
     atl, training = atl_settings(run, changes), run.settings.training
     if supervision == "idf1":
         from msfp.heads.surrogate import fit_surrogate
@@ -172,7 +168,7 @@ def train_atl(
     """
     data.need_pixels(learn)
     seeds = together(run, seed)
-    return _train(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
+    return _train_seeds(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
 
 
 def predicted(

@@ -4,26 +4,24 @@ import contextlib
 from collections.abc import Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted
 from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS
-from msfp.pipeline.camera import CAMERA_CODE, camera_inputs, part_warps
+from msfp.pipeline.camera import part_warps, scene_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import feature_inputs
+from msfp.pipeline.features import pooled
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
-from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen, seen_inputs
+from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen
 from msfp.pipeline.on_demand_pooler import pooler_of
-from msfp.pipeline.recovery import Recovery, decider, recovery_inputs, wrap
+from msfp.pipeline.recovery import Recovery, decider, train_recovery, wrap
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.selection import Subject, options_for, select_all
@@ -145,40 +143,43 @@ def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
     Raises:
         NotComputable: detections, or frames that appearance, camera motion or ATL need, are missing.
     """
-    return _tracks(run, part, sequence, settled(run, method))
+    return _track(run, part, *_item(run, part, sequence, method))
 
 
-def recover_all(run: Run, part: Part, methods: Iterable[Method]) -> None:
+def recover_all(part: Part, run: Run, methods: Iterable[Method]) -> None:
     """Tracks of methods with recovery on all sequences of a part in one pass over its frames; then in the store."""
     todo = []
-    for unsettled in methods:
+    for method in methods:
         for sequence in data.sequences(part):
             with contextlib.suppress(NotComputable):  # whoever needs it says so in its cells
-                method = settled(run, unsettled)
-                if not _tracks.is_stored(run, part, sequence, method):
-                    todo.append((sequence, method, _known(run, part, sequence, method)[1]))
+                item = _item(run, part, sequence, method)
+                if not _track.is_stored(run, part, *item):
+                    todo.append(item)
     if todo:
-        for (sequence, method, _), one in zip(todo, _recover_together(run, part, todo), strict=True):
-            _tracks.keep(run, partial(_as_it_is, one), part, sequence, method)
+        for item, found in zip(todo, _recover_together(run, part, todo), strict=True):
+            _track.keep(run, lambda found=found: found, part, *item)  # type: ignore[misc]
 
 
-def _as_it_is(found: Tracks) -> Tracks:
-    return found
+def _item(run: Run, part: Part, sequence: Sequence, method: Method) -> Item:
+    """A sequence, how it is tracked, and the thresholds of its frames.
 
-
-@lru_cache(maxsize=64)
-def _known(
-    run: Run, part: Part, sequence: Sequence, method: Method
-) -> tuple[dict[str, object], NDArray[np.float32] | None]:
-    """What the tracks depend on, and the thresholds of the frames."""
+    Raises:
+        NotComputable: as `tracks`.
+    """
+    method = settled(run, method)
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
     if method.look is not None and method.look.strategy not in BOUNDS:
         data.need_pixels((part, *method.look.learn))
-    taus = frame_thresholds(run, part, sequence, method)
+    return sequence, method, frame_thresholds(run, part, sequence, method)
+
+
+def _inputs(
+    run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None
+) -> dict[str, object]:
     own = method.boxes == JOINT
     inputs: dict[str, object] = {
-        "detections": seen_inputs(run, part) if own else run.detections_digest(sequence),
+        "detections": seen.key(run, part) if own else run.detections_digest(sequence),
         "part": (part.first, part.last),
         "fps": sequence.fps,
         "tracker": method.tracker,
@@ -190,28 +191,15 @@ def _known(
     }
     if method.camera != "none":
         data.need_pixels((part,))
-        inputs["camera"] = {**camera_inputs(run, part.scene, method.camera), "code": code_digest(*CAMERA_CODE)}
+        inputs["camera"] = scene_warps.key(run, part.scene, method.camera)
     if method.recovery is not None:
         data.need_pixels((part, *method.recovery.learn))
         inputs["recovery"] = {
-            **recovery_inputs(run, method.recovery),
-            "features": feature_inputs(run, part.scene, ""),
+            "decision": train_recovery.key(run, method.recovery),
+            "features": pooled.key(run, part.scene),
             "longest": run.settings.recovery.longest,
         }
-    return inputs, taus
-
-
-def _inputs(run: Run, part: Part, sequence: Sequence, method: Method) -> dict[str, object]:
-    return _known(run, part, sequence, method)[0]
-
-
-@stage("tracks", _inputs, TRACK_CODE)
-def _tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
-    """Tracks of a method whose settings are all chosen."""
-    taus = _known(run, part, sequence, method)[1]
-    if method.recovery is not None:
-        return _recover_together(run, part, [(sequence, method, taus)])[0]
-    return _track(run, part, sequence, method, taus)
+    return inputs
 
 
 def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
@@ -234,7 +222,10 @@ def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Track
     return [gathered([outputs[i] for outputs in frames]) for i in range(len(items))]
 
 
+@stage("tracks", _inputs, TRACK_CODE)
 def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None) -> Tracks:
+    if method.recovery is not None:
+        return _recover_together(run, part, [(sequence, method, taus)])[0]
     found, vectors, warps = material(run, part, sequence, method)
     tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
     return track(tracker, found, part.length, vectors, taus, warps=warps)

@@ -10,8 +10,8 @@ import pytest
 from msfp import tracking
 from msfp.errors import NotComputable
 from msfp.features import camera_motion
-from msfp.pipeline import camera, data
-from msfp.pipeline.camera import default_camera, estimate_jobs, part_warps, warps
+from msfp.pipeline import data
+from msfp.pipeline.camera import default_camera, part_warps, scene_warps, warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.folder_io import method_from
 from msfp.pipeline.run import Run
@@ -57,10 +57,10 @@ def test_every_frame_says_how_the_camera_moved(make_run: Make, method: str) -> N
 def test_a_scene_is_estimated_once(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run({NAME: LENGTH, "MOT17-02-DPM": 0})
     scene = panned(run)
-    run.do(estimate_jobs(run, [scene], "sparse-flow"), "camera motion")
+    run.do(scene_warps.jobs(run, [(scene, "sparse-flow")]), "camera motion")
     assert run.store.misses["camera"] == 1
     first = warps(run, scene, "sparse-flow")
-    camera._scene_warps.cache_clear()
+    scene_warps.cache_clear()
     monkeypatch.setattr(camera_motion, "camera_motions", None)  # the frames are not looked at again
     np.testing.assert_array_equal(warps(run, scene, "sparse-flow"), first)
     assert run.store.misses["camera"] == 1

@@ -47,7 +47,7 @@ def test_a_part_is_looked_at_once_and_numbered_from_its_first_frame(own: Run, we
     seen = joint.seen(own, part)
     assert set(seen.detections.frame) <= {1, 2, 3, 4}
     assert len(seen.detections) == len(seen.vectors) > 4
-    own.do(joint.seen_jobs(own, [part, part]), "joint")
+    own.do(joint.seen.jobs(own, [(part,), (part,)]), "joint")
     assert own.store.misses["joint-seen"] == 1
     from msfp.datasets.frames import FrameReader
 
