@@ -125,12 +125,24 @@ def _open_clients() -> dict[tuple[int, str | None, bool], Any]:
     return {}
 
 
+def borrowed(workers: int) -> Any | None:
+    """A client of the workers lent to this process; None where there are none, or another number is wanted."""
+    count, _, address = os.environ.get(LENT, "").partition(" ")
+    if count != str(workers):
+        return None
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=TIMEOUT, set_as_default=False)
+    except (OSError, TimeoutError, ValueError):
+        log.warning("the workers at %s are gone; this process starts its own", address)
+        return None
+
+
 def _connect(workers: int, cluster: str | None, lent: bool) -> Any:
     from distributed import Client
 
     if cluster is None:
-        from msfp.engine.shared_workers import borrowed
-
         # Workers bound to a device of their own are this process's.
         return (borrowed(workers) if lent else None) or Client(
             local_cluster(workers), timeout=PATIENCE, set_as_default=False

@@ -4,14 +4,11 @@ A worker takes seconds to start and to load what its cells need, and keeps what 
 kernel does all of it again. The lender's address goes to the kernels by a variable of their environment.
 """
 
-import logging
-import os
 import threading
 from typing import Any
 
 from msfp.engine import cluster as clusters
 
-log = logging.getLogger(__name__)
 CHECK_SECONDS = 2.0
 
 
@@ -52,17 +49,3 @@ class Lender:
         """Start workers that are gone for good: one that dies while it starts is not started again by Dask itself."""
         while not self._stop.wait(CHECK_SECONDS):
             self._pool.scale(self.workers)
-
-
-def borrowed(workers: int) -> Any | None:
-    """A client of the workers lent to this process; None where there are none, or another number is wanted."""
-    count, _, address = os.environ.get(clusters.LENT, "").partition(" ")
-    if count != str(workers):
-        return None
-    from distributed import Client
-
-    try:
-        return Client(address, timeout=clusters.TIMEOUT, set_as_default=False)
-    except (OSError, TimeoutError, ValueError):
-        log.warning("the workers at %s are gone; this process starts its own", address)
-        return None

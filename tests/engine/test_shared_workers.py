@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from msfp.engine import cluster as clusters
-from msfp.engine.shared_workers import Lender, borrowed
+from msfp.engine.cluster import borrowed
+from msfp.engine.shared_workers import Lender
 
 
 @pytest.fixture
