@@ -73,8 +73,8 @@ class Speeds:
         Raises:
             NotComputable: it was not timed; says why.
         """
-        if label in self.missing:
-            raise NotComputable(self.missing[label])
+        if label not in self.courses:
+            raise NotComputable(self.missing.get(label.removesuffix(OF_RESNET), f"{label} was not timed"))
         return self.courses[label]
 
 
