@@ -1,58 +1,28 @@
-"""Which track gets which box: assignment of least cost where no pair may cost the limit or more.
+"""Assignment over all pairs of tracks and boxes, of which those beyond a limit are dropped afterwards.
 
-With a limit the best assignment maximises the sum of (limit - cost) over its pairs, which is what `lap`'s `cost_limit`
-solves on a matrix of rows plus columns squared. The optimum of the plain rectangular problem on min(cost - limit, 0)
-is the same once pairs that gain nothing are left unmatched.
+`msfp.assignment.assign_below` is the assignment in which no pair may cost the limit or more.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.assignment import assign_below, assign_maximum
+from msfp.assignment import assign_maximum
 from msfp.compiled import kernel
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Matches = tuple[Rows, Rows, Rows, Rows]
-"""Matched rows, their columns (aligned, rows ascending), unmatched rows, unmatched columns."""
 
 
-def assign(cost: Floats, limit: float) -> Matches:
-    """Assignment of least total cost in which no pair costs `limit` or more.
+@kernel
+def choose_then_drop(cost: Floats, limit: float) -> Rows:
+    """Return the column of each row, or -1, in an assignment of least total cost less the pairs above `limit`.
 
-    Args:
-        cost: (M, N); NaN and infinity are pairs that may not be.
-        limit: a pair must cost less.
-    """
-    return _matched(np.ascontiguousarray(cost), limit)
-
-
-def assign_then_drop(cost: Floats, limit: float) -> Matches:
-    """Assignment of least total cost over all pairs; those above `limit` are dropped afterwards (SORT, OC-SORT).
-
-    Where every pair within the limit is isolated those pairs are the answer without solving, as in SORT.
+    Where every pair within the limit is isolated those pairs are the answer without solving (SORT, OC-SORT).
 
     Args:
         cost: (M, N), finite.
         limit: pairs costing more are dropped.
     """
-    return _split(choose_then_drop(np.ascontiguousarray(cost), limit), cost.shape[1])
-
-
-def assign_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Matches:
-    """Assignment of greatest total over all pairs; those not allowed are dropped afterwards.
-
-    Args:
-        total: (M, N), finite; greatest is best.
-        allowed: (M, N) pairs that may stay.
-    """
-    choice = choose_allowed(np.ascontiguousarray(total), np.ascontiguousarray(allowed))
-    return _split(choice, total.shape[1])
-
-
-@kernel
-def choose_then_drop(cost: Floats, limit: float) -> Rows:
-    """`assign_then_drop` as the column of each row, -1 where it has none."""
     choice, alone = _isolated(cost, limit)
     if not alone:
         total = np.empty(cost.shape)
@@ -68,7 +38,12 @@ def choose_then_drop(cost: Floats, limit: float) -> Rows:
 
 @kernel
 def choose_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Rows:
-    """`assign_allowed` as the column of each row, -1 where it has none."""
+    """Return the column of each row, or -1, in an assignment of greatest total less the pairs not allowed.
+
+    Args:
+        total: (M, N), finite.
+        allowed: (M, N) pairs that may stay.
+    """
     choice = _greatest(total)
     for i in range(len(choice)):
         if choice[i] >= 0 and not allowed[i, choice[i]]:
@@ -87,11 +62,6 @@ def _greatest(total: Floats) -> Rows:
 
 
 @kernel
-def _matched(cost: Floats, limit: float) -> Matches:
-    return _split(assign_below(cost, limit), cost.shape[1])
-
-
-@kernel
 def _isolated(cost: Floats, limit: float) -> tuple[Rows, bool]:
     """Last candidate of each row (-1 where it has none), and whether no row and no column has two."""
     height, width = cost.shape
@@ -105,14 +75,3 @@ def _isolated(cost: Floats, limit: float) -> tuple[Rows, bool]:
                 choice[i] = j
                 of_column[j] = True
     return choice, alone
-
-
-@kernel
-def _split(choice: Rows, width: int) -> Matches:
-    """Matched rows and columns, unmatched rows and columns."""
-    free = np.ones(width, np.bool_)
-    rows = np.flatnonzero(choice >= 0)
-    columns = choice[rows]
-    for j in columns:
-        free[j] = False
-    return rows, columns, np.flatnonzero(choice < 0), np.flatnonzero(free)

@@ -1,22 +1,38 @@
-"""What every tracker is: settings, `update` once a frame, `reset`."""
+"""What every tracker is: settings, `update` once a frame, `reset`; one compiled step behind a frame and a sequence."""
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, final
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from msfp.config import Frozen
 from msfp.errors import InputError
-from msfp.tracking.clock import Clock
 from msfp.tracking.iou import with_area
-from msfp.tracking.lifecycle import buffer_frames
-from msfp.tracking.resumable import Resumable
+from msfp.tracking.kalman import Model, Motion, state_boxes
+from msfp.tracking.lifecycle import (
+    Frames,
+    Progress,
+    Report,
+    Rows,
+    TrackState,
+    Vectors,
+    buffer_frames,
+    make_progress,
+    make_report,
+    make_tracks,
+    with_room,
+)
 
 Floats = NDArray[np.float64]
+Detected = tuple[Floats, NDArray[np.float32], Vectors, NDArray[np.bool_]]
+"""(N, 4) xyxy boxes, (N,) scores, (N, D) unit embeddings, (N,) whether a row has one: checked."""
+MANY = 1 << 40  # frames; more is no more, and kernels' integers end somewhere
+ROUNDING = 1e-6  # seconds: a frame as old as the buffer is not older for the last digit's sake
 
 
 class TrackerSettings(Frozen):
@@ -26,6 +42,15 @@ class TrackerSettings(Frozen):
     score_range: tuple[float, float] | None = Field(
         None, description="declared range of the detector's scores; scores outside are an error"
     )
+
+    @classmethod
+    def having(cls, **defaults: Any) -> type[Self]:
+        """Return the same settings with other defaults."""
+        fields: dict[str, Any] = {}
+        for name, value in defaults.items():
+            info = cls.model_fields[name]
+            fields[name] = (info.annotation, info.merge_field_infos(info, default=value))
+        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, **fields)
 
 
 @dataclass(frozen=True)
@@ -77,63 +102,21 @@ class TrackerOutput:
         return TrackerOutput(self.ids[keep], self.boxes[keep], self.scores[keep], self.detections[keep])
 
 
-@dataclass(frozen=True)
-class Found:
-    """A frame's checked input.
+class Kernels(NamedTuple):
+    """The compiled step of a family of trackers; both change the tracks in place.
 
     Attributes:
-        boxes: (N, 4) float64 xyxy.
-        scores: (N,) float32; thresholds are compared in float32, as the original trackers do.
-        embeddings: (N, D) float32 unit vectors (zero where unknown), None where the frame has none.
-        known: (N,) rows that have an embedding.
-        frame: number of the frame.
-        context: as given.
+        follow: takes frames, the first of them to track, rules, tracks, progress, and a report to fill; returns the
+            first frame for which there was no room.
+        correct: takes frames, rows of tracks, rules, tracks, progress; the tracks take the detections in `tracks.row`.
     """
 
-    boxes: Floats
-    scores: NDArray[np.float32]
-    embeddings: NDArray[np.float32] | None
-    known: NDArray[np.bool_]
-    frame: int
-    context: FrameContext = field(default_factory=FrameContext)
-
-    def thresholds(self, high: float, low: float) -> tuple[np.float32, np.float32]:
-        """This frame's tau_high and tau_low where given, else the tracker's."""
-        context = self.context
-        return (
-            np.float32(high if context.tau_high is None else context.tau_high),
-            np.float32(low if context.tau_low is None else context.tau_low),
-        )
+    follow: Callable[[Frames, int, Any, TrackState, Progress, Report], int]
+    correct: Callable[[Frames, Rows, Any, TrackState, Progress], None]
 
 
-class Stretch(NamedTuple):
-    """Checked input of frames in a row; frame t (from 0) has rows `bounds[t]:bounds[t + 1]`.
-
-    Attributes:
-        bounds: (T + 1,), from 0.
-        boxes: (N, 4) xyxy.
-        scores: (N,).
-        vectors: (N, D) unit embeddings, zero where unknown; D is 0 where there are none.
-        known: (N,) rows that have an embedding.
-        thresholds: (T, 2) tau_high and tau_low.
-        warps: (T, 2, 3) camera motion, or (0, 2, 3).
-    """
-
-    bounds: NDArray[np.int64]
-    boxes: Floats
-    scores: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    known: NDArray[np.bool_]
-    thresholds: NDArray[np.float32]
-    warps: Floats
-
-
-Follower = Callable[[Stretch], tuple[NDArray[np.int32], Floats, NDArray[np.float32], NDArray[np.int64]]]
-"""Takes the next stretch; returns (M,) identities, (M, 4) xyxy boxes, (M,) scores, (T,) tracks a frame."""
-
-
-class Tracker(Resumable, ABC):
-    """A tracker: either abstract or final; concrete ones give `name`, `label` and `_step`.
+class Tracker(ABC):
+    """A tracker: either abstract or final; a family of trackers gives the kernels and what is abstract here.
 
     Attributes:
         name: as `make` knows it.
@@ -141,6 +124,8 @@ class Tracker(Resumable, ABC):
         needs_embeddings: whether boxes must come with embeddings.
         appearance: whose embeddings it takes by default: a fusion strategy, `reid` (separate network), or None.
         Settings: its settings; unknown ones are errors.
+        motion: what its filter tracks.
+        kernels: its compiled step.
     """
 
     name: ClassVar[str] = ""
@@ -148,19 +133,43 @@ class Tracker(Resumable, ABC):
     needs_embeddings: ClassVar[bool] = False
     appearance: ClassVar[str | None] = None
     Settings: ClassVar[type[TrackerSettings]] = TrackerSettings
+    motion: ClassVar[Motion]
+    kernels: ClassVar[Kernels]
 
     def __init__(self, **settings: Any) -> None:
         """Raises InputError for an unknown setting or a value that does not fit."""
         self.settings = parse(self.name, self.Settings, settings)
+        self._rules = self._make_rules(self.motion.model())
+        self._thresholds = np.array([self._default_thresholds()], np.float32)
         self.reset()
+
+    @abstractmethod
+    def _make_rules(self, model: Model) -> Any:
+        """Return the settings as a tuple of numbers, as kernels take them."""
+
+    @abstractmethod
+    def _default_thresholds(self) -> tuple[float, float]:
+        """Return tau_high and tau_low of frames that bring none."""
+
+    def _kept(self) -> int:
+        """Return the frames that a track is kept without a match, at this moment."""
+        return self._buffered(self.settings.max_age)  # type: ignore[attr-defined]  # of all settings but two
+
+    def _depth(self) -> int:
+        """Return the most embeddings that are kept of a track; 0 looks at none."""
+        return 0
+
+    def _window(self) -> int:
+        """Return the frames whose observations are remembered."""
+        return 0
 
     @final
     def reset(self) -> None:
         """Forget every track; the next frame may have any number, identities start at 1 again."""
         self._frame: int | None = None
         self._width: int | None = None
-        self._clock = Clock(self.name)
-        self._clear()
+        self._times: deque[tuple[int, float]] = deque()  # of the last frames, where frames have times
+        self._tracks, self._progress = make_tracks(self._window()), make_progress()
 
     @final
     def update(
@@ -187,49 +196,145 @@ class Tracker(Resumable, ABC):
         index = context.index
         if index is None:
             index = 1 if self._frame is None else self._frame + 1
+        if self._frame is not None and index <= self._frame:
+            self._refuse(index, f"follows frame {self._frame}; give frames in ascending order, or call reset()")
+        found = self.check(boxes, scores, embeddings, context.has_embedding, index)
         if self._frame is not None:
-            if index <= self._frame:
-                self._refuse(index, f"follows frame {self._frame}; give frames in ascending order, or call reset()")
-            for skipped in range(self._frame + 1, index):
-                self._clock.pass_over(skipped, index, context.seconds)
-                self._step(empty(skipped))
-        found = self._check(index, boxes, scores, embeddings, context)
-        self._clock.tick(index, context.seconds)
+            self._skip(self._frame, index, context.seconds)
+        self._tick(index, context.seconds)
         self._frame = index
-        return self._step(found).with_area()
+        thresholds = self._thresholds.copy()
+        for k, own in enumerate((context.tau_high, context.tau_low)):
+            if own is not None:
+                thresholds[0, k] = own
+        warps = None if context.warp is None else np.array([context.warp], np.float64)
+        out = self.advance(np.array([0, len(found[0])]), found, thresholds, warps)
+        return TrackerOutput(out.id, out.boxes, out.score, out.row)
 
-    def follow(self, bounds: NDArray[np.int64]) -> Follower | None:
-        """Something that tracks a whole sequence in compiled code as `update` would; None: `update` it is.
+    @final
+    def advance(
+        self, bounds: Rows, found: Detected, thresholds: NDArray[np.float32] | None, warps: Floats | None
+    ) -> Report:
+        """Track the next frames, of which all is checked; as `lifecycle.Frames` has it, None leaves the default."""
+        boxes, scores, vectors, known = found
+        length, depth = len(bounds) - 1, self._depth()
+        if not depth:
+            vectors = np.zeros((len(boxes), 0), np.float32)
+        if thresholds is None:
+            thresholds = np.repeat(self._thresholds, length, axis=0)
+        if warps is None:
+            warps = np.zeros((0, 2, 3))
+        kept = np.full(length, min(self._kept(), MANY), np.int64)
+        frames = Frames(bounds, boxes, scores, vectors, known, thresholds, warps, kept)
+        at, parts, t = self._progress, [], 0
+        while t < length:
+            alive, coming = int(at.alive[0]), int(bounds[t + 1] - bounds[t])
+            self._tracks = with_room(self._tracks, alive + coming, self._deep(depth, length), vectors.shape[1])
+            out = make_report(len(boxes) + len(self._tracks.id), length)
+            t = self.kernels.follow(frames, t, self._rules, self._tracks, at, out)
+            count = int(at.reported[0])
+            parts.append(Report(out.id[:count], out.boxes[:count], out.score[:count], out.row[:count], out.counts))
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return make_report(0, 0)
+        ids, places, values, rows = (
+            np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)
+        )
+        return Report(ids, places, values, rows, np.sum([part.counts for part in parts], axis=0))
+
+    def _deep(self, most: int, length: int) -> int:
+        """Return how many of a track's embeddings need room: those of the frames so far, in doubling steps."""
+        frames = int(self._progress.frame[0]) + length
+        return min(most, max(8, 1 << (frames - 1).bit_length()))
+
+    @final
+    def unmatched(self) -> tuple[NDArray[np.int32], Floats]:
+        """Identities and predicted (M, 4) xyxy boxes of living tracks that took no detection in the last frame."""
+        rows = np.flatnonzero(self._tracks.row[: self._progress.alive[0]] < 0)
+        return self._tracks.id[rows], state_boxes(self._tracks.mean[rows], self._rules.model.kind)
+
+    @final
+    def claimed(self) -> NDArray[np.int64]:
+        """Rows of the last frame's detections that some track has, reported or not."""
+        rows = self._tracks.row[: self._progress.alive[0]]
+        return rows[rows >= 0]
+
+    @final
+    def resume(self, ids: NDArray[np.int32], boxes: Floats, scores: NDArray[np.float32]) -> None:
+        """Let tracks take boxes in the last frame as if detected there, without appearance (see `recovery`).
 
         Args:
-            bounds: (T + 1,) rows of every frame of the sequence.
+            ids: (K,) of `unmatched`, each once.
+            boxes: (K, 4) xyxy.
+            scores: (K,).
         """
-        return None
+        tracks, at, count = self._tracks, self._progress, len(ids)
+        order = {identity: row for row, identity in enumerate(tracks.id[: at.alive[0]].tolist())}
+        rows = np.array([order[identity] for identity in ids.tolist()], np.int64)
+        frames = Frames(
+            np.array([0, count]),
+            np.array(boxes, np.float64),
+            np.array(scores, np.float32),
+            np.zeros((count, 0), np.float32),
+            np.zeros(count, np.bool_),
+            self._thresholds,
+            np.zeros((0, 2, 3)),
+            np.zeros(1, np.int64),
+        )
+        tracks.row[rows] = np.arange(count)
+        at.frame[0] -= 1
+        self.kernels.correct(frames, rows, self._rules, tracks, at)
+        at.frame[0] += 1
+        tracks.row[rows], tracks.expired[rows] = -1, False
 
-    def _kept(self, buffer: int) -> int:
+    def _buffered(self, buffer: int) -> int:
         """Frames a lost track is kept: `buffer` thirtieths of a second, at the settings' rate or by the clock.
 
         At least one either way, as frames may lie farther apart than the buffer is long.
         """
-        if self._clock:
-            return max(self._clock.frames_in(buffer / 30.0), min(buffer, 1))
-        return buffer_frames(buffer, self.settings.fps)
+        if not self._times:
+            return buffer_frames(buffer, self.settings.fps)
+        frame, now = self._times[-1]
+        while self._times[0][1] < now - buffer / 30.0 - ROUNDING:
+            self._times.popleft()
+        return max(frame - self._times[0][0], min(buffer, 1))
 
-    @abstractmethod
-    def _clear(self) -> None:
-        """Make the empty state: `_filter` and `_table`."""
+    def _tick(self, frame: int, seconds: float | None) -> None:
+        """Note when a frame was, if it has a time."""
+        if seconds is None:
+            return
+        if self._times and not seconds >= self._times[-1][1]:
+            self._refuse(
+                frame,
+                f"{seconds:g} s lies before the last frame's {self._times[-1][1]:g} s; "
+                "give times in ascending order, or call reset()",
+            )
+        self._times.append((frame, seconds))
 
-    @abstractmethod
-    def _step(self, found: Found) -> TrackerOutput:
-        """One frame, checked; boxes without area may be among what is returned."""
+    def _skip(self, last: int, index: int, seconds: float | None) -> None:
+        """Go through the frames between two as without detections, their times evenly between those of the two."""
+        nothing = self.check(np.zeros((0, 4)), [], None, None, index)
+        for skipped in range(last + 1, index):
+            if self._times and seconds is not None:
+                before, was = self._times[-1]
+                self._tick(skipped, was + (seconds - was) * (skipped - before) / (index - before))
+            self.advance(np.zeros(2, np.int64), nothing, None, None)
 
-    def _check(
-        self, index: int, boxes: ArrayLike, scores: ArrayLike, embeddings: ArrayLike | None, context: FrameContext
-    ) -> Found:
-        places = np.asarray(boxes, np.float64)
+    @final
+    def check(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        embeddings: ArrayLike | None,
+        has_embedding: NDArray[np.bool_] | None,
+        index: int,
+    ) -> Detected:
+        """Return detections as kernels take them; raises InputError with the frame's number `index`."""
+        places = np.array(boxes, np.float64, order="C")
         if places.size == 0:
             places = places.reshape(0, 4)
-        values = np.asarray(scores, np.float32).reshape(-1)
+        values = np.array(scores, np.float32).reshape(-1)
         count = len(places)
         if places.ndim != 2 or places.shape[1] != 4:
             self._refuse(index, f"boxes have shape {places.shape}; give (N, 4): left, top, right, bottom")
@@ -251,24 +356,23 @@ class Tracker(Resumable, ABC):
                 f"score {worst:g} lies outside the declared range {limits[0]:g} to {limits[1]:g}; "
                 "calibrate the scores or declare the detector's own score_range",
             )
-        vectors, known = self._check_embeddings(index, count, embeddings, context)
-        return Found(np.ascontiguousarray(places), values, vectors, known, index, context)
+        return places, values, *self._check_embeddings(index, count, embeddings, has_embedding)
 
     def _check_embeddings(
-        self, index: int, count: int, embeddings: ArrayLike | None, context: FrameContext
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
+        self, index: int, count: int, embeddings: ArrayLike | None, mask: NDArray[np.bool_] | None
+    ) -> tuple[Vectors, NDArray[np.bool_]]:
         """Unit vectors (zero where unknown) and which rows have one."""
-        mask = context.has_embedding
-        known = np.ones(count, np.bool_) if mask is None else np.asarray(mask, np.bool_).reshape(-1)
+        known = np.ones(count, np.bool_) if mask is None else np.array(mask, np.bool_).reshape(-1)
         if len(known) != count:
             self._refuse(index, f"has_embedding has {len(known)} entries for {count} boxes; give one a box")
+        none = np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
         if embeddings is None:
             if self.needs_embeddings and count and mask is None:
                 self._refuse(index, "boxes come without embeddings; give (N, D), or take a tracker of motion only")
-            return None, np.zeros(count, np.bool_)
+            return none
         vectors = np.asarray(embeddings, np.float32)
         if count == 0 and vectors.size == 0:
-            return None, known
+            return none
         if vectors.ndim != 2 or vectors.shape[1] == 0:
             self._refuse(index, f"embeddings have shape {vectors.shape}; give (N, D)")
         if len(vectors) != count:
@@ -290,11 +394,6 @@ def unit_rows(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[N
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     known = known & (length > 0)
     return np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0)), known
-
-
-def empty(frame: int) -> Found:
-    """A frame without detections."""
-    return Found(np.zeros((0, 4)), np.zeros(0, np.float32), None, np.zeros(0, np.bool_), frame)
 
 
 def parse(name: str, kind: type[TrackerSettings], given: Mapping[str, Any]) -> TrackerSettings:

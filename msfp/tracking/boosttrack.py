@@ -1,26 +1,46 @@
-"""BoostTrack++ (Stanojevic and Todorovic, 2024): scores raised by tracks, similarity of IoU, motion, shape and look."""
+"""BoostTrack++ (Stanojevic and Todorovic, 2024): scores raised by tracks; similarity of IoU, motion, shape, appearance.
+
+Camera motion (ECC in the original) comes with the frame.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from msfp.tracking.assignment import Matches, assign, assign_allowed
-from msfp.tracking.base import Found, Tracker, TrackerOutput, TrackerSettings
-from msfp.tracking.boost import (
-    accepted_by_tracks,
-    likely_objects,
-    mahalanobis_similarity,
-    rich_similarity,
-    shape_similarity,
-    state_distances,
-    track_confidence,
-    unlike_objects,
-)
+from msfp.compiled import kernel
+from msfp.tracking.assignment import choose_allowed
+from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import inner_product
 from msfp.tracking.iou import iou
-from msfp.tracking.kalman import XYHR, Floats
-from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
-from msfp.tracking.looks import blend
-from msfp.tracking.observation_centric_kernels import confident_memory, isolated
+from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
+from msfp.tracking.lifecycle import (
+    CONFIRMED,
+    Frames,
+    Progress,
+    Report,
+    Rows,
+    TrackState,
+    add_tracks,
+    between,
+    clear_matches,
+    drop_old,
+    everyone,
+    has_room,
+    is_over,
+    matched,
+    note_matches,
+    report_track,
+    take,
+    take_boxes,
+)
+from msfp.tracking.observation_centric_kernels import isolated, learn
+
+MAHALANOBIS_99 = 13.2767
+"""99 % quantile of chi-square with four degrees of freedom."""
+ALIKE = 0.75
+"""Cosine similarity from which half the least IoU is enough for a match."""
 
 
 class BoostTrackSettings(TrackerSettings):
@@ -28,7 +48,7 @@ class BoostTrackSettings(TrackerSettings):
 
     track_high: float = Field(0.6, description="detections must score at least this, after boosting")
     track_low: float | None = Field(None, description="detections that score less are ignored; None takes all")
-    match_iou: float = Field(0.3, description="least IoU of a match; half of it where looks agree")
+    match_iou: float = Field(0.3, description="least IoU of a match; half of it where appearance agrees")
     max_age: int = Field(60, ge=0, description="frames a track lives without a match, at 30 frames per second")
     min_hits: int = Field(3, ge=0, description="matches in a row before a track is reported")
     weight_iou: float = Field(0.5, ge=0)
@@ -48,135 +68,316 @@ class BoostTrackSettings(TrackerSettings):
     max_aspect: float = Field(1.6, gt=0, description="largest width by height of a reported box")
 
 
+class Rules(NamedTuple):
+    """The settings as numbers."""
+
+    model: Model
+    match_iou: float
+    min_hits: int
+    weight_iou: float
+    weight_motion: float
+    weight_shape: float
+    weight_look: float
+    boost_likely: bool
+    boost_unlike: bool
+    coefficient: float
+    rich: bool
+    soft: bool
+    tracklet_acceptance: bool
+    acceptance_steps: float
+    corrected_shape: bool
+    ema: float
+    min_area: float
+    max_aspect: float
+
+
+@kernel
+def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Progress, out: Report) -> int:
+    """Track frames from `first` on; returns the first for which there was no room."""
+    at.reported[0] = 0
+    for t in range(first, len(frames.bounds) - 1):
+        if is_over(frames, t, at):
+            break
+        if not has_room(frames, t, tracks, at, out):
+            return t
+        rows, high = everyone(at), frames.thresholds[t, 0]
+        if len(frames.warps):
+            warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
+        predict(tracks.mean, tracks.blocks, rows, rules.model)
+        clear_matches(tracks, at)
+
+        candidates = between(frames, t, frames.thresholds[t, 1], np.float32(np.inf))
+        scores = _boosted(frames, candidates, float(high), rules, tracks, at)
+        enough = np.flatnonzero(scores.astype(np.float32) >= high)
+        usable, scores = candidates[enough], scores[enough]
+        left = note_matches(tracks, rows, usable, _choose(frames, usable, scores, rules, tracks, at))
+        correct(frames, matched(tracks, at), rules, tracks, at)
+        add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
+        learn(tracks, frames, usable, scores.astype(np.float32), high, rules.ema, at)
+        _report(tracks, t, rules, at, out)
+        drop_old(tracks, at, frames.kept[t])
+        at.frame[0] += 1
+    return len(frames.bounds) - 1
+
+
+@kernel
+def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
+    """Let matched tracks take their boxes."""
+    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+
+
+@kernel
+def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
+    """Return the candidates' scores after both boosts; they never fall."""
+    boxes, scores, alive = take(frames.boxes, candidates), np.empty(len(candidates)), at.alive[0]
+    for i in range(len(candidates)):
+        scores[i] = float(frames.scores[candidates[i]])
+    if alive == 0 or len(candidates) == 0:
+        return scores
+    kind = rules.model.kind
+    known, apart = state_boxes(tracks.mean[:alive], kind), state_distances(measure(boxes, kind), tracks, alive)
+    missed = np.empty(alive, np.int64)
+    for k in range(alive):
+        missed[k] = at.frame[0] - 1 - tracks.last[k]
+    if rules.boost_likely:
+        similarity = iou(boxes, known)
+        if rules.rich:
+            similarity = rich_similarity(boxes, known, apart, _confidences(tracks, at), rules.corrected_shape)
+        if rules.soft or not rules.tracklet_acceptance:
+            likely_objects(scores, similarity, rules.soft, rules.coefficient)
+        if rules.tracklet_acceptance:
+            accepted = accepted_by_tracks(similarity, missed, rules.acceptance_steps)
+            for i in range(len(scores)):
+                if accepted[i]:
+                    scores[i] = max(scores[i], high + 1e-5)
+    if rules.boost_unlike:
+        unlike = unlike_objects(boxes, scores, apart, high)
+        for i in range(len(scores)):
+            if unlike[i]:
+                scores[i] = high + 1e-4
+    return scores
+
+
+@kernel
+def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: TrackState, at: Progress) -> Rows:
+    """Return the position of each track's detection in `usable`, -1 where it has none.
+
+    With b = score * track confidence, 0 where the IoU is below the least, the total to be made greatest is
+    IoU + w_iou b IoU + w_motion S_motion + w_shape b S_shape + w_look (1 + w_iou + w_motion + w_shape) cosine.
+    """
+    alive = at.alive[0]
+    boxes, known = take(frames.boxes, usable), state_boxes(tracks.mean[:alive], rules.model.kind)
+    near, shape = iou(boxes, known), shape_similarity(boxes, known, rules.corrected_shape)
+    motion = mahalanobis_similarity(state_distances(measure(boxes, rules.model.kind), tracks, alive))
+    trust, embedded = _confidences(tracks, at), frames.embeddings.shape[1] > 0
+    others = 1.0 + rules.weight_iou + rules.weight_motion + rules.weight_shape
+    total, allowed = np.empty((alive, len(usable))), np.empty((alive, len(usable)), np.bool_)
+    for k in range(alive):
+        for j in range(len(usable)):
+            both = 0.0 if near[j, k] < rules.match_iou else scores[j] * trust[k]
+            sum_ = near[j, k] + rules.weight_iou * both * near[j, k]
+            sum_ += rules.weight_motion * motion[j, k]
+            sum_ += rules.weight_shape * both * shape[j, k]
+            allowed[k, j] = near[j, k] >= rules.match_iou
+            if embedded and tracks.learned[k] > 0:
+                cosine = float(inner_product(frames.embeddings[usable[j]], tracks.gallery[tracks.slot[k], 0]))
+                sum_ += others * rules.weight_look * cosine
+                allowed[k, j] |= near[j, k] >= rules.match_iou / 2 and cosine >= ALIKE
+            total[k, j] = sum_
+    if not isolated(total, rules.match_iou):
+        return choose_allowed(total, allowed)
+    choice = np.full(alive, -1, np.int64)
+    for k in range(alive):
+        for j in range(len(usable)):
+            if allowed[k, j] and total[k, j] > rules.match_iou:
+                choice[k] = j
+    return choice
+
+
+@kernel
+def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
+    """Report the tracks matched in this frame whose box could be a standing person's."""
+    before = at.reported[0]
+    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+    for k in range(at.alive[0]):
+        width, height = boxes[k, 2] - boxes[k, 0], boxes[k, 3] - boxes[k, 1]
+        proven = tracks.streak[k] >= rules.min_hits or at.frame[0] < rules.min_hits
+        upright = width * height > rules.min_area and width <= rules.max_aspect * height
+        if tracks.row[k] >= 0 and proven and upright:
+            report_track(tracks, k, boxes[k], at, out)
+    out.counts[t] = at.reported[0] - before
+
+
+@kernel
+def shape_similarity(boxes: Floats, tracks: Floats, corrected: bool) -> Floats:
+    """Compute (N, M) exp(-(|dw| / max w + |dh| / max h)) of (N, 4) and (M, 4) xyxy boxes.
+
+    The released code divides both terms by the width, and its published results do so; `corrected` is the paper's.
+    """
+    out = np.empty((len(boxes), len(tracks)))
+    for i in range(len(boxes)):
+        width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
+        for j in range(len(tracks)):
+            track_width, track_height = tracks[j, 2] - tracks[j, 0], tracks[j, 3] - tracks[j, 1]
+            widest, highest = max(width, track_width), max(height, track_height)
+            of_width = abs(width - track_width) / max(widest, 1e-6)
+            of_height = abs(height - track_height) / max(highest if corrected else widest, 1e-6)
+            out[i, j] = np.exp(-(of_width + of_height))
+    return out
+
+
+@kernel
+def mahalanobis_similarity(distances: Floats) -> Floats:
+    """Compute the softmax over boxes of how far (N, M) squared distances lie within the 99 % gate, 0 outside."""
+    total = np.zeros(distances.shape[1])
+    out = np.empty_like(distances)
+    for i in range(len(distances)):
+        for j in range(len(total)):
+            out[i, j] = np.exp(MAHALANOBIS_99 - min(distances[i, j], MAHALANOBIS_99))
+            total[j] += out[i, j]
+    for i in range(len(distances)):
+        for j in range(len(total)):
+            out[i, j] = 0.0 if distances[i, j] > MAHALANOBIS_99 else out[i, j] / max(total[j], 1e-300)
+    return out
+
+
+@kernel
+def soft_biou(boxes: Floats, tracks: Floats, confidence: Floats) -> Floats:
+    """Compute (N, M) IoU of boxes and tracks grown by 1/4 and 1/2 of their size times 1 - track confidence."""
+    out = np.zeros((len(boxes), len(tracks)))
+    for j in range(len(tracks)):
+        doubt = 1.0 - confidence[j]
+        second = grown(tracks[j], 0.5 * doubt)
+        second_area = (second[2] - second[0]) * (second[3] - second[1])
+        for i in range(len(boxes)):
+            first = grown(boxes[i], 0.25 * doubt)
+            width = min(first[2], second[2]) - max(first[0], second[0])
+            height = min(first[3], second[3]) - max(first[1], second[1])
+            if width > 0 and height > 0:
+                area = (first[2] - first[0]) * (first[3] - first[1])
+                out[i, j] = width * height / (area + second_area - width * height)
+    return out
+
+
+@kernel
+def grown(box: Floats, share: float) -> tuple[float, float, float, float]:
+    """Return a (4,) xyxy box with a share of its size added on every side."""
+    width, height = share * (box[2] - box[0]), share * (box[3] - box[1])
+    return box[0] - width, box[1] - height, box[2] + width, box[3] + height
+
+
+@kernel
+def track_confidence(age: int, missed: int) -> float:
+    """Compute 0.9^(7 - age) while younger than seven frames, else 0.9^(frames missed before this one)."""
+    return 0.9 ** float(7 - age if age < 7 else missed)
+
+
+@kernel
+def _confidences(tracks: TrackState, at: Progress) -> Floats:
+    """Compute the (M,) confidence of each track."""
+    out = np.empty(at.alive[0])
+    for k in range(len(out)):
+        out[k] = track_confidence(at.frame[0] - tracks.start[k], at.frame[0] - 1 - tracks.last[k])
+    return out
+
+
+@kernel
+def rich_similarity(boxes: Floats, tracks: Floats, distances: Floats, confidence: Floats, corrected: bool) -> Floats:
+    """Compute the (N, M) mean of the similarities of motion, shape and soft BIoU (BoostTrack++).
+
+    Args:
+        boxes: (N, 4) xyxy.
+        tracks: (M, 4) predicted xyxy.
+        distances: (N, M) squared Mahalanobis distances.
+        confidence: (M,) of the tracks.
+        corrected: the paper's shape similarity in place of the released code's.
+    """
+    shape = shape_similarity(boxes, tracks, corrected)
+    return (mahalanobis_similarity(distances) + shape + soft_biou(boxes, tracks, confidence)) / 3
+
+
+@kernel
+def state_distances(measured: Floats, tracks: TrackState, alive: int) -> Floats:
+    """Compute (N, M) squared distances by the variance of the state alone, as released (no measurement noise).
+
+    `measured` are (N, 4) boxes as the filter measures them.
+    """
+    out = np.zeros((len(measured), alive))
+    for i in range(len(measured)):
+        for j in range(alive):
+            for k in range(4):
+                out[i, j] += (measured[i, k] - tracks.mean[j, k]) ** 2 / tracks.blocks[j, k, 0]
+    return out
+
+
+@kernel
+def likely_objects(scores: Floats, similarity: Floats, soft: bool, coefficient: float) -> None:
+    """Raise the scores of boxes that resemble a track, in place (DLO, detecting likely objects); none falls.
+
+    Args:
+        scores: (N,).
+        similarity: (N, M) S, M > 0.
+        soft: BoostTrack++'s 0.65 score + 0.35 S^1.5, else BoostTrack's coefficient * S.
+        coefficient: of the latter.
+    """
+    for i in range(len(scores)):
+        best = similarity[i].max()
+        raised = 0.65 * scores[i] + 0.35 * max(best, 0.0) ** 1.5 if soft else coefficient * best
+        scores[i] = max(scores[i], raised)
+
+
+@kernel
+def accepted_by_tracks(similarity: Floats, missed: Rows, steps: float) -> NDArray[np.bool_]:
+    """Return which (N,) boxes some track accepts: S above 0.95, falling to 0.8 in `steps` frames without a match."""
+    out = np.zeros(len(similarity), np.bool_)
+    for i in range(len(similarity)):
+        for j in range(len(missed)):
+            out[i] |= similarity[i, j] > max(0.95 - missed[j] * (0.15 / steps), 0.8)
+    return out
+
+
+@kernel
+def unlike_objects(boxes: Floats, scores: Floats, distances: Floats, threshold: float) -> NDArray[np.bool_]:
+    """Return which boxes below the threshold are far from every track and the best of their kind (DUO).
+
+    Of candidates overlapping by more than 0.3 only those stay whose score is the highest among their neighbours.
+
+    Args:
+        boxes: (N, 4) xyxy.
+        scores: (N,).
+        distances: (N, M) squared Mahalanobis distances, M > 0.
+        threshold: boxes at or above need no raise.
+    """
+    out = np.zeros(len(boxes), np.bool_)
+    for i in range(len(boxes)):
+        out[i] = distances[i].min() > MAHALANOBIS_99 and scores[i] < threshold
+    far = np.flatnonzero(out)
+    near = iou(take(boxes, far), take(boxes, far))
+    for i in range(len(far)):
+        for j in range(len(far)):
+            if near[i, j] > 0.3 and scores[far[j]] > scores[far[i]]:
+                out[far[i]] = False
+    return out
+
+
 class Boosting(Tracker):
-    """The common course of a frame. Camera motion (ECC in the original) comes with it."""
+    """The common course of a frame."""
 
     Settings = BoostTrackSettings
     settings: BoostTrackSettings
+    motion = XYHR
+    kernels = Kernels(follow, correct)
 
-    def _clear(self) -> None:
-        self._filter = FastFilter(XYHR)
-        self._table = TrackTable({"streak": ((), np.int32)})
-        self._seen = 0
+    def _make_rules(self, model: Model) -> Rules:
+        own = {name: getattr(self.settings, name) for name in Rules._fields if name != "model"}
+        return Rules(model, **(own | {"min_hits": min(self.settings.min_hits, MANY)}))
 
-    def _step(self, found: Found) -> TrackerOutput:
-        table = self._table
-        self._seen += 1
-        everyone = np.arange(len(table))
-        if found.context.warp is not None:
-            self._filter.warp(table["mean"], table["blocks"], everyone, found.context.warp)
-        self._filter.predict(table["mean"], table["blocks"], everyone)
-        table["streak"][table["last"] < found.frame - 1] = 0
-        table["row"][:] = -1
-
+    def _default_thresholds(self) -> tuple[float, float]:
         least = self.settings.track_low
-        high, low = found.thresholds(self.settings.track_high, -np.inf if least is None else least)
-        candidates = np.flatnonzero(found.scores > low)
-        scores = self._boosted(found, candidates, float(high))
-        usable = scores.astype(np.float32) >= high
-        scores, detections = scores[usable], candidates[usable]
+        return self.settings.track_high, -np.inf if least is None else least
 
-        rows, columns, _, free = self._associate(found, detections, scores)
-        self._match(found, rows, detections[columns], scores[columns], high)
-        self._begin(found, detections[free], scores[free])
-        return self._report(found)
-
-    def _boosted(self, found: Found, candidates: Rows, high: float) -> Floats:
-        """Scores after both boosts; they never fall."""
-        settings, table = self.settings, self._table
-        boxes, scores = found.boxes[candidates], found.scores[candidates].astype(np.float64)
-        if not len(table) or not len(candidates):
-            return scores
-        tracks, distances = self._filter.boxes(table["mean"]), self._distances(boxes)
-        missed = found.frame - 1 - table["last"]
-        if settings.boost_likely:
-            similarity = iou(boxes, tracks)
-            if settings.rich:
-                confidence = track_confidence(found.frame - table["start"], missed)
-                similarity = rich_similarity(boxes, tracks, distances, confidence, settings.corrected_shape)
-            if settings.soft or not settings.tracklet_acceptance:
-                scores = likely_objects(scores, similarity, settings.soft, settings.coefficient)
-            if settings.tracklet_acceptance:
-                accepted = accepted_by_tracks(similarity, missed, settings.acceptance_steps)
-                scores[accepted] = np.maximum(scores[accepted], high + 1e-5)
-        if settings.boost_unlike:
-            scores[unlike_objects(boxes, scores, distances, high)] = high + 1e-4
-        return scores
-
-    def _distances(self, boxes: Floats) -> Floats:
-        """(N, M) squared distances of boxes and tracks."""
-        return state_distances(self._filter.motion.measure(boxes), self._table["mean"], self._table["blocks"])
-
-    def _associate(self, found: Found, detections: Rows, scores: Floats) -> Matches:
-        """Track rows, positions in `detections`; those left."""
-        settings, table, boxes = self.settings, self._table, found.boxes[detections]
-        if not len(table) or not len(detections):
-            none = np.zeros(0, np.int64)
-            return none, none, np.arange(len(table)), np.arange(len(detections))
-        tracks = self._filter.boxes(table["mean"])
-        overlap = iou(boxes, tracks)
-        trust = track_confidence(found.frame - table["start"], found.frame - 1 - table["last"])
-        both = np.where(overlap < settings.match_iou, 0.0, scores[:, None] * trust[None, :])
-        total = overlap + settings.weight_iou * both * overlap
-        total += settings.weight_motion * mahalanobis_similarity(self._distances(boxes))
-        total += settings.weight_shape * both * shape_similarity(boxes, tracks, settings.corrected_shape)
-        allowed = overlap >= settings.match_iou
-        if found.embeddings is not None and "embedding" in table:
-            look = (found.embeddings[detections] @ table["embedding"].T).astype(np.float64)
-            others = 1.0 + settings.weight_iou + settings.weight_motion + settings.weight_shape
-            total += others * settings.weight_look * look
-            allowed |= (overlap >= settings.match_iou / 2) & (look >= 0.75)
-        if isolated(total, settings.match_iou):
-            allowed &= total > settings.match_iou
-            return assign(np.where(allowed.T, -1.0, 1.0), 0.0)
-        return assign_allowed(total.T, allowed.T)
-
-    def _match(self, found: Found, rows: Rows, detections: Rows, scores: Floats, high: np.float32) -> None:
-        table = self._table
-        self._filter.update(table["mean"], table["blocks"], rows, found.boxes[detections])
-        table["last"][rows] = found.frame
-        table["streak"][rows] += 1
-        table["score"][rows] = found.scores[detections]
-        table["row"][rows] = detections
-        self._remember(found, rows, detections, confident_memory(scores.astype(np.float32), high, self.settings.ema))
-
-    def _resume(self, found: Found, rows: Rows) -> None:
-        high = np.float32(self.settings.track_high)
-        self._match(found, rows, np.arange(len(rows)), found.scores.astype(np.float64), high)
-
-    def _begin(self, found: Found, detections: Rows, scores: Floats) -> None:
-        mean, blocks = self._filter.start(found.boxes[detections])
-        start = {"start": found.frame, "last": found.frame, "state": CONFIRMED}
-        own = found.scores[detections]
-        rows = self._table.add(len(detections), mean=mean, blocks=blocks, score=own, row=detections, **start)
-        self._remember(found, rows, detections, np.zeros(len(rows), np.float32))
-
-    def _remember(self, found: Found, rows: Rows, detections: Rows, memory: np.ndarray) -> None:
-        """Moving average of the embedding; unsure detections change it less."""
-        if found.embeddings is None:
-            return
-        table = self._table
-        if "embedding" not in table:
-            table.declare("embedding", (found.embeddings.shape[1],), np.float32)
-        known = found.known[detections]
-        rows, detections, memory = rows[known], detections[known], memory[known]
-        memory = np.where(table["embedding"][rows].any(axis=1), memory, np.float32(0))
-        blend(table["embedding"], rows, found.embeddings[detections], memory)
-
-    def _report(self, found: Found) -> TrackerOutput:
-        """Tracks matched in this frame whose box could be a standing person's."""
-        settings, table = self.settings, self._table
-        boxes = self._filter.boxes(table["mean"])
-        width, height = (boxes[:, 2:] - boxes[:, :2]).T
-        proven = (table["streak"] >= settings.min_hits) | (self._seen <= settings.min_hits)
-        upright = (width * height > settings.min_area) & (width <= settings.max_aspect * height)
-        rows = np.flatnonzero((table["row"] >= 0) & proven & upright)
-        output = TrackerOutput(
-            table["id"][rows].copy(), boxes[rows], table["score"][rows].copy(), table["row"][rows].copy()
-        )
-        table["state"][found.frame - table["last"] > self._kept(settings.max_age)] = REMOVED
-        table.sweep()
-        return output
+    def _depth(self) -> int:
+        return 1
 
 
 class BoostTrack(Boosting):

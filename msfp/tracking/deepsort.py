@@ -1,23 +1,283 @@
-"""DeepSORT (Wojke et al., ICIP 2017): cascade by age, Mahalanobis gate, nearest embedding of a gallery of 100."""
+"""DeepSORT (Wojke et al., ICIP 2017) and StrongSORT (Du et al., TMM 2023): appearance gated by the filter, then IoU.
+
+DeepSORT takes the nearest embedding of a gallery of 100 and matches in a cascade by age. StrongSORT has a moving
+average of embeddings, measurement noise that shrinks with confidence (NSA), appearance and motion weighed (MC) and no
+cascade (woC); its linking and interpolation are post-processing, not here. Camera motion comes with the frame. LITE
+(Alikhanov et al., ICONIP 2024) puts whole cells of the detector's layer 14 in place of the separate network.
+"""
+
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from msfp.tracking.assignment import Matches, assign
-from msfp.tracking.base import Found
-from msfp.tracking.gated_appearance import GatedAppearance, GatedAppearanceSettings
-from msfp.tracking.gated_appearance_sequence import Gates
-from msfp.tracking.kalman import Floats
-from msfp.tracking.lifecycle import Rows
-from msfp.tracking.looks import gallery_distance
+from msfp.assignment import assign_below
+from msfp.compiled import kernel
+from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import add_motion, blend, gallery_distance
+from msfp.tracking.iou import complement, iou
+from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
+from msfp.tracking.lifecycle import (
+    CONFIRMED,
+    REMOVED,
+    TENTATIVE,
+    Frames,
+    Progress,
+    Report,
+    Rows,
+    TrackState,
+    add_tracks,
+    between,
+    clear_matches,
+    everyone,
+    has_room,
+    is_over,
+    matched,
+    note_matches,
+    pick,
+    report_track,
+    rows_in,
+    sweep,
+    take,
+    take_boxes,
+    unmatched,
+)
+
+
+class GatedAppearanceSettings(TrackerSettings):
+    """Settings of DeepSORT and its descendants."""
+
+    track_high: float = Field(0.3, description="detections must score at least this")
+    max_cosine: float = Field(0.2, description="largest cost of a match by appearance")
+    max_iou_distance: float = Field(0.7, description="largest IoU distance of a match by IoU")
+    gate: float = Field(CHI2_95[4], description="largest squared Mahalanobis distance of a match by appearance")
+    n_init: int = Field(3, ge=1, description="matches before a track is confirmed")
+    max_age: int = Field(30, ge=0, description="frames a track lives without a match, at 30 frames per second")
+    coast: int = Field(1, ge=0, description="frames a confirmed track is reported where it was not matched")
 
 
 class DeepSortSettings(GatedAppearanceSettings):
-    """As released for MOT16."""
+    """DeepSORT's as released for MOT16."""
 
     gallery: int = Field(100, ge=1, description="embeddings kept of a track")
     cascade: bool = Field(True, description="match tracks seen last first; else all in one assignment")
+
+
+class StrongSortSettings(GatedAppearanceSettings):
+    """StrongSORT's as released for MOT17."""
+
+    track_high: float = Field(0.6, description="detections must score at least this")
+    max_cosine: float = Field(
+        0.45, description="largest cost of a match by appearance and motion: 0.4, and 0.05 for motion"
+    )
+    weight: float = Field(0.98, ge=0, le=1, description="share of appearance in the cost")
+    ema: float = Field(0.9, ge=0, lt=1, description="memory of a track's embedding")
+
+
+class Rules(NamedTuple):
+    """The settings as numbers."""
+
+    model: Model
+    cosine_limit: float  # a pair must cost less
+    overlap_limit: float
+    gate: float
+    n_init: int
+    coast: int
+    gallery: int = 1
+    cascade: bool = False
+    strong: bool = False  # StrongSORT's cost, noise and moving average; else the nearest of a gallery
+    weight: float = 1.0
+    ema: np.float32 = np.float32(0.0)
+
+
+@kernel
+def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Progress, out: Report) -> int:
+    """Track frames from `first` on; returns the first for which there was no room."""
+    at.reported[0] = 0
+    for t in range(first, len(frames.bounds) - 1):
+        if is_over(frames, t, at):
+            break
+        if not has_room(frames, t, tracks, at, out):
+            return t
+        # what scores tau_high is tracked, here alone
+        usable = between(frames, t, np.nextafter(frames.thresholds[t, 0], np.float32(-np.inf)), np.float32(np.inf))
+        rows = everyone(at)
+        if len(frames.warps):
+            warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
+        predict(tracks.mean, tracks.blocks, rows, rules.model)
+        clear_matches(tracks, at)
+
+        confirmed = rows_in(tracks, at, CONFIRMED, CONFIRMED)
+        cost = _appearance_costs(frames, rules, tracks, confirmed, usable)
+        choice = _match_appearance(cost, tracks, confirmed, at.frame[0], rules)
+        free = note_matches(tracks, confirmed, usable, choice)
+        tentative, missed = rows_in(tracks, at, TENTATIVE, TENTATIVE), unmatched(tracks, confirmed, CONFIRMED)
+        candidates = _candidates(tracks, tentative, missed, at.frame[0] - 1)
+        boxes = state_boxes(tracks.mean[: len(rows)], rules.model.kind)
+        cost = complement(iou(take(boxes, candidates), take(frames.boxes, free)))
+        free = note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
+
+        correct(frames, matched(tracks, at), rules, tracks, at)
+        _miss(tracks, at, frames.kept[t])
+        add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
+        _learn(tracks, frames, rules, at)
+        sweep(tracks, at)
+        _report(tracks, t, rules, at, out)
+        at.frame[0] += 1
+    return len(frames.bounds) - 1
+
+
+@kernel
+def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
+    """Let matched tracks take their boxes; StrongSORT's scale each box's variance by (1 - confidence)^2 (NSA)."""
+    factor = np.ones(len(rows))
+    if rules.strong:
+        for i in range(len(rows)):
+            factor[i] = (1.0 - min(max(float(frames.scores[tracks.row[rows[i]]]), 0.0), 1.0)) ** 2
+    take_boxes(tracks, rows, frames, factor, rules.model, at)
+    for k in rows:
+        if tracks.streak[k] + 1 >= rules.n_init:  # a track's first box counts
+            tracks.state[k] = CONFIRMED
+
+
+@kernel
+def _appearance_costs(frames: Frames, rules: Rules, tracks: TrackState, rows: Rows, chosen: Rows) -> Floats:
+    """Compute the (M, N) cost of tracks `rows` and detections `chosen`; infinite where unknown or outside the gate."""
+    motion = distances(
+        tracks.mean, tracks.blocks, rows, measure(take(frames.boxes, chosen), rules.model.kind), rules.model
+    )
+    wanted, counts = np.empty(motion.shape, np.bool_), np.empty_like(rows)
+    for i in range(len(rows)):
+        counts[i] = min(tracks.learned[rows[i]], rules.gallery)
+        for j in range(len(chosen)):
+            wanted[i, j] = counts[i] > 0 and frames.known[chosen[j]] and motion[i, j] <= rules.gate
+    slots, embeddings = pick(tracks.slot, rows), take(frames.embeddings, chosen)
+    cost = gallery_distance(tracks.gallery, slots, counts, embeddings, wanted)
+    if rules.strong:
+        add_motion(cost, motion, rules.weight)
+    return cost
+
+
+@kernel
+def _match_appearance(cost: Floats, tracks: TrackState, rows: Rows, frame: int, rules: Rules) -> Rows:
+    """Return the column of each track in `frame` or -1: in a cascade those seen last choose first, else all at once."""
+    if not rules.cascade:
+        return assign_below(cost, rules.cosine_limit)
+    column_of, level, left = np.empty_like(rows), np.empty_like(rows), np.empty(cost.shape[1], np.int64)
+    for k in range(len(rows)):
+        column_of[k] = -1
+    for j in range(len(left)):
+        left[j] = j
+    seen = _seen_before(tracks, rows, frame)
+    while seen >= 0 and len(left) > 0:
+        count = 0
+        for k in range(len(rows)):
+            if tracks.last[rows[k]] == seen:
+                level[count] = k
+                count += 1
+        part = np.empty((count, len(left)))
+        for i in range(count):
+            for j in range(len(left)):
+                part[i, j] = cost[level[i], left[j]]
+        found = assign_below(part, rules.cosine_limit)
+        for i in range(count):
+            if found[i] >= 0:
+                column_of[level[i]] = left[found[i]]
+                left[found[i]] = -1
+        count = 0
+        for j in range(len(left)):
+            if left[j] >= 0:
+                left[count] = left[j]
+                count += 1
+        left = left[:count]
+        seen = _seen_before(tracks, rows, seen)
+    return column_of
+
+
+@kernel
+def _seen_before(tracks: TrackState, rows: Rows, frame: int) -> int:
+    """Return the last frame before `frame` in which one of these tracks was matched; -1 where there is none."""
+    seen = -1
+    for k in rows:
+        if seen < tracks.last[k] < frame:
+            seen = tracks.last[k]
+    return seen
+
+
+@kernel
+def _candidates(tracks: TrackState, tentative: Rows, rows: Rows, frame: int) -> Rows:
+    """Return the tracks to be matched by overlap: tentative ones, then those of `rows` last matched in `frame`."""
+    out = np.empty(len(tentative) + len(rows), np.int64)
+    out[: len(tentative)] = tentative
+    count = len(tentative)
+    for k in rows:
+        if tracks.last[k] == frame:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def _learn(tracks: TrackState, frames: Frames, rules: Rules, at: Progress) -> None:
+    """Take the embeddings of matched tracks' detections: into the moving average, or in the oldest's place."""
+    for k in matched(tracks, at):
+        if not frames.known[tracks.row[k]]:
+            continue
+        own, seen = tracks.gallery[tracks.slot[k]], frames.embeddings[tracks.row[k]]
+        if rules.strong:
+            blend(own[0], seen, rules.ema if tracks.learned[k] > 0 else np.float32(0.0))
+        else:
+            place = tracks.learned[k] % rules.gallery
+            for j in range(len(seen)):
+                own[place, j] = seen[j]
+        tracks.learned[k] += 1
+
+
+@kernel
+def _miss(tracks: TrackState, at: Progress, kept: int) -> None:
+    """Of the tracks without a detection remove tentative ones at once, confirmed ones once they are kept no longer."""
+    for k in range(at.alive[0]):
+        if tracks.row[k] < 0 and (tracks.state[k] == TENTATIVE or at.frame[0] - tracks.last[k] > kept):
+            tracks.state[k] = REMOVED
+
+
+@kernel
+def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
+    """Report the confirmed tracks matched at most `coast` frames ago, at the filter's box."""
+    before = at.reported[0]
+    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+    for k in range(at.alive[0]):
+        if tracks.state[k] == CONFIRMED and at.frame[0] - tracks.last[k] <= rules.coast:
+            report_track(tracks, k, boxes[k], at, out)
+    out.counts[t] = at.reported[0] - before
+
+
+class GatedAppearance(Tracker):
+    """The common course of DeepSORT, StrongSORT and their descendants."""
+
+    Settings: ClassVar[type[TrackerSettings]] = GatedAppearanceSettings
+    settings: GatedAppearanceSettings
+    needs_embeddings = True
+    appearance = "reid"
+    motion = XYAH
+    kernels = Kernels(follow, correct)
+
+    def _make_rules(self, model: Model) -> Rules:
+        settings = self.settings
+        return Rules(
+            model=model,
+            cosine_limit=float(np.nextafter(settings.max_cosine, np.inf)),
+            overlap_limit=float(np.nextafter(settings.max_iou_distance, np.inf)),
+            gate=settings.gate,
+            n_init=min(settings.n_init, MANY),
+            coast=min(settings.coast, MANY),
+        )
+
+    def _default_thresholds(self) -> tuple[float, float]:
+        return self.settings.track_high, self.settings.track_high
+
+    def _depth(self) -> int:
+        return self._rules.gallery
 
 
 class DeepSort(GatedAppearance):
@@ -25,45 +285,43 @@ class DeepSort(GatedAppearance):
 
     name = "deepsort"
     label = "DeepSORT"
-    needs_embeddings = True
-    appearance = "reid"
     Settings = DeepSortSettings
     settings: DeepSortSettings
 
-    def _gates(self) -> Gates:
-        return super()._gates()._replace(gallery=self.settings.gallery, cascade=self.settings.cascade)
+    def _make_rules(self, model: Model) -> Rules:
+        settings = self.settings
+        return super()._make_rules(model)._replace(gallery=min(settings.gallery, MANY), cascade=settings.cascade)
 
-    def _match_looks(self, found: Found, rows: Rows, detections: Rows) -> Matches:
-        """One assignment for each age of the tracks, the youngest first; without the cascade one for all."""
-        if not self.settings.cascade:
-            return super()._match_looks(found, rows, detections)
-        last = self._table["last"][rows]
-        taken = np.full(len(rows), -1, np.int64)
-        left = np.arange(len(detections))
-        cost = self._cost(found, rows, detections) if len(rows) and len(detections) else np.zeros((len(rows), 0))
-        for seen in np.unique(last)[::-1] if cost.size else ():
-            level = np.flatnonzero(last == seen)
-            i, j, _, free = assign(cost[np.ix_(level, left)], np.nextafter(self.settings.max_cosine, np.inf))
-            taken[level[i]] = detections[left[j]]
-            left = left[free]
-        found_again = taken >= 0
-        return rows[found_again], taken[found_again], rows[~found_again], detections[left]
 
-    def _cost(self, found: Found, rows: Rows, detections: Rows) -> Floats:
-        return self._gated(found, rows, detections)[0]
+class StrongSort(GatedAppearance):
+    """One assignment by appearance and motion, then IoU."""
 
-    def _distance(self, found: Found, rows: Rows, detections: Rows, wanted: NDArray[np.bool_]) -> Floats:
-        """To the nearest of a track's gallery."""
-        table = self._table
-        if found.embeddings is None or "gallery" not in table:
-            return np.full((len(rows), len(detections)), np.inf)
-        counts = np.minimum(table["looks"][rows], self.settings.gallery)
-        return gallery_distance(table["gallery"], rows, counts, found.embeddings[detections], wanted)
+    name = "strongsort"
+    label = "StrongSORT"
+    Settings = StrongSortSettings
+    settings: StrongSortSettings
 
-    def _remember(self, found: Found, rows: Rows, detections: Rows) -> None:
-        """The oldest embedding makes room."""
-        table = self._table
-        assert found.embeddings is not None
-        if "gallery" not in table:
-            table.declare("gallery", (self.settings.gallery, found.embeddings.shape[1]), np.float32)
-        table["gallery"][rows, table["looks"][rows] % self.settings.gallery] = found.embeddings[detections]
+    def _make_rules(self, model: Model) -> Rules:
+        settings = self.settings
+        return super()._make_rules(model)._replace(strong=True, weight=settings.weight, ema=np.float32(settings.ema))
+
+
+class LiteDeepSort(DeepSort):
+    """LITE:DeepSORT, training-free: no cascade, and a limit that admits nearly every pair within the filter's gate.
+
+    As LITE's authors released it; the row "LITE (trained 64-d)" shares MSFP's association instead.
+    """
+
+    name = "lite-deepsort"
+    label = "LITE:DeepSORT"
+    appearance = "lite"
+    Settings = DeepSortSettings.having(track_high=0.25, max_cosine=0.7, cascade=False)
+
+
+class LiteStrongSort(StrongSort):
+    """LITE:StrongSORT: a wide limit (0.7, and 0.05 for motion), no camera motion, as LITE's authors released it."""
+
+    name = "lite-strongsort"
+    label = "LITE:StrongSORT"
+    appearance = "lite"
+    Settings = StrongSortSettings.having(track_high=0.25, max_cosine=0.75)

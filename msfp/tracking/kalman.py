@@ -1,19 +1,26 @@
-"""Constant-velocity Kalman filters of the field: what each tracks, with which noise.
+"""Constant-velocity Kalman filters of the field: what each tracks, with which noise, and its equations for many tracks.
 
 Every filter here tracks four coordinates and their velocities (SORT's aspect has none, which is a velocity of zero
 variance). Transition and measurement act on one coordinate at a time and all noise is diagonal, so the 8x8 covariance
-never leaves four 2x2 blocks; `kalman_fast` keeps just those. The textbook's equations are in notebook 05 and the tests.
+never leaves four 2x2 blocks, and twelve numbers a track stand for sixty-four: `mean` is (N, 8), four coordinates and
+four velocities; `blocks` is (N, 4, 3), per coordinate the variance of the position, its covariance with the velocity
+and the variance of the velocity. Kernels change both in place at `rows`. The textbook's equations are in the tests.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.compiled import kernel
+
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 CHI2_95 = {2: 5.9915, 4: 9.4877}
 """95 % quantiles of chi-square by degrees of freedom, the usual gates on the squared Mahalanobis distance."""
+KINDS = ("xyah", "xywh", "xysr", "xyhr")
+POWERS = ((0, 1), (1, 1), (2, 0), (1, 0))
 SMALLEST = 1e-4  # heights and noise scales below this (pixels) would make the filter singular
 
 
@@ -45,44 +52,38 @@ class Motion:
     still: tuple[int, ...] = ()
     positive: int = -1
 
-    def weights(self) -> Floats:
-        """(5, 4) initial, initial velocity, process, process velocity, measured."""
+    def model(self) -> "Model":
+        """Return the numbers that kernels take."""
         rows = (self.initial, self.initial_velocity, self.process, self.process_velocity, self.measured)
-        return np.array(rows, np.float64)
+        kind = KINDS.index(self.coordinates)
+        return Model(
+            weights=np.array(rows, np.float64),
+            scale=np.array(self.scale, np.int64),
+            kind=kind,
+            positive=self.positive,
+            powers=np.array(POWERS[kind]),
+            still=np.array(self.still, np.int64),
+        )
 
-    def measure(self, boxes: Floats) -> Floats:
-        """(N, 4) xyxy file coordinates -> (N, 4) in this filter's coordinates."""
-        out = np.empty((len(boxes), 4))
-        width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-        out[:, 0], out[:, 1] = boxes[:, 0] + width / 2, boxes[:, 1] + height / 2
-        if self.coordinates == "xywh":
-            out[:, 2], out[:, 3] = np.maximum(width, SMALLEST), np.maximum(height, SMALLEST)
-            return out
-        height = np.maximum(height, SMALLEST)
-        if self.coordinates == "xyah":
-            out[:, 2], out[:, 3] = width / height, height
-        elif self.coordinates == "xyhr":
-            out[:, 2], out[:, 3] = height, width / height
-        else:
-            width = np.maximum(width, SMALLEST)
-            out[:, 2], out[:, 3] = width * height, width / height
-        return out
 
-    def boxes(self, state: Floats) -> Floats:
-        """(N, 4 or 8) states -> (N, 4) xyxy file coordinates; a state without a size gives an empty box."""
-        if self.coordinates == "xyah":
-            width, height = state[:, 2] * state[:, 3], state[:, 3]
-        elif self.coordinates == "xyhr":
-            width, height = state[:, 2] * state[:, 3], state[:, 2]
-        elif self.coordinates == "xywh":
-            width, height = state[:, 2], state[:, 3]
-        else:
-            width = np.sqrt(np.maximum(state[:, 2] * state[:, 3], 0.0))
-            height = state[:, 2] / np.maximum(width, SMALLEST)
-        out = np.empty((len(state), 4))
-        out[:, 0], out[:, 1] = state[:, 0] - width / 2, state[:, 1] - height / 2
-        out[:, 2], out[:, 3] = out[:, 0] + width, out[:, 1] + height
-        return out
+class Model(NamedTuple):
+    """A `Motion` as kernels take it.
+
+    Attributes:
+        weights: (5, 4) initial, initial velocity, process, process velocity, measured.
+        scale: (4,) as `Motion.scale`.
+        kind: index of the coordinates in `KINDS`.
+        positive: as `Motion.positive`.
+        powers: (2,) powers of the camera's scale that the last two coordinates follow.
+        still: coordinates in which lost tracks do not move.
+    """
+
+    weights: Floats
+    scale: Rows
+    kind: int
+    positive: int
+    powers: Rows
+    still: Rows
 
 
 _P, _V = 1 / 20, 1 / 160  # DeepSORT's weights of position and velocity, relative to the height
@@ -133,3 +134,158 @@ XYHR = Motion(
     measured=(1.0, 1.0, 10**0.5, 0.1),
 )
 """BoostTrack's filter: height and aspect, both with a velocity, noise in pixels."""
+
+
+@kernel
+def measure(boxes: Floats, kind: int) -> Floats:
+    """Convert (N, 4) xyxy boxes to (N, 4) coordinates of a filter; kind 0 is xyah, 1 xywh, 2 xysr, 3 xyhr."""
+    out = np.empty((len(boxes), 4))
+    for i in range(len(boxes)):
+        width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
+        out[i, 0], out[i, 1] = boxes[i, 0] + width / 2, boxes[i, 1] + height / 2
+        height = max(height, SMALLEST)
+        if kind == 0:
+            out[i, 2], out[i, 3] = width / height, height
+            continue
+        if kind == 3:
+            out[i, 2], out[i, 3] = height, width / height
+            continue
+        width = max(width, SMALLEST)
+        if kind == 1:
+            out[i, 2], out[i, 3] = width, height
+        else:
+            out[i, 2], out[i, 3] = width * height, width / height
+    return out
+
+
+@kernel
+def state_boxes(state: Floats, kind: int) -> Floats:
+    """Convert (N, 4 or 8) states to (N, 4) xyxy boxes; a state without a size gives an empty box."""
+    out = np.empty((len(state), 4))
+    for i in range(len(state)):
+        if kind == 0:
+            width, height = state[i, 2] * state[i, 3], state[i, 3]
+        elif kind == 1:
+            width, height = state[i, 2], state[i, 3]
+        elif kind == 3:
+            width, height = state[i, 2] * state[i, 3], state[i, 2]
+        else:
+            width = max(state[i, 2] * state[i, 3], 0.0) ** 0.5
+            height = state[i, 2] / max(width, SMALLEST)
+        out[i, 0], out[i, 1] = state[i, 0] - width / 2, state[i, 1] - height / 2
+        out[i, 2], out[i, 3] = out[i, 0] + width, out[i, 1] + height
+    return out
+
+
+@kernel
+def size_of(mean: Floats, row: int, scale: int) -> float:
+    """Return what a coordinate's noise is proportional to."""
+    return 1.0 if scale < 0 else max(abs(mean[row, scale]), SMALLEST)
+
+
+@kernel
+def start(mean: Floats, blocks: Floats, model: Model) -> None:
+    """Fill the blocks of new tracks, which are zero."""
+    weights, scale = model.weights, model.scale
+    for row in range(mean.shape[0]):
+        for i in range(4):
+            size = size_of(mean, row, scale[i])
+            blocks[row, i, 0] = (weights[0, i] * size) ** 2
+            blocks[row, i, 2] = (weights[1, i] * size) ** 2
+
+
+@kernel
+def predict(mean: Floats, blocks: Floats, rows: Rows, model: Model) -> None:
+    """Move tracks one frame on."""
+    weights, scale, positive = model.weights, model.scale, model.positive
+    sizes = np.empty(4)
+    for row in rows:
+        if positive >= 0 and mean[row, positive] + mean[row, 4 + positive] <= 0:
+            mean[row, 4 + positive] = 0.0
+        for i in range(4):
+            sizes[i] = size_of(mean, row, scale[i])
+        for i in range(4):
+            block = blocks[row, i]
+            block[0] += 2 * block[1] + block[2] + (weights[2, i] * sizes[i]) ** 2
+            block[1] += block[2]
+            block[2] += (weights[3, i] * sizes[i]) ** 2
+            mean[row, i] += mean[row, 4 + i]
+
+
+@kernel
+def correct(mean: Floats, blocks: Floats, rows: Rows, measured: Floats, factor: Floats, model: Model) -> None:
+    """Take (K, 4) measurements in the filter's coordinates; `factor` (K,) scales the variance of each."""
+    weights, scale = model.weights, model.scale
+    sizes = np.empty(4)
+    for k in range(len(rows)):
+        row = rows[k]
+        for i in range(4):
+            sizes[i] = size_of(mean, row, scale[i])
+        for i in range(4):
+            block = blocks[row, i]
+            spread = block[0] + factor[k] * (weights[4, i] * sizes[i]) ** 2
+            first, second = block[0] / spread, block[1] / spread
+            innovation = measured[k, i] - mean[row, i]
+            mean[row, i] += first * innovation
+            mean[row, 4 + i] += second * innovation
+            block[2] -= second * block[1]
+            block[1] -= first * block[1]
+            block[0] -= first * block[0]
+
+
+@kernel
+def retrace(mean: Floats, blocks: Floats, rows: Rows, seen: Floats, boxes: Floats, gaps: Rows, model: Model) -> None:
+    """Take a box a frame on the line from `seen` to `boxes` (K, 4) xyxy, which lie `gaps` (K,) frames apart.
+
+    The filters are at the first of these frames before and at the last after.
+    """
+    one, virtual, factor = np.empty(1, np.int64), np.empty((1, 4)), np.ones(1)
+    for k in range(len(rows)):
+        one[0] = rows[k]
+        for step in range(1, gaps[k] + 1):
+            share = step / gaps[k]
+            for i in range(4):
+                virtual[0, i] = seen[k, i] + share * (boxes[k, i] - seen[k, i])
+            correct(mean, blocks, one, measure(virtual, model.kind), factor, model)
+            if step < gaps[k]:
+                predict(mean, blocks, one, model)
+
+
+@kernel
+def distances(mean: Floats, blocks: Floats, rows: Rows, measured: Floats, model: Model) -> Floats:
+    """Compute (M, N) squared Mahalanobis distances of tracks `rows` to (N, 4) measurements."""
+    weights, scale = model.weights, model.scale
+    out = np.zeros((len(rows), len(measured)))
+    for k in range(len(rows)):
+        row = rows[k]
+        for i in range(4):
+            spread = blocks[row, i, 0] + (weights[4, i] * size_of(mean, row, scale[i])) ** 2
+            for j in range(len(measured)):
+                out[k, j] += (measured[j, i] - mean[row, i]) ** 2 / spread
+    return out
+
+
+@kernel
+def warp(mean: Floats, blocks: Floats, rows: Rows, affine: Floats, powers: Rows) -> None:
+    """Move tracks with the camera: (2, 3) affine map of the previous frame's coordinates to this one's.
+
+    Sizes follow `powers` of the map's scale. Where x and y are equally uncertain (all but `xywh`) this is exact for
+    rotation and scale; else the cross covariance that a rotation makes, a fraction of the angle, is dropped.
+    """
+    a, b, c, d = affine[0, 0], affine[0, 1], affine[1, 0], affine[1, 1]
+    zoom = abs(a * d - b * c) ** 0.5
+    factors = (zoom ** powers[0], zoom ** powers[1])
+    for row in rows:
+        x, y = mean[row, 0], mean[row, 1]
+        mean[row, 0], mean[row, 1] = a * x + b * y + affine[0, 2], c * x + d * y + affine[1, 2]
+        x, y = mean[row, 4], mean[row, 5]
+        mean[row, 4], mean[row, 5] = a * x + b * y, c * x + d * y
+        for i in range(3):
+            first, second = blocks[row, 0, i], blocks[row, 1, i]
+            blocks[row, 0, i] = a * a * first + b * b * second
+            blocks[row, 1, i] = c * c * first + d * d * second
+        for i in range(2):
+            mean[row, 2 + i] *= factors[i]
+            mean[row, 6 + i] *= factors[i]
+            for j in range(3):
+                blocks[row, 2 + i, j] *= factors[i] ** 2

@@ -1,87 +1,170 @@
-"""The tracks that are alive, struct-of-arrays, and their states: tentative, confirmed, lost, gone."""
+"""The tracks that are alive: one struct of arrays that kernels read and change, and the frames that they go through."""
+
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.tracking.iou import iou
-from msfp.tracking.kalman import Floats
+from msfp.compiled import kernel
+from msfp.tracking.iou import has_area, iou
+from msfp.tracking.kalman import Floats, Model, correct, measure, start
 
 Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+T = TypeVar("T", bound=np.generic)
+
 TENTATIVE, CONFIRMED, LOST, REMOVED = 0, 1, 2, 3
 DUPLICATE = 0.15  # two tracks coincide where 1 - IoU is less
-
-FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
-    "id": ((), np.int32),
-    "state": ((), np.int8),
-    "start": ((), np.int32),
-    "last": ((), np.int32),
-    "score": ((), np.float32),
-    "row": ((), np.int64),
-    "expired": ((), np.bool_),
-    "mean": ((8,), np.float64),
-    "blocks": ((4, 3), np.float64),
-}
+NEVER = -(1 << 62)  # number of a frame that is none
+ROOM = 64  # tracks that there is room for at first
 
 
-class TrackTable:
-    """Columns of equal length, one row a track, in the order of birth.
+class Frames(NamedTuple):
+    """Checked input of frames in a row; frame t (from 0) has rows `bounds[t]:bounds[t + 1]`.
 
-    `table["mean"]` is a view that writes through; it is stale once rows were added or dropped. Beside the columns of
-    FIELDS (identity from 1, state, frame of birth, frame of the last match, score of it, row of the detection matched
-    in this frame or -1, whether it was found expired, filter mean and covariance blocks) a tracker may declare its own.
+    Attributes:
+        bounds: (T + 1,), from 0.
+        boxes: (N, 4) xyxy.
+        scores: (N,); thresholds are compared in float32, as the original trackers do.
+        embeddings: (N, D) unit vectors, zero where unknown; D is 0 where there are none.
+        known: (N,) rows that have an embedding.
+        thresholds: (T, 2) tau_high and tau_low.
+        warps: (T, 2, 3) camera motion, or (0, 2, 3).
+        kept: (T,) frames without a match after which a track is dropped.
     """
 
-    def __init__(self, extra: dict[str, tuple[tuple[int, ...], type]] | None = None) -> None:
-        self._columns: dict[str, NDArray] = {
-            name: np.zeros((64, *shape), dtype) for name, (shape, dtype) in {**FIELDS, **(extra or {})}.items()
-        }
-        self._length = 0
-        self._next = 1
+    bounds: Rows
+    boxes: Floats
+    scores: NDArray[np.float32]
+    embeddings: Vectors
+    known: NDArray[np.bool_]
+    thresholds: NDArray[np.float32]
+    warps: Floats
+    kept: Rows
 
-    def __len__(self) -> int:
-        return self._length
 
-    def __getitem__(self, name: str) -> NDArray:
-        return self._columns[name][: self._length]
+class TrackState(NamedTuple):
+    """One row a track, in the order of birth; rows from `Progress.alive` on are free.
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._columns
+    Attributes:
+        id: identity, from 1.
+        state: TENTATIVE, CONFIRMED, LOST or REMOVED.
+        start, last: frame of birth and of the last match.
+        score: of the last match.
+        row: row of the detection matched in this frame, or -1.
+        streak: matches in a row; all matches of DeepSORT's tracks.
+        expired: whether it was lost for longer than it is kept.
+        mean, blocks: (8,) and (4, 3) of the filter, see `kalman`.
+        learned: number of embeddings taken.
+        slot: the track's row of `gallery`; every row is in `slot` once, so that those of free rows are free.
+        gallery: (depth, D) embeddings, which stay where they are; a moving average is the first of one.
+        observed: whether it was matched since its birth. This and the next are of observation-centric trackers.
+        box, recent, recent_frame: (4,) last observation; (W, 4) those of the last frames, at the frame's number modulo
+            W; (W,) which frames these are.
+        direction: (2,) of motion.
+        missed_mean, missed_blocks: filter at the first frame without a match.
+    """
 
-    def declare(self, name: str, shape: tuple[int, ...], dtype: type) -> None:
-        """A further column, zero for tracks that are there; for widths known only from the first input."""
-        self._columns[name] = np.zeros((len(self._columns["id"]), *shape), dtype)
+    id: NDArray[np.int32]
+    state: NDArray[np.int8]
+    start: Rows
+    last: Rows
+    score: NDArray[np.float32]
+    row: Rows
+    streak: Rows
+    expired: NDArray[np.bool_]
+    mean: Floats
+    blocks: Floats
+    learned: Rows
+    slot: Rows
+    gallery: Vectors
+    observed: NDArray[np.bool_]
+    box: Floats
+    recent: Floats
+    recent_frame: Rows
+    direction: Floats
+    missed_mean: Floats
+    missed_blocks: Floats
 
-    def add(self, count: int, **values: object) -> Rows:
-        """New tracks with the next identities; columns not named are zero. Returns their rows."""
-        start, stop = self._length, self._length + count
-        if stop > len(self._columns["id"]):
-            for name, column in self._columns.items():
-                grown = np.zeros((2 * stop, *column.shape[1:]), column.dtype)
-                grown[:start] = column[:start]
-                self._columns[name] = grown
-        self._length = stop
-        for name, column in self._columns.items():
-            column[start:stop] = values.get(name, 0)
-        self._columns["id"][start:stop] = np.arange(self._next, self._next + count)
-        self._next += count
-        return np.arange(start, stop)
 
-    def sweep(self) -> None:
-        """Drop the rows whose state is REMOVED; the others keep their order."""
-        kept = np.flatnonzero(self["state"] != REMOVED)
-        if len(kept) == self._length:
-            return
-        for column in self._columns.values():
-            column[: len(kept)] = column[kept]
-        self._length = len(kept)
+class Progress(NamedTuple):
+    """Single numbers that kernels change: frames gone through, tracks alive and born, tracks reported in this call."""
 
-    def rows(self, *states: int) -> Rows:
-        """Rows in one of the states."""
-        state = self["state"]
-        mask = state == states[0]
-        for other in states[1:]:
-            mask |= state == other
-        return np.flatnonzero(mask)
+    frame: Rows
+    alive: Rows
+    born: Rows
+    reported: Rows
+    has_embeddings: NDArray[np.bool_]  # whether any track was matched or begun in a frame with embeddings
+
+
+class Report(NamedTuple):
+    """Tracks reported, one after the other: identity, xyxy box, score, row of the detection; and how many per frame."""
+
+    id: NDArray[np.int32]
+    boxes: Floats
+    score: NDArray[np.float32]
+    row: Rows
+    counts: Rows
+
+
+def make_progress() -> Progress:
+    """Return the start of a sequence."""
+    zeros = np.zeros((4, 1), np.int64)
+    return Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
+
+
+def make_report(tracks: int, frames: int) -> Report:
+    """Return room for a report of at most so many tracks."""
+    rows, score = np.zeros(tracks, np.int64), np.zeros(tracks, np.float32)
+    return Report(np.zeros(tracks, np.int32), np.zeros((tracks, 4)), score, rows, np.zeros(frames, np.int64))
+
+
+def make_tracks(window: int = 0, room: int = ROOM) -> TrackState:
+    """Return an empty state that remembers observations of `window` frames."""
+    numbers, flags, states = np.zeros((6, room), np.int64), np.zeros((2, room), np.bool_), np.zeros((2, room, 8))
+    blocks = np.zeros((2, room, 4, 3))
+    return TrackState(
+        id=np.zeros(room, np.int32),
+        state=np.zeros(room, np.int8),
+        start=numbers[0],
+        last=numbers[1],
+        score=np.zeros(room, np.float32),
+        row=numbers[2],
+        streak=numbers[3],
+        expired=flags[0],
+        mean=states[0],
+        blocks=blocks[0],
+        learned=numbers[4],
+        slot=np.arange(room),
+        gallery=np.zeros((room, 0, 0), np.float32),
+        observed=flags[1],
+        box=np.zeros((room, 4)),
+        recent=np.zeros((room, window, 4)),
+        recent_frame=np.zeros((room, window), np.int64),
+        direction=np.zeros((room, 2)),
+        missed_mean=states[1],
+        missed_blocks=blocks[1],
+    )
+
+
+def with_room(tracks: TrackState, room: int, depth: int, width: int) -> TrackState:
+    """Return the tracks with room for so many, each with `depth` embeddings of `width`; itself where it has that."""
+    held = len(tracks.id)
+    if room > held:
+        room = max(room, 2 * held)
+        tracks = TrackState._make(_grown(column, room, *column.shape[1:]) for column in tracks)
+        tracks.slot[held:] = np.arange(held, room)
+    had, wide = tracks.gallery.shape[1:]
+    if width and (had < depth or wide < width):
+        tracks = tracks._replace(gallery=_grown(tracks.gallery, len(tracks.id), max(had, depth), width))
+    return tracks
+
+
+def _grown(values: NDArray[T], *shape: int) -> NDArray[T]:
+    """Copy an array into the corner of a larger one."""
+    out = np.zeros(shape, values.dtype)
+    out[tuple(slice(length) for length in values.shape)] = values
+    return out
 
 
 def buffer_frames(buffer: int, fps: float) -> int:
@@ -89,31 +172,257 @@ def buffer_frames(buffer: int, fps: float) -> int:
     return max(int(fps / 30.0 * buffer), min(buffer, 1))
 
 
-def expire(table: TrackTable, frame: int, buffer: int) -> None:
-    """Remove lost tracks not matched for more than `buffer` frames, as ByteTrack's released code does: one frame late.
+@kernel
+def has_room(frames: Frames, t: int, tracks: TrackState, at: Progress, out: Report) -> bool:
+    """Say whether the tracks that frame t may begin and report fit."""
+    most = at.alive[0] + frames.bounds[t + 1] - frames.bounds[t]
+    return bool(most <= len(tracks.id) and at.reported[0] + most <= len(out.id))
+
+
+@kernel
+def is_over(frames: Frames, t: int, at: Progress) -> bool:
+    """Say whether no track is alive and no box comes from frame t on; the frames left then count as gone through."""
+    over = bool(at.alive[0] == 0 and frames.bounds[t] == frames.bounds[-1])
+    if over:
+        at.frame[0] += len(frames.bounds) - 1 - t
+    return over
+
+
+@kernel
+def between(frames: Frames, t: int, least: np.float32, most: np.float32) -> Rows:
+    """Return the detections of a frame that score more than `least` and less than `most`."""
+    first, stop = frames.bounds[t], frames.bounds[t + 1]
+    out = np.empty(stop - first, np.int64)
+    count = 0
+    for k in range(first, stop):
+        if least < frames.scores[k] < most:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def everyone(at: Progress) -> Rows:
+    """Return the rows of all tracks."""
+    out = np.empty(at.alive[0], np.int64)
+    for k in range(len(out)):
+        out[k] = k
+    return out
+
+
+@kernel
+def rows_in(tracks: TrackState, at: Progress, first: int, second: int) -> Rows:
+    """Return the tracks in either state."""
+    out = np.empty(at.alive[0], np.int64)
+    count = 0
+    for k in range(at.alive[0]):
+        if tracks.state[k] == first or tracks.state[k] == second:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def matched(tracks: TrackState, at: Progress) -> Rows:
+    """Return the tracks with a detection."""
+    out = np.empty(at.alive[0], np.int64)
+    count = 0
+    for k in range(at.alive[0]):
+        if tracks.row[k] >= 0:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def unmatched(tracks: TrackState, rows: Rows, state: int) -> Rows:
+    """Return those of some tracks that have this state and no detection."""
+    out = np.empty(len(rows), np.int64)
+    count = 0
+    for k in rows:
+        if tracks.row[k] < 0 and tracks.state[k] == state:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@kernel
+def set_unmatched(tracks: TrackState, rows: Rows, state: int, new: int) -> None:
+    """Give those of some tracks that have this state and no detection another state."""
+    for k in rows:
+        if tracks.row[k] < 0 and tracks.state[k] == state:
+            tracks.state[k] = new
+
+
+@kernel
+def clear_matches(tracks: TrackState, at: Progress) -> None:
+    """Take every track's detection away, and the streak of those that had none in the frame before."""
+    for k in range(at.alive[0]):
+        tracks.row[k] = -1
+        if tracks.last[k] < at.frame[0] - 1:
+            tracks.streak[k] = 0
+
+
+@kernel
+def note_matches(tracks: TrackState, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
+    """Note the detection of each matched track; returns the detections left."""
+    taken = np.zeros(len(chosen), np.bool_)
+    for k in range(len(rows)):
+        if column_of[k] >= 0:
+            tracks.row[rows[k]] = chosen[column_of[k]]
+            taken[column_of[k]] = True
+    left = np.empty(len(chosen), np.int64)
+    count = 0
+    for j in range(len(chosen)):
+        if not taken[j]:
+            left[count] = chosen[j]
+            count += 1
+    return left[:count]
+
+
+@kernel
+def take(values: NDArray[T], rows: Rows) -> NDArray[T]:
+    """Copy some rows of a matrix."""
+    out = np.empty((len(rows), values.shape[1]), values.dtype)
+    for i in range(len(rows)):
+        for j in range(values.shape[1]):
+            out[i, j] = values[rows[i], j]
+    return out
+
+
+@kernel
+def pick(values: NDArray[T], rows: Rows) -> NDArray[T]:
+    """Copy some elements of a vector."""
+    out = np.empty(len(rows), values.dtype)
+    for i in range(len(rows)):
+        out[i] = values[rows[i]]
+    return out
+
+
+@kernel
+def take_boxes(tracks: TrackState, rows: Rows, frames: Frames, factor: Floats, model: Model, at: Progress) -> None:
+    """Correct the filters of matched tracks with their boxes; `factor` (K,) scales each box's variance."""
+    measured = measure(take(frames.boxes, pick(tracks.row, rows)), model.kind)
+    correct(tracks.mean, tracks.blocks, rows, measured, factor, model)
+    for k in rows:
+        tracks.last[k], tracks.score[k] = at.frame[0], frames.scores[tracks.row[k]]
+        tracks.streak[k] += 1
+
+
+@kernel
+def add_tracks(tracks: TrackState, chosen: Rows, state: int, frames: Frames, model: Model, at: Progress) -> Rows:
+    """Begin tracks at some detections, behind the others, with the next identities; returns their rows."""
+    measured = measure(take(frames.boxes, chosen), model.kind)
+    first, count = at.alive[0], len(chosen)
+    rows = np.empty(count, np.int64)
+    for i in range(count):
+        k = first + i
+        rows[i] = k
+        tracks.id[k], tracks.state[k] = at.born[0] + i + 1, state
+        tracks.start[k], tracks.last[k], tracks.row[k] = at.frame[0], at.frame[0], chosen[i]
+        tracks.score[k], tracks.streak[k], tracks.learned[k] = frames.scores[chosen[i]], 0, 0
+        tracks.expired[k], tracks.observed[k] = False, False
+        tracks.direction[k, 0], tracks.direction[k, 1] = 0.0, 0.0
+        for j in range(4):
+            tracks.box[k, j] = frames.boxes[chosen[i], j]
+            tracks.mean[k, j], tracks.mean[k, 4 + j] = measured[i, j], 0.0
+            tracks.blocks[k, j, 0], tracks.blocks[k, j, 1], tracks.blocks[k, j, 2] = 0.0, 0.0, 0.0
+        for slot in range(tracks.recent_frame.shape[1]):
+            tracks.recent_frame[k, slot] = NEVER
+    start(tracks.mean[first : first + count], tracks.blocks[first : first + count], model)
+    at.alive[0], at.born[0] = first + count, at.born[0] + count
+    return rows
+
+
+@kernel
+def report_track(tracks: TrackState, k: int, box: Floats, at: Progress, out: Report) -> None:
+    """Write a track to the report where its box has an area."""
+    to = at.reported[0]
+    if has_area(box):
+        out.id[to], out.score[to], out.row[to] = tracks.id[k], tracks.score[k], tracks.row[k]
+        for j in range(4):
+            out.boxes[to, j] = box[j]
+        at.reported[0] = to + 1
+
+
+@kernel
+def expire(tracks: TrackState, at: Progress, kept: int) -> None:
+    """Remove lost tracks not matched for more than `kept` frames, as ByteTrack's released code does: one frame late.
 
     A track found expired is offered to one more frame; matched there it lives on, but goes as soon as it is lost again.
     """
-    lost = table["state"] == LOST
-    table["state"][lost & table["expired"]] = REMOVED
-    table["expired"][lost & (frame - table["last"] > buffer)] = True
+    for k in range(at.alive[0]):
+        if tracks.state[k] != LOST:
+            continue
+        if tracks.expired[k]:
+            tracks.state[k] = REMOVED
+        if at.frame[0] - tracks.last[k] > kept:
+            tracks.expired[k] = True
 
 
-def drop_duplicates(table: TrackTable, boxes: Floats, distance: float = DUPLICATE) -> None:
-    """Of a live and a lost track that nearly coincide remove the one with the shorter history (ByteTrack).
+@kernel
+def drop_duplicates(tracks: TrackState, at: Progress, boxes: Floats) -> None:
+    """Mark as removed, of a live and a lost track that nearly coincide, the one with the shorter history (ByteTrack).
 
-    Args:
-        table: the tracks; history is the time from birth to the last match.
-        boxes: (M, 4) xyxy boxes of all rows.
-        distance: two tracks coincide where 1 - IoU is less.
+    `boxes` are the (M, 4) xyxy boxes of all rows; history is the time from birth to the last match.
     """
-    live, lost = table.rows(TENTATIVE, CONFIRMED), table.rows(LOST)
-    if not len(live) or not len(lost):
-        return
-    i, j = np.nonzero(iou(boxes[live], boxes[lost]) > 1.0 - distance)
-    if not len(i):
-        return
-    i, j = live[i], lost[j]
-    history = table["last"] - table["start"]
-    longer = history[i] > history[j]
-    table["state"][np.where(longer, j, i)] = REMOVED
+    lost, live = rows_in(tracks, at, LOST, LOST), rows_in(tracks, at, TENTATIVE, CONFIRMED)
+    near = iou(take(boxes, live), take(boxes, lost))
+    for i in range(len(live)):
+        for j in range(len(lost)):
+            if near[i, j] > 1.0 - DUPLICATE:
+                first, second = live[i], lost[j]
+                longer = tracks.last[first] - tracks.start[first] > tracks.last[second] - tracks.start[second]
+                tracks.state[second if longer else first] = REMOVED
+
+
+@kernel
+def drop_old(tracks: TrackState, at: Progress, kept: int) -> None:
+    """Drop the tracks not matched for more than `kept` frames."""
+    for k in range(at.alive[0]):
+        if at.frame[0] - tracks.last[k] > kept:
+            tracks.state[k] = REMOVED
+    sweep(tracks, at)
+
+
+@kernel
+def sweep(tracks: TrackState, at: Progress) -> None:
+    """Drop the tracks that are removed; the others keep their order."""
+    kept = int(np.int64(0))  # a plain 0 would have `move_row` compiled for it and for other numbers
+    for k in range(at.alive[0]):
+        if tracks.state[k] == REMOVED:
+            continue
+        if kept < k:
+            move_row(tracks, k, kept)
+        kept += 1
+    at.alive[0] = kept
+
+
+@kernel
+def move_row(tracks: TrackState, source: int, target: int) -> None:
+    """Copy a track to another row; the two rows' places in the gallery change hands."""
+    tracks.id[target], tracks.state[target] = tracks.id[source], tracks.state[source]
+    tracks.start[target], tracks.last[target] = tracks.start[source], tracks.last[source]
+    tracks.score[target], tracks.row[target] = tracks.score[source], tracks.row[source]
+    tracks.streak[target], tracks.expired[target] = tracks.streak[source], tracks.expired[source]
+    tracks.learned[target], tracks.observed[target] = tracks.learned[source], tracks.observed[source]
+    tracks.slot[target], tracks.slot[source] = tracks.slot[source], tracks.slot[target]
+    tracks.direction[target, 0], tracks.direction[target, 1] = tracks.direction[source, 0], tracks.direction[source, 1]
+    copy_filter(tracks.mean, tracks.blocks, source, tracks.mean, tracks.blocks, target)
+    copy_filter(tracks.missed_mean, tracks.missed_blocks, source, tracks.missed_mean, tracks.missed_blocks, target)
+    for j in range(4):
+        tracks.box[target, j] = tracks.box[source, j]
+        for slot in range(tracks.recent_frame.shape[1]):
+            tracks.recent[target, slot, j] = tracks.recent[source, slot, j]
+    for slot in range(tracks.recent_frame.shape[1]):
+        tracks.recent_frame[target, slot] = tracks.recent_frame[source, slot]
+
+
+@kernel
+def copy_filter(mean: Floats, blocks: Floats, source: int, to_mean: Floats, to_blocks: Floats, target: int) -> None:
+    """Copy one track's filter to another row, of the same columns or of others."""
+    for j in range(8):
+        to_mean[target, j] = mean[source, j]
+    for i in range(4):
+        for j in range(3):
+            to_blocks[target, i, j] = blocks[source, i, j]

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.tracking.assignment import assign
+from msfp.assignment import assign_below
 from msfp.tracking.kalman import Floats
 from msfp.types import Tracks
 
@@ -85,8 +85,8 @@ def link(tracks: Tracks, decide: Decide, least: float = LEAST) -> Tracks:
     cost = np.full((len(ids), len(ids)), np.inf)
     for (i, j), weight in zip(pairs, weights, strict=True):
         cost[i, j] = 1.0 - weight
-    first, second, _, _ = assign(cost, np.nextafter(1.0 - least, np.inf))
-    before = dict(zip(second.tolist(), first.tolist(), strict=True))
+    following = assign_below(cost, np.nextafter(1.0 - least, np.inf))
+    before = {second: first for first, second in enumerate(following.tolist()) if second >= 0}
     renamed = {identity: ids[_earliest(k, before)] for k, identity in enumerate(ids)}
     return Tracks(tracks.frame, np.array([renamed[i] for i in tracks.id.tolist()], np.int32), tracks.tlwh, tracks.score)
 

@@ -1,32 +1,67 @@
-"""Observation-centric tracking (OC-SORT): what OC-SORT and Deep OC-SORT share.
+"""SORT (Bewley et al., ICIP 2016) and observation-centric tracking: OC-SORT (Cao et al., CVPR 2023), Deep OC-SORT.
 
-SORT's filter drifts while a track is not seen. Three cures, all from observations: the direction of motion between
-observations enters the cost (OCM), unmatched tracks are tried again at their last observation (OCR), and a track found
-again has its filter re-run along the line between its last and its new observation (ORU).
+SORT's filter drifts while a track is not seen. OC-SORT's three cures, all from observations: the direction of motion
+between observations enters the cost (OCM), unmatched tracks are tried again at their last observation (OCR), and a
+track found again has its filter re-run along the line between its last and its new observation (ORU). Deep OC-SORT
+(Maggiolino et al., ICIP 2023) adds appearance, which it trusts by the detector's confidence. Camera motion comes with
+the frame.
 """
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from msfp.tracking.assignment import assign, assign_allowed, assign_then_drop
-from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
-from msfp.tracking.iou import iou
-from msfp.tracking.kalman import XYSR, Floats
-from msfp.tracking.kalman_fast import FastFilter
-from msfp.tracking.lifecycle import CONFIRMED, REMOVED, Rows, TrackTable
+from msfp.assignment import assign_below
+from msfp.compiled import kernel
+from msfp.tracking.assignment import choose_allowed, choose_then_drop
+from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import inner_product
+from msfp.tracking.iou import complement, iou
+from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
+from msfp.tracking.lifecycle import (
+    CONFIRMED,
+    Frames,
+    Progress,
+    Report,
+    Rows,
+    TrackState,
+    add_tracks,
+    between,
+    clear_matches,
+    copy_filter,
+    drop_old,
+    everyone,
+    has_room,
+    is_over,
+    matched,
+    note_matches,
+    pick,
+    report_track,
+    take,
+    take_boxes,
+    unmatched,
+)
 from msfp.tracking.observation_centric_kernels import (
-    NEVER,
+    adaptive_weight,
     agreement,
     centres,
     earlier,
     headings,
     isolated,
+    learn,
     move_boxes,
     turn,
 )
-from msfp.tracking.observation_centric_sequence import Following, Rules
+
+
+class SortSettings(TrackerSettings):
+    """SORT's settings as released. It has no score threshold: a frame's tau_high is applied where given."""
+
+    min_score: float | None = Field(None, description="detections must score more; None takes all")
+    match_iou: float = Field(0.3, description="least IoU of a match")
+    max_age: int = Field(1, ge=0, description="frames a track lives without a match")
+    min_hits: int = Field(3, ge=0, description="matches in a row before a track is reported")
 
 
 class ObservationCentricSettings(TrackerSettings):
@@ -40,171 +75,261 @@ class ObservationCentricSettings(TrackerSettings):
     inertia: float = Field(0.2, ge=0, description="weight of the agreement of directions")
 
 
+class DeepOcSortSettings(ObservationCentricSettings):
+    """Deep OC-SORT's settings as released for MOT17."""
+
+    look_weight: float = Field(0.75, ge=0, description="weight of the cosine similarity before adaptive weighting")
+    adaptive: bool = Field(True, description="weigh appearance by how clearly it prefers one pair")
+    adaptive_bottom: float = Field(0.5, ge=0, lt=1, description="ratio of second to best up to which it counts fully")
+    ema: float = Field(0.95, ge=0, le=1, description="memory of a track's embedding at full confidence")
+
+
+class Rules(NamedTuple):
+    """The settings as numbers."""
+
+    model: Model
+    match_iou: float
+    min_hits: int
+    centric: bool = True  # SORT is not: overlap of predicted boxes is all it looks at
+    inertia: float = 0.0
+    weight: float = 0.0  # of appearance
+    adaptive: bool = False
+    adaptive_bottom: float = 0.0
+    ema: float = 0.0
+
+
+@kernel
+def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Progress, out: Report) -> int:
+    """Track frames from `first` on; returns the first for which there was no room."""
+    at.reported[0] = 0
+    for t in range(first, len(frames.bounds) - 1):
+        if is_over(frames, t, at):
+            break
+        if not has_room(frames, t, tracks, at, out):
+            return t
+        usable = between(frames, t, frames.thresholds[t, 0], np.float32(np.inf))
+        rows = everyone(at)
+        _move(tracks, rows, frames, t, rules)
+        clear_matches(tracks, at)
+
+        overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), take(frames.boxes, usable))
+        if not rules.centric:
+            choice = choose_then_drop(complement(overlap), 1.0 - rules.match_iou)
+        elif isolated(overlap, rules.match_iou):
+            choice = assign_below(complement(overlap), 1.0 - rules.match_iou)
+        else:
+            choice = _choose(overlap, usable, frames, rules, tracks, at)
+        left = note_matches(tracks, rows, usable, choice)
+        if rules.centric:
+            left = _recover(tracks, unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
+        correct(frames, matched(tracks, at), rules, tracks, at)
+        for k in rows:  # not matched now but in the frame before: kept for the re-run
+            if tracks.row[k] < 0 and tracks.last[k] == at.frame[0] - 1:
+                copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
+        add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
+        learn(tracks, frames, usable, pick(frames.scores, usable), frames.thresholds[t, 0], rules.ema, at)
+        _report(tracks, frames, t, rules, at, out)
+        drop_old(tracks, at, frames.kept[t])
+        at.frame[0] += 1
+    return len(frames.bounds) - 1
+
+
+@kernel
+def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
+    """Let matched tracks take their boxes, and observe them."""
+    if rules.centric:
+        _observe(tracks, rows, frames.boxes, rules.model, at.frame[0])
+    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+
+
+@kernel
+def _move(tracks: TrackState, rows: Rows, frames: Frames, t: int, rules: Rules) -> None:
+    """Move tracks on and with the camera: OC-SORT's with the camera first, SORT's last."""
+    model, moved = rules.model, len(frames.warps) > 0
+    if moved and rules.centric:
+        affine = frames.warps[t]
+        warp(tracks.mean, tracks.blocks, rows, affine, model.powers)
+        warp(tracks.missed_mean, tracks.missed_blocks, rows, affine, model.powers)
+        move_boxes(tracks.box[: len(rows)], affine)
+        turn(tracks.direction[: len(rows)], affine)
+        for k in rows:
+            move_boxes(tracks.recent[k], affine)
+    predict(tracks.mean, tracks.blocks, rows, model)
+    if moved and not rules.centric:
+        warp(tracks.mean, tracks.blocks, rows, frames.warps[t], model.powers)
+
+
+@kernel
+def _choose(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tracks: TrackState, at: Progress) -> Rows:
+    """First round, where there is a choice: position of each track's detection, -1 where it has none.
+
+    The total to be made greatest is IoU + inertia * agreement of directions * score + similarity of appearance.
+    """
+    reference = centres(earlier(tracks, everyone(at), at.frame[0]))
+    agree = agreement(reference, tracks.direction, tracks.observed, centres(take(frames.boxes, usable)))
+    alike = _similarity(overlap, usable, frames, rules, tracks)
+    total, allowed = np.empty(overlap.shape), np.empty(overlap.shape, np.bool_)
+    for i in range(overlap.shape[0]):
+        for j in range(overlap.shape[1]):
+            score = float(frames.scores[usable[j]])
+            total[i, j] = overlap[i, j] + rules.inertia * agree[i, j] * score + alike[i, j]
+            allowed[i, j] = overlap[i, j] >= rules.match_iou
+    return choose_allowed(total, allowed)
+
+
+@kernel
+def _similarity(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tracks: TrackState) -> Floats:
+    """Compute the weighted (M, N) cosine similarity of pairs that overlap; 0 where an embedding is unknown."""
+    out = np.zeros(overlap.shape)
+    if frames.embeddings.shape[1] == 0:
+        return out
+    for i in range(overlap.shape[0]):
+        for j in range(overlap.shape[1]):
+            if overlap[i, j] > 0 and tracks.learned[i] > 0:
+                out[i, j] = inner_product(tracks.gallery[tracks.slot[i], 0], frames.embeddings[usable[j]])
+    clear = adaptive_weight(out, rules.adaptive_bottom) if rules.adaptive else np.ones(out.shape)
+    for i in range(overlap.shape[0]):
+        for j in range(overlap.shape[1]):
+            out[i, j] *= rules.weight * clear[i, j]
+    return out
+
+
+@kernel
+def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_iou: float) -> Rows:
+    """Second round (OCR): boxes left against the last observations of tracks `rows`; returns what is left then."""
+    known = np.empty_like(rows)
+    count = 0
+    for k in rows:
+        if tracks.observed[k]:
+            known[count] = k
+            count += 1
+    known = known[:count]
+    overlap = iou(take(tracks.box, known), take(boxes, left))
+    some = False
+    for i in range(overlap.shape[0]):
+        for j in range(overlap.shape[1]):
+            some = some or overlap[i, j] > match_iou
+    if not some:
+        return left
+    return note_matches(tracks, known, left, choose_then_drop(complement(overlap), 1.0 - match_iou))
+
+
+@kernel
+def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame: int) -> None:
+    """Note directions and observations of matched tracks; the filters of those found again are re-run (ORU)."""
+    window, boxes = tracks.recent.shape[1], take(found, pick(tracks.row, rows))
+    way = headings(centres(earlier(tracks, rows, frame)), centres(boxes))
+    again, which, gaps = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
+    count = 0
+    for i in range(len(rows)):
+        k = rows[i]
+        if not tracks.observed[k]:
+            continue
+        tracks.direction[k, 0], tracks.direction[k, 1] = way[i, 0], way[i, 1]
+        if tracks.last[k] < frame - 1:
+            again[count], which[count], gaps[count] = k, i, frame - tracks.last[k]
+            count += 1
+            copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
+    if count > 0:
+        again = again[:count]
+        seen, shown = take(tracks.box, again), take(boxes, which[:count])
+        retrace(tracks.mean, tracks.blocks, again, seen, shown, gaps, model)
+    for i in range(len(rows)):
+        k = rows[i]
+        tracks.observed[k] = True
+        tracks.recent_frame[k, frame % window] = frame
+        for j in range(4):
+            tracks.box[k, j] = tracks.recent[k, frame % window, j] = boxes[i, j]
+
+
+@kernel
+def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
+    """Report the tracks matched in this frame: at their observation, SORT's at the filter's box."""
+    before = at.reported[0]
+    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+    for k in range(at.alive[0]):
+        if tracks.row[k] >= 0 and (tracks.streak[k] >= rules.min_hits or at.frame[0] < rules.min_hits):
+            report_track(tracks, k, frames.boxes[tracks.row[k]] if rules.centric else boxes[k], at, out)
+    out.counts[t] = at.reported[0] - before
+
+
+class Sort(Tracker):
+    """SORT: assignment on IoU, no memory; reports tracks matched in this frame and in the `min_hits` before it."""
+
+    name = "sort"
+    label = "SORT"
+    Settings = SortSettings
+    settings: SortSettings
+    motion = XYSR
+    kernels = Kernels(follow, correct)
+
+    def _make_rules(self, model: Model) -> Rules:
+        return Rules(model, self.settings.match_iou, min(self.settings.min_hits, MANY), centric=False)
+
+    def _default_thresholds(self) -> tuple[float, float]:
+        least = -np.inf if self.settings.min_score is None else self.settings.min_score
+        return least, least
+
+    def _kept(self) -> int:
+        return self.settings.max_age  # frames, whatever they last
+
+
 class ObservationCentric(Tracker):
-    """A frame of OC-SORT; subclasses may add a similarity and remember more of a match."""
+    """The common course of OC-SORT and Deep OC-SORT."""
 
     Settings: ClassVar[type[TrackerSettings]] = ObservationCentricSettings
     settings: ObservationCentricSettings
+    motion = XYSR
+    kernels = Kernels(follow, correct)
 
-    def _clear(self) -> None:
-        window = self.settings.delta_t + 1
-        self._filter = FastFilter(XYSR)
-        self._seen = 0
-        self._table = TrackTable(
-            {
-                "streak": ((), np.int32),
-                "observed": ((), np.bool_),  # matched since its birth
-                "box": ((4,), np.float64),  # last observation
-                "recent": ((window, 4), np.float64),  # observations of the last frames, at frame modulo window
-                "recent_frame": ((window,), np.int64),
-                "direction": ((2,), np.float64),
-                "kept_mean": ((8,), np.float64),  # filter at the first frame without a match
-                "kept_blocks": ((4, 3), np.float64),
-            }
-        )
-
-    def follow(self, bounds: Rows) -> Follower | None:
+    def _make_rules(self, model: Model) -> Rules:
         settings = self.settings
-        return Following(self._rules(), self._filter, settings.track_high, bounds, settings.delta_t + 1)
+        return Rules(model, settings.match_iou, min(settings.min_hits, MANY), inertia=settings.inertia)
 
-    def _rules(self) -> Rules:
-        """The settings as numbers, for compiled code; subclasses tell what they add."""
+    def _default_thresholds(self) -> tuple[float, float]:
+        return self.settings.track_high, self.settings.track_high
+
+    def _window(self) -> int:
+        return self.settings.delta_t + 1
+
+
+class OcSort(ObservationCentric):
+    """Motion alone; one stage, as released (its optional second stage on unsure boxes is off there)."""
+
+    name = "ocsort"
+    label = "OC-SORT"
+
+
+class DeepOcSort(ObservationCentric):
+    """Dynamic appearance: unsure detections change a track's embedding less."""
+
+    name = "deep-ocsort"
+    label = "Deep OC-SORT"
+    needs_embeddings = True
+    appearance = "reid"
+    Settings = DeepOcSortSettings
+    settings: DeepOcSortSettings
+
+    def _make_rules(self, model: Model) -> Rules:
         settings = self.settings
-        return Rules(
-            centric=True,
-            match_iou=settings.match_iou,
-            kept=self._kept(settings.max_age),
-            min_hits=settings.min_hits,
-            inertia=settings.inertia,
+        return (
+            super()
+            ._make_rules(model)
+            ._replace(
+                weight=settings.look_weight,
+                adaptive=settings.adaptive,
+                adaptive_bottom=settings.adaptive_bottom,
+                ema=settings.ema,
+            )
         )
 
-    def _step(self, found: Found) -> TrackerOutput:
-        table = self._table
-        self._seen += 1
-        usable = np.flatnonzero(found.scores > found.thresholds(self.settings.track_high, 0.0)[0])
-        if found.context.warp is not None:
-            self._move_camera(found.context.warp)
-        everyone = np.arange(len(table))
-        self._filter.predict(table["mean"], table["blocks"], everyone)
-        table["streak"][table["last"] < found.frame - 1] = 0
-        table["row"][:] = -1
+    def _depth(self) -> int:
+        return int(self.settings.look_weight > 0)
 
-        reference = self._reference(found.frame)
-        overlap = iou(self._filter.boxes(table["mean"]), found.boxes[usable])
-        rows, columns, lost, free = self._associate(found, overlap, reference, usable)
-        self._match(found, rows, usable[columns], reference)
-        rows, columns, lost, left = self._recover(found, lost, usable[free])
-        self._match(found, rows, columns, reference)
-        self._miss(found.frame, lost)
-        self._begin(found, left)
-        return self._report(found)
 
-    def _reference(self, frame: int) -> Floats:
-        """(M, 4) observation `delta_t` frames ago, or the nearest after it, or the last."""
-        table = self._table
-        return earlier(table["box"], table["recent"], table["recent_frame"], frame)
+class LiteDeepOcSort(DeepOcSort):
+    """Deep OC-SORT on LITE's embedding; appearance weighs as in its host."""
 
-    def _associate(
-        self, found: Found, overlap: Floats, reference: Floats, usable: Rows
-    ) -> tuple[Rows, Rows, Rows, Rows]:
-        """First round: IoU plus agreement of directions plus whatever a subclass adds."""
-        limit = self.settings.match_iou
-        if not overlap.size:
-            none = np.zeros(0, np.int64)
-            return none, none, np.arange(overlap.shape[0]), np.arange(overlap.shape[1])
-        if isolated(overlap, limit):
-            return assign(1.0 - overlap, 1.0 - limit)
-        bonus = self.settings.inertia * self._agreement(reference, found.boxes[usable])
-        total = overlap + bonus * found.scores[usable][None, :] + self._similarity(found, overlap, usable)
-        return assign_allowed(total, overlap >= limit)
-
-    def _similarity(self, found: Found, overlap: Floats, usable: Rows) -> Floats | float:
-        """What a subclass adds to the IoU, (M, N)."""
-        return 0.0
-
-    def _agreement(self, reference: Floats, boxes: Floats) -> Floats:
-        """(M, N) in [-1/2, 1/2]: how well the way to a box fits a track's direction; 0 for tracks never matched."""
-        return agreement(centres(reference), self._table["direction"], self._table["observed"], centres(boxes))
-
-    def _recover(self, found: Found, lost: Rows, left: Rows) -> tuple[Rows, Rows, Rows, Rows]:
-        """Second round: unmatched boxes against the last observations of unmatched tracks (OCR)."""
-        table = self._table
-        known = lost[table["observed"][lost]]
-        overlap = iou(table["box"][known], found.boxes[left])
-        if not overlap.size or overlap.max() <= self.settings.match_iou:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), lost, left
-        rows, columns, _, free = assign_then_drop(1.0 - overlap, 1.0 - self.settings.match_iou)
-        return known[rows], left[columns], np.setdiff1d(lost, known[rows]), left[free]
-
-    def _match(self, found: Found, rows: Rows, detections: Rows, reference: Floats) -> None:
-        """Tracks take their observations."""
-        if not len(rows):
-            return
-        table, boxes = self._table, found.boxes[detections]
-        observed = table["observed"][rows]
-        way = headings(centres(reference[rows]), centres(boxes))
-        table["direction"][rows[observed]] = way[observed]
-        again = observed & (table["last"][rows] < found.frame - 1)
-        if again.any():
-            self._rerun(found.frame, rows[again], boxes[again])
-        self._filter.update(table["mean"], table["blocks"], rows, boxes)
-        slot = found.frame % table["recent"].shape[1]
-        table["recent"][rows, slot] = boxes
-        table["recent_frame"][rows, slot] = found.frame
-        table["box"][rows] = boxes
-        table["observed"][rows] = True
-        table["last"][rows] = found.frame
-        table["streak"][rows] += 1
-        table["score"][rows] = found.scores[detections]
-        table["row"][rows] = detections
-
-    def _resume(self, found: Found, rows: Rows) -> None:
-        """Recovered boxes are observations like others."""
-        self._match(found, rows, np.arange(len(rows)), self._reference(found.frame))
-
-    def _rerun(self, frame: int, rows: Rows, boxes: Floats) -> None:
-        """Filter along the line from the last observation to the new one, in centre, width and height (ORU)."""
-        table = self._table
-        table["mean"][rows] = table["kept_mean"][rows]
-        table["blocks"][rows] = table["kept_blocks"][rows]
-        gaps = frame - table["last"][rows].astype(np.int64)
-        self._filter.retrace(table["mean"], table["blocks"], rows, table["box"][rows], boxes, gaps)
-
-    def _miss(self, frame: int, rows: Rows) -> None:
-        """Tracks not matched now but in the frame before keep their filter for the re-run."""
-        table = self._table
-        first = rows[table["last"][rows] == frame - 1]
-        table["kept_mean"][first] = table["mean"][first]
-        table["kept_blocks"][first] = table["blocks"][first]
-
-    def _begin(self, found: Found, detections: Rows) -> Rows:
-        boxes = found.boxes[detections]
-        mean, blocks = self._filter.start(boxes)
-        start = {"start": found.frame, "last": found.frame, "state": CONFIRMED, "recent_frame": NEVER}
-        scores = found.scores[detections]
-        return self._table.add(
-            len(detections), mean=mean, blocks=blocks, box=boxes, score=scores, row=detections, **start
-        )
-
-    def _report(self, found: Found) -> TrackerOutput:
-        """Tracks matched in this frame, at their observation."""
-        settings, table = self.settings, self._table
-        proven = (table["streak"] >= settings.min_hits) | (self._seen <= settings.min_hits)
-        rows = np.flatnonzero((table["row"] >= 0) & proven)
-        detections = table["row"][rows].copy()
-        output = TrackerOutput(
-            table["id"][rows].copy(), found.boxes[detections], table["score"][rows].copy(), detections
-        )
-        table["state"][found.frame - table["last"] > self._kept(settings.max_age)] = REMOVED
-        table.sweep()
-        return output
-
-    def _move_camera(self, warp: Floats) -> None:
-        """Filters, observations and directions move with the camera."""
-        table, affine = self._table, np.ascontiguousarray(warp, np.float64)
-        everyone = np.arange(len(table))
-        self._filter.warp(table["mean"], table["blocks"], everyone, affine)
-        self._filter.warp(table["kept_mean"], table["kept_blocks"], everyone, affine)
-        move_boxes(table["box"], affine)
-        move_boxes(table["recent"].reshape(-1, 4), affine)
-        turn(table["direction"], affine)
+    name = "lite-deep-ocsort"
+    label = "LITE:Deep OC-SORT"
+    appearance = "lite"

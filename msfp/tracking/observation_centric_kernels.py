@@ -1,19 +1,17 @@
-"""What `observation_centric` and `deep_ocsort` compute of tracks and boxes, compiled."""
+"""Directions of motion, camera motion of observations, and the weights of appearance in Deep OC-SORT, compiled."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import kernel
+from msfp.tracking.embeddings import blend
 from msfp.tracking.kalman import Floats
-from msfp.tracking.lifecycle import Rows
-from msfp.tracking.looks import Vectors, inner_product
-
-NEVER = -(1 << 62)  # number of a frame that is none
+from msfp.tracking.lifecycle import Frames, Progress, Rows, TrackState, matched
 
 
 @kernel
 def centres(boxes: Floats) -> Floats:
-    """(N, 2) centres of (N, 4) xyxy boxes."""
+    """Compute (N, 2) centres of (N, 4) xyxy boxes."""
     out = np.empty((len(boxes), 2))
     for i in range(len(boxes)):
         out[i, 0], out[i, 1] = (boxes[i, 0] + boxes[i, 2]) / 2, (boxes[i, 1] + boxes[i, 3]) / 2
@@ -21,31 +19,25 @@ def centres(boxes: Floats) -> Floats:
 
 
 @kernel
-def earlier(last: Floats, recent: Floats, recent_frame: Rows, frame: int) -> Floats:
-    """(M, 4) box seen in the earliest of the frames remembered, or the last box seen.
-
-    Args:
-        last: (M, 4) last boxes.
-        recent: (M, W, 4) boxes seen in frame `recent_frame` (M, W), at the frame modulo W.
-        recent_frame: frames farther back than W - 1 do not count.
-        frame: the current one.
-    """
-    out = np.empty((len(last), 4))
-    window = recent_frame.shape[1]
-    for k in range(len(last)):
-        box = last[k]
+def earlier(tracks: TrackState, rows: Rows, frame: int) -> Floats:
+    """Return the (K, 4) boxes of tracks `rows` in the earliest of the frames remembered before `frame`, or the last."""
+    out = np.empty((len(rows), 4))
+    window = tracks.recent_frame.shape[1]
+    for i in range(len(rows)):
+        k = rows[i]
+        box = tracks.box[k]
         for ago in range(1, window):
             slot = (frame - ago) % window
-            if recent_frame[k, slot] == frame - ago:
-                box = recent[k, slot]
-        for i in range(4):
-            out[k, i] = box[i]
+            if tracks.recent_frame[k, slot] == frame - ago:
+                box = tracks.recent[k, slot]
+        for j in range(4):
+            out[i, j] = box[j]
     return out
 
 
 @kernel
 def headings(start: Floats, end: Floats) -> Floats:
-    """(N, 2) directions from places to places, of unit length; zero where the two are one."""
+    """Compute (N, 2) unit directions from places to places; zero where the two are one."""
     out = np.empty((len(start), 2))
     for i in range(len(start)):
         x, y = end[i, 0] - start[i, 0], end[i, 1] - start[i, 1]
@@ -56,7 +48,7 @@ def headings(start: Floats, end: Floats) -> Floats:
 
 @kernel
 def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_], places: Floats) -> Floats:
-    """(M, N) share of a half turn by which the way to a place and a track's direction are nearer than a right angle.
+    """Compute (M, N) (pi/2 - a) / pi for the angle a between the way to a place and a track's direction of motion.
 
     Args:
         reference: (M, 2) where the tracks were.
@@ -78,7 +70,7 @@ def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_],
 
 @kernel
 def isolated(similarity: Floats, least: float) -> bool:
-    """Whether no row and no column has two entries above `least`, and some entry is above it."""
+    """Say whether some entry is above `least`, and no row and no column has two such entries."""
     taken = np.zeros(similarity.shape[1], np.bool_)
     some = False
     for i in range(similarity.shape[0]):
@@ -112,46 +104,20 @@ def turn(direction: Floats, affine: Floats) -> None:
 
 
 @kernel
-def look_bonus(
-    gallery: Vectors, vectors: Vectors, overlap: Floats, weight: float, adaptive: bool, bottom: float
-) -> Floats:
-    """(M, N) what alikeness adds to the IoU: weighted cosine similarity of pairs that overlap.
-
-    Args:
-        gallery: (M, D) unit embeddings of the tracks, zero where unknown.
-        vectors: (N, D) of the boxes.
-        overlap: (M, N) IoU.
-        weight: of the similarity.
-        adaptive: times `adaptive_weight`.
-        bottom: see there.
-    """
-    out = np.zeros(overlap.shape)
-    for i in range(len(gallery)):
-        for j in range(len(vectors)):
-            if overlap[i, j] > 0:
-                out[i, j] = inner_product(gallery[i], vectors[j])
-    clear = adaptive_weight(out, bottom) if adaptive else np.ones(out.shape)
-    for i in range(len(gallery)):
-        for j in range(len(vectors)):
-            out[i, j] *= weight * clear[i, j]
-    return out
-
-
-@kernel
-def adaptive_weight(look: Floats, bottom: float) -> Floats:
-    """(M, N) product of a weight per track and per box: 1 where the best pair is clear, 0 where two are equal.
+def adaptive_weight(cosine: Floats, bottom: float) -> Floats:
+    """Compute (M, N) products of a weight per track and per box: 1 where the best pair is clear, 0 where two are equal.
 
     A weight is 1 - max(second / best - bottom, 0) / (1 - bottom), 0 where the best is 0, 1 where there is one choice.
     """
-    height, width = look.shape
+    height, width = cosine.shape
     best, second = np.full(height + width, -np.inf), np.full(height + width, -np.inf)
     for i in range(height):
         for j in range(width):
             for side in (i, height + j):
-                if look[i, j] > best[side]:
-                    best[side], second[side] = look[i, j], best[side]
-                elif look[i, j] > second[side]:
-                    second[side] = look[i, j]
+                if cosine[i, j] > best[side]:
+                    best[side], second[side] = cosine[i, j], best[side]
+                elif cosine[i, j] > second[side]:
+                    second[side] = cosine[i, j]
     out = np.empty((height, width))
     for i in range(height):
         for j in range(width):
@@ -161,18 +127,40 @@ def adaptive_weight(look: Floats, bottom: float) -> Floats:
 
 @kernel
 def _clear(best: float, second: float, bottom: float) -> float:
-    """How clear the best of some values is, as `adaptive_weight` has it; `second` is -infinity where there is none."""
+    """Return the weight of `adaptive_weight` for two values; `second` is -infinity where there is none."""
     if second == -np.inf:
         return 1.0
     return 0.0 if best == 0 else 1.0 - max(second / best - bottom, 0.0) / (1.0 - bottom)
 
 
 @kernel
-def confident_memory(scores: NDArray[np.float32], threshold: np.float32, base: float) -> NDArray[np.float32]:
-    """(N,) memory of the embedding's moving average: `base` at score 1, 1 at the threshold (eq. 4 of the paper)."""
-    out = np.empty(len(scores), np.float32)
-    for i in range(len(scores)):
-        trust = (scores[i] - threshold) / np.float32(max(1.0 - float(threshold), 1e-6))
-        trust = min(max(trust, np.float32(0.0)), np.float32(1.0))
-        out[i] = np.float32(base) + np.float32(1.0 - base) * (np.float32(1.0) - trust)
-    return out
+def confident_memory(score: np.float32, threshold: np.float32, base: float) -> np.float32:
+    """Return the memory of the embedding's average: `base` at score 1, 1 at the threshold (Deep OC-SORT, eq. 4)."""
+    trust = (score - threshold) / np.float32(max(1.0 - float(threshold), 1e-6))
+    trust = min(max(trust, np.float32(0.0)), np.float32(1.0))
+    return np.float32(base) + np.float32(1.0 - base) * (np.float32(1.0) - trust)
+
+
+@kernel
+def learn(
+    tracks: TrackState,
+    frames: Frames,
+    usable: Rows,
+    scores: NDArray[np.float32],
+    high: np.float32,
+    base: float,
+    at: Progress,
+) -> None:
+    """Blend the embeddings of matched tracks' detections into theirs; the surer the more (`confident_memory`).
+
+    `usable` are all detections that a track may have in this frame, ascending, and `scores` are theirs.
+    """
+    if frames.embeddings.shape[1] == 0:
+        return
+    for k in matched(tracks, at):
+        row = tracks.row[k]
+        if frames.known[row]:
+            score = scores[np.searchsorted(usable, row)]
+            memory = confident_memory(score, high, base) if tracks.learned[k] > 0 else np.float32(0.0)
+            blend(tracks.gallery[tracks.slot[k], 0], frames.embeddings[row], memory)
+            tracks.learned[k] += 1

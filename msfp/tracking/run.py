@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from msfp.errors import InputError
-from msfp.tracking.base import FrameContext, Stretch, Tracker, TrackerOutput, unit_rows
+from msfp.tracking.base import Detected, FrameContext, Tracker, TrackerOutput
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 STRETCH = 1 << 14  # boxes taken at once, so that a long sequence's embeddings are not copied as a whole
@@ -44,7 +44,7 @@ def track(
 ) -> Tracks:
     """Run a tracker over frames `first` to `first + length - 1`; it is reset before and after.
 
-    Trackers that can follow a whole sequence in compiled code do so, with what `update` would give frame by frame.
+    Many frames go through the tracker's compiled step in one call, which gives what `update` does frame by frame.
 
     Args:
         tracker: made by `make`.
@@ -64,9 +64,7 @@ def track(
     """
     given = gather(tracker, detections, length, embeddings, thresholds, first, has_embedding=has_embedding, warps=warps)
     tracker.reset()
-    parts = at_once(tracker, given)
-    if parts is None:
-        parts = list(_while_alive(tracker, given, first))
+    parts = at_once(tracker, given, first)
     tracker.reset()
     return gathered(parts, first)
 
@@ -116,49 +114,23 @@ class Given:
     warps: NDArray[np.float64] | None
 
     def frame(self, t: int, index: int) -> tuple[NDArray, NDArray, NDArray | None, FrameContext]:
-        """Arguments of `Tracker.update` for frame t."""
-        part = slice(self.bounds[t], self.bounds[t + 1])
+        """Return the arguments of `Tracker.update` for frame t."""
+        boxes, scores, embeddings, known = self.rows(t, t + 1)
         context = FrameContext(
             index=index,
             tau_high=None if self.thresholds is None else self.thresholds[t, 0],
             tau_low=None if self.thresholds is None else self.thresholds[t, 1],
             warp=None if self.warps is None else self.warps[t],
-            has_embedding=None if self.has_embedding is None else self.has_embedding[part],
+            has_embedding=known,
         )
-        looks = None if self.embeddings is None else self.embeddings[part]
-        return self.boxes[part], self.scores[part], looks, context
+        return boxes, scores, embeddings, context
 
-    def stretch(self, tracker: Tracker, start: int, stop: int) -> Stretch | None:
-        """Frames `start` to `stop`; None where something is wrong with them, as `update` knows to say what."""
+    def rows(self, start: int, stop: int) -> tuple[NDArray, NDArray, NDArray | None, NDArray[np.bool_] | None]:
+        """Return boxes, scores, embeddings and `has_embedding` of frames `start` to `stop`, exclusive."""
         part = slice(self.bounds[start], self.bounds[stop])
-        boxes, scores = np.ascontiguousarray(self.boxes[part], np.float64), np.asarray(self.scores[part], np.float32)
-        low, high = tracker.settings.score_range or (-np.inf, np.inf)
-        sound = bool(np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all() and np.isfinite(scores).all())
-        sound = sound and bool(((scores >= low) & (scores <= high)).all())
-        known = np.ones(len(boxes), np.bool_)
-        if self.has_embedding is not None:
-            known = np.array(self.has_embedding[part], np.bool_)
-        if self.embeddings is None:
-            sound = sound and not (tracker.needs_embeddings and self.has_embedding is None and len(boxes))
-            vectors, known = np.zeros((len(boxes), 0), np.float32), np.zeros(len(boxes), np.bool_)
-        elif np.ndim(self.embeddings) != 2 or np.shape(self.embeddings)[1] == 0:
-            return None
-        else:
-            raw = np.asarray(self.embeddings[part], np.float32)
-            sound = sound and bool(np.isfinite(raw).all())
-            vectors, known = unit_rows(raw, known)
-        if not sound:
-            return None
-        none = np.zeros((0, 2), np.float32), np.zeros((0, 2, 3))
-        return Stretch(
-            self.bounds[start : stop + 1] - self.bounds[start],
-            boxes,
-            scores,
-            vectors,
-            known,
-            none[0] if self.thresholds is None else np.ascontiguousarray(self.thresholds[start:stop]),
-            none[1] if self.warps is None else np.ascontiguousarray(self.warps[start:stop], np.float64),
-        )
+        embeddings = None if self.embeddings is None else self.embeddings[part]
+        known = None if self.has_embedding is None else self.has_embedding[part]
+        return self.boxes[part], self.scores[part], embeddings, known
 
 
 @dataclass(frozen=True)
@@ -171,22 +143,38 @@ class Part:
     counts: NDArray[np.int64]
 
 
-def at_once(tracker: Tracker, given: Given) -> list[Part] | None:
-    """Stretch by stretch in compiled code; None where the tracker has none or the input is not sound."""
-    follower = tracker.follow(given.bounds)
-    if follower is None:
-        return None
+def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[Part]:
+    """Track a sequence, many frames in one call; `first` is the number of the first frame, for messages.
+
+    Raises:
+        InputError: whatever `Tracker.update` refuses.
+    """
     parts = []
     start, length = 0, len(given.bounds) - 1
     while start < length:
         stop = int(np.searchsorted(given.bounds, given.bounds[start] + STRETCH, side="right")) - 1
         stop = min(max(stop, start + 1), length)
-        stretch = given.stretch(tracker, start, stop)
-        if stretch is None:
-            return None
-        parts.append(Part(*follower(stretch)))
+        found = _checked(tracker, given, start, stop, first)
+        frames = slice(start, stop)
+        out = tracker.advance(
+            given.bounds[start : stop + 1] - given.bounds[start],
+            found,
+            None if given.thresholds is None else np.array(given.thresholds[frames], np.float32),
+            None if given.warps is None else np.array(given.warps[frames], np.float64),
+        )
+        parts.append(Part(out.id, out.boxes, out.score, out.counts))
         start = stop
     return parts
+
+
+def _checked(tracker: Tracker, given: Given, start: int, stop: int, first: int) -> Detected:
+    """Check the detections of some frames together; where something is wrong the frame at fault is named."""
+    try:
+        return tracker.check(*given.rows(start, stop), first + start)
+    except InputError:
+        for t in range(start, stop):
+            tracker.check(*given.rows(t, t + 1), first + t)
+        raise
 
 
 def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[Part]:
@@ -194,16 +182,6 @@ def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[Part]
     for t in range(len(given.bounds) - 1):
         out = tracker.update(*given.frame(t, first + t))
         yield Part(out.ids, out.boxes, out.scores, np.array([len(out)]))
-
-
-def _while_alive(tracker: Tracker, given: Given, first: int) -> Iterator[Part]:
-    """`frame_by_frame`, less what a sequence declared far too long has behind its last box: nobody is there."""
-    length, end = len(given.bounds) - 1, int(np.searchsorted(given.bounds, given.bounds[-1]))
-    for t, part in enumerate(frame_by_frame(tracker, given, first)):
-        yield part
-        if t >= end and not len(tracker.unmatched()[0]):
-            yield Part(part.ids[:0], part.boxes[:0], part.scores[:0], np.zeros(length - t - 1, np.int64))
-            return
 
 
 def _check(

@@ -1,43 +1,53 @@
 """Two-stage association (ByteTrack): sure detections first, unsure ones then for tracks still without a box.
 
-ByteTrack, LITE, the MSFP variants and BoT-SORT are this with different costs, filters and appearances.
+ByteTrack, LITE, the MSFP variants, BoT-SORT and the association of JDE and FairMOT are this with different costs,
+limits, filters and appearances: rows at the end of this file.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from msfp.tracking.assignment import assign
-from msfp.tracking.association import (
-    MAHALANOBIS_WEIGHT,
-    Cost,
-    Fusion,
-    Pairs,
-    iou_cost,
-    mahalanobis_cost,
-    min_gate_cost,
-    score_weighted_iou_cost,
-    sum_cost,
-)
-from msfp.tracking.base import Follower, Found, Tracker, TrackerOutput, TrackerSettings
-from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Motion
-from msfp.tracking.kalman_fast import FastFilter
+from msfp.assignment import assign_below
+from msfp.compiled import kernel
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import blend, gallery_distance
+from msfp.tracking.iou import complement, iou
+from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
     LOST,
     REMOVED,
     TENTATIVE,
+    Frames,
+    Progress,
+    Report,
     Rows,
-    TrackTable,
-    buffer_frames,
+    TrackState,
+    add_tracks,
+    between,
+    clear_matches,
     drop_duplicates,
     expire,
+    has_room,
+    is_over,
+    matched,
+    note_matches,
+    pick,
+    report_track,
+    rows_in,
+    set_unmatched,
+    sweep,
+    take,
+    take_boxes,
+    unmatched,
 )
-from msfp.tracking.looks import blend
-from msfp.tracking.two_stage_cost import FUSIONS, MOTION, Rules
-from msfp.tracking.two_stage_sequence import Following
+
+Fusion = Literal["sum", "min_gate", "mahalanobis"]
+MOTION, SUM, MIN_GATE, MAHALANOBIS = -1, 0, 1, 2
+FUSIONS = {"sum": SUM, "min_gate": MIN_GATE, "mahalanobis": MAHALANOBIS}
+MAHALANOBIS_WEIGHT = 0.98  # share of the cosine distance in `mahalanobis`, as in JDE and FairMOT
 
 
 class TwoStageSettings(TrackerSettings):
@@ -69,181 +79,349 @@ class AppearanceSettings(TwoStageSettings):
     ema: float = Field(0.9, ge=0, lt=1, description="memory of a track's embedding")
 
 
+class Rules(NamedTuple):
+    """The settings as numbers."""
+
+    model: Model
+    match: float
+    match_low: float
+    match_unconfirmed: float
+    margin: np.float32
+    fuse_score: bool
+    detected: bool  # report the detected box, not the filter's
+    sure_only: bool  # both stages and the unconfirmed take sure detections; the latter two by overlap
+    fusion: int
+    weight: float
+    min_iou: float
+    proximity: float
+    max_appearance: float
+    divisor: float
+    gate: float
+    ema: np.float32
+
+
+@kernel
+def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Progress, out: Report) -> int:
+    """Track frames from `first` on; returns the first for which there was no room."""
+    at.reported[0] = 0
+    for t in range(first, len(frames.bounds) - 1):
+        if is_over(frames, t, at):
+            break
+        if not has_room(frames, t, tracks, at, out):
+            return t
+        high = frames.thresholds[t, 0]
+        sure, unsure = between(frames, t, high, np.float32(np.inf)), between(frames, t, frames.thresholds[t, 1], high)
+        unconfirmed = rows_in(tracks, at, TENTATIVE, TENTATIVE)
+        pool = rows_in(tracks, at, CONFIRMED, LOST)
+        _move(tracks, pool, unconfirmed, frames, t, rules.model)
+        boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+        clear_matches(tracks, at)
+
+        cost = pair_costs(frames, rules, tracks, boxes, pool, sure, at)
+        free = note_matches(tracks, pool, sure, assign_below(cost, rules.match))
+        waiting = unmatched(tracks, pool, CONFIRMED)
+        offered = free if rules.sure_only else unsure
+        cost = overlap_costs(boxes, waiting, frames.boxes, offered)
+        left = note_matches(tracks, waiting, offered, assign_below(cost, rules.match_low))
+        set_unmatched(tracks, waiting, CONFIRMED, LOST)
+        if rules.sure_only:
+            free = left
+            cost = overlap_costs(boxes, unconfirmed, frames.boxes, free)
+        else:
+            cost = pair_costs(frames, rules, tracks, boxes, unconfirmed, free, at)
+        free = note_matches(tracks, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        set_unmatched(tracks, unconfirmed, TENTATIVE, REMOVED)
+
+        correct(frames, matched(tracks, at), rules, tracks, at)
+        _begin(tracks, free, frames, t, rules, at)
+        _learn(tracks, frames, t, rules, at)
+        expire(tracks, at, frames.kept[t])
+        sweep(tracks, at)
+        drop_duplicates(tracks, at, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind))
+        sweep(tracks, at)
+        _report(tracks, frames, t, rules, at, out)
+        at.frame[0] += 1
+    return len(frames.bounds) - 1
+
+
+@kernel
+def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
+    """Let matched tracks take their boxes."""
+    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    for k in rows:
+        tracks.state[k] = CONFIRMED
+
+
+@kernel
+def pair_costs(
+    frames: Frames, rules: Rules, tracks: TrackState, boxes: Floats, rows: Rows, chosen: Rows, at: Progress
+) -> Floats:
+    """Compute the (M, N) cost of tracks `rows` and detections `chosen`; infinite for pairs that may not be.
+
+    With d = 1 - IoU, weighted by the score as 1 - IoU * score where asked, c the cosine distance, m the squared
+    Mahalanobis distance and w the weight of appearance:
+
+    - `sum`: w c + (1 - w) d; pairs with an IoU below `min_iou` may not be.
+    - `min_gate` (BoT-SORT, eqs. 12-13): min(d, c / 2) where the plain 1 - IoU is at most `proximity` and c / 2 at most
+      `max_appearance`, else d.
+    - `mahalanobis` (JDE, FairMOT): w c + (1 - w) m; pairs with m above the gate may not be.
+
+    A pair of which an embedding is unknown costs d, gated alike.
+    """
+    targets = take(frames.boxes, chosen)
+    near = iou(take(boxes, rows), targets)
+    cost = np.empty_like(near)
+    trust = np.ones(len(chosen))
+    if rules.fuse_score and rules.fusion != MAHALANOBIS:
+        for j in range(len(chosen)):
+            trust[j] = frames.scores[chosen[j]]
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            cost[i, j] = 1.0 - near[i, j] * trust[j]
+    embedded = at.has_embeddings[0] and frames.embeddings.shape[1] > 0 and rules.fusion != MOTION
+    if not embedded and rules.fusion != MAHALANOBIS:
+        return cost
+    cosine, motion = near, near  # not read unless they are cues
+    if embedded:
+        cosine = _cosine_distances(frames, tracks, rows, chosen)
+    if rules.fusion == MAHALANOBIS:
+        motion = distances(tracks.mean, tracks.blocks, rows, measure(targets, rules.model.kind), rules.model)
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            if embedded and cosine[i, j] < np.inf:
+                cost[i, j] = _fused(rules, cost[i, j], cosine[i, j], near[i, j], motion[i, j])
+            if embedded and rules.fusion == SUM and near[i, j] < rules.min_iou:
+                cost[i, j] = np.inf
+            if rules.fusion == MAHALANOBIS and motion[i, j] > rules.gate:
+                cost[i, j] = np.inf
+    return cost
+
+
+@kernel
+def _cosine_distances(frames: Frames, tracks: TrackState, rows: Rows, chosen: Rows) -> Floats:
+    """Compute (M, N) cosine distances; infinite where an embedding is unknown."""
+    wanted, counts = np.empty((len(rows), len(chosen)), np.bool_), np.ones(len(rows), np.int64)
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            wanted[i, j] = tracks.learned[rows[i]] > 0 and frames.known[chosen[j]]
+    return gallery_distance(tracks.gallery, pick(tracks.slot, rows), counts, take(frames.embeddings, chosen), wanted)
+
+
+@kernel
+def _fused(rules: Rules, spatial: float, cosine: float, near: float, motion: float) -> float:
+    """Compute the cost of a pair whose embeddings are known."""
+    if rules.fusion == SUM:
+        return rules.weight * cosine + (1.0 - rules.weight) * spatial
+    if rules.fusion == MAHALANOBIS:
+        return rules.weight * cosine + (1.0 - rules.weight) * motion
+    half = cosine / rules.divisor
+    if near >= 1.0 - rules.proximity and half <= rules.max_appearance:
+        return min(spatial, half)
+    return spatial
+
+
+@kernel
+def overlap_costs(boxes: Floats, rows: Rows, found: Floats, chosen: Rows) -> Floats:
+    """Compute 1 - IoU of tracks `rows` and detections `chosen`."""
+    return complement(iou(take(boxes, rows), take(found, chosen)))
+
+
+@kernel
+def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: int, model: Model) -> None:
+    """Move confirmed and lost tracks on, and all with the camera; tracks seen once stay where they were seen."""
+    for k in pool:
+        if tracks.state[k] == LOST:
+            for velocity in model.still:
+                tracks.mean[k, 4 + velocity] = 0.0
+    predict(tracks.mean, tracks.blocks, pool, model)
+    if len(frames.warps):
+        warp(tracks.mean, tracks.blocks, pool, frames.warps[t], model.powers)
+        warp(tracks.mean, tracks.blocks, unconfirmed, frames.warps[t], model.powers)
+
+
+@kernel
+def _begin(tracks: TrackState, free: Rows, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
+    """Begin tracks at boxes left that score enough: confirmed at once in the first frame, else once seen again."""
+    new = np.empty_like(free)
+    count = 0
+    for row in free:
+        if frames.scores[row] >= frames.thresholds[t, 0] + rules.margin:
+            new[count] = row
+            count += 1
+    state = CONFIRMED if at.frame[0] == 0 else TENTATIVE
+    add_tracks(tracks, new[:count], state, frames, rules.model, at)
+
+
+@kernel
+def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
+    """Blend the embeddings of sure detections into those of their tracks; unsure ones change none."""
+    if frames.embeddings.shape[1] == 0:
+        return
+    for k in matched(tracks, at):
+        at.has_embeddings[0] = True
+        row = tracks.row[k]
+        if frames.scores[row] > frames.thresholds[t, 0] and frames.known[row]:
+            memory = rules.ema if tracks.learned[k] > 0 else np.float32(0.0)
+            blend(tracks.gallery[tracks.slot[k], 0], frames.embeddings[row], memory)
+            tracks.learned[k] += 1
+
+
+@kernel
+def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
+    """Report the confirmed tracks."""
+    before = at.reported[0]
+    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+    for k in range(at.alive[0]):
+        if tracks.state[k] == CONFIRMED:
+            report_track(tracks, k, frames.boxes[tracks.row[k]] if rules.detected else boxes[k], at, out)
+    out.counts[t] = at.reported[0] - before
+
+
 class TwoStage(Tracker):
-    """The common course of a frame; subclasses name themselves and their settings."""
+    """The common course of a frame; subclasses name themselves, their settings and their filter."""
 
     Settings: ClassVar[type[TrackerSettings]] = TwoStageSettings
     settings: TwoStageSettings
-    motion: Motion = XYAH
+    motion = XYAH
+    kernels = Kernels(follow, correct)
+    sure_only: ClassVar[bool] = False
 
-    def _clear(self) -> None:
-        self._filter = FastFilter(self.motion)
-        self._table = TrackTable()
-        self._first = self._cost()
-        self._origin: int | None = None
-
-    def _cost(self) -> Cost:
-        """Cost of the first association and of the unconfirmed."""
+    def _make_rules(self, model: Model) -> Rules:
         settings = self.settings
-        spatial = score_weighted_iou_cost if settings.fuse_score else iou_cost
-        if not isinstance(settings, AppearanceSettings):
-            return spatial
-        if settings.fusion == "min_gate":
-            return min_gate_cost(settings.proximity, settings.max_appearance, spatial, settings.look_divisor)
-        if settings.fusion == "mahalanobis":
-            return mahalanobis_cost()
-        return sum_cost(settings.weight, settings.min_iou, spatial)
-
-    def follow(self, bounds: Rows) -> Follower | None:
-        settings = self.settings
-        thresholds = settings.track_high, settings.track_low
-        return Following(self._rules(), self._filter, thresholds, bounds)
-
-    def _rules(self) -> Rules:
-        """The settings as numbers, for compiled code."""
-        settings = self.settings
-        look = settings if isinstance(settings, AppearanceSettings) else AppearanceSettings.model_validate({})
-        fusion = FUSIONS[look.fusion] if look is settings else MOTION
+        appearance = settings if isinstance(settings, AppearanceSettings) else AppearanceSettings.model_validate({})
         return Rules(
+            model=model,
             match=settings.match,
             match_low=settings.match_low,
             match_unconfirmed=settings.match_unconfirmed,
             margin=np.float32(settings.new_track_margin),
-            buffer=buffer_frames(settings.buffer, settings.fps),
             fuse_score=settings.fuse_score,
             detected=settings.output == "detection",
-            fusion=fusion,
-            weight=MAHALANOBIS_WEIGHT if look.fusion == "mahalanobis" else look.weight,
-            min_iou=look.min_iou,
-            proximity=look.proximity,
-            max_appearance=look.max_appearance,
-            look_divisor=look.look_divisor,
+            sure_only=self.sure_only,
+            fusion=FUSIONS[appearance.fusion] if appearance is settings else MOTION,
+            weight=MAHALANOBIS_WEIGHT if appearance.fusion == "mahalanobis" else appearance.weight,
+            min_iou=appearance.min_iou,
+            proximity=appearance.proximity,
+            max_appearance=appearance.max_appearance,
+            divisor=appearance.look_divisor,
             gate=CHI2_95[4],
-            ema=np.float32(look.ema),
+            ema=np.float32(appearance.ema),
         )
 
-    def _step(self, found: Found) -> TrackerOutput:
-        settings, table = self.settings, self._table
-        unconfirmed = table.rows(TENTATIVE)
-        pool = table.rows(CONFIRMED, LOST)
-        live = table["state"][pool] == CONFIRMED
-        self._predict(found, pool, live, unconfirmed)
-        boxes = self._filter.boxes(table["mean"])
+    def _default_thresholds(self) -> tuple[float, float]:
+        return self.settings.track_high, self.settings.track_low
 
-        high, low = found.thresholds(settings.track_high, settings.track_low)
-        sure = np.flatnonzero(found.scores > high)
-        unsure = np.flatnonzero((found.scores > low) & (found.scores < high))
-        born = np.flatnonzero(found.scores[sure] >= high + np.float32(settings.new_track_margin))
+    def _kept(self) -> int:
+        return self._buffered(self.settings.buffer)
 
-        matched: list[tuple[Rows, Rows]] = []
-        rows, columns, rest, free = self._associate(self._first, settings.match, found, boxes, pool, sure)
-        matched.append((pool[rows], sure[columns]))
-        still_live = pool[rest[live[rest]]]
-        rows, columns, rest, _ = self._associate(iou_cost, settings.match_low, found, boxes, still_live, unsure)
-        matched.append((still_live[rows], unsure[columns]))
-        table["state"][still_live[rest]] = LOST
-        left = sure[free]
-        rows, columns, rest, free = self._associate(
-            self._first, settings.match_unconfirmed, found, boxes, unconfirmed, left
-        )
-        matched.append((unconfirmed[rows], left[columns]))
-        table["state"][unconfirmed[rest]] = REMOVED
+    def _depth(self) -> int:
+        return int(self._rules.fusion != MOTION)
 
-        tracks, detections = (np.concatenate(part) for part in zip(*matched, strict=True))
-        self._correct(found, tracks, detections, sure)
-        self._begin(found, np.intersect1d(left[free], sure[born], assume_unique=True))
-        expire(table, found.frame, self._kept(settings.buffer))
-        table.sweep()
-        drop_duplicates(table, self._filter.boxes(table["mean"]))
-        table.sweep()
-        return self._report(found)
 
-    def _predict(self, found: Found, pool: Rows, live: NDArray[np.bool_], unconfirmed: Rows) -> None:
-        """Confirmed and lost tracks move on; unconfirmed ones stay where they were seen, as in ByteTrack."""
-        table = self._table
-        lost = pool[~live]
-        if len(lost):
-            for velocity in self.motion.still:
-                table["mean"][lost, 4 + velocity] = 0.0
-        self._filter.predict(table["mean"], table["blocks"], pool)
-        if found.context.warp is not None:
-            everyone = np.concatenate([pool, unconfirmed])
-            self._filter.warp(table["mean"], table["blocks"], everyone, found.context.warp)
+class ByteTrack(TwoStage):
+    """ByteTrack (Zhang et al., ECCV 2022), by motion alone: the paper's baseline with recovery of unsure detections.
 
-    def _associate(
-        self, cost: Cost, limit: float, found: Found, boxes: Floats, rows: Rows, detections: Rows
-    ) -> tuple[Rows, Rows, Rows, Rows]:
-        """Positions in `rows` and `detections` matched, and those left."""
-        if not len(rows) or not len(detections):
-            none = np.zeros(0, np.int64)
-            return none, none, np.arange(len(rows)), np.arange(len(detections))
-        table, gallery, vectors, known = self._table, None, None, None
-        if cost is not iou_cost and found.embeddings is not None and "embedding" in table:
-            gallery, vectors = table["embedding"][rows], found.embeddings[detections]
-            seen = table["known"][rows]
-            if not (seen.all() and found.known[detections].all()):
-                known = seen[:, None] & found.known[detections][None, :]
-        targets = found.boxes[detections]
+    As released for MOT17, where the IoU is weighted by the score; thresholds as the paper's fixed row has them.
+    """
 
-        def motion() -> Floats:
-            return self._filter.distances(table["mean"], table["blocks"], rows, targets)
+    name = "bytetrack"
+    label = "ByteTrack"
+    Settings = TwoStageSettings.having(fuse_score=True)
 
-        pairs = Pairs(boxes[rows], targets, found.scores[detections], gallery, vectors, known, motion)
-        return assign(cost(pairs), limit)
 
-    def _correct(self, found: Found, rows: Rows, detections: Rows, sure: Rows) -> None:
-        """Matched tracks take their boxes; only sure detections change the embedding."""
-        table = self._table
-        table["row"][:] = -1
-        if not len(rows):
-            return
-        self._filter.update(table["mean"], table["blocks"], rows, found.boxes[detections])
-        table["state"][rows] = CONFIRMED
-        table["last"][rows] = found.frame
-        table["score"][rows] = found.scores[detections]
-        table["row"][rows] = detections
-        if found.embeddings is not None:
-            learn = found.known[detections] & np.isin(detections, sure)
-            self._remember(rows[learn], found.embeddings[detections[learn]])
+class Lite(TwoStage):
+    """LITE: embeddings of a single backbone layer, all else as the MSFP rows: the difference is the embedding's."""
 
-    def _resume(self, found: Found, rows: Rows) -> None:
-        super()._resume(found, rows)
-        self._table["expired"][rows] = False
+    name = "lite"
+    label = "LITE"
+    needs_embeddings = True
+    appearance = "single"
+    Settings = AppearanceSettings
 
-    def _remember(self, rows: Rows, vectors: NDArray[np.float32]) -> None:
-        """Exponential moving average of the tracks' embeddings, unit length."""
-        table, settings = self._table, self.settings
-        if not isinstance(settings, AppearanceSettings):
-            return
-        if "embedding" not in table:
-            table.declare("embedding", (vectors.shape[1],), np.float32)
-            table.declare("known", (), np.bool_)
-        memory = np.where(table["known"][rows], settings.ema, 0.0).astype(np.float32)
-        blend(table["embedding"], rows, vectors, memory)
-        table["known"][rows] = True
 
-    def _begin(self, found: Found, detections: Rows) -> None:
-        """New tracks: confirmed at once in the first frame, else once seen again."""
-        if self._origin is None:
-            self._origin = found.frame
-        if not len(detections):
-            return
-        mean, blocks = self._filter.start(found.boxes[detections])
-        state = CONFIRMED if found.frame == self._origin else TENTATIVE
-        start: dict[str, Any] = {"start": found.frame, "last": found.frame, "state": state}
-        rows = self._table.add(
-            len(detections), mean=mean, blocks=blocks, score=found.scores[detections], row=detections, **start
-        )
-        if found.embeddings is not None:
-            known = found.known[detections]
-            self._remember(rows[known], found.embeddings[detections[known]])
+class MsfpConcat(TwoStage):
+    """MSFP (concat): three layers concatenated and projected (eq. 2)."""
 
-    def _report(self, found: Found) -> TrackerOutput:
-        table = self._table
-        rows = table.rows(CONFIRMED)
-        detections = table["row"][rows]
-        if self.settings.output == "detection":
-            boxes = found.boxes[detections]
-        else:
-            boxes = self._filter.boxes(table["mean"][rows])
-        return TrackerOutput(table["id"][rows].copy(), boxes, table["score"][rows].copy(), detections.copy())
+    name = "msfp-concat"
+    label = "MSFP (concat)"
+    needs_embeddings = True
+    appearance = "concat"
+    Settings = AppearanceSettings
+
+
+class MsfpAttention(TwoStage):
+    """MSFP (attention): three layers weighted for each box (eqs. 3-4)."""
+
+    name = "msfp-attention"
+    label = "MSFP (attention)"
+    needs_embeddings = True
+    appearance = "attention-instance"
+    Settings = AppearanceSettings
+
+
+class MsfpTrackSettings(AppearanceSettings):
+    """Thresholds of frames for which ATL gives none are its base, an offset of zero."""
+
+    track_high: float = Field(0.5, description="tau_high where the frame brings none")
+    track_low: float = Field(0.05, description="tau_low where the frame brings none")
+
+
+class MsfpTrack(TwoStage):
+    """MSFP-Track: MSFP (attention) whose thresholds come per frame from ATL (section 4.1, association pipeline).
+
+    Give `FrameContext.tau_high` and `tau_low`, or `thresholds` to `track`.
+    """
+
+    name = "msfp-track"
+    label = "MSFP-Track"
+    needs_embeddings = True
+    appearance = "attention-instance"
+    Settings = MsfpTrackSettings
+
+
+class BotSort(TwoStage):
+    """BoT-SORT-ReID (Aharon et al., 2022): a filter over width and height, camera motion, and a gated minimum.
+
+    As released for MOT17. Camera motion comes with the frame, none is taken where it brings none. Boxes without
+    embeddings (`has_embedding` False) make it BoT-SORT.
+    """
+
+    name = "botsort"
+    label = "BoTSORT"
+    needs_embeddings = True
+    appearance = "reid"
+    motion = XYWH
+    Settings = AppearanceSettings.having(fuse_score=True, match=0.7, fusion="min_gate")
+
+
+class LiteBotSort(BotSort):
+    """BoT-SORT on LITE's embedding of layer 14, where the script of LITE's authors names layer 0."""
+
+    name = "lite-botsort"
+    label = "LITE:BoTSORT"
+    appearance = "lite"
+
+
+class JointSettings(AppearanceSettings):
+    """FairMOT's as released; `track_low` and `match_low` of unsure boxes have no meaning here."""
+
+    track_high: float = Field(0.4, description="detections above are tracked, the rest are ignored")
+    match: float = Field(0.4, description="limit of the association by appearance and motion")
+    match_low: float = Field(0.5, description="limit of the association by IoU of what is left")
+    new_track_margin: float = Field(0.0, description="a new track needs track_high plus this")
+    fusion: Fusion = Field("mahalanobis", description="how appearance and motion make one cost")
+
+
+class Joint(TwoStage):
+    """The association of JDE and FairMOT: appearance within the motion's gate, then overlap for tracks in sight.
+
+    For boxes and embeddings from one network; it takes any. Where it follows neither of them: the filter is the core's,
+    and duplicates are dropped as ByteTrack does.
+    """
+
+    name = "joint"
+    label = "Joint (JDE, FairMOT)"
+    needs_embeddings = True
+    appearance = "attention-instance"
+    Settings = JointSettings
+    sure_only = True

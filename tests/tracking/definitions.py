@@ -1,9 +1,11 @@
 """What kernels are held to, as it stands in the books."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.tracking.kalman import SMALLEST, Motion
+from msfp.tracking.kalman import CHI2_95, SMALLEST, Motion
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -24,6 +26,50 @@ def cosine_distance_plain(gallery: Vectors, embeddings: Vectors) -> Floats:
     return np.maximum(1.0 - (gallery @ embeddings.T).astype(np.float64), 0.0)
 
 
+def measure_plain(motion: Motion, box: Floats) -> Floats:
+    """(4,) xyxy box -> (4,) coordinates of a filter; sizes a filter divides by are held above SMALLEST."""
+    width, height = box[2:] - box[:2]
+    x, y = box[:2] + (box[2:] - box[:2]) / 2
+    high, wide = max(height, SMALLEST), max(width, SMALLEST)
+    last = {"xyah": (width / high, high), "xywh": (wide, high), "xyhr": (high, width / high)}
+    return np.array([x, y, *last.get(motion.coordinates, (wide * high, wide / high))])
+
+
+def box_plain(motion: Motion, state: Floats) -> Floats:
+    """(4 or 8,) state -> (4,) xyxy box."""
+    a, b = state[2:4]
+    wide = np.sqrt(max(a * b, 0.0))
+    sizes = {"xyah": (a * b, b), "xywh": (a, b), "xyhr": (a * b, a), "xysr": (wide, a / max(wide, SMALLEST))}
+    size = np.array(sizes[motion.coordinates])
+    return np.concatenate([state[:2] - size / 2, state[:2] + size / 2])
+
+
+def cost_plain(
+    fusion: str, near: float, score: float, cosine: float | None, motion: float, options: Mapping[str, float]
+) -> float:
+    """Cost of one pair in two-stage association.
+
+    Args:
+        fusion: `sum`, `min_gate` or `mahalanobis`.
+        near: IoU.
+        score: 1 where the IoU is not weighted by it.
+        cosine: distance, None where an embedding is unknown.
+        motion: squared Mahalanobis distance.
+        options: `weight`, `min_iou`, `proximity`, `max_appearance`, `look_divisor`.
+    """
+    cost = 1 - near * score
+    if fusion == "mahalanobis":
+        if motion > CHI2_95[4]:
+            return np.inf
+        return 1 - near if cosine is None else 0.98 * cosine + 0.02 * motion
+    if fusion == "sum":
+        if near < options["min_iou"]:
+            return np.inf
+        return cost if cosine is None else options["weight"] * cosine + (1 - options["weight"]) * cost
+    half = np.inf if cosine is None else cosine / options["look_divisor"]
+    return min(cost, half) if 1 - near <= options["proximity"] and half <= options["max_appearance"] else cost
+
+
 class Textbook:
     """One track's filter as the books write it: x' = Fx, P' = FPF' + Q; S = HPH' + R, K = PH'S^-1.
 
@@ -36,7 +82,7 @@ class Textbook:
         self.motion = motion
         self.transition = np.eye(8) + np.eye(8, k=4)
         self.observation = np.eye(4, 8)
-        self.mean = np.concatenate([motion.measure(box[None])[0], np.zeros(4)])
+        self.mean = np.concatenate([measure_plain(motion, box), np.zeros(4)])
         self.covariance = self._noise(0, 1)
 
     def predict(self) -> None:
@@ -50,7 +96,7 @@ class Textbook:
 
     def update(self, box: Floats, factor: float = 1.0) -> None:
         """Correct with a (4,) xyxy box; `factor` scales the measurement's variance."""
-        innovation = self.motion.measure(box[None])[0] - self.observation @ self.mean
+        innovation = measure_plain(self.motion, box) - self.observation @ self.mean
         spread = self._spread(factor)
         gain = self.covariance @ self.observation.T @ np.linalg.inv(spread)
         self.mean = self.mean + gain @ innovation
@@ -58,7 +104,7 @@ class Textbook:
 
     def distance(self, box: Floats) -> float:
         """Squared Mahalanobis distance of a (4,) xyxy box."""
-        innovation = self.motion.measure(box[None])[0] - self.observation @ self.mean
+        innovation = measure_plain(self.motion, box) - self.observation @ self.mean
         return float(innovation @ np.linalg.inv(self._spread(1.0)) @ innovation)
 
     def _spread(self, factor: float) -> Floats:
@@ -68,5 +114,5 @@ class Textbook:
     def _noise(self, position: int, velocity: int) -> Floats:
         """(8, 8) diagonal of the squared rows `position` and `velocity` of the weights, scaled by the state."""
         scale = [1.0 if s < 0 else max(abs(self.mean[s]), SMALLEST) for s in self.motion.scale]
-        weights = self.motion.weights()
+        weights = self.motion.model().weights
         return np.diag(np.concatenate([weights[position] * scale, weights[velocity] * scale]) ** 2)

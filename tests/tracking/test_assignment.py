@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from msfp.tracking.assignment import assign, assign_allowed, assign_then_drop
+from msfp.assignment import assign_below
+from msfp.tracking.assignment import choose_allowed, choose_then_drop
 
 shape = st.tuples(st.integers(0, 5), st.integers(0, 5))
 ties = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.8, 1.0])
@@ -24,19 +25,19 @@ def best_gain(cost: np.ndarray, limit: float) -> float:
     return max((sum(gain[i, j] for i, j in enumerate(p)) for p in permutations(range(columns), rows)), default=0.0)
 
 
-def check_partition(result: tuple[np.ndarray, ...], shape: tuple[int, int]) -> None:
-    rows, columns, free_rows, free_columns = result
-    assert sorted([*rows, *free_rows]) == list(range(shape[0]))
-    assert sorted([*columns, *free_columns]) == list(range(shape[1]))
-    assert len(rows) == len(columns)
+def pairs(choice: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns matched, each once; from the column of each row, -1 where it has none."""
+    rows = np.flatnonzero(choice >= 0)
+    assert len(choice) == shape[0]
+    assert len(np.unique(choice[rows])) == len(rows)
+    assert (choice < shape[1]).all()
+    return rows, choice[rows]
 
 
 @given(costs, st.one_of(ties, st.floats(0, 1.2)))
 @settings(max_examples=300, deadline=None)
 def test_assign_is_optimal_under_the_limit(cost: np.ndarray, limit: float) -> None:
-    result = assign(cost, limit)
-    check_partition(result, cost.shape)
-    chosen = cost[result[0], result[1]]
+    chosen = cost[pairs(assign_below(cost, limit), cost.shape)]
     assert (chosen < limit).all()
     assert np.isclose((limit - chosen).sum(), best_gain(cost, limit), atol=1e-9)
 
@@ -49,52 +50,47 @@ def test_assign_equals_laps_cost_limit(cost: np.ndarray, limit: float) -> None:
         return
     _, x, _ = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
     theirs = sum(limit - cost[i, j] for i, j in enumerate(x) if j >= 0)
-    ours = assign(cost, limit)
-    assert np.isclose((limit - cost[ours[0], ours[1]]).sum(), theirs, atol=1e-9)
+    ours = cost[pairs(assign_below(cost, limit), cost.shape)]
+    assert np.isclose((limit - ours).sum(), theirs, atol=1e-9)
 
 
 @given(costs, st.one_of(ties, st.floats(0, 1.2)))
 @settings(max_examples=200, deadline=None)
-def test_assign_then_drop(cost: np.ndarray, limit: float) -> None:
+def test_choose_then_drop(cost: np.ndarray, limit: float) -> None:
     """Within the limit; and where the solver had to run, of the least total."""
-    result = assign_then_drop(cost, limit)
-    check_partition(result, cost.shape)
-    assert (cost[result[0], result[1]] <= limit).all()
+    chosen = cost[pairs(choose_then_drop(cost, limit), cost.shape)]
+    assert (chosen <= limit).all()
     within = cost <= limit
     if cost.size and within.all():
-        assert np.isclose(cost[result[0], result[1]].sum(), min(cost.shape) * 2 - best_gain(cost, 2.0), atol=1e-9)
+        assert np.isclose(chosen.sum(), min(cost.shape) * 2 - best_gain(cost, 2.0), atol=1e-9)
 
 
 @given(costs, st.one_of(ties, st.floats(0, 1.2)))
 @settings(max_examples=200, deadline=None)
-def test_assign_allowed_breaks_ties_as_scipy(total: np.ndarray, least: float) -> None:
+def test_choose_allowed_breaks_ties_as_scipy(total: np.ndarray, least: float) -> None:
     from scipy.optimize import linear_sum_assignment
 
-    result = assign_allowed(total, total >= least)
-    check_partition(result, total.shape)
+    rows, columns = pairs(choose_allowed(total, total >= least), total.shape)
     i, j = linear_sum_assignment(-total)
     kept = total[i, j] >= least
-    assert np.array_equal(result[0], i[kept])
-    assert np.array_equal(result[1], j[kept])
+    assert np.array_equal(rows, i[kept])
+    assert np.array_equal(columns, j[kept])
 
 
 def test_pairs_that_may_not_be() -> None:
     cost = np.array([[np.nan, 0.1], [np.inf, 0.2]])
-    rows, columns, free_rows, free_columns = assign(cost, 0.5)
-    assert (rows.tolist(), columns.tolist()) == ([0], [1])
-    assert (free_rows.tolist(), free_columns.tolist()) == ([1], [0])
+    assert assign_below(cost, 0.5).tolist() == [1, -1]
 
 
 def test_a_pair_at_the_limit_is_left() -> None:
-    assert len(assign(np.array([[0.5]]), 0.5)[0]) == 0
-    assert len(assign_then_drop(np.array([[0.5]]), 0.5)[0]) == 1
+    assert assign_below(np.array([[0.5]]), 0.5).tolist() == [-1]
+    assert choose_then_drop(np.array([[0.5]]), 0.5).tolist() == [0]
 
 
 def test_two_pairs_beat_one_cheaper() -> None:
     """Greedy would take (0, 0) and leave row 1 with nothing."""
     cost = np.array([[0.1, 0.3], [0.2, 0.9]])
-    rows, columns, _, _ = assign(cost, 0.8)
-    assert list(zip(rows, columns, strict=True)) == [(0, 1), (1, 0)]
+    assert assign_below(cost, 0.8).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("size", [40, 200])
@@ -106,5 +102,5 @@ def test_large_sparse_equals_full_solution(size: int) -> None:
     cost = np.where(rng.random((size, size + 7)) < 0.05, rng.random((size, size + 7)), 1.0)
     gain = np.minimum(cost - 0.7, 0)
     i, j = linear_sum_assignment(gain)
-    rows, columns, _, _ = assign(cost, 0.7)
-    assert np.isclose((cost[rows, columns] - 0.7).sum(), gain[i, j].sum())
+    chosen = cost[pairs(assign_below(cost, 0.7), cost.shape)]
+    assert np.isclose((chosen - 0.7).sum(), gain[i, j].sum())

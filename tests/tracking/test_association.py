@@ -1,61 +1,71 @@
-"""Costs by hand, and what they do when two people cross."""
+"""Costs of pairs against their definition, and what they do when two people cross."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking import make
-from msfp.tracking.association import (
-    Pairs,
-    iou_cost,
-    mahalanobis_cost,
-    min_gate_cost,
-    score_weighted_iou_cost,
-    sum_cost,
-)
-from msfp.tracking.looks import gallery_distance
+from msfp.tracking import FrameContext, make
+from msfp.tracking.embeddings import blend, gallery_distance
+from msfp.tracking.lifecycle import Frames
+from msfp.tracking.two_stage import pair_costs
 
-from .definitions import cosine_distance_plain
-
-TRACKS = np.array([[0.0, 0, 10, 10], [100, 0, 110, 10]])
-BOXES = np.array([[5.0, 0, 15, 10], [100, 0, 110, 10]])  # IoU 1/3, 0; 0, 1
-GALLERY = np.array([[1.0, 0], [0, 1]], np.float32)
-LOOKS = np.array([[0.6, 0.8], [0, 1]], np.float32)  # cosine distance .4, 1; .2, 0
+from .definitions import Textbook, cosine_distance_plain, cost_plain, iou_plain
 
 
-def pairs(**change: object) -> Pairs:
-    given = {"gallery": GALLERY, "embeddings": LOOKS, **change}
-    return Pairs(TRACKS, BOXES, np.array([0.9, 0.5], np.float32), **given)
+def unit(rows: np.ndarray) -> np.ndarray:
+    rows = rows.astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_costs_by_hand() -> None:
-    assert np.allclose(iou_cost(pairs()), [[2 / 3, 1], [1, 0]])
-    assert np.allclose(score_weighted_iou_cost(pairs()), [[1 - 0.3, 1], [1, 0.5]])
-    assert np.allclose(sum_cost(0.5)(pairs()), [[(0.4 + 2 / 3) / 2, 1.0], [0.6, 0.0]])
-    assert np.allclose(sum_cost(0.25)(pairs()), [[0.1 + 0.5, 1.0], [0.8, 0.0]])
-    assert np.allclose(sum_cost(0.5, min_iou=0.2)(pairs()), [[(0.4 + 2 / 3) / 2, np.inf], [np.inf, 0.0]])
+@pytest.mark.parametrize("embedded", [True, False])
+@pytest.mark.parametrize("fuse_score", [True, False])
+@pytest.mark.parametrize("fusion", ["sum", "min_gate", "mahalanobis"])
+@given(seed=st.integers(0, 10_000), min_iou=st.sampled_from([0.0, 0.2]), proximity=st.sampled_from([0.3, 0.9]))
+@settings(deadline=None, max_examples=20)
+def test_costs_are_as_defined(
+    fusion: str, fuse_score: bool, embedded: bool, seed: int, min_iou: float, proximity: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    options = {"min_iou": min_iou, "weight": 0.3, "proximity": proximity, "max_appearance": 0.6, "look_divisor": 1.5}
+    tracker = make("lite", fusion=fusion, fuse_score=fuse_score, **options)
+    places = rng.uniform(0, 30, (9, 2))
+    boxes = np.hstack([places, places + rng.uniform(20, 40, (9, 2))])
+    scores, known = rng.random(9).astype(np.float32), rng.random(9) < 0.7
+    vectors = np.where(known[:, None], unit(rng.normal(size=(9, 6))), np.float32(0))
+    tracker.update(boxes[:4], np.full(4, 0.9), vectors[:4], FrameContext(has_embedding=known[:4]))
+    own = Frames(
+        np.array([0, 5]),
+        boxes[4:].copy(),
+        scores[4:].copy(),
+        vectors[4:].copy() if embedded else np.zeros((5, 0), np.float32),
+        known[4:] & embedded,
+        np.zeros((1, 2), np.float32),
+        np.zeros((0, 2, 3)),
+        np.zeros(1, np.int64),
+    )
+    rows, chosen = np.array([3, 0, 2]), np.array([1, 2, 4])
+    found = pair_costs(own, tracker._rules, tracker._tracks, boxes[:4].copy(), rows, chosen, tracker._progress)
+    cosine = cosine_distance_plain(vectors[:4], vectors[4:])
+    for i, row in enumerate(rows):
+        for j, column in enumerate(chosen):
+            near = float(iou_plain(boxes[row][None], boxes[4 + column][None])[0, 0])
+            both = embedded and known[row] and known[4 + column]
+            trust = float(scores[4 + column]) if fuse_score and fusion != "mahalanobis" else 1.0
+            apart = Textbook(tracker.motion, boxes[row]).distance(boxes[4 + column])
+            plain = options if embedded else options | {"min_iou": 0.0}  # no gate where no frame had an embedding
+            expected = cost_plain(fusion, near, trust, cosine[row, column] if both else None, apart, plain)
+            assert found[i, j] == pytest.approx(expected, abs=1e-6)
 
 
-def test_min_gate_by_hand() -> None:
-    """Half cosine distances are .2, .5; .1, 0: appearance counts where near enough and alike enough."""
-    assert np.allclose(min_gate_cost(0.7, 0.25)(pairs()), [[0.2, 1], [1, 0]])
-    assert np.allclose(min_gate_cost(0.5, 0.25)(pairs()), [[2 / 3, 1], [1, 0]])  # IoU distance 2/3: too far
-    assert np.allclose(min_gate_cost(0.7, 0.15)(pairs()), [[2 / 3, 1], [1, 0]])  # half distance .2: too unlike
-
-
-def test_mahalanobis_by_hand() -> None:
-    motion = np.array([[1.0, 50.0], [9.4, 2.0]])
-    cost = mahalanobis_cost(0.98)(pairs(motion=lambda: motion))
-    expected = [[0.98 * 0.4 + 0.02, np.inf], [0.98 * 0.2 + 0.02 * 9.4, 0.04]]
-    assert np.allclose(cost, expected)
-
-
-@pytest.mark.parametrize("cost", [sum_cost(0.5), min_gate_cost(0.5, 0.25)])
-def test_without_embeddings_motion_decides(cost: object) -> None:
-    assert np.allclose(cost(pairs(gallery=None)), iou_cost(pairs()))
-    known = np.array([[False, True], [True, True]])
-    assert cost(pairs(known=known))[0, 0] == pytest.approx(2 / 3)
+def test_blend_by_hand() -> None:
+    for own, seen, memory, expected in (
+        ([1, 0], [0, 1], 0.75, np.array([3, 1]) / 10**0.5),
+        ([0, 0], [0.6, 0.8], 0.0, [0.6, 0.8]),
+    ):
+        held = np.float32(own)
+        blend(held, np.float32(seen), np.float32(memory))
+        assert np.allclose(held, expected)
 
 
 def cross(name: str, **settings: object) -> list[list[int]]:
@@ -118,10 +128,11 @@ def test_embedding_is_remembered_as_moving_average() -> None:
     tracker.update(box, [0.9], [first])
     tracker.update(box, [0.9], [second])
     mixed = 0.9 * first + 0.1 * second
-    assert np.allclose(tracker._table["embedding"][0], mixed / np.linalg.norm(mixed))
-    before = tracker._table["embedding"][0].copy()
+    held = tracker._tracks.gallery[tracker._tracks.slot[0], 0]
+    assert np.allclose(held, mixed / np.linalg.norm(mixed))
+    before = held.copy()
     tracker.update(box, [0.3], [second])  # unsure boxes do not change the memory
-    assert np.array_equal(tracker._table["embedding"][0], before)
+    assert np.array_equal(held, before)
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 10_000))

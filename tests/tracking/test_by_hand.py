@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.tracking import FrameContext, Tracker, make, names, tracker_class
-from msfp.tracking.boost import (
+from msfp.tracking.boosttrack import (
     accepted_by_tracks,
     likely_objects,
     mahalanobis_similarity,
@@ -145,8 +145,8 @@ def test_gallery_remembers_an_old_look() -> None:
         show(tracker, t, (at(100), looks[0]))
     for t in range(4, 6):
         show(tracker, t, (at(100), looks[1]))
-    rows = tracker._table["gallery"][0]
-    assert sorted(rows.argmax(axis=1).tolist()) == [0, 1, 1]
+    tracks = tracker._tracks
+    assert tracks.gallery[tracks.slot[0], :3].argmax(axis=1).tolist() == [1, 1, 0]
 
 
 def test_sure_boxes_pull_strongsorts_filter_harder() -> None:
@@ -156,7 +156,7 @@ def test_sure_boxes_pull_strongsorts_filter_harder() -> None:
         tracker = make("strongsort")
         for t in range(1, 6):
             show(tracker, t, (at(2.0 * t * t), ALIKE), score=score)
-        states[score] = tracker._table["mean"][-1, 0]
+        states[score] = tracker._tracks.mean[0, 0]
     assert states[1.0] == pytest.approx(50 + 20, abs=1e-6)
     assert states[0.65] < states[1.0]
 
@@ -177,9 +177,10 @@ def test_rerun_follows_the_line_between_observations() -> None:
         book.predict()
         book.update(start + (end - start) * step / 5)
     book.update(end)
-    assert np.allclose(tracker._table["mean"][0], book.mean, atol=1e-8)
+    assert np.allclose(tracker._tracks.mean[0], book.mean, atol=1e-8)
     assert out.detections.tolist() == [] or out.ids.tolist() == [1]
-    assert tracker._table["id"].tolist() == [1]
+    assert tracker.unmatched()[0].tolist() == []
+    assert tracker._tracks.id[:2].tolist() == [1, 0]
 
 
 def test_recovery_at_the_last_observation() -> None:
@@ -250,7 +251,7 @@ def test_adaptive_weight_against_a_loop(rows: list[list[int]]) -> None:
 
 
 def test_memory_grows_as_confidence_falls() -> None:
-    out = confident_memory(np.float32([1.0, 0.8, 0.6, 1.7]), np.float32(0.6), 0.95)
+    out = [confident_memory(score, np.float32(0.6), 0.95) for score in np.float32([1.0, 0.8, 0.6, 1.7])]
     assert np.allclose(out, [0.95, 0.975, 1.0, 0.95])
 
 
@@ -269,21 +270,23 @@ def test_boost_similarities_by_hand() -> None:
 
 def test_track_confidence_by_hand() -> None:
     """0.9^(7 - age) while young, then 0.9^(frames missed)."""
-    out = track_confidence(np.array([1, 6, 7, 30], np.int32), np.array([0, 0, 0, 2], np.int32))
+    out = [track_confidence(age, missed) for age, missed in ((1, 0), (6, 0), (7, 0), (30, 2))]
     assert np.allclose(out, [0.9**6, 0.9, 1.0, 0.81])
 
 
 def test_likely_objects_are_raised_never_lowered() -> None:
-    scores, similarity = np.array([0.5, 0.9]), np.array([[0.9, 0.2], [0.1, 0.0]])
-    assert np.allclose(likely_objects(scores, similarity, True, 0.65), [0.65 * 0.5 + 0.35 * 0.9**1.5, 0.9])
-    assert np.allclose(likely_objects(scores, similarity, False, 0.65), [0.585, 0.9])
+    similarity = np.array([[0.9, 0.2], [0.1, 0.0]])
+    for soft, expected in ((True, 0.65 * 0.5 + 0.35 * 0.9**1.5), (False, 0.585)):
+        scores = np.array([0.5, 0.9])
+        likely_objects(scores, similarity, soft, 0.65)
+        assert np.allclose(scores, [expected, 0.9])
 
 
 def test_tracks_accept_less_the_longer_they_miss() -> None:
     similarity = np.array([[0.9], [0.96], [0.82]])
-    assert accepted_by_tracks(similarity, np.array([0])).tolist() == [False, True, False]
-    assert accepted_by_tracks(similarity, np.array([10])).tolist() == [True, True, False]
-    assert accepted_by_tracks(similarity, np.array([60])).tolist() == [True, True, True]
+    assert accepted_by_tracks(similarity, np.array([0]), 20.0).tolist() == [False, True, False]
+    assert accepted_by_tracks(similarity, np.array([10]), 20.0).tolist() == [True, True, False]
+    assert accepted_by_tracks(similarity, np.array([60]), 20.0).tolist() == [True, True, True]
 
 
 def test_unlike_objects_are_the_best_of_their_kind() -> None:

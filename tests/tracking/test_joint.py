@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from msfp.tracking import FrameContext, make
-from msfp.tracking.joint import Joint
+from msfp.tracking.two_stage import Joint
 from tests.tracking.test_by_hand import ALIKE, OTHER, at, show
 
 

@@ -1,4 +1,4 @@
-"""States of tracks: ByteTrack's whole life cycle against a model in plain Python, and the table that keeps them."""
+"""States of tracks: ByteTrack's whole life cycle against a model in plain Python, and the arrays that keep them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from msfp.tracking import make
-from msfp.tracking.lifecycle import CONFIRMED, LOST, REMOVED, TrackTable, buffer_frames, drop_duplicates, expire
+from msfp.tracking.lifecycle import (
+    CONFIRMED,
+    LOST,
+    REMOVED,
+    Progress,
+    TrackState,
+    buffer_frames,
+    drop_duplicates,
+    expire,
+    make_progress,
+    make_tracks,
+    sweep,
+    with_room,
+)
 
 BUFFER = 3
 LANES = 4
@@ -70,41 +83,55 @@ TestByteTrackLife = ByteTrackLife.TestCase
 TestByteTrackLife.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-def table_of(*rows: tuple[int, int, int]) -> TrackTable:
-    """Tracks with (state, start, last)."""
-    table = TrackTable()
-    table.add(len(rows))
-    for i, (state, start, last) in enumerate(rows):
-        table["state"][i], table["start"][i], table["last"][i] = state, start, last
-    return table
+def state_of(*rows: tuple[int, int, int], room: int = 8) -> tuple[TrackState, Progress]:
+    """Tracks 1, 2, ... with (state, start, last)."""
+    tracks, at = make_tracks(window=2, room=room), make_progress()
+    for k, (state, start, last) in enumerate(rows):
+        tracks.id[k], tracks.state[k], tracks.start[k], tracks.last[k] = k + 1, state, start, last
+    at.alive[0] = len(rows)
+    return tracks, at
 
 
-def test_identities_are_never_used_twice() -> None:
-    table = TrackTable()
-    rows = table.add(100)
-    table["state"][rows[:60]] = REMOVED
-    table.sweep()
-    assert table["id"].tolist() == list(range(61, 101))
-    table.add(2)
-    assert table["id"][-2:].tolist() == [101, 102]
+def test_who_is_removed_makes_room_and_the_others_keep_their_order_and_embeddings() -> None:
+    tracks, at = state_of(*[(CONFIRMED, k, 10) for k in range(6)])
+    tracks = with_room(tracks, 6, 3, 4)
+    for k in range(6):
+        for column in (tracks.mean, tracks.blocks, tracks.box, tracks.recent, tracks.missed_mean, tracks.missed_blocks):
+            column[k] = k + 1
+        tracks.gallery[tracks.slot[k]] = k + 1
+    tracks.state[[0, 3, 4]] = REMOVED
+    sweep(tracks, at)
+    assert at.alive[0] == 3
+    assert tracks.id[:3].tolist() == [2, 3, 6]
+    assert sorted(tracks.slot) == list(range(len(tracks.slot)))
+    for column in (tracks.mean, tracks.blocks, tracks.box, tracks.recent, tracks.missed_mean, tracks.missed_blocks):
+        assert [np.unique(column[k]).tolist() for k in range(3)] == [[2], [3], [6]]
+    assert [np.unique(tracks.gallery[tracks.slot[k]]).tolist() for k in range(3)] == [[2], [3], [6]]
 
 
-def test_growing_keeps_values_and_clears_new_rows() -> None:
-    table = TrackTable({"hits": ((), np.int32)})
-    table.add(60, hits=7)
-    table["state"][:] = REMOVED
-    table.sweep()
-    rows = table.add(500)
-    assert (table["hits"][rows] == 0).all()
-    assert table["mean"].shape == (500, 8)
+def test_more_room_keeps_all_and_is_taken_only_where_needed() -> None:
+    tracks, _ = state_of((CONFIRMED, 1, 2), (LOST, 3, 4))
+    assert with_room(tracks, 8, 3, 0) is tracks
+    tracks = with_room(tracks, 2, 3, 5)
+    tracks.gallery[1, 2] = 7.0
+    assert with_room(tracks, 8, 2, 5) is tracks
+    wider = with_room(tracks, 9, 4, 5)
+    assert len(wider.id) == 16
+    assert wider.gallery.shape == (16, 4, 5)
+    assert wider.last[:3].tolist() == [2, 4, 0]
+    assert (wider.gallery[1, 2] == 7).all()
+    assert wider.gallery.sum() == 35
+    assert sorted(wider.slot) == list(range(16))
 
 
 def test_expire_counts_frames_since_the_last_match_and_grants_one_more() -> None:
-    table = table_of((LOST, 1, 10), (LOST, 1, 9), (CONFIRMED, 1, 2))
-    expire(table, 40, 30)
-    assert table["state"].tolist() == [LOST, LOST, CONFIRMED]
-    expire(table, 41, 30)
-    assert table["state"].tolist() == [LOST, REMOVED, CONFIRMED]
+    tracks, at = state_of((LOST, 1, 10), (LOST, 1, 9), (CONFIRMED, 1, 2))
+    at.frame[0] = 40
+    expire(tracks, at, 30)
+    assert tracks.state[:3].tolist() == [LOST, LOST, CONFIRMED]
+    at.frame[0] = 41
+    expire(tracks, at, 30)
+    assert tracks.state[:3].tolist() == [LOST, REMOVED, CONFIRMED]
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(30, 30), (25, 25), (14, 14), (60, 60), (12.5, 12)])
@@ -119,14 +146,14 @@ def test_a_buffer_is_a_frame_at_least_by_rate_and_by_clock(buffer: int, fps: flo
     assert kept <= max(buffer / 30 * fps + 1e-9, 1)
     tracker = make("bytetrack", fps=fps)
     for frame in range(3):
-        tracker._clock.tick(frame + 1, frame / fps)
-    assert tracker._kept(buffer) >= min(buffer, 1)
-    assert kept > 2 or abs(tracker._kept(buffer) - kept) <= 1
+        tracker._tick(frame + 1, frame / fps)
+    assert tracker._buffered(buffer) >= min(buffer, 1)
+    assert kept > 2 or abs(tracker._buffered(buffer) - kept) <= 1
 
 
 def test_the_shorter_of_two_coinciding_tracks_goes() -> None:
     """Rows 0 and 2 coincide, the lost one is older; rows 1 and 3 coincide, the live one is older."""
-    table = table_of((CONFIRMED, 8, 10), (CONFIRMED, 1, 10), (LOST, 1, 9), (LOST, 5, 9), (LOST, 1, 9))
+    tracks, at = state_of((CONFIRMED, 8, 10), (CONFIRMED, 1, 10), (LOST, 1, 9), (LOST, 5, 9), (LOST, 1, 9))
     boxes = np.array([[0.0, 0, 10, 10], [50, 0, 60, 10], [0, 0, 10, 10.5], [50, 0, 60, 10], [52, 0, 62, 10]])
-    drop_duplicates(table, boxes)
-    assert table["state"].tolist() == [REMOVED, CONFIRMED, LOST, REMOVED, LOST]
+    drop_duplicates(tracks, at, boxes)
+    assert tracks.state[:5].tolist() == [REMOVED, CONFIRMED, LOST, REMOVED, LOST]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msfp.errors import InputError
-from msfp.tracking import make, track, tracker_class
+from msfp.tracking import make, names, track, tracker_class
 from msfp.types import Detections
 from tests.tracking.conftest import Walk
 
@@ -91,7 +91,7 @@ def test_real_detections_with_any_embeddings(shared: Path, name: str, detector: 
     assert tracker_class(name).label
 
 
-@pytest.mark.parametrize("name", ["bytetrack", "deepsort", "ocsort", "sort"])
+@pytest.mark.parametrize("name", names())
 def test_a_sequence_declared_far_too_long_costs_what_it_holds(name: str, scene: Walk) -> None:
     """seqinfo.ini may say a million frames where some are labelled: all as with the right length."""
     looks = scene.embeddings if tracker_class(name).needs_embeddings else None
