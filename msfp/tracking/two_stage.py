@@ -182,10 +182,10 @@ def pair_costs(
     if not embedded and rules.fusion != MAHALANOBIS:
         return cost
     cosine, motion = near, near  # not read unless they are cues
-    if embedded:
-        cosine = _cosine_distances(frames, tracks, rows, chosen)
     if rules.fusion == MAHALANOBIS:
         motion = distances(tracks.mean, tracks.blocks, rows, measure(targets, rules.model.kind), rules.model)
+    if embedded:
+        cosine = _cosine_distances(frames, rules, tracks, near, motion, rows, chosen)
     for i in range(len(rows)):
         for j in range(len(chosen)):
             if embedded and cosine[i, j] < np.inf:
@@ -198,12 +198,18 @@ def pair_costs(
 
 
 @kernel
-def _cosine_distances(frames: Frames, tracks: TrackState, rows: Rows, chosen: Rows) -> Floats:
-    """Compute (M, N) cosine distances; infinite where an embedding is unknown."""
+def _cosine_distances(
+    frames: Frames, rules: Rules, tracks: TrackState, near: Floats, motion: Floats, rows: Rows, chosen: Rows
+) -> Floats:
+    """Compute (M, N) cosine distances; infinite where an embedding is unknown, or where the pair's cost reads none."""
     wanted, counts = np.empty((len(rows), len(chosen)), np.bool_), np.ones(len(rows), np.int64)
     for i in range(len(rows)):
+        learned = tracks.learned[rows[i]] > 0
         for j in range(len(chosen)):
-            wanted[i, j] = tracks.learned[rows[i]] > 0 and frames.known[chosen[j]]
+            read = near[i, j] >= (rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity)
+            if rules.fusion == MAHALANOBIS:
+                read = motion[i, j] <= rules.gate
+            wanted[i, j] = learned and read and frames.known[chosen[j]]
     return gallery_distance(tracks.gallery, pick(tracks.slot, rows), counts, take(frames.embeddings, chosen), wanted)
 
 
