@@ -26,9 +26,9 @@ def test_silhouette_tells_separated_people_from_mixed_ones() -> None:
     rng = np.random.default_rng(0)
     person = np.repeat(np.arange(4, dtype=np.int32), 12)
     apart = np.eye(8, dtype=np.float32)[person] + rng.normal(0, 0.01, (48, 8)).astype(np.float32)
-    good = tsne._lay_out(apart, person, 1)
-    again = tsne._lay_out(apart, person, 1)
-    mixed = tsne._lay_out(rng.normal(size=(48, 8)).astype(np.float32), person, 1)
+    good = tsne._lay_out.function(None, apart, person, 1)
+    again = tsne._lay_out.function(None, apart, person, 1)
+    mixed = tsne._lay_out.function(None, rng.normal(size=(48, 8)).astype(np.float32), person, 1)
     assert good.silhouette > 0.9
     assert mixed.silhouette < 0.1
     np.testing.assert_array_equal(good.place, again.place)
