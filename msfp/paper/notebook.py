@@ -10,7 +10,7 @@ from msfp.engine.typed import need_originals
 from msfp.errors import InputError, MsfpError, NotComputable
 from msfp.experiment.run import Experiment
 from msfp.paper.registry import Kind, artefact, every
-from msfp.paper.tagged import execute
+from msfp.paper.tagged import execute, notebooks_folder
 from msfp.pipeline import data
 from msfp.pipeline.run import Run, open_run
 from msfp.types import Cell
@@ -91,6 +91,7 @@ class NotebookRun(Experiment):
         """
         one = artefact(kind, number)
         if one.status == "planned":
+            notebooks_folder()  # says so where there are none at all
             raise NotComputable(
                 f"{kind} {number} ({one.title}) is planned: no cell of {one.notebook} is tagged {one.tag}"
             )

@@ -63,8 +63,12 @@ def _read(path: Path, _state: tuple[int, int]) -> tuple[CodeCell, ...]:
 
 
 def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
-    """The cells that make an artefact: those tagged `setup`, then those with its tag; none where no cell has it."""
-    path = notebooks_folder() / f"{notebook}.ipynb"
+    """The cells that make an artefact: those tagged `setup`, then those with its tag; none where no cell has it, or
+    where the package was installed without the notebooks, as on Colab."""
+    try:
+        path = notebooks_folder() / f"{notebook}.ipynb"
+    except InputError:
+        return ()
     cells = code_cells(path) if path.is_file() else ()
     mine = tuple(c for c in cells if tag in c.tags)
     return (*(c for c in cells if SETUP in c.tags), *mine) if mine else ()

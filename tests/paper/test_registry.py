@@ -13,6 +13,7 @@ from msfp.paper import reference, tagged
 from msfp.paper.notebook import NotebookRun, begin
 from msfp.paper.registry import artefact, artefacts, every
 from msfp.paper.stamps import fingerprint, read_stamp, stale
+from msfp.types import Cell
 
 NOTEBOOKS = re.compile(r"0[0-8]_[a-z]+")
 
@@ -55,6 +56,18 @@ def test_without_its_tag_it_is_planned(tmp_path: Path, run: NotebookRun, monkeyp
     written(tmp_path, ("setup", "x = 1"))
     assert artefact("table", 20).status == "planned"
     with pytest.raises(NotComputable, match=r"table 20 .* is planned: no cell of 03_heads is tagged table-20"):
+        run.table(20)
+
+
+def test_without_the_notebooks_a_table_is_still_saved(
+    tmp_path: Path, run: NotebookRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Colab, where the package is installed and a notebook is opened from elsewhere."""
+    monkeypatch.setattr("msfp.__file__", str(tmp_path / "site-packages" / "msfp" / "__init__.py"))
+    made = run.table(20, [Cell("Attention MLP", "Parameters", 7)])
+    assert all(path.is_file() for path in made.files)
+    assert stale(run, "table", 20) == ""
+    with pytest.raises(InputError, match="they come with a checkout of the project"):
         run.table(20)
 
 
