@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.errors import InputError
-from msfp.features.device import device_named
 from msfp.features.fused import fuse
 from msfp.features.presets import Preset, preset_named
 from msfp.features.weights import load_detector
 
-# YOLOv8's strides divide 32; RT-DETR's too.
-STRIDE = 32
-RANDOM = "random-init"
+STRIDE = 32  # what the strides of YOLOs and RT-DETRs divide
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,33 @@ class Backbone:
         fuse(self._modules)
         self._modules.to(memory_format=torch.channels_last).to(self.device)
         self.channels, self.strides = self._dry_run()
+
+    @classmethod
+    def load(
+        cls,
+        preset: str | Preset,
+        weights: str | Path = "embedded",
+        device: str = "cpu",
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """Load a preset's network with its weights, frozen.
+
+        Args:
+            preset: name of a preset, `yolov8n-paper`, or a preset.
+            weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
+            device: torch device, `cpu` or `cuda`.
+            seed: of `random-init`.
+            options: further ones of the class.
+
+        Raises:
+            InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
+        """
+        chosen = preset_named(preset) if isinstance(preset, str) else preset
+        found = cls(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, **options)
+        # Maps of random weights grow from layer to layer, beyond what half precision holds.
+        found.precision = torch.float32 if str(weights) == "random-init" else torch.float16
+        return found
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -141,29 +165,22 @@ class Backbone:
         return {k: m.shape[1] for k, m in maps.items()}, {k: size // m.shape[-1] for k, m in maps.items()}
 
 
-def load_backbone(
-    preset: str | Preset, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0
-) -> Backbone:
-    """A preset's frozen backbone.
+load_backbone = Backbone.load
 
-    Args:
-        preset: name of a preset, `yolov8n-paper`, or a preset.
-        weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
-        device: torch device, `cpu` or `cuda`.
-        seed: of `random-init`.
+
+def device_named(name: str) -> torch.device:
+    """`cpu`, `cuda`, `cuda:1`, ... as torch knows it.
 
     Raises:
-        InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
+        InputError: not a device, or one that is not there.
     """
-    chosen = preset_named(preset) if isinstance(preset, str) else preset
-    found = Backbone(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device)
-    found.precision = precision_of(weights)
-    return found
-
-
-def precision_of(weights: str | Path) -> torch.dtype:
-    """Half where weights were trained; random ones' maps grow from layer to layer, beyond what half precision holds."""
-    return torch.float32 if str(weights) == RANDOM else torch.float16
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device {name!r} is not known; use cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {name!r}: torch sees {torch.cuda.device_count()} GPUs; use cpu")
+    return device
 
 
 def to_batch(frames: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:

@@ -124,30 +124,6 @@ def between(previous: View, current: View, method: str) -> Floats:
     return whole[:2]
 
 
-def camera_motion(
-    previous: Image, current: Image, method: str, before: Floats | None = None, now: Floats | None = None
-) -> Floats:
-    """How the camera moved between two frames.
-
-    Args:
-        previous, current: (H, W, 3) uint8 RGB, of one size.
-        method: `ecc` (StrongSORT), `sparse-flow` (BoT-SORT) or `none`.
-        before, now: (N, 4) tlwh of what may move by itself in each frame, file coordinates.
-
-    Returns:
-        (2, 3) float64: previous file coordinates to current ones; the identity where nothing can be estimated.
-
-    Raises:
-        InputError: an unknown method.
-    """
-    if check(method) == "none":
-        return IDENTITY.copy()
-    none = np.zeros((0, 4))
-    width = METHODS[method][1]
-    first = see(previous, none if before is None else before, width)
-    return between(first, see(current, none if now is None else now, width), method)
-
-
 def camera_motions(
     frames: Iterable[tuple[int, Image]],
     length: int,
@@ -160,7 +136,7 @@ def camera_motions(
     Args:
         frames: (number from 1, (H, W, 3) uint8 RGB), ascending.
         length: frames of the sequence.
-        method: `ecc`, `sparse-flow` or `none`.
+        method: `ecc` (StrongSORT), `sparse-flow` (BoT-SORT) or `none`.
         boxes: gives (N, 4) tlwh of what may move by itself in a frame.
         progress: called with 1 after each frame.
 
@@ -169,10 +145,12 @@ def camera_motions(
         and where either frame is absent.
 
     Raises:
-        InputError: an unknown method.
+        InputError: an unknown method; lists those there are.
     """
+    if method not in NAMES:
+        raise InputError(f"camera motion {method!r} is not known; there are: {', '.join(NAMES)}")
     out = np.tile(IDENTITY, (length, 1, 1))
-    if check(method) == "none":
+    if method == "none":
         return out
     last: tuple[int, View] | None = None
     for number, pixels in frames:
@@ -183,14 +161,3 @@ def camera_motions(
         if progress:
             progress(1)
     return out
-
-
-def check(method: str) -> str:
-    """The method, if there is such.
-
-    Raises:
-        InputError: lists those there are.
-    """
-    if method not in NAMES:
-        raise InputError(f"camera motion {method!r} is not known; there are: {', '.join(NAMES)}")
-    return method

@@ -16,6 +16,7 @@ import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,6 @@ import torch
 
 from msfp.errors import InputError
 
-STORAGES = {
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "DoubleStorage": torch.float64,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
 # Names that checkpoints of ultralytics and of torch carry beside tensors. They become inert records, whatever they are.
 INERT_MODULES = ("torch.nn.modules.", "ultralytics.")
 INERT_NAMES = {
@@ -56,8 +45,6 @@ INERT_NAMES = {
     ("numpy._core.multiarray", "scalar"),
     ("_codecs", "encode"),
 }
-
-
 MOST_PICKLED = 1 << 24  # bytes of the pickle; ultralytics' largest checkpoint has less than one million
 MOST_STEPS = 2_000_000
 MOST_MODULES = 100_000
@@ -87,42 +74,16 @@ class Record:
         """Pickles of list subclasses extend."""
 
 
-class Reader(pickle.Unpickler):
-    """Unpickler whose every name is inert; see the module's docstring."""
-
-    def __init__(self, data: bytes, storage: Callable[[str, torch.dtype], torch.Tensor]) -> None:
-        super().__init__(io.BytesIO(data))
-        self.read = storage
-        self.known: dict[tuple[str, torch.dtype], torch.Tensor] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Our stand-in for a name; refuses names that no checkpoint needs."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch._utils" and name == "_rebuild_tensor_v2":
-            return rebuild_tensor
-        if module == "torch._utils" and name == "_rebuild_parameter":
-            return rebuild_parameter
-        if module == "torch" and name in STORAGES:
-            return STORAGES[name]
-        if (module, name) in INERT_NAMES or module.startswith(INERT_MODULES):
-            return Record
-        raise ForeignNameError(f"{module}.{name}")
-
-    def persistent_load(self, pid: Any) -> torch.Tensor:
-        """A storage: ("storage", dtype, key, device, number of elements)."""
-        _, dtype, key = pid[:3]
-        if (str(key), dtype) not in self.known:
-            self.known[str(key), dtype] = self.read(str(key), dtype)
-        return self.known[str(key), dtype]
+class Refused(Exception):
+    """What no weights need; says what it is and what to do."""
 
 
-class ForeignNameError(Exception):
-    """A name in the pickle that is on no list."""
-
-
-class TooCostlyError(Exception):
+def too_costly(what: str) -> Refused:
     """The file would take more memory or time than any weights do."""
+    return Refused(
+        f"{what}, which no weights need; nothing was executed. Save it again with torch.save, or convert it to "
+        ".safetensors where you trust it"
+    )
 
 
 def rebuild_tensor(
@@ -131,16 +92,52 @@ def rebuild_tensor(
     """The tensor over a flat storage; torch refuses views beyond its end.
 
     Raises:
-        TooCostlyError: it has more elements than its storage, as strides of 0 give.
+        Refused: it has more elements than its storage, as strides of 0 give.
     """
     if math.prod(size) > storage.numel():
-        raise TooCostlyError(f"a tensor of {math.prod(size):,} elements over a storage of {storage.numel():,}")
+        raise too_costly(f"a tensor of {math.prod(size):,} elements over a storage of {storage.numel():,}")
     return torch.as_strided(storage, tuple(size), tuple(stride), offset)
 
 
-def rebuild_parameter(data: torch.Tensor, *_: Any) -> torch.Tensor:
-    """Parameters are their tensors."""
-    return data
+KNOWN: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+    ("torch", "FloatStorage"): torch.float32,
+    ("torch", "HalfStorage"): torch.float16,
+    ("torch", "BFloat16Storage"): torch.bfloat16,
+    ("torch", "DoubleStorage"): torch.float64,
+    ("torch", "LongStorage"): torch.int64,
+    ("torch", "IntStorage"): torch.int32,
+    ("torch", "ShortStorage"): torch.int16,
+    ("torch", "CharStorage"): torch.int8,
+    ("torch", "ByteStorage"): torch.uint8,
+    ("torch", "BoolStorage"): torch.bool,
+}
+
+
+class Reader(pickle.Unpickler):
+    """Unpickler whose every name is inert; see the module's docstring."""
+
+    def __init__(self, data: bytes, storage: Callable[[str, torch.dtype], torch.Tensor]) -> None:
+        super().__init__(io.BytesIO(data))
+        self.storage = cache(storage)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Our stand-in for a name; refuses names that no checkpoint needs."""
+        if (module, name) in KNOWN:
+            return KNOWN[module, name]
+        if (module, name) in INERT_NAMES or module.startswith(INERT_MODULES):
+            return Record
+        raise Refused(
+            f"this checkpoint names {module}.{name}, which no weights need; nothing was executed. Convert it to "
+            ".safetensors where you trust it"
+        )
+
+    def persistent_load(self, pid: Any) -> torch.Tensor:
+        """A storage: ("storage", dtype, key, device, number of elements)."""
+        _, dtype, key = pid[:3]
+        return self.storage(str(key), dtype)
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -164,16 +161,8 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             data = archive.read(pickled)
             _refuse_endless(data)
             state = _state_of(Reader(data, storage).load())
-    except ForeignNameError as error:
-        raise InputError(
-            f"{path}: this checkpoint names {error}, which no weights need; nothing was executed. "
-            "Convert it to .safetensors where you trust it"
-        ) from None
-    except TooCostlyError as error:
-        raise InputError(
-            f"{path}: {error}, which no weights need; nothing was executed. Save it again with torch.save, or convert "
-            "it to .safetensors where you trust it"
-        ) from None
+    except Refused as error:
+        raise InputError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise InputError(f"{path}: weights file not found") from None
     except Exception as error:  # a damaged file can fail anywhere inside zip or pickle
@@ -188,39 +177,39 @@ def _refuse_costly(archive: zipfile.ZipFile, size: int) -> None:
     """Hold an archive's entries to what lies in the file.
 
     Raises:
-        TooCostlyError: a compressed entry, or more bytes than the file has.
+        Refused: a compressed entry, or more bytes than the file has.
     """
     entries = archive.infolist()
     packed = next((entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED), None)
     if packed is not None:
-        raise TooCostlyError(f"its entry {packed.filename[:80]!r} is compressed, {packed.file_size:,} bytes unpacked")
+        raise too_costly(f"its entry {packed.filename[:80]!r} is compressed, {packed.file_size:,} bytes unpacked")
     if sum(entry.file_size for entry in entries) > size:
-        raise TooCostlyError(f"its entries hold more bytes than the file's {size:,}")
+        raise too_costly(f"its entries hold more bytes than the file's {size:,}")
 
 
 def _refuse_endless(data: bytes) -> None:
     """Hold a pickle to as many steps as weights need, and to places of its memory that its steps could fill.
 
     Raises:
-        TooCostlyError: too long, too many steps, or a place far beyond.
+        Refused: too long, too many steps, or a place far beyond.
     """
     if len(data) > MOST_PICKLED:
-        raise TooCostlyError(f"its pickle has {len(data):,} bytes")
+        raise too_costly(f"its pickle has {len(data):,} bytes")
     for steps, (code, argument, _) in enumerate(pickletools.genops(data)):
         if steps > MOST_STEPS:
-            raise TooCostlyError(f"its pickle has more than {MOST_STEPS:,} steps")
+            raise too_costly(f"its pickle has more than {MOST_STEPS:,} steps")
         if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > MOST_STEPS:
-            raise TooCostlyError(f"its pickle fills place {argument:,} of its memory")
+            raise too_costly(f"its pickle fills place {argument:,} of its memory")
 
 
 def _state_of(content: Any, depth: int = 0) -> dict[str, torch.Tensor]:
     """Name -> tensor of what a checkpoint holds.
 
     Raises:
-        TooCostlyError: it contains itself, or its tensors together are many times what the file holds.
+        Refused: it contains itself, or its tensors together are many times what the file holds.
     """
     if depth > DEEPEST:
-        raise TooCostlyError("it contains itself")
+        raise too_costly("it contains itself")
     found: dict[str, torch.Tensor] = {}
     if isinstance(content, dict):
         for key in ("ema", "model", "state_dict"):
@@ -231,7 +220,7 @@ def _state_of(content: Any, depth: int = 0) -> dict[str, torch.Tensor]:
         found = dict(_tensors(content, "", [0]))
     storages = {v.untyped_storage().data_ptr(): v.untyped_storage().nbytes() for v in found.values()}
     if sum(v.numel() * v.element_size() for v in found.values()) > SHARED * sum(storages.values()):
-        raise TooCostlyError("its tensors show the same numbers again and again")
+        raise too_costly("its tensors show the same numbers again and again")
     return found
 
 
@@ -239,7 +228,7 @@ def _tensors(module: Record, prefix: str, count: list[int]) -> list[tuple[str, t
     """(name, tensor) of a pickled nn.Module, as its state_dict() would name them; `count` of the modules met so far."""
     count[0] += 1
     if count[0] > MOST_MODULES or prefix.count(".") > DEEPEST:
-        raise TooCostlyError("it has modules within modules without end")
+        raise too_costly("it has modules within modules without end")
     state = module.state if isinstance(module.state, dict) else {}
     found = []
     for group in ("_parameters", "_buffers"):

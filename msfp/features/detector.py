@@ -1,23 +1,19 @@
 """The whole detector in one forward pass: people with their scores, pooled vectors, and the scene vector."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from msfp.features.backbone import Backbone, Part, inputs_of, precision_of, to_batch
-from msfp.features.detect import Boxes, chosen, passing
-from msfp.features.device import device_named
+from msfp.features.backbone import Backbone, Part, device_named, inputs_of, to_batch
+from msfp.features.detect import Boxes, PeopleHead, can_take, chosen, predicted
 from msfp.features.extract import half
 from msfp.features.fused import fuse
 from msfp.features.letterbox import Geometry, Letterbox, fit
-from msfp.features.people_head import PeopleHead, can_take
 from msfp.features.pooling import Mode, global_average, pool_levels
-from msfp.features.presets import Preset, preset_named
-from msfp.features.weights import load_detector
+from msfp.features.presets import Preset
 
 
 @dataclass(frozen=True)
@@ -140,32 +136,10 @@ class Detector(Backbone):
         outputs = self._forward(batch)
         ends = [outputs[i] for i in self._ends]
         if self._head is None:
-            xyxy, score = passing(ends[0], box, self.family, confidence)
+            xyxy, scores = predicted(ends[0], box.size, self.family)
         else:
-            xyxy, score = self._head(ends, confidence)
-        return self._taps(outputs), chosen(xyxy, score, box, overlap, limit)
+            xyxy, scores = self._head(ends, confidence)
+        return self._taps(outputs), chosen(xyxy, scores, box, confidence, overlap, limit)
 
 
-def load_whole(
-    preset: str | Preset,
-    weights: str | Path = "embedded",
-    device: str = "cpu",
-    seed: int = 0,
-    sparse: bool | None = None,
-) -> Detector:
-    """A preset's whole detector, frozen.
-
-    Args:
-        preset: name of a preset, `yolov8n-paper`, or a preset.
-        weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
-        device: torch device, `cpu` or `cuda`.
-        seed: of `random-init`.
-        sparse: as of `Detector`.
-
-    Raises:
-        InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
-    """
-    chosen = preset_named(preset) if isinstance(preset, str) else preset
-    found = Detector(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, sparse)
-    found.precision = precision_of(weights)
-    return found
+load_whole = Detector.load

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.errors import InputError
-from msfp.features.backbone import Part, to_batch
-from msfp.features.detect import detect
-from msfp.features.device import device_named
+from msfp.features.backbone import Part, device_named, to_batch
+from msfp.features.detect import chosen, predicted
 from msfp.features.letterbox import Geometry, fit
 from msfp.features.pooling import pool
 from msfp.features.ultralytics_model import build
@@ -80,19 +79,6 @@ class Seen:
     vectors: NDArray[np.float16]
 
 
-class _Kept(nn.Module):
-    """Lends the network to `detect` and keeps its map of appearances, so that one pass serves both."""
-
-    def __init__(self, network: JointNetwork) -> None:
-        super().__init__()
-        self.network = network
-        self.map = torch.zeros(0)
-
-    def forward(self, batch: torch.Tensor) -> Any:
-        predictions, self.map = self.network(batch)
-        return predictions
-
-
 def load_joint(weights: str | Path = "embedded", device: str = "cpu") -> JointNetwork:
     """The jointly trained network, frozen.
 
@@ -130,6 +116,7 @@ def _ready(network: JointNetwork, device: str) -> JointNetwork:
     return frozen.to(memory_format=torch.channels_last).to(device_named(device))
 
 
+@torch.inference_mode()
 def see(
     network: JointNetwork,
     number: int,
@@ -148,11 +135,12 @@ def see(
         confidence: smallest score kept.
         geometry: how the frame is placed in the input.
     """
-    kept = _Kept(network)
-    tlwh, score = detect(kept, frame, size, confidence, geometry=geometry)
     box = fit((frame.shape[1], frame.shape[0]), size, geometry)
-    numbers = np.full(len(tlwh), number, np.int32)
-    return Seen(numbers, tlwh, score, _pooled(kept.map, box.to_network(tlwh)).astype(np.float16))
+    predictions, appearance = network(to_batch(box.apply(frame)[None], next(network.parameters()).device))
+    found = predicted(predictions, size, type(network.detector).__name__)
+    tlwh, score = chosen(*found, box, confidence, overlap=0.7, limit=300)
+    vectors = _pooled(appearance, box.to_network(tlwh)).astype(np.float16)
+    return Seen(np.full(len(tlwh), number, np.int32), tlwh, score, vectors)
 
 
 @torch.inference_mode()
@@ -173,8 +161,7 @@ def describe(
         geometry: how the frame is placed in the input.
     """
     box = fit((frame.shape[1], frame.shape[0]), size, geometry)
-    device = next(network.parameters()).device
-    appearance = network(to_batch(box.apply(frame)[None], device))[1]
+    appearance = network(to_batch(box.apply(frame)[None], next(network.parameters()).device))[1]
     return _pooled(appearance, box.to_network(tlwh))
 
 

@@ -8,8 +8,6 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from msfp.features.fused import activated
-
 # Width 0.25 of (64, 256, 384, 512); the feature keeps 512.
 WIDTHS = (16, 64, 96, 128)
 FEATURE = 512
@@ -30,7 +28,7 @@ class ConvBlock(nn.Module):
         if self.linear:
             linear: torch.Tensor = self.bn(self.conv(x))
             return linear
-        return _rectified(self.conv, self.bn, x)
+        return torch.relu_(self.bn(self.conv(x)))
 
 
 class LightConv(nn.Module):
@@ -44,7 +42,7 @@ class LightConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) -> (B, C, h, w)."""
-        return _rectified(self.conv2, self.bn, self.conv1(x))
+        return torch.relu_(self.bn(self.conv2(self.conv1(x))))
 
 
 class ChannelGate(nn.Module):
@@ -115,11 +113,6 @@ class OSNet(nn.Module):
         x = self.conv4(self.conv3(self.conv2(self.maxpool(self.conv1(crops)))))
         feature: torch.Tensor = self.fc(self.conv5(x).mean((2, 3)))
         return feature
-
-
-def _rectified(conv: nn.Conv2d, bn: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """ReLU of a convolution and its batch normalisation, which is in the convolution once it is folded."""
-    return activated(conv, x, "relu") if isinstance(bn, nn.Identity) else torch.relu(bn(conv(x)))
 
 
 def fold(model: OSNet) -> OSNet:

@@ -9,7 +9,7 @@ from the coarse one by adding up the weights of the cells that repeat one value.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from msfp.features.backbone import Part
 
 Mode = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
-MODES: tuple[Mode, ...] = ("roi_align", "nearest", "bilinear", "average", "lite")
+MODES: tuple[Mode, ...] = get_args(Mode)
 CELLS = 7
 SAMPLES = 2
+Floats = NDArray[np.float64]
+Weights = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+"""First cell (N,), number of cells (N,) and weights (N, widest) over the stored map, along one axis."""
 
 
-def pool(
-    parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int, mode: Mode = "roi_align"
-) -> NDArray[np.float32]:
+def pool(parts: tuple[Part, ...], boxes: Floats, stride: int, mode: Mode = "roi_align") -> NDArray[np.float32]:
     """One vector a box from one tapped map.
 
     Args:
@@ -49,7 +50,7 @@ def pool(
 
 def pool_levels(
     levels: Mapping[int, tuple[Part, ...]],
-    boxes: NDArray[np.float64],
+    boxes: Floats,
     strides: Mapping[int, int],
     mode: Mode = "roi_align",
 ) -> dict[int, NDArray[np.float32]]:
@@ -84,9 +85,9 @@ def pool_levels(
     return out
 
 
-def _pool_piece(part: Part, boxes: NDArray[np.float64], stride: int, mode: Mode) -> NDArray[np.float32]:
+def _pool_piece(part: Part, boxes: Floats, stride: int, mode: Mode) -> NDArray[np.float32]:
     if part.map.is_cuda and mode == "roi_align":
-        return pool_with_torchvision(part, boxes, stride)
+        return align_with_torchvision(part, boxes, stride).mean((2, 3)).float().cpu().numpy()
     grid, cells = as_grid(part.map), boxes / stride
     shape = grid.shape[0] * part.upsample, grid.shape[1] * part.upsample
     rows = axis_weights(cells[:, 1], cells[:, 3], shape[0], part.upsample, mode)
@@ -94,7 +95,7 @@ def _pool_piece(part: Part, boxes: NDArray[np.float64], stride: int, mode: Mode)
     return pool_separably(grid, *rows, *columns)
 
 
-def pool_cells(parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int) -> NDArray[np.float32]:
+def pool_cells(parts: tuple[Part, ...], boxes: Floats, stride: int) -> NDArray[np.float32]:
     """RoIAlign's 7x7 cells themselves, for a head that weighs them before it pools (Table 16).
 
     Args:
@@ -111,21 +112,17 @@ def pool_cells(parts: tuple[Part, ...], boxes: NDArray[np.float64], stride: int)
             pieces.append(align_with_torchvision(part, boxes, stride).flatten(2).mT.float().cpu().numpy())
             continue
         grid = as_grid(part.map)
-        first, count, weight = _cell_weights(edges[:, 1], edges[:, 3], grid.shape[0] * part.upsample, part.upsample)
-        across = _cell_weights(edges[:, 0], edges[:, 2], grid.shape[1] * part.upsample, part.upsample)
+        y, rows, down = _cell_weights(edges[:, 1], edges[:, 3], grid.shape[0] * part.upsample, part.upsample)
+        x, columns, across = _cell_weights(edges[:, 0], edges[:, 2], grid.shape[1] * part.upsample, part.upsample)
         # Cell (i, j) of a box is its row cell i with its column cell j.
-        row = np.repeat(np.arange(len(boxes) * CELLS), CELLS)
-        column = (np.arange(len(boxes))[:, None, None] * CELLS + np.arange(CELLS)).repeat(CELLS, 1).ravel()
-        found = pool_separably(
-            grid, first[row], count[row], weight[row], across[0][column], across[1][column], across[2][column]
-        )
+        i = np.repeat(np.arange(len(boxes) * CELLS), CELLS)
+        j = (np.arange(len(boxes))[:, None, None] * CELLS + np.arange(CELLS)).repeat(CELLS, 1).ravel()
+        found = pool_separably(grid, y[i], rows[i], down[i], x[j], columns[j], across[j])
         pieces.append(found.reshape(len(boxes), CELLS**2, grid.shape[2]))
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, 2)
 
 
-def _cell_weights(
-    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def _cell_weights(low: Floats, high: Floats, length: int, repeat: int) -> Weights:
     """As `axis_weights`, for each of the 7 cells of each box: a cell is RoIAlign of a smaller box."""
     edges = low[:, None] + (high - low)[:, None] * np.arange(CELLS + 1) / CELLS
     return roi_align_weights(edges[:, :-1].ravel(), edges[:, 1:].ravel(), length, repeat, SAMPLES)
@@ -141,9 +138,7 @@ def as_grid(feature_map: torch.Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(feature_map[0].permute(1, 2, 0).float().cpu().numpy())
 
 
-def axis_weights(
-    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int, mode: Mode
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Mode) -> Weights:
     """Weights of the cells along one axis.
 
     Args:
@@ -151,9 +146,6 @@ def axis_weights(
         length: cells of the tap along this axis.
         repeat: how many of them show one cell of the stored map.
         mode: as in `pool`.
-
-    Returns:
-        First cell (N,), number of cells (N,) and weights (N, widest) over the stored map.
     """
     if mode in ("roi_align", "bilinear"):
         return roi_align_weights(low, high, length, repeat, CELLS * (SAMPLES if mode == "roi_align" else 1))
@@ -164,7 +156,7 @@ def axis_weights(
     return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
 
 
-def _plain_weights(low: NDArray[np.float64], high: NDArray[np.float64], length: int, mode: Mode) -> NDArray[np.float64]:
+def _plain_weights(low: Floats, high: Floats, length: int, mode: Mode) -> Floats:
     """(N, length) weights of the modes that do not interpolate; samples outside the map count as zero."""
     cell = np.arange(length)
     if mode == "nearest":
@@ -174,9 +166,7 @@ def _plain_weights(low: NDArray[np.float64], high: NDArray[np.float64], length: 
     return touched / np.maximum(touched.sum(1, keepdims=True), 1)
 
 
-def lite_weights(
-    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def lite_weights(low: Floats, high: Floats, length: int, repeat: int) -> Weights:
     """As `axis_weights`: equal ones from the cell before the one with the lower edge to that with the upper edge.
 
     The edges, moved outwards by a cell, are cut to whole numbers towards zero and to the map; the last is left out. The
@@ -191,9 +181,7 @@ def lite_weights(
 
 
 @njit(cache=True)
-def roi_align_weights(
-    low: NDArray[np.float64], high: NDArray[np.float64], length: int, repeat: int, samples: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def roi_align_weights(low: Floats, high: Floats, length: int, repeat: int, samples: int) -> Weights:
     """Per box the weight of each cell in the mean of so many samples along one axis, with torchvision's border rules.
 
     `aligned=True` shifts by half a cell. A sample beyond -1 or `length` is dropped (and still counts in the mean), one
@@ -273,13 +261,8 @@ def pool_separably(
     return out
 
 
-def pool_with_torchvision(part: Part, boxes: NDArray[np.float64], stride: int) -> NDArray[np.float32]:
-    """(N, C) mean of torchvision's RoIAlign: the reference, and what runs on a GPU; arguments as of `pool`."""
-    return align_with_torchvision(part, boxes, stride).mean((2, 3)).float().cpu().numpy()
-
-
-def align_with_torchvision(part: Part, boxes: NDArray[np.float64], stride: int) -> torch.Tensor:
-    """(N, C, 7, 7) of torchvision's RoIAlign.
+def align_with_torchvision(part: Part, boxes: Floats, stride: int) -> torch.Tensor:
+    """(N, C, 7, 7) of torchvision's RoIAlign: what runs on a GPU.
 
     Args:
         part: a piece of a tap, batch size 1.

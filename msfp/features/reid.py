@@ -8,16 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from msfp.errors import InputError
-from msfp.features.device import device_named
-from msfp.features.extract import check_boxes
+from msfp.features.backbone import device_named
+from msfp.features.extract import with_rows
 from msfp.features.osnet import FEATURE, OSNet, fold
 from msfp.features.weights import find, load_strict, read_state
 
 EMBEDDED = "osnet_x0_25-synth.safetensors"
+RESNET_WIDTH = 2048
 CROP = (128, 256)  # width, height
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
-RESNET_WIDTH = 2048
 DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
 
@@ -144,22 +143,15 @@ def extract_reid(
     Raises:
         InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
     """
-    out = {}
-    for name, (frame, tlwh) in box_sets.items():
-        check_boxes(name, frame, tlwh)
-        out[name] = (np.zeros(len(frame), np.bool_), np.zeros((len(frame), FEATURE), np.float16))
-    seen: set[int] = set()
-    for number, pixels in frames:
-        if number in seen:
-            raise InputError(f"frame {number} came twice; each frame's pixels are read once")
-        seen.add(number)
-        rows = {name: slice(*np.searchsorted(frame, (number, number + 1))) for name, (frame, _) in box_sets.items()}
+    out = {
+        name: (np.zeros(len(frame), np.bool_), np.zeros((len(frame), FEATURE), np.float16))
+        for name, (frame, _) in box_sets.items()
+    }
+    for _, pixels, rows in with_rows(frames, box_sets, progress):
         # All sets of the frame together: fuller batches.
         here = np.concatenate([np.zeros((0, 4)), *(box_sets[name][1][part] for name, part in rows.items())])
         vectors = embed(model, pixels, here, size=size).astype(np.float16)
         for name, part in rows.items():
             out[name][0][part] = True
             out[name][1][part], vectors = np.split(vectors, [part.stop - part.start])
-        if progress:
-            progress(1)
     return out

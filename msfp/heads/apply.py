@@ -61,19 +61,8 @@ def attention(head: Attention, layers: Mapping[int, NDArray[np.float16]]) -> NDA
     return head.eval().attention(used).numpy()
 
 
-@torch.inference_mode()
-def predict(
-    mode: Mode, scene: NDArray[np.float16], state: Mapping[str, NDArray[np.float32]], config: AtlSettings
-) -> NDArray[np.float32]:
-    """(T, C) scene vectors -> (T, 1) or (T, 2) raw thresholds per frame (eqs. 6 and 8), before any smoothing."""
-    encoder = SceneEncoder(scene.shape[1], mode, config)
-    restore(encoder, state)
-    with one_thread():
-        return encoder(torch.from_numpy(scene.astype(np.float32))).numpy()
-
-
 class ScenePredictor:
-    """`predict` for one frame after another: the encoder is made once."""
+    """A trained scene encoder (eqs. 6 and 8): arrays in, arrays out."""
 
     def __init__(
         self, mode: Mode, channels: int, state: Mapping[str, NDArray[np.float32]], config: AtlSettings
@@ -84,5 +73,14 @@ class ScenePredictor:
 
     @torch.inference_mode()
     def __call__(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(C,) scene vector -> (k,) raw thresholds."""
-        return self.encoder(torch.from_numpy(scene.astype(np.float32)[None])).numpy()[0]
+        """(C,) scene vector -> (k,) raw thresholds, before any smoothing, or (T, C) -> (T, k)."""
+        rows = torch.from_numpy(scene.astype(np.float32).reshape(-1, scene.shape[-1]))
+        return self.encoder(rows).numpy().reshape(*scene.shape[:-1], -1)
+
+
+def predict(
+    mode: Mode, scene: NDArray[np.float16], state: Mapping[str, NDArray[np.float32]], config: AtlSettings
+) -> NDArray[np.float32]:
+    """(T, C) scene vectors -> (T, 1) or (T, 2) raw thresholds per frame, on one thread."""
+    with one_thread():
+        return ScenePredictor(mode, scene.shape[1], state, config)(scene)

@@ -49,9 +49,7 @@ class FusionSteps:
             NotComputable: there is no batch at all.
         """
         self.layers = {k: torch.from_numpy(v) for k, v in layers.items()}
-        self.dtype = dtype
-        self.training = training
-        self.loss = loss
+        self.dtype, self.training, self.loss = dtype, training, loss
         self.batches = Batches(labels, training)
         self.rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
         if not self.batches.scopes:
@@ -59,6 +57,11 @@ class FusionSteps:
         self.heads = Stack(
             heads, seeds, self._vectors(torch.arange(TRIED).expand(len(seeds), TRIED) % len(labels.frame))
         )
+        self.states = self.heads.states
+
+    def start(self) -> None:
+        """Begin with a fresh optimiser."""
+        self.optimiser = torch.optim.Adam(self.heads.parameters(), lr=self.training.learning_rate, fused=True)
 
     def losses(self) -> Iterator[Losses]:
         """(loss, active share) of each batch of one epoch."""
@@ -68,27 +71,21 @@ class FusionSteps:
             embeddings = self.heads(self._vectors(rows.flatten(1))).unflatten(1, rows.shape[1:])
             if self.loss is None:
                 yield triplet_loss(embeddings, count, self.training.margin, self.training.positives)
-            else:
-                yield self._own_loss(embeddings, count)
+                continue
+            kept = torch.arange(rows.shape[2]) < count[..., None]  # those that repeat another are left out
+            found = [
+                self.loss(e[k], k.nonzero()[:, 0], self.training.margin) for e, k in zip(embeddings, kept, strict=True)
+            ]
+            loss, active = (torch.stack([torch.as_tensor(v) for v in each]) for each in zip(*found, strict=True))
+            yield loss, active.detach()
 
-    def _own_loss(self, embeddings: Tensor, count: Tensor) -> Losses:
-        """(S,) loss and active share of each seed's (P, K, D) rows, those that repeat another left out."""
-        assert self.loss is not None
-        slot = torch.arange(embeddings.shape[2])
-        found = []
-        for rows, different in zip(embeddings, count, strict=True):
-            kept = slot < different[:, None]
-            found.append(self.loss(rows[kept], kept.nonzero()[:, 0], self.training.margin))
-        loss, active = (torch.stack([torch.as_tensor(v) for v in each]) for each in zip(*found, strict=True))
-        return loss, active.detach()
-
-    def epoch(self, optimiser: torch.optim.Optimizer) -> NDArray[np.float64]:
-        """Train one epoch; (2, S) mean loss and active share."""
+    def epoch(self) -> NDArray[np.float64]:
+        """Train one epoch; (2, S) mean over batches of loss and active share."""
         pairs = []
         for loss, active in self.losses():
-            take_step(optimiser, loss.sum())
-            pairs.append((loss.detach(), active))
-        return mean_over(pairs)
+            take_step(self.optimiser, loss.sum())
+            pairs.append(torch.stack([loss.detach(), active]))
+        return torch.stack(pairs).double().mean(dim=0).numpy()
 
     def _vectors(self, rows: Tensor) -> dict[int, Tensor]:
         """layer -> (S, B, C) of (S, B) rows."""
@@ -103,8 +100,3 @@ def take_step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
-
-
-def mean_over(pairs: list[Losses]) -> NDArray[np.float64]:
-    """(2, S) mean over batches of (loss, active share), (S,) each."""
-    return torch.stack([torch.stack(pair) for pair in pairs]).double().mean(dim=0).numpy()

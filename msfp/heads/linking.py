@@ -4,7 +4,7 @@ Either stretch goes through the same convolutions over time, frame number, x and
 together. What both come to is compared by a small perceptron.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from msfp.errors import NotComputable
 from msfp.heads.apply import restore
-from msfp.heads.training import Fitted, fitted, one_thread
+from msfp.heads.training import Fitted, fit_net
+from msfp.threads import one_thread
 
 WIDTHS = (1, 16, 32, 32)
 SPAN = 7  # frames that one convolution sees
@@ -56,28 +57,22 @@ def fit_link(pairs: NDArray[np.float32], same: NDArray[np.bool_], epochs: int, s
     """
     if same.all() or not same.any():
         raise NotComputable("linking needs people seen twice and others beside them; the labels have no such pairs")
+    given, wanted = torch.from_numpy(pairs), torch.from_numpy(same.astype(np.float32))
+    weigh = torch.tensor(float((~same).sum() / same.sum()))
+    rng = np.random.default_rng([seed, 4])
+
+    def losses() -> Iterator[tuple[Tensor, int]]:
+        for rows in torch.from_numpy(rng.permutation(len(same))).split(BATCH):
+            if len(rows) >= 2:  # a batch norm has no spread of one
+                yield binary_cross_entropy_with_logits(net(given[rows]), wanted[rows], pos_weight=weigh), 1
+        slower.step()
+
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = LinkNet()
         optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
         slower = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, max(epochs, 1))
-        given, wanted = torch.from_numpy(pairs), torch.from_numpy(same.astype(np.float32))
-        weigh = torch.tensor(float((~same).sum() / same.sum()))
-        rng, losses = np.random.default_rng([seed, 4]), []
-        for _ in range(epochs):
-            net.train()
-            seen = []
-            for rows in torch.from_numpy(rng.permutation(len(same))).split(BATCH):
-                if len(rows) < 2:  # a batch norm has no spread of one
-                    continue
-                loss = binary_cross_entropy_with_logits(net(given[rows]), wanted[rows], pos_weight=weigh)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                seen.append(loss.item())
-            slower.step()
-            losses.append(float(np.mean(seen)))
-    return fitted(net, losses, [])
+        return fit_net(net, optimiser, losses, epochs)
 
 
 class Linker:

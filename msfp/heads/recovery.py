@@ -5,7 +5,7 @@ Tokens are the track's last observations, the box its filter predicts, detection
 attention one linear map scores the choices: missed, at the predicted box, at each detection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch.nn.functional import cross_entropy, normalize, scaled_dot_product_att
 
 from msfp.errors import NotComputable
 from msfp.heads.apply import restore
-from msfp.heads.training import Fitted, fitted, one_thread
+from msfp.heads.training import Fitted, fit_net
+from msfp.threads import one_thread
 
 WIDTH, HEADS, BLOCKS = 32, 4, 2
 RATE, DECAY, BATCH, DROPOUT = 2e-3, 1e-2, 128, 0.1
@@ -114,27 +115,19 @@ def fit_recovery(cases: Cases, history: int, epochs: int, seed: int, tick: Calla
     """
     if not len(cases.choice):
         raise NotComputable("no track loses its detection on the learning parts, so recovery cannot learn")
+    look, place, there, choice = (
+        torch.from_numpy(np.ascontiguousarray(a)) for a in (cases.look, cases.place, cases.there, cases.choice)
+    )
+    rng = np.random.default_rng([seed, 3])
+
+    def losses() -> Iterator[tuple[Tensor, int]]:
+        for rows in torch.from_numpy(rng.permutation(len(choice))).split(BATCH):
+            yield cross_entropy(net(look[rows], place[rows], there[rows]), choice[rows]), len(rows)
+
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = RecoveryNet(cases.look.shape[2], cases.place.shape[2], history)
-        optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-        look, place, there, choice = (
-            torch.from_numpy(np.ascontiguousarray(a)) for a in (cases.look, cases.place, cases.there, cases.choice)
-        )
-        rng, losses = np.random.default_rng([seed, 3]), []
-        for _ in range(epochs):
-            net.train()
-            total = 0.0
-            for rows in torch.from_numpy(rng.permutation(len(choice))).split(BATCH):
-                loss = cross_entropy(net(look[rows], place[rows], there[rows]), choice[rows])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                total += loss.item() * len(rows)
-            losses.append(total / len(choice))
-            if tick:
-                tick()
-    return fitted(net, losses, [])
+        return fit_net(net, torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY), losses, epochs, tick)
 
 
 def restore_recovery(

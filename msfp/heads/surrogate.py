@@ -10,7 +10,7 @@ the first sum over detections that show somebody. l_i is the probability that th
 the same person was kept within the track buffer before, or none at all so far. Each break costs the box after it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch.nn.functional import logsigmoid
 from msfp.config import AtlSettings, TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.threshold import SceneEncoder
-from msfp.heads.training import Fitted, fitted
+from msfp.heads.training import Fitted, fit_net
 
 TEMPERATURE = 0.05  # T, the step of the grid of thresholds
 
@@ -94,15 +94,9 @@ def fit_surrogate(clips: Iterable[Clip], atl: AtlSettings, training: TrainingSet
     optimiser = torch.optim.Adam(
         encoder.parameters(), lr=training.learning_rate, weight_decay=atl.weight_decay, fused=True
     )
-    history = []
-    encoder.train()
-    for _ in range(training.epochs):
-        losses = []
+
+    def losses() -> Iterator[tuple[Tensor, int]]:
         for i in rng.permutation(len(tasks)):
-            loss = 1.0 - tasks[i](encoder(tasks[i].scene)[:, 0])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.item())
-        history.append(float(np.mean(losses)))
-    return fitted(encoder, history, [])
+            yield 1.0 - tasks[i](encoder(tasks[i].scene)[:, 0]), 1
+
+    return fit_net(encoder, optimiser, losses, training.epochs)

@@ -4,6 +4,7 @@ The network is so small that PyTorch spends most of a step on itself. `SceneEnco
 holds this to automatic differentiation of it.
 """
 
+import copy
 from collections.abc import Sequence as ListLike
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from msfp.compiled import kernel
-from msfp.config import AtlSettings
+from msfp.heads.stack import as_arrays
 from msfp.heads.threshold import SceneEncoder
 
 Floats = NDArray[np.float32]
@@ -23,7 +24,12 @@ class ThresholdSteps:
     """Epochs of the threshold task (eq. 9) for several encoders, each with batches and dropout of its own seed."""
 
     def __init__(
-        self, encoders: ListLike[SceneEncoder], scene: NDArray[np.float16], target: Floats, seeds: ListLike[int]
+        self,
+        encoders: ListLike[SceneEncoder],
+        scene: NDArray[np.float16],
+        target: Floats,
+        seeds: ListLike[int],
+        learning_rate: float,
     ) -> None:
         """Take the encoders' initial weights.
 
@@ -32,60 +38,45 @@ class ThresholdSteps:
             scene: (T, C) scene vectors.
             target: (T, k) of each frame.
             seeds: of batches and dropout.
+            learning_rate: of Adam.
         """
-        config, mode = encoders[0].config, encoders[0].mode
-        self._members = [_Member(encoder, scene, seed) for encoder, seed in zip(encoders, seeds, strict=True)]
+        self._config, self._rate = encoders[0].config, learning_rate
+        self._fraction = encoders[0].mode == "dual" and self._config.dual == "fraction"
         self._target = np.ascontiguousarray(target, np.float32)
-        self._config, self._fraction = config, mode == "dual" and config.dual == "fraction"
+        self._states = [as_arrays(encoder.state_dict()) for encoder in encoders]
+        vectors = np.ascontiguousarray(scene, np.float32)
+        self._scenes = [(vectors - s["shift"]) / s["scale"] for s in self._states]
+        self._orders = [np.random.default_rng([seed, 2]) for seed in seeds]
+        self._dropouts = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def start(self) -> None:
         """Begin with a fresh optimiser."""
-        for member in self._members:
-            member.restart()
+        self._moments = [[np.zeros((2, *s[name].shape), np.float32) for name in WEIGHTS] for s in self._states]
+        self._steps = 0
 
-    def epoch(self, learning_rate: float) -> NDArray[np.float64]:
+    def epoch(self) -> NDArray[np.float64]:
         """Train one epoch; (2, S) mean loss and NaN."""
-        loss = [m.epoch(self._target, self._config, self._fraction, learning_rate) for m in self._members]
-        return np.array([loss, np.full(len(loss), np.nan)])
+        config, losses, steps = self._config, [], self._steps
+        count, hidden = len(self._target), len(self._states[0]["mlp.0.bias"])
+        for state, scene, moments, rng, dropout in zip(
+            self._states, self._scenes, self._moments, self._orders, self._dropouts, strict=True
+        ):
+            kept = np.ones((0, hidden), np.bool_)
+            if config.dropout:
+                kept = (torch.rand((count, hidden), generator=dropout) >= config.dropout).numpy()
+            w1, b1, w2, b2 = (state[name] for name in WEIGHTS)
+            m1, n1, m2, n2 = moments
+            loss, self._steps = train_epoch(
+                w1, b1, w2, b2, m1, n1, m2, n2, scene, self._target, rng.permutation(count), kept,
+                np.float32(config.dropout), config.batch, steps, self._rate, config.weight_decay,
+                np.float32(config.tau_min), np.float32(config.tau_max), self._fraction,
+            )  # fmt: skip
+            losses.append(loss)
+        return np.array([losses, np.full(len(losses), np.nan)])
 
     def states(self) -> list[dict[str, Floats]]:
         """Each encoder's parameters and buffers, by name."""
-        return [member.state() for member in self._members]
-
-
-class _Member:
-    """One encoder: its weights, its optimiser's moments, its random sources."""
-
-    def __init__(self, encoder: SceneEncoder, scene: NDArray[np.float16], seed: int) -> None:
-        self._state = {name: value.detach().numpy().copy() for name, value in encoder.state_dict().items()}
-        self._scene = np.ascontiguousarray(
-            (scene.astype(np.float32) - self._state["shift"]) / self._state["scale"], np.float32
-        )
-        self._order = np.random.default_rng([seed, 2])
-        self._dropout = torch.Generator().manual_seed(seed)
-        self.restart()
-
-    def restart(self) -> None:
-        self._moments = [np.zeros((2, *self._state[name].shape), np.float32) for name in WEIGHTS]
-        self._steps = 0
-
-    def epoch(self, target: Floats, config: AtlSettings, fraction: bool, learning_rate: float) -> float:
-        count, hidden = len(self._scene), len(self._state["mlp.0.bias"])
-        order = self._order.permutation(count)
-        kept = np.ones((0, hidden), np.bool_)
-        if config.dropout:
-            kept = (torch.rand((count, hidden), generator=self._dropout) >= config.dropout).numpy()
-        w1, b1, w2, b2 = (self._state[name] for name in WEIGHTS)
-        m1, n1, m2, n2 = self._moments
-        loss, self._steps = train_epoch(
-            w1, b1, w2, b2, m1, n1, m2, n2, self._scene, target, order, kept, np.float32(config.dropout), config.batch,
-            self._steps, learning_rate, config.weight_decay, np.float32(config.tau_min), np.float32(config.tau_max),
-            fraction,
-        )  # fmt: skip
-        return loss
-
-    def state(self) -> dict[str, Floats]:
-        return {name: value.astype(np.float32, copy=True) for name, value in self._state.items()}
+        return copy.deepcopy(self._states)
 
 
 @kernel

@@ -8,19 +8,20 @@ share no parameter, so the gradient of the sum is each one's own: joint fine-tun
 compares the two ways; here each module is trained on by itself, right after its own epochs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
 from msfp.heads.fusion import FusionHead, make_head
-from msfp.heads.fusion_steps import FusionSteps, Loss
+from msfp.heads.fusion_steps import FusionSteps, Loss, take_step
 from msfp.heads.sampling import Labels
 from msfp.heads.stack import as_arrays
 from msfp.heads.threshold import Mode, SceneEncoder
@@ -28,7 +29,6 @@ from msfp.heads.threshold_steps import ThresholdSteps
 from msfp.threads import one_thread
 
 Tick = Callable[[], None]
-State = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ class Fitted:
     loss: NDArray[np.float32]
     active: NDArray[np.float32]
     joint: "Fitted | None" = None
+
+
+class Steps(Protocol):
+    """Training of one module for each of S seeds."""
+
+    def start(self) -> None:
+        """Begin with a fresh optimiser."""
+
+    def epoch(self) -> NDArray[np.float64]:
+        """Train one epoch; (2, S) mean loss and active share."""
+
+    def states(self) -> list[dict[str, NDArray[np.float32]]]:
+        """Each seed's parameters and buffers now, by name."""
 
 
 def fit_fusion(
@@ -69,7 +82,7 @@ def fit_fusion(
         seeds: of initial weights and batches.
         tick: called once an epoch.
         joint: fine-tune jointly afterwards, too.
-        loss: another loss than the paper's, see `tasks.Loss`.
+        loss: another loss than the paper's, see `fusion_steps.Loss`.
 
     Returns:
         One a seed.
@@ -82,15 +95,9 @@ def fit_fusion(
         torch.manual_seed(seed)
         heads.append(make_head(strategy, {k: v.shape[-1] for k, v in layers.items()}, fusion))
     if not any(True for _ in heads[0].parameters()):
-        return [fitted(head, [], []) for head in heads]
-    steps = FusionSteps(heads, layers, labels, training, seeds, loss=loss)
-
-    optimiser: list[torch.optim.Optimizer] = []
-
-    def start() -> None:
-        optimiser[:] = [torch.optim.Adam(steps.heads.parameters(), lr=training.learning_rate, fused=True)]
-
-    return _fit(steps.heads.states, start, lambda: steps.epoch(optimiser[0]), training, tick, joint)
+        nothing = np.zeros(0, np.float32)
+        return [Fitted(as_arrays(head.state_dict()), nothing, nothing) for head in heads]
+    return _fit(FusionSteps(heads, layers, labels, training, seeds, loss=loss), training, tick, joint)
 
 
 def fit_threshold(
@@ -124,61 +131,56 @@ def fit_threshold(
         torch.manual_seed(seed)
         encoders.append(SceneEncoder(scene.shape[1], mode, atl))
         encoders[-1].learn_scale(torch.from_numpy(scene.astype(np.float32)))
-    steps = ThresholdSteps(encoders, scene, target, seeds)
-    return _fit(steps.states, steps.start, lambda: steps.epoch(training.learning_rate), training, tick, joint)
+    return _fit(ThresholdSteps(encoders, scene, target, seeds, training.learning_rate), training, tick, joint)
 
 
-def _fit(
-    states: Callable[[], list[State]],
-    start: Callable[[], None],
-    epoch: Callable[[], NDArray[np.float64]],
-    training: TrainingSettings,
-    tick: Tick | None,
-    joint: bool,
-) -> list[Fitted]:
-    """Train for `epochs`, then with a fresh optimiser for `joint_epochs` where that is wanted.
+def _fit(steps: Steps, training: TrainingSettings, tick: Tick | None, joint: bool) -> list[Fitted]:
+    """Train for `epochs`, then for `joint_epochs` where that is wanted, each with a fresh optimiser."""
 
-    Args:
-        states: each seed's parameters now.
-        start: begin with a fresh optimiser.
-        epoch: train one; (2, S) mean loss and active share.
-        training, tick, joint: as in `fit_fusion`.
-    """
-    start()
-    first = _each(_epochs(training.epochs, epoch, tick), states)
+    def run(epochs: int) -> list[Fitted]:
+        history = []
+        steps.start()
+        with one_thread():
+            for _ in range(epochs):
+                history.append(steps.epoch())
+                if tick is not None:
+                    tick()
+        states = steps.states()
+        loss, active = np.array(history, np.float32).reshape(epochs, 2, len(states)).transpose(1, 2, 0)
+        return [Fitted(*one) for one in zip(states, loss, active, strict=True)]
+
+    first = run(training.epochs)
     if not joint:
         return first
-    start()
-    then = _each(_epochs(training.joint_epochs, epoch, tick), states)
-    return [replace(alone, joint=tuned) for alone, tuned in zip(first, then, strict=True)]
+    return [replace(one, joint=tuned) for one, tuned in zip(first, run(training.joint_epochs), strict=True)]
 
 
-def _epochs(
-    count: int, epoch: Callable[[], NDArray[np.float64]], tick: Tick | None
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    """(S,) mean loss and active share of each epoch."""
-    loss, active = [], []
+def fit_net(
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    losses: Callable[[], Iterator[tuple[Tensor, int]]],
+    epochs: int,
+    tick: Tick | None = None,
+) -> Fitted:
+    """Train one network of any kind.
+
+    Args:
+        net: with its initial weights.
+        optimiser: of its parameters.
+        losses: gives the batches of one epoch: the loss of each, and what it weighs in the epoch's mean.
+        epochs: how many.
+        tick: called once an epoch.
+    """
+    history = []
+    net.train()
     with one_thread():
-        for _ in range(count):
-            one, share = epoch()
-            loss.append(one)
-            active.append(share)
+        for _ in range(epochs):
+            total, count = 0.0, 0
+            for loss, weight in losses():
+                take_step(optimiser, loss)
+                total += loss.item() * weight
+                count += weight
+            history.append(total / count)
             if tick is not None:
                 tick()
-    return loss, active
-
-
-def _each(
-    history: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]], states: Callable[[], list[State]]
-) -> list[Fitted]:
-    """Each seed's outcome; the history holds (S,) losses and active shares, one an epoch."""
-    loss, active = history
-    return [
-        Fitted(state, np.array([v[s] for v in loss], np.float32), np.array([v[s] for v in active], np.float32))
-        for s, state in enumerate(states())
-    ]
-
-
-def fitted(module: nn.Module, loss: list[float], active: list[float]) -> Fitted:
-    """A single module's state as arrays, with its history."""
-    return Fitted(as_arrays(module.state_dict()), np.array(loss, np.float32), np.array(active, np.float32))
+    return Fitted(as_arrays(net.state_dict()), np.array(history, np.float32), np.zeros(0, np.float32))

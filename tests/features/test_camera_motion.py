@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.features.camera_motion import IDENTITY, camera_motion, camera_motions
+from msfp.features.camera_motion import IDENTITY, camera_motions
 
 SIZE = (640, 360)
 METHODS = ("ecc", "sparse-flow")
@@ -23,6 +23,18 @@ def texture(size: tuple[int, int] = (800, 520), seed: int = 0) -> NDArray[np.uin
         out += cell**0.5 * cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC)
     out = 128 + 45 * out / out.std()
     return out.clip(0, 255).astype(np.uint8)
+
+
+def camera_motion(
+    previous: NDArray[np.uint8],
+    current: NDArray[np.uint8],
+    method: str,
+    before: NDArray[np.float64] | None = None,
+    now: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """(2, 3) map of one frame's file coordinates to the next one's."""
+    boxes = [np.zeros((0, 4)) if b is None else b for b in (before, now)]
+    return camera_motions([(1, previous), (2, current)], 2, method, lambda t: boxes[t - 1])[1]
 
 
 def shot(picture: NDArray[np.uint8], file_to_file: NDArray[np.float64]) -> NDArray[np.uint8]:

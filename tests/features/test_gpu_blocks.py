@@ -10,8 +10,7 @@ from torch import nn
 from ultralytics.nn.modules.block import SPPF, C2f
 from ultralytics.nn.modules.conv import Conv
 
-from msfp.features.device import triton_here
-from msfp.features.gpu import blocks
+from msfp.features.gpu import TRITON, blocks
 
 
 def made(block: nn.Module) -> nn.Module:
@@ -44,7 +43,7 @@ def check() -> None:
     assert pooled.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.skipif(triton_here() is None, reason="triton is not installed; on a GPU machine it comes with torch")
+@pytest.mark.skipif(not TRITON, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_in_tritons_interpreter() -> None:
     program = "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_blocks as t; t.check()"
     environment = {**os.environ, "TRITON_INTERPRET": "1"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from msfp.features.backbone import Part
-from msfp.features.device import triton_here
+from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import pool_levels
 
@@ -102,7 +102,7 @@ def test_a_table_described_in_inference_is_written_outside_of_it() -> None:
     assert there.tolist() == [[2] * 8]
 
 
-@pytest.mark.skipif(triton_here() is None, reason="triton is not installed; on a GPU machine it comes with torch")
+@pytest.mark.skipif(not TRITON, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_the_launch_in_tritons_interpreter() -> None:
     calls = "t.check(True, (24,)); t.check(True, (4, 0, 5), some=True)"
     program = f"import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; {calls}"

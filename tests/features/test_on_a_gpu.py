@@ -10,9 +10,8 @@ from torch import nn
 from msfp.features import fused
 from msfp.features.backbone import Part, load_backbone, to_batch, whole
 from msfp.features.detector import load_whole
-from msfp.features.device import triton_here
 from msfp.features.extract import extract
-from msfp.features.gpu import blocks
+from msfp.features.gpu import TRITON, blocks
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import pool_levels
@@ -42,7 +41,7 @@ def regions(count: int) -> np.ndarray:
 @pytest.mark.parametrize("counts", [(0,), (500,), (20, 0, 33)])
 def test_pooling(dtype: torch.dtype, kernel: bool, counts: tuple[int, ...]) -> None:
     """Of the same half-precision numbers, to float rounding."""
-    if kernel and triton_here() is None:
+    if kernel and not TRITON:
         pytest.skip("triton is not installed")
     given = {k: tuple(Part(p.map.to(dtype), p.upsample) for p in v) for k, v in levels(images=len(counts)).items()}
     there = {k: tuple(Part(p.map.cuda(), p.upsample) for p in parts) for k, parts in given.items()}

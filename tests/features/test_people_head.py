@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.features import people_head
-from msfp.features.people_head import PeopleHead, can_take
+from msfp.features import detect as module
+from msfp.features.detect import PeopleHead, can_take
 from msfp.features.weights import load_detector
 
 WIDTHS = (64, 128, 256)
@@ -52,7 +52,7 @@ def test_boxes_and_scores_are_those_of_the_whole_head(
 ) -> None:
     read = maps(height, width, seed)
     with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(people_head, "DENSE", dense)
+        patch.setattr(module, "DENSE", dense)
         every = wanted(detect, read, 0.0)[1].sort().values
         # Between two scores: at one of them the last bit would decide.
         at = min(int(share * len(every)), len(every) - 2)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn.functional import mse_loss
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
@@ -19,7 +20,7 @@ from msfp.heads.fusion_steps import FusionSteps, take_step
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
 from msfp.heads.sampling import people as people_of
-from msfp.heads.stack import Stack
+from msfp.heads.stack import as_arrays
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import fit_fusion, fit_threshold
 
@@ -237,6 +238,18 @@ def test_scene_encoder_has_the_papers_parameters() -> None:
     assert count("dual") - count("single") == 65
 
 
+class Masked(nn.Module):
+    """Dropout whose masks come from a generator of its own."""
+
+    def __init__(self, p: float, seed: int) -> None:
+        super().__init__()
+        self.p, self.generator = p, torch.Generator().manual_seed(seed)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        return x * kept / (1 - self.p) if self.p else x
+
+
 class ByAutograd:
     """The threshold task by automatic differentiation: (S,) losses, one a seed."""
 
@@ -251,15 +264,19 @@ class ByAutograd:
         self.scene = torch.from_numpy(scene.astype(np.float32))
         self.target = torch.from_numpy(target.astype(np.float32))
         self.rngs = [np.random.default_rng([seed, 2]) for seed in seeds]
-        self.encoders = Stack(encoders, seeds, self.scene[torch.arange(8).expand(len(seeds), 8) % len(scene)])
+        self.encoders = nn.ModuleList(encoders).train()
+        for encoder, seed in zip(encoders, seeds, strict=True):
+            encoder.mlp[2] = Masked(self.config.dropout, seed)
 
     def losses(self) -> Iterator[torch.Tensor]:
         """Loss of each batch of one epoch."""
-        self.encoders.train()
         order = torch.from_numpy(np.stack([rng.permutation(len(self.scene)) for rng in self.rngs]))
         for rows in order.split(self.config.batch, dim=1):
-            difference = mse_loss(self.encoders(self.scene[rows]), self.target[rows], reduction="none")
-            yield difference.mean(dim=(1, 2))
+            pairs = zip(self.encoders, rows, strict=True)
+            yield torch.stack([mse_loss(encoder(self.scene[r]), self.target[r]) for encoder, r in pairs])
+
+    def states(self) -> list[dict[str, NDArray[np.float32]]]:
+        return [as_arrays(encoder.state_dict()) for encoder in self.encoders]
 
 
 @pytest.mark.parametrize("mode", ["single", "dual", "offset"])
@@ -284,7 +301,7 @@ def test_steps_by_hand_are_those_of_autograd(mode: str, changes: dict[str, objec
             take_step(optimiser, loss.sum())
             losses[-1].append(loss.detach().numpy())
     found = fit_threshold(mode, scene, target, atl, training, seeds)
-    for number, (one, expected) in enumerate(zip(found, plain.encoders.states(), strict=True)):
+    for number, (one, expected) in enumerate(zip(found, plain.states(), strict=True)):
         np.testing.assert_allclose(one.loss, [np.mean(e, axis=0)[number] for e in losses], rtol=2e-4)
         for name, value in expected.items():
             np.testing.assert_allclose(one.state[name], value, rtol=2e-3, atol=2e-5, err_msg=name)
@@ -321,7 +338,7 @@ def test_joint_training_decouples() -> None:
                 parts = [one[0].sum()] if one is not None else []
                 parts += [other.sum()] if other is not None else []
                 take_step(optimiser, torch.stack(parts).sum())
-    for found, together in zip(alone, (fusion.heads.states(), threshold.encoders.states()), strict=True):
+    for found, together in zip(alone, (fusion.heads.states(), threshold.states()), strict=True):
         for one, expected in zip(found, together, strict=True):
             assert one.joint is not None
             assert (len(one.loss), len(one.joint.loss)) == (2, 3)

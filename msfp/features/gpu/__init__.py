@@ -1,1 +1,5 @@
-"""Frames on a GPU: pooling of all taps in one launch, and a frame's fixed-shape part as one CUDA graph."""
+"""Extraction and whole frames on a GPU; the Triton kernels are used where Triton is installed."""
+
+from importlib.util import find_spec
+
+TRITON = find_spec("triton") is not None

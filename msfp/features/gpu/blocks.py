@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from msfp.features.device import triton_here
+from msfp.features.gpu import TRITON
 
 WIDEST, ELEMENTS = 128, 4096  # channels and numbers a program of the Triton kernel works on
 POOLED = 64  # channels a program of the pyramid works on
@@ -18,7 +18,7 @@ POOLED = 64  # channels a program of the pyramid works on
 
 def can_fuse(x: Tensor) -> bool:
     """Whether the kernels are there, and nobody asks for gradients."""
-    return x.is_cuda and not torch.is_grad_enabled() and triton_here() is not None
+    return x.is_cuda and not torch.is_grad_enabled() and TRITON
 
 
 def conv_silu(conv: nn.Conv2d, x: Tensor, plus: Tensor | None = None, into: Tensor | None = None) -> Tensor:

@@ -16,20 +16,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone
-from msfp.features.device import triton_here
-from msfp.features.extract import HALF_MAX, BoxSet, check_boxes, empty
+from msfp.features.extract import HALF_MAX, BoxSet, Found, Image, Rows, with_rows
+from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
-from msfp.features.letterbox import Geometry, Letterbox, fit
+from msfp.features.letterbox import Geometry, fit
 from msfp.features.pooling import Mode
 from msfp.types import Features
 
 MOST_HANDS = 8  # a decoder makes some 100 frames of 1920x1080 a second
 BATCH = 16  # frames; 1280x736 takes about 0.2 GB a frame with YOLOv8x
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,7 @@ def extract_modes_batched(
     Raises:
         InputError: as `extract`; numbers beyond what the network's precision holds.
     """
-    for name, (frame, tlwh) in box_sets.items():
-        check_boxes(name, frame, tlwh)
-    found = {
-        mode: {n: empty(backbone, len(f), layers) for n, (f, _) in box_sets.items()} for mode, layers in wanted.items()
-    }
-    present = {n: np.zeros(len(f), np.bool_) for n, (f, _) in box_sets.items()}
-    scenes: dict[int, NDArray[np.float16]] = {}
+    found = Found(box_sets, backbone, wanted)
     with ThreadPoolExecutor(hands(backbone.device)) as pool:
         network = _Network(backbone, wanted, size, geometry, batch, dtype or backbone.precision, pool)
         for done in _in_flight(frames, network, box_sets):
@@ -87,20 +79,14 @@ def extract_modes_batched(
             at = 0
             for name, rows in done.places:
                 count = rows.stop - rows.start
-                present[name][rows] = True
+                found.present[name][rows] = True
                 for (mode, layer), vectors in done.layers.items():
-                    found[mode][name][layer][rows] = vectors[at : at + count].numpy()
+                    found.vectors[mode][name][layer][rows] = vectors[at : at + count].numpy()
                 at += count
-            scenes.update(zip(done.numbers, done.scenes.numpy().copy(), strict=True))
+            found.scenes.update(zip(done.numbers, done.scenes.numpy().copy(), strict=True))
             if progress:
                 progress(len(done.numbers))
-    numbers = np.array(sorted(scenes), np.int32)
-    width = backbone.channels[backbone.preset.scene]
-    scene = np.stack([scenes[t] for t in numbers.tolist()]) if scenes else np.zeros((0, width), np.float16)
-    return {
-        mode: {n: Features(f.astype(np.int32), present[n], one[n], numbers, scene) for n, (f, _) in box_sets.items()}
-        for mode, one in found.items()
-    }
+    return found.features()
 
 
 def _in_flight(
@@ -108,7 +94,7 @@ def _in_flight(
 ) -> Iterator[Started]:
     """Batches that have come back; each is waited for only after the next one was started."""
     before: Started | None = None
-    for group in _groups(frames, network.batch):
+    for group in _groups(frames, network.batch, box_sets):
         started = network.start(group, box_sets)
         if before is not None:
             yield network.fetched(before)
@@ -117,22 +103,20 @@ def _in_flight(
         yield network.fetched(before)
 
 
-def _groups(frames: Iterable[tuple[int, Image]], batch: int) -> Iterator[list[tuple[int, Image]]]:
-    """Frames of one size, up to `batch` of them.
+def _groups(
+    frames: Iterable[tuple[int, Image]], batch: int, box_sets: Mapping[str, BoxSet]
+) -> Iterator[list[tuple[int, Image, Rows]]]:
+    """Frames of one size, up to `batch` of them, with their boxes' rows.
 
     Raises:
-        InputError: a frame that comes twice.
+        InputError: as `with_rows`.
     """
-    seen: set[int] = set()
-    group: list[tuple[int, Image]] = []
-    for number, pixels in frames:
-        if number in seen:
-            raise InputError(f"frame {number} came twice; each frame's pixels are read once")
-        seen.add(number)
-        if group and (len(group) == batch or group[0][1].shape != pixels.shape):
+    group: list[tuple[int, Image, Rows]] = []
+    for one in with_rows(frames, box_sets):
+        if group and (len(group) == batch or group[0][1].shape != one[1].shape):
             yield group
             group = []
-        group.append((number, pixels))
+        group.append(one)
     if group:
         yield group
 
@@ -155,36 +139,35 @@ class _Network:
         self._cuda = backbone.device.type == "cuda"
         self._dtype = dtype if self._cuda else torch.float32
         self._backbone = copy.deepcopy(backbone).to_dtype(dtype) if self._cuda else backbone
-        self._table = AddressTable() if self._cuda and triton_here() is not None else None
+        self._table = AddressTable() if self._cuda and TRITON else None
         self._pinned = [torch.zeros(batch, size[1], size[0], 3, dtype=torch.uint8, pin_memory=self._cuda) for _ in "ab"]
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in "ab"]
         self._turn = 0
-        self._box: Letterbox | None = None
 
     @torch.inference_mode()
-    def start(self, group: list[tuple[int, Image]], box_sets: Mapping[str, BoxSet]) -> Started:
+    def start(self, group: list[tuple[int, Image, Rows]], box_sets: Mapping[str, BoxSet]) -> Started:
         """Put a batch on its way; waits for nothing but the buffer of two batches back."""
         self._turn ^= 1
         pixels, device = self._pinned[self._turn], self._backbone.device
         if self._cuda:
             self._copied[self._turn].synchronize()
-        image = (group[0][1].shape[1], group[0][1].shape[0])
-        if self._box is None or self._box.image != image:
-            self._box = fit(image, self._size, self._geometry)
-        list(self._pool.map(self._box.apply, (frame for _, frame in group), pixels.numpy()))
+        box = fit((group[0][1].shape[1], group[0][1].shape[0]), self._size, self._geometry)
+        list(self._pool.map(box.apply, (frame for _, frame, _ in group), pixels.numpy()))
         there = pixels[: len(group)].to(device, non_blocking=True)
         if self._cuda:
             self._copied[self._turn].record()
         parts = self._backbone.parts(there.permute(0, 3, 1, 2).to(self._dtype) / 255.0)
-        places, regions, counts = _boxes([number for number, _ in group], box_sets, self._box)
-        boxes = torch.from_numpy(regions).to(device, non_blocking=True)
+        places = [(name, mine) for _, _, rows in group for name, mine in rows.items()]
+        counts = [sum(mine.stop - mine.start for mine in rows.values()) for _, _, rows in group]
+        regions = [np.zeros((0, 4)), *(box.to_network(box_sets[name][1][mine]) for name, mine in places)]
+        boxes = torch.from_numpy(np.concatenate(regions).astype(np.float32)).to(device, non_blocking=True)
         layers: dict[tuple[Mode, int], torch.Tensor] = {}
         for mode, chosen in self._wanted.items():
             taps, strides = {layer: parts[layer] for layer in chosen}, self._backbone.strides
             pooled = pool_on_device(taps, boxes, strides, self._table, counts, lite=mode == "lite")
             layers |= {(mode, layer): self._back(vectors) for layer, vectors in pooled.items()}
         scenes = torch.cat([p.map.mean((2, 3), dtype=torch.float32) for p in parts[self._backbone.preset.scene]], 1)
-        numbers, back = tuple(number for number, _ in group), self._back(scenes)
+        numbers, back = tuple(number for number, _, _ in group), self._back(scenes)
         done = torch.cuda.Event() if self._cuda else None
         if done is not None:
             done.record()
@@ -220,20 +203,3 @@ def hands(device: torch.device) -> int:
     if device.type != "cuda":
         return 1
     return min(MOST_HANDS, max(1, (os.cpu_count() or 1) // torch.cuda.device_count() // 2))
-
-
-def _boxes(
-    numbers: list[int], box_sets: Mapping[str, BoxSet], box: Letterbox
-) -> tuple[list[tuple[str, slice]], NDArray[np.float32], list[int]]:
-    """Where each frame's rows lie, (N, 4) float32 regions in network pixels frame by frame, and how many each has."""
-    places, regions, counts = [], [np.zeros((0, 4))], []
-    for number in numbers:
-        count = 0
-        for name, (frame, tlwh) in box_sets.items():
-            rows = slice(*map(int, np.searchsorted(frame, (number, number + 1))))
-            if rows.start < rows.stop:
-                places.append((name, rows))
-                regions.append(box.to_network(tlwh[rows]))
-                count += rows.stop - rows.start
-        counts.append(count)
-    return places, np.concatenate(regions).astype(np.float32), counts

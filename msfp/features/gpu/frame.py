@@ -21,7 +21,7 @@ from torch import nn
 from msfp.features.backbone import Backbone, Part
 from msfp.features.detect import predicted
 from msfp.features.detector import Detector
-from msfp.features.device import triton_here
+from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 
 WARM_UP = 3  # runs before recording: allocations and choices of algorithms happen there
@@ -86,7 +86,7 @@ class DeviceFrame:
         self._pinned = [
             (self._host(self._image.shape, torch.uint8), self._host(self._boxes.shape, torch.float32)) for _ in range(2)
         ]
-        self._table = AddressTable() if self._cuda and not lite and triton_here() is not None else None
+        self._table = AddressTable() if self._cuda and not lite and TRITON else None
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in range(2)]
         self._finds = isinstance(backbone, Detector)
         if isinstance(backbone, Detector) and backbone.sparse:
