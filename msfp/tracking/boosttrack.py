@@ -31,6 +31,7 @@ from msfp.tracking.lifecycle import (
     matched,
     note_matches,
     report_track,
+    take,
     take_boxes,
 )
 from msfp.tracking.observation_centric_kernels import isolated, learn
@@ -127,7 +128,7 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
 @kernel
 def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
     """Return the candidates' scores after both boosts; they never fall."""
-    boxes, scores, alive = frames.boxes[candidates], frames.scores[candidates].astype(np.float64), at.alive[0]
+    boxes, scores, alive = take(frames.boxes, candidates), frames.scores[candidates].astype(np.float64), at.alive[0]
     if alive == 0 or len(candidates) == 0:
         return scores
     kind = rules.model.kind
@@ -155,7 +156,7 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
     IoU + w_iou b IoU + w_motion S_motion + w_shape b S_shape + w_look (1 + w_iou + w_motion + w_shape) cosine.
     """
     alive = at.alive[0]
-    boxes, known = frames.boxes[usable], state_boxes(tracks.mean[:alive], rules.model.kind)
+    boxes, known = take(frames.boxes, usable), state_boxes(tracks.mean[:alive], rules.model.kind)
     near, shape = iou(boxes, known), shape_similarity(boxes, known, rules.corrected_shape)
     motion = mahalanobis_similarity(state_distances(measure(boxes, rules.model.kind), tracks, alive))
     trust, embedded = _confidences(tracks, at), frames.embeddings.shape[1] > 0
@@ -339,7 +340,7 @@ def unlike_objects(boxes: Floats, scores: Floats, distances: Floats, threshold: 
     for i in range(len(boxes)):
         out[i] = distances[i].min() > MAHALANOBIS_99 and scores[i] < threshold
     far = np.flatnonzero(out)
-    near = iou(boxes[far], boxes[far])
+    near = iou(take(boxes, far), take(boxes, far))
     for i in range(len(far)):
         for j in range(len(far)):
             if near[i, j] > 0.3 and scores[far[j]] > scores[far[i]]:

@@ -15,7 +15,7 @@ from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import add_motion, blend, gallery_distance
-from msfp.tracking.iou import iou
+from msfp.tracking.iou import complement, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -36,6 +36,7 @@ from msfp.tracking.lifecycle import (
     report_track,
     rows_in,
     sweep,
+    take,
     take_boxes,
     unmatched,
 )
@@ -111,7 +112,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         missed = missed[tracks.last[missed] == at.frame[0] - 1]
         candidates = np.concatenate((rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
         boxes = state_boxes(tracks.mean[: len(rows)], rules.model.kind)
-        cost = 1.0 - iou(boxes[candidates], frames.boxes[free])
+        cost = complement(iou(take(boxes, candidates), take(frames.boxes, free)))
         free = note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
 
         correct(frames, matched(tracks, at), rules, tracks, at)
@@ -138,10 +139,14 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
 @kernel
 def _appearance_costs(frames: Frames, rules: Rules, tracks: TrackState, rows: Rows, chosen: Rows) -> Floats:
     """Compute the (M, N) cost of tracks `rows` and detections `chosen`; infinite where unknown or outside the gate."""
-    motion = distances(tracks.mean, tracks.blocks, rows, measure(frames.boxes[chosen], rules.model.kind), rules.model)
-    counts = np.minimum(tracks.learned[rows], rules.gallery)
-    wanted = (counts > 0).reshape(-1, 1) & frames.known[chosen] & (motion <= rules.gate)
-    slots, embeddings = tracks.slot[rows], frames.embeddings[chosen]
+    motion = distances(
+        tracks.mean, tracks.blocks, rows, measure(take(frames.boxes, chosen), rules.model.kind), rules.model
+    )
+    counts, wanted = np.minimum(tracks.learned[rows], rules.gallery), np.empty(motion.shape, np.bool_)
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            wanted[i, j] = counts[i] > 0 and frames.known[chosen[j]] and motion[i, j] <= rules.gate
+    slots, embeddings = tracks.slot[rows], take(frames.embeddings, chosen)
     cost = gallery_distance(tracks.gallery, slots, counts, embeddings, wanted)
     if rules.strong:
         add_motion(cost, motion, rules.weight)

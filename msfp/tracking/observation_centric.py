@@ -17,7 +17,7 @@ from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
 from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import inner_product
-from msfp.tracking.iou import iou
+from msfp.tracking.iou import complement, iou
 from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -29,12 +29,14 @@ from msfp.tracking.lifecycle import (
     add_tracks,
     between,
     clear_matches,
+    copy_filter,
     drop_old,
     has_room,
     is_over,
     matched,
     note_matches,
     report_track,
+    take,
     take_boxes,
     unmatched,
 )
@@ -108,11 +110,11 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         _move(tracks, rows, frames, t, rules)
         clear_matches(tracks, at)
 
-        overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), frames.boxes[usable])
+        overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), take(frames.boxes, usable))
         if not rules.centric:
-            choice = choose_then_drop(1.0 - overlap, 1.0 - rules.match_iou)
+            choice = choose_then_drop(complement(overlap), 1.0 - rules.match_iou)
         elif isolated(overlap, rules.match_iou):
-            choice = assign_below(1.0 - overlap, 1.0 - rules.match_iou)
+            choice = assign_below(complement(overlap), 1.0 - rules.match_iou)
         else:
             choice = _choose(overlap, usable, frames, rules, tracks, at)
         left = note_matches(tracks, rows, usable, choice)
@@ -121,7 +123,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         correct(frames, matched(tracks, at), rules, tracks, at)
         for k in rows:
             if tracks.row[k] < 0 and tracks.last[k] == at.frame[0] - 1:  # kept for the re-run
-                tracks.missed_mean[k], tracks.missed_blocks[k] = tracks.mean[k], tracks.blocks[k]
+                copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
         add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, frames.scores[usable], frames.thresholds[t, 0], rules.ema, at)
         _report(tracks, frames, t, rules, at, out)
@@ -162,7 +164,7 @@ def _choose(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tracks:
     The total to be made greatest is IoU + inertia * agreement of directions * score + similarity of appearance.
     """
     reference = centres(earlier(tracks, np.arange(at.alive[0]), at.frame[0]))
-    agree = agreement(reference, tracks.direction, tracks.observed, centres(frames.boxes[usable]))
+    agree = agreement(reference, tracks.direction, tracks.observed, centres(take(frames.boxes, usable)))
     alike = _similarity(overlap, usable, frames, rules, tracks)
     total, allowed = np.empty(overlap.shape), np.empty(overlap.shape, np.bool_)
     for i in range(overlap.shape[0]):
@@ -194,16 +196,16 @@ def _similarity(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tra
 def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_iou: float) -> Rows:
     """Second round (OCR): boxes left against the last observations of tracks `rows`; returns what is left then."""
     known = rows[tracks.observed[rows]]
-    overlap = iou(tracks.box[known], boxes[left])
+    overlap = iou(take(tracks.box, known), take(boxes, left))
     if not (overlap > match_iou).any():
         return left
-    return note_matches(tracks, known, left, choose_then_drop(1.0 - overlap, 1.0 - match_iou))
+    return note_matches(tracks, known, left, choose_then_drop(complement(overlap), 1.0 - match_iou))
 
 
 @kernel
 def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame: int) -> None:
     """Note directions and observations of matched tracks; the filters of those found again are re-run (ORU)."""
-    window, boxes = tracks.recent.shape[1], found[tracks.row[rows]]
+    window, boxes = tracks.recent.shape[1], take(found, tracks.row[rows])
     way = headings(centres(earlier(tracks, rows, frame)), centres(boxes))
     again, which, gaps = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
     count = 0
@@ -215,9 +217,9 @@ def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame:
         if tracks.last[k] < frame - 1:
             again[count], which[count], gaps[count] = k, i, frame - tracks.last[k]
             count += 1
-            tracks.mean[k], tracks.blocks[k] = tracks.missed_mean[k], tracks.missed_blocks[k]
+            copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
     again, which = again[:count], which[:count]
-    retrace(tracks.mean, tracks.blocks, again, tracks.box[again], boxes[which], gaps, model)
+    retrace(tracks.mean, tracks.blocks, again, take(tracks.box, again), take(boxes, which), gaps, model)
     for i in range(len(rows)):
         k = rows[i]
         tracks.observed[k] = True

@@ -13,7 +13,7 @@ from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import blend, gallery_distance
-from msfp.tracking.iou import iou
+from msfp.tracking.iou import complement, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -37,6 +37,7 @@ from msfp.tracking.lifecycle import (
     report_track,
     rows_in,
     sweep,
+    take,
     take_boxes,
     unmatched,
 )
@@ -164,12 +165,15 @@ def pair_costs(
 
     A pair of which an embedding is unknown costs d, gated alike.
     """
-    targets = frames.boxes[chosen]
-    near = iou(boxes[rows], targets)
+    targets = take(frames.boxes, chosen)
+    near = iou(take(boxes, rows), targets)
     trust = np.ones(len(chosen))
     if rules.fuse_score and rules.fusion != MAHALANOBIS:
         trust[:] = frames.scores[chosen]
-    cost = 1.0 - near * trust
+    cost = np.empty_like(near)
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            cost[i, j] = 1.0 - near[i, j] * trust[j]
     embedded = at.has_embeddings[0] and frames.embeddings.shape[1] > 0 and rules.fusion != MOTION
     if not embedded and rules.fusion != MAHALANOBIS:
         return cost
@@ -194,13 +198,13 @@ def _cosine_distances(
     frames: Frames, rules: Rules, tracks: TrackState, near: Floats, motion: Floats, rows: Rows, chosen: Rows
 ) -> Floats:
     """Compute (M, N) cosine distances; infinite where an embedding is unknown, or where the pair's cost reads none."""
-    counts = np.minimum(tracks.learned[rows], 1)
-    wanted = (counts > 0).reshape(-1, 1) & frames.known[chosen]
-    if rules.fusion == MAHALANOBIS:
-        wanted = wanted & (motion <= rules.gate)
-    else:
-        wanted = wanted & (near >= (rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity))
-    return gallery_distance(tracks.gallery, tracks.slot[rows], counts, frames.embeddings[chosen], wanted)
+    counts, wanted = np.minimum(tracks.learned[rows], 1), np.empty(near.shape, np.bool_)
+    least = rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity
+    for i in range(len(rows)):
+        for j in range(len(chosen)):
+            read = motion[i, j] <= rules.gate if rules.fusion == MAHALANOBIS else near[i, j] >= least
+            wanted[i, j] = counts[i] > 0 and read and frames.known[chosen[j]]
+    return gallery_distance(tracks.gallery, tracks.slot[rows], counts, take(frames.embeddings, chosen), wanted)
 
 
 @kernel
@@ -219,7 +223,7 @@ def _fused(rules: Rules, spatial: float, cosine: float, near: float, motion: flo
 @kernel
 def overlap_costs(boxes: Floats, rows: Rows, found: Floats, chosen: Rows) -> Floats:
     """Compute 1 - IoU of tracks `rows` and detections `chosen`."""
-    return 1.0 - iou(boxes[rows], found[chosen])
+    return complement(iou(take(boxes, rows), take(found, chosen)))
 
 
 @kernel
