@@ -152,8 +152,8 @@ class Tracker(ABC):
         """Return tau_high and tau_low of frames that bring none."""
 
     def _kept(self) -> int:
-        """Return the frames that a track is kept without a match, at this moment."""
-        return self._buffered(self.settings.max_age)  # type: ignore[attr-defined]  # of all settings but two
+        """Return the frames that a track is kept without a match, at this moment; by default the setting `max_age`."""
+        return self._buffered(self.settings.max_age)  # type: ignore[attr-defined]
 
     def _depth(self) -> int:
         """Return the most embeddings that are kept of a track; 0 looks at none."""

@@ -26,7 +26,6 @@ from msfp.tracking.lifecycle import (
     between,
     clear_matches,
     drop_old,
-    everyone,
     has_room,
     is_over,
     matched,
@@ -100,7 +99,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
             break
         if not has_room(frames, t, tracks, at, out):
             return t
-        rows, high = everyone(at), frames.thresholds[t, 0]
+        rows, high = np.arange(at.alive[0]), frames.thresholds[t, 0]
         if len(frames.warps):
             warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
         predict(tracks.mean, tracks.blocks, rows, rules.model)
@@ -129,16 +128,12 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
 @kernel
 def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
     """Return the candidates' scores after both boosts; they never fall."""
-    boxes, scores, alive = take(frames.boxes, candidates), np.empty(len(candidates)), at.alive[0]
-    for i in range(len(candidates)):
-        scores[i] = float(frames.scores[candidates[i]])
+    boxes, scores, alive = take(frames.boxes, candidates), frames.scores[candidates].astype(np.float64), at.alive[0]
     if alive == 0 or len(candidates) == 0:
         return scores
     kind = rules.model.kind
     known, apart = state_boxes(tracks.mean[:alive], kind), state_distances(measure(boxes, kind), tracks, alive)
-    missed = np.empty(alive, np.int64)
-    for k in range(alive):
-        missed[k] = at.frame[0] - 1 - tracks.last[k]
+    missed = at.frame[0] - 1 - tracks.last[:alive]
     if rules.boost_likely:
         similarity = iou(boxes, known)
         if rules.rich:
@@ -147,14 +142,9 @@ def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks
             likely_objects(scores, similarity, rules.soft, rules.coefficient)
         if rules.tracklet_acceptance:
             accepted = accepted_by_tracks(similarity, missed, rules.acceptance_steps)
-            for i in range(len(scores)):
-                if accepted[i]:
-                    scores[i] = max(scores[i], high + 1e-5)
+            scores = np.where(accepted, np.maximum(scores, high + 1e-5), scores)
     if rules.boost_unlike:
-        unlike = unlike_objects(boxes, scores, apart, high)
-        for i in range(len(scores)):
-            if unlike[i]:
-                scores[i] = high + 1e-4
+        scores[unlike_objects(boxes, scores, apart, high)] = high + 1e-4
     return scores
 
 
@@ -175,22 +165,20 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
     for k in range(alive):
         for j in range(len(usable)):
             both = 0.0 if near[j, k] < rules.match_iou else scores[j] * trust[k]
-            sum_ = near[j, k] + rules.weight_iou * both * near[j, k]
-            sum_ += rules.weight_motion * motion[j, k]
-            sum_ += rules.weight_shape * both * shape[j, k]
+            value = near[j, k] + rules.weight_iou * both * near[j, k]
+            value += rules.weight_motion * motion[j, k]
+            value += rules.weight_shape * both * shape[j, k]
             allowed[k, j] = near[j, k] >= rules.match_iou
             if embedded and tracks.learned[k] > 0:
                 cosine = float(inner_product(frames.embeddings[usable[j]], tracks.gallery[tracks.slot[k], 0]))
-                sum_ += others * rules.weight_look * cosine
+                value += others * rules.weight_look * cosine
                 allowed[k, j] |= near[j, k] >= rules.match_iou / 2 and cosine >= ALIKE
-            total[k, j] = sum_
+            total[k, j] = value
     if not isolated(total, rules.match_iou):
         return choose_allowed(total, allowed)
     choice = np.full(alive, -1, np.int64)
-    for k in range(alive):
-        for j in range(len(usable)):
-            if allowed[k, j] and total[k, j] > rules.match_iou:
-                choice[k] = j
+    rows, columns = np.nonzero(allowed & (total > rules.match_iou))
+    choice[rows] = columns
     return choice
 
 

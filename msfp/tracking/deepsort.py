@@ -29,12 +29,10 @@ from msfp.tracking.lifecycle import (
     add_tracks,
     between,
     clear_matches,
-    everyone,
     has_room,
     is_over,
     matched,
     note_matches,
-    pick,
     report_track,
     rows_in,
     sweep,
@@ -101,7 +99,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
             return t
         # what scores tau_high is tracked, here alone
         usable = between(frames, t, np.nextafter(frames.thresholds[t, 0], np.float32(-np.inf)), np.float32(np.inf))
-        rows = everyone(at)
+        rows = np.arange(at.alive[0])
         if len(frames.warps):
             warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
         predict(tracks.mean, tracks.blocks, rows, rules.model)
@@ -109,10 +107,10 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 
         confirmed = rows_in(tracks, at, CONFIRMED, CONFIRMED)
         cost = _appearance_costs(frames, rules, tracks, confirmed, usable)
-        choice = _match_appearance(cost, tracks, confirmed, at.frame[0], rules)
-        free = note_matches(tracks, confirmed, usable, choice)
-        tentative, missed = rows_in(tracks, at, TENTATIVE, TENTATIVE), unmatched(tracks, confirmed, CONFIRMED)
-        candidates = _candidates(tracks, tentative, missed, at.frame[0] - 1)
+        free = note_matches(tracks, confirmed, usable, _match_appearance(cost, tracks.last[confirmed], rules))
+        missed = unmatched(tracks, confirmed, CONFIRMED)
+        missed = missed[tracks.last[missed] == at.frame[0] - 1]
+        candidates = np.concatenate((rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
         boxes = state_boxes(tracks.mean[: len(rows)], rules.model.kind)
         cost = complement(iou(take(boxes, candidates), take(frames.boxes, free)))
         free = note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
@@ -132,12 +130,10 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
     """Let matched tracks take their boxes; StrongSORT's scale each box's variance by (1 - confidence)^2 (NSA)."""
     factor = np.ones(len(rows))
     if rules.strong:
-        for i in range(len(rows)):
-            factor[i] = (1.0 - min(max(float(frames.scores[tracks.row[rows[i]]]), 0.0), 1.0)) ** 2
+        confidence = frames.scores[tracks.row[rows]].astype(np.float64)
+        factor = (1.0 - np.minimum(np.maximum(confidence, 0.0), 1.0)) ** 2
     take_boxes(tracks, rows, frames, factor, rules.model, at)
-    for k in rows:
-        if tracks.streak[k] + 1 >= rules.n_init:  # a track's first box counts
-            tracks.state[k] = CONFIRMED
+    tracks.state[rows[tracks.streak[rows] + 1 >= rules.n_init]] = CONFIRMED  # a track's first box counts
 
 
 @kernel
@@ -146,12 +142,11 @@ def _appearance_costs(frames: Frames, rules: Rules, tracks: TrackState, rows: Ro
     motion = distances(
         tracks.mean, tracks.blocks, rows, measure(take(frames.boxes, chosen), rules.model.kind), rules.model
     )
-    wanted, counts = np.empty(motion.shape, np.bool_), np.empty_like(rows)
+    counts, wanted = np.minimum(tracks.learned[rows], rules.gallery), np.empty(motion.shape, np.bool_)
     for i in range(len(rows)):
-        counts[i] = min(tracks.learned[rows[i]], rules.gallery)
         for j in range(len(chosen)):
             wanted[i, j] = counts[i] > 0 and frames.known[chosen[j]] and motion[i, j] <= rules.gate
-    slots, embeddings = pick(tracks.slot, rows), take(frames.embeddings, chosen)
+    slots, embeddings = tracks.slot[rows], take(frames.embeddings, chosen)
     cost = gallery_distance(tracks.gallery, slots, counts, embeddings, wanted)
     if rules.strong:
         add_motion(cost, motion, rules.weight)
@@ -159,62 +154,20 @@ def _appearance_costs(frames: Frames, rules: Rules, tracks: TrackState, rows: Ro
 
 
 @kernel
-def _match_appearance(cost: Floats, tracks: TrackState, rows: Rows, frame: int, rules: Rules) -> Rows:
-    """Return the column of each track in `frame` or -1: in a cascade those seen last choose first, else all at once."""
+def _match_appearance(cost: Floats, last: Rows, rules: Rules) -> Rows:
+    """Return the column of each track, or -1: in a cascade those last matched latest choose first, else all at once."""
     if not rules.cascade:
         return assign_below(cost, rules.cosine_limit)
-    column_of, level, left = np.empty_like(rows), np.empty_like(rows), np.empty(cost.shape[1], np.int64)
-    for k in range(len(rows)):
-        column_of[k] = -1
-    for j in range(len(left)):
-        left[j] = j
-    seen = _seen_before(tracks, rows, frame)
-    while seen >= 0 and len(left) > 0:
-        count = 0
-        for k in range(len(rows)):
-            if tracks.last[rows[k]] == seen:
-                level[count] = k
-                count += 1
-        part = np.empty((count, len(left)))
-        for i in range(count):
-            for j in range(len(left)):
-                part[i, j] = cost[level[i], left[j]]
-        found = assign_below(part, rules.cosine_limit)
-        for i in range(count):
-            if found[i] >= 0:
-                column_of[level[i]] = left[found[i]]
-                left[found[i]] = -1
-        count = 0
-        for j in range(len(left)):
-            if left[j] >= 0:
-                left[count] = left[j]
-                count += 1
-        left = left[:count]
-        seen = _seen_before(tracks, rows, seen)
+    column_of, left = np.full(len(last), -1, np.int64), np.arange(cost.shape[1])
+    for seen in np.unique(last)[::-1]:
+        level = np.flatnonzero(last == seen)
+        choice = assign_below(cost[level][:, left], rules.cosine_limit)
+        for i in range(len(level)):
+            if choice[i] >= 0:
+                column_of[level[i]] = left[choice[i]]
+                left[choice[i]] = -1
+        left = left[left >= 0]
     return column_of
-
-
-@kernel
-def _seen_before(tracks: TrackState, rows: Rows, frame: int) -> int:
-    """Return the last frame before `frame` in which one of these tracks was matched; -1 where there is none."""
-    seen = -1
-    for k in rows:
-        if seen < tracks.last[k] < frame:
-            seen = tracks.last[k]
-    return seen
-
-
-@kernel
-def _candidates(tracks: TrackState, tentative: Rows, rows: Rows, frame: int) -> Rows:
-    """Return the tracks to be matched by overlap: tentative ones, then those of `rows` last matched in `frame`."""
-    out = np.empty(len(tentative) + len(rows), np.int64)
-    out[: len(tentative)] = tentative
-    count = len(tentative)
-    for k in rows:
-        if tracks.last[k] == frame:
-            out[count] = k
-            count += 1
-    return out[:count]
 
 
 @kernel
@@ -227,9 +180,7 @@ def _learn(tracks: TrackState, frames: Frames, rules: Rules, at: Progress) -> No
         if rules.strong:
             blend(own[0], seen, rules.ema if tracks.learned[k] > 0 else np.float32(0.0))
         else:
-            place = tracks.learned[k] % rules.gallery
-            for j in range(len(seen)):
-                own[place, j] = seen[j]
+            own[tracks.learned[k] % rules.gallery] = seen
         tracks.learned[k] += 1
 
 

@@ -191,67 +191,28 @@ def is_over(frames: Frames, t: int, at: Progress) -> bool:
 @kernel
 def between(frames: Frames, t: int, least: np.float32, most: np.float32) -> Rows:
     """Return the detections of a frame that score more than `least` and less than `most`."""
-    first, stop = frames.bounds[t], frames.bounds[t + 1]
-    out = np.empty(stop - first, np.int64)
-    count = 0
-    for k in range(first, stop):
-        if least < frames.scores[k] < most:
-            out[count] = k
-            count += 1
-    return out[:count]
-
-
-@kernel
-def everyone(at: Progress) -> Rows:
-    """Return the rows of all tracks."""
-    out = np.empty(at.alive[0], np.int64)
-    for k in range(len(out)):
-        out[k] = k
-    return out
+    first = frames.bounds[t]
+    scores = frames.scores[first : frames.bounds[t + 1]]
+    return first + np.flatnonzero((least < scores) & (scores < most))
 
 
 @kernel
 def rows_in(tracks: TrackState, at: Progress, first: int, second: int) -> Rows:
     """Return the tracks in either state."""
-    out = np.empty(at.alive[0], np.int64)
-    count = 0
-    for k in range(at.alive[0]):
-        if tracks.state[k] == first or tracks.state[k] == second:
-            out[count] = k
-            count += 1
-    return out[:count]
+    state = tracks.state[: at.alive[0]]
+    return np.flatnonzero((state == first) | (state == second))
 
 
 @kernel
 def matched(tracks: TrackState, at: Progress) -> Rows:
     """Return the tracks with a detection."""
-    out = np.empty(at.alive[0], np.int64)
-    count = 0
-    for k in range(at.alive[0]):
-        if tracks.row[k] >= 0:
-            out[count] = k
-            count += 1
-    return out[:count]
+    return np.flatnonzero(tracks.row[: at.alive[0]] >= 0)
 
 
 @kernel
 def unmatched(tracks: TrackState, rows: Rows, state: int) -> Rows:
     """Return those of some tracks that have this state and no detection."""
-    out = np.empty(len(rows), np.int64)
-    count = 0
-    for k in rows:
-        if tracks.row[k] < 0 and tracks.state[k] == state:
-            out[count] = k
-            count += 1
-    return out[:count]
-
-
-@kernel
-def set_unmatched(tracks: TrackState, rows: Rows, state: int, new: int) -> None:
-    """Give those of some tracks that have this state and no detection another state."""
-    for k in rows:
-        if tracks.row[k] < 0 and tracks.state[k] == state:
-            tracks.state[k] = new
+    return rows[(tracks.row[rows] < 0) & (tracks.state[rows] == state)]
 
 
 @kernel
@@ -266,23 +227,17 @@ def clear_matches(tracks: TrackState, at: Progress) -> None:
 @kernel
 def note_matches(tracks: TrackState, rows: Rows, chosen: Rows, column_of: Rows) -> Rows:
     """Note the detection of each matched track; returns the detections left."""
-    taken = np.zeros(len(chosen), np.bool_)
+    left = np.ones(len(chosen), np.bool_)
     for k in range(len(rows)):
         if column_of[k] >= 0:
             tracks.row[rows[k]] = chosen[column_of[k]]
-            taken[column_of[k]] = True
-    left = np.empty(len(chosen), np.int64)
-    count = 0
-    for j in range(len(chosen)):
-        if not taken[j]:
-            left[count] = chosen[j]
-            count += 1
-    return left[:count]
+            left[column_of[k]] = False
+    return chosen[left]
 
 
 @kernel
 def take(values: NDArray[T], rows: Rows) -> NDArray[T]:
-    """Copy some rows of a matrix."""
+    """Copy some rows of a matrix; twice as fast as an index of numba."""
     out = np.empty((len(rows), values.shape[1]), values.dtype)
     for i in range(len(rows)):
         for j in range(values.shape[1]):
@@ -291,47 +246,31 @@ def take(values: NDArray[T], rows: Rows) -> NDArray[T]:
 
 
 @kernel
-def pick(values: NDArray[T], rows: Rows) -> NDArray[T]:
-    """Copy some elements of a vector."""
-    out = np.empty(len(rows), values.dtype)
-    for i in range(len(rows)):
-        out[i] = values[rows[i]]
-    return out
-
-
-@kernel
 def take_boxes(tracks: TrackState, rows: Rows, frames: Frames, factor: Floats, model: Model, at: Progress) -> None:
     """Correct the filters of matched tracks with their boxes; `factor` (K,) scales each box's variance."""
-    measured = measure(take(frames.boxes, pick(tracks.row, rows)), model.kind)
-    correct(tracks.mean, tracks.blocks, rows, measured, factor, model)
+    chosen = tracks.row[rows]
+    correct(tracks.mean, tracks.blocks, rows, measure(take(frames.boxes, chosen), model.kind), factor, model)
     for k in rows:
         tracks.last[k], tracks.score[k] = at.frame[0], frames.scores[tracks.row[k]]
         tracks.streak[k] += 1
 
 
 @kernel
-def add_tracks(tracks: TrackState, chosen: Rows, state: int, frames: Frames, model: Model, at: Progress) -> Rows:
-    """Begin tracks at some detections, behind the others, with the next identities; returns their rows."""
-    measured = measure(take(frames.boxes, chosen), model.kind)
-    first, count = at.alive[0], len(chosen)
-    rows = np.empty(count, np.int64)
-    for i in range(count):
-        k = first + i
-        rows[i] = k
-        tracks.id[k], tracks.state[k] = at.born[0] + i + 1, state
-        tracks.start[k], tracks.last[k], tracks.row[k] = at.frame[0], at.frame[0], chosen[i]
-        tracks.score[k], tracks.streak[k], tracks.learned[k] = frames.scores[chosen[i]], 0, 0
-        tracks.expired[k], tracks.observed[k] = False, False
-        tracks.direction[k, 0], tracks.direction[k, 1] = 0.0, 0.0
-        for j in range(4):
-            tracks.box[k, j] = frames.boxes[chosen[i], j]
-            tracks.mean[k, j], tracks.mean[k, 4 + j] = measured[i, j], 0.0
-            tracks.blocks[k, j, 0], tracks.blocks[k, j, 1], tracks.blocks[k, j, 2] = 0.0, 0.0, 0.0
-        for slot in range(tracks.recent_frame.shape[1]):
-            tracks.recent_frame[k, slot] = NEVER
-    start(tracks.mean[first : first + count], tracks.blocks[first : first + count], model)
-    at.alive[0], at.born[0] = first + count, at.born[0] + count
-    return rows
+def add_tracks(tracks: TrackState, chosen: Rows, state: int, frames: Frames, model: Model, at: Progress) -> None:
+    """Begin tracks at some detections, behind the others, with the next identities."""
+    first, stop = at.alive[0], at.alive[0] + len(chosen)
+    tracks.id[first:stop] = at.born[0] + 1 + np.arange(len(chosen))
+    tracks.state[first:stop], tracks.row[first:stop] = state, chosen
+    tracks.start[first:stop], tracks.last[first:stop] = at.frame[0], at.frame[0]
+    boxes = take(frames.boxes, chosen)
+    tracks.score[first:stop], tracks.box[first:stop] = frames.scores[chosen], boxes
+    tracks.streak[first:stop], tracks.learned[first:stop] = 0, 0
+    tracks.expired[first:stop], tracks.observed[first:stop] = False, False
+    tracks.direction[first:stop], tracks.recent_frame[first:stop] = 0.0, NEVER
+    tracks.mean[first:stop], tracks.blocks[first:stop] = 0.0, 0.0
+    tracks.mean[first:stop, :4] = measure(boxes, model.kind)
+    start(tracks.mean[first:stop], tracks.blocks[first:stop], model)
+    at.alive[0], at.born[0] = stop, at.born[0] + len(chosen)
 
 
 @kernel
@@ -339,9 +278,7 @@ def report_track(tracks: TrackState, k: int, box: Floats, at: Progress, out: Rep
     """Write a track to the report where its box has an area."""
     to = at.reported[0]
     if has_area(box):
-        out.id[to], out.score[to], out.row[to] = tracks.id[k], tracks.score[k], tracks.row[k]
-        for j in range(4):
-            out.boxes[to, j] = box[j]
+        out.id[to], out.score[to], out.row[to], out.boxes[to] = tracks.id[k], tracks.score[k], tracks.row[k], box
         at.reported[0] = to + 1
 
 

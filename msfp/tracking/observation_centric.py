@@ -31,12 +31,10 @@ from msfp.tracking.lifecycle import (
     clear_matches,
     copy_filter,
     drop_old,
-    everyone,
     has_room,
     is_over,
     matched,
     note_matches,
-    pick,
     report_track,
     take,
     take_boxes,
@@ -108,7 +106,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         if not has_room(frames, t, tracks, at, out):
             return t
         usable = between(frames, t, frames.thresholds[t, 0], np.float32(np.inf))
-        rows = everyone(at)
+        rows = np.arange(at.alive[0])
         _move(tracks, rows, frames, t, rules)
         clear_matches(tracks, at)
 
@@ -123,11 +121,11 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         if rules.centric:
             left = _recover(tracks, unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
         correct(frames, matched(tracks, at), rules, tracks, at)
-        for k in rows:  # not matched now but in the frame before: kept for the re-run
-            if tracks.row[k] < 0 and tracks.last[k] == at.frame[0] - 1:
+        for k in rows:
+            if tracks.row[k] < 0 and tracks.last[k] == at.frame[0] - 1:  # kept for the re-run
                 copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
         add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
-        learn(tracks, frames, usable, pick(frames.scores, usable), frames.thresholds[t, 0], rules.ema, at)
+        learn(tracks, frames, usable, frames.scores[usable], frames.thresholds[t, 0], rules.ema, at)
         _report(tracks, frames, t, rules, at, out)
         drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
@@ -165,7 +163,7 @@ def _choose(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tracks:
 
     The total to be made greatest is IoU + inertia * agreement of directions * score + similarity of appearance.
     """
-    reference = centres(earlier(tracks, everyone(at), at.frame[0]))
+    reference = centres(earlier(tracks, np.arange(at.alive[0]), at.frame[0]))
     agree = agreement(reference, tracks.direction, tracks.observed, centres(take(frames.boxes, usable)))
     alike = _similarity(overlap, usable, frames, rules, tracks)
     total, allowed = np.empty(overlap.shape), np.empty(overlap.shape, np.bool_)
@@ -197,19 +195,9 @@ def _similarity(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tra
 @kernel
 def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_iou: float) -> Rows:
     """Second round (OCR): boxes left against the last observations of tracks `rows`; returns what is left then."""
-    known = np.empty_like(rows)
-    count = 0
-    for k in rows:
-        if tracks.observed[k]:
-            known[count] = k
-            count += 1
-    known = known[:count]
+    known = rows[tracks.observed[rows]]
     overlap = iou(take(tracks.box, known), take(boxes, left))
-    some = False
-    for i in range(overlap.shape[0]):
-        for j in range(overlap.shape[1]):
-            some = some or overlap[i, j] > match_iou
-    if not some:
+    if not (overlap > match_iou).any():
         return left
     return note_matches(tracks, known, left, choose_then_drop(complement(overlap), 1.0 - match_iou))
 
@@ -217,7 +205,7 @@ def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_io
 @kernel
 def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame: int) -> None:
     """Note directions and observations of matched tracks; the filters of those found again are re-run (ORU)."""
-    window, boxes = tracks.recent.shape[1], take(found, pick(tracks.row, rows))
+    window, boxes = tracks.recent.shape[1], take(found, tracks.row[rows])
     way = headings(centres(earlier(tracks, rows, frame)), centres(boxes))
     again, which, gaps = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
     count = 0
@@ -225,21 +213,18 @@ def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame:
         k = rows[i]
         if not tracks.observed[k]:
             continue
-        tracks.direction[k, 0], tracks.direction[k, 1] = way[i, 0], way[i, 1]
+        tracks.direction[k] = way[i]
         if tracks.last[k] < frame - 1:
             again[count], which[count], gaps[count] = k, i, frame - tracks.last[k]
             count += 1
             copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
-    if count > 0:
-        again = again[:count]
-        seen, shown = take(tracks.box, again), take(boxes, which[:count])
-        retrace(tracks.mean, tracks.blocks, again, seen, shown, gaps, model)
+    again, which = again[:count], which[:count]
+    retrace(tracks.mean, tracks.blocks, again, take(tracks.box, again), take(boxes, which), gaps, model)
     for i in range(len(rows)):
         k = rows[i]
         tracks.observed[k] = True
         tracks.recent_frame[k, frame % window] = frame
-        for j in range(4):
-            tracks.box[k, j] = tracks.recent[k, frame % window, j] = boxes[i, j]
+        tracks.box[k] = tracks.recent[k, frame % window] = boxes[i]
 
 
 @kernel

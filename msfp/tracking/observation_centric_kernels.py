@@ -30,8 +30,7 @@ def earlier(tracks: TrackState, rows: Rows, frame: int) -> Floats:
             slot = (frame - ago) % window
             if tracks.recent_frame[k, slot] == frame - ago:
                 box = tracks.recent[k, slot]
-        for j in range(4):
-            out[i, j] = box[j]
+        out[i] = box
     return out
 
 

@@ -77,7 +77,7 @@ class Memory:
 
 
 class Recovered:
-    """A tracker that looks again for tracks without a detection; drives like the tracker itself."""
+    """A tracker that searches again for tracks without a detection; drives like the tracker itself."""
 
     def __init__(
         self,
@@ -127,13 +127,13 @@ class Recovered:
         self._frame = self._frame + 1 if frame is None or frame.index is None else frame.index
         places = np.asarray(boxes, np.float64).reshape(-1, 4)
         values = np.asarray(scores, np.float32).reshape(-1)
-        looks = self.look(self._frame, places)
+        pooled = self.look(self._frame, places)
         ids, predicted = self._lost()
         found = out
         if len(ids):
-            proposals = self._proposals(ids, predicted, places, values, looks)
-            found = self._follow(ids, proposals, places, values, looks, out).with_area()
-        self._remember(out, places, looks)
+            proposals = self._proposals(ids, predicted, places, values, pooled)
+            found = self._follow(ids, proposals, places, values, pooled, out).with_area()
+        self._remember(out, places, pooled)
         self._active = frozenset(found.ids.tolist())
         self._memory = {i: m for i, m in self._memory.items() if self._frame - m.last_frame < self.longest}
         return found
@@ -154,9 +154,9 @@ class Recovered:
         predicted: Floats,
         boxes: Floats,
         scores: NDArray[np.float32],
-        looks: NDArray[np.float32],
+        embeddings: NDArray[np.float32],
     ) -> Proposals:
-        count, width = len(ids), looks.shape[1]
+        count, width = len(ids), embeddings.shape[1]
         look = np.zeros((count, TOKENS, width), np.float32)
         place = np.zeros((count, TOKENS, PLACE), np.float32)
         there = np.zeros((count, TOKENS), np.bool_)
@@ -174,7 +174,7 @@ class Recovered:
             near = neighbours(box, boxes, overlap[k])
             detection[k, : len(near)] = near
             slots = slice(HISTORY + 1, HISTORY + 1 + len(near))
-            look[k, slots], there[k, slots] = looks[near], True
+            look[k, slots], there[k, slots] = embeddings[near], True
             place[k, slots] = self._placed(box, boxes[near], 0, has_owner[near], scores[near])
         memories = [self._memory[i] for i in ids.tolist()]
         return Proposals(
@@ -222,7 +222,7 @@ class Recovered:
         proposals: Proposals,
         boxes: Floats,
         scores: NDArray[np.float32],
-        looks: NDArray[np.float32],
+        embeddings: NDArray[np.float32],
         out: TrackerOutput,
     ) -> TrackerOutput:
         """Tracks take what was chosen for them; the best first where several want one detection."""
@@ -251,17 +251,17 @@ class Recovered:
         self.tracker.resume(ids[which], places, values)
         for k, row, box in zip(which.tolist(), rows.tolist(), places, strict=True):
             memory = self._memory[int(ids[k])]
-            memory.seen.append((self._frame, box, looks[row] if row >= 0 else proposals.look[k, HISTORY]))
+            memory.seen.append((self._frame, box, embeddings[row] if row >= 0 else proposals.look[k, HISTORY]))
             if row >= 0:
                 memory.last_frame, memory.last_box = self._frame, box
         return joined(out, TrackerOutput(ids[which], places, values, rows))
 
-    def _remember(self, out: TrackerOutput, boxes: Floats, looks: NDArray[np.float32]) -> None:
+    def _remember(self, out: TrackerOutput, boxes: Floats, embeddings: NDArray[np.float32]) -> None:
         """Tracks with a detection keep how it looked."""
         for identity, row in zip(out.ids.tolist(), out.detections.tolist(), strict=True):
             if row >= 0:
                 memory = self._memory.setdefault(identity, Memory())
-                memory.seen.append((self._frame, boxes[row], looks[row]))
+                memory.seen.append((self._frame, boxes[row], embeddings[row]))
                 memory.last_frame, memory.last_box = self._frame, boxes[row]
 
 

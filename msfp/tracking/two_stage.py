@@ -34,10 +34,8 @@ from msfp.tracking.lifecycle import (
     is_over,
     matched,
     note_matches,
-    pick,
     report_track,
     rows_in,
-    set_unmatched,
     sweep,
     take,
     take_boxes,
@@ -123,14 +121,14 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         offered = free if rules.sure_only else unsure
         cost = overlap_costs(boxes, waiting, frames.boxes, offered)
         left = note_matches(tracks, waiting, offered, assign_below(cost, rules.match_low))
-        set_unmatched(tracks, waiting, CONFIRMED, LOST)
+        tracks.state[unmatched(tracks, waiting, CONFIRMED)] = LOST
         if rules.sure_only:
             free = left
             cost = overlap_costs(boxes, unconfirmed, frames.boxes, free)
         else:
             cost = pair_costs(frames, rules, tracks, boxes, unconfirmed, free, at)
         free = note_matches(tracks, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
-        set_unmatched(tracks, unconfirmed, TENTATIVE, REMOVED)
+        tracks.state[unmatched(tracks, unconfirmed, TENTATIVE)] = REMOVED
 
         correct(frames, matched(tracks, at), rules, tracks, at)
         _begin(tracks, free, frames, t, rules, at)
@@ -148,8 +146,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
     """Let matched tracks take their boxes."""
     take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
-    for k in rows:
-        tracks.state[k] = CONFIRMED
+    tracks.state[rows] = CONFIRMED
 
 
 @kernel
@@ -170,11 +167,10 @@ def pair_costs(
     """
     targets = take(frames.boxes, chosen)
     near = iou(take(boxes, rows), targets)
-    cost = np.empty_like(near)
     trust = np.ones(len(chosen))
     if rules.fuse_score and rules.fusion != MAHALANOBIS:
-        for j in range(len(chosen)):
-            trust[j] = frames.scores[chosen[j]]
+        trust[:] = frames.scores[chosen]
+    cost = np.empty_like(near)
     for i in range(len(rows)):
         for j in range(len(chosen)):
             cost[i, j] = 1.0 - near[i, j] * trust[j]
@@ -202,15 +198,13 @@ def _cosine_distances(
     frames: Frames, rules: Rules, tracks: TrackState, near: Floats, motion: Floats, rows: Rows, chosen: Rows
 ) -> Floats:
     """Compute (M, N) cosine distances; infinite where an embedding is unknown, or where the pair's cost reads none."""
-    wanted, counts = np.empty((len(rows), len(chosen)), np.bool_), np.ones(len(rows), np.int64)
+    counts, wanted = np.minimum(tracks.learned[rows], 1), np.empty(near.shape, np.bool_)
+    least = rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity
     for i in range(len(rows)):
-        learned = tracks.learned[rows[i]] > 0
         for j in range(len(chosen)):
-            read = near[i, j] >= (rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity)
-            if rules.fusion == MAHALANOBIS:
-                read = motion[i, j] <= rules.gate
-            wanted[i, j] = learned and read and frames.known[chosen[j]]
-    return gallery_distance(tracks.gallery, pick(tracks.slot, rows), counts, take(frames.embeddings, chosen), wanted)
+            read = motion[i, j] <= rules.gate if rules.fusion == MAHALANOBIS else near[i, j] >= least
+            wanted[i, j] = counts[i] > 0 and read and frames.known[chosen[j]]
+    return gallery_distance(tracks.gallery, tracks.slot[rows], counts, take(frames.embeddings, chosen), wanted)
 
 
 @kernel
@@ -237,8 +231,7 @@ def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: 
     """Move confirmed and lost tracks on, and all with the camera; tracks seen once stay where they were seen."""
     for k in pool:
         if tracks.state[k] == LOST:
-            for velocity in model.still:
-                tracks.mean[k, 4 + velocity] = 0.0
+            tracks.mean[k, 4 + model.still] = 0.0
     predict(tracks.mean, tracks.blocks, pool, model)
     if len(frames.warps):
         warp(tracks.mean, tracks.blocks, pool, frames.warps[t], model.powers)
@@ -248,14 +241,8 @@ def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: 
 @kernel
 def _begin(tracks: TrackState, free: Rows, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
     """Begin tracks at boxes left that score enough: confirmed at once in the first frame, else once seen again."""
-    new = np.empty_like(free)
-    count = 0
-    for row in free:
-        if frames.scores[row] >= frames.thresholds[t, 0] + rules.margin:
-            new[count] = row
-            count += 1
-    state = CONFIRMED if at.frame[0] == 0 else TENTATIVE
-    add_tracks(tracks, new[:count], state, frames, rules.model, at)
+    new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.margin]
+    add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 
 from msfp.discovery import concrete
 from msfp.errors import InputError
-from msfp.tracking.thresholds.base import Policy
+from msfp.tracking.thresholds.policy import Policy
 from msfp.tracking.thresholds.rules import Taus, Temporal, dual, fixed, offset, single, smooth
 from msfp.types import Detections, frame_bounds
 

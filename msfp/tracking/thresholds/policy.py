@@ -1,4 +1,4 @@
-"""What a threshold policy is: a rule that sees nothing but detection scores, frame by frame."""
+"""Threshold policies: rules that see nothing but detection scores, frame by frame."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -67,4 +67,56 @@ class Policy(ABC):
 
     @abstractmethod
     def choose(self, scores: Scores) -> tuple[float, float]:
-        """tau_high and tau_low for scores, as yet unbounded; any number of them, also none."""
+        """Return tau_high and tau_low for any number of scores, also none; `update` holds them to the bounds."""
+
+
+class Percentile(Policy):
+    """A share p = 0.85 of the scores lies above; named with its p, not defined in the paper: re-derived.
+
+    The other reading, the 85th percentile as threshold, keeps 15 % of the boxes and is no tracker's choice. With no
+    score the threshold is the lower bound.
+    """
+
+    name = "percentile"
+    label = "Percentile-based (p=0.85)"
+    remark = (
+        "re-derived, as the paper only names it: the threshold that 85 % of the latest 30 frames' scores exceed, "
+        "held to the bounds"
+    )
+    share = 0.85
+
+    def choose(self, scores: Scores) -> tuple[float, float]:
+        """Return the (1 - p) quantile, in one stage."""
+        tau = float(np.quantile(scores, 1.0 - self.share)) if len(scores) else self.low
+        return tau, tau
+
+
+class SteepestDrop(Policy):
+    """The score just before the largest drop of a frame's sorted scores (Van Ma et al., the paper's reference 15).
+
+    As its public code has it: the frame's scores in falling order, tau_high the last one before the largest drop
+    between neighbours, and at least the floor of 0.4 (its least score of a sure detection, 0.3, and 0.1 more); the
+    second stage takes what scores above 0.1; a new track needs no more than tau_high. Fewer than two scores: the floor.
+    It has no upper bound, so that the bounds of eq. 6, which are ATL's, do not hold it.
+    """
+
+    name = "steepest-drop"
+    label = "Steepest-drop heuristic"
+    remark = (
+        "as reference 15 and its public code define it, two stages: τ_high is each frame's score just before the "
+        "largest drop, at least 0.4, τ_low 0.1, both in the detector's own range (an SVM's margin for DPM); a new "
+        "track needs τ_high"
+    )
+    remembers = 1
+    bounded = False
+    options = (("new_track_margin", 0.0),)
+    floor = 0.4
+    unsure = 0.1
+
+    def choose(self, scores: Scores) -> tuple[float, float]:
+        """Return the score before the largest drop; the first of several as large."""
+        falling = np.sort(scores)[::-1]
+        before = falling[int(np.argmin(np.diff(falling)))] if len(falling) > 1 else self.floor
+        high = np.float32(max(float(before), self.floor))
+        # Trackers take what lies above tau_high, the rule what reaches it.
+        return float(np.nextafter(high, np.float32(-np.inf))), self.unsure
