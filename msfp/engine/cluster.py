@@ -1,15 +1,13 @@
 """Where a fan-out runs: local worker processes, a Dask scheduler, or jobs that Slurm starts."""
 
 import atexit
-import contextlib
 import functools
 import logging
 import os
-import resource
 import signal
-import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,18 +17,15 @@ from msfp.errors import InputError
 log = logging.getLogger(__name__)
 TIMEOUT = "15s"  # for a scheduler elsewhere
 PATIENCE = "300s"  # for workers of this machine, which may be busy
+REVIVE_MS = 2000
 LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
-DESCRIPTORS, MANY_DESCRIPTORS = 128, 4096
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
+LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES} | {
     "VECLIB_MAXIMUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
 }
+_clients: dict[object, Any] = {}  # workers outlive a call, as starting them takes seconds
 
 
 @dataclass(frozen=True)
@@ -47,23 +42,11 @@ class Pool:
     needs: Mapping[str, int] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
 
-    def width(self) -> int:
-        """How many cells run at once, at least 1."""
-        return max(1, sum(self.client.nthreads().values()))
-
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The future of a call in a worker, every library held to one thread."""
         return self.client.submit(
             pinned, self.devices, function, *arguments, pure=False, resources=dict(self.needs) or None
         )
-
-    def revive(self) -> None:
-        """Start workers that are gone for good: one that dies while it starts is not started again by Dask itself."""
-        owned = self.client.cluster
-        if owned is not None:
-            owned.scale(len(owned.worker_spec))
-        elif not self.client.nthreads():
-            log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
 
 
 def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
@@ -79,18 +62,36 @@ def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
         InputError: unknown kind of cluster, nobody answers, no worker has a GPU, or dask-jobqueue is not installed.
     """
     devices = gpus() if gpu and cluster is None and workers > 0 else ()
-    choice = (len(devices) or workers, cluster, bool(devices)) if cluster is None else (0, cluster, False)
-    found = _open_clients().get(choice)
-    if found is None or found.status != "running":
-        found = _open_clients()[choice] = _connect(choice[0], cluster, lent=not devices)
+    choice = (cluster or len(devices) or workers, bool(devices))
+    client = _clients.get(choice)
+    if client is None or client.status != "running":
+        if cluster is not None:
+            client = _connect(cluster)
+        elif devices or (client := borrowed(workers)) is None:  # workers bound to a device are this process's own
+            from distributed import Client
+
+            client = Client(local_cluster(len(devices) or workers), timeout=PATIENCE, set_as_default=False)
+        _clients[choice] = client
     if cluster is None or not gpu:
-        return Pool(found, devices=devices)
-    if found.cluster is None and not any(found.run(_resources).values()):
+        return Pool(client, devices=devices)
+    there = client.scheduler_info(n_workers=-1)["workers"].values()
+    if client.cluster is None and not any(worker["resources"].get(GPU) for worker in there):
         raise InputError(
             f"cluster {cluster}: no worker there offers a GPU; start one a device with `CUDA_VISIBLE_DEVICES=0 dask "
             "worker ADDRESS --nthreads 1 --resources GPU=1`, or give --device cpu"
         )
-    return Pool(found, {GPU: 1})
+    return Pool(client, {GPU: 1})
+
+
+@atexit.register
+def close() -> None:
+    """Stop local workers and leave clusters; a later `open_pool` starts anew."""
+    while _clients:
+        _, client = _clients.popitem()
+        owned = client.cluster
+        client.close()
+        if owned is not None:
+            owned.close()
 
 
 def gpus() -> tuple[str, ...]:
@@ -103,26 +104,25 @@ def gpus() -> tuple[str, ...]:
     return tuple(str(number) for number in range(torch.cuda.device_count()))
 
 
-def _resources(dask_worker: Any) -> float:
-    """GPUs that a worker of a cluster says it has; Dask gives its name to the argument."""
-    return float(dask_worker.state.total_resources.get(GPU, 0))
+@contextmanager
+def lent_workers(count: int) -> Iterator[Callable[[], dict[str, str]]]:
+    """Lend workers to the processes that this one starts, so that each need not start its own.
 
+    Args:
+        count: how many; 0 lends none.
 
-def close() -> None:
-    """Stop what `client` started in this process."""
-    while _open_clients():
-        _, found = _open_clients().popitem()
-        owned = found.cluster
-        found.close()
-        if owned is not None:
-            owned.close()
+    Yields:
+        A function that gives the variables by which a process finds the workers, and starts them at its first call.
+    """
+    with ExitStack() as started:
 
+        @functools.cache
+        def environment() -> dict[str, str]:
+            if not count:
+                return {}
+            return {LENT: f"{count} {started.enter_context(local_cluster(count)).scheduler_address}"}
 
-@functools.cache
-def _open_clients() -> dict[tuple[int, str | None, bool], Any]:
-    """The clients of this process: workers outlive a call, as starting them takes seconds."""
-    atexit.register(close)
-    return {}
+        yield environment
 
 
 def borrowed(workers: int) -> Any | None:
@@ -137,27 +137,6 @@ def borrowed(workers: int) -> Any | None:
     except (OSError, TimeoutError, ValueError):
         log.warning("the workers at %s are gone; this process starts its own", address)
         return None
-
-
-def _connect(workers: int, cluster: str | None, lent: bool) -> Any:
-    from distributed import Client
-
-    if cluster is None:
-        # Workers bound to a device of their own are this process's.
-        return (borrowed(workers) if lent else None) or Client(
-            local_cluster(workers), timeout=PATIENCE, set_as_default=False
-        )
-    if cluster.startswith("slurm:"):
-        return Client(_slurm(Path(cluster.removeprefix("slurm:"))), set_as_default=False)
-    if not cluster.startswith(("tcp://", "tls://", "ucx://")):
-        raise InputError(f"cluster {cluster!r}: give tcp://host:port of a Dask scheduler, or slurm:FILE")
-    try:
-        return Client(cluster, timeout=TIMEOUT, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            f"cluster {cluster}: no scheduler answers there; start one with `dask scheduler` and workers with "
-            "`dask worker`, or leave the option out to run in-process"
-        ) from error
 
 
 def local_cluster(workers: int) -> Any:
@@ -181,10 +160,8 @@ def local_cluster(workers: int) -> Any:
         "distributed.admin.system-monitor.interval": "10s",
         "distributed.comm.timeouts.connect": PATIENCE,
     }
-    _need_loopback()
-    _need_descriptors()
     with dask.config.set(settings):
-        return LocalCluster(
+        cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
@@ -193,40 +170,17 @@ def local_cluster(workers: int) -> Any:
             silence_logs=logging.CRITICAL,
             preload=[__name__],
         )
+    return _revived(cluster)
 
 
-def _need_loopback() -> None:
-    """Hold the machine to what workers talk through.
+def _revived(cluster: Any) -> Any:
+    """The cluster, its workers started again whatever they died of: Dask leaves out those that die while they start."""
+    from tornado.ioloop import PeriodicCallback
 
-    Raises:
-        InputError: its own address does not answer.
-    """
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            socket.create_connection(server.getsockname()[:2], timeout=5.0).close()
-    except OSError as error:
-        raise InputError(
-            f"workers talk through this machine's own address 127.0.0.1, which does not answer "
-            f"({error.strerror or error}); bring the loopback interface up (`ip link set lo up`), or give --workers 0"
-        ) from error
-
-
-def _need_descriptors() -> None:
-    """Let this process open as many files as the system allows it, and hold the system to what workers need.
-
-    Raises:
-        InputError: they are too few.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = hard if hard != resource.RLIM_INFINITY else max(soft, DESCRIPTORS)
-    if soft < most:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, max(soft, MANY_DESCRIPTORS)), hard))
-    if most < DESCRIPTORS:
-        raise InputError(
-            f"this process may open {most} files, and workers need {DESCRIPTORS}; allow more with `ulimit -n "
-            f"{MANY_DESCRIPTORS}`, or give --workers 0"
-        )
+    again = PeriodicCallback(lambda: cluster.scale(len(cluster.worker_spec)), REVIVE_MS)
+    cluster.periodic_callbacks["revive"] = again  # which are stopped with it
+    cluster.loop.add_callback(again.start)
+    return cluster
 
 
 def dask_setup(_worker: Any) -> None:
@@ -234,26 +188,40 @@ def dask_setup(_worker: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _slurm(file: Path) -> Any:
-    """A cluster of Slurm jobs; the file holds SLURMCluster's settings as YAML or JSON, and `jobs`, how many."""
+def _connect(cluster: str) -> Any:
+    """A client of a scheduler elsewhere, or of Slurm's jobs: a file holds SLURMCluster's settings as YAML, and `jobs`,
+    how many."""
+    from distributed import Client
+
+    if cluster.startswith(("tcp://", "tls://", "ucx://")):
+        try:
+            client = Client(cluster, timeout=TIMEOUT, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(
+                f"cluster {cluster}: no scheduler answers there; start one with `dask scheduler` and workers with "
+                "`dask worker`, or leave the option out to run in-process"
+            ) from error
+        if not client.nthreads():
+            log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
+        return client
+    if not cluster.startswith("slurm:"):
+        raise InputError(f"cluster {cluster!r}: give tcp://host:port of a Dask scheduler, or slurm:FILE")
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
-        raise InputError(f"cluster slurm:{file}: needs dask-jobqueue; run `pip install dask-jobqueue`") from error
+        raise InputError(f"cluster {cluster}: needs dask-jobqueue; run `pip install dask-jobqueue`") from error
     import yaml
 
     try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+        settings = yaml.safe_load(Path(cluster.removeprefix("slurm:")).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"cluster slurm:{file}: cannot be read ({error})") from error
+        raise InputError(f"cluster {cluster}: cannot be read ({error})") from error
     if not isinstance(settings, dict):
-        raise InputError(
-            f"cluster slurm:{file}: must hold settings of SLURMCluster, such as `queue: gpu` and `jobs: 4`"
-        )
+        raise InputError(f"cluster {cluster}: must hold settings of SLURMCluster, such as `queue: gpu` and `jobs: 4`")
     jobs = settings.pop("jobs", 1)
-    cluster = SLURMCluster(**settings)
-    cluster.scale(jobs=jobs)
-    return cluster
+    started = SLURMCluster(**settings)
+    started.scale(jobs=jobs)
+    return Client(_revived(started), set_as_default=False)
 
 
 def inside_worker() -> bool:
@@ -290,9 +258,6 @@ def _one_thread_each() -> None:
 
     os.environ.update(ONE_THREAD)
     threadpool_limits(1)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(1)
-    if "numba" in sys.modules:
-        sys.modules["numba"].set_num_threads(1)
+    for module, setter in (("torch", "set_num_threads"), ("cv2", "setNumThreads"), ("numba", "set_num_threads")):
+        if module in sys.modules:
+            getattr(sys.modules[module], setter)(1)

@@ -10,13 +10,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import default
 
 # The first silences a remark of the debugger; the second makes two runs go through sets in the same order.
 ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
@@ -24,6 +24,7 @@ ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
 PATIENCE = 900
 LONGEST_SOCKET = 100  # characters of a Unix socket's path that every system takes
 GRACE = 10.0  # seconds in which a thread notices that what it waits for is gone
+TICK = 0.3
 
 
 class KernelHandle:
@@ -57,73 +58,57 @@ def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHa
         environment: variables added to the kernel's.
         handle: holds the kernel.
     """
+    variables = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
+    short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
 
     class Manager(AsyncKernelManager):
-        @default("kernel_spec_manager")
-        def _own_python(self) -> KernelSpecManager:
-            return KernelSpecManager(kernel_dirs=[])  # no kernel is installed there: this interpreter's is left
-
-        @default("connection_file")
-        def _own_connection_file(self) -> str:
-            return str(folder / "kernel.json")
-
-        @default("transport")
-        def _sockets(self) -> str:
-            return "ipc" if len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET else "tcp"
-
-        @default("ip")
-        def _place(self) -> str:
-            return str(folder / "socket") if self.transport == "ipc" else "127.0.0.1"
+        def __init__(self, **options: Any) -> None:
+            super().__init__(
+                kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # none installed: this interpreter's is left
+                connection_file=str(folder / "kernel.json"),
+                transport="ipc" if short else "tcp",
+                ip=str(folder / "socket") if short else "127.0.0.1",
+                **options,
+            )
 
         async def start_kernel(self, **arguments: Any) -> None:  # type: ignore[override]  # wrapped by jupyter_client
-            own = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
             with (folder / "kernel.log").open("w", encoding="utf-8") as log:
-                await super().start_kernel(**{**arguments, "env": own, "stderr": log})
+                await super().start_kernel(**{**arguments, "env": variables, "stderr": log})
             handle.hold(getattr(self.provisioner, "pid", None))
 
     return Manager
 
 
-def last_words(folder: Path) -> str:
-    """The last lines a kernel that died wrote to stderr."""
-    try:
-        lines = (folder / "kernel.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return "; ".join(line.strip() for line in lines[-3:])
-
-
-def in_thread(work: Callable[[], object], stop: Callable[[], None]) -> None:
+def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object] = lambda: None) -> None:
     """Do the work in a thread of its own, so that a signal comes to this one; what it raises is raised here.
 
     Args:
         work: what is done.
         stop: ends it, from this thread, where this one is interrupted.
+        tick: called a few times a second meanwhile.
 
     Raises:
         BaseException: what `work` raised, or what interrupted this thread, after `work` has ended or `GRACE` is over.
     """
-    raised: list[BaseException] = []
-    ended = threading.Event()  # a thread whose `join` was interrupted counts as ended (Python 3.11)
+    future: Future[object] = Future()
 
     def do() -> None:
         try:
-            work()
+            result = work()
         except BaseException as error:
-            raised.append(error)
-        finally:
-            with suppress(RuntimeError):  # there is none
-                asyncio.get_event_loop().close()  # which jupyter_core makes for a thread, and leaves open
-            ended.set()
+            result = error
+        with suppress(RuntimeError):  # there is none
+            asyncio.get_event_loop().close()  # which jupyter_core makes for a thread, and leaves open
+        future.set_exception(result) if isinstance(result, BaseException) else future.set_result(result)
 
     try:
         threading.Thread(target=do, daemon=True).start()
-        ended.wait()
+        while wait([future], TICK).not_done:
+            tick()
     except BaseException:
         logging.disable()  # remarks that the kernel is gone
         stop()
-        ended.wait(GRACE)
+        wait([future], GRACE)
         logging.disable(logging.NOTSET)
         raise
-    if raised:
-        raise raised[0]
+    future.result()

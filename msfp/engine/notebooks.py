@@ -4,14 +4,14 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
 
 from msfp.engine import progress as bars
 from msfp.engine.code import code_digest
@@ -22,12 +22,10 @@ from msfp.errors import InputError, MsfpError
 
 PATTERN = "[0-9][0-9]*.ipynb"
 OUTPUTS = "MSFP_OUTPUTS"
-NO_WORDS = "it left no message; often the system ran out of memory"
-Number = str | int
+OWN_ERRORS = ("MsfpError", "InputError", "NotComputable", "CellsFailed", "FolderLost")  # written for a person
 
 
-@dataclass(frozen=True)
-class Executed:
+class Executed(NamedTuple):
     """What became of one notebook.
 
     Attributes:
@@ -43,17 +41,24 @@ class Executed:
     skipped: bool
 
 
+class Stamp(BaseModel):
+    """What an executed notebook was made from, its own digest, and the files it wrote; empty where it is not known."""
+
+    key: str = ""
+    notebook: str = ""
+    outputs: list[str] = []
+    seconds: float = 0.0
+
+
 def run(
     notebooks_dir: Path,
     out_dir: Path,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any],
     *,
-    only: Number | Iterable[Number] | None = None,
-    from_: Number | None = None,
+    only: str | None = None,
+    from_: str | None = None,
     resume: bool = True,
-    progress: bool = True,
     inputs: Mapping[str, Any] | None = None,
-    code: str | None = None,
     environment: Callable[[], Mapping[str, str]] = dict,
     intact: Callable[[Path], bool] = Path.is_file,
 ) -> list[Executed]:
@@ -61,17 +66,15 @@ def run(
 
     Kernels start in `notebooks_dir`, as in JupyterLab. A notebook is skipped when its source, parameters, inputs, the
     code and the notebooks before it are those of an earlier execution, and that one and what it wrote are as they were.
+    A bar (at a terminal) or a line per notebook (elsewhere) goes to stderr.
 
     Args:
         notebooks_dir: folder of the notebooks.
         out_dir: takes the executed notebooks, under their names, and a stamp beside each.
         parameters: values for the cells tagged `parameters`; each notebook gets those it declares.
-        only: number(s) or names of the notebooks to execute; None: all.
-        from_: the first to execute.
+        only, from_: see `select`.
         resume: whether unchanged notebooks are skipped.
-        progress: whether a bar (at a terminal) or a line per notebook (elsewhere) goes to stderr.
         inputs: what else the notebooks depend on, such as digests of data and weights.
-        code: digest of the code they run; None: that of the whole package.
         environment: asked for further variables before a kernel is started.
         intact: whether a file that a notebook wrote is still as it was.
 
@@ -82,46 +85,51 @@ def run(
         InputError: before anything runs: no such notebook, unknown parameter, value of the wrong type.
         MsfpError: a cell failed; names notebook, cell, its message, and where the partial notebook lies.
     """
-    everything = sorted(Path(notebooks_dir).glob(PATTERN))
+    everything = sorted(notebooks_dir.glob(PATTERN))
     if not everything:
         raise InputError(f"{notebooks_dir}: no notebooks named like 00_data.ipynb; check the folder")
     selected = select(everything, only, from_)
-    given = check_parameters(everything, parameters or {})
-    ran_by = digest([code or _package_digest(), dict(inputs or {})])
+    given = check_parameters(everything, parameters)
+    ran_by = digest([_package_digest(), dict(inputs or {})])
     done: list[Executed] = []
-    with bars.Bar(len(selected), "notebooks") if progress else nullcontext() as bar:
+    with bars.Bar(len(selected), "notebooks") as bar:
         for notebook in selected:
-            path = Path(out_dir) / notebook.name
-            before = [_read_stamp(Path(out_dir) / other.name).get("key") for other in everything if other < notebook]
+            path = out_dir / notebook.name
+            before = [_read_stamp(out_dir / other.name).key for other in everything if other < notebook]
             key = digest([file_digest(notebook), given[notebook], ran_by, before])
-            if resume and _is_current(path, key, intact):
-                done.append(Executed(notebook.stem, path, 0.0, True))
-            else:
-                seconds = _execute(notebook, path, given[notebook], key, bar, environment)
-                done.append(Executed(notebook.stem, path, seconds, False))
-            _tell(done[-1], bar)
+            stamp = _read_stamp(path)
+            whole = stamp.key == key and _is_whole(path) and all(intact(Path(one)) for one in stamp.outputs)
+            skipped = resume and whole
+            seconds = 0.0 if skipped else _execute(notebook, path, given[notebook], key, bar, environment())
+            done.append(Executed(notebook.stem, path, seconds, skipped))
+            bar.update()
+            if not bars.shown():
+                how = "unchanged" if skipped else f"{seconds:.1f} s"
+                print(f"{notebook.stem}: {how}", file=sys.stderr, flush=True)
     return done
 
 
-def select(notebooks: Sequence[Path], only: Number | Iterable[Number] | None, from_: Number | None) -> list[Path]:
-    """The notebooks that numbers (`3`, `"03"`) or names (`"03_heads"`) choose, in order.
+def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> list[Path]:
+    """The one notebook that a number (`3`, `03`) or name (`03_heads`) chooses, or all from one on, in order.
 
     Raises:
         InputError: a number that no notebook has, or both choices together.
     """
     if only is not None and from_ is not None:
         raise InputError("--only and --from exclude each other; give one of them")
-    if only is not None:
-        chosen = {_find(notebooks, one, "--only") for one in ([only] if isinstance(only, str | int) else only)}
-        return [notebook for notebook in notebooks if notebook in chosen]
-    if from_ is not None:
-        return list(notebooks[notebooks.index(_find(notebooks, from_, "--from")) :])
-    return list(notebooks)
+    wanted = (only or from_ or "").removesuffix(".ipynb")
+    if not wanted:
+        return list(notebooks)
+    for at, notebook in enumerate(notebooks):
+        if wanted in (notebook.stem, notebook.stem[:2], str(int(notebook.stem[:2]))):
+            return list(notebooks[at : at + 1 if only else None])
+    there = ", ".join(notebook.stem for notebook in notebooks)
+    raise InputError(f"{'--only' if only else '--from'} {wanted}: no such notebook (there are: {there})")
 
 
 def executed(out_dir: Path) -> list[Path]:
     """The notebooks in a folder that ran to their end and are as they were then, in order."""
-    return [path for path in sorted(Path(out_dir).glob(PATTERN)) if _is_whole(path)]
+    return [path for path in sorted(out_dir.glob(PATTERN)) if _is_whole(path)]
 
 
 def declare_output(path: Path) -> None:
@@ -129,23 +137,18 @@ def declare_output(path: Path) -> None:
     place = os.environ.get(OUTPUTS)
     if place:
         with suppress(OSError), Path(place).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(str(Path(path).resolve())) + "\n")
+            file.write(json.dumps(str(path.resolve())) + "\n")
 
 
 def _execute(
-    notebook: Path,
-    path: Path,
-    parameters: dict[str, Any],
-    key: str,
-    bar: bars.Bar | None,
-    environment: Callable[[], Mapping[str, str]],
+    notebook: Path, path: Path, parameters: dict[str, Any], key: str, bar: bars.Bar, environment: Mapping[str, str]
 ) -> float:
     """Execute one notebook and stamp it; returns seconds."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine.kernel import PATIENCE, KernelHandle, in_thread, last_words, manager_class
+    from msfp.engine.kernel import PATIENCE, KernelHandle, in_thread, manager_class
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
@@ -154,136 +157,73 @@ def _execute(
         _stamp(path).unlink(missing_ok=True)
     except OSError as error:
         raise write_error(path, error) from error
-    with _temporary_folder() as name:
-        folder = Path(name)
-        handle = KernelHandle()
-        variables = {**environment(), bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
-        try:
-            with _watched(folder / "progress", notebook.stem, bar):
-                in_thread(
-                    partial(
-                        papermill.execute_notebook,
-                        str(notebook.resolve()),
-                        str(path.resolve()),
-                        parameters,
-                        kernel_name="python3",
-                        language="python",
-                        progress_bar=False,
-                        start_timeout=PATIENCE,
-                        iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
-                        cwd=str(notebook.parent.resolve()),
-                        kernel_manager_class=manager_class(folder, variables, handle),
-                        shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
-                    ),
-                    handle.cut,
-                )
-        except PapermillExecutionError as error:
-            raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {_message(error)}\n{go_on}") from error
-        except (DeadKernelError, RuntimeError) as error:  # the latter while it starts
-            dead = isinstance(error, DeadKernelError)
-            words = last_words(folder) or (NO_WORDS if dead else str(error))
-            raise MsfpError(f"{notebook.name}: its kernel died ({words})\n{go_on}") from error
-        except OSError as error:
-            raise write_error(Path(error.filename or path), error) from error
-        outputs = _declared(folder / "outputs")
-    seconds = round(time.perf_counter() - began, 3)
-    stamp = {"key": key, "notebook": file_digest(path), "outputs": outputs, "seconds": seconds}
-    atomic_write(_stamp(path), json.dumps(stamp, indent=1).encode())
-    return time.perf_counter() - began
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[str]:
-    """A folder for a kernel's sockets and log.
-
-    Raises:
-        MsfpError: there is no place for one.
-    """
     try:
-        place = tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True)
+        temporary = tempfile.TemporaryDirectory(prefix="msfp-kernel-", ignore_cleanup_errors=True)
     except OSError as error:
         raise MsfpError(
             f"no folder for temporary files can be written ({error.strerror or error}); free some space, or name "
             "another one in the variable TMPDIR"
         ) from error
-    with place as name:
-        yield name
+    with temporary as name:
+        folder, handle = Path(name), KernelHandle()
+        variables = {**environment, bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
+        work = partial(
+            papermill.execute_notebook,
+            str(notebook.resolve()),
+            str(path.resolve()),
+            parameters,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            start_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
+            cwd=str(notebook.parent.resolve()),
+            kernel_manager_class=manager_class(folder, variables, handle),
+            shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
+        )
 
+        def show_progress() -> None:
+            label, done, total = bars.read(folder / "progress") or ("", 0, 0)
+            bar.note(f"{notebook.stem}: {label} {done}/{total or '?'}" if label else notebook.stem)
 
-def _message(error: Any) -> str:
-    """What a cell raised; the message alone where it was written for a person."""
-    own = ("MsfpError", "InputError", "NotComputable", "CellsFailed")
-    return str(error.evalue) if error.ename in own and error.evalue else f"{error.ename}: {error.evalue}"
-
-
-@contextmanager
-def _watched(file: Path, name: str, bar: bars.Bar | None) -> Iterator[None]:
-    """Show beside the bar what the stages inside a kernel report."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        while bar is not None and not stop.wait(0.3):
-            found = bars.read(file)
-            bar.note(f"{name}: {found.label} {found.done}/{found.total or '?'}" if found else name)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watcher.join()
-
-
-def _tell(executed: Executed, bar: bars.Bar | None) -> None:
-    if bar is None:
-        return
-    bar.update()
-    if not bars.shown():
-        how = "unchanged" if executed.skipped else f"{executed.seconds:.1f} s"
-        print(f"{executed.name}: {how}", file=sys.stderr, flush=True)
-
-
-def _find(notebooks: Sequence[Path], wanted: Number, option: str) -> Path:
-    text = str(wanted).removesuffix(".ipynb")
-    for notebook in notebooks:
-        number = notebook.stem[:2]
-        if text in (notebook.stem, number, str(int(number))):
-            return notebook
-    there = ", ".join(notebook.stem for notebook in notebooks)
-    raise InputError(f"{option} {wanted}: no such notebook (there are: {there})")
+        try:
+            in_thread(work, handle.cut, show_progress)
+        except PapermillExecutionError as error:
+            text = error.evalue if error.ename in OWN_ERRORS and error.evalue else f"{error.ename}: {error.evalue}"
+            raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {text}\n{go_on}") from error
+        except (DeadKernelError, RuntimeError) as error:  # the latter while it starts
+            silent = isinstance(error, DeadKernelError)
+            why = "it left no message; often the system ran out of memory" if silent else str(error)
+            with suppress(OSError):
+                words = (folder / "kernel.log").read_text(encoding="utf-8", errors="replace").split("\n")
+                why = "; ".join([line.strip() for line in words if line.strip()][-3:]) or why
+            raise MsfpError(f"{notebook.name}: its kernel died ({why})\n{go_on}") from error
+        except OSError as error:
+            raise write_error(Path(error.filename or path), error) from error
+        outputs: list[str] = []
+        with suppress(OSError, ValueError):
+            written = (folder / "outputs").read_text(encoding="utf-8").splitlines()
+            outputs = sorted({json.loads(line) for line in written})
+    seconds = time.perf_counter() - began
+    stamp = Stamp(key=key, notebook=file_digest(path), outputs=outputs, seconds=round(seconds, 3))
+    atomic_write(_stamp(path), stamp.model_dump_json(indent=1).encode())
+    return seconds
 
 
 def _stamp(path: Path) -> Path:
     return path.with_name(f".{path.stem}.stamp.json")
 
 
-def _read_stamp(path: Path) -> dict[str, Any]:
-    """The stamp of an executed notebook; empty where there is none to read."""
+def _read_stamp(path: Path) -> Stamp:
+    """The stamp of an executed notebook; an empty one where there is none to read."""
     try:
-        found = json.loads(_stamp(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    kinds = {"key": str, "notebook": str, "outputs": list}
-    return found if isinstance(found, dict) and all(isinstance(found.get(k), v) for k, v in kinds.items()) else {}
+        return Stamp.model_validate_json(_stamp(path).read_bytes(), strict=True)
+    except (OSError, ValidationError):
+        return Stamp()
 
 
 def _is_whole(path: Path) -> bool:
-    kept = _read_stamp(path).get("notebook")
-    return kept is not None and path.is_file() and file_digest(path) == kept
-
-
-def _is_current(path: Path, key: str, intact: Callable[[Path], bool]) -> bool:
-    stamp = _read_stamp(path)
-    return stamp.get("key") == key and _is_whole(path) and all(intact(Path(str(one))) for one in stamp["outputs"])
-
-
-def _declared(file: Path) -> list[str]:
-    """The files a notebook said it wrote."""
-    try:
-        return sorted({json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()})
-    except (OSError, ValueError):
-        return []
+    return path.is_file() and _read_stamp(path).notebook == file_digest(path)
 
 
 def _package_digest() -> str:

@@ -1,6 +1,10 @@
 """Fan-out: one call for every loop over sequences, settings and seeds; in-process, on local workers or a cluster."""
 
 import math
+import re
+import secrets
+import socket
+import tempfile
 import time
 import traceback
 from collections import deque
@@ -8,11 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from msfp.engine import cluster as clusters
+from msfp.engine.cluster import close as close
+from msfp.engine.files import atomic_write, locked, write_error
 from msfp.engine.progress import Bar
-from msfp.engine.store_check import FolderLost, SharedFolder, shared
 from msfp.errors import MsfpError
 
 T = TypeVar("T")
@@ -20,28 +25,18 @@ R = TypeVar("R")
 BATCH_SECONDS = 0.1
 RETRIES = 2
 IN_FLIGHT = 2
-PATIENCE = 2.0
+MARK = "identity"
 
 
 class CellsFailed(MsfpError):
-    """Some cells of a fan-out failed; the others were computed.
-
-    Attributes:
-        failures: position of the item -> what it raised.
-        results: results in the items' order, None where it failed.
-    """
-
-    def __init__(self, message: str, failures: dict[int, Exception], results: list[Any]) -> None:
-        super().__init__(message)
-        self.failures = failures
-        self.results = results
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.failures, self.results)
+    """Some cells of a fan-out failed; the others were computed."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class FolderLost(MsfpError):
+    """A folder of results cannot be used where a cell runs; no other cell can do better there."""
+
+
+class Outcome(NamedTuple):
     """What became of one item: its value, or the exception and where it was raised."""
 
     index: int
@@ -84,36 +79,58 @@ def map(
         InputError: the cluster cannot be reached, or has no GPU workers.
     """
     cells = list(items)
-    work = Work(function, shared(store) if store is not None and cells else None)
+    if not cells:
+        return []
+    work = Work(function, store, store and mark_folder(store))
     with Bar(len(cells), label) if progress is None and label else nullcontext() as bar:
-        advance = progress or (bar.update if bar is not None else _ignore)
-        if (workers or cluster) and len(cells) > 0 and not clusters.inside_worker():
+        advance = progress or (bar.update if bar is not None else lambda _: None)
+        if (workers or cluster) and not clusters.inside_worker():
             outcomes = _distribute(work, cells, clusters.open_pool(workers, cluster, gpu), advance)
         else:
             outcomes = []
             for index, cell in enumerate(cells):
                 outcomes += work.run([(index, cell)])[1]
                 advance(1)
-    results: list[Any] = [None] * len(cells)
-    for outcome in outcomes:
-        results[outcome.index] = outcome.value
-    failed = sorted((outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.index)
-    if failed:
-        raise _failure(failed, [name(cells[outcome.index]) for outcome in failed], results, label) from failed[0].error
-    return cast(list[R], results)
+    outcomes.sort(key=lambda outcome: outcome.index)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if not failed:
+        return [outcome.value for outcome in outcomes]
+    lines = [f"{label or 'fan-out'}: {len(failed)} of {len(cells)} cells failed"]
+    for index, _, error, place in failed:
+        text = str(error) if isinstance(error, MsfpError) else f"{type(error).__name__}: {error}{place}"
+        lines.append(f"{name(cells[index])}: {text}")
+    raise CellsFailed("\n  ".join(lines)) from failed[0].error
 
 
-def close() -> None:
-    """Stop local workers and leave clusters; a later `map` starts anew."""
-    clusters.close()
+def mark_folder(path: Path) -> str | None:
+    """The mark in a folder's file `identity`, made where there is none, and the folder too.
+
+    It tells the folder from another one under the same path. None where none can be written, which a full store allows:
+    nothing need be written there.
+    """
+    place = path / MARK
+    try:
+        with locked(path / "locks" / f"{MARK}.lock"):
+            if not (place.is_file() and re.fullmatch(rb"[0-9a-f]{32}", place.read_bytes())):
+                atomic_write(place, secrets.token_hex(16).encode())
+        return place.read_text(encoding="ascii")
+    except (MsfpError, OSError):
+        return None
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with each cell, and the folder its result has to reach."""
+    """What is done with each cell.
+
+    Attributes:
+        function: takes the cell.
+        store: folder that results have to reach; None: none.
+        mark: of that folder.
+    """
 
     function: Callable[[Any], Any]
-    folder: SharedFolder | None = None
+    store: Path | None = None
+    mark: str | None = None
 
     def run(self, batch: Sequence[tuple[int, Any]]) -> tuple[float, list[Outcome]]:
         """Run cells one after the other; returns seconds and the outcomes. What a worker executes.
@@ -121,21 +138,42 @@ class Work:
         Raises:
             FolderLost: the results of these cells did not reach the folder.
         """
-        began = time.perf_counter()
-        outcomes = []
-        if self.folder is not None:
-            self.folder.check()
+        began, outcomes = time.perf_counter(), []
+        self._check()
         for index, item in batch:
             try:
                 outcomes.append(Outcome(index, self.function(item)))
             except Exception as error:
-                if self.folder is not None:
-                    self.folder.probe()
-                frames = traceback.extract_tb(error.__traceback__)
-                outcomes.append(Outcome(index, error=error, place=f"{frames[-1].filename}:{frames[-1].lineno}"))
-            if self.folder is not None:
-                self.folder.check()  # a store that vanished in the middle was made anew by the cell, for nobody to find
+                self._probe()
+                at = traceback.extract_tb(error.__traceback__)[-1]
+                outcomes.append(Outcome(index, error=error, place=f" (at {at.filename}:{at.lineno})"))
+            self._check()  # a store that vanished in the middle was made anew by the cell, for nobody to find
         return time.perf_counter() - began, outcomes
+
+    def _check(self) -> None:
+        """Look whether this process sees the folder that was marked; some microseconds."""
+        if self.store is None or self.mark is None:
+            return
+        what = "is another one than where this run began"
+        try:
+            if (self.store / MARK).read_text(encoding="ascii", errors="replace") == self.mark:
+                return
+        except OSError as error:
+            what = f"is gone or not mounted ({error.strerror})"
+        raise FolderLost(
+            f"{self.store}: this folder {what} on {socket.gethostname()}; results have nowhere to go. Bring it back, "
+            "or mount it under this path on every worker, and repeat the command: what was stored is kept"
+        ) from None
+
+    def _probe(self) -> None:
+        """Check, and write a byte: what a read-only or full disk refuses fails every cell."""
+        self._check()
+        if self.store is not None:
+            try:
+                with tempfile.TemporaryFile(dir=self.store, buffering=0) as file:
+                    file.write(b"?")
+            except OSError as error:
+                raise FolderLost(f"{write_error(self.store, error, 1)} (on {socket.gethostname()})") from None
 
 
 def _distribute(work: Work, cells: list[Any], pool: clusters.Pool, advance: Callable[[int], object]) -> list[Outcome]:
@@ -160,59 +198,39 @@ def _submit(
 
     Cells go out one by one until the first come back, then in batches that outweigh their sending.
     """
-    from distributed import KilledWorker, wait
+    from distributed import KilledWorker, as_completed
 
-    width = pool.width()
+    most = IN_FLIGHT * max(1, sum(pool.client.nthreads().values()))
     waiting, size = deque(cells), 1
-    futures: dict[Any, list[tuple[int, Any]]] = {}
+    sent: dict[Any, list[tuple[int, Any]]] = {}
     outcomes: list[Outcome] = []
     lost: list[tuple[int, Any]] = []
+    futures = as_completed([], loop=pool.client.loop)
 
     def send() -> None:
-        # At most a share of the rest: the last cells may be the slow ones, and are then for all workers.
-        count = min(size, math.ceil(len(waiting) / (IN_FLIGHT * width)))
-        batch = [waiting.popleft() for _ in range(count)]
-        futures[pool.submit(work.run, batch)] = batch
+        while waiting and len(sent) < most:
+            # At most a share of the rest: the last cells may be the slow ones, and are then for all workers.
+            batch = [waiting.popleft() for _ in range(min(size, math.ceil(len(waiting) / most)))]
+            future = pool.submit(work.run, batch)
+            sent[future] = batch
+            futures.add(future)
 
-    while waiting or futures:
-        while waiting and len(futures) < IN_FLIGHT * width:
-            send()
+    send()
+    for future in futures:
+        batch = sent.pop(future)
         try:
-            with pool.client.as_current():
-                finished = wait(list(futures), timeout=PATIENCE, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            pool.revive()
-            continue
-        for future in finished:
-            batch = futures.pop(future)
-            try:
-                took, found = future.result()
-            except KilledWorker:
-                lost += batch
-                continue
-            except FolderLost:
-                pool.client.cancel(list(futures))
-                raise
-            except Exception as error:  # what could not be sent or brought back
-                found = [Outcome(index, error=error) for index, _ in batch]
-            else:
-                size = math.ceil(BATCH_SECONDS * len(batch) / max(took, 1e-6))
-            outcomes += found
-            advance(len(batch))
+            took, found = future.result()
+        except KilledWorker:
+            lost += batch
+            found = []
+        except FolderLost:
+            pool.client.cancel(list(sent))
+            raise
+        except Exception as error:  # what could not be sent or brought back
+            found = [Outcome(index, error=error) for index, _ in batch]
+        else:
+            size = math.ceil(BATCH_SECONDS * len(batch) / max(took, 1e-6))
+        outcomes += found
+        advance(len(found))
+        send()
     return outcomes, lost
-
-
-def _failure(failed: list[Outcome], names: list[str], results: list[Any], label: str) -> CellsFailed:
-    lines = []
-    for outcome, name in zip(failed, names, strict=True):
-        error = outcome.error
-        text = str(error) if isinstance(error, MsfpError) else f"{type(error).__name__}: {error}"
-        where = f" (at {outcome.place})" if outcome.place and not isinstance(error, MsfpError) else ""
-        lines.append(f"{name}: {text}{where}")
-    head = f"{label or 'fan-out'}: {len(failed)} of {len(results)} cells failed"
-    failures = {outcome.index: outcome.error for outcome in failed if outcome.error is not None}
-    return CellsFailed("\n  ".join([head, *lines]), failures, results)
-
-
-def _ignore(_count: int) -> None:
-    """No progress wanted."""

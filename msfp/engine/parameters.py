@@ -5,50 +5,23 @@ import difflib
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from msfp.errors import InputError
 
 TAG = "parameters"
+NAMED = {"true": True, "false": False, "null": None, "none": None}
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a notebook.
+class Parameter(NamedTuple):
+    """A parameter's type as written, `int`, `str | None`, and its value in the notebook."""
 
-    Attributes:
-        name: as in the cell.
-        annotation: its type as written, `int`, `str | None`; where none is written, the type of the default.
-        default: its value in the notebook.
-    """
-
-    name: str
     annotation: str
     default: Any
-
-    def convert(self, value: Any) -> Any:
-        """The value in the annotated type; text from a command line is read as that type.
-
-        Raises:
-            InputError: the value is not of the type.
-        """
-        adapter: TypeAdapter[Any] = TypeAdapter(eval(self.annotation, vars(typing).copy()))
-        try:
-            return adapter.validate_python(value, strict=True)
-        except ValidationError as error:
-            if isinstance(value, str):
-                for candidate in _readings(value):
-                    try:
-                        return adapter.validate_python(candidate, strict=True)
-                    except ValidationError:
-                        continue
-            raise InputError(
-                f"parameter {self.name!r}: {value!r} is not {self.annotation} (in the notebook: {self.default!r})"
-            ) from error
 
 
 def read_parameters(notebook: Path) -> dict[str, Parameter]:
@@ -66,22 +39,26 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
         raise InputError(f"{notebook}: cannot be read as a notebook ({error})") from error
     found = {}
     for node in body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            name, annotation = node.target.id, ast.unparse(node.annotation)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name, annotation = node.targets[0].id, ""
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            target, annotation = node.target, ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            target, annotation = node.targets[0], ""
         else:
             continue
-        try:
-            default = ast.literal_eval(node.value)  # type: ignore[arg-type]
-        except ValueError as error:
-            raise InputError(f"{notebook}: parameter {name!r} must be a literal such as 0 or 'demo'") from error
-        found[name] = Parameter(name, annotation or ("Any" if default is None else type(default).__name__), default)
+        if isinstance(target, ast.Name):
+            try:
+                default = ast.literal_eval(node.value)
+            except ValueError as error:
+                raise InputError(
+                    f"{notebook}: parameter {target.id!r} must be a literal such as 0 or 'demo'"
+                ) from error
+            kind = "Any" if default is None else type(default).__name__
+            found[target.id] = Parameter(annotation or kind, default)
     return found
 
 
 def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
-    """The parameters each notebook gets: those of the given that it declares, converted.
+    """The parameters each notebook gets: those of the given that it declares, text converted to the declared type.
 
     Raises:
         InputError: a parameter that no notebook has, or a value of the wrong type.
@@ -94,18 +71,18 @@ def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dic
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise InputError(f"unknown parameter {name!r}{hint} (there are: {', '.join(known) or 'none'})")
     return {
-        notebook: {name: parameters[name].convert(value) for name, value in given.items() if name in parameters}
+        notebook: {name: _converted(name, value, *parameters[name]) for name, value in given.items() if name in parameters}
         for notebook, parameters in declared.items()
     }
 
 
-def _readings(text: str) -> list[Any]:
-    """What a piece of text may mean: a Python or JSON literal."""
-    named = {"true": True, "false": False, "null": None, "none": None}
-    if text.lower() in named:
-        return [named[text.lower()]]
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return []
-    return [value, float(value)] if type(value) is int else [value]
+def _converted(name: str, value: Any, annotation: str, default: Any) -> Any:
+    adapter: TypeAdapter[Any] = TypeAdapter(eval(annotation, vars(typing).copy()))
+    readings = [value]
+    if isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            readings.append(NAMED[value.lower()] if value.lower() in NAMED else ast.literal_eval(value))
+    for reading in readings:
+        with suppress(ValidationError):
+            return adapter.validate_python(reading, strict=True)
+    raise InputError(f"parameter {name!r}: {value!r} is not {annotation} (in the notebook: {default!r})")

@@ -30,7 +30,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
     from msfp.engine import notebooks, parallel
-    from msfp.engine.shared_workers import Lender
+    from msfp.engine.cluster import lent_workers
     from msfp.paper import stamps
     from msfp.paper.notebook_views import every_scene
     from msfp.pipeline import external_results
@@ -58,7 +58,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         "settings": run.overrides,
         "home": str(run.home),
     }
-    with Lender(0 if run.cluster else run.workers) as lender:
+    with lent_workers(0 if run.cluster else run.workers) as environment:
         done = notebooks.run(
             folder,
             run.out / "notebooks",
@@ -67,7 +67,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
             from_=start,
             resume=resume,
             inputs=inputs,
-            environment=lender.environment,
+            environment=environment,
             intact=stamps.intact(run),
         )
     return {"report": _completed_report(run, done), "notebooks": {e.name: round(e.seconds, 1) for e in done}}

@@ -6,18 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from msfp.engine import cluster as clusters
-from msfp.engine.cluster import borrowed
-from msfp.engine.shared_workers import Lender
+from msfp.engine.cluster import borrowed, lent_workers
+
+Environment = Callable[[], dict[str, str]]
 
 
 @pytest.fixture
-def lender() -> Iterator[Lender]:
-    with Lender(2) as found:
+def environment() -> Iterator[Environment]:
+    with lent_workers(2) as found:
         yield found
 
 
@@ -53,23 +54,23 @@ def alive(process: int) -> bool:
     return True
 
 
-def test_two_processes_find_the_same_workers_and_none_is_left(lender: Lender) -> None:
-    first, second = seen_by(lender.environment()), seen_by(lender.environment())
+def test_two_processes_find_the_same_workers_and_none_is_left() -> None:
+    with lent_workers(2) as environment:
+        first, second = seen_by(environment()), seen_by(environment())
     assert len(first["workers"]) == 2
     assert first == second
     assert first["set"] == ["1", ""]
-    lender.close()
     end = time.monotonic() + 30
     while any(map(alive, first["workers"])) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(alive, first["workers"]))
 
 
-def test_a_worker_that_dies_is_replaced(lender: Lender) -> None:
-    first = seen_by(lender.environment())["workers"]
+def test_a_worker_that_dies_is_replaced(environment: Environment) -> None:
+    first = seen_by(environment())["workers"]
     os.kill(first[0], signal.SIGKILL)
     end = time.monotonic() + 60
-    while len(second := seen_by(lender.environment())["workers"]) < 2 and time.monotonic() < end:
+    while len(second := seen_by(environment())["workers"]) < 2 and time.monotonic() < end:
         time.sleep(0.2)
     assert set(first) & set(second) == {first[1]}
     assert len(second) == 2
@@ -77,10 +78,10 @@ def test_a_worker_that_dies_is_replaced(lender: Lender) -> None:
 
 def test_nobody_is_started_before_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "local_cluster", lambda _: pytest.fail("workers for nobody"))
-    with Lender(2):
+    with lent_workers(2):
         pass
-    with Lender(0) as none:
-        assert none.environment() == {}
+    with lent_workers(0) as none:
+        assert none() == {}
 
 
 def test_workers_that_are_gone_or_not_as_many_are_not_borrowed(monkeypatch: pytest.MonkeyPatch, caplog) -> None:

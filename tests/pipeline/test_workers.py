@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from msfp.engine import parallel
-from msfp.engine.parallel import CellsFailed
+from msfp.engine.parallel import CellsFailed, FolderLost
 from msfp.engine.store import MANIFEST
-from msfp.engine.store_check import FolderLost
 from msfp.paper.methods import BYTETRACK, LITE, MSFP_TRACK
 from msfp.pipeline import data, scores
 from msfp.pipeline.features import extract_all
