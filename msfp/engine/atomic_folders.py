@@ -26,36 +26,25 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     mark = f"{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
     new, old = folder.with_name(f".{folder.name}.{mark}"), folder.with_name(f".{folder.name}.old-{mark}")
     try:
-        _write(new, contents)
+        for name, data in contents.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(data)
+        for name in contents:  # all are written before the first wait for the disk, so that one serves all
+            with (new / name).open("rb") as file:
+                os.fsync(file.fileno())
         with locked(folder.with_name(f".{folder.name}.lock")):
-            _swap(new, folder, old)
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(folder, old)
+            try:
+                os.rename(new, folder)
+            except OSError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(old, folder)
+                raise
+            sync_folder(folder.parent)
     except OSError as error:
         raise write_error(folder, error, sum(map(len, contents.values()))) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     remove_stale(folder.parent, f".{folder.name}.*{TEMPORARY}")
-
-
-def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files and wait until the disk has them; all are written before the first wait, so that one serves all."""
-    for name, data in contents.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    for name in contents:
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    """Put a new folder in an old one's place; where that fails the old one stands again."""
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(folder, old)
-    try:
-        os.rename(new, folder)
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(old, folder)
-        raise
-    sync_folder(folder.parent)

@@ -1,9 +1,10 @@
 """Digests of files, remembered by (size, mtime, ctime, inode) so that thousands of images are read once."""
 
-import contextlib
 import json
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,7 @@ class FileMemo:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
-        self._folders: dict[str, dict[str, Any]] = {}
-        self._files: dict[str, tuple[list[int], str]] = {}
+        self._folders: dict[Path, dict[str, Any]] = {}
 
     def file_digest(self, path: str | Path) -> str:
         """Hex digest of a file's bytes, read only when size, times or inode changed.
@@ -39,14 +39,8 @@ class FileMemo:
         Raises:
             InputError: the file is missing or cannot be read.
         """
-        known = self._files.get(str(path))  # asked for with every key that is made
-        if known is not None and _stamp(Path(path)) == known[0]:
-            return known[1]
-        place = Path(path).resolve()
-        found, stamp = self._digests(place.parent, [place])[place.name], _stamp(place)
-        if not unsettled(stamp[1]):
-            self._files[str(path)] = stamp, found
-        return found
+        place = Path(os.path.realpath(path))
+        return self._digests(place.parent, [place.name])[place.name]
 
     def folder_digest(self, path: str | Path) -> str:
         """Hex digest of the relative names and contents of all files below a folder.
@@ -67,48 +61,36 @@ class FileMemo:
             raise InputError(f"{path}: no such folder; check the path")
         found: dict[str, str] = {}
         for folder, _, names in os.walk(top):
-            digests = self._digests(Path(folder), [Path(folder, name) for name in names])
-            below = Path(folder).relative_to(top).as_posix()
-            found |= {name if below == "." else f"{below}/{name}": value for name, value in digests.items()}
+            below = Path(folder).relative_to(top)
+            for name, value in self._digests(Path(folder), names).items():
+                found[(below / name).as_posix()] = value
         return found
 
-    def _digests(self, folder: Path, paths: list[Path]) -> dict[str, str]:
-        memo = self._load(folder)
-        changed, found = False, {}
-        for path in paths:
-            stamp, known = _stamp(path), memo.get(path.name)
-            if known is not None and known[:-1] == stamp:
-                found[path.name] = known[-1]
-                continue
-            stamp, found[path.name] = _digested(path, stamp)
-            if not unsettled(stamp[1]):
-                memo[path.name] = [*stamp, found[path.name]]
-                changed = True
-        if changed:
-            self._save(folder, memo)
-        return found
-
-    def _load(self, folder: Path) -> dict[str, Any]:
-        if str(folder) not in self._folders:
-            memo: dict[str, Any] = {}
+    def _digests(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
+        """Digest of each of a folder's files; what was read is written into the folder's memo."""
+        place = self.root / f"{digest(str(folder))}.json" if self.root else None
+        if folder not in self._folders:
+            self._folders[folder] = {}
             # The memo saves time only: one that is missing, cut off or altered is read as empty.
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                kept = json.loads(self._place(self.root, folder).read_text("utf-8")) if self.root else {}
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                kept = json.loads(place.read_text("utf-8")) if place else {}
                 if kept["digest"] == digest([str(folder), kept["files"]]):
-                    memo = kept["files"]
-            self._folders[str(folder)] = memo
-        return self._folders[str(folder)]
-
-    def _save(self, folder: Path, memo: dict[str, Any]) -> None:
-        if self.root is None:
-            return
-        text = json.dumps({"folder": str(folder), "digest": digest([str(folder), memo]), "files": memo})
-        with contextlib.suppress(MsfpError):
-            atomic_write(self._place(self.root, folder), text.encode())
-
-    @staticmethod
-    def _place(root: Path, folder: Path) -> Path:
-        return root / f"{digest(str(folder))}.json"
+                    self._folders[folder] = kept["files"]
+        memo, found, changed = self._folders[folder], {}, False
+        for name in names:
+            stamp, known = _stamp(folder / name), memo.get(name)
+            if known is not None and known[:-1] == stamp:
+                found[name] = known[-1]
+                continue
+            stamp, found[name] = _read(folder / name, stamp)
+            if not unsettled(stamp[1]):
+                memo[name] = [*stamp, found[name]]
+                changed = True
+        if changed and place:
+            text = json.dumps({"folder": str(folder), "digest": digest([str(folder), memo]), "files": memo})
+            with suppress(MsfpError):
+                atomic_write(place, text.encode())
+        return found
 
 
 def _stamp(path: Path) -> list[int]:
@@ -120,7 +102,7 @@ def _stamp(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _digested(path: Path, stamp: list[int]) -> tuple[list[int], str]:
+def _read(path: Path, stamp: list[int]) -> tuple[list[int], str]:
     """A file's stamp and digest that belong together: it is read again where it changed meanwhile."""
     for _ in range(TRIES):
         found, after = file_digest(path), _stamp(path)

@@ -73,7 +73,9 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
     free = ""
     if error.errno == errno.ENOSPC:
         with contextlib.suppress(OSError):
-            free = f", {shutil.disk_usage(_existing(path)).free:,} bytes free"
+            free = (
+                f", {shutil.disk_usage(next(parent for parent in path.parents if parent.exists())).free:,} bytes free"
+            )
     reason = os.strerror(error.errno) if error.errno else str(error)
     return MsfpError(f"{what} ({reason}{free}); {remedy}. What was computed before is kept")
 
@@ -88,30 +90,20 @@ def remove_stale(folder: Path, pattern: str = f".*{TEMPORARY}") -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold an advisory lock; a second process or thread waits, and a killed holder lets go by itself.
 
     On file systems without locks the caller goes on without one: work may be done twice, never wrongly.
 
     Args:
         path: the lock file; removed when released.
-        waiting: called once when another holder has it.
+        waiting: called when another holder has it.
 
     Raises:
         MsfpError: the lock file cannot be made.
     """
-    descriptor = _acquire(path, waiting)
-    try:
-        yield
-    finally:
-        # Removed while still held, so that nobody else holds a lock on a file that is about to vanish.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        os.close(descriptor)
-
-
-def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
-    while True:
+    held = False
+    while not held:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -121,30 +113,26 @@ def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if waiting is not None:
-                    waiting()
-                    waiting = None
+                waiting()
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             # The holder before us may have removed the file: then what we hold is a name no longer there.
-            if _same_file(descriptor, path):
-                return descriptor
+            with contextlib.suppress(FileNotFoundError):
+                held = os.path.samestat(os.fstat(descriptor), path.stat())
         except OSError as error:
-            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                log.warning("%s: this file system has no locks; two runs may compute the same result twice", path)
-                return descriptor
-            os.close(descriptor)
-            raise
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            log.warning("%s: this file system has no locks; two runs may compute the same result twice", path)
+            held = True
+        finally:
+            if not held:
+                os.close(descriptor)
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        yield
+    finally:
+        # Removed while still held, so that nobody else holds a lock on a file that is about to vanish.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -155,10 +143,6 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in path.parents if parent.exists())
 
 
 def checksum(data: bytes) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
@@ -28,8 +28,7 @@ def digest(value: Any) -> str:
         MsfpError: a path (give `file_digest(path)`: content, not place) or an object with no defined content.
     """
     state = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    for piece in _pieces(value, "inputs"):
-        state.update(piece)
+    _add(state.update, value, "inputs")
     return state.hexdigest()
 
 
@@ -46,86 +45,64 @@ def file_digest(path: str | PurePath) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check that the file is there") from error
 
 
-def _pieces(value: Any, where: str) -> Iterator[bytes]:
-    """Self-delimiting pieces of bytes, so that no two values run into the same stream."""
+def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
+    """Add pieces of bytes that say where they end, so that no two values run into the same stream."""
+
+    def tagged(tag: bytes, data: bytes) -> None:
+        add(tag + str(len(data)).encode() + b":" + data)
+
+    kind = f"{type(value).__module__}:{type(value).__qualname__}"
     if value is None:
-        yield b"N;"
+        add(b"N;")
     elif isinstance(value, bool | np.bool_):
-        yield b"T;" if value else b"F;"
+        add(b"T;" if value else b"F;")
     elif isinstance(value, Enum):
-        yield from _tagged(b"E", _type_name(value))
-        yield from _pieces(value.value, where)
+        tagged(b"E", kind.encode())
+        _add(add, value.value, where)
     elif isinstance(value, int | np.integer):
-        yield from _tagged(b"I", str(int(value)).encode())
+        tagged(b"I", str(int(value)).encode())
     elif isinstance(value, float):
-        yield b"D" + struct.pack(">d", value if value == value else float("nan"))
+        add(b"D" + struct.pack(">d", value if value == value else float("nan")))
     elif isinstance(value, str):
-        yield from _tagged(b"S", value.encode("utf-8", "surrogatepass"))
+        tagged(b"S", value.encode("utf-8", "surrogatepass"))
     elif isinstance(value, bytes | bytearray):
-        yield from _tagged(b"B", bytes(value))
+        tagged(b"B", bytes(value))
     elif isinstance(value, np.ndarray | np.generic):
-        yield from _array_pieces(np.asarray(value), where)
+        if value.dtype.hasobject:
+            raise MsfpError(
+                f"{where}: an array of Python objects has no bytes to hash; give it a numeric or text dtype"
+            )
+        tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode())
+        add(value.tobytes())
     elif isinstance(value, Mapping):
-        yield from _mapping_pieces(value, where)
+        add(f"M{len(value)}:".encode())
+        for name, key in sorted(((digest(key), key) for key in value), key=lambda pair: pair[0]):
+            add(name.encode())
+            _add(add, value[key], f"{where}[{key!r}]")
     elif isinstance(value, list | tuple):
-        yield f"L{len(value)}:".encode()
+        add(f"L{len(value)}:".encode())
         for index, item in enumerate(value):
-            yield from _pieces(item, f"{where}[{index}]")
+            _add(add, item, f"{where}[{index}]")
     elif isinstance(value, Set):
-        yield from _tagged(b"U", "".join(sorted(digest(item) for item in value)).encode())
-    else:
-        yield from _object_pieces(value, where)
-
-
-def _object_pieces(value: Any, where: str) -> Iterator[bytes]:
-    if isinstance(value, PurePath):
+        tagged(b"U", "".join(sorted(digest(item) for item in value)).encode())
+    elif isinstance(value, PurePath):
         raise MsfpError(f"{where}: {value} is a place, not content; give file_digest(path) as the input instead")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield from _tagged(b"O", _type_name(value))
-        fields = dataclasses.fields(value)
-        yield from _mapping_pieces({f.name: getattr(value, f.name) for f in fields if f.compare}, where)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        tagged(b"O", kind.encode())
+        _add(add, {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}, where)
     elif isinstance(value, BaseModel):
-        yield from _tagged(b"O", _type_name(value))
-        yield from _mapping_pieces({name: getattr(value, name) for name in type(value).model_fields}, where)
+        tagged(b"O", kind.encode())
+        _add(add, {name: getattr(value, name) for name in type(value).model_fields}, where)
     elif hasattr(value, "columns") and hasattr(value, "to_parquet"):
-        yield from _frame_pieces(value, where)
+        add(f"P{len(value.columns)}:".encode())
+        columns = [(name, value.iloc[:, number]) for number, name in enumerate(value.columns)]
+        for name, column in [("index", value.index), *columns]:
+            _add(add, name, where)
+            tagged(b"d", str(column.dtype).encode())
+            array = column.to_numpy()
+            _add(add, array.tolist() if array.dtype.hasobject else array, f"{where}[{name!r}]")
     else:
         raise MsfpError(
-            f"{where}: {type(value).__module__}.{type(value).__qualname__} has no content to hash; "
+            f"{where}: {kind.replace(':', '.')} has no content to hash; "
             "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
         )
-
-
-def _array_pieces(array: np.ndarray, where: str) -> Iterator[bytes]:
-    if array.dtype.hasobject:
-        raise MsfpError(f"{where}: an array of Python objects has no bytes to hash; give it a numeric or text dtype")
-    yield from _tagged(b"A", f"{np.lib.format.dtype_to_descr(array.dtype)}{array.shape}".encode())
-    data = np.asarray(array, order="C")
-    yield data.tobytes()
-
-
-def _mapping_pieces(value: Mapping[Any, Any], where: str) -> Iterator[bytes]:
-    yield f"M{len(value)}:".encode()
-    for name, key in sorted(((digest(key), key) for key in value), key=lambda pair: pair[0]):
-        yield name.encode()
-        yield from _pieces(value[key], f"{where}[{key!r}]")
-
-
-def _frame_pieces(frame: Any, where: str) -> Iterator[bytes]:
-    """A pandas frame: its column names, its index and each column, as arrays where they have bytes."""
-    yield f"P{len(frame.columns)}:".encode()
-    columns = [(name, frame.iloc[:, number]) for number, name in enumerate(frame.columns)]
-    for name, column in [("index", frame.index), *columns]:
-        yield from _pieces(name, where)
-        yield from _tagged(b"d", str(column.dtype).encode())
-        values = column.to_numpy()
-        yield from _pieces(values if not values.dtype.hasobject else values.tolist(), f"{where}[{name!r}]")
-
-
-def _tagged(tag: bytes, data: bytes) -> Iterator[bytes]:
-    yield tag + str(len(data)).encode() + b":"
-    yield data
-
-
-def _type_name(value: Any) -> bytes:
-    return f"{type(value).__module__}:{type(value).__qualname__}".encode()

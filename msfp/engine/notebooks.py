@@ -47,7 +47,6 @@ class Stamp(BaseModel):
     key: str = ""
     notebook: str = ""
     outputs: list[str] = []
-    seconds: float = 0.0
 
 
 def run(
@@ -137,7 +136,7 @@ def declare_output(path: Path) -> None:
     place = os.environ.get(OUTPUTS)
     if place:
         with suppress(OSError), Path(place).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(str(path.resolve())) + "\n")
+            file.write(json.dumps(str(Path(path).resolve())) + "\n")
 
 
 def _execute(
@@ -205,7 +204,7 @@ def _execute(
             written = (folder / "outputs").read_text(encoding="utf-8").splitlines()
             outputs = sorted({json.loads(line) for line in written})
     seconds = time.perf_counter() - began
-    stamp = Stamp(key=key, notebook=file_digest(path), outputs=outputs, seconds=round(seconds, 3))
+    stamp = Stamp(key=key, notebook=file_digest(path), outputs=outputs)
     atomic_write(_stamp(path), stamp.model_dump_json(indent=1).encode())
     return seconds
 

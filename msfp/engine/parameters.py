@@ -71,7 +71,9 @@ def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dic
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise InputError(f"unknown parameter {name!r}{hint} (there are: {', '.join(known) or 'none'})")
     return {
-        notebook: {name: _converted(name, value, *parameters[name]) for name, value in given.items() if name in parameters}
+        notebook: {
+            name: _converted(name, value, *parameters[name]) for name, value in given.items() if name in parameters
+        }
         for notebook, parameters in declared.items()
     }
 

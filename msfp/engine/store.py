@@ -5,15 +5,13 @@ written first and the manifest last, each atomically, so an entry is whole or ab
 are named by their content; two runs that write one entry write the same files.
 """
 
-import contextlib
 import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from msfp.engine import files
 from msfp.engine.code import code_digest
@@ -31,33 +29,13 @@ FILES = "files"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something about the store worth telling: a damaged entry that was made anew, or a wait for another run.
-
-    Attributes:
-        kind: `damaged` or `waited`.
-        stage, key: the entry.
-        message: one line for a person.
-    """
-
-    kind: Literal["damaged", "waited"]
-    stage: str
-    key: str
-    message: str
-
-
-class Damaged(Exception):
-    """An entry is there but cannot be trusted; never leaves the store."""
-
-
 class Store:
     """Results by content, shared by any number of processes.
 
     Attributes:
         root: folder of the store, made on first writing.
         hits, misses: how often a stage's result was found or had to be computed, by stage.
-        events: damaged entries and waits, in order.
+        events: damaged entries that were made anew, and waits for another run, a line each.
         memo: digests of input files, remembered in the store.
     """
 
@@ -65,10 +43,12 @@ class Store:
         self.root = Path(root)
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
-        self.events: list[Event] = []
+        self.events: list[str] = []
         self.memo = FileMemo(self.root / FILES)
+        self.file_digest = self.memo.file_digest
+        self.folder_digest = self.memo.folder_digest
         self._swept: set[Path] = set()
-        self._unsaved: dict[tuple[str, str], Any] = {}
+        self._unsaved: dict[Path, Any] = {}
 
     def key(self, stage: str, inputs: Mapping[str, Any], code: Code = ()) -> str:
         """Hex key of a result.
@@ -86,6 +66,10 @@ class Store:
         names = (code,) if isinstance(code, str) else tuple(code)
         return digest([FORMAT, stage, dict(inputs), code_digest(*names)])
 
+    def contains(self, stage: str, key: str) -> bool:
+        """Whether an entry is there; its payloads are not read."""
+        return (self.root / stage / f"{key}{MANIFEST}").is_file()
+
     def get_or_compute(self, stage: str, inputs: Mapping[str, Any], compute: Callable[[], T], code: Code) -> T:
         """The stored result, or the one that `compute` gives, stored.
 
@@ -101,95 +85,77 @@ class Store:
                 computing it again. Whatever `compute` raises passes through, and nothing is stored.
         """
         key = self.key(stage, inputs, code)
-        with contextlib.suppress(KeyError, Damaged):
-            return cast(T, self._hit(stage, key))
+        place = self.root / stage / f"{key}{MANIFEST}"
 
         def waiting() -> None:
-            self._report("waited", stage, key, f"{stage} {key[:12]}: another run computes this; waiting for it")
+            self._report(logging.INFO, f"{stage} {key[:12]}: another run computes this; waiting for it")
 
-        with files.locked(self.root / LOCKS / f"{key}.lock", waiting):
-            try:
-                return cast(T, self._hit(stage, key))
-            except KeyError:
-                pass
-            except Damaged as error:
-                place = self._manifest(stage, key)
-                self._report("damaged", stage, key, f"{place}: damaged entry ({error}); computed anew")
-            value = self._unsaved[stage, key] if (stage, key) in self._unsaved else compute()
-            tree, payloads = encode(value)
-            self.misses[stage] += 1
-            self._unsaved[stage, key] = value
-            self._write(stage, key, tree, payloads)
-            del self._unsaved[stage, key]
-            # Arrays are views of the payloads, and bytes could not be written to.
-            return cast(T, decode(tree, {suffix: bytearray(data) for suffix, data in payloads.items()}))
-
-    def contains(self, stage: str, key: str) -> bool:
-        """Whether an entry is there; its payloads are not read."""
-        return self._manifest(stage, key).is_file()
-
-    def file_digest(self, path: str | Path) -> str:
-        """Digest of a file's bytes for use as an input; read again only when size, mtime or inode changed."""
-        return self.memo.file_digest(path)
-
-    def folder_digest(self, path: str | Path) -> str:
-        """Digest of all names and contents below a folder; each file is read again only when it changed."""
-        return self.memo.folder_digest(path)
-
-    def _manifest(self, stage: str, key: str) -> Path:
-        return self.root / stage / f"{key}{MANIFEST}"
-
-    def _hit(self, stage: str, key: str) -> Any:
-        """The stored value, counted; KeyError where there is none."""
-        value = self._read(stage, key)
+        try:
+            value = _read(place)
+        except (FileNotFoundError, ValueError):
+            with files.locked(self.root / LOCKS / f"{key}.lock", waiting):
+                try:
+                    value = _read(place)
+                except (FileNotFoundError, ValueError) as error:
+                    if isinstance(error, ValueError):
+                        self._report(logging.WARNING, f"{place}: damaged entry ({error}); computed anew")
+                    return cast(T, self._compute(place, compute))
         self.hits[stage] += 1
-        return value
+        return cast(T, value)
 
-    def _read(self, stage: str, key: str) -> Any:
-        path = self._manifest(stage, key)
-        try:
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise KeyError(key) from None
-        except OSError as error:
-            raise Damaged(f"manifest cannot be read: {error.strerror}") from None
-        body, _, tail = data.partition(b"\n")
-        if tail != _seal(body):
-            raise Damaged("manifest does not match its checksum")
-        manifest = json.loads(body)
-        if manifest["key"] != key or manifest["stage"] != stage:
-            raise Damaged("manifest is that of another entry")
-        payloads = {}
-        for suffix, kept in manifest["payloads"].items():
-            try:
-                payloads[suffix], own = files.read_with_checksum(path.with_name(kept["name"]))
-            except OSError as error:
-                raise Damaged(f"{kept['name']} cannot be read: {error.strerror}") from None
-            if own != kept["sha256"]:
-                raise Damaged(f"{kept['name']} does not match its checksum")
-        try:
-            return decode(manifest["value"], payloads)
-        except ValueError as error:
-            raise Damaged(str(error)) from None
-
-    def _write(self, stage: str, key: str, tree: Any, payloads: Mapping[str, bytes]) -> None:
-        path = self._manifest(stage, key)
-        if path.parent not in self._swept:
-            files.remove_stale(path.parent)
-            self._swept.add(path.parent)
+    def _compute(self, place: Path, compute: Callable[[], Any]) -> Any:
+        value = self._unsaved[place] if place in self._unsaved else compute()
+        tree, payloads = encode(value)
+        self.misses[place.parent.name] += 1
+        self._unsaved[place] = value
+        if place.parent not in self._swept:
+            files.remove_stale(place.parent)
+            self._swept.add(place.parent)
         kept = {}  # checksums make waiting for the disk needless: what a power cut spoils is found and computed anew
         for suffix, data in payloads.items():
             own = files.checksum(data)
-            name = f"{key}-{own[:12]}.{suffix}"
-            kept[suffix] = {"name": name, "bytes": len(data), "sha256": own}
-            files.atomic_write(path.with_name(name), data, durable=False)
-        manifest = {"stage": stage, "key": key, "payloads": kept, "value": tree}
+            kept[suffix] = {"name": f"{place.stem}-{own[:12]}.{suffix}", "bytes": len(data), "sha256": own}
+            files.atomic_write(place.with_name(kept[suffix]["name"]), data, durable=False)
+        manifest = {"stage": place.parent.name, "key": place.stem, "payloads": kept, "value": tree}
         body = json.dumps(manifest, allow_nan=False, separators=(",", ":")).encode()
-        files.atomic_write(path, body + b"\n" + _seal(body), durable=False)
+        files.atomic_write(place, body + b"\n" + _seal(body), durable=False)
+        del self._unsaved[place]
+        # Arrays are views of the payloads, and bytes could not be written to.
+        return decode(tree, {suffix: bytearray(data) for suffix, data in payloads.items()})
 
-    def _report(self, kind: Literal["damaged", "waited"], stage: str, key: str, message: str) -> None:
-        self.events.append(Event(kind, stage, key, message))
-        log.log(logging.WARNING if kind == "damaged" else logging.INFO, "%s", message)
+    def _report(self, level: int, message: str) -> None:
+        self.events.append(message)
+        log.log(level, "%s", message)
+
+
+def _read(place: Path) -> Any:
+    """An entry's value.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be trusted; says why.
+    """
+    try:
+        data = place.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(place) from None
+    except OSError as error:
+        raise ValueError(f"manifest cannot be read: {error.strerror}") from None
+    body, _, tail = data.partition(b"\n")
+    if tail != _seal(body):
+        raise ValueError("manifest does not match its checksum")
+    manifest = json.loads(body)
+    if (manifest["stage"], manifest["key"]) != (place.parent.name, place.stem):
+        raise ValueError("manifest is that of another entry")
+    payloads = {}
+    for suffix, kept in manifest["payloads"].items():
+        try:
+            payloads[suffix], own = files.read_with_checksum(place.with_name(kept["name"]))
+        except OSError as error:
+            raise ValueError(f"{kept['name']} cannot be read: {error.strerror}") from None
+        if own != kept["sha256"]:
+            raise ValueError(f"{kept['name']} does not match its checksum")
+    return decode(manifest["value"], payloads)
 
 
 def _seal(body: bytes) -> bytes:

@@ -76,7 +76,7 @@ def stamp(
         "reason": reason,
         "notes": run.notes,
         "scored": dict(scored),
-        "events": [event.message for event in run.store.events],
+        "events": run.store.events,
     }
     atomic_write(stamp_path(run, made), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 

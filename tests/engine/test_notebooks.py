@@ -1,6 +1,7 @@
 """Notebooks run in order in this Python, checked before, resumed after, partial when they fail."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -34,8 +35,16 @@ def outputs(path: Path) -> str:
 
 def go(folder: Path, **options: Any) -> dict[str, bool]:
     """name -> whether it was executed."""
-    options = {"progress": False, "code": "one", **options}
+    options = {"parameters": {}, **options}
     return {done.name: not done.skipped for done in notebooks.run(folder / "nb", folder / "out", **options)}
+
+
+@pytest.fixture(autouse=True)
+def package(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What stands for the package's code."""
+    known = ["one"]
+    monkeypatch.setattr(notebooks, "_package_digest", lambda: known[0])
+    return known
 
 
 def test_run_and_resume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -47,21 +56,20 @@ def test_run_and_resume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert go(tmp_path, parameters=given) == {"00_data": True, "01_report": True}
     assert outputs(tmp_path / "out" / "00_data.ipynb") == f"{sys.executable} {tmp_path / 'nb'} 1.0 ['a'] None\n"
     assert outputs(tmp_path / "out" / "01_report.ipynb") == "4\n"
-    assert capfd.readouterr().err == ""
-    assert go(tmp_path, parameters=given, progress=True) == {"00_data": False, "01_report": False}
+    assert re.fullmatch(r"00_data: \d+\.\d s\n01_report: \d+\.\d s\n", capfd.readouterr().err)
+    assert go(tmp_path, parameters=given) == {"00_data": False, "01_report": False}
     assert capfd.readouterr().err == "00_data: unchanged\n01_report: unchanged\n"
     (tmp_path / "nb" / "made").unlink()
-    path = tmp_path / "out" / "00_data.ipynb"
-    assert not notebooks._is_current(path, notebooks._read_stamp(path)["key"], Path.is_file)
+    assert go(tmp_path, parameters=given) == {"00_data": True, "01_report": False}
 
 
 @pytest.mark.parametrize(
     ("chosen", "names"),
     [
+        ({}, ["00_x", "01_x", "02_x"]),
         ({"only": "1"}, ["01_x"]),
-        ({"only": [2, "00"]}, ["00_x", "02_x"]),
         ({"only": "01_x.ipynb"}, ["01_x"]),
-        ({"from_": 1}, ["01_x", "02_x"]),
+        ({"from_": "1"}, ["01_x", "02_x"]),
         ({"from_": "00"}, ["00_x", "01_x", "02_x"]),
     ],
 )
@@ -78,7 +86,7 @@ def folder_of(path: Path) -> Path:
     return folder
 
 
-def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: list[str]) -> None:
     """The rules of resuming, with the execution played: a real kernel takes a second each time."""
 
     def execute(notebook: Path, path: Path, _parameters: object, key: str, *_: object) -> float:
@@ -95,7 +103,9 @@ def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.Mon
         write(tmp_path / "nb", f"0{number}_x", parameters="seed: int = 0")
     assert list(go(tmp_path).values()) == [True] * 3
     assert list(go(tmp_path).values()) == [False] * 3
-    for changed in ({"code": "two"}, {"inputs": {"weights": "abc"}}, {"parameters": {"seed": 1}}, {"resume": False}):
+    package[:] = ["two"]
+    assert list(go(tmp_path).values()) == [True] * 3
+    for changed in ({"inputs": {"weights": "abc"}}, {"parameters": {"seed": 1}}, {"resume": False}):
         assert list(go(tmp_path, **changed).values()) == [True] * 3
         go(tmp_path)
     write(tmp_path / "nb", "01_x", "1", parameters="seed: int = 0")

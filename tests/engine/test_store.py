@@ -141,7 +141,7 @@ def test_flipped_bytes_anywhere_are_found_and_mended(
             store = Store(tmp_path)
             found = store.get_or_compute("stage", {}, compute, code="msfp.types")
             np.testing.assert_array_equal(found["x"], compute()["x"])
-            assert [event.kind for event in store.events] == ["damaged"], number
+            assert ["damaged entry" in event for event in store.events] == [True], number
             assert path.read_bytes() == good
 
 
@@ -152,8 +152,8 @@ def test_damage_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     payload.unlink()
     store.get_or_compute("stage", {}, compute, code="msfp.types")
     assert "damaged entry" in caplog.text
-    assert payload.name in store.events[0].message
-    assert "computed anew" in store.events[0].message
+    assert payload.name in store.events[0]
+    assert "computed anew" in store.events[0]
     assert payload.is_file()
 
 
