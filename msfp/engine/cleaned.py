@@ -10,20 +10,16 @@ STYLE = re.compile(r"(<style\b[^>]*>)(.*?)(</style>)", re.DOTALL)
 FETCHES = re.compile(
     r"url\s*\(\s*['\"]?(?!data:image/|#)|@import|expression\s*\(|image-set|-moz-binding", re.IGNORECASE
 )
-HTML = """
+TAGS = """
 a abbr article aside b blockquote br caption cite code col colgroup dd del details dfn div dl dt em figcaption figure
 footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p pre q s samp section small span strong style sub
 summary sup table tbody td tfoot th thead time tr tt u ul var wbr
-"""
-SVG = """
 svg g defs path rect circle ellipse line polyline polygon text tspan title desc linearGradient radialGradient stop
 clipPath mask pattern marker symbol use image
-"""
-MATHML = """
 math mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle
 mpadded mphantom menclose mfenced merror semantics annotation mmultiscripts mprescripts none
 """
-ADDRESSES = ("src", "href", "xlink:href")
+"""Of HTML, SVG and MathML."""
 FETCHING = ("action", "background", "formaction", "longdesc", "ping", "poster", "srcdoc", "srcset")
 
 
@@ -32,21 +28,17 @@ def cleaned(markup: str) -> str:
 
     Tables, pictures and formulas within it, their classes and styles stay as they are.
     """
-    return STYLE.sub(_style_sheet, _cleaner().clean(RUNS.sub("", markup)))
-
-
-def _cleaner() -> Cleaner:
-    tags = frozenset(f"{HTML} {SVG} {MATHML}".split())
-    return Cleaner(
-        tags=tags | {tag.lower() for tag in tags},
+    cleaner = Cleaner(
+        tags=frozenset(f"{TAGS} {TAGS.lower()}".split()),
         attributes=_stays,
         protocols={"http", "https", "mailto", "data"},
         strip=True,
-        css_sanitizer=_AsItIs(),
+        css_sanitizer=_Styles(),
     )
+    return STYLE.sub(_style_sheet, cleaner.clean(RUNS.sub("", markup)))
 
 
-class _AsItIs:
+class _Styles:
     """Styles that bleach leaves alone: `_stays` has taken away those that fetch."""
 
     def sanitize_css(self, style: str) -> str:
@@ -59,7 +51,7 @@ def _stays(tag: str, name: str, value: str) -> bool:
         return False
     if name == "style":
         return not FETCHES.search(value)
-    if name not in ADDRESSES:
+    if name not in ("src", "href", "xlink:href"):
         return True
     address = re.sub(r"[\s\x00-\x1f]", "", value).lower()
     if tag == "a":

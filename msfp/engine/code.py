@@ -1,8 +1,4 @@
-"""Digest of the code a result comes from: changed code is another key, a changed comment is not.
-
-What counts of a source file is kept beside the package, named by the file's bytes, so that it is parsed once: parsing
-the package takes a second, which each notebook's kernel and each worker would spend anew. It may be lost at any time.
-"""
+"""Digest of the code a result comes from: changed code is another key, a changed comment is not."""
 
 import ast
 import functools
@@ -21,13 +17,14 @@ from msfp.engine.hashing import DIGEST_BYTES, digest
 from msfp.errors import MsfpError
 
 PREFIX = "code:"
-FORMAT = 1  # another one for another way to digest
 PACKAGE = Path(__file__).resolve().parents[1]
-# How a tree is written as text differs between versions of Python.
-KEPT = PACKAGE / "__pycache__" / f"sources-{FORMAT}-{sys.implementation.cache_tag}.json"
-MOST = 4096  # files kept, of earlier versions too
+# What counts of each of the package's files, so that it is parsed once: parsing all takes a second, which each
+# notebook's kernel and each worker would spend anew. How a tree is written as text differs between versions of Python.
+KEPT = Path("__pycache__") / f"sources-{sys.implementation.cache_tag}"
 Docstringed = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Stamp = tuple[int, int]
+# A digest, and the files it was made of as they were: asked for once a cell, it is made once a change.
+_known: dict[tuple[object, ...], tuple[dict[Path, Stamp], str]] = {}
 
 
 class Source(NamedTuple):
@@ -35,11 +32,11 @@ class Source(NamedTuple):
 
     Attributes:
         digest: of its syntax tree without docstrings; comments and layout do not count.
-        imports: as (level, module, names).
+        imports: names it may import, `a.b` or `..b`; some of them are no modules.
     """
 
     digest: str
-    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    imports: list[str]
 
 
 def code_digest(*names: str, follow: bool = True) -> str:
@@ -59,14 +56,18 @@ def code_digest(*names: str, follow: bool = True) -> str:
     given = tuple(name for name in names if name.startswith(PREFIX))
     files = {name: path for target in names if target not in given for name, path in _files_of(target)}
     asked = (tuple(files), given, follow)
-    stamps, known = _known.get(asked, ((), ""))
-    if not known or any(_stamp(path) != before for path, before in stamps):
-        if follow:
-            _add_imported(files)
-        stamps = tuple((path, _stamp(path)) for path in files.values())
+    stamps, known = _known.get(asked, ({}, ""))
+    if not known or any(_stamp(path) != before for path, before in stamps.items()):
+        todo = list(files.items()) if follow else []
+        while todo:
+            for other in _imports(*todo.pop()):
+                found = None if other in files else _locate(other)
+                if found is not None:
+                    files[other] = found
+                    todo.append((other, found))
+        stamps = {path: _stamp(path) for path in files.values()}
         known = PREFIX + digest([{name: source(path).digest for name, path in files.items()}, given])
         _known[asked] = stamps, known
-        keep()
     return known
 
 
@@ -84,65 +85,39 @@ def source(path: Path) -> Source:
     Raises:
         SyntaxError: not Python.
     """
-    return _unchanged(path, _stamp(path))
-
-
-def keep() -> None:
-    """Write down what was parsed since the last time, beside what others have written."""
-    if _new:
-        before = _read()
-        everything = {**(before if len(before) < MOST else {}), **_new}
-        _new.clear()
-        with suppress(MsfpError):  # a package that cannot be written beside
-            atomic_write(KEPT, json.dumps(everything, separators=(",", ":")).encode(), durable=False)
-
-
-# A digest, and the files it was made of as they were: asked for once a cell, it is made once a change.
-_known: dict[tuple[object, ...], tuple[tuple[tuple[Path, Stamp], ...], str]] = {}
-_new: dict[str, Source] = {}
-
-
-def _read() -> dict[str, Source]:
-    """What is kept, by the digest of a file's bytes; empty where that is nothing to be read."""
-    try:
-        return {
-            name: Source(digest, tuple((level, module, tuple(names)) for level, module, names in imports))
-            for name, (digest, imports) in json.loads(KEPT.read_bytes()).items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-_kept = functools.cache(_read)
+    return _source(path, _stamp(path))
 
 
 def _stamp(path: Path) -> Stamp:
-    """What tells that a file was changed: mtime and size."""
     stat = os.stat(path)
     return stat.st_mtime_ns, stat.st_size
 
 
 @functools.lru_cache(maxsize=4096)
-def _unchanged(path: Path, _state: Stamp) -> Source:
+def _source(path: Path, _stamp: Stamp) -> Source:
     text = path.read_bytes()
-    if not path.is_relative_to(PACKAGE):
-        return _parsed(text)
-    name = hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()
-    found = _kept().get(name)
-    if found is None:
-        found = _new[name] = _parsed(text)
-    return found
-
-
-def _parsed(text: bytes) -> Source:
+    own = hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()
+    kept = None
+    if path.is_relative_to(PACKAGE):
+        kept = PACKAGE / KEPT / ".".join([*path.relative_to(PACKAGE).parts, "json"])
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found = json.loads(kept.read_bytes())
+            if found["file"] == own:
+                return Source(str(found["digest"]), [str(name) for name in found["imports"]])
     tree = ast.parse(text)
-    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    imports: dict[str, None] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [(0, alias.name, ()) for alias in node.names]
+            imports |= {alias.name: None for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
-    return Source(digest_tree(tree), tuple(imports))
+            base = "." * node.level + (node.module or "")
+            dot = "." if node.module else ""
+            imports |= {base: None, **{f"{base}{dot}{alias.name}": None for alias in node.names}}
+    made = Source(digest_tree(tree), list(imports))
+    if kept is not None:
+        with suppress(MsfpError):  # a package that cannot be written beside
+            atomic_write(kept, json.dumps({"file": own, **made._asdict()}).encode(), durable=False)
+    return made
 
 
 def _files_of(name: str) -> Iterator[tuple[str, Path]]:
@@ -157,29 +132,14 @@ def _files_of(name: str) -> Iterator[tuple[str, Path]]:
             yield ".".join((name, *parts)).removesuffix(".__init__"), file
 
 
-def _add_imported(files: dict[str, Path]) -> None:
-    todo = list(files.items())
-    while todo:
-        name, path = todo.pop()
-        for other in _imports(path, name):
-            found = None if other in files else _locate(other)
-            if found is not None:
-                files[other] = found
-                todo.append((other, found))
-
-
-def _imports(path: Path, name: str) -> Iterator[str]:
+def _imports(name: str, path: Path) -> Iterator[str]:
     """Dotted names a file may import from its own top-level package or from msfp."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     roots = {"msfp", package.partition(".")[0]} - {""}
-    for level, module, names in source(path).imports:
-        base = module
-        if level:
-            parent = package.split(".")[: len(package.split(".")) - level + 1]
-            base = ".".join([*parent, *([module] if module else [])])
-        if base.partition(".")[0] in roots:
-            yield base
-            yield from (f"{base}.{one}" for one in names)
+    for one in source(path).imports:
+        full = importlib.util.resolve_name(one, package)
+        if full.partition(".")[0] in roots:
+            yield full
 
 
 @functools.lru_cache(maxsize=4096)

@@ -23,13 +23,9 @@ def unsettled(mtime_ns: int) -> bool:
 
 
 class FileMemo:
-    """Digests of files by folder, kept in one small JSON file per folder.
+    """Digests of files by folder, kept in one small JSON file per folder, all of them in the folder `root`."""
 
-    Attributes:
-        root: folder of the memo's files; None remembers for the life of this object only.
-    """
-
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self._folders: dict[Path, dict[str, Any]] = {}
 
@@ -68,12 +64,11 @@ class FileMemo:
 
     def _digests(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
         """Digest of each of a folder's files; what was read is written into the folder's memo."""
-        place = self.root / f"{digest(str(folder))}.json" if self.root else None
         if folder not in self._folders:
             self._folders[folder] = {}
             # The memo saves time only: one that is missing, cut off or altered is read as empty.
             with suppress(OSError, ValueError, KeyError, TypeError):
-                kept = json.loads(place.read_text("utf-8")) if place else {}
+                kept = json.loads(self._place(folder).read_text("utf-8"))
                 if kept["digest"] == digest([str(folder), kept["files"]]):
                     self._folders[folder] = kept["files"]
         memo, found, changed = self._folders[folder], {}, False
@@ -86,11 +81,14 @@ class FileMemo:
             if not unsettled(stamp[1]):
                 memo[name] = [*stamp, found[name]]
                 changed = True
-        if changed and place:
+        if changed:
             text = json.dumps({"folder": str(folder), "digest": digest([str(folder), memo]), "files": memo})
             with suppress(MsfpError):
-                atomic_write(place, text.encode())
+                atomic_write(self._place(folder), text.encode())
         return found
+
+    def _place(self, folder: Path) -> Path:
+        return self.root / f"{digest(str(folder))}.json"
 
 
 def _stamp(path: Path) -> list[int]:

@@ -73,9 +73,8 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
     free = ""
     if error.errno == errno.ENOSPC:
         with contextlib.suppress(OSError):
-            free = (
-                f", {shutil.disk_usage(next(parent for parent in path.parents if parent.exists())).free:,} bytes free"
-            )
+            existing = next(parent for parent in path.parents if parent.exists())
+            free = f", {shutil.disk_usage(existing).free:,} bytes free"
     reason = os.strerror(error.errno) if error.errno else str(error)
     return MsfpError(f"{what} ({reason}{free}); {remedy}. What was computed before is kept")
 

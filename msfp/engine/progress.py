@@ -5,25 +5,16 @@ MSFP_PROGRESS, which the runner reads and shows beside its own bar. Where the va
 nothing is shown.
 """
 
-import contextlib
 import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 VARIABLE = "MSFP_PROGRESS"
 INTERVAL = 0.2
-
-
-class Progress(NamedTuple):
-    """How far a stage is; `total` is 0 where it is not known."""
-
-    label: str
-    done: int
-    total: int
 
 
 class Bar:
@@ -36,20 +27,22 @@ class Bar:
     """
 
     def __init__(self, total: int | None = None, label: str = "") -> None:
-        self.label = label
-        self.total = total
-        self.done = 0
+        self.label, self.total, self.done = label, total, 0
         self._file = os.environ.get(VARIABLE)
         self._written = 0.0
         self._bar = _visible_bar(total, label) if self._file is None and total != 0 else None
-        self._tell()
+        self.update(0)
 
     def update(self, count: int = 1) -> None:
-        """Count steps as finished."""
+        """Count steps as finished; the runner's file is written at most a few times a second and at the end."""
         self.done += count
         if self._bar is not None:
             self._bar.update(count)
-        self._tell()
+        now = time.monotonic()
+        if self._file and (now - self._written > INTERVAL or self.done == self.total):
+            self._written = now
+            with suppress(OSError):
+                Path(self._file).write_text(json.dumps([self.label, self.done, self.total or 0]), encoding="utf-8")
 
     def note(self, text: str) -> None:
         """Show a word beside the bar."""
@@ -64,23 +57,16 @@ class Bar:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _tell(self) -> None:
-        """Write to the runner's file, at most a few times a second and at the end."""
-        now = time.monotonic()
-        if self._file and (now - self._written > INTERVAL or self.done == self.total):
-            self._written = now
-            with contextlib.suppress(OSError):
-                Path(self._file).write_text(json.dumps([self.label, self.done, self.total or 0]), encoding="utf-8")
 
-
-def read(path: Path) -> Progress | None:
-    """What a bar wrote last; None before the first time or in the middle of a write."""
+def read(path: Path) -> tuple[str, int, int] | None:
+    """Label, steps done and total (0 where not known) that a bar wrote last; None before the first time or in the
+    middle of a write."""
     try:
         label, done, total = json.loads(path.read_text(encoding="utf-8"))
-        return Progress(str(label), int(done), int(total))
+        return str(label), int(done), int(total)
     except (OSError, ValueError, TypeError):
         return None
 
@@ -90,15 +76,11 @@ def shown() -> bool:
     return not os.environ.get("CI") and sys.stderr is not None and sys.stderr.isatty()
 
 
-def _in_kernel() -> bool:
-    """Whether this process is a notebook's kernel; one that has only imported what kernels are made of is none."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell is not None and hasattr(shell, "kernel")
-
-
 def _visible_bar(total: int | None, label: str) -> Any:
     """A tqdm bar for the place we run in; None where it would only clutter a log."""
-    if _in_kernel() and not os.environ.get("CI"):
+    # A process that has only imported what kernels are made of is none.
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel") and not os.environ.get("CI"):
         from tqdm.notebook import tqdm as notebook_bar
 
         return notebook_bar(total=total, desc=label or None, leave=False)

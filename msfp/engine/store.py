@@ -26,6 +26,7 @@ FORMAT = 1
 MANIFEST = ".jsonl"
 LOCKS = "locks"
 FILES = "files"
+MISSING = object()
 log = logging.getLogger(__name__)
 
 
@@ -90,15 +91,13 @@ class Store:
         def waiting() -> None:
             self._report(logging.INFO, f"{stage} {key[:12]}: another run computes this; waiting for it")
 
-        try:
-            value = _read(place)
-        except (FileNotFoundError, ValueError):
+        value, _ = _read(place)
+        if value is MISSING:
             with files.locked(self.root / LOCKS / f"{key}.lock", waiting):
-                try:
-                    value = _read(place)
-                except (FileNotFoundError, ValueError) as error:
-                    if isinstance(error, ValueError):
-                        self._report(logging.WARNING, f"{place}: damaged entry ({error}); computed anew")
+                value, damage = _read(place)
+                if damage:
+                    self._report(logging.WARNING, f"{place}: damaged entry ({damage}); computed anew")
+                if value is MISSING:
                     return cast(T, self._compute(place, compute))
         self.hits[stage] += 1
         return cast(T, value)
@@ -128,34 +127,32 @@ class Store:
         log.log(level, "%s", message)
 
 
-def _read(place: Path) -> Any:
-    """An entry's value.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it cannot be trusted; says why.
-    """
+def _read(place: Path) -> tuple[Any, str]:
+    """An entry's value, `MISSING` where there is none to be trusted, and what is wrong with one that is there."""
     try:
         data = place.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(place) from None
+        return MISSING, ""
     except OSError as error:
-        raise ValueError(f"manifest cannot be read: {error.strerror}") from None
+        return MISSING, f"manifest cannot be read: {error.strerror}"
     body, _, tail = data.partition(b"\n")
     if tail != _seal(body):
-        raise ValueError("manifest does not match its checksum")
+        return MISSING, "manifest does not match its checksum"
     manifest = json.loads(body)
     if (manifest["stage"], manifest["key"]) != (place.parent.name, place.stem):
-        raise ValueError("manifest is that of another entry")
+        return MISSING, "manifest is that of another entry"
     payloads = {}
     for suffix, kept in manifest["payloads"].items():
         try:
             payloads[suffix], own = files.read_with_checksum(place.with_name(kept["name"]))
         except OSError as error:
-            raise ValueError(f"{kept['name']} cannot be read: {error.strerror}") from None
+            return MISSING, f"{kept['name']} cannot be read: {error.strerror}"
         if own != kept["sha256"]:
-            raise ValueError(f"{kept['name']} does not match its checksum")
-    return decode(manifest["value"], payloads)
+            return MISSING, f"{kept['name']} does not match its checksum"
+    try:
+        return decode(manifest["value"], payloads), ""
+    except ValueError as error:
+        return MISSING, str(error)
 
 
 def _seal(body: bytes) -> bytes:

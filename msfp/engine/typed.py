@@ -13,6 +13,7 @@ import linecache
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -46,17 +47,14 @@ def source_of(thing: Typed) -> str:
     Raises:
         MsfpError: it cannot be read, as of what was typed into `python -c` or made by `exec`.
     """
-    try:
+    with suppress(OSError, TypeError):
         return textwrap.dedent(inspect.getsource(thing))
-    except (OSError, TypeError):
-        pass
-    if inspect.isclass(thing):
-        for method in vars(thing).values():
-            code = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__code__", None)
-            text = "".join(linecache.getlines(code.co_filename)) if code is not None else ""
-            for node in ast.walk(ast.parse(text)):
-                if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
-                    return textwrap.dedent(ast.get_source_segment(text, node, padded=True) or "")
+    for method in vars(thing).values() if inspect.isclass(thing) else ():
+        code = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__code__", None)
+        text = "".join(linecache.getlines(code.co_filename)) if code is not None else ""
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
+                return textwrap.dedent(ast.get_source_segment(text, node, padded=True) or "")
     raise MsfpError(
         f"{_name(thing)}: its source cannot be read, so results cannot be kept under it; define it in a cell of its "
         "own or in a file"
@@ -96,34 +94,30 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
         known: identity of a function or class -> its first name, where its own uses are told.
     """
     while isinstance(thing, functools.partial):
-        for number, value in enumerate(thing.args):
-            _visit(value, f"{name}({number})", seen, known)
-        for word, value in thing.keywords.items():
-            _visit(value, f"{name}({word})", seen, known)
+        for place, value in [*enumerate(thing.args), *thing.keywords.items()]:
+            _visit(value, f"{name}({place})", seen, known)
         thing = thing.func
-    key = name
-    if key in seen:
+    if name in seen:
         return
+    is_code = inspect.isroutine(thing) or inspect.isclass(thing)
     if isinstance(thing, ModuleType):
-        seen[key] = _of_module(thing.__name__)
-    elif inspect.isroutine(thing) or inspect.isclass(thing):
-        module = getattr(thing, "__module__", None) or ""
-        if module == CELLS:
-            thing = inspect.unwrap(thing)
-            first = known.setdefault(id(thing), key)
-            if first != key:
-                seen[key] = ["as", first]
-                return
-            seen[key] = digest_tree(ast.parse(source_of(thing)))
-            for other, value in _used(thing, key):
-                _visit(value, other, seen, known)
-        else:
-            seen[key] = [_of_module(module), _name(thing)]
+        seen[name] = _module(thing.__name__)
+    elif is_code and getattr(thing, "__module__", None) != CELLS:
+        seen[name] = [_module(getattr(thing, "__module__", None) or ""), _name(thing)]
+    elif is_code:
+        thing = inspect.unwrap(thing)
+        first = known.setdefault(id(thing), name)
+        if first != name:
+            seen[name] = ["as", first]
+            return
+        seen[name] = digest_tree(ast.parse(source_of(thing)))
+        for other, value in _used(thing, name):
+            _visit(value, other, seen, known)
     elif getattr(type(thing), "__module__", None) == CELLS and not hasattr(type(thing), "__dataclass_fields__"):
         raise MsfpError(f"{name}: an object of a class of this notebook has no content to tell it by; pass values")
     else:
         try:
-            seen[key] = digest(thing)
+            seen[name] = digest(thing)
         except MsfpError as error:
             raise MsfpError(
                 f"{name}: is used and has no content to tell results by ({error}); make it an argument, or a number, "
@@ -131,51 +125,41 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
             ) from None
 
 
-def _of_module(name: str) -> str:
+def _module(name: str) -> str:
     """Text that stands for a module: this package's by its source with all it imports, another's by its version."""
     top = name.partition(".")[0]
     if top == PACKAGE:
         return code_digest(name)
-    try:
+    with suppress(importlib.metadata.PackageNotFoundError, ValueError):
         return f"{name} {importlib.metadata.version(top)}"
-    except importlib.metadata.PackageNotFoundError:
-        return name
+    return name
 
 
 def _used(thing: Typed, key: str) -> Iterator[tuple[str, Any]]:
     """(name, value) of everything outside of itself that a function or class reads; `key` is its own name."""
-    if inspect.isclass(thing):
-        for base in thing.__bases__:
-            yield _name(base), base
+    if isinstance(thing, FunctionType):
+        yield from _read(thing, key)
+    elif inspect.isclass(thing):
+        yield from ((_name(base), base) for base in thing.__bases__)
         for name, value in vars(thing).items():
             function = inspect.unwrap(getattr(value, "__func__", value)) if hasattr(value, "__func__") else value
-            if isinstance(function, FunctionType):
-                if function.__qualname__.startswith(f"{thing.__qualname__}."):
-                    yield from _read(function, f"{key}.{name}")
-                else:  # put there from outside, as a loss is
-                    yield f"{key}.{name}", function
+            if isinstance(function, FunctionType) and function.__qualname__.startswith(f"{thing.__qualname__}."):
+                yield from _read(function, f"{key}.{name}")
+            elif isinstance(function, FunctionType):  # put there from outside, as a loss is
+                yield f"{key}.{name}", function
             elif isinstance(value, int | float | str | tuple) and not name.startswith("__"):
                 yield f"{key}.{name}", value  # may have been computed when the class was made
-    elif isinstance(thing, FunctionType):
-        yield from _read(thing, key)
 
 
 def _read(function: FunctionType, key: str) -> Iterator[tuple[str, Any]]:
-    """Global names and enclosed variables that a function reads, with their values now."""
-    for name in _names(function.__code__):
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
+    """Global names and enclosed variables that a function reads, with their values now, and its defaults."""
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        yield from ((name, function.__globals__[name]) for name in code.co_names if name in function.__globals__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         if name != "__class__":
             yield f"{key}.{name}", cell.cell_contents
-    for name, value in (function.__kwdefaults__ or {}).items():
-        yield f"{key}.{name}=", value
-    for number, value in enumerate(function.__defaults__ or ()):
-        yield f"{key}.{number}=", value
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+    for place, value in [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]:
+        yield f"{key}.{place}=", value

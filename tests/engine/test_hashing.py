@@ -121,7 +121,7 @@ def test_file_digests_follow_content_and_are_remembered(tmp_path: Path, monkeypa
         os.utime(folder / name, (old, old))
     memo = FileMemo(tmp_path / "memo")
     first = memo.folder_digest(folder)
-    assert first == FileMemo().folder_digest(folder)
+    assert first == FileMemo(tmp_path / "other").folder_digest(folder)
 
     reads: list[Path] = []
     monkeypatch.setattr(
@@ -156,6 +156,6 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nope\.bin: cannot be read .*check"):
         file_digest(tmp_path / "nope.bin")
     with pytest.raises(InputError, match=r"nope\.bin: cannot be read"):
-        FileMemo().file_digest(tmp_path / "nope.bin")
+        FileMemo(tmp_path).file_digest(tmp_path / "nope.bin")
     with pytest.raises(InputError, match="nope: no such folder"):
-        FileMemo().folder_digest(tmp_path / "nope")
+        FileMemo(tmp_path).folder_digest(tmp_path / "nope")
