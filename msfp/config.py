@@ -309,7 +309,19 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
         raise InputError(f"profile {profile!r} is not known; there are: {', '.join(PROFILES)}")
     tree: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in PROFILES[profile].items()}
     for key, value in (overrides or {}).items():
-        _set(tree, key, value)
+        *parents, leaf = key.split(".")
+        model: type[BaseModel] = Settings
+        node, prefix = tree, ""
+        for parent in parents:
+            info = model.model_fields.get(parent)
+            if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+                leaf, prefix = "", ""
+                break
+            model, node, prefix = info.annotation, node.setdefault(parent, {}), f"{prefix}{parent}."
+        if leaf not in model.model_fields:
+            there = ", ".join(prefix + name for name in model.model_fields)
+            raise InputError(f"setting {key!r} is not known; there are: {there}")
+        node[leaf] = value
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -319,29 +331,6 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
         if first["type"] == "tuple_type":
             message += f"; separate values by commas, one alone is written {where}={first['input']},"
         raise InputError(f"setting {where} = {first['input']!r}: {message}") from None
-
-
-def _set(tree: dict[str, Any], key: str, value: Any) -> None:
-    *parents, leaf = key.split(".")
-    model: type[BaseModel] = Settings
-    for parent in parents:
-        model = _section(model, parent, key)
-        tree = tree.setdefault(parent, {})
-    if leaf not in model.model_fields:
-        raise InputError(f"setting {key!r} is not known; {_known(model, parents)}")
-    tree[leaf] = value
-
-
-def _section(model: type[BaseModel], name: str, key: str) -> type[BaseModel]:
-    info = model.model_fields.get(name)
-    if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
-        raise InputError(f"setting {key!r} is not known; {_known(model, [])}")
-    return info.annotation
-
-
-def _known(model: type[BaseModel], parents: list[str]) -> str:
-    prefix = "".join(f"{p}." for p in parents)
-    return "there are: " + ", ".join(prefix + name for name in model.model_fields)
 
 
 def choices_used(config: Settings) -> list[tuple[str, str, str, str]]:
