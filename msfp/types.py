@@ -100,32 +100,40 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Detections:
-    """Detections of one sequence, sorted by frame (stable), one row a box.
+class Rows:
+    """Columns of equal length, sorted by frame (stable), one row a box.
 
     Attributes:
         frame: (N,) int32, from 1.
-        tlwh: (N, 4) float64, file coordinates.
-        score: (N,) float32, in the detector's own range (DPM: an SVM margin).
     """
 
     frame: NDArray[np.int32]
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        check_rows(self.frame, tlwh=self.tlwh, score=self.score)
+        check_rows(**vars(self))
 
     def __len__(self) -> int:
         return len(self.frame)
 
 
 @dataclass(frozen=True)
-class GroundTruth:
-    """Labels of one scene, sorted by frame (stable), one row a box; keeps every class, as evaluation needs them.
+class Detections(Rows):
+    """Detections of one sequence.
 
     Attributes:
-        frame: (N,) int32, from 1.
+        tlwh: (N, 4) float64, file coordinates.
+        score: (N,) float32, in the detector's own range (DPM: an SVM margin).
+    """
+
+    tlwh: NDArray[np.float64]
+    score: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GroundTruth(Rows):
+    """Labels of one scene; keeps every class, as evaluation needs them.
+
+    Attributes:
         id: (N,) int32 identity.
         tlwh: (N, 4) float64, file coordinates.
         flag: (N,) float32, 1 where the row counts in evaluation, 0 where it is ignored.
@@ -133,20 +141,11 @@ class GroundTruth:
         visibility: (N,) float32 in [0, 1]; 1 where the format has none.
     """
 
-    frame: NDArray[np.int32]
     id: NDArray[np.int32]
     tlwh: NDArray[np.float64]
     flag: NDArray[np.float32]
     category: NDArray[np.int32]
     visibility: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        check_rows(
-            self.frame, id=self.id, tlwh=self.tlwh, flag=self.flag, category=self.category, visibility=self.visibility
-        )
-
-    def __len__(self) -> int:
-        return len(self.frame)
 
     @property
     def pedestrian(self) -> NDArray[np.bool_]:
@@ -155,26 +154,18 @@ class GroundTruth:
 
 
 @dataclass(frozen=True)
-class Tracks:
-    """A tracker's output for one sequence, sorted by frame (stable).
+class Tracks(Rows):
+    """A tracker's output for one sequence.
 
     Attributes:
-        frame: (N,) int32, from 1.
         id: (N,) int32, from 1; at most one row per frame and id.
         tlwh: (N, 4) float64, file coordinates.
         score: (N,) float32, score of the matched detection.
     """
 
-    frame: NDArray[np.int32]
     id: NDArray[np.int32]
     tlwh: NDArray[np.float64]
     score: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        check_rows(self.frame, id=self.id, tlwh=self.tlwh, score=self.score)
-
-    def __len__(self) -> int:
-        return len(self.frame)
 
 
 @dataclass(frozen=True)

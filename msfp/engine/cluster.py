@@ -6,9 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,41 +19,26 @@ PATIENCE = "300s"  # for workers of this machine, which may be busy
 REVIVE_MS = 2000
 LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
-LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES} | {
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "OPENCV_FOR_THREADS_NUM": "1",
-}
+ONE_THREAD = dict.fromkeys(
+    (
+        *(f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")),
+        "VECLIB_MAXIMUM_THREADS",
+        "OPENCV_FOR_THREADS_NUM",
+    ),
+    "1",
+)
+Pool = tuple[Any, Callable[..., Any]]
 _clients: dict[object, Any] = {}  # workers outlive a call, as starting them takes seconds
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Workers that cells may run on.
-
-    Attributes:
-        client: Dask's.
-        needs: what a cell asks of a worker, `{"GPU": 1}`; empty: nothing.
-        devices: the GPUs of local workers, one each in the order of their names; empty: none is chosen for them.
-    """
-
-    client: Any
-    needs: Mapping[str, int] = field(default_factory=dict)
-    devices: tuple[str, ...] = ()
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The future of a call in a worker, every library held to one thread."""
-        return self.client.submit(
-            pinned, self.devices, function, *arguments, pure=False, resources=dict(self.needs) or None
-        )
-
-
 def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
-    """Workers for this process, started once for each choice and stopped at exit.
+    """Dask's client, and the function that sends a call to a worker with every library held to one thread.
+
+    Workers are started once for each choice and stopped at exit.
 
     Args:
         workers: number of local processes, used when `cluster` is None.
-        cluster: `tcp://host:port` or `slurm:FILE`.
+        cluster: `tcp://host:port`, or `slurm:FILE`: YAML of SLURMCluster's settings and `jobs`, how many.
         gpu: for cells that use a GPU. Local workers are then as many as there are devices, each bound to its own; in a
             cluster only workers started with `--resources GPU=1` are taken.
 
@@ -72,15 +56,15 @@ def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
 
             client = Client(local_cluster(len(devices) or workers), timeout=PATIENCE, set_as_default=False)
         _clients[choice] = client
-    if cluster is None or not gpu:
-        return Pool(client, devices=devices)
-    there = client.scheduler_info(n_workers=-1)["workers"].values()
-    if client.cluster is None and not any(worker["resources"].get(GPU) for worker in there):
-        raise InputError(
-            f"cluster {cluster}: no worker there offers a GPU; start one a device with `CUDA_VISIBLE_DEVICES=0 dask "
-            "worker ADDRESS --nthreads 1 --resources GPU=1`, or give --device cpu"
-        )
-    return Pool(client, {GPU: 1})
+    needs = {GPU: 1} if gpu and cluster is not None else None
+    if needs and client.cluster is None:
+        there = client.scheduler_info(n_workers=-1)["workers"].values()
+        if not any(worker["resources"].get(GPU) for worker in there):
+            raise InputError(
+                f"cluster {cluster}: no worker there offers a GPU; start one a device with `CUDA_VISIBLE_DEVICES=0 "
+                "dask worker ADDRESS --nthreads 1 --resources GPU=1`, or give --device cpu"
+            )
+    return client, functools.partial(client.submit, pinned, devices, pure=False, resources=needs)
 
 
 @atexit.register
@@ -106,10 +90,7 @@ def gpus() -> tuple[str, ...]:
 
 @contextmanager
 def lent_workers(count: int) -> Iterator[Callable[[], dict[str, str]]]:
-    """Lend workers to the processes that this one starts, so that each need not start its own.
-
-    Args:
-        count: how many; 0 lends none.
+    """Lend `count` workers to the processes that this one starts, so that each need not start its own.
 
     Yields:
         A function that gives the variables by which a process finds the workers, and starts them at its first call.
@@ -189,8 +170,7 @@ def dask_setup(_worker: Any) -> None:
 
 
 def _connect(cluster: str) -> Any:
-    """A client of a scheduler elsewhere, or of Slurm's jobs: a file holds SLURMCluster's settings as YAML, and `jobs`,
-    how many."""
+    """A client of a scheduler elsewhere, or of Slurm's jobs; see `open_pool`."""
     from distributed import Client
 
     if cluster.startswith(("tcp://", "tls://", "ucx://")):
@@ -225,16 +205,8 @@ def _connect(cluster: str) -> Any:
 
 
 def inside_worker() -> bool:
-    """Whether this code runs in a Dask worker, where a fan-out stays in-process."""
-    if "distributed" not in sys.modules:
-        return False
-    from distributed import get_worker
-
-    try:
-        get_worker()
-    except ValueError:
-        return False
-    return True
+    """Whether cells run in this process, as in a Dask worker: a fan-out then stays in it."""
+    return _one_thread_each.cache_info().currsize > 0
 
 
 def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: Any) -> Any:
@@ -249,11 +221,7 @@ def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: A
 
 @functools.cache
 def _one_thread_each() -> None:
-    """Hold this worker's libraries to one thread, once: what is loaded already by asking it, the rest by variables.
-
-    Local workers are born with the variables; workers of a cluster that somebody else started are not. To look for
-    libraries takes milliseconds, which a cell for each of a thousand sequences would feel.
-    """
+    """Hold this worker's libraries to one thread, once: what is loaded already by asking it, the rest by variables."""
     from threadpoolctl import threadpool_limits
 
     os.environ.update(ONE_THREAD)

@@ -1,8 +1,7 @@
 """Values as files without pickle: a JSON tree, arrays as safetensors, tables as Parquet.
 
 A value is any nesting of None, bool, int, float, str, bytes, list, tuple, dict, NumPy arrays and scalars, pandas frames
-and dataclasses or named tuples of this package. What comes back has the same types; arrays come back writable and in C
-order, as views of the bytes that were read. Only types inside msfp are restored by name, so an entry cannot call
+and dataclasses or named tuples of this package. Only types inside msfp are restored by name, so an entry cannot call
 foreign code.
 """
 
@@ -87,11 +86,7 @@ def encode(value: Any) -> tuple[Any, dict[str, bytes]]:
 
 
 def decode(tree: Any, payloads: Mapping[str, Bytes]) -> Any:
-    """The value that `encode` took.
-
-    Args:
-        tree: from `encode`.
-        payloads: from `encode`; arrays are views of them, writable if they are.
+    """The value that `encode` took; its arrays are views of the payloads, writable if they are.
 
     Raises:
         ValueError: tree and payloads do not belong together, or name a type that is not there.

@@ -35,11 +35,7 @@ REMEDIES = {
 def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one, never a part.
 
-    The bytes go to a temporary file in the same folder and only then under their name.
-
     Args:
-        path: where to.
-        data: all of it.
         durable: wait until the disk has it, so that a power cut leaves no part either. Costs 10 ms and more; a file
             whose reader checks its content can do without.
 
@@ -49,21 +45,19 @@ def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        with temporary.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
         if durable:
             sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error, len(data)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpError:

@@ -48,15 +48,10 @@ class KernelHandle:
 
 
 def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHandle) -> type[AsyncKernelManager]:
-    """A kernel manager whose files lie in one folder.
+    """A kernel manager whose files lie in one folder; what the kernel writes to stderr goes to its `kernel.log`.
 
     Kernel and client talk through sockets in that folder: they need no network, and no port that another program may
     take between its choice and its use.
-
-    Args:
-        folder: takes the connection file, IPython's own files, and `kernel.log`, what the process wrote to stderr.
-        environment: variables added to the kernel's.
-        handle: holds the kernel.
     """
     variables = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
     short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
@@ -80,15 +75,11 @@ def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHa
 
 
 def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object] = lambda: None) -> None:
-    """Do the work in a thread of its own, so that a signal comes to this one; what it raises is raised here.
-
-    Args:
-        work: what is done.
-        stop: ends it, from this thread, where this one is interrupted.
-        tick: called a few times a second meanwhile.
+    """Do the work in a thread of its own, so that a signal comes to this one, which calls `tick` meanwhile.
 
     Raises:
-        BaseException: what `work` raised, or what interrupted this thread, after `work` has ended or `GRACE` is over.
+        BaseException: what `work` raised; or what interrupted this thread, after `stop` and the end of `work`, which is
+            waited for as long as `GRACE`.
     """
     future: Future[object] = Future()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,6 @@ from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
-
-NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
-"""Within HTML it is known without being said, and a page that names no address is easily held to loading none."""
 
 
 def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
@@ -26,6 +24,8 @@ def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
     """
     import nbformat
 
+    from msfp.engine.cleaned import cleaned
+
     try:
         text = path.read_text(encoding="utf-8")
         for place, name in (names or {}).items():
@@ -36,8 +36,6 @@ def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
     except Exception as error:  # what nbformat and nbconvert raise has no common base
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"{path}: cannot be read as a notebook ({reason}); make it again") from error
-    from msfp.engine.cleaned import cleaned
-
     return cleaned(body).strip() + "\n"
 
 
@@ -55,11 +53,8 @@ def _exporter() -> "HTMLExporter":
             return mathml(body, "inline")
 
     def markdown(source: str) -> str:
-        return str(
-            MarkdownWithMath(
-                renderer=Renderer(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
-            ).render(source)
-        )
+        renderer = Renderer(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
+        return str(MarkdownWithMath(renderer=renderer).render(source))
 
     exporter = HTMLExporter(template_name="basic", embed_images=True)
     exporter.register_filter("markdown2html", markdown)
@@ -68,11 +63,10 @@ def _exporter() -> "HTMLExporter":
 
 def mathml(formula: str, display: Any = "inline") -> str:
     """A TeX formula as MathML, which browsers draw without any script; as it was typed where it cannot be read."""
-    from html import escape
-
     from latex2mathml.converter import convert
 
     try:
-        return str(convert(formula, display=display)).replace(NAMESPACE, "")
+        # Within HTML the namespace is known, and a page that names no address is easily held to loading none.
+        return str(convert(formula, display=display)).replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
     except Exception:  # the library has no common error, and a formula must never cost the page
         return f"<code>{escape(formula)}</code>"

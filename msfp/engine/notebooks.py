@@ -26,14 +26,7 @@ OWN_ERRORS = ("MsfpError", "InputError", "NotComputable", "CellsFailed", "Folder
 
 
 class Executed(NamedTuple):
-    """What became of one notebook.
-
-    Attributes:
-        name: file name without its ending, `03_heads`.
-        path: the executed notebook.
-        seconds: how long it took; 0 where it was skipped.
-        skipped: whether an unchanged earlier execution stands.
-    """
+    """A notebook, `03_heads`, its executed copy, and the seconds it took; skipped where an earlier execution stands."""
 
     name: str
     path: Path
@@ -76,9 +69,6 @@ def run(
         inputs: what else the notebooks depend on, such as digests of data and weights.
         environment: asked for further variables before a kernel is started.
         intact: whether a file that a notebook wrote is still as it was.
-
-    Returns:
-        One entry for each selected notebook, in order.
 
     Raises:
         InputError: before anything runs: no such notebook, unknown parameter, value of the wrong type.

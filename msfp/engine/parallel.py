@@ -63,7 +63,7 @@ def map(
     library uses one thread. Inside a worker, a nested call runs in-process.
 
     Args:
-        function: takes an item; what both return must be picklable when there are workers.
+        function: takes an item; all must be picklable when there are workers.
         items: the cells, in the order of the results.
         workers: 0 runs in-process; N uses N local processes, started on first use and kept for the next call.
         cluster: `tcp://host:port` of a Dask scheduler or `slurm:FILE`, instead of local workers.
@@ -103,10 +103,9 @@ def map(
 
 
 def mark_folder(path: Path) -> str | None:
-    """The mark in a folder's file `identity`, made where there is none, and the folder too.
+    """The mark that tells a folder from another one under the same path, written where there is none.
 
-    It tells the folder from another one under the same path. None where none can be written, which a full store allows:
-    nothing need be written there.
+    None where it cannot be written: a full store can still be read.
     """
     place = path / MARK
     try:
@@ -120,13 +119,7 @@ def mark_folder(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with each cell.
-
-    Attributes:
-        function: takes the cell.
-        store: folder that results have to reach; None: none.
-        mark: of that folder.
-    """
+    """What is done with each cell, the folder that its result has to reach, and the folder's mark."""
 
     function: Callable[[Any], Any]
     store: Path | None = None
@@ -200,18 +193,19 @@ def _submit(
     """
     from distributed import KilledWorker, as_completed
 
-    most = IN_FLIGHT * max(1, sum(pool.client.nthreads().values()))
+    client, submit = pool
+    most = IN_FLIGHT * max(1, sum(client.nthreads().values()))
     waiting, size = deque(cells), 1
     sent: dict[Any, list[tuple[int, Any]]] = {}
     outcomes: list[Outcome] = []
     lost: list[tuple[int, Any]] = []
-    futures = as_completed([], loop=pool.client.loop)
+    futures = as_completed([], loop=client.loop)
 
     def send() -> None:
         while waiting and len(sent) < most:
             # At most a share of the rest: the last cells may be the slow ones, and are then for all workers.
             batch = [waiting.popleft() for _ in range(min(size, math.ceil(len(waiting) / most)))]
-            future = pool.submit(work.run, batch)
+            future = submit(work.run, batch)
             sent[future] = batch
             futures.add(future)
 
@@ -224,7 +218,7 @@ def _submit(
             lost += batch
             found = []
         except FolderLost:
-            pool.client.cancel(list(sent))
+            client.cancel(list(sent))
             raise
         except Exception as error:  # what could not be sent or brought back
             found = [Outcome(index, error=error) for index, _ in batch]

@@ -91,7 +91,7 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
         thing: any.
         name: of a variable of the cells, or the way to it: two closures of one factory have two names.
         seen: name -> what it is told by.
-        known: identity of a function or class -> its first name, where its own uses are told.
+        known: identity of a function or class -> its first name.
     """
     while isinstance(thing, functools.partial):
         for place, value in [*enumerate(thing.args), *thing.keywords.items()]:

@@ -42,7 +42,7 @@ def gpu_worker(address: str) -> Iterator[None]:
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address, *options]
     worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        clusters.open_pool(0, address).client.wait_for_workers(4, timeout=60)
+        clusters.open_pool(0, address)[0].wait_for_workers(4, timeout=60)
         yield
     finally:
         worker.terminate()
@@ -217,7 +217,7 @@ def test_one_worker_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cells_for_gpus_ask_a_clusters_workers_for_one() -> None:
-    address = clusters.open_pool(3, None).client.scheduler.address
+    address = clusters.open_pool(3, None)[0].scheduler.address
     assert parallel.map(abs, [-1, 2], cluster=address) == [1, 2]
     with pytest.raises(InputError, match="no worker there offers a GPU; start one a device with .* --resources GPU=1"):
         parallel.map(abs, [1], cluster=address, gpu=True)
