@@ -47,10 +47,14 @@ def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
 def sources() -> dict[Path, bytes]:
     """The package's files that hold kernels and the files that these import."""
     found: dict[Path, bytes] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        text = path.read_bytes()
-        if DECORATED.search(text):
-            _add(path, text, found)
+    todo = [path for path in PACKAGE.rglob("*.py") if DECORATED.search(path.read_bytes())]
+    while todo:
+        path = todo.pop()
+        if path not in found and path.is_file():
+            found[path] = path.read_bytes()
+            for name in IMPORTED.findall(found[path]):
+                parts = PACKAGE.joinpath(*name.decode().split("."))
+                todo += [parts.with_suffix(".py"), parts / "__init__.py"]
     return found
 
 
@@ -61,18 +65,6 @@ def sources_digest() -> str:
     for path, text in sorted(sources().items()):
         whole.update(f"{path.relative_to(PACKAGE)} {len(text)}\n".encode() + text)
     return whole.hexdigest()[:16]
-
-
-def _add(path: Path, text: bytes, found: dict[Path, bytes]) -> None:
-    """Note a file and what it imports of the package."""
-    if path in found:
-        return
-    found[path] = text
-    for name in IMPORTED.findall(text):
-        parts = PACKAGE.joinpath(*name.decode().split("."))
-        for one in (parts.with_suffix(".py"), parts / "__init__.py"):
-            if one.is_file():
-                _add(one, one.read_bytes(), found)
 
 
 class _Notice(event.Listener):

@@ -19,13 +19,9 @@ PATIENCE = "300s"  # for workers of this machine, which may be busy
 REVIVE_MS = 2000
 LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
+LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
 ONE_THREAD = dict.fromkeys(
-    (
-        *(f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")),
-        "VECLIB_MAXIMUM_THREADS",
-        "OPENCV_FOR_THREADS_NUM",
-    ),
-    "1",
+    [*(f"{name}_NUM_THREADS" for name in LIBRARIES), "VECLIB_MAXIMUM_THREADS", "OPENCV_FOR_THREADS_NUM"], "1"
 )
 Pool = tuple[Any, Callable[..., Any]]
 _clients: dict[object, Any] = {}  # workers outlive a call, as starting them takes seconds

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import papermill
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
@@ -27,34 +29,43 @@ GRACE = 10.0  # seconds in which a thread notices that what it waits for is gone
 TICK = 0.3
 
 
-class KernelHandle:
-    """Holds the kernel that runs, so that another thread may end it at any moment, before it has started too."""
+def execute(
+    notebook: Path,
+    path: Path,
+    parameters: Mapping[str, Any],
+    folder: Path,
+    environment: Mapping[str, str],
+    tick: Callable[[], object],
+) -> None:
+    """Execute a notebook with papermill.
 
-    _process: int | None = None
-    _cut = False
+    Kernel and client talk through sockets in `folder`: they need no network, and no port that another program may take
+    between its choice and its use. What the kernel writes to stderr goes to `kernel.log` there.
 
-    def hold(self, process: int | None) -> None:
-        """A kernel has started."""
-        self._process = process
-        if self._cut:
-            self.cut()
+    Args:
+        notebook: the source, in whose folder the kernel starts.
+        path: takes the executed notebook, cell by cell.
+        parameters: of the notebook.
+        folder: for the kernel's files.
+        environment: variables added to the kernel's.
+        tick: called a few times a second.
 
-    def cut(self) -> None:
-        """End the kernel, now or as soon as it starts."""
-        self._cut = True  # before the process is looked at: `hold` looks in the other order
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._process, signal.SIGKILL)
-
-
-def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHandle) -> type[AsyncKernelManager]:
-    """A kernel manager whose files lie in one folder; what the kernel writes to stderr goes to its `kernel.log`.
-
-    Kernel and client talk through sockets in that folder: they need no network, and no port that another program may
-    take between its choice and its use.
+    Raises:
+        PapermillExecutionError: a cell failed.
+        DeadKernelError: the kernel died.
+        RuntimeError: it did not start.
     """
     variables = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
     short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
+    cut = threading.Event()
+    started: list[int] = []
+
+    def end() -> None:
+        """End the kernel, now or as soon as it starts."""
+        cut.set()  # before the process is looked at: a kernel that starts looks in the other order
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     class Manager(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
@@ -69,12 +80,29 @@ def manager_class(folder: Path, environment: Mapping[str, str], handle: KernelHa
         async def start_kernel(self, **arguments: Any) -> None:  # type: ignore[override]  # wrapped by jupyter_client
             with (folder / "kernel.log").open("w", encoding="utf-8") as log:
                 await super().start_kernel(**{**arguments, "env": variables, "stderr": log})
-            handle.hold(getattr(self.provisioner, "pid", None))
+            process = getattr(self.provisioner, "pid", None)
+            started.extend([process] if process else [])
+            if cut.is_set():
+                end()
 
-    return Manager
+    work = partial(
+        papermill.execute_notebook,
+        str(notebook.resolve()),
+        str(path.resolve()),
+        parameters,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        start_timeout=PATIENCE,
+        iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
+        cwd=str(notebook.parent.resolve()),
+        kernel_manager_class=Manager,
+        shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
+    )
+    in_thread(work, end, tick)
 
 
-def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object] = lambda: None) -> None:
+def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object]) -> None:
     """Do the work in a thread of its own, so that a signal comes to this one, which calls `tick` meanwhile.
 
     Raises:

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,8 +86,8 @@ def run(
             before = [_read_stamp(out_dir / other.name).key for other in everything if other < notebook]
             key = digest([file_digest(notebook), given[notebook], ran_by, before])
             stamp = _read_stamp(path)
-            whole = stamp.key == key and _is_whole(path) and all(intact(Path(one)) for one in stamp.outputs)
-            skipped = resume and whole
+            current = stamp.key == key and _is_whole(path) and all(intact(Path(one)) for one in stamp.outputs)
+            skipped = resume and current
             seconds = 0.0 if skipped else _execute(notebook, path, given[notebook], key, bar, environment())
             done.append(Executed(notebook.stem, path, seconds, skipped))
             bar.update()
@@ -133,11 +132,10 @@ def _execute(
     notebook: Path, path: Path, parameters: dict[str, Any], key: str, bar: bars.Bar, environment: Mapping[str, str]
 ) -> float:
     """Execute one notebook and stamp it; returns seconds."""
-    import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine.kernel import PATIENCE, KernelHandle, in_thread, manager_class
+    from msfp.engine import kernel
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
@@ -154,29 +152,15 @@ def _execute(
             "another one in the variable TMPDIR"
         ) from error
     with temporary as name:
-        folder, handle = Path(name), KernelHandle()
+        folder = Path(name)
         variables = {**environment, bars.VARIABLE: str(folder / "progress"), OUTPUTS: str(folder / "outputs")}
-        work = partial(
-            papermill.execute_notebook,
-            str(notebook.resolve()),
-            str(path.resolve()),
-            parameters,
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            start_timeout=PATIENCE,
-            iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
-            cwd=str(notebook.parent.resolve()),
-            kernel_manager_class=manager_class(folder, variables, handle),
-            shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
-        )
 
         def show_progress() -> None:
             label, done, total = bars.read(folder / "progress") or ("", 0, 0)
             bar.note(f"{notebook.stem}: {label} {done}/{total or '?'}" if label else notebook.stem)
 
         try:
-            in_thread(work, handle.cut, show_progress)
+            kernel.execute(notebook, path, parameters, folder, variables, show_progress)
         except PapermillExecutionError as error:
             text = error.evalue if error.ename in OWN_ERRORS and error.evalue else f"{error.ename}: {error.evalue}"
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {text}\n{go_on}") from error
