@@ -27,7 +27,7 @@ class FileMemo:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._folders: dict[Path, dict[str, Any]] = {}
+        self._folders: dict[str, dict[str, Any]] = {}
 
     def file_digest(self, path: str | Path) -> str:
         """Hex digest of a file's bytes, read only when size, times or inode changed.
@@ -35,8 +35,8 @@ class FileMemo:
         Raises:
             InputError: the file is missing or cannot be read.
         """
-        place = Path(os.path.realpath(path))
-        return self._digests(place.parent, [place.name])[place.name]
+        folder, name = os.path.split(os.path.abspath(path))
+        return self._digests(folder, [name])[name]
 
     def folder_digest(self, path: str | Path) -> str:
         """Hex digest of the relative names and contents of all files below a folder.
@@ -58,49 +58,50 @@ class FileMemo:
         found: dict[str, str] = {}
         for folder, _, names in os.walk(top):
             below = Path(folder).relative_to(top)
-            for name, value in self._digests(Path(folder), names).items():
+            for name, value in self._digests(folder, names).items():
                 found[(below / name).as_posix()] = value
         return found
 
-    def _digests(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
+    def _digests(self, folder: str, names: Iterable[str]) -> dict[str, str]:
         """Digest of each of a folder's files; what was read is written into the folder's memo."""
         if folder not in self._folders:
             self._folders[folder] = {}
             # The memo saves time only: one that is missing, cut off or altered is read as empty.
             with suppress(OSError, ValueError, KeyError, TypeError):
                 kept = json.loads(self._place(folder).read_text("utf-8"))
-                if kept["digest"] == digest([str(folder), kept["files"]]):
+                if kept["digest"] == digest([folder, kept["files"]]):
                     self._folders[folder] = kept["files"]
         memo, found, changed = self._folders[folder], {}, False
         for name in names:
-            stamp, known = _stamp(folder / name), memo.get(name)
+            path, known = os.path.join(folder, name), memo.get(name)
+            stamp = _stamp(path)
             if known is not None and known[:-1] == stamp:
                 found[name] = known[-1]
                 continue
-            stamp, found[name] = _read(folder / name, stamp)
+            stamp, found[name] = _read(path, stamp)
             if not unsettled(stamp[1]):
                 memo[name] = [*stamp, found[name]]
                 changed = True
         if changed:
-            text = json.dumps({"folder": str(folder), "digest": digest([str(folder), memo]), "files": memo})
+            text = json.dumps({"folder": folder, "digest": digest([folder, memo]), "files": memo})
             with suppress(MsfpError):
                 atomic_write(self._place(folder), text.encode())
         return found
 
-    def _place(self, folder: Path) -> Path:
-        return self.root / f"{digest(str(folder))}.json"
+    def _place(self, folder: str) -> Path:
+        return self.root / f"{digest(folder)}.json"
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: str) -> list[int]:
     """Size, times of change of content and entry, inode: another one once a file was written."""
     try:
-        stat = path.stat()
+        stat = os.stat(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check that it is there") from error
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _read(path: Path, stamp: list[int]) -> tuple[list[int], str]:
+def _read(path: str, stamp: list[int]) -> tuple[list[int], str]:
     """A file's stamp and digest that belong together: it is read again where it changed meanwhile."""
     for _ in range(TRIES):
         found, after = file_digest(path), _stamp(path)

@@ -47,32 +47,27 @@ def file_digest(path: str | PurePath) -> str:
 
 def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
     """Add pieces of bytes that say where they end, so that no two values run into the same stream."""
-
-    def tagged(tag: bytes, data: bytes) -> None:
-        add(tag + str(len(data)).encode() + b":" + data)
-
-    kind = f"{type(value).__module__}:{type(value).__qualname__}"
     if value is None:
         add(b"N;")
     elif isinstance(value, bool | np.bool_):
         add(b"T;" if value else b"F;")
     elif isinstance(value, Enum):
-        tagged(b"E", kind.encode())
+        add(_tagged(b"E", _kind(value).encode()))
         _add(add, value.value, where)
     elif isinstance(value, int | np.integer):
-        tagged(b"I", str(int(value)).encode())
+        add(_tagged(b"I", str(int(value)).encode()))
     elif isinstance(value, float):
         add(b"D" + struct.pack(">d", value if value == value else float("nan")))
     elif isinstance(value, str):
-        tagged(b"S", value.encode("utf-8", "surrogatepass"))
+        add(_tagged(b"S", value.encode("utf-8", "surrogatepass")))
     elif isinstance(value, bytes | bytearray):
-        tagged(b"B", bytes(value))
+        add(_tagged(b"B", bytes(value)))
     elif isinstance(value, np.ndarray | np.generic):
         if value.dtype.hasobject:
             raise MsfpError(
                 f"{where}: an array of Python objects has no bytes to hash; give it a numeric or text dtype"
             )
-        tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode())
+        add(_tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode()))
         add(value.tobytes())
     elif isinstance(value, Mapping):
         add(f"M{len(value)}:".encode())
@@ -84,25 +79,33 @@ def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
         for index, item in enumerate(value):
             _add(add, item, f"{where}[{index}]")
     elif isinstance(value, Set):
-        tagged(b"U", "".join(sorted(digest(item) for item in value)).encode())
+        add(_tagged(b"U", "".join(sorted(digest(item) for item in value)).encode()))
     elif isinstance(value, PurePath):
         raise MsfpError(f"{where}: {value} is a place, not content; give file_digest(path) as the input instead")
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        tagged(b"O", kind.encode())
+        add(_tagged(b"O", _kind(value).encode()))
         _add(add, {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}, where)
     elif isinstance(value, BaseModel):
-        tagged(b"O", kind.encode())
+        add(_tagged(b"O", _kind(value).encode()))
         _add(add, {name: getattr(value, name) for name in type(value).model_fields}, where)
     elif hasattr(value, "columns") and hasattr(value, "to_parquet"):
         add(f"P{len(value.columns)}:".encode())
         columns = [(name, value.iloc[:, number]) for number, name in enumerate(value.columns)]
         for name, column in [("index", value.index), *columns]:
             _add(add, name, where)
-            tagged(b"d", str(column.dtype).encode())
+            add(_tagged(b"d", str(column.dtype).encode()))
             array = column.to_numpy()
             _add(add, array.tolist() if array.dtype.hasobject else array, f"{where}[{name!r}]")
     else:
         raise MsfpError(
-            f"{where}: {kind.replace(':', '.')} has no content to hash; "
+            f"{where}: {_kind(value).replace(':', '.')} has no content to hash; "
             "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
         )
+
+
+def _tagged(tag: bytes, data: bytes) -> bytes:
+    return tag + str(len(data)).encode() + b":" + data
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}:{type(value).__qualname__}"

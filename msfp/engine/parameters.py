@@ -39,12 +39,10 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
         raise InputError(f"{notebook}: cannot be read as a notebook ({error})") from error
     found = {}
     for node in body:
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
-            target, annotation = node.target, ast.unparse(node.annotation)
-        elif isinstance(node, ast.Assign):
-            target, annotation = node.targets[0], ""
-        else:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        annotation = "" if isinstance(node, ast.Assign) else ast.unparse(node.annotation)
         if isinstance(target, ast.Name):
             try:
                 default = ast.literal_eval(node.value)
