@@ -78,7 +78,7 @@ def encode(value: Any) -> tuple[Any, dict[str, bytes]]:
                 f"result{where}: {name} cannot be stored; return arrays, frames, JSON values, "
                 "or dataclasses of the msfp package made of them"
             )
-        fields = value._fields if isinstance(value, tuple) else [f.name for f in dataclasses.fields(value)]
+        fields = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
         return {TAG: "object", "type": name, "fields": {f: node(getattr(value, f), f"{where}/{f}") for f in fields}}
 
     tree = node(value, "")

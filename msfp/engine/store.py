@@ -110,7 +110,8 @@ class Store:
         if place.parent not in self._swept:
             files.remove_stale(place.parent)
             self._swept.add(place.parent)
-        kept = {}  # checksums make waiting for the disk needless: what a power cut spoils is found and computed anew
+        kept: dict[str, dict[str, Any]] = {}
+        # Checksums make waiting for the disk needless: what a power cut spoils is found and computed anew
         for suffix, data in payloads.items():
             own = files.checksum(data)
             kept[suffix] = {"name": f"{place.stem}-{own[:12]}.{suffix}", "bytes": len(data), "sha256": own}
