@@ -37,18 +37,10 @@ def execute(
     environment: Mapping[str, str],
     tick: Callable[[], object],
 ) -> None:
-    """Execute a notebook with papermill.
+    """Execute a notebook to `path` with papermill; the kernel's files, `kernel.log` among them, lie in `folder`.
 
-    Kernel and client talk through sockets in `folder`: they need no network, and no port that another program may take
-    between its choice and its use. What the kernel writes to stderr goes to `kernel.log` there.
-
-    Args:
-        notebook: the source, in whose folder the kernel starts.
-        path: takes the executed notebook, cell by cell.
-        parameters: of the notebook.
-        folder: for the kernel's files.
-        environment: variables added to the kernel's.
-        tick: called a few times a second.
+    Kernel and client talk through sockets there: they need no network, and no port that another program may take
+    between its choice and its use.
 
     Raises:
         PapermillExecutionError: a cell failed.
@@ -80,8 +72,7 @@ def execute(
         async def start_kernel(self, **arguments: Any) -> None:  # type: ignore[override]  # wrapped by jupyter_client
             with (folder / "kernel.log").open("w", encoding="utf-8") as log:
                 await super().start_kernel(**{**arguments, "env": variables, "stderr": log})
-            process = getattr(self.provisioner, "pid", None)
-            started.extend([process] if process else [])
+            started.extend(filter(None, [getattr(self.provisioner, "pid", None)]))
             if cut.is_set():
                 end()
 

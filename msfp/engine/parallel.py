@@ -39,7 +39,7 @@ class FolderLost(MsfpError):
 class Outcome(NamedTuple):
     """What became of one item: its value, or the exception and where it was raised."""
 
-    index: int
+    cell: int
     value: Any = None
     error: Exception | None = None
     place: str = ""
@@ -81,7 +81,7 @@ def map(
     cells = list(items)
     if not cells:
         return []
-    work = Work(function, store, store and mark_folder(store))
+    work = Work(function, store, mark_folder(store) if store else None)
     with Bar(len(cells), label) if progress is None and label else nullcontext() as bar:
         advance = progress or (bar.update if bar is not None else lambda _: None)
         if (workers or cluster) and not clusters.inside_worker():
@@ -91,7 +91,7 @@ def map(
             for index, cell in enumerate(cells):
                 outcomes += work.run([(index, cell)])[1]
                 advance(1)
-    outcomes.sort(key=lambda outcome: outcome.index)
+    outcomes.sort(key=lambda outcome: outcome.cell)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if not failed:
         return [outcome.value for outcome in outcomes]
