@@ -30,14 +30,14 @@ TICK = 0.3
 
 
 def execute(
-    notebook: Path,
-    path: Path,
+    source: str,
+    target: str,
     parameters: Mapping[str, Any],
     folder: Path,
     environment: Mapping[str, str],
     tick: Callable[[], object],
 ) -> None:
-    """Execute a notebook to `path` with papermill; the kernel's files, `kernel.log` among them, lie in `folder`.
+    """Execute a notebook with papermill; the kernel's files, `kernel.log` among them, lie in `folder`.
 
     Kernel and client talk through sockets there: they need no network, and no port that another program may take
     between its choice and its use.
@@ -78,15 +78,13 @@ def execute(
 
     work = partial(
         papermill.execute_notebook,
-        str(notebook.resolve()),
-        str(path.resolve()),
-        parameters,
+        *(source, target, parameters),
         kernel_name="python3",
         language="python",
         progress_bar=False,
         start_timeout=PATIENCE,
         iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
-        cwd=str(notebook.parent.resolve()),
+        cwd=os.path.dirname(source),
         kernel_manager_class=Manager,
         shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
     )

@@ -160,7 +160,7 @@ def _execute(
             bar.note(f"{notebook.stem}: {label} {done}/{total or '?'}" if label else notebook.stem)
 
         try:
-            kernel.execute(notebook, path, parameters, folder, variables, show_progress)
+            kernel.execute(str(notebook.resolve()), str(path.resolve()), parameters, folder, variables, show_progress)
         except PapermillExecutionError as error:
             text = error.evalue if error.ename in OWN_ERRORS and error.evalue else f"{error.ename}: {error.evalue}"
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {text}\n{go_on}") from error
