@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets.rows import Rows, read_bytes
-from msfp.datasets.text import plain_text
+from msfp.datasets.rows import Rows, plain_text, read_bytes
 from msfp.errors import InputError
 
 NAMES = (

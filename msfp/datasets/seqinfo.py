@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from msfp.datasets.rows import parse_rows, read_bytes
-from msfp.datasets.text import plain_text
+from msfp.datasets.rows import parse_rows, plain_text, read_bytes
 from msfp.errors import InputError
 from msfp.types import Sequence
 from msfp.video.decoding import health, loss
