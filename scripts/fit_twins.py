@@ -224,8 +224,9 @@ def numbers(node: Any) -> int:
 
 
 def as_text(fitted: dict[str, Any]) -> str:
-    """The text of twins.json: one line a list of numbers."""
-    return re.sub(r"\[[^\[\]{}]*\]", lambda m: " ".join(m[0].split()), json.dumps(fitted, indent=1)) + "\n"
+    """The text of twins.json: one line a list, table or flat dictionary of numbers."""
+    inner = r"\[(?:[^\[\]{}]|\[[^\[\]]*\])*\]|\{[^\[\]{}]*\}"
+    return re.sub(inner, lambda m: " ".join(m[0].split()), json.dumps(fitted, indent=1)) + "\n"
 
 
 def report(root: Path, seeds: int) -> None:

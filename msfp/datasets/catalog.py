@@ -23,19 +23,12 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is right, missing or wrong.
+    """One thing that is right, missing or wrong."""
 
-    Attributes:
-        split: `train`, `val` or `test`.
-        sequence: the sequence, or the data set where it concerns the whole.
-        state: `right`, `missing` (could be had elsewhere) or `wrong` (is not what it has to be).
-        message: what was found.
-    """
-
-    split: str
-    sequence: str
-    state: str
-    message: str
+    split: str  # `train`, `val` or `test`
+    sequence: str  # the sequence, or the data set where it concerns the whole
+    state: str  # `right`, `missing` (could be had elsewhere) or `wrong` (is not what it has to be)
+    message: str  # what was found
 
     @property
     def right(self) -> bool:

@@ -14,19 +14,12 @@ CUSTOM = "custom"
 
 @dataclass(frozen=True)
 class Archive:
-    """One file of a data set at its official place.
+    """One file of a data set at its official place."""
 
-    Attributes:
-        url: where it is.
-        gigabytes: about how large, where the server does not say.
-        labels: holds labels or detections and no pixels.
-        sha256: of the file; empty where its authors publish none.
-    """
-
-    url: str
-    gigabytes: float
-    labels: bool = False
-    sha256: str = ""
+    url: str  # where it is
+    gigabytes: float  # about how large, where the server does not say
+    labels: bool = False  # holds labels or detections and no pixels
+    sha256: str = ""  # of the file; empty where its authors publish none
 
     @property
     def name(self) -> str:
@@ -36,31 +29,20 @@ class Archive:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set of the field, or one of the embedded worlds.
+    """A data set of the field, or one of the embedded worlds."""
 
-    Attributes:
-        name: in the catalog, `mot17`.
-        title: as its authors write it.
-        role: what it is used for here.
-        licence: of its labels and pixels.
-        prefixes: how the names of its sequences begin.
-        counts: split -> number of scenes.
-        homepage: where it is had; empty for the embedded worlds.
-        detectors: suffixes of its sequence folders, one a public detector; empty where folders bear none.
-        sequences: split -> scene -> number of frames, None where not recorded; no entry where names are not fixed.
-        archives: files to fetch; none for the embedded worlds.
-    """
-
-    name: str
-    title: str
-    role: str
-    licence: str
-    prefixes: tuple[str, ...]
-    counts: Mapping[str, int]
-    homepage: str = ""
+    name: str  # in the catalog, `mot17`
+    title: str  # as its authors write it
+    role: str  # what it is used for here
+    licence: str  # of its labels and pixels
+    prefixes: tuple[str, ...]  # how the names of its sequences begin
+    counts: Mapping[str, int]  # split -> number of scenes
+    homepage: str = ""  # where it is had; empty for the embedded worlds
+    # suffixes of its sequence folders, one a public detector; empty where folders bear none
     detectors: tuple[str, ...] = ()
+    # split -> scene -> number of frames, None where not recorded; no entry where names are not fixed
     sequences: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
-    archives: tuple[Archive, ...] = ()
+    archives: tuple[Archive, ...] = ()  # files to fetch; none for the embedded worlds
 
     def owns(self, sequence: str) -> bool:
         """A sequence's name begins as this data set's do."""

@@ -46,21 +46,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of numbers.
+    """A table of numbers."""
 
-    Attributes:
-        where: file (or archive member), for messages.
-        values: (N, C) float64; NaN where a row has fewer columns than the longest, and where NaN is written.
-        line: (N,) int64, line of each row, from 1.
-        strict: refuse what is readable, but not as the format has it, rather than note it.
-        told: notes on the table for the user; the reader passes them on.
-    """
-
-    where: str
-    values: Floats
-    line: NDArray[np.int64]
-    strict: bool = False
-    told: list[str] = field(default_factory=list)
+    where: str  # file (or archive member), for messages
+    values: Floats  # (N, C) float64; NaN where a row has fewer columns than the longest, and where NaN is written
+    line: NDArray[np.int64]  # (N,) int64, line of each row, from 1
+    strict: bool = False  # refuse what is readable, but not as the format has it, rather than note it
+    told: list[str] = field(default_factory=list)  # notes on the table for the user; the reader passes them on
 
     def refuse(self, wrong: Bools, what: str, remedy: str) -> None:
         """Raise for the first wrong row; `what` may hold `{0}`, `{1}`, ... for the row's columns.

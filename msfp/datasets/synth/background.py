@@ -92,12 +92,7 @@ def facade_picture(rng: np.random.Generator, indoor: bool) -> Image:
 
 
 class Background:
-    """Paints what no person stands behind.
-
-    Args:
-        world: whose background it is.
-        span: metres that the camera moves forward in all, which the buildings give way to.
-    """
+    """Paints what no person stands behind; buildings give way to the `span` metres that the camera moves forward."""
 
     def __init__(self, world: World, span: float):
         rng = world.rng("background")

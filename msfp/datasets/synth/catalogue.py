@@ -14,21 +14,13 @@ DATASETS = tuple(KINDS)
 
 @dataclass(frozen=True)
 class Scene:
-    """A filmed scene of a data set.
+    """A filmed scene of a data set."""
 
-    Attributes:
-        name: of the scene.
-        split: `train` or `test`.
-        fixed: what of its world is not left to the seed.
-        halved: its second half is evaluated by models that learned from its first.
-        times: how many times as long it is as a common sequence.
-    """
-
-    name: str
-    split: str
-    fixed: dict[str, object]
-    halved: bool = False
-    times: int = 1
+    name: str  # of the scene
+    split: str  # `train` or `test`
+    fixed: dict[str, object]  # what of its world is not left to the seed
+    halved: bool = False  # its second half is evaluated by models that learned from its first
+    times: int = 1  # how many times as long it is as a common sequence
 
 
 def tripod(height: float, pitch: float, focal: float) -> CameraPath:

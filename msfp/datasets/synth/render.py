@@ -69,12 +69,7 @@ class Stage:
         return self.kept_outlines[1]
 
     def label(self, who: int, identity: NDArray[np.int64]) -> tuple[int, int, int]:
-        """Id, flag and class of a walker, somebody seated, or a thing, counted in this order.
-
-        Args:
-            who: its place in that order.
-            identity: (N,) identities of the walkers in the frame, from 0.
-        """
+        """Id, flag and class of number `who` of walkers ((N,) identities from 0), people seated and things."""
         seat = who - len(identity)
         if seat < 0:
             return int(identity[who]) + 1, 1, 1
@@ -83,22 +78,8 @@ class Stage:
         return number, 0, STATIC_PERSON if thing < 0 else self.things[thing].category
 
 
-def join(a: Motion, b: Motion) -> Motion:
-    """The people of two casts in one."""
-    return Motion(*(np.concatenate([getattr(a, name), getattr(b, name)]) for name in a.__dataclass_fields__))
-
-
-def select(motion: Motion, rows: NDArray[np.int64]) -> Motion:
-    """Some of the people."""
-    return Motion(*(getattr(motion, name)[rows] for name in motion.__dataclass_fields__))
-
-
 def render(world: World, *, every: int = 1) -> Iterator[tuple[Image, Floats]]:
-    """Frames of a world with their labels, in memory.
-
-    Args:
-        world: to be rendered.
-        every: yield each so-many-th frame, from the first.
+    """Frames of a world with their labels, in memory; of these each `every`-th, from the first.
 
     Yields:
         (H, W, 3) uint8 RGB and (N, 9) float64 rows as in gt.txt: frame, id, left, top, width, height (file
@@ -114,12 +95,13 @@ def draw(stage: Stage, t: int) -> tuple[Image, Floats]:
     """Paint the t-th frame, from 0, before the lens blurs it, and label it."""
     world, camera = stage.world, stage.cameras[t]
     motion, identity = stage.cast.frame(t)
-    everyone = join(motion, stage.seated)
+    pairs = zip(vars(motion).values(), vars(stage.seated).values(), strict=True)
+    everyone = Motion(*(np.concatenate(pair) for pair in pairs))
     looks = [stage.looks[i] for i in identity] + stage.seated_looks
     depth = camera.view(np.column_stack([everyone.position, np.full(len(looks), 0.9)]))[:, 2]
     drawn = np.flatnonzero((depth > TOO_NEAR) & (depth < 2.5 * world.far))
     chosen = [looks[i] for i in drawn]
-    shown = select(everyone, drawn)
+    shown = everyone.pick(drawn)
     people = figures(camera, shown, chosen) if chosen else []
     things = stage.outlines(camera)
     image = stage.lens.shadows(stage.backdrop(camera), camera, shown, chosen, stage.things)

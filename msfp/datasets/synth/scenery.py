@@ -35,15 +35,7 @@ def still(places: Floats, rng: np.random.Generator, heading: float | Floats = 0.
 
 
 def place_things(world: World, cameras: tuple[Camera, ...]) -> list[Thing]:
-    """Furniture where people walk, not in the carrier's way, and not on top of each other.
-
-    Args:
-        world: to be furnished.
-        cameras: one a frame.
-
-    Returns:
-        The things.
-    """
+    """Furniture where people walk, not in the carrier's way, and not on top of each other."""
     rng = world.rng("furniture")
     side = world.light.side
     track = np.array([camera.centre[:2] for camera in cameras[:: max(1, len(cameras) // 20)]])
