@@ -44,29 +44,21 @@ class Stage:
         travel = self.cameras[-1].centre - self.cameras[0].centre
         self.background = Background(world, max(0.0, float(travel[1])))
         self.lens = Lens(world)
-        self.kept: tuple[Camera, Image] | None = None
-        self.kept_outlines: tuple[Camera, dict[int, tuple[float, Shape]]] | None = None
+        self.kept: tuple[Camera, Image, dict[int, tuple[float, Shape]]] | None = None
 
-    def backdrop(self, camera: Camera) -> Image:
-        """The background of a frame; kept while the camera stays the same object."""
+    def still(self, camera: Camera) -> tuple[Image, dict[int, tuple[float, Shape]]]:
+        """Background, and depth and shape of each thing that is not behind the camera; kept for the same camera."""
         if self.kept is None or self.kept[0] is not camera:
             width, height = self.world.size
             image = np.empty((height, width, 3), np.uint8)
             self.background.paint(image, camera)
-            self.kept = camera, image
-        return self.kept[1].copy()
-
-    def outlines(self, camera: Camera) -> dict[int, tuple[float, Shape]]:
-        """Depth and shape of each thing that is not behind the camera; kept while the camera stays the same object."""
-        if self.kept_outlines is None or self.kept_outlines[0] is not camera:
-            out = {}
+            outlines = {}
             for k, thing in enumerate(self.things):
                 far = float(camera.view(np.array([*thing.place, 0.9]))[2])
-                polygons = thing.polygons(camera) if far > 0.6 else []
-                if polygons:
-                    out[k] = far, shape(polygons, self.world.size)
-            self.kept_outlines = camera, out
-        return self.kept_outlines[1]
+                if polygons := thing.polygons(camera) if far > 0.6 else []:
+                    outlines[k] = far, shape(polygons, self.world.size)
+            self.kept = camera, image, outlines
+        return self.kept[1].copy(), self.kept[2]
 
     def label(self, who: int, identity: NDArray[np.int64]) -> tuple[int, int, int]:
         """Id, flag and class of number `who` of walkers ((N,) identities from 0), people seated and things."""
@@ -103,8 +95,8 @@ def draw(stage: Stage, t: int) -> tuple[Image, Floats]:
     chosen = [looks[i] for i in drawn]
     shown = everyone.pick(drawn)
     people = figures(camera, shown, chosen) if chosen else []
-    things = stage.outlines(camera)
-    image = stage.lens.shadows(stage.backdrop(camera), camera, shown, chosen, stage.things)
+    backdrop, things = stage.still(camera)
+    image = stage.lens.shadows(backdrop, camera, shown, chosen, stage.things)
     buffer = np.zeros(image.shape[:2], np.uint16)
     # Numbers in the buffer: people from 1, then things.
     order = [(person.depth, 1 + k) for k, person in enumerate(people)]

@@ -17,6 +17,7 @@ A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho
 """
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from msfp.types import DETECTORS, Detections, GroundTruth
 
 Params = dict[str, Any]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Boxes = tuple[NDArray[np.int32], Floats, Floats]  # frame, tlwh, score
 
 # MOTChallenge classes that look like a person but do not count: on a vehicle, standing still, distractor, reflection.
@@ -51,7 +53,7 @@ class Targets(NamedTuple):
     x: Floats  # (N, 3) covariates
     shift: Floats  # (N,) by what scores of boxes on the person move, logits
 
-    def pick(self, chosen: NDArray[np.bool_]) -> "Targets":
+    def pick(self, chosen: Bools) -> "Targets":
         """The chosen rows."""
         return Targets(**{name: column[chosen] for name, column in self._asdict().items()})
 
@@ -93,13 +95,13 @@ def detect(
         raise InputError(f"blur {blur} is outside [0, 1]: 0 is sharp, 1 strongly blurred")
     if clear is not None and len(clear) != len(gt):
         raise InputError(f"clear: {len(clear)} values beside {len(gt)} labels; give one for each")
-    model = model or parameters()[detector]
+    model = model or fitted()["detectors"][detector]
     seen = gt.pedestrian | np.isin(gt.category, DISTRACTORS)
     counts = gt.pedestrian[seen]
     inside = within(gt.tlwh[seen], detector, width, height)
     x = covariates(inside, gt.visibility[seen], height)
-    slope = picture()["slopes"][detector]
-    unusual = np.zeros(len(inside)) if clear is None else clear[seen] - picture()["usual"]
+    slope = fitted()["picture"]["slopes"][detector]
+    unusual = np.zeros(len(inside)) if clear is None else clear[seen] - fitted()["picture"]["usual"]
     rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x, slope["score"] * unusual)
     margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], rows, 1, rng)[:, 0]
     margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur + slope["found"] * unusual
@@ -116,19 +118,9 @@ def detect(
 
 @cache
 def fitted() -> Params:
-    """Read `twins.json` beside this module."""
+    """Parameters of each detector; usual clearness of a person in a picture, and slopes of each detector."""
     found: Params = json.loads((resources.files("msfp.datasets.synth") / "twins.json").read_text(encoding="utf-8"))
     return found
-
-
-def parameters() -> Params:
-    """Fitted parameters per detector."""
-    return dict(fitted()["detectors"])
-
-
-def picture() -> Params:
-    """Usual clearness of a person, and slopes per detector."""
-    return dict(fitted()["picture"])
 
 
 def moved(value: Floats, shift: Floats) -> Floats:
@@ -183,7 +175,7 @@ def latent(time: Params, rows: Targets, k: int, rng: np.random.Generator) -> Flo
 def people(model: Params, rows: Targets, margin: Floats, blur: float, rng: np.random.Generator) -> Boxes:
     """Boxes that find their person (IoU >= 0.5)."""
     # The tails of the tables may together leave the person: such errors shrink.
-    boxes = placed(model["box"], rows, blur, rng, np.ones(len(margin), bool), 0.8)
+    boxes = placed(model["box"], rows, blur, rng, lambda near: ~near, 0.8)
     terms = np.stack([margin, rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
     return rows.frame, boxes, score(model["score"], terms, rows, rng)
 
@@ -191,8 +183,8 @@ def people(model: Params, rows: Targets, margin: Floats, blur: float, rng: np.ra
 def loose(
     part: Params,
     rows: Targets,
-    hit: NDArray[np.bool_],
-    counts: NDArray[np.bool_],
+    hit: Bools,
+    counts: Bools,
     blur: float,
     rng: np.random.Generator,
 ) -> Boxes:
@@ -201,7 +193,7 @@ def loose(
     chosen = (f > 0) & counts
     rows, hit = rows.pick(chosen), hit[chosen]
     # A box that finds a person counted as missed would raise the recall: such errors grow.
-    boxes = placed(part["box"], rows, blur, rng, hit, 1.15)
+    boxes = placed(part["box"], rows, blur, rng, lambda near: near & ~hit, 1.15)
     terms = np.stack([hit.astype(float), rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
     values = score(part["score"], terms, rows, rng)
     keep = hit | (iou(boxes, rows.truth) < 0.5)
@@ -209,19 +201,15 @@ def loose(
 
 
 def placed(
-    part: Params, rows: Targets, blur: float, rng: np.random.Generator, hit: NDArray[np.bool_], factor: float
+    part: Params, rows: Targets, blur: float, rng: np.random.Generator, wrong: Callable[[Bools], Bools], factor: float
 ) -> Floats:
-    """(N, 4) boxes with errors; those on the wrong side of IoU 0.5 have theirs scaled by `factor`, up to 12 times.
-
-    With a factor below 1 the wrong side is below 0.5, else it is above for rows that are no `hit`.
-    """
+    """(N, 4) boxes with errors; those `wrong`, given which have IoU >= 0.5, get theirs scaled, up to 12 times."""
     error = box_error(part, rows, rng) * (1 + BLUR_ERROR * blur)
     for _ in range(12):
-        near = iou(displaced(rows, error), rows.truth) >= 0.5
-        wrong = ~near if factor < 1 else near & ~hit
-        if not wrong.any():
+        off = wrong(iou(displaced(rows, error), rows.truth) >= 0.5)
+        if not off.any():
             break
-        error[wrong] *= factor
+        error[off] *= factor
     return displaced(rows, error)
 
 
@@ -285,8 +273,9 @@ def as_written(parts: list[Boxes], model: Params, detector: str, width: int, hei
     """Boxes of all kinds in one table, clipped and rounded like the detector's own files."""
     frame, tlwh, value = (np.concatenate(column) for column in zip(*parts, strict=True))
     tlwh = within(tlwh, detector, width, height)
-    if detector == "DPM":
-        tlwh, value = five_digits(tlwh), five_digits(value)
+    if detector == "DPM":  # five significant digits
+        units = (10.0 ** (4 - np.floor(np.log10(np.maximum(np.abs(x), 1e-9)))) for x in (tlwh, value))
+        tlwh, value = (np.round(x * unit) / unit for x, unit in zip((tlwh, value), units, strict=True))
     else:
         tlwh, value = np.round(tlwh, 1), np.round(value, 3)
         if detector == "SDP":
@@ -304,9 +293,3 @@ def within(tlwh: Floats, detector: str, width: int, height: int) -> Floats:
         return tlwh
     first, last = np.clip([tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]], 1, (width + 1, height + 1))
     return np.concatenate([first, last - first], 1)
-
-
-def five_digits(x: Floats) -> Floats:
-    """Round to five significant digits."""
-    unit = 10.0 ** (4 - np.floor(np.log10(np.maximum(np.abs(x), 1e-9))))
-    return np.round(x * unit) / unit

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ INI = "[Sequence]\nname={}\nimDir=img1\nframeRate={:g}\nseqLength={}\nimWidth={}
 STAMP = ".complete"
 DIGEST_BYTES = 20
 Digests = Callable[[Path], Mapping[str, str]]
+Stamp = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
@@ -42,18 +44,12 @@ class Job:
     folder: Path  # of the data set, above the split
 
 
-def jobs(
-    dataset: str,
-    folder: Path,
-    *,
-    seed: int = 0,
-    frames: int = 100,
-    train_times: int = 1,
-    size: tuple[int, int] = (640, 360),
-) -> list[Job]:
-    """The sequences of a data set, to be rendered into a folder by `render_sequence`, in any order or process."""
-    worlds = scene_worlds(dataset, seed=seed, frames=frames, train_times=train_times, size=size)
-    return [Job(world, scene.split, folder) for scene, world in worlds]
+def jobs(dataset: str, folder: Path, **settings: Any) -> list[Job]:
+    """The sequences of a data set, to be rendered by `render_sequence` in any order or process.
+
+    Settings are those of `scene_worlds`.
+    """
+    return [Job(world, scene.split, folder) for scene, world in scene_worlds(dataset, **settings)]
 
 
 def render_sequence(job: Job) -> None:
@@ -118,7 +114,6 @@ def generate(
     frames: int = 100,
     train_times: int = 1,
     size: tuple[int, int] = (640, 360),
-    progress: Callable[[int], object] | None = None,
     map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
     digests: Digests | None = None,
 ) -> Path:
@@ -134,7 +129,6 @@ def generate(
         frames: length of a common sequence.
         train_times: how many times as long training sequences are whose second half is evaluated.
         size: width and height, pixels.
-        progress: called with 1 whenever a sequence is done.
         map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
         digests: of all files below a folder, remembered; None: read each time.
 
@@ -145,19 +139,18 @@ def generate(
         InputError: an unknown data set, settings nothing can be rendered with, or a folder that cannot be written.
     """
     target = Path(root) / dataset
-    settings = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
-    stamp: dict[str, object] = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
+    settings: dict[str, Any] = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
+    stamp: Stamp = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
     if is_complete(target, stamp, digests or folder_digests):
         return target
     partial = target.with_name(f".{dataset}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
-    work = jobs(dataset, partial, **settings)  # type: ignore[arg-type]
+    work = jobs(dataset, partial, **settings)
     try:
         remove_abandoned(Path(root), dataset)
         partial.mkdir(parents=True)
         try:
             for _ in map(render_sequence, work):
-                if progress is not None:
-                    progress(1)
+                pass
             kept = {**stamp, "files": dict(sorted(folder_digests(partial).items()))}
             write(partial / STAMP, json.dumps(kept, sort_keys=True) + "\n")
             put_in_place(partial, target, stamp, digests or folder_digests)
@@ -171,7 +164,7 @@ def generate(
     return target
 
 
-def is_complete(target: Path, stamp: dict[str, object], digests: Digests) -> bool:
+def is_complete(target: Path, stamp: Stamp, digests: Digests) -> bool:
     """True where a folder holds a data set made whole by this generator with these settings, byte by byte as it was."""
     try:
         found = json.loads((target / STAMP).read_text(encoding="ascii"))
@@ -196,7 +189,7 @@ def folder_digests(folder: Path) -> dict[str, str]:
     }
 
 
-def put_in_place(partial: Path, target: Path, stamp: dict[str, object], digests: Digests) -> None:
+def put_in_place(partial: Path, target: Path, stamp: Stamp, digests: Digests) -> None:
     """Give a finished folder its name; where another run was faster with the same, keep that one's."""
     for _ in range(5):
         if is_complete(target, stamp, digests):
