@@ -49,7 +49,6 @@ def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = 
     """Fetch a file; a part of it left by an earlier try is completed, a whole one is kept as it is.
 
     Args:
-        url: of the file.
         target: where it goes; until it is whole it lies beside it as `.<name>.part`.
         sha256: what it has to be; empty where not known.
         progress: called with bytes as they come, those already there first.

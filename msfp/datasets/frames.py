@@ -29,7 +29,6 @@ class FrameReader:
     Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads.
 
     Args:
-        sequence: what to read.
         frames: the frame numbers wanted; None: all that are present.
         decoders: threads that decode images; a video is decoded by one.
 

@@ -42,8 +42,6 @@ def plan(name: str, folder: Path, labels_only: bool = False, mirror: str = "") -
     """What would be fetched, with sizes as the servers tell them.
 
     Args:
-        name: of a real data set.
-        folder: where it is to lie.
         labels_only: leave out what holds pixels.
         mirror: address of a folder that holds the same files; empty: the official addresses.
 
@@ -86,13 +84,9 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
     """Fetch and unpack; what an earlier call finished is not done again.
 
     Args:
-        asked: from `plan`.
         bar: from a label and a number of bytes, a context that gives a progress function.
         keep_archives: leave the archives beside what was unpacked.
         wait: seconds before a broken transfer is tried again.
-
-    Returns:
-        The data set's folder, to be given as `--root`.
 
     Raises:
         InputError: a file that is not to be had or is damaged; the latter is removed, so that it is fetched anew.

@@ -43,9 +43,6 @@ def convert(folder: Path, bar: Bar) -> list[Path]:
         folder: holds the label files, splits.json, and the videos and detections as far as they are there.
         bar: from a label and a number of videos, a context that gives a progress function.
 
-    Returns:
-        The sequence folders, in order of name.
-
     Raises:
         InputError: splits.json or the label files are missing or wrong.
     """

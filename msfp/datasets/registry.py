@@ -70,7 +70,9 @@ def _read_all() -> Mapping[str, Dataset]:
             continue
         entry: dict[str, Any] = json.loads(path.read_text("utf-8"))
         entry["archives"] = [Archive(**one) for one in entry.get("archives", ())]
-        columns = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        columns: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
         one = Dataset(name=path.name.removesuffix(".json"), **columns)
         if not set(one.detectors) <= set(DETECTORS):
             raise ValueError(f"{path}: detectors are {', '.join(DETECTORS)}")

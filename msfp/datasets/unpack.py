@@ -24,9 +24,7 @@ def unpack(
     """Unpack a zip file below a folder; an archive with one bad entry leaves nothing behind.
 
     Args:
-        archive: the zip file.
-        target: the folder.
-        place: where an entry goes, relative to the folder, from its name in the archive.
+        place: gives the place below `target` from an entry's name in the archive.
         progress: called with bytes as they are written.
 
     Returns:

@@ -95,17 +95,13 @@ SCENES: dict[str, tuple[Scene, ...]] = {
 def scene_worlds(
     dataset: str, *, seed: int = 0, frames: int = 100, train_times: int = 1, size: tuple[int, int] = (640, 360)
 ) -> tuple[tuple[Scene, World], ...]:
-    """The worlds of an embedded data set.
+    """Each scene of an embedded data set with its world, training sequences first.
 
     Args:
-        dataset: one of `DATASETS`.
         seed: another gives other people, paths and buildings under the same names.
         frames: length of a common sequence.
         train_times: how many times as long training sequences are whose second half is evaluated.
         size: width and height, pixels.
-
-    Returns:
-        Each scene with its world, training sequences first.
 
     Raises:
         InputError: an unknown data set, or a length or size nothing can be rendered with.

@@ -73,10 +73,7 @@ def detect(
     Args:
         gt: labels of one scene, file coordinates. Pedestrians that count and look-alikes (`DISTRACTORS`) are detected,
             other rows are not seen.
-        width, height: image size in pixels.
         blur: 0 sharp, 1 strongly blurred (a fixed penalty, see `BLUR_MARGIN`).
-        detector: `DPM`, `FRCNN` or `SDP`.
-        rng: the only source of randomness.
         clear: (N,) clearness of each label in its picture; None: all as clear as usual.
         model: parameters of the detector; None: the fitted ones.
 

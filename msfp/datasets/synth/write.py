@@ -123,12 +123,7 @@ def generate(
     a killed run leaves nothing that could be taken for a data set, and of two runs at once either may finish first.
 
     Args:
-        dataset: one of `DATASETS`.
-        root: folder above the data set's.
-        seed: of its worlds.
-        frames: length of a common sequence.
-        train_times: how many times as long training sequences are whose second half is evaluated.
-        size: width and height, pixels.
+        root: folder above the data set's; the other settings are those of `scene_worlds`.
         map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
         digests: of all files below a folder, remembered; None: read each time.
 
