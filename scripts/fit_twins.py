@@ -224,14 +224,15 @@ def numbers(node: Any) -> int:
 
 
 def as_text(fitted: dict[str, Any]) -> str:
-    """The text of twins.json: one line a list of numbers."""
-    return re.sub(r"\[[^\[\]{}]*\]", lambda m: " ".join(m[0].split()), json.dumps(fitted, indent=1)) + "\n"
+    """The text of twins.json: one line a list, table or flat dictionary of numbers."""
+    inner = r"\[(?:[^\[\]{}]|\[[^\[\]]*\])*\]|\{[^\[\]{}]*\}"
+    return re.sub(inner, lambda m: " ".join(m[0].split()), json.dumps(fitted, indent=1)) + "\n"
 
 
 def report(root: Path, seeds: int) -> None:
     """Print real against twin: combined, per sequence, and per sequence left out of the fit."""
     for detector in DETECTORS:
-        reals, model = read(root, detector), twins.parameters()[detector]
+        reals, model = read(root, detector), twins.fitted()["detectors"][detector]
         print(f"\n{detector}: {numbers(model)} numbers")
         print(f"{'':26}" + "".join(f"{k:>12}" for k in measures(reals)))
         groups = [("all", reals, model)] + [(real.name, [real], model) for real in reals]
@@ -256,7 +257,7 @@ def main() -> None:
     fitted = {
         "source": sorted({p.name for p in args.root.glob("*-*")}),
         "detectors": {name: fit(read(args.root, name), name) for name in DETECTORS},
-        "picture": twins.picture(),  # `fit_clearness.py` measures it
+        "picture": twins.fitted()["picture"],  # `fit_clearness.py` measures it
     }
     args.out.write_text(as_text(fitted), encoding="utf-8")
     print(f"{args.out}: {numbers(fitted['detectors'])} numbers")

@@ -96,7 +96,7 @@ def read(root: Path, detector: str) -> list[Real]:
 def twin_of(real: Real, model: dict[str, Any], detector: str, seed: int) -> Real:
     """The twin's detections for a real sequence's labels, matched in the same way."""
     rng = np.random.default_rng(seed)
-    found = twins.simulate(real.truth, *real.size, 0.0, detector, model, rng)
+    found = twins.detect(real.truth, *real.size, 0.0, detector, rng, model=model)
     return match(real.name, real.size, real.length, real.truth, found)
 
 

@@ -29,14 +29,12 @@ class FrameReader:
     Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads.
 
     Args:
-        sequence: what to read.
         frames: the frame numbers wanted; None: all that are present.
         decoders: threads that decode images; a video is decoded by one.
 
     Raises:
-        InputError: a wanted frame is not present, or images changed since the sequence was read;
-            while iterating: an image that cannot be decoded or is of another
-            size than seqinfo.ini declares, a video that ends early.
+        InputError: a wanted frame is not present, or images changed since the sequence was read; while iterating: an
+            image that cannot be decoded or is of another size than seqinfo.ini declares, a video that ends early.
     """
 
     def __init__(self, sequence: Sequence, frames: Iterable[int] | None = None, decoders: int = 1) -> None:
@@ -44,10 +42,8 @@ class FrameReader:
         self.frames = sequence.frames if frames is None else tuple(sorted(set(frames)))
         self._running: list[Iterator[tuple[int, Image]]] = []
         need_same_pixels(sequence)
-        present = set(sequence.frames)
-        for t in self.frames:
-            if t not in present:
-                raise _absent(sequence, t)
+        if absent := sorted(set(self.frames) - set(sequence.frames)):
+            raise _absent(sequence, absent[0])
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -79,16 +75,27 @@ def read_frame(sequence: Sequence, t: int) -> Image:
         return next(iter(decode_in_turn(reader.sequence, reader.frames)))[1]
 
 
+def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tuple[int, Image], None, None]:
+    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead.
+
+    Raises:
+        InputError: as `FrameReader`.
+    """
+    if frames and sequence.images is None:
+        raise _absent(sequence, frames[0])
+    if frames and sequence.images is not None:
+        folder = sequence.images.is_dir()
+        yield from (one() for one in _from_folder(sequence, frames)) if folder else _from_video(sequence, frames)
+
+
 def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Iterator[tuple[int, Image]]:
     """Decode in threads, `AHEAD` frames before those they are at; their errors are raised here, in order."""
-    folder = sequence.images is not None and sequence.images.is_dir()
     todo: Iterator[Decode]
-    if folder:
-        todo = _from_folder(sequence, frames)
+    if sequence.images is not None and sequence.images.is_dir():
+        todo, threads = _from_folder(sequence, frames), decoders
     else:  # one after the other: the next frame that the one before leaves behind
         turn = decode_in_turn(sequence, frames)
-        todo = (partial(next, turn) for _ in frames)
-    threads = decoders if folder else 1
+        todo, threads = (partial(next, turn) for _ in frames), 1
     pool = ThreadPoolExecutor(threads, f"frames of {sequence.name}")
     ready: deque[Future[tuple[int, Image]]] = deque()
     try:
@@ -100,28 +107,11 @@ def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tuple[int, Image], None, None]:
-    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead.
-
-    Raises:
-        InputError: as `FrameReader`.
-    """
-    if not frames:
-        return
-    if sequence.images is None:
-        raise _absent(sequence, frames[0])
-    if sequence.images.is_dir():
-        yield from (decode() for decode in _from_folder(sequence, frames))
-    else:
-        yield from _from_video(sequence, frames)
-
-
 def _from_folder(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[Decode]:
-    """What decodes each frame, in any order and any thread."""
+    """A decoder of each frame, to be called in any order and any thread."""
     assert sequence.images is not None
     files = by_number(pictures_in(sequence.images, {sequence.image_ext.lower()}))
-    for t in frames:
-        yield partial(_from_file, sequence, files.get(t), t)
+    return (partial(_from_file, sequence, files.get(t), t) for t in frames)
 
 
 def _from_file(sequence: Sequence, path: Path | None, t: int) -> tuple[int, Image]:
@@ -140,12 +130,10 @@ def _from_video(sequence: Sequence, frames: tuple[int, ...]) -> Iterator[tuple[i
         frame = None
         while found < t:
             found, frame = next(decoded, (BEHIND, None))
-        if found != t and t > video.length:
-            raise InputError(
-                f"{path}: the video ends after frame {video.length}, frame {t} was expected; copy it again"
-            )
         if found != t:
-            raise InputError(f"{path}: frame {t} cannot be decoded; copy the video again")
+            ends = f"the video ends after frame {video.length}, frame {t} was expected; copy it again"
+            lost = f"frame {t} cannot be decoded; copy the video again"
+            raise InputError(f"{path}: {ends if t > video.length else lost}")
         yield t, _checked(pixels_of(frame), sequence, path, t)
 
 

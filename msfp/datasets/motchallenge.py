@@ -14,12 +14,12 @@ import os
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets import classes
-from msfp.datasets.rows import Rows, parse_rows, read_bytes
+from msfp.datasets.rows import Bools, Floats, Rows, parse_rows, plain_text, read_bytes
 from msfp.datasets.seqinfo import read_sequence
 from msfp.errors import InputError
 from msfp.types import Detections, GroundTruth, Sequence, Tracks
@@ -33,14 +33,23 @@ TRACK = "tracking results (frame, id, left, top, width, height, score and, if at
 OUTSIDE_SHARE = 0.1
 FLAG = 1e6  # far beyond any flag or confidence
 TINY = 2.0  # pixels
+CLASSES = (
+    *("pedestrian", "person on vehicle", "car", "bicycle", "motorbike", "non mot vehicle", "static person"),
+    *("distractor", "occluder", "occluder on ground", "occluder full", "reflection", "crowd"),
+)
+"""MOTChallenge's classes, from 1."""
+PEDESTRIAN, OCCLUDER = 1, 9
+SYNONYMS = {"person": "pedestrian", "people": "pedestrian", "pedestrians": "pedestrian", "human": "pedestrian"}
+# VisDrone's columns 8 to 10: category (0 an ignored region, 1 a pedestrian), truncation, occlusion; -1 where unknown.
+VISDRONE = (range(12), range(-1, 2), range(-1, 3))
 log = logging.getLogger(__name__)
 
 
 def read_detections(path: Path, sequence: Sequence | None = None, *, strict: bool = False) -> Detections:
     """Public detections, sorted by frame. An empty file holds no detections.
 
-    Boxes without area, and those that lie wholly outside the image, show nothing that could be tracked: they are left
-    out, and a log message counts them. Boxes partly outside are kept as they are.
+    Boxes without area, and those wholly outside the image, are left out, and a log message counts them. Boxes partly
+    outside are kept as they are.
 
     Args:
         sequence: holds frame numbers to its length and boxes to its image.
@@ -57,12 +66,7 @@ def read_detections(path: Path, sequence: Sequence | None = None, *, strict: boo
     if sequence is not None and not _tiny(rows):  # shares of the image lie outside its pixels, which says too little
         keep &= ~_outside(rows, sequence)
     _log(rows)
-    order = np.flatnonzero(keep)[np.argsort(frame[keep], kind="stable")]
-    return Detections(
-        frame=frame[order].astype(np.int32),
-        tlwh=np.ascontiguousarray(rows.values[order, 2:6]),
-        score=_scores(rows)[order],
-    )
+    return Detections(**_sorted(keep, frame=frame.astype(np.int32), tlwh=rows.values[:, 2:6], score=_scores(rows)))
 
 
 def read_ground_truth(path: Path, sequence: Sequence | None = None, *, strict: bool = False) -> GroundTruth:
@@ -88,23 +92,24 @@ def read_ground_truth(path: Path, sequence: Sequence | None = None, *, strict: b
     frame = _frames(rows, sequence)
     flag = rows.values[:, 6]
     rows.refuse(~(np.abs(flag) <= FLAG), "flag {6}", "the seventh column is 1 where a row counts, else 0")
-    category = classes.of_labels(rows, sequence is not None and sequence.dataset == "mot15")
-    classes.check_names(Path(path), category)
+    category = _classes(rows, sequence is not None and sequence.dataset == "mot15")
+    _check_names(Path(path), category)
     visibility = rows.column(8, 1.0) if rows.values.shape[1] != 10 else np.ones(len(flag))
     shown = (visibility >= 0) & (visibility <= 1)
     rows.tell(~shown, "visibility {8}", "visibility is a share from 0 to 1", "have no visibility, and 1 is taken")
-    identity = _ids(rows, frame, (category == 1) & (flag >= 1))
+    identity = _ids(rows, frame, (category == PEDESTRIAN) & (flag >= 1))
     _without_area(rows, "are kept, as evaluation counts them")
     _log(rows)
-    order = np.argsort(frame, kind="stable")
-    return GroundTruth(
-        frame=frame[order].astype(np.int32),
-        id=identity[order].astype(np.int32),
-        tlwh=np.ascontiguousarray(rows.values[order, 2:6]),
-        flag=flag[order].astype(np.float32),
-        category=category[order].astype(np.int32),
-        visibility=np.where(shown, visibility, 1.0)[order].astype(np.float32),
+    columns = _sorted(
+        np.ones(len(frame), bool),
+        frame=frame.astype(np.int32),
+        id=identity.astype(np.int32),
+        tlwh=rows.values[:, 2:6],
+        flag=flag.astype(np.float32),
+        category=category.astype(np.int32),
+        visibility=np.where(shown, visibility, 1.0).astype(np.float32),
     )
+    return GroundTruth(**columns)
 
 
 def read_tracks(path: Path, told: list[str] | None = None) -> Tracks:
@@ -114,7 +119,7 @@ def read_tracks(path: Path, told: list[str] | None = None) -> Tracks:
     TrackEval counts them. Rows of 6 columns have score 1.
 
     Args:
-        told: takes what a person should know of the file; None: it is logged.
+        told: takes the notes on the file; None: they are logged.
 
     Raises:
         InputError: names file, line and remedy: see `parse_rows`; frames below 1; an id negative or twice in one
@@ -127,7 +132,7 @@ def parse_tracks(data: bytes, where: str, told: list[str] | None = None) -> Trac
     """Tracking results from bytes, as `read_tracks`; `where` names them in messages."""
     rows = parse_rows(data, where, 6, TRACK)
     frame = _frames(rows, None)
-    keep = classes.people(rows)
+    keep = _people(rows)
     identity = _ids(rows, frame, np.ones(len(frame), bool))
     _without_area(rows, "are kept, as TrackEval counts them")
     scores = _scores(rows)
@@ -135,20 +140,14 @@ def parse_tracks(data: bytes, where: str, told: list[str] | None = None) -> Trac
         _log(rows)
     else:
         told += rows.told
-    order = np.flatnonzero(keep)[np.argsort(frame[keep], kind="stable")]
-    return Tracks(
-        frame=frame[order].astype(np.int32),
-        id=identity[order].astype(np.int32),
-        tlwh=np.ascontiguousarray(rows.values[order, 2:6]),
-        score=scores[order],
-    )
+    ids, boxes = identity.astype(np.int32), rows.values[:, 2:6]
+    return Tracks(**_sorted(keep, frame=frame.astype(np.int32), id=ids, tlwh=boxes, score=scores))
 
 
 def format_tracks(tracks: Tracks, where: str = "tracks") -> bytes:
     """Rows of 10 columns; numbers in the shortest form that reads back as the same float.
 
-    Boxes without area or with numbers that are not finite are left out, and a log message counts them: a result is not
-    lost to one box.
+    Boxes without area or with numbers that are not finite are left out, and a log message counts them.
 
     Raises:
         ValueError: rows that no reader would accept: frames below 1, ids below 0, an id twice in a frame.
@@ -207,25 +206,29 @@ def _log(rows: Rows) -> None:
         log.warning("%s: %s", rows.where, text)
 
 
+def _sorted(keep: Bools, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The kept rows of the columns, stably sorted by `frame`."""
+    order = np.flatnonzero(keep)[np.argsort(columns["frame"][keep], kind="stable")]
+    return {name: np.ascontiguousarray(column[order]) for name, column in columns.items()}
+
+
 def _check_columns(rows: Rows, usual: tuple[int, ...]) -> None:
     width = rows.values.shape[1]
     if len(rows.values) and width not in usual:
         rows.form(f"{width} columns; the format has {' or '.join(map(str, usual))}", quiet=True)
 
 
-def _frames(rows: Rows, sequence: Sequence | None) -> NDArray[np.float64]:
+def _frames(rows: Rows, sequence: Sequence | None) -> Floats:
     """(N,) frames; fractions are cut off, as TrackEval does."""
     written = rows.values[:, 0]
-    frame: NDArray[np.float64] = np.trunc(written)
+    frame: Floats = np.trunc(written)
     first = "frames are numbered 1, 2, 3, ..."
     rows.refuse(frame < 1, "frame {0}", first + (": add 1 to each" if np.all(frame >= 0) else ""))
     rows.tell(frame != written, "frame {0}", first, "have a fraction of a frame, which is cut off")
     if sequence is not None:
-        rows.refuse(
-            frame > sequence.length,
-            f"frame {{0}} of a sequence of {sequence.length} frames",
-            f"correct seqLength in {sequence.path / 'seqinfo.ini'} or remove the row",
-        )
+        what = f"frame {{0}} of a sequence of {sequence.length} frames"
+        remedy = f"correct seqLength in {sequence.path / 'seqinfo.ini'} or remove the row"
+        rows.refuse(frame > sequence.length, what, remedy)
     return frame
 
 
@@ -237,10 +240,10 @@ def _scores(rows: Rows) -> NDArray[np.float32]:
     return np.clip(rows.column(6, 1.0), -limit, limit).astype(np.float32)
 
 
-def _ids(rows: Rows, frame: NDArray[np.float64], counts: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _ids(rows: Rows, frame: Floats, counts: Bools) -> Floats:
     """(N,) ids; fractions are cut off, as TrackEval does."""
     written, remedy = rows.values[:, 1], "ids are whole numbers from 0 or 1"
-    identity: NDArray[np.float64] = np.trunc(written)
+    identity: Floats = np.trunc(written)
     rows.refuse((identity < 0) & counts, "id {1}", remedy)
     rows.tell(identity != written, "id {1}", remedy, "have a fraction of an id, which is cut off")
     repeated = _repeated(frame, identity)
@@ -248,47 +251,125 @@ def _ids(rows: Rows, frame: NDArray[np.float64], counts: NDArray[np.bool_]) -> N
     return identity
 
 
-def _tiny(rows: Rows) -> bool:
-    """True where every box is so small that it seems to be given in shares of the image."""
-    return bool(0 < rows.values[:, 4].max(initial=0) < TINY and 0 < rows.values[:, 5].max(initial=0) < TINY)
-
-
-def _without_area(rows: Rows, done: str) -> NDArray[np.bool_]:
-    """(N,) boxes of no positive width and height."""
-    width, height = rows.values[:, 4:6].T
-    if _tiny(rows):
-        rows.form(
-            "every box is smaller than two pixels, as shares of the image from 0 to 1 are: multiply left and width by "
-            "the image's width, top and height by its height"
-        )
-    empty: NDArray[np.bool_] = (width <= 0) | (height <= 0)
-    remedy = "width and height are positive: remove or mend the row"
-    rows.tell(empty, "box of size {4} x {5}", remedy, f"have no area and {done}")
-    return empty
-
-
-def _repeated(frame: NDArray[np.generic], identity: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _repeated(frame: NDArray[Any], identity: NDArray[Any]) -> Bools:
     """(N,) rows whose frame and id an earlier row has already."""
     order = np.lexsort((identity, frame))
-    same = (frame[order][1:] == frame[order][:-1]) & (identity[order][1:] == identity[order][:-1])
+    same = (np.diff(frame[order]) == 0) & (np.diff(identity[order]) == 0)
     out = np.zeros(len(frame), bool)
     out[order[1:][same]] = True
     return out
 
 
-def _outside(rows: Rows, sequence: Sequence) -> NDArray[np.bool_]:
+def _tiny(rows: Rows) -> bool:
+    """Every box is so small that it seems to be given in shares of the image."""
+    return bool(0 < rows.values[:, 4].max(initial=0) < TINY and 0 < rows.values[:, 5].max(initial=0) < TINY)
+
+
+def _without_area(rows: Rows, done: str) -> Bools:
+    """(N,) boxes of no positive width and height."""
+    if _tiny(rows):
+        rows.form(
+            "every box is smaller than two pixels, as shares of the image from 0 to 1 are: multiply left and width by "
+            "the image's width, top and height by its height"
+        )
+    empty: Bools = (rows.values[:, 4:6] <= 0).any(axis=1)
+    remedy = "width and height are positive: remove or mend the row"
+    rows.tell(empty, "box of size {4} x {5}", remedy, f"have no area and {done}")
+    return empty
+
+
+def _outside(rows: Rows, sequence: Sequence) -> Bools:
     """(N,) boxes without a pixel of the image; the image spans [1, width + 1) x [1, height + 1)."""
     left, top, width, height = rows.values[:, 2:6].T
     beyond = (left >= sequence.width + 1) | (top >= sequence.height + 1)
-    outside: NDArray[np.bool_] = np.asarray(beyond | (left + width <= 1) | (top + height <= 1), bool)
-    count = int(outside.sum())
+    outside: Bools = np.asarray(beyond | (left + width <= 1) | (top + height <= 1), bool)
+    count, image = int(outside.sum()), f"wholly outside the {sequence.width}x{sequence.height} image"
     if count > OUTSIDE_SHARE * len(outside):
-        what = f"box wholly outside the {sequence.width}x{sequence.height} image"
-        rows.refuse(outside, what, "boxes and imWidth, imHeight in seqinfo.ini have to be of the same image size")
+        remedy = "boxes and imWidth, imHeight in seqinfo.ini have to be of the same image size"
+        rows.refuse(outside, f"box {image}", remedy)
     if count:
         line = rows.line[int(np.argmax(outside))]
-        rows.told.append(
-            f"{count} of {len(outside)} boxes lie wholly outside the {sequence.width}x{sequence.height} image and are "
-            f"left out (first: line {line})"
-        )
+        rows.told.append(f"{count} of {len(outside)} boxes lie {image} and are left out (first: line {line})")
     return outside
+
+
+def _people(rows: Rows) -> Bools:
+    """(N,) result rows of class pedestrian, or without a class (0, -1, world coordinates); the others are noted.
+
+    Raises:
+        InputError: no such row among others, or classes that count from 0.
+    """
+    kind = rows.column(7, -1.0)
+    other: Bools = (kind >= PEDESTRIAN + 1) & bool(np.all(kind % 1 == 0))
+    if not other.any():
+        return ~other
+    held = f"{rows.where}: column 8 holds classes {', '.join(f'{k:g}' for k in np.unique(kind)[:8])}"
+    if (kind == 0).any():
+        raise InputError(f"{held}, which seem to count from 0; keep the people only, as 1")
+    if other.all():
+        raise InputError(
+            f"{held} in all {len(other)} rows, and only pedestrians (class 1, or -1 where there is no class) are "
+            "scored; write 1 where these are people"
+        )
+    rows.tell(other, "class {7}", "results are of pedestrians, class 1", "are of other classes than 1 and are left out")
+    return ~other
+
+
+def _classes(rows: Rows, world: bool) -> Floats:
+    """(N,) classes of labels; 1 where the table has none.
+
+    Args:
+        world: columns 8 to 10 are known to be world coordinates.
+
+    Raises:
+        InputError: names the row whose class is none.
+    """
+    kind = rows.column(7, -1.0)
+    ones = np.ones(len(kind))
+    ten = rows.values.shape[1] == 10
+    if not len(kind) or (world and ten):
+        return ones
+    if ten:
+        whole = bool(np.all(kind % 1 == 0))
+        columns = zip(rows.values[:, 7:10].T, VISDRONE, strict=True)
+        if whole and kind.max() > 1 and all(np.isin(column, values).all() for column, values in columns):
+            what = "category {7}, with truncation {8} and occlusion {9} after it, as VisDrone has them"
+            remedy = "MOTChallenge's class and visibility come there: export the labels again"
+            done = "are of another category than pedestrian and do not count"
+            rows.tell(kind != PEDESTRIAN, what, remedy, done)
+            return np.where(kind != PEDESTRIAN, OCCLUDER, ones)
+        if not whole or kind.min() < 1:
+            return ones
+        what, remedy = "class {7} in a table of 10 columns", "tables with classes have 9"
+        rows.tell(kind != PEDESTRIAN, what, remedy, "are of other classes")
+    if np.all(kind == -1):
+        rows.form("column 8 is -1 in every row; the class is taken as 1, pedestrian")
+        return ones
+    found: Floats = np.trunc(kind)
+    remedy = "MOTChallenge classes are whole numbers from 1"
+    rows.refuse(found < 1, "class {7}", remedy)
+    rows.tell(found != kind, "class {7}", remedy, "have a fraction of a class, which is cut off")
+    return found
+
+
+def _check_names(path: Path, category: Floats) -> None:
+    """Compare the classes of gt.txt with the names that CVAT lists in `labels.txt` beside it, where that is there.
+
+    Raises:
+        InputError: a class of the labels has another name there than MOTChallenge gives it.
+    """
+    listed = path.with_name("labels.txt")
+    if not listed.is_file():
+        return
+    text = plain_text(read_bytes(listed, "names of classes"), str(listed)).decode("utf-8", "replace")
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    for number in np.unique(category.astype(int)):
+        if not 1 <= number <= len(names):
+            continue
+        plain = names[number - 1].casefold().replace("_", " ").replace("-", " ")
+        known = CLASSES[number - 1] if number <= len(CLASSES) else ""
+        if SYNONYMS.get(plain, plain) != known:
+            raise InputError(
+                f"{listed}: class {number} is {names[number - 1]!r}, while MOTChallenge's class {number} is "
+                f"{known or 'none'!r}; give the rows of {path.name} MOTChallenge's classes (pedestrian 1, car 3, ...)"
+            )

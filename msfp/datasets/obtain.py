@@ -1,39 +1,31 @@
 """A data set from its official place: room on the disk first, then fetched, unpacked in the usual layout, and noted."""
 
-import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from msfp.datasets import personpath
-from msfp.datasets.download import fetch, remote_size
+from msfp.datasets.download import fetch, file_sha256, remote_size
+from msfp.datasets.motchallenge import write_whole
 from msfp.datasets.registry import DATASETS, Archive, Dataset
 from msfp.datasets.unpack import unpack
-from msfp.errors import InputError, MsfpError
+from msfp.errors import InputError
 
 NOTE = "obtained.json"
-log = logging.getLogger(__name__)
 GIGA = 1e9
 # While an archive is unpacked both lie on the disk; frames do not shrink in a zip file.
 SHARE = 2.05
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a request comes to, before anything is fetched.
-
-    Attributes:
-        dataset: whose files.
-        archives: to be fetched.
-        sizes: bytes of each.
-        folder: where the data set will lie.
-    """
+    """Archives to fetch, the bytes of each, and the folder where the data set will lie."""
 
     dataset: Dataset
     archives: tuple[Archive, ...]
@@ -50,28 +42,29 @@ def plan(name: str, folder: Path, labels_only: bool = False, mirror: str = "") -
     """What would be fetched, with sizes as the servers tell them.
 
     Args:
-        name: of a real data set.
-        folder: where it is to lie.
         labels_only: leave out what holds pixels.
         mirror: address of a folder that holds the same files; empty: the official addresses.
 
     Raises:
         InputError: not a data set that is to be had this way, or a server that does not have a file.
     """
-    known = [d.name for d in DATASETS.values() if d.archives]
     dataset = DATASETS.get(name)
     if dataset is None or not dataset.archives:
-        raise InputError(f"{name}: not a data set to fetch; there are: {', '.join(known)}")
-    chosen = [a for a in dataset.archives if a.labels] if labels_only else _whole(dataset)
+        known = ", ".join(d.name for d in DATASETS.values() if d.archives)
+        raise InputError(f"{name}: not a data set to fetch; there are: {known}")
+    # Where an archive holds frames and labels, those that hold the labels alone are not needed.
+    together = name.startswith("mot")
+    chosen = [a for a in dataset.archives if (a.labels if labels_only else not (together and a.labels))]
     if not chosen:
         raise InputError(f"{name}: its labels do not come apart from the frames; leave out --labels-only")
-    moved = tuple(_moved(a, mirror) for a in chosen)
-    sizes = tuple(remote_size(a.url) or int(a.gigabytes * GIGA) for a in moved)
-    return Plan(dataset, moved, sizes, folder)
+    if mirror:
+        chosen = [replace(a, url=f"{mirror.rstrip('/')}/{a.name}") for a in chosen]
+    sizes = tuple(remote_size(a.url) or int(a.gigabytes * GIGA) for a in chosen)
+    return Plan(dataset, tuple(chosen), sizes, folder)
 
 
 def need_room(asked: Plan) -> None:
-    """Hold the disk to what is still to come.
+    """Compare the free space of the disk with what is still to come.
 
     Raises:
         InputError: too little is free; says how much is needed and where.
@@ -91,16 +84,12 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
     """Fetch and unpack; what an earlier call finished is not done again.
 
     Args:
-        asked: from `plan`.
         bar: from a label and a number of bytes, a context that gives a progress function.
         keep_archives: leave the archives beside what was unpacked.
         wait: seconds before a broken transfer is tried again.
 
-    Returns:
-        The data set's folder, to be given as `--root`.
-
     Raises:
-        InputError: a file that is not to be had or is damaged.
+        InputError: a file that is not to be had or is damaged; the latter is removed, so that it is fetched anew.
         MsfpError: the transfer or the disk failed; what arrived is kept.
     """
     note = asked.folder / NOTE
@@ -110,13 +99,19 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
             continue
         with bar(archive.name, size) as progress:
             path = fetch(archive.url, asked.folder / archive.name, archive.sha256, progress, wait)
-        entry: dict[str, object] = {"url": archive.url, "bytes": path.stat().st_size, "sha256": _digest(path)}
+        entry: dict[str, object] = {"url": archive.url, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
         if path.suffix == ".zip":
-            entry["files"] = _unpacked(path, asked, bar)
+            try:
+                with bar(f"unpacking {path.name}", path.stat().st_size) as progress:
+                    files = unpack(path, asked.folder, lambda name: placed(name, asked.dataset), progress)
+            except InputError:
+                path.unlink(missing_ok=True)
+                raise
+            entry["files"] = len(files)
             if not keep_archives:
                 path.unlink()
         done[archive.name] = entry
-        _write_whole(note, json.dumps(done, indent=1))
+        write_whole(note, json.dumps(done, indent=1).encode())
     if asked.dataset.name == "personpath22":
         personpath.convert(asked.folder, bar)
     return asked.folder
@@ -136,21 +131,6 @@ def _noted(note: Path) -> dict[str, dict[str, object]]:
     return {}
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that a kill leaves the old one or the new one.
-
-    Raises:
-        MsfpError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MsfpError(f"{path}: cannot be written ({error.strerror}); what was fetched is kept") from error
-
-
 def placed(name: PurePosixPath, dataset: Dataset) -> PurePosixPath:
     """Where an archive's entry goes: below `train/`, `val/` or `test/`, whatever the archive wraps them in."""
     parts = list(name.parts)
@@ -159,30 +139,3 @@ def placed(name: PurePosixPath, dataset: Dataset) -> PurePosixPath:
     if len(parts) > 1 and parts[0].rstrip("0123456789") in ("train", "val", "test"):
         parts[0] = parts[0].rstrip("0123456789")
     return PurePosixPath(*parts)
-
-
-def _unpacked(path: Path, asked: Plan, bar: Bar) -> int:
-    """Number of files unpacked; a damaged archive is removed, so that it is fetched anew."""
-    try:
-        with bar(f"unpacking {path.name}", path.stat().st_size) as progress:
-            return len(unpack(path, asked.folder, lambda name: placed(name, asked.dataset), progress=progress))
-    except InputError:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _whole(dataset: Dataset) -> list[Archive]:
-    """Every file needed; where one holds frames and labels, those that hold the labels alone are not."""
-    together = dataset.name.startswith("mot")
-    return [a for a in dataset.archives if not (together and a.labels)]
-
-
-def _moved(archive: Archive, mirror: str) -> Archive:
-    if not mirror:
-        return archive
-    return Archive(f"{mirror.rstrip('/')}/{archive.name}", archive.gigabytes, archive.labels, archive.sha256)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

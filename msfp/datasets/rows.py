@@ -1,13 +1,14 @@
-"""Rows of numbers, each traceable to its line: every file of the MOTChallenge formats is such a table.
+"""Tables of numbers, each row traceable to its line: every file of the MOTChallenge formats is one.
 
-Mostly it is one of plain decimals between commas (`decimals`), or one that pandas reads. Whatever else TrackEval reads
-is brought to that form, or read line by line: other delimiters, line ends, encodings, quotes, rows of unequal length.
+Arrow reads a table of comma-separated numbers. Whatever else TrackEval reads is brought to that form, or read line by
+line: other delimiters, line ends, encodings, quotes, rows of unequal length.
 """
 
+import array
+import codecs
 import io
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -16,75 +17,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets.decimals import MOST, plain_table
-from msfp.datasets.text import plain_text
 from msfp.errors import InputError
 
 DELIMITERS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b" ": "spaces", b":": "colons"}
 """In the order in which TrackEval prefers them where a line has several."""
 SHORTEST = 7  # columns of a row that has its score; only a table all of whose rows have 6 may lack it
-LARGEST_FRAME, LARGEST_ID, LARGEST = (
-    10**9,
-    2**31 - 2,
-    10**15,
-)  # what is larger is a slip, and would not fit the columns' types
-BLOCK = 20_000  # lines converted at a time
+MOST = 1000  # columns
+LARGEST_FRAME, LARGEST_ID, LARGEST = 10**9, 2**31 - 2, 10**15  # beyond is a slip, and would not fit the columns' types
 FILLED = re.compile(rb"[^\n]+")
 QUOTED = re.compile(rb"(['\"])([^'\"\n]*)\1")
+ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+OTHER_KINDS = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"),
+    (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\x1f\x8b", "a gzip archive; unpack it"),
+    (b"<", "a web page or XML, as a failed download leaves; fetch the file again"),
+    (b"{", "JSON; export it as MOTChallenge text"),
+)
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of numbers.
+    """A table of numbers."""
 
-    Attributes:
-        where: file (or archive member), for messages.
-        values: (N, C) float64; NaN where a row has fewer columns than the longest, and where NaN is written.
-        line: (N,) int64, line of each row, from 1.
-        strict: whether what is readable, but not as the format has it, is refused rather than told.
-        told: what a person should know of the table; the reader passes it on.
-    """
-
-    where: str
-    values: NDArray[np.float64]
-    line: NDArray[np.int64]
-    strict: bool = False
-    told: list[str] = field(default_factory=list)
+    where: str  # file (or archive member), for messages
+    values: Floats  # (N, C) float64; NaN where a row has fewer columns than the longest, and where NaN is written
+    line: NDArray[np.int64]  # (N,) int64, line of each row, from 1
+    strict: bool = False  # refuse what is readable, but not as the format has it, rather than note it
+    told: list[str] = field(default_factory=list)  # notes on the table for the user; the reader passes them on
 
     def refuse(self, wrong: Bools, what: str, remedy: str) -> None:
         """Raise for the first wrong row; `what` may hold `{0}`, `{1}`, ... for the row's columns.
-
-        Args:
-            wrong: (N,) bool.
 
         Raises:
             InputError: `file:line: what; remedy`, when any row is wrong.
         """
         if wrong.any():
-            row = int(np.argmax(wrong))
-            numbers = [f"{v:.15g}" for v in self.values[row]]
+            row, text = self._first(wrong, what)
             more = int(wrong.sum()) - 1
             others = f" (and {more} more rows)" if more else ""
-            raise InputError(f"{self.where}:{self.line[row]}: {what.format(*numbers)}{others}; {remedy}")
+            raise InputError(f"{self.where}:{self.line[row]}: {text}{others}; {remedy}")
 
     def tell(self, odd: Bools, what: str, remedy: str, done: str) -> None:
-        """As `refuse` where `strict`; otherwise a remark that says of how many rows, and what is `done` with them."""
+        """Refuse where `strict`; otherwise note how many rows are odd and what is `done` with them."""
         if self.strict:
             self.refuse(odd, what, remedy)
         elif odd.any():
-            row = int(np.argmax(odd))
-            first = what.format(*(f"{v:.15g}" for v in self.values[row]))
-            self.told.append(f"{int(odd.sum())} of {len(odd)} rows {done}: {first} (first: line {self.line[row]})")
+            row, text = self._first(odd, what)
+            self.told.append(f"{int(odd.sum())} of {len(odd)} rows {done}: {text} (first: line {self.line[row]})")
+
+    def _first(self, marked: Bools, what: str) -> tuple[int, str]:
+        row = int(np.argmax(marked))
+        return row, what.format(*(f"{v:.15g}" for v in self.values[row]))
 
     def form(self, text: str, *, quiet: bool = False) -> None:
-        """As `tell`, of the whole table; where `quiet` only strictness minds."""
+        """Refuse the whole table where `strict`; otherwise note the text, unless `quiet`."""
         if self.strict:
             raise InputError(f"{self.where}: {text}")
         if not quiet:
             self.told.append(text)
 
-    def column(self, number: int, default: float) -> NDArray[np.float64]:
+    def column(self, number: int, default: float) -> Floats:
         """(N,) a column from 0; `default` where a row lacks it."""
         if number >= self.values.shape[1]:
             return np.full(len(self.values), default)
@@ -93,7 +94,7 @@ class Rows:
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """A file's bytes; `what` says what is read from it, for messages.
+    """A file's bytes; `what` names its content in messages.
 
     Raises:
         InputError: no such file, or not readable.
@@ -107,6 +108,31 @@ def read_bytes(path: Path, what: str) -> bytes:
         raise InputError(f"{path}: cannot be read ({reason}); make it a readable text file") from error
 
 
+def plain_text(data: bytes, where: str) -> bytes:
+    """The text as UTF-8 without a byte order mark, each line ended by a line feed whatever ended it before.
+
+    Raises:
+        InputError: a file of another kind, named; text in UTF-16 or UTF-32 that is damaged.
+    """
+    encoding = next((name for mark, name in ENCODINGS if data.startswith(mark)), "")
+    if not encoding:  # without a mark, the places of the zeros tell UTF-16
+        even, odd = data[0:256:2], data[1:256:2]
+        if 2 * odd.count(0) > len(odd) and not even.count(0):
+            encoding = "utf-16-le"
+        elif 2 * even.count(0) > len(even) and not odd.count(0):
+            encoding = "utf-16-be"
+    if encoding:
+        try:
+            data = data.decode(encoding).encode()
+        except UnicodeError:
+            raise InputError(f"{where}: text in {encoding.upper()} that is damaged; save it again as UTF-8") from None
+    start = data[:64].lstrip()
+    for beginning, what in OTHER_KINDS:
+        if start.startswith(beginning):
+            raise InputError(f"{where}: is {what}")
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
 def parse_rows(data: bytes, where: str, least: int, what: str, *, strict: bool = False) -> Rows:
     """Parse the bytes of a file; empty lines are passed over.
 
@@ -118,9 +144,6 @@ def parse_rows(data: bytes, where: str, least: int, what: str, *, strict: bool =
     Raises:
         InputError: not such a table; names the line, or what the file is instead.
     """
-    plain = plain_table(data)
-    if plain is not None and plain[0].shape[1] >= least:
-        return _checked(Rows(where, *plain, strict=strict), data)
     text = plain_text(data, where)
     first = FILLED.search(text.lstrip())
     if first is None:
@@ -131,9 +154,9 @@ def parse_rows(data: bytes, where: str, least: int, what: str, *, strict: bool =
         number = text.count(b"\n") + 1
         raise InputError(f"{where}:{number}: the last line is cut in the middle; copy the file again")
     text = _with_commas(text, delimiter)
-    plain = (plain_table(text) if text is not data else None) or _regular_table(text)
-    if plain is not None and plain[0].shape[1] >= least:
-        rows = Rows(where, *plain, strict=strict)
+    table = _regular_table(text)
+    if table is not None and table[0].shape[1] >= least:
+        rows = Rows(where, *table, strict=strict)
     else:
         rows = _line_by_line(text, where, least, what, strict, ended)
     if delimiter != b",":
@@ -142,7 +165,8 @@ def parse_rows(data: bytes, where: str, least: int, what: str, *, strict: bool =
         rows.told.append(
             f"line {rows.line[-1]}, the last, has no line end; if the file was cut there, its last number is wrong"
         )
-    return _checked(rows, text)
+    _check_numbers(rows, text)
+    return rows
 
 
 def _with_commas(text: bytes, delimiter: bytes) -> bytes:
@@ -161,134 +185,66 @@ def _with_commas(text: bytes, delimiter: bytes) -> bytes:
     return text.replace(b",\n", b"\n")
 
 
-def _regular_table(text: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
-    """Values and line numbers of a table whose rows have one number of columns, by pandas' C engine (exact rounding).
-
-    Returns:
-        None: another table, or one that it does not read.
-    """
+def _regular_table(text: bytes) -> tuple[Floats, NDArray[np.int64]] | None:
+    """Values and line numbers of a table whose rows have one number of columns; None: another table."""
     if text.count(b"\n") > len(text) // 4:  # hardly anything but empty lines, whose places alone fill the memory
         return None
-    letters = np.frombuffer(text, np.uint8)
-    end = np.flatnonzero(letters == ord("\n"))
-    filled = np.diff(end, prepend=-1) > 1
-    commas = np.diff(np.searchsorted(np.flatnonzero(letters == ord(",")), end), prepend=0)[filled]
-    if not len(commas) or np.any(commas != commas[0]) or commas[0] >= MOST:
-        return None
-    import pandas as pd  # 0.3 s, spared to those who read no such file
+    import pyarrow as pa
+    from pyarrow import csv
 
-    # pandas 3 reads floats exactly and warns of the option that earlier ones need for it.
-    exact: dict[str, Any] = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+    start = len(text) - len(text.lstrip(b"\n"))
+    columns = text.count(b",", start, text.find(b"\n", start)) + 1
+    if columns > MOST:
+        return None
+    types: Any = csv.ConvertOptions(column_types={f"f{k}": pa.float64() for k in range(columns)}, null_values=[])
+    options = csv.ReadOptions(autogenerate_column_names=True, use_threads=False)
     try:
-        table = pd.read_csv(io.BytesIO(text), header=None, dtype=np.float64, na_filter=False, **exact)
-    except (ValueError, OverflowError):
+        table = csv.read_csv(pa.py_buffer(text), options, convert_options=types)
+    except pa.ArrowInvalid:
         return None
-    if table.shape != (len(commas), commas[0] + 1):
-        return None
-    return np.ascontiguousarray(table.to_numpy()), np.flatnonzero(filled).astype(np.int64) + 1
+    values = np.column_stack([column.to_numpy() for column in table.columns])
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+    line = np.flatnonzero(np.diff(ends, prepend=-1) > 1) + 1
+    return (values, line) if len(line) == len(values) else None
 
 
 def _line_by_line(text: bytes, where: str, least: int, what: str, strict: bool, ended: bool) -> Rows:
     """The slow way: any number Python reads, rows of unequal length, and the message for each slip."""
-    blocks: list[NDArray[np.float64]] = []
-    line, width = [], []
-    right = b"\0" not in text
-    for lines in _blocks(text):
-        fields = [row.split(b",") for _, row in lines]
-        count = np.array([len(f) for f in fields])
-        line.append(np.array([n for n, _ in lines], np.int64))
-        width.append(count)
-        widest = int(count.max())
-        right = right and widest <= MOST
-        try:
-            numbers = [[float(f) for f in row] + [np.nan] * (widest - len(row)) for row in fields] if right else []
-        except ValueError:
-            right = False
-        if right:
-            blocks.append(np.array(numbers))
-    if not line:
-        raise InputError(f"{where}: not a table of numbers; export it again as plain comma-separated text")
-    columns, numbered = np.concatenate(width), np.concatenate(line)
-    last = None if ended else int(numbered[-1])
-    if columns.max() <= MOST:
-        _refuse_text(text, where, right)
-    _refuse_columns(where, numbered, columns, least, what, last)
-    values = np.full((len(numbered), columns.max()), np.nan)
-    start = 0
-    for block in blocks:
-        values[start : start + len(block), : block.shape[1]] = block
-        start += len(block)
-    rows = Rows(where, values, numbered, strict)
-    if columns.min() != columns.max():
-        rows.form(f"rows of {columns.min()} to {columns.max()} columns; the format has one number of columns for all")
-    return rows
-
-
-def _blocks(text: bytes) -> Iterator[list[tuple[int, bytes]]]:
-    """Lines that are not empty with their numbers from 1, `BLOCK` at a time."""
-    block, number, counted = [], 1, 0
-    for found in FILLED.finditer(text):
-        number += text.count(b"\n", counted, found.start())
-        counted = found.start()
-        block.append((number, found.group()[: 40 * MOST]))
-        if len(block) == BLOCK:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-def _checked(rows: Rows, text: bytes) -> Rows:
-    """Itself, where frame, id and box are numbers that can be; ids too large for their type are numbered anew."""
-    largest = np.array([LARGEST_FRAME, np.finfo(float).max, *[LARGEST] * 4])
-    values = rows.values[:, :6]
-    right = np.abs(values) <= largest  # not NaN
-    for column in () if right.all() else np.flatnonzero(~right.all(axis=0)):
-        limit = f" and within +-{largest[column]:g}" if column != 1 else ""
-        rows.refuse(~right[:, column], f"column {column + 1} is {{{column}}}", f"numbers have to be finite{limit}")
-    large = values[:, 1] > LARGEST_ID
-    if large.any():
-        what, done = "id {1}", "have an id of more than 31 bits, and all ids are numbered anew from 1"
-        rows.tell(large, what, f"ids are whole numbers up to {LARGEST_ID}", done)
-        # Time stamps in nanoseconds have more digits than double precision holds: they are compared as written.
-        written = [int(Decimal(row.split(b",")[1].decode())) for block in _blocks(text) for _, row in block]
-        rows.values[:, 1] = np.unique(np.array(written, object), return_inverse=True)[1].reshape(-1) + 1
-    return rows
-
-
-def _refuse_columns(
-    where: str, line: NDArray[np.int64], found: NDArray[np.int64], least: int, what: str, last: int | None
-) -> None:
-    """Raise for the first row that has too few columns, or far too many."""
-    wrong = (found < (max(least, SHORTEST) if found.max() >= SHORTEST else least)) | (found > MOST)
-    if not wrong.any():
-        return
-    row = int(np.argmax(wrong))
-    if line[row] == last and row:
-        raise InputError(
-            f"{where}:{last}: the last line is cut after {found[row]} of {found[0]} columns; copy the file again"
-        )
-    rest = f", the rows before it {found[0]}" if row and found[0] != found[row] else ""
-    raise InputError(f"{where}:{line[row]}: {found[row]} columns{rest}; {what} have at least {least}")
-
-
-def _refuse_text(text: bytes, where: str, right: bool) -> None:
-    """Raise for the first field that is no number; nothing to look for where all are `right`."""
-    for lines in () if right else _blocks(text):
-        for number, row in lines:
-            for column, value in enumerate(row.split(b","), 1):
-                if _is_number(value):
-                    continue
+    flat, counts, numbers = array.array("d"), array.array("q"), array.array("q")
+    slip = ""
+    for number, row in enumerate(io.BytesIO(text), 1):
+        if row == b"\n":
+            continue
+        fields = row.rstrip(b"\n")[: 40 * MOST].split(b",")
+        numbers.append(number)
+        counts.append(len(fields))
+        for column, value in enumerate(() if slip else fields, 1):
+            try:
+                flat.append(float(value))
+            except ValueError:
                 shown = value[:40].decode("utf-8", "backslashreplace")
-                raise InputError(f"{where}:{number}: column {column} is {shown!r}; {_remedy(value, number)}")
-
-
-def _is_number(value: bytes) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+                slip = f"{where}:{number}: column {column} is {shown!r}; {_remedy(value, number)}"
+                break
+    if not counts:
+        raise InputError(f"{where}: not a table of numbers; export it again as plain comma-separated text")
+    line, found = np.array(numbers, np.int64), np.array(counts, np.int64)
+    if slip and found.max() <= MOST:
+        raise InputError(slip)
+    wrong = (found < (max(least, SHORTEST) if found.max() >= SHORTEST else least)) | (found > MOST)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        if at and at == len(found) - 1 and not ended:
+            raise InputError(
+                f"{where}:{line[at]}: the last line is cut after {found[at]} of {found[0]} columns; copy the file again"
+            )
+        rest = f", the rows before it {found[0]}" if at and found[0] != found[at] else ""
+        raise InputError(f"{where}:{line[at]}: {found[at]} columns{rest}; {what} have at least {least}")
+    values = np.full((len(found), found.max()), np.nan)
+    values[np.arange(found.max()) < found[:, None]] = flat
+    rows = Rows(where, values, line, strict)
+    if found.min() != found.max():
+        rows.form(f"rows of {found.min()} to {found.max()} columns; the format has one number of columns for all")
+    return rows
 
 
 def _remedy(value: bytes, line: int) -> str:
@@ -297,3 +253,20 @@ def _remedy(value: bytes, line: int) -> str:
     if line == 1 and re.fullmatch(rb"[#\w ]*[A-Za-z][\w ]*", value):
         return "the table begins with its first row: remove the heads"
     return "numbers have to be finite decimals"
+
+
+def _check_numbers(rows: Rows, text: bytes) -> None:
+    """Refuse frames, ids and boxes that are no possible numbers; number ids too large for their type anew."""
+    largest = np.array([LARGEST_FRAME, np.finfo(float).max, *[LARGEST] * 4])
+    values = rows.values[:, :6]
+    right = np.abs(values) <= largest  # not NaN
+    for column in () if right.all() else np.flatnonzero(~right.all(axis=0)):
+        limit = f" and within +-{largest[column]:g}" if column != 1 else ""
+        rows.refuse(~right[:, column], f"column {column + 1} is {{{column}}}", f"numbers have to be finite{limit}")
+    large = values[:, 1] > LARGEST_ID
+    if large.any():
+        done = "have an id of more than 31 bits, and all ids are numbered anew from 1"
+        rows.tell(large, "id {1}", f"ids are whole numbers up to {LARGEST_ID}", done)
+        # Time stamps in nanoseconds have more digits than double precision holds: they are compared as written.
+        written = [int(Decimal(row.split(b",")[1].decode())) for row in io.BytesIO(text) if row != b"\n"]
+        rows.values[:, 1] = np.unique(np.array(written, object), return_inverse=True)[1].reshape(-1) + 1

@@ -1,4 +1,4 @@
-"""Which range a detector's scores have: thresholds mean shares from 0 to 1, margins and percentages are none."""
+"""The range of a detector's scores: thresholds mean shares from 0 to 1; margins and percentages are none."""
 
 from typing import NamedTuple
 
@@ -16,12 +16,12 @@ class ScoreRange(NamedTuple):
 
     @property
     def unit(self) -> bool:
-        """Whether the scores can be shares from 0 to 1."""
+        """The scores can be shares from 0 to 1."""
         return self.low >= -SLACK and self.high <= 1 + SLACK
 
     @property
     def percent(self) -> bool:
-        """Whether the scores seem to be percentages."""
+        """The scores seem to be percentages."""
         return self.low >= -SLACK and PERCENT < self.high <= 100 * (1 + SLACK)
 
     def __str__(self) -> str:

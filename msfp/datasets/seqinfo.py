@@ -4,11 +4,9 @@ import configparser
 import logging
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from msfp.datasets.rows import parse_rows, read_bytes
-from msfp.datasets.text import plain_text
+from msfp.datasets.rows import parse_rows, plain_text, read_bytes
 from msfp.errors import InputError
 from msfp.types import Sequence
 from msfp.video.decoding import health, loss
@@ -27,8 +25,8 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
     """Read seqinfo.ini and look which frames, labels and detections are there.
 
     `imDir` names a folder of images or a video file; neither has to exist, nor has every frame. Images that lie there
-    and cannot be taken for frames are told (`Sequence.trouble`), as labels can be used without them. Of a test sequence
-    the labels are not looked for: only evaluation opens them (`catalog.hidden_truth`).
+    and cannot be taken for frames are noted (`Sequence.trouble`), as labels can be used without them. Of a test
+    sequence the labels are not looked for: only evaluation opens them (`catalog.hidden_truth`).
 
     Raises:
         InputError: seqinfo.ini missing, unreadable, or with a key missing or wrong; a video that cannot be opened.
@@ -40,7 +38,21 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
     if name != path.name:
         log.warning("%s: name=%s, but the folder is %s; the folder's name is used", ini, name, path.name)
     length = _whole(ini, keys, "seqLength", LONGEST)
-    pixels = _pixels(ini, keys, length)
+    ext = keys.get("imExt") or ".jpg"
+    ext = ext if ext.startswith(".") else f".{ext}"
+    if not re.fullmatch(r"\.[A-Za-z0-9]+", ext):
+        raise InputError(f"{ini}: imExt={ext!r}; give the extension of the images, as .jpg")
+    images, trouble = path / keys["imDir"], ""
+    frames: tuple[int, ...] = ()
+    if images.is_dir():
+        frames, trouble = _images(images, ext, length)
+        if trouble:
+            log.warning("%s", trouble)
+    elif images.is_file():
+        held, ext = health(images), ""
+        frames = tuple(t for t in held.frames if t <= length)
+        if said := loss(len(held.frames) + len(held.lost), held.lost, held.marred):
+            log.warning("%s: %s; copy the video again", images, said)
     det = path / "det" / "det.txt"
     return Sequence(
         name=path.name,
@@ -51,12 +63,12 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
         length=length,
         width=_whole(ini, keys, "imWidth", LARGEST),
         height=_whole(ini, keys, "imHeight", LARGEST),
-        frames=pixels.frames,
-        images=pixels.images,
-        image_ext=pixels.ext,
+        frames=frames,
+        images=images if frames else None,
+        image_ext=ext,
         gt_path=_labels(path, split),
         det_path=det if det.is_file() else None,
-        trouble=pixels.trouble,
+        trouble=trouble,
     )
 
 
@@ -87,63 +99,27 @@ def _labels(path: Path, split: str) -> Path | None:
     return gt if split != "test" and gt.is_file() else None
 
 
-@dataclass(frozen=True)
-class _Pixels:
-    """Folder or video, extension of an image, frames present, and why they cannot be used (`Sequence.trouble`)."""
-
-    images: Path | None
-    ext: str
-    frames: tuple[int, ...] = ()
-    trouble: str = ""
-
-
-def _pixels(ini: Path, keys: dict[str, str], length: int) -> _Pixels:
-    """Find a sequence's pixels; labels can be used without them, so trouble is told and not raised."""
-    images = ini.parent / keys["imDir"]
-    ext = keys.get("imExt") or ".jpg"
-    ext = ext if ext.startswith(".") else f".{ext}"
-    if not re.fullmatch(r"\.[A-Za-z0-9]+", ext):
-        raise InputError(f"{ini}: imExt={ext!r}; give the extension of the images, as .jpg")
-    if images.is_dir():
-        found = _folder(images, ext, length)
-    elif images.is_file():
-        held = health(images)
-        frames = tuple(t for t in held.frames if t <= length)
-        found = _Pixels(images if frames else None, "", frames)
-        if said := loss(len(held.frames) + len(held.lost), held.lost, held.marred):
-            log.warning("%s: %s; copy the video again", images, said)
-    else:
-        found = _Pixels(None, ext)
-    if found.trouble:
-        log.warning("%s", found.trouble)
-    return found
-
-
-def _folder(images: Path, ext: str, length: int) -> _Pixels:
-    """The images whose name is a frame's number, with the extension that seqinfo.ini declares."""
+def _images(images: Path, ext: str, length: int) -> tuple[tuple[int, ...], str]:
+    """Numbers of the images that are named by a frame's number and have the declared extension; or the trouble."""
     every = pictures_in(images, {*SUFFIXES, ext.lower()})
-    named = [p for p in every if p.suffix.lower() == ext.lower()]
     try:
         by_number(every)  # a frame twice, also with another extension, is refused as it is in a folder of its own
-        files = by_number(named)
+        files = by_number([p for p in every if p.suffix.lower() == ext.lower()])
     except InputError as error:
-        return _Pixels(None, ext, trouble=str(error))
+        return (), str(error)
     if every and not files:
         lies = f"{len(every)} images, such as {every[0].name}" if len(every) > 1 else every[0].name
         right = [p for p in every if NUMBER.fullmatch(p.stem)]
         remedy = f"set imExt={right[0].suffix}" if right else f"rename them to {1:06d}{ext}, {2:06d}{ext}, ..."
         wanted = f"frames named by their number, such as {1:06d}{ext}"
-        return _Pixels(None, ext, trouble=f"{images}: {lies}; looked for {wanted} (imExt={ext}): {remedy}")
+        return (), f"{images}: {lies}; looked for {wanted} (imExt={ext}): {remedy}"
     if 0 in files:
-        first = files[0].name
         remedy = "rename the images so that the first is number 1"
-        trouble = f"{images}: images are numbered from 0 ({first}), labels and detections from 1: {remedy}"
-        return _Pixels(None, ext, trouble=trouble)
-    beyond = [t for t in files if t > length]
-    if beyond:
-        log.warning("%s: %d images beyond frames 1 to %d are not used", images, len(beyond), length)
+        return (), f"{images}: images are numbered from 0 ({files[0].name}), labels and detections from 1: {remedy}"
     frames = tuple(t for t in files if t <= length)
-    return _Pixels(images if frames else None, ext, frames)
+    if beyond := len(files) - len(frames):
+        log.warning("%s: %d images beyond frames 1 to %d are not used", images, beyond, length)
+    return frames, ""
 
 
 def _read_keys(ini: Path, required: tuple[str, ...]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from msfp.types import FileState, Sequence, Stamp
 
 
 def stamp(path: Path | None) -> Stamp | None:
-    """State of a file, which changes with it: size, times of change of its content and of its entry, inode.
+    """Size, times of change of content and of entry, and inode of a file; None where it is not there.
 
     The time of the entry changes with every write, also where a program sets that of the content back.
     """
@@ -24,12 +24,7 @@ def stamp(path: Path | None) -> Stamp | None:
 
 
 def with_state(sequence: Sequence, labels: Path | None = None) -> Sequence:
-    """The sequence with the state its files are in.
-
-    Args:
-        sequence: any.
-        labels: where its labels for evaluation lie, where `gt_path` does not say so.
-    """
+    """The sequence with the state its files are in; `labels`: those for evaluation, where `gt_path` is None."""
     state = FileState(stamp(sequence.gt_path or labels), stamp(sequence.det_path), pixels_state(sequence.images))
     return replace(sequence, state=state)
 
@@ -38,21 +33,21 @@ def pixels_state(images: Path | None) -> str:
     """State of a folder of images or of a video: a digest of every file's name and stamp; empty for None."""
     if images is None:
         return ""
-    state = hashlib.blake2b(digest_size=16)
     try:
         with os.scandir(images) as entries:
-            files = [(entry.name, entry.stat()) for entry in entries]
+            files = sorted((entry.name, entry.stat()) for entry in entries)
     except NotADirectoryError:
         return repr(stamp(images))
     except OSError:
         return "gone"
-    for name, found in sorted(files, key=lambda file: file[0]):
+    state = hashlib.blake2b(digest_size=16)
+    for name, found in files:
         state.update(f"{name}/{found.st_size}/{found.st_mtime_ns}/{found.st_ctime_ns}/{found.st_ino}".encode())
     return state.hexdigest()
 
 
 def is_unchanged(sequence: Sequence) -> bool:
-    """True where a sequence's labels and detections are those that were there when its folder was read."""
+    """True while labels and detections are those that were there when the folder was read."""
     try:
         need_unchanged(sequence)
     except InputError:
@@ -61,11 +56,7 @@ def is_unchanged(sequence: Sequence) -> bool:
 
 
 def need_unchanged(sequence: Sequence, labels: Path | None = None) -> None:
-    """Hold a sequence to the labels and detections that were there when its folder was read.
-
-    Args:
-        sequence: any.
-        labels: as of `with_state`.
+    """Refuse labels or detections that changed since the folder was read; `labels` as of `with_state`.
 
     Raises:
         InputError: one of the files is another one now.
@@ -79,7 +70,7 @@ def need_unchanged(sequence: Sequence, labels: Path | None = None) -> None:
 
 
 def need_same_pixels(sequence: Sequence) -> None:
-    """Hold a sequence to the images that were there when its folder was read.
+    """Refuse images that changed since the folder was read.
 
     Raises:
         InputError: an image, or the video, is another one now.

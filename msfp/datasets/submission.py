@@ -73,8 +73,7 @@ def expected(dataset: str, split: str) -> dict[str, int | None]:
     if entry is None or not entry.folders(split) or "motchallenge.net" not in entry.homepage:
         names = ", ".join(d.name for d in DATASETS.values() if "motchallenge.net" in d.homepage)
         raise InputError(f"dataset={dataset!r}, split={split!r}: MOTChallenge serves train and test of {names}")
-    suffixes = [f"-{detector}" for detector in entry.detectors] or [""]
-    return {scene + s: length for scene, length in entry.sequences[split].items() for s in suffixes}
+    return entry.lengths(split)
 
 
 def _problems(data: bytes, where: str, expected: Mapping[str, int | None]) -> list[str]:
@@ -86,28 +85,13 @@ def _problems(data: bytes, where: str, expected: Mapping[str, int | None]) -> li
             out = _name_problems([e.filename for e in entries], where, expected)
             for entry in {e.filename: e for e in entries}.values():
                 stem = entry.filename.removesuffix(".txt")
-                if stem not in expected or entry.filename != f"{stem}.txt":
-                    continue
-                if problem := _unreadable(entry):
-                    out.append(f"{where}:{entry.filename}: {problem}")
-                    continue
-                out += _file_problems(archive.read(entry), f"{where}:{entry.filename}", expected[stem])
+                if stem in expected and entry.filename == f"{stem}.txt":
+                    out += _entry_problems(archive, entry, f"{where}:{entry.filename}", expected[stem])
     except MemoryError:
         raise
     except Exception:  # a damaged file can fail anywhere inside zipfile, zlib or lzma
         return [f"{where}: not a zip file, or a damaged one; make it again"]
     return out
-
-
-def _unreadable(entry: zipfile.ZipInfo) -> str:
-    """Why an entry is not read, though the archive may be whole; empty where it can be."""
-    if entry.flag_bits & ENCRYPTED:
-        return "is encrypted; make the zip again without a password"
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed as few programs can unpack; make the zip again with the usual method, deflate"
-    if entry.file_size > LARGEST_FILE:
-        return f"{entry.file_size:,} bytes; a result file is far smaller"
-    return ""
 
 
 def _name_problems(names: list[str], where: str, expected: Mapping[str, int | None]) -> list[str]:
@@ -125,15 +109,22 @@ def _name_problems(names: list[str], where: str, expected: Mapping[str, int | No
     return out
 
 
-def _file_problems(data: bytes, where: str, length: int | None) -> list[str]:
+def _entry_problems(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str, length: int | None) -> list[str]:
+    if entry.flag_bits & ENCRYPTED:
+        return [f"{where}: is encrypted; make the zip again without a password"]
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return [f"{where}: is packed as few programs can unpack; make the zip again with the usual method, deflate"]
+    if entry.file_size > LARGEST_FILE:
+        return [f"{where}: {entry.file_size:,} bytes; a result file is far smaller"]
+    data = archive.read(entry)
     try:
         tracks = parse_tracks(data, where)
     except InputError as error:
         return [str(error)]
     out = []
-    first = next((line for line in data.splitlines() if line.strip()), None)
-    if first is not None and first.count(b",") != COLUMNS - 1:
-        out.append(f"{where}: rows of {first.count(b',') + 1} columns; the server asks for {COLUMNS}: fill up with -1")
+    columns = next((line for line in data.splitlines() if line.strip()), b"," * (COLUMNS - 1)).count(b",") + 1
+    if columns != COLUMNS:
+        out.append(f"{where}: rows of {columns} columns; the server asks for {COLUMNS}: fill up with -1")
     if length is not None and np.any(tracks.frame > length):
         out.append(f"{where}: frame {tracks.frame.max()} of a sequence of {length} frames; remove rows beyond it")
     if np.any(tracks.id < 1):

@@ -30,7 +30,7 @@ def test_scenes_are_grouped_and_the_member_with_frames_gives_the_pixels(make, tm
     assert [s.name for s in found[0].sequences] == ["MOT17-02-DPM", "MOT17-02-FRCNN", "MOT17-02-SDP"]
     assert found[0].pixels.name == "MOT17-02-FRCNN"
     assert [s.pixels.dataset for s in found] == ["mot17", "mot17", "mot15"]
-    assert catalog.presence(found[0].pixels) == "2 of 5 frames present"
+    assert found[0].pixels.frames == (1, 2)
 
 
 def test_the_root_may_be_the_split_or_lie_above_the_data_set(make, tmp_path: Path) -> None:
@@ -148,15 +148,6 @@ def test_hidden_labels_are_found_only_for_evaluation(make, tmp_path: Path) -> No
     assert catalog.hidden_truth(train.pixels) is None
 
 
-def test_labels_of_a_scene(make, tmp_path: Path) -> None:
-    make("MOT17-02-FRCNN", frames=(1,))
-    make("MOT17-02-SDP", gt=GT)
-    make("MOT17-04-SDP")
-    labelled, bare = catalog.load(tmp_path)
-    assert len(catalog.ground_truth_of(labelled)) == 1
-    assert catalog.ground_truth_of(bare) is None
-
-
 def test_check_tells_what_is_right_missing_and_wrong(make, tmp_path: Path) -> None:
     mot17(make, "MOT17-02", frames=(1, 2, 4), seqLength=600)
     (tmp_path / "train/MOT17-02-SDP/det/det.txt").write_text(DET + "1,-1,1,1,0,4,1\n")
@@ -195,7 +186,7 @@ def test_check_of_a_complete_data_set_finds_nothing_amiss(make, tmp_path: Path) 
 def test_real_folders(shared: Path) -> None:
     dev = catalog.load(shared / "mot17-dev")
     assert [s.name for s in dev] == ["MOT17-02", "MOT17-04", "MOT17-05", "MOT17-09"]
-    assert [catalog.presence(s.pixels) for s in dev][1] == "8 of 1050 frames present"
+    assert len(dev[1].pixels.frames) == 8
     assert all(len(s.sequences) == 3 and s.pixels.detector == "FRCNN" for s in dev)
     video = catalog.load(shared / "real-video")
     found = {s.name: (s.pixels.dataset, len(s.pixels.frames)) for s in video}

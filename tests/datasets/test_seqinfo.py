@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from msfp.datasets.findings import findings_of
+from msfp.datasets.catalog import check
 from msfp.datasets.frames import FrameReader, read_frame
 from msfp.datasets.motchallenge import read_sequence
 from msfp.errors import InputError
@@ -102,7 +102,7 @@ def test_images_that_are_no_frames_are_told(make, names: list[str], trouble: str
     assert s.trouble in caplog.text
     with pytest.raises(InputError, match=trouble):
         read_frame(s, 1)
-    wrong = [f for f in findings_of("train", [folder], thorough=False) if f.state == "wrong"]
+    wrong = [f for f in check(folder.parent) if f.state == "wrong"]
     assert [f.message for f in wrong] == [s.trouble]
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_video_holds_the_frames_that_can_be_decoded(make, caplog) -> N
     assert numbers_of(FrameReader(s)) == [(t, t) for t in s.frames]
     with pytest.raises(InputError, match="frame 5 is not present"):
         read_frame(s, 5)
-    wrong = [f for f in findings_of("train", [folder], thorough=False) if f.state == "wrong"]
+    wrong = [f for f in check(folder.parent) if f.state == "wrong"]
     assert [f.message.partition(": ")[2] for f in wrong] == [
         "2 of 12 frames cannot be decoded (5-6); copy the video again"
     ]

@@ -1,5 +1,7 @@
 """What stands still behind everybody: sky, ground, facades; textures drawn from the world's seed."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +29,6 @@ def fractal(rng: np.random.Generator, size: int, octaves: tuple[int, ...]) -> ND
         big = cv2.resize(grid, ((cells + 4) * step,) * 2, interpolation=cv2.INTER_LINEAR)
         out += big[2 * step : 2 * step + size, 2 * step : 2 * step + size] / np.sqrt(len(octaves))
     return out
-
-
-def detail(width: int) -> int:
-    """Pixels of a period of the ground that suit an image's width: 1024 at 640."""
-    return int(np.clip(2 ** np.round(np.log2(1.6 * width)), 256, 2048))
 
 
 def ground_picture(kind: Ground, size: int, rng: np.random.Generator) -> Image:
@@ -92,17 +89,13 @@ def facade_picture(rng: np.random.Generator, indoor: bool) -> Image:
 
 
 class Background:
-    """Paints what no person stands behind.
-
-    Args:
-        world: whose background it is.
-        span: metres that the camera moves forward in all, which the buildings give way to.
-    """
+    """Paints what no person stands behind; buildings give way to the `span` metres that the camera moves forward."""
 
     def __init__(self, world: World, span: float):
         rng = world.rng("background")
         self.kind = world.kind
-        tile = ground_picture(world.ground, detail(world.size[0]), rng)
+        detail = int(np.clip(2 ** np.round(np.log2(1.6 * world.size[0])), 256, 2048))  # 1024 pixels at 640
+        tile = ground_picture(world.ground, detail, rng)
         small = np.asarray(cv2.resize(tile, None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_AREA), np.uint8)
         # Picture, repeats a side, metres ahead of its middle, and the distance up to which it is painted.
         self.ground = ((np.tile(small, (8, 8, 1)), 8, 40.0, 1e3), (np.tile(tile, (2, 2, 1)), 2, 6.0, 11.0))
@@ -142,27 +135,17 @@ class Background:
         for picture, repeats, ahead, upto in self.ground:
             middle = camera.centre[:2] + ahead * forward
             corner = (np.round(middle / PERIOD) - repeats / 2) * PERIOD  # whole periods, so that nothing jumps
-            top = ground_row(camera, upto)
+            far = np.array([*(camera.centre[:2] + upto * forward), 0.0])
+            top = max(0, int(camera.project(far)[0][1]))
             if top >= height:
                 continue
             x, y = corner
             side = repeats * PERIOD
             corners = np.array([[x, y + side, 0], [x + side, y + side, 0], [x + side, y, 0], [x, y, 0]])
-            texture(image[max(0, top) :], shifted(camera, max(0, top)), corners, picture)
+            below = replace(camera, principal=(camera.principal[0], camera.principal[1] - top))
+            texture(image[top:], below, corners, picture)
         for corners, picture in self.walls:
             texture(image, camera, corners, picture)
-
-
-def shifted(camera: Camera, rows: int) -> Camera:
-    """The camera of an image whose first rows are cut off."""
-    return Camera(camera.centre, camera.rotation, camera.focal, (camera.principal[0], camera.principal[1] - rows))
-
-
-def ground_row(camera: Camera, distance: float) -> int:
-    """Image row of the ground at a distance ahead, metres."""
-    forward = camera.rotation[2, :2] / np.linalg.norm(camera.rotation[2, :2])
-    point = np.array([*(camera.centre[:2] + distance * forward), 0.0])
-    return int(camera.project(point)[0][1])
 
 
 def wall(a: tuple[float, float], b: tuple[float, float], height: float) -> Floats:

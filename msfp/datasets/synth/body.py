@@ -4,7 +4,7 @@ A person is 13 capsules for limbs and neck, up to 6 balls for head and hair, and
 spine for trunk and skirt. All people of a frame are projected together.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,21 +62,14 @@ PATTERNS = {
 }
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A person as drawn in one frame.
-
-    Attributes:
-        polygons: farthest first.
-        depth: of the body, metres from the image plane.
-    """
+class Figure(NamedTuple):
+    """A person as drawn in one frame: polygons, farthest first; depth of the body in metres."""
 
     polygons: tuple[Polygon, ...]
     depth: float
 
 
-@dataclass(frozen=True)
-class Frames:
+class Frames(NamedTuple):
     """Axes of N bodies and their sizes: forward and left (N, 3), spine (N, 3), stature and width (N,) in metres."""
 
     body: Floats
@@ -88,16 +81,7 @@ class Frames:
 
 
 def figures(camera: Camera, motion: Motion, looks: list[Look]) -> list[Figure]:
-    """Draw the people of one frame (none of them may stand behind the camera).
-
-    Args:
-        camera: that sees them.
-        motion: their poses.
-        looks: their appearance, in the same order.
-
-    Returns:
-        One figure a person, in the same order.
-    """
+    """One figure a person of a frame; none of them may stand behind the camera."""
     n = len(looks)
     stature, breadth = np.array([look.stature for look in looks]), np.array([look.breadth for look in looks])
     body = joints(motion, stature, breadth)
@@ -105,7 +89,8 @@ def figures(camera: Camera, motion: Motion, looks: list[Look]) -> list[Figure]:
     left = np.stack([-forward[:, 1], forward[:, 0], np.zeros(n)], -1)
     frames = Frames(body, forward, left, body[:, NECK] - body[:, 0], stature, stature * breadth)
     rods, rod_depth = rod_outlines(camera, frames, looks)
-    clouds = [trunk_points(frames, looks), skirt_points(frames), bag_points(frames, looks)]
+    trunks = np.stack([np.vstack([TRUNK, COAT if look.coat else TRUNK[0]]) for look in looks])
+    clouds = [rings(frames, trunks), skirt_points(frames), bag_points(frames, looks)]
     pixels, depth = camera.project(np.concatenate(clouds, axis=1))
     cloud, middle = fixed(pixels), depth[:, :50].mean(axis=1)
     bag_depth = depth[:, 80:].mean(axis=1)
@@ -186,12 +171,6 @@ def rings(frames: Frames, shapes: Floats) -> Floats:
     return (centre[:, :, None] + sideways + ahead).reshape(len(shapes), -1, 3)
 
 
-def trunk_points(frames: Frames, looks: list[Look]) -> Floats:
-    """(N, 60, 3) rings of the trunk; without a coat the last repeats the first."""
-    shapes = np.stack([np.vstack([TRUNK, COAT if look.coat else TRUNK[0]]) for look in looks])
-    return rings(frames, shapes)
-
-
 def skirt_points(frames: Frames) -> Floats:
     """(N, 20, 3) a ring at the waist and one above the knees."""
     n = len(frames.tall)
@@ -237,12 +216,9 @@ def chest(camera: Camera, frames: Frames) -> Floats:
 
 
 def markings(panel: Floats, look: Look, turn: float) -> NDArray[np.int32]:
-    """(K, 4, 2) fixed-point cells of the pattern on a trunk.
+    """(K, 4, 2) fixed-point cells of the pattern on a trunk, whose (2, 2, 2) panel `chest` gives.
 
-    Args:
-        panel: (2, 2, 2) of `chest`.
-        look: says the pattern.
-        turn: where the middle of the chest is between the trunk's edges, for what is only in front.
+    `turn` is where the middle of the chest is between the trunk's edges, for what is only in front.
     """
     cells = np.array(PATTERNS[look.pattern])
     if look.pattern in ("open", "logo"):

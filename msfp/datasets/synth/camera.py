@@ -18,19 +18,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera at one instant.
+    """A camera at one instant."""
 
-    Attributes:
-        centre: (3,) place in the world, metres.
-        rotation: (3, 3) rows are the image's right, the image's down and the view direction, in world coordinates.
-        focal: focal length, pixels.
-        principal: (x, y) principal point, pixels.
-    """
-
-    centre: Floats
-    rotation: Floats
-    focal: float
-    principal: tuple[float, float]
+    centre: Floats  # (3,) place in the world, metres
+    rotation: Floats  # (3, 3) rows are the image's right, the image's down and the view direction, in world coordinates
+    focal: float  # focal length, pixels
+    principal: tuple[float, float]  # (x, y) principal point, pixels
 
     def view(self, points: Floats) -> Floats:
         """(..., 3) world points -> (..., 3) camera coordinates: right, down, depth, metres."""
@@ -50,31 +43,18 @@ class Camera:
 
 @dataclass(frozen=True)
 class CameraPath:
-    """What a world's camera is and does.
+    """What a world's camera is and does."""
 
-    Attributes:
-        mode: static, panning, shaking on its mount, or carried through the scene.
-        height: above the ground, metres.
-        pitch: downward tilt, degrees.
-        focal: focal length over image width.
-        speed: of the carrier along the view (handheld), metres a second; negative walks backwards.
-        drift: of the carrier to the right (handheld), metres a second.
-        swing: amplitude of panning or of the carrier's sway, degrees.
-        period: of panning, seconds.
-        shake: amplitude of the high-frequency shake, degrees.
-        roll: constant tilt of the horizon, degrees.
-    """
-
-    mode: Mode
-    height: float
-    pitch: float
-    focal: float
-    speed: float = 0.0
-    drift: float = 0.0
-    swing: float = 0.0
-    period: float = 6.0
-    shake: float = 0.0
-    roll: float = 0.0
+    mode: Mode  # static, panning, shaking on its mount, or carried through the scene
+    height: float  # above the ground, metres
+    pitch: float  # downward tilt, degrees
+    focal: float  # focal length over image width
+    speed: float = 0.0  # of the carrier along the view (handheld), metres a second; negative walks backwards
+    drift: float = 0.0  # of the carrier to the right (handheld), metres a second
+    swing: float = 0.0  # amplitude of panning or of the carrier's sway, degrees
+    period: float = 6.0  # of panning, seconds
+    shake: float = 0.0  # amplitude of the high-frequency shake, degrees
+    roll: float = 0.0  # constant tilt of the horizon, degrees
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Floats:
@@ -91,15 +71,7 @@ def cameras(
 ) -> tuple[Camera, ...]:
     """The camera in every frame; a static one is the same object throughout, so that drawings of it can be kept.
 
-    Args:
-        path: what the camera does.
-        length: frames.
-        fps: frames a second.
-        size: image width and height, pixels.
-        rng: gives the phases of sway and shake.
-
-    Returns:
-        `length` cameras.
+    `rng` gives the phases of sway and shake.
     """
     width, height = size
     principal = (width / 2, height / 2)

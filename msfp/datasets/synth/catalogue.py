@@ -14,21 +14,13 @@ DATASETS = tuple(KINDS)
 
 @dataclass(frozen=True)
 class Scene:
-    """A filmed scene of a data set.
+    """A filmed scene of a data set."""
 
-    Attributes:
-        name: of the scene.
-        split: `train` or `test`.
-        fixed: what of its world is not left to the seed.
-        halved: its second half is evaluated by models that learned from its first.
-        times: how many times as long it is as a common sequence.
-    """
-
-    name: str
-    split: str
-    fixed: dict[str, object]
-    halved: bool = False
-    times: int = 1
+    name: str  # of the scene
+    split: str  # `train` or `test`
+    fixed: dict[str, object]  # what of its world is not left to the seed
+    halved: bool = False  # its second half is evaluated by models that learned from its first
+    times: int = 1  # how many times as long it is as a common sequence
 
 
 def tripod(height: float, pitch: float, focal: float) -> CameraPath:
@@ -42,20 +34,11 @@ def carried(height: float, pitch: float, focal: float, speed: float, swing: floa
 
 
 def street(
-    split: str,
-    number: str,
-    camera: CameraPath,
-    people: int,
-    fps: float,
-    near: float,
-    far: float,
-    haze: float = 0.0,
-    exposure: float = 1.0,
+    split: str, number: str, camera: CameraPath, people: int, fps: float, near: float, far: float, **weather: float
 ) -> Scene:
     """A sequence of synth17, whose mount, density and frame rate echo MOT17's of that number."""
-    fixed: dict[str, object] = {"camera": camera, "people": people, "fps": fps, "near": near, "far": far}
-    fixed |= {"haze": haze, "exposure": exposure}
-    return Scene(f"SYNTH17-{number}", split, fixed, halved=split == "train")
+    fixed = {"camera": camera, "people": people, "fps": fps, "near": near, "far": far, "haze": 0.0, "exposure": 1.0}
+    return Scene(f"SYNTH17-{number}", split, fixed | weather, halved=split == "train")
 
 
 SYNTH17 = (
@@ -76,37 +59,32 @@ SYNTH17 = (
 )
 
 
-def plain(dataset: str, split: str, number: str, people: int) -> Scene:
-    """A sequence whose mount is left to the seed."""
-    return Scene(
-        f"{dataset.upper()}-{number}", split, {"people": people}, halved=(dataset, split) == ("synth20", "train")
+def plain(dataset: str, train: dict[str, int], test: dict[str, int], halved: bool = False) -> tuple[Scene, ...]:
+    """Sequences of these numbers of people, whose mounts are left to the seed."""
+    return tuple(
+        Scene(f"{dataset.upper()}-{number}", split, {"people": people}, halved and split == "train")
+        for split, scenes in (("train", train), ("test", test))
+        for number, people in scenes.items()
     )
 
 
 def returns(number: str, camera: CameraPath, people: int, near: float, far: float) -> Scene:
     """A long sequence of people who walk out of the picture, stay away for seconds and come back as they were."""
-    fixed: dict[str, object] = {"camera": camera, "people": people, "fps": 30.0, "near": near, "far": far}
+    fixed = {"camera": camera, "people": people, "fps": 30.0, "near": near, "far": far}
     fixed |= {"groups": 0.0, "standing": 0.0, "returning": 0.9, "away": (1.0, 4.6)}
     return Scene(f"SYNTHLONG-{number}", "test", fixed, times=6)
 
 
 SCENES: dict[str, tuple[Scene, ...]] = {
     "synth17": SYNTH17,
-    "synth20": (
-        *(plain("synth20", "train", number, n) for number, n in (("01", 54), ("02", 62), ("03", 74), ("05", 68))),
-        *(
-            plain("synth20", "test", number, n)
-            for number, n in (("04", 72), ("06", 64), ("07", 56), ("08", 60), ("09", 66), ("10", 58))
-        ),
+    "synth20": plain(
+        "synth20",
+        {"01": 54, "02": 62, "03": 74, "05": 68},
+        {"04": 72, "06": 64, "07": 56, "08": 60, "09": 66, "10": 58},
+        halved=True,
     ),
-    "synthdance": (
-        *(plain("synthdance", "train", number, n) for number, n in (("01", 9), ("02", 12))),
-        *(plain("synthdance", "test", f"{k:02d}", n) for k, n in enumerate((10, 12, 9, 11, 8, 10), start=3)),
-    ),
-    "synthpp22": (
-        *(plain("synthpp22", "train", number, n) for number, n in (("01", 16), ("02", 22))),
-        *(plain("synthpp22", "test", f"{k:02d}", n) for k, n in enumerate((18, 24, 15, 20, 17, 22), start=3)),
-    ),
+    "synthdance": plain("synthdance", {"01": 9, "02": 12}, {"03": 10, "04": 12, "05": 9, "06": 11, "07": 8, "08": 10}),
+    "synthpp22": plain("synthpp22", {"01": 16, "02": 22}, {"03": 18, "04": 24, "05": 15, "06": 20, "07": 17, "08": 22}),
     "synthlong": (
         returns("01", tripod(1.7, 3, 1.2), 20, 3.6, 9.5),
         returns("02", tripod(3.0, 12, 1.1), 22, 4.2, 10.5),
@@ -117,17 +95,13 @@ SCENES: dict[str, tuple[Scene, ...]] = {
 def scene_worlds(
     dataset: str, *, seed: int = 0, frames: int = 100, train_times: int = 1, size: tuple[int, int] = (640, 360)
 ) -> tuple[tuple[Scene, World], ...]:
-    """The worlds of an embedded data set.
+    """Each scene of an embedded data set with its world, training sequences first.
 
     Args:
-        dataset: one of `DATASETS`.
         seed: another gives other people, paths and buildings under the same names.
         frames: length of a common sequence.
         train_times: how many times as long training sequences are whose second half is evaluated.
         size: width and height, pixels.
-
-    Returns:
-        Each scene with its world, training sequences first.
 
     Raises:
         InputError: an unknown data set, or a length or size nothing can be rendered with.

@@ -33,15 +33,7 @@ def pulses(length: int, fps: float, beat: float, chance: float, rng: np.random.G
 
 
 def dancers(world: World, cameras: tuple[Camera, ...]) -> Cast:
-    """Choreograph the dancers of a world; some leave to the wings and come back.
-
-    Args:
-        world: whose people dance.
-        cameras: one a frame; the first one's view is the stage.
-
-    Returns:
-        Everybody in every frame.
-    """
+    """Choreograph the dancers of a world; some leave to the wings and come back. The first view is the stage."""
     rng, n, length = world.rng("paths"), world.people, world.length
     area = Area(world, cameras[0])
     places = formation(area, n, rng)
@@ -81,7 +73,9 @@ def dancers(world: World, cameras: tuple[Camera, ...]) -> Cast:
     phase = np.cumsum(speed, 0) / world.fps * tau / (STRIDE * 1.7) + rng.uniform(0, tau, n)
     crouch = np.stack([0.75 * pulses(length, world.fps, beat, 0.25, rng) for _ in range(n)], 1)
     hop = np.stack([0.22 * pulses(length, world.fps, 0.45, 0.12, rng) for _ in range(n)], 1)
-    lift = np.stack([np.stack([pulses(length, world.fps, beat, 0.4, rng) for _ in range(n)], 1) for _ in range(2)], 2)
-    reach = np.stack([np.stack([pulses(length, world.fps, beat, 0.3, rng) for _ in range(n)], 1) for _ in range(2)], 2)
+    lift, reach = (
+        np.stack([np.stack([pulses(length, world.fps, beat, often, rng) for _ in range(n)], 1) for _ in range(2)], 2)
+        for often in (0.4, 0.3)
+    )
     motion = Motion(position, heading, phase, np.minimum(speed / 1.4, 1.3), crouch, lift, 1.2 * reach, hop)
     return Cast(motion, np.broadcast_to(np.arange(n), (length, n)))

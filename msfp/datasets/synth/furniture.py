@@ -14,25 +14,17 @@ CAR, STATIC_PERSON, DISTRACTOR, OCCLUDER = 3, 7, 8, 9  # MOTChallenge classes
 
 @dataclass(frozen=True)
 class Thing:
-    """A piece of furniture.
+    """A piece of furniture."""
 
-    Attributes:
-        place: (2,) on the ground, metres; says when it is painted.
-        radius: people keep this far, metres.
-        category: MOTChallenge class it is labelled with.
-        faces: (corners (4, 3), colour) planar faces, outside counter-clockwise.
-        balls: (end, end, radius, radius, colour) capsules, painted after the faces in their order.
-        picture: (corners (4, 3), picture) on one of the faces, painted last; None without one.
-        seat: somebody may sit on it, with the back to its far side.
-    """
-
-    place: Floats
-    radius: float
-    category: int
-    faces: tuple[tuple[Floats, Colour], ...] = ()
+    place: Floats  # (2,) on the ground, metres; says when it is painted
+    radius: float  # people keep this far, metres
+    category: int  # MOTChallenge class it is labelled with
+    faces: tuple[tuple[Floats, Colour], ...] = ()  # (corners (4, 3), colour) planar faces, outside counter-clockwise
+    # (end, end, radius, radius, colour) capsules, painted after the faces in their order
     balls: tuple[tuple[Floats, Floats, float, float, Colour], ...] = ()
+    # (corners (4, 3), picture) on one of the faces, painted last; None without one
     picture: tuple[Floats, Image] | None = None
-    seat: bool = False
+    seat: bool = False  # somebody may sit on it, with the back to its far side
 
     def polygons(self, camera: Camera) -> list[Polygon]:
         """What of it the camera sees, farthest first; nothing when part of it lies behind the camera."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msfp.datasets.synth.camera import Floats
 
@@ -18,41 +19,26 @@ SPINE, UPPER_ARM, FOREARM = 0.31, 0.17, 0.19
 
 @dataclass(frozen=True)
 class Motion:
-    """Where people are in one frame and what their bodies do; one row a person.
+    """Where people are in one frame and what their bodies do; one row a person."""
 
-    Attributes:
-        position: (N, 2) on the ground, metres.
-        heading: (N,) direction of the chest, radians from +y to the right (towards +x).
-        phase: (N,) of the gait cycle, radians.
-        pace: (N,) 0 stands, 1 walks at about 1.4 m/s.
-        crouch: (N,) 0 upright, 1 sits on the heels' height of a chair.
-        lift: (N, 2) left and right arm: 0 hangs, 1 reaches up, by the side.
-        reach: (N, 2) left and right arm: radians forward of hanging (holding a phone, playing).
-        hop: (N,) height of the feet over the ground, metres.
-    """
+    position: Floats  # (N, 2) on the ground, metres
+    heading: Floats  # (N,) direction of the chest, radians from +y to the right (towards +x)
+    phase: Floats  # (N,) of the gait cycle, radians
+    pace: Floats  # (N,) 0 stands, 1 walks at about 1.4 m/s
+    crouch: Floats  # (N,) 0 upright, 1 sits on the heels' height of a chair
+    lift: Floats  # (N, 2) left and right arm: 0 hangs, 1 reaches up, by the side
+    reach: Floats  # (N, 2) left and right arm: radians forward of hanging (holding a phone, playing)
+    hop: Floats  # (N,) height of the feet over the ground, metres
 
-    position: Floats
-    heading: Floats
-    phase: Floats
-    pace: Floats
-    crouch: Floats
-    lift: Floats
-    reach: Floats
-    hop: Floats
+    def pick(self, rows: int | slice | NDArray[np.int64]) -> "Motion":
+        """Some of the rows of every array."""
+        return Motion(*(column[rows] for column in vars(self).values()))
 
 
 def joints(motion: Motion, stature: Floats, breadth: Floats) -> Floats:
-    """World places of the joints.
+    """(N, 18, 3) world places of the joints of N people, metres; stature (N,) in metres, breadth (N,) 1 if common.
 
     The leg that reaches lower stands on the ground, whatever the angles are, so the body bobs and crouches by itself.
-
-    Args:
-        motion: poses of N people.
-        stature: (N,) metres.
-        breadth: (N,) 1 for a common build.
-
-    Returns:
-        (N, 18, 3) metres.
     """
     n = len(stature)
     forward = np.stack([np.sin(motion.heading), np.cos(motion.heading), np.zeros(n)], -1)

@@ -16,22 +16,14 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cast:
-    """Everybody in every frame; the arrays of `Motion` with a leading axis of frames.
+    """Everybody in every frame; the arrays of `Motion` with a leading axis of frames."""
 
-    Attributes:
-        motion: (T, N, ...) poses.
-        identity: (T, N) index of the identity, from 0; -1 where nobody is.
-    """
-
-    motion: Motion
-    identity: Ints
+    motion: Motion  # (T, N, ...) poses
+    identity: Ints  # (T, N) index of the identity, from 0; -1 where nobody is
 
     def frame(self, t: int) -> tuple[Motion, Ints]:
         """Poses (N rows) and identities (N,) of the t-th frame, from 0."""
-        m = self.motion
-        return Motion(
-            m.position[t], m.heading[t], m.phase[t], m.pace[t], m.crouch[t], m.lift[t], m.reach[t], m.hop[t]
-        ), self.identity[t]
+        return self.motion.pick(t), self.identity[t]
 
 
 class Area:
@@ -194,9 +186,8 @@ class Walkers:
         """(N, 2) acceleration away from neighbours, obstacles and the camera's carrier."""
         apart = self.position[:, None] - self.position[None]
         distance = np.linalg.norm(apart, axis=2) + np.eye(len(self.position)) * 1e3
-        out = (apart / np.maximum(distance, 0.05)[..., None] * np.maximum(0, PERSONAL - distance)[..., None]).sum(
-            1
-        ) * 9.0
+        reach = np.maximum(0, PERSONAL - distance)
+        out = (apart / np.maximum(distance, 0.05)[..., None] * reach[..., None]).sum(1) * 9.0
         barriers = self.obstacles
         if camera.centre[2] < 3:
             barriers = np.concatenate([barriers, [[*camera.centre[:2], 2.2]]])
@@ -235,16 +226,7 @@ class Walkers:
 
 
 def walkers(world: World, cameras: tuple[Camera, ...], obstacles: Floats) -> Cast:
-    """Simulate the walkers of a world.
-
-    Args:
-        world: whose people walk.
-        cameras: one a frame.
-        obstacles: (K, 3) x, y and radius of what stands on the ground, metres.
-
-    Returns:
-        Everybody in every frame.
-    """
+    """Simulate the walkers of a world; obstacles: (K, 3) x, y and radius of what stands on the ground, metres."""
     state, dt, rng = Walkers(world, cameras[0], obstacles), 1 / world.fps, world.rng("habits")
     n, length = world.people, world.length
     for _ in range(int(0.4 * world.fps)):

@@ -13,55 +13,34 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Shape:
-    """Everything a person or thing covers, also outside the image.
+    """Everything a person or thing covers, also outside the image."""
 
-    Attributes:
-        polygons: farthest first.
-        mask: (h, w) uint8, 255 where covered.
-        corner: image coordinates of the mask's first pixel.
-        box: left, top, width, height of what is covered, pixels of the image.
-        area: number of pixels covered.
-    """
-
-    polygons: Sequence[Polygon]
-    mask: Image
-    corner: tuple[int, int]
-    box: Box
-    area: int
+    polygons: Sequence[Polygon]  # farthest first
+    mask: Image  # (h, w) uint8, 255 where covered
+    corner: tuple[int, int]  # image coordinates of the mask's first pixel
+    box: Box  # left, top, width, height of what is covered, pixels of the image
+    area: int  # number of pixels covered
 
 
 def shape(polygons: Sequence[Polygon], size: tuple[int, int]) -> Shape:
-    """Fill the outline of some polygons.
-
-    Args:
-        polygons: at least one.
-        size: image width and height; what lies further out than one image on any side is cut off.
-    """
-    outlines = [polygon.points for polygon in polygons]
-    points = np.concatenate(outlines)
+    """Fill at least one polygon; what lies further out than one image (width, height) on any side is cut off."""
+    points = np.concatenate([polygon.points for polygon in polygons])
     unit = 1 << SHIFT
     (x0, y0), (x1, y1) = (points.min(0) // unit - 2).tolist(), (points.max(0) // unit + 3).tolist()
     x0, y0 = max(x0, -size[0]), max(y0, -size[1])
     x1, y1 = min(x1, 2 * size[0]), min(y1, 2 * size[1])
     mask = np.zeros((max(1, y1 - y0), max(1, x1 - x0)), np.uint8)
     points -= (x0 * unit, y0 * unit)
-    start = 0
-    for outline in outlines:
-        cv2.fillConvexPoly(mask, points[start : start + len(outline)], 255, cv2.LINE_8, SHIFT)
-        start += len(outline)
+    for outline in np.split(points, np.cumsum([len(polygon.points) for polygon in polygons])[:-1]):
+        cv2.fillConvexPoly(mask, outline, 255, cv2.LINE_8, SHIFT)
     left, top, width, height = cv2.boundingRect(mask)
     return Shape(polygons, mask, (x0, y0), (left + x0, top + y0, width, height), cv2.countNonZero(mask))
 
 
 def put(image: Image, buffer: Ids, what: Shape, value: int, tile: Image | None = None) -> None:
-    """Paint a shape over what is there and enter its number in the instance buffer.
+    """Paint a shape over the (H, W, 3) image and enter its number in the (H, W) instance buffer.
 
-    Args:
-        image: (H, W, 3) painted on.
-        buffer: (H, W) number of what is seen at each pixel.
-        what: to be painted.
-        value: its number.
-        tile: shading stretched over the shape, 128 leaves a colour as it is; None shades nothing.
+    `tile` is shading stretched over the shape, 128 leaves a colour as it is.
     """
     height, width = buffer.shape
     x0, y0 = what.corner

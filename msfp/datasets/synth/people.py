@@ -29,23 +29,11 @@ TILE = (48, 24)  # rows, columns of the shading tile
 
 @dataclass(frozen=True)
 class Look:
-    """Appearance of one identity. Colours are red, green, blue; lengths are metres or relative to a common build.
+    """Appearance of one identity. Colours are red, green, blue; lengths are metres or relative to a common build."""
 
-    Attributes:
-        stature: metres.
-        breadth: 1 for a common build.
-        skin, hair, upper, lower, shoes, accent, bag_colour: colours.
-        pattern: of the upper garment, in `accent`.
-        sleeves: long sleeves.
-        bottom: garment of the legs.
-        coat: the upper garment reaches the thighs.
-        long_hair, hood, cap: on the head.
-        bag: what is carried.
-        tile: (48, 24, 3) uint8 shading of the body's box, 128 leaves a colour as it is.
-    """
-
-    stature: float
-    breadth: float
+    stature: float  # metres
+    breadth: float  # 1 for a common build
+    # colours
     skin: Colour
     hair: Colour
     upper: Colour
@@ -53,15 +41,16 @@ class Look:
     shoes: Colour
     accent: Colour
     bag_colour: Colour
-    pattern: Pattern
-    sleeves: bool
-    bottom: Bottom
-    coat: bool
+    pattern: Pattern  # of the upper garment, in `accent`
+    sleeves: bool  # long sleeves
+    bottom: Bottom  # garment of the legs
+    coat: bool  # the upper garment reaches the thighs
+    # on the head
     long_hair: bool
     hood: bool
     cap: bool
-    bag: Bag
-    tile: NDArray[np.uint8]
+    bag: Bag  # what is carried
+    tile: NDArray[np.uint8]  # (48, 24, 3) uint8 shading of the body's box, 128 leaves a colour as it is
 
 
 def pick(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 6.0) -> Colour:
@@ -85,10 +74,7 @@ def shading(rng: np.random.Generator, side: float) -> NDArray[np.uint8]:
 def wardrobe(rng: np.random.Generator, side: float, warm: float) -> Look:
     """A passer-by: mostly dark and muted clothes, so that many people nearly share their colours.
 
-    Args:
-        rng: draws everything.
-        side: where the light comes from, -1 left to 1 right.
-        warm: chance of summer clothes.
+    The light comes from `side`, -1 left to 1 right; `warm` is the chance of summer clothes.
     """
     kind = rng.choice(4, p=(0.42, 0.22, 0.14, 0.22))
     upper = pick(rng, (DARK, MUTED, LIGHT, VIVID)[kind])

@@ -18,15 +18,10 @@ LIMIT = 1 << 14  # pixels; OpenCV's fixed point overflows far outside the image
 
 @dataclass(frozen=True)
 class Polygon:
-    """A convex polygon in the image.
+    """A convex polygon in the image."""
 
-    Attributes:
-        points: (K, 2) int32 vertices in sixteenths of a pixel, the centre of the first pixel at 0.
-        colour: red, green, blue.
-    """
-
-    points: NDArray[np.int32]
-    colour: Colour
+    points: NDArray[np.int32]  # (K, 2) int32 vertices in sixteenths of a pixel, the centre of the first pixel at 0
+    colour: Colour  # red, green, blue
 
 
 def fixed(pixels: Floats) -> NDArray[np.int32]:
@@ -66,13 +61,9 @@ def face(camera: Camera, corners: Floats) -> NDArray[np.int32] | None:
 
 
 def texture(image: Image, camera: Camera, corners: Floats, picture: Image) -> None:
-    """Paint a picture on a parallelogram of the world.
+    """Paint an (h, w, 3) picture on a parallelogram of the world.
 
-    Args:
-        image: painted on.
-        camera: that sees it.
-        corners: (4, 3) world corners in the order of the picture's top left, top right, bottom right, bottom left.
-        picture: (h, w, 3) its picture.
+    Its (4, 3) corners are the picture's top left, top right, bottom right and bottom left.
     """
     outline = face(camera, corners)
     if outline is None:
@@ -95,14 +86,9 @@ def texture(image: Image, camera: Camera, corners: Floats, picture: Image) -> No
 
 
 def capsules(a: Floats, b: Floats, ra: Floats, rb: Floats) -> Floats:
-    """Outlines of tapered capsules.
+    """(..., 12, 2) outlines of tapered capsules: half a circle about a, then half a circle about b.
 
-    Args:
-        a, b: (..., 2) image coordinates of the ends.
-        ra, rb: (...) radius at each end, pixels.
-
-    Returns:
-        (..., 12, 2) vertices: half a circle about a, then half a circle about b.
+    The ends a, b (..., 2) are image coordinates, the radii ra, rb (...) pixels.
     """
     along = b - a
     length = np.hypot(along[..., 0], along[..., 1])

@@ -44,37 +44,24 @@ class Stage:
         travel = self.cameras[-1].centre - self.cameras[0].centre
         self.background = Background(world, max(0.0, float(travel[1])))
         self.lens = Lens(world)
-        self.kept: tuple[Camera, Image] | None = None
-        self.kept_outlines: tuple[Camera, dict[int, tuple[float, Shape]]] | None = None
+        self.kept: tuple[Camera, Image, dict[int, tuple[float, Shape]]] | None = None
 
-    def backdrop(self, camera: Camera) -> Image:
-        """The background of a frame; kept while the camera stays the same object."""
+    def still(self, camera: Camera) -> tuple[Image, dict[int, tuple[float, Shape]]]:
+        """Background, and depth and shape of each thing that is not behind the camera; kept for the same camera."""
         if self.kept is None or self.kept[0] is not camera:
             width, height = self.world.size
             image = np.empty((height, width, 3), np.uint8)
             self.background.paint(image, camera)
-            self.kept = camera, image
-        return self.kept[1].copy()
-
-    def outlines(self, camera: Camera) -> dict[int, tuple[float, Shape]]:
-        """Depth and shape of each thing that is not behind the camera; kept while the camera stays the same object."""
-        if self.kept_outlines is None or self.kept_outlines[0] is not camera:
-            out = {}
+            outlines = {}
             for k, thing in enumerate(self.things):
                 far = float(camera.view(np.array([*thing.place, 0.9]))[2])
-                polygons = thing.polygons(camera) if far > 0.6 else []
-                if polygons:
-                    out[k] = far, shape(polygons, self.world.size)
-            self.kept_outlines = camera, out
-        return self.kept_outlines[1]
+                if polygons := thing.polygons(camera) if far > 0.6 else []:
+                    outlines[k] = far, shape(polygons, self.world.size)
+            self.kept = camera, image, outlines
+        return self.kept[1].copy(), self.kept[2]
 
     def label(self, who: int, identity: NDArray[np.int64]) -> tuple[int, int, int]:
-        """Id, flag and class of a walker, somebody seated, or a thing, counted in this order.
-
-        Args:
-            who: its place in that order.
-            identity: (N,) identities of the walkers in the frame, from 0.
-        """
+        """Id, flag and class of number `who` of walkers ((N,) identities from 0), people seated and things."""
         seat = who - len(identity)
         if seat < 0:
             return int(identity[who]) + 1, 1, 1
@@ -83,22 +70,8 @@ class Stage:
         return number, 0, STATIC_PERSON if thing < 0 else self.things[thing].category
 
 
-def join(a: Motion, b: Motion) -> Motion:
-    """The people of two casts in one."""
-    return Motion(*(np.concatenate([getattr(a, name), getattr(b, name)]) for name in a.__dataclass_fields__))
-
-
-def select(motion: Motion, rows: NDArray[np.int64]) -> Motion:
-    """Some of the people."""
-    return Motion(*(getattr(motion, name)[rows] for name in motion.__dataclass_fields__))
-
-
 def render(world: World, *, every: int = 1) -> Iterator[tuple[Image, Floats]]:
-    """Frames of a world with their labels, in memory.
-
-    Args:
-        world: to be rendered.
-        every: yield each so-many-th frame, from the first.
+    """Frames of a world with their labels, in memory; of these each `every`-th, from the first.
 
     Yields:
         (H, W, 3) uint8 RGB and (N, 9) float64 rows as in gt.txt: frame, id, left, top, width, height (file
@@ -114,15 +87,16 @@ def draw(stage: Stage, t: int) -> tuple[Image, Floats]:
     """Paint the t-th frame, from 0, before the lens blurs it, and label it."""
     world, camera = stage.world, stage.cameras[t]
     motion, identity = stage.cast.frame(t)
-    everyone = join(motion, stage.seated)
+    pairs = zip(vars(motion).values(), vars(stage.seated).values(), strict=True)
+    everyone = Motion(*(np.concatenate(pair) for pair in pairs))
     looks = [stage.looks[i] for i in identity] + stage.seated_looks
     depth = camera.view(np.column_stack([everyone.position, np.full(len(looks), 0.9)]))[:, 2]
     drawn = np.flatnonzero((depth > TOO_NEAR) & (depth < 2.5 * world.far))
     chosen = [looks[i] for i in drawn]
-    shown = select(everyone, drawn)
+    shown = everyone.pick(drawn)
     people = figures(camera, shown, chosen) if chosen else []
-    things = stage.outlines(camera)
-    image = stage.lens.shadows(stage.backdrop(camera), camera, shown, chosen, stage.things)
+    backdrop, things = stage.still(camera)
+    image = stage.lens.shadows(backdrop, camera, shown, chosen, stage.things)
     buffer = np.zeros(image.shape[:2], np.uint16)
     # Numbers in the buffer: people from 1, then things.
     order = [(person.depth, 1 + k) for k, person in enumerate(people)]

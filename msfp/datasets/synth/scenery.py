@@ -35,15 +35,7 @@ def still(places: Floats, rng: np.random.Generator, heading: float | Floats = 0.
 
 
 def place_things(world: World, cameras: tuple[Camera, ...]) -> list[Thing]:
-    """Furniture where people walk, not in the carrier's way, and not on top of each other.
-
-    Args:
-        world: to be furnished.
-        cameras: one a frame.
-
-    Returns:
-        The things.
-    """
+    """Furniture where people walk, not in the carrier's way, and not on top of each other."""
     rng = world.rng("furniture")
     side = world.light.side
     track = np.array([camera.centre[:2] for camera in cameras[:: max(1, len(cameras) // 20)]])
@@ -51,10 +43,10 @@ def place_things(world: World, cameras: tuple[Camera, ...]) -> list[Thing]:
 
     def free(place: Floats, radius: float) -> bool:
         clear = 1.2 + radius if cameras[0].centre[2] < 3 else 0.5
-        ahead = [np.abs(place[0] - track[:, 0]).min() if len(set(map(tuple, track))) > 1 else 9.0]
+        moves = len(set(map(tuple, track))) > 1
         return (
             np.linalg.norm(track - place, axis=1).min() > clear + 1.5
-            and min(ahead) > clear
+            and (np.abs(place[0] - track[:, 0]).min() if moves else 9.0) > clear
             and all(np.linalg.norm(thing.place - place) > thing.radius + radius + 0.6 for thing in out)
         )
 

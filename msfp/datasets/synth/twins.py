@@ -17,18 +17,21 @@ A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho
 """
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets.synth.reported import Boxes, Floats, Params, as_written, iou, within
 from msfp.errors import InputError
 from msfp.types import DETECTORS, Detections, GroundTruth
 
-__all__ = ["DETECTORS", "DISTRACTORS", "detect", "iou", "within"]
+Params = dict[str, Any]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Boxes = tuple[NDArray[np.int32], Floats, Floats]  # frame, tlwh, score
 
 # MOTChallenge classes that look like a person but do not count: on a vehicle, standing still, distractor, reflection.
 DISTRACTORS = (2, 7, 8, 12)
@@ -40,24 +43,17 @@ BLUR_ERROR = 0.5
 
 
 class Targets(NamedTuple):
-    """True boxes a detector may see, sorted by frame.
+    """True boxes a detector may see, sorted by frame."""
 
-    Attributes:
-        frame, identity: (N,) int32.
-        truth: (N, 4) tlwh as labelled, file coordinates.
-        inside: (N, 4) tlwh as far as the detector reports it.
-        x: (N, 3) covariates.
-        shift: (N,) by what scores of boxes on the person move, logits.
-    """
-
+    # (N,) int32
     frame: NDArray[np.int32]
     identity: NDArray[np.int32]
-    truth: Floats
-    inside: Floats
-    x: Floats
-    shift: Floats
+    truth: Floats  # (N, 4) tlwh as labelled, file coordinates
+    inside: Floats  # (N, 4) tlwh as far as the detector reports it
+    x: Floats  # (N, 3) covariates
+    shift: Floats  # (N,) by what scores of boxes on the person move, logits
 
-    def pick(self, chosen: NDArray[np.bool_]) -> "Targets":
+    def pick(self, chosen: Bools) -> "Targets":
         """The chosen rows."""
         return Targets(**{name: column[chosen] for name, column in self._asdict().items()})
 
@@ -70,17 +66,16 @@ def detect(
     detector: str,
     rng: np.random.Generator,
     clear: Floats | None = None,
+    model: Params | None = None,
 ) -> Detections:
     """Detections that one of MOT17's public detectors might have given for these labels.
 
     Args:
         gt: labels of one scene, file coordinates. Pedestrians that count and look-alikes (`DISTRACTORS`) are detected,
             other rows are not seen.
-        width, height: image size in pixels.
         blur: 0 sharp, 1 strongly blurred (a fixed penalty, see `BLUR_MARGIN`).
-        detector: `DPM`, `FRCNN` or `SDP`.
-        rng: the only source of randomness.
         clear: (N,) clearness of each label in its picture; None: all as clear as usual.
+        model: parameters of the detector; None: the fitted ones.
 
     Returns:
         Detections in file coordinates, scores in the detector's own range, rounded as its MOT17 files are; within a
@@ -89,32 +84,22 @@ def detect(
     Raises:
         InputError: unknown detector, image without area, blur outside [0, 1], or another number of clearnesses.
     """
-    check_arguments(width, height, blur, detector)
+    if detector not in DETECTORS:
+        raise InputError(f"detector {detector!r} has no statistical twin: use one of {', '.join(DETECTORS)}")
+    if width < 1 or height < 1:
+        raise InputError(f"image size {width} x {height} has no area: give width and height in pixels, at least 1")
+    if not 0 <= blur <= 1:
+        raise InputError(f"blur {blur} is outside [0, 1]: 0 is sharp, 1 strongly blurred")
     if clear is not None and len(clear) != len(gt):
         raise InputError(f"clear: {len(clear)} values beside {len(gt)} labels; give one for each")
-    return simulate(gt, width, height, blur, detector, parameters()[detector], rng, clear)
-
-
-def simulate(
-    gt: GroundTruth,
-    width: int,
-    height: int,
-    blur: float,
-    detector: str,
-    model: Params,
-    rng: np.random.Generator,
-    clear: Floats | None = None,
-) -> Detections:
-    """`detect` with given parameters, checked arguments taken for granted."""
+    model = model or fitted()["detectors"][detector]
     seen = gt.pedestrian | np.isin(gt.category, DISTRACTORS)
     counts = gt.pedestrian[seen]
     inside = within(gt.tlwh[seen], detector, width, height)
     x = covariates(inside, gt.visibility[seen], height)
-    slope = picture()["slopes"][detector]
-    unusual = np.zeros(len(inside)) if clear is None else clear[seen] - picture()["usual"]
-    shift = slope["score"] * unusual
-    rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x, shift)
-
+    slope = fitted()["picture"]["slopes"][detector]
+    unusual = np.zeros(len(inside)) if clear is None else clear[seen] - fitted()["picture"]["usual"]
+    rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x, slope["score"] * unusual)
     margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], rows, 1, rng)[:, 0]
     margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur + slope["found"] * unusual
     hit = (margin > 0) & (iou(inside, rows.truth) >= 0.5)  # cut by the border below half, no box could find it
@@ -128,31 +113,11 @@ def simulate(
     return as_written(parts, model, detector, width, height)
 
 
-def check_arguments(width: int, height: int, blur: float, detector: str) -> None:
-    """Raise InputError for arguments no detector could work with."""
-    if detector not in DETECTORS:
-        raise InputError(f"detector {detector!r} has no statistical twin: use one of {', '.join(DETECTORS)}")
-    if width < 1 or height < 1:
-        raise InputError(f"image size {width} x {height} has no area: give width and height in pixels, at least 1")
-    if not 0 <= blur <= 1:
-        raise InputError(f"blur {blur} is outside [0, 1]: 0 is sharp, 1 strongly blurred")
-
-
 @cache
 def fitted() -> Params:
-    """Read `twins.json` beside this module."""
+    """Parameters of each detector; usual clearness of a person in a picture, and slopes of each detector."""
     found: Params = json.loads((resources.files("msfp.datasets.synth") / "twins.json").read_text(encoding="utf-8"))
     return found
-
-
-def parameters() -> Params:
-    """Fitted parameters per detector."""
-    return dict(fitted()["detectors"])
-
-
-def picture() -> Params:
-    """Usual clearness of a person, and slopes per detector."""
-    return dict(fitted()["picture"])
 
 
 def moved(value: Floats, shift: Floats) -> Floats:
@@ -206,23 +171,17 @@ def latent(time: Params, rows: Targets, k: int, rng: np.random.Generator) -> Flo
 
 def people(model: Params, rows: Targets, margin: Floats, blur: float, rng: np.random.Generator) -> Boxes:
     """Boxes that find their person (IoU >= 0.5)."""
-    error = box_error(model["box"], rows, rng) * (1 + BLUR_ERROR * blur)
-    for _ in range(12):  # the tails of the tables may together leave the person: shrink those
-        far = iou(displaced(rows, error), rows.truth) < 0.5
-        if not far.any():
-            break
-        error[far] *= 0.8
-    boxes = displaced(rows, error)
+    # The tails of the tables may together leave the person: such errors shrink.
+    boxes = placed(model["box"], rows, blur, rng, lambda near: ~near, 0.8)
     terms = np.stack([margin, rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
-    values = score(model["score"], terms, latent(model["score"]["time"], rows, 1, rng)[:, 0])
-    return rows.frame, boxes, moved(values, rows.shift)
+    return rows.frame, boxes, score(model["score"], terms, rows, rng)
 
 
 def loose(
     part: Params,
     rows: Targets,
-    hit: NDArray[np.bool_],
-    counts: NDArray[np.bool_],
+    hit: Bools,
+    counts: Bools,
     blur: float,
     rng: np.random.Generator,
 ) -> Boxes:
@@ -230,17 +189,25 @@ def loose(
     f = curve(part["curve"], rows.x) + part["when_hit"] * hit + latent(part["time"], rows, 1, rng)[:, 0]
     chosen = (f > 0) & counts
     rows, hit = rows.pick(chosen), hit[chosen]
-    error = box_error(part["box"], rows, rng) * (1 + BLUR_ERROR * blur)
-    for _ in range(12):  # a box that finds a person counted as missed would raise the recall
-        near = (iou(displaced(rows, error), rows.truth) >= 0.5) & ~hit
-        if not near.any():
-            break
-        error[near] *= 1.15
-    boxes = displaced(rows, error)
+    # A box that finds a person counted as missed would raise the recall: such errors grow.
+    boxes = placed(part["box"], rows, blur, rng, lambda near: near & ~hit, 1.15)
     terms = np.stack([hit.astype(float), rows.x[:, 0], rows.x[:, 1], iou(boxes, rows.inside)], 1)
-    values = moved(score(part["score"], terms, latent(part["score"]["time"], rows, 1, rng)[:, 0]), rows.shift)
+    values = score(part["score"], terms, rows, rng)
     keep = hit | (iou(boxes, rows.truth) < 0.5)
     return rows.frame[keep], boxes[keep], values[keep]
+
+
+def placed(
+    part: Params, rows: Targets, blur: float, rng: np.random.Generator, wrong: Callable[[Bools], Bools], factor: float
+) -> Floats:
+    """(N, 4) boxes with errors; those `wrong`, given which have IoU >= 0.5, get theirs scaled, up to 12 times."""
+    error = box_error(part, rows, rng) * (1 + BLUR_ERROR * blur)
+    for _ in range(12):
+        off = wrong(iou(displaced(rows, error), rows.truth) >= 0.5)
+        if not off.any():
+            break
+        error[off] *= factor
+    return displaced(rows, error)
 
 
 def box_error(part: Params, rows: Targets, rng: np.random.Generator) -> Floats:
@@ -261,10 +228,10 @@ def displaced(rows: Targets, error: Floats) -> Floats:
     return np.stack([centre[:, 0] - wide / 2, centre[:, 1] - high / 2, wide, high], 1)
 
 
-def score(part: Params, terms: Floats, noise: Floats) -> Floats:
-    """(N,) scores: a linear latent of the terms and a unit normal, through a monotone table."""
-    value = terms @ np.asarray(part["weights"]) + part["noise"] * noise
-    return np.interp(value, part["latent"], part["value"])
+def score(part: Params, terms: Floats, rows: Targets, rng: np.random.Generator) -> Floats:
+    """(N,) scores: a linear latent of the terms and a unit normal, through a monotone table; then moved."""
+    value = terms @ np.asarray(part["weights"]) + part["noise"] * latent(part["time"], rows, 1, rng)[:, 0]
+    return moved(np.interp(value, part["latent"], part["value"]), rows.shift)
 
 
 def background(part: Params, length: int, crowd: float, width: int, height: int, rng: np.random.Generator) -> Boxes:
@@ -290,3 +257,36 @@ def background(part: Params, length: int, crowd: float, width: int, height: int,
     boxes = np.stack([centre[:, 0] - wide / 2 + 1, centre[:, 1] - high / 2 + 1, wide, high], 1)
     mixed = np.sqrt(part["steady"]) * normal[spot, 4] + np.sqrt(1 - part["steady"]) * rng.standard_normal(len(spot))
     return frame.astype(np.int32), boxes, np.interp(mixed, part["normal"], part["table"][4])
+
+
+def iou(a: Floats, b: Floats) -> Floats:
+    """(N,) intersection over union of paired (N, 4) tlwh boxes."""
+    overlap = np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    shared = np.prod(np.maximum(overlap, 0), 1)
+    return shared / np.maximum(np.prod(a[:, 2:], 1) + np.prod(b[:, 2:], 1) - shared, 1e-12)
+
+
+def as_written(parts: list[Boxes], model: Params, detector: str, width: int, height: int) -> Detections:
+    """Boxes of all kinds in one table, clipped and rounded like the detector's own files."""
+    frame, tlwh, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    tlwh = within(tlwh, detector, width, height)
+    if detector == "DPM":  # five significant digits
+        units = (10.0 ** (4 - np.floor(np.log10(np.maximum(np.abs(x), 1e-9)))) for x in (tlwh, value))
+        tlwh, value = (np.round(x * unit) / unit for x, unit in zip((tlwh, value), units, strict=True))
+    else:
+        tlwh, value = np.round(tlwh, 1), np.round(value, 3)
+        if detector == "SDP":
+            tlwh[:, :2] = np.round(tlwh[:, :2])
+    value = np.clip(value, *model["range"])
+    inside = (tlwh[:, :2] < (width + 1, height + 1)) & (tlwh[:, :2] + tlwh[:, 2:] > 1)
+    kept = np.flatnonzero((inside & (tlwh[:, 2:] >= 1)).all(1))
+    kept = kept[np.lexsort((-value[kept], frame[kept]))]
+    return Detections(frame[kept].astype(np.int32), tlwh[kept], value[kept].astype(np.float32))
+
+
+def within(tlwh: Floats, detector: str, width: int, height: int) -> Floats:
+    """Boxes cut at the image border for FRCNN, the only detector that does so."""
+    if detector != "FRCNN":
+        return tlwh
+    first, last = np.clip([tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]], 1, (width + 1, height + 1))
+    return np.concatenate([first, last - first], 1)

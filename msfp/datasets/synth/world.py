@@ -20,81 +20,46 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Light:
-    """Light and lens of a scene.
+    """Light and lens of a scene."""
 
-    Attributes:
-        side: where the sun stands, -1 left to 1 right.
-        tint: (red, green, blue) gains.
-        contrast: gain about mid-grey.
-        shadow: darkness of shadows on the ground, 0 to 1.
-        reach: length of a shadow over stature.
-        vignette: darkening of the corners, 0 to 1.
-        drift: amplitude of the exposure's drift, relative.
-        blur: strength of the defocus in [0, 1]; 1 is a Gaussian of 1.6 pixels at 640 wide.
-        noise: standard deviation of the sensor's noise, grey levels.
-        quality: of the JPEGs, 1 to 100.
-    """
-
-    side: float
-    tint: tuple[float, float, float]
-    contrast: float
-    shadow: float
-    reach: float
-    vignette: float
-    drift: float
-    blur: float
-    noise: float
-    quality: int
+    side: float  # where the sun stands, -1 left to 1 right
+    tint: tuple[float, float, float]  # (red, green, blue) gains
+    contrast: float  # gain about mid-grey
+    shadow: float  # darkness of shadows on the ground, 0 to 1
+    reach: float  # length of a shadow over stature
+    vignette: float  # darkening of the corners, 0 to 1
+    drift: float  # amplitude of the exposure's drift, relative
+    blur: float  # strength of the defocus in [0, 1]; 1 is a Gaussian of 1.6 pixels at 640 wide
+    noise: float  # standard deviation of the sensor's noise, grey levels
+    quality: int  # of the JPEGs, 1 to 100
 
 
 @dataclass(frozen=True)
 class World:
-    """A scene to be rendered.
+    """A scene to be rendered."""
 
-    Attributes:
-        name: of the scene, `SYNTH17-02`.
-        kind: street, crowd (a busy square), stage (dancers) or shop (seen from above).
-        seed: of everything that is not said here: looks, paths, buildings.
-        size: width and height, pixels.
-        length: frames.
-        fps: frames a second.
-        camera: how it is mounted and moves.
-        people: how many are in and about the view at any time.
-        near, far: depths that people walk at, metres.
-        light: light and lens.
-        ground: what they walk on.
-        furniture: pieces of street furniture or shelves.
-        groups: share of people who walk in groups.
-        standing: share of people who stand.
-        returning: chance that one who left comes back rather than another.
-        away: least and most seconds that he waits out of view before.
-        haze: share of veiling light (mist, a lens against the sun) in what is seen, 0 to 1.
-        exposure: gain of all light: below 1 at dusk or in dim rooms, where noise tells more.
-        alike: share of people whose clothes repeat another's.
-        warm: chance of summer clothes.
-    """
-
-    name: str
-    kind: Kind
-    seed: int
-    size: tuple[int, int]
-    length: int
-    fps: float
-    camera: CameraPath
-    people: int
+    name: str  # of the scene, `SYNTH17-02`
+    kind: Kind  # street, crowd (a busy square), stage (dancers) or shop (seen from above)
+    seed: int  # of everything that is not said here: looks, paths, buildings
+    size: tuple[int, int]  # width and height, pixels
+    length: int  # frames
+    fps: float  # frames a second
+    camera: CameraPath  # how it is mounted and moves
+    people: int  # how many are in and about the view at any time
+    # depths that people walk at, metres
     near: float
     far: float
-    light: Light
-    ground: Ground
-    furniture: int
-    groups: float
-    standing: float
-    returning: float
-    alike: float
-    warm: float
-    away: tuple[float, float] = (0.0, 0.8)
-    haze: float = 0.0
-    exposure: float = 1.0
+    light: Light  # light and lens
+    ground: Ground  # what they walk on
+    furniture: int  # pieces of street furniture or shelves
+    groups: float  # share of people who walk in groups
+    standing: float  # share of people who stand
+    returning: float  # chance that one who left comes back rather than another
+    alike: float  # share of people whose clothes repeat another's
+    warm: float  # chance of summer clothes
+    away: tuple[float, float] = (0.0, 0.8)  # least and most seconds that he waits out of view before
+    haze: float = 0.0  # share of veiling light (mist, a lens against the sun) in what is seen, 0 to 1
+    exposure: float = 1.0  # gain of all light: below 1 at dusk or in dim rooms, where noise tells more
 
     def __post_init__(self) -> None:
         if min(self.size) < 16 or self.length < 1 or not self.fps > 0:
@@ -216,19 +181,7 @@ DRAWS = {"street": draw_street, "crowd": draw_crowd, "stage": draw_stage, "shop"
 def draw_world(
     kind: Kind, name: str, seed: int, *, size: tuple[int, int] = (640, 360), length: int = 100, **fixed: object
 ) -> World:
-    """A world of a kind, its free numbers drawn from the seed.
-
-    Args:
-        kind: street, crowd, stage or shop.
-        name: of the scene.
-        seed: of the world.
-        size: width and height, pixels.
-        length: frames.
-        fixed: attributes of `World` that are not left to chance.
-
-    Returns:
-        The world.
-    """
+    """A world of a kind, its free numbers drawn from the seed; `fixed` are attributes not left to chance."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, zlib.crc32(kind.encode())])
     indoor = kind in ("stage", "shop")
     drawn: dict[str, object] = {
@@ -252,13 +205,6 @@ def worlds(
 
     Args:
         kind: a data set (`synth17`, `synth20`, `synthdance`, `synthpp22`) or what its worlds are (`street`, ...).
-        seed: of the series.
-        count: how many.
-        size: width and height, pixels.
-        length: frames of each.
-
-    Yields:
-        `count` worlds.
 
     Raises:
         InputError: an unknown kind.

@@ -18,49 +18,38 @@ from typing import Any
 import cv2
 import numpy as np
 
-from msfp.datasets.synth.camera import Floats
 from msfp.datasets.synth.catalogue import GENERATOR_VERSION, scene_worlds
 from msfp.datasets.synth.render import render
 from msfp.datasets.synth.sight import clearness
 from msfp.datasets.synth.twins import detect
 from msfp.datasets.synth.world import World
 from msfp.errors import InputError
-from msfp.types import DETECTORS, Detections, GroundTruth
+from msfp.types import DETECTORS, GroundTruth
 
 PIXELS = "FRCNN"  # the member of a scene that holds the images, which all share
+INI = "[Sequence]\nname={}\nimDir=img1\nframeRate={:g}\nseqLength={}\nimWidth={}\nimHeight={}\nimExt=.jpg\n"
 STAMP = ".complete"
 DIGEST_BYTES = 20
 Digests = Callable[[Path], Mapping[str, str]]
+Stamp = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One sequence to be rendered: plain data, so that a caller may send it to a worker.
+    """One sequence to be rendered: plain data, so that a caller may send it to a worker."""
 
-    Attributes:
-        world: what to render.
-        split: `train` or `test`.
-        folder: of the data set, above the split.
+    world: World  # what to render
+    split: str  # `train` or `test`
+    folder: Path  # of the data set, above the split
+
+
+def jobs(dataset: str, folder: Path, **settings: Any) -> list[Job]:
+    """The sequences of a data set, to be rendered by `render_sequence` in any order or process.
+
+    Settings are those of `scene_worlds`.
     """
-
-    world: World
-    split: str
-    folder: Path
-
-
-def jobs(
-    dataset: str,
-    folder: Path,
-    *,
-    seed: int = 0,
-    frames: int = 100,
-    train_times: int = 1,
-    size: tuple[int, int] = (640, 360),
-) -> list[Job]:
-    """The sequences of a data set, to be rendered into a folder by `render_sequence`, in any order or process."""
-    worlds = scene_worlds(dataset, seed=seed, frames=frames, train_times=train_times, size=size)
-    return [Job(world, scene.split, folder) for scene, world in worlds]
+    return [Job(world, scene.split, folder) for scene, world in scene_worlds(dataset, **settings)]
 
 
 def render_sequence(job: Job) -> None:
@@ -73,43 +62,20 @@ def render_sequence(job: Job) -> None:
     images.mkdir(parents=True, exist_ok=True)
     labels, clear = [], []
     for number, (image, rows) in enumerate(render(world), start=1):
-        (images / f"{number:06d}.jpg").write_bytes(jpeg(image, world.light.quality))
+        quality = (cv2.IMWRITE_JPEG_QUALITY, world.light.quality)
+        good, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
+        if not good:
+            raise RuntimeError("OpenCV could not encode a JPEG")
+        (images / f"{number:06d}.jpg").write_bytes(data.tobytes())
         labels.append(rows)
         clear.append(clearness(image, rows[:, 2:6]))
     rows = np.column_stack([np.concatenate(labels), np.concatenate(clear)])
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    truth = ordered(rows[:, :9])
-    text = format_truth(truth)
+    by_identity = rows[np.lexsort((rows[:, 0], rows[:, 1]))].tolist()  # as MOT17 has them
+    text = "".join(",".join(f"{int(v)}" for v in row[:8]) + f",{row[8]:g}\n" for row in by_identity)
     if job.split == "test":
         write(job.folder / "truth" / world.name / "gt.txt", text)
-    gt = as_ground_truth(rows[:, :9])
-    for detector in DETECTORS:
-        folder = split / f"{world.name}-{detector}"
-        write(folder / "seqinfo.ini", seqinfo(world, folder.name))
-        if job.split == "train":
-            write(folder / "gt" / "gt.txt", text)
-        rng = np.random.default_rng([world.seed, zlib.crc32(detector.encode())])
-        found = detect(gt, *world.size, world.light.blur, detector, rng, rows[:, 9])
-        write(folder / "det" / "det.txt", format_detections(found, world.length))
-
-
-def jpeg(image: np.ndarray[Any, np.dtype[np.uint8]], quality: int) -> bytes:
-    """(H, W, 3) RGB as the bytes of a JPEG."""
-    good, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
-    if not good:
-        raise RuntimeError("OpenCV could not encode a JPEG")
-    return data.tobytes()
-
-
-def ordered(rows: Floats) -> Floats:
-    """Rows of gt.txt by identity, then frame, as MOT17 has them."""
-    return rows[np.lexsort((rows[:, 0], rows[:, 1]))]
-
-
-def as_ground_truth(rows: Floats) -> GroundTruth:
-    """Rows of gt.txt, in any order, as labels sorted by frame."""
-    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    return GroundTruth(
+    gt = GroundTruth(
         frame=rows[:, 0].astype(np.int32),
         id=rows[:, 1].astype(np.int32),
         tlwh=rows[:, 2:6].copy(),
@@ -117,28 +83,21 @@ def as_ground_truth(rows: Floats) -> GroundTruth:
         category=rows[:, 7].astype(np.int32),
         visibility=rows[:, 8].astype(np.float32),
     )
-
-
-def format_truth(rows: Floats) -> str:
-    """(N, 9) rows as the text of gt.txt."""
-    return "".join(",".join(f"{int(v)}" for v in row[:8]) + f",{row[8]:g}\n" for row in rows.tolist())
-
-
-def format_detections(found: Detections, length: int) -> str:
-    """The text of det.txt; what a detector reports past the last frame is none of the sequence."""
-    lines = []
-    for frame, box, score in zip(found.frame.tolist(), found.tlwh.tolist(), found.score.tolist(), strict=True):
-        if frame <= length:
-            lines.append(f"{frame},-1," + ",".join(f"{v:.6g}" for v in box) + f",{score:.6g}\n")
-    return "".join(lines)
-
-
-def seqinfo(world: World, name: str) -> str:
-    """The text of seqinfo.ini."""
-    return (
-        f"[Sequence]\nname={name}\nimDir=img1\nframeRate={world.fps:g}\nseqLength={world.length}\n"
-        f"imWidth={world.size[0]}\nimHeight={world.size[1]}\nimExt=.jpg\n"
-    )
+    width, height = world.size
+    for detector in DETECTORS:
+        folder = split / f"{world.name}-{detector}"
+        write(folder / "seqinfo.ini", INI.format(folder.name, world.fps, world.length, width, height))
+        if job.split == "train":
+            write(folder / "gt" / "gt.txt", text)
+        rng = np.random.default_rng([world.seed, zlib.crc32(detector.encode())])
+        found = detect(gt, width, height, world.light.blur, detector, rng, rows[:, 9])
+        columns = zip(found.frame.tolist(), found.tlwh.tolist(), found.score.tolist(), strict=True)
+        lines = [
+            f"{frame},-1," + ",".join(f"{v:.6g}" for v in box) + f",{score:.6g}\n"
+            for frame, box, score in columns
+            if frame <= world.length
+        ]
+        write(folder / "det" / "det.txt", "".join(lines))
 
 
 def write(path: Path, text: str) -> None:
@@ -155,25 +114,16 @@ def generate(
     frames: int = 100,
     train_times: int = 1,
     size: tuple[int, int] = (640, 360),
-    progress: Callable[[int], object] | None = None,
     map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
     digests: Digests | None = None,
 ) -> Path:
     """Render an embedded data set unless it is there already, by the same generator and with the same settings.
 
-    One of whose files a single byte is another one than when it was rendered is rendered anew.
-
-    Everything is written under another name beside it and renamed when whole: a killed run leaves nothing that could
-    be taken for a data set, and of two runs at once either may finish first.
+    A data set with an altered file is rendered anew. Everything is written under another name and renamed when whole:
+    a killed run leaves nothing that could be taken for a data set, and of two runs at once either may finish first.
 
     Args:
-        dataset: one of `DATASETS`.
-        root: folder above the data set's.
-        seed: of its worlds.
-        frames: length of a common sequence.
-        train_times: how many times as long training sequences are whose second half is evaluated.
-        size: width and height, pixels.
-        progress: called with 1 whenever a sequence is done.
+        root: folder above the data set's; the other settings are those of `scene_worlds`.
         map: spreads `render_sequence` over jobs: the built-in, or one that uses workers.
         digests: of all files below a folder, remembered; None: read each time.
 
@@ -184,19 +134,18 @@ def generate(
         InputError: an unknown data set, settings nothing can be rendered with, or a folder that cannot be written.
     """
     target = Path(root) / dataset
-    settings = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
-    stamp: dict[str, object] = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
+    settings: dict[str, Any] = {"seed": seed, "frames": frames, "train_times": train_times, "size": size}
+    stamp: Stamp = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(size)}
     if is_complete(target, stamp, digests or folder_digests):
         return target
     partial = target.with_name(f".{dataset}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
-    work = jobs(dataset, partial, **settings)  # type: ignore[arg-type]
+    work = jobs(dataset, partial, **settings)
     try:
         remove_abandoned(Path(root), dataset)
         partial.mkdir(parents=True)
         try:
             for _ in map(render_sequence, work):
-                if progress is not None:
-                    progress(1)
+                pass
             kept = {**stamp, "files": dict(sorted(folder_digests(partial).items()))}
             write(partial / STAMP, json.dumps(kept, sort_keys=True) + "\n")
             put_in_place(partial, target, stamp, digests or folder_digests)
@@ -210,7 +159,7 @@ def generate(
     return target
 
 
-def is_complete(target: Path, stamp: dict[str, object], digests: Digests) -> bool:
+def is_complete(target: Path, stamp: Stamp, digests: Digests) -> bool:
     """True where a folder holds a data set made whole by this generator with these settings, byte by byte as it was."""
     try:
         found = json.loads((target / STAMP).read_text(encoding="ascii"))
@@ -235,7 +184,7 @@ def folder_digests(folder: Path) -> dict[str, str]:
     }
 
 
-def put_in_place(partial: Path, target: Path, stamp: dict[str, object], digests: Digests) -> None:
+def put_in_place(partial: Path, target: Path, stamp: Stamp, digests: Digests) -> None:
     """Give a finished folder its name; where another run was faster with the same, keep that one's."""
     for _ in range(5):
         if is_complete(target, stamp, digests):
@@ -259,16 +208,9 @@ def remove_abandoned(root: Path, dataset: str) -> None:
     host = socket.gethostname()
     for path in root.glob(f".{dataset}.{host}.*.partial*"):
         pid = path.name[len(f".{dataset}.{host}.") :].split(".")[0]
-        if pid.isdigit() and not alive(int(pid)):
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this machine is still there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        except (ValueError, OSError):  # no process number, or a process of somebody else
+            continue

@@ -116,7 +116,7 @@ def test_larger_and_more_visible_people_are_found_more_often_and_blur_hides_them
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_people_who_stand_out_less_are_found_less_often_and_with_lower_scores(detector: str) -> None:
     gt = standing(60, 40, 0.12, 0.6, strangers=True)
-    usual, rng = twins.picture()["usual"], np.random.default_rng
+    usual, rng = twins.fitted()["picture"]["usual"], np.random.default_rng
     recall, score, empty = [], [], []
     for clear in (usual + 0.5, usual, usual - 1.3):
         found = twins.detect(gt, 6400, 360, 0.0, detector, rng(5), np.full(len(gt), clear))
