@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel
 from msfp.metrics import statistics
 from msfp.metrics.pairs import Pairs
-from msfp.metrics.radix_sort import ascending_order
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,7 +95,7 @@ def resample(sim: NDArray[np.float32], drawn: PeopleDraws) -> ResampledMeasures:
         sim: (P,) similarities of the pairs.
         drawn: of the same pairs.
     """
-    order = ascending_order(sim)  # in whatever order the equal ones come: they are taken together
+    order = np.argsort(sim)  # in whatever order the equal ones come: they are taken together
     weights, pairs = drawn.weights, drawn.pairs
     wins = _wins(sim[order], drawn.same[order], drawn.owner[order], weights.shape[1], pairs.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,6 +10,7 @@ from msfp.errors import InputError, NotComputable
 Rows = NDArray[np.int64]
 Keep = NDArray[np.bool_] | None
 NOBODY_NEAR = "no frame shows two identities, so there is no near negative"
+FAR = 20, 30  # frames between the boxes of a hard positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,6 @@ def pairs(
     max_gap: int = 30,
     negatives: int = 10,
     seed: int = 0,
-    start: int = 1,
     keep: Keep = None,
 ) -> Pairs:
     """Pairs of section 4.2: all positives, and `negatives` times as many random negatives.
@@ -47,19 +47,18 @@ def pairs(
     Args:
         frame: (N,) frame of each box, from 1.
         identity: (N,) identity of each box.
-        frames: how many frames take part, from `start` on.
+        frames: how many frames take part.
         max_gap: positives lie 1 to this many frames apart.
         negatives: negatives per positive, drawn uniformly with replacement from all pairs of different identities,
             in the same or in different frames.
         seed: of the draw.
-        start: first frame that takes part.
         keep: (N,) rows that take part (visible enough, pixels present); all where None.
 
     Raises:
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no positive pair, or a single identity.
     """
-    rows = _rows(frame, identity, frames, start, keep)
+    rows = _rows(frame, identity, frames, keep)
     left, right = positives(frame, identity, rows, 1, max_gap)
     if not len(left):
         raise NotComputable(f"no identity is seen twice within {max_gap} frames among the {len(rows)} boxes compared")
@@ -73,8 +72,7 @@ def hard_pairs(
     tlwh: NDArray[np.floating],
     *,
     frames: int = 150,
-    gap: tuple[int, int] = (20, 30),
-    start: int = 1,
+    gap: tuple[int, int] = FAR,
     keep: Keep = None,
 ) -> Pairs:
     """Pairs that ask what tracking asks: who of two is it, gap[0] to gap[1] frames later?
@@ -87,7 +85,7 @@ def hard_pairs(
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no such positive, or never two identities in a frame.
     """
-    _, left, right, nearest = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, start, keep), gap)
+    _, left, right, nearest = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, keep), gap)
     rival = nearest[right]
     asked = rival >= 0
     if not asked.any():
@@ -101,8 +99,6 @@ def same_frame_pairs(
     tlwh: NDArray[np.floating],
     *,
     frames: int = 150,
-    gap: tuple[int, int] = (20, 30),
-    start: int = 1,
     keep: Keep = None,
 ) -> Pairs:
     """The positives of `hard_pairs` against each box and its nearest of the same frame, each pair once.
@@ -114,7 +110,7 @@ def same_frame_pairs(
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no such positive, or never two identities in a frame.
     """
-    rows, left, right, rival = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, start, keep), gap)
+    rows, left, right, rival = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, keep), FAR)
     couples = np.sort(np.stack([rows, rival[rows]], axis=1)[rival[rows] >= 0], axis=1)
     if not len(couples):
         raise NotComputable(NOBODY_NEAR)
@@ -155,13 +151,13 @@ def positives(
     return i[order], j[order]
 
 
-def _rows(frame: NDArray[np.integer], identity: NDArray[np.integer], frames: int, start: int, keep: Keep) -> Rows:
+def _rows(frame: NDArray[np.integer], identity: NDArray[np.integer], frames: int, keep: Keep) -> Rows:
     """Rows that take part, checked."""
     if len(identity) != len(frame):
         raise InputError(f"identity: {len(identity)} values beside {len(frame)} frame numbers")
     if keep is not None and len(keep) != len(frame):
         raise InputError(f"keep: {len(keep)} values beside {len(frame)} frame numbers")
-    chosen = (frame >= start) & (frame < start + frames)
+    chosen = (frame >= 1) & (frame <= frames)
     rows = np.flatnonzero(chosen if keep is None else chosen & keep)
     order = rows[np.lexsort((identity[rows], frame[rows]))]
     twice = (np.diff(frame[order]) == 0) & (np.diff(identity[order]) == 0)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.metrics.fast import PreparedTruth, nothing_tracked
+from msfp.metrics.fast import PreparedTruth, judged_frames, nothing_tracked
 from msfp.metrics.kernels import clear_frame
-from msfp.metrics.switches import judged_frames
 from msfp.types import Tracks
 
 
