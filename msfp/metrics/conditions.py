@@ -58,15 +58,9 @@ def coming_back(frame: NDArray[np.int32], seen: Bools) -> Bools:
 
 
 def association(truth: PreparedTruth, tracks: Tracks, masks: Bools) -> Floats:
-    """Sums from which AssA of each property follows, alone or over sequences.
+    """(C, 2, 19) sum of A(c) over each property's true positives, and their number, at each localisation threshold.
 
-    Args:
-        truth: from `fast.prepare`; its window cuts the tracks too.
-        tracks: boxes in file coordinates.
-        masks: (C, N) labelled boxes that have each property.
-
-    Returns:
-        (C, 2, 19) sum of A(c) over the property's true positives, and their number, at each localisation threshold.
+    masks: (C, N) labelled boxes that have each property. Sums of several sequences may be added.
     """
     alignment, _, key, iou, box = match(truth, tracks)
     row = np.flatnonzero(truth.kind == KEPT)[box]

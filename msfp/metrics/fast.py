@@ -83,11 +83,7 @@ def prepare(
 
 
 def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
-    """Score one tracker.
-
-    Args:
-        truth: from `prepare`; its window cuts the tracks too.
-        tracks: boxes in file coordinates.
+    """Score one tracker's boxes (file coordinates); the truth's window cuts them too.
 
     Raises:
         InputError: tracks outside the sequence's frames, an identity twice in a frame, boxes that are not finite.

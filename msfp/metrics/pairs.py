@@ -1,4 +1,4 @@
-"""Which boxes are compared when re-identification is measured (section 4.2), always within one sequence."""
+"""Pairs of boxes compared when re-identification is measured (section 4.2), always within one sequence."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,7 @@ FAR = 20, 30  # frames between the boxes of a hard positive
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of boxes by row number, positives first.
-
-    Attributes:
-        i, j: (P,) int32 rows of the two boxes.
-        same: (P,) bool, same identity.
-        gap: (P,) int32 frames between them.
-    """
+    """(P,) pairs of boxes, positives first: rows of the two, whether of one identity, frames between them."""
 
     i: NDArray[np.int32]
     j: NDArray[np.int32]
@@ -42,16 +36,13 @@ def pairs(
     seed: int = 0,
     keep: Keep = None,
 ) -> Pairs:
-    """Pairs of section 4.2: all positives, and `negatives` times as many random negatives.
+    """Pairs of section 4.2: all positives 1 to `max_gap` frames apart, and `negatives` times as many random negatives.
 
     Args:
-        frame: (N,) frame of each box, from 1.
-        identity: (N,) identity of each box.
+        frame, identity: (N,) of each box; frames from 1.
         frames: how many frames take part.
-        max_gap: positives lie 1 to this many frames apart.
-        negatives: negatives per positive, drawn uniformly with replacement from all pairs of different identities,
-            in the same or in different frames.
-        seed: of the draw.
+        negatives: per positive, drawn uniformly with replacement from all pairs of different identities, in the same or
+            in different frames.
         keep: (N,) rows that take part (visible enough, pixels present); all where None.
 
     Raises:
@@ -104,11 +95,7 @@ def same_frame_pairs(
     """The positives of `hard_pairs` against each box and its nearest of the same frame, each pair once.
 
     What changes with time (light, pose, background) lowers the positives only, so this measure favours an embedding
-    that pushes the people of one frame apart.
-
-    Raises:
-        InputError: columns of unequal length, or an identity twice in a frame.
-        NotComputable: no such positive, or never two identities in a frame.
+    that pushes the people of one frame apart. Errors as `hard_pairs`.
     """
     rows, left, right, rival = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, keep), FAR)
     couples = np.sort(np.stack([rows, rival[rows]], axis=1)[rival[rows] >= 0], axis=1)

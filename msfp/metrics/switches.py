@@ -35,12 +35,7 @@ class Switches:
 
 
 def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
-    """Match frame by frame as CLEAR does, and keep who is followed by another track than before.
-
-    Args:
-        truth: from `fast.prepare`; its window cuts the tracks too.
-        tracks: boxes in file coordinates.
-    """
+    """Match frame by frame as CLEAR does, and keep who is followed by another track than before."""
     names = np.unique(window(tracks, truth.frames).id)
     state = nothing_tracked(truth.identities)
     found: list[tuple[int, int, NDArray[np.float64], int, int, int]] = []

@@ -1,4 +1,4 @@
-"""Scores of one row of a tracking table, sequence by sequence, and what is known of the spread of their whole."""
+"""Scores of one row of a tracking table, sequence by sequence, and bootstrap samples of the combined ones."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -23,18 +23,14 @@ from msfp.types import GroundTruth, Tracks, frame_bounds
 Raw = dict[str, Any]
 FLOATS = {"ass_a": "AssA", "ass_re": "AssRe", "ass_pr": "AssPr", "loc_a": "LocA"}
 COUNTS = {"hota_tp": "HOTA_TP", "hota_fn": "HOTA_FN", "hota_fp": "HOTA_FP"}
-CLEAR = {
-    "tp": "CLR_TP",
-    "fn": "CLR_FN",
-    "fp": "CLR_FP",
-    "idsw": "IDSW",
-    "mt": "MT",
-    "pt": "PT",
-    "ml": "ML",
-    "frag": "Frag",
-    "frames": "CLR_Frames",
-}
+CLEAR = {name.lower(): name for name in ("IDSW", "MT", "PT", "ML", "Frag")}
+CLEAR |= {name.lower(): f"CLR_{name}" for name in ("TP", "FN", "FP", "Frames")}
 IDENTITY = {"idtp": "IDTP", "idfn": "IDFN", "idfp": "IDFP"}
+CLASS_NAMES = (
+    "pedestrian person_on_vehicle car bicycle motorbike non_mot_vehicle static_person distractor occluder "
+    "occluder_on_ground occluder_full reflection crowd"
+)
+"""MOTChallenge's classes 1 to 13 in TrackEval's spelling."""
 
 
 def evaluate(
@@ -130,15 +126,31 @@ def trackeval_classes() -> tuple[dict[bool, Callable[..., Any]], tuple[Callable[
             self.config = everything | {"BENCHMARK": chosen.benchmark, "PRINT_CONFIG": False}
             self.benchmark = chosen.benchmark
             self.do_preproc = chosen.preprocess
-            self.class_name_to_class_id = class_numbers()
+            self.class_name_to_class_id = {name: k for k, name in enumerate(CLASS_NAMES.split(), start=1)}
             self.valid_class_numbers = list(self.class_name_to_class_id.values())
-            self.regions = chosen_rows(gt, chosen.regions(gt))
-            self.rows: tuple[GroundTruth, Tracks] = (chosen_rows(gt, ~chosen.regions(gt)), tracks)
+            regions = chosen.regions(gt)
+            self.rows = chosen_rows(gt, ~regions), chosen_rows(gt, regions), tracks
             self.length = length
 
         def _load_raw_file(self, tracker: str, seq: str, is_gt: bool) -> Raw:
-            gt, tracks = self.rows
-            raw = _raw_truth(gt, self.regions, self.length) if is_gt else _raw_tracks(tracks, self.length)
+            gt, regions, tracks = self.rows  # identities are numbered densely, their order kept
+            cut, crowds = _cutter((gt if is_gt else tracks).frame, self.length), _cutter(regions.frame, self.length)
+            raw = (
+                {
+                    "gt_ids": cut(np.unique(gt.id, return_inverse=True)[1]),
+                    "gt_classes": cut(gt.category.astype(np.int64)),
+                    "gt_dets": cut(gt.tlwh),
+                    "gt_extras": [{"zero_marked": flags} for flags in cut(gt.flag.astype(np.int64))],
+                    "gt_crowd_ignore_regions": crowds(regions.tlwh),
+                }
+                if is_gt
+                else {
+                    "tracker_ids": cut(np.unique(tracks.id, return_inverse=True)[1]),
+                    "tracker_classes": cut(np.ones(len(tracks), dtype=np.int64)),
+                    "tracker_dets": cut(tracks.tlwh),
+                    "tracker_confidences": cut(tracks.score.astype(np.float64)),
+                }
+            )
             return raw | {"num_timesteps": self.length, "seq": seq}
 
     quiet = {"PRINT_CONFIG": False}
@@ -147,38 +159,6 @@ def trackeval_classes() -> tuple[dict[bool, Callable[..., Any]], tuple[Callable[
         True: type("Pp", (InMemory, PersonPath22), {}),
     }
     return datasets, (lambda: Hota(), lambda: Clear(dict(quiet)), lambda: Identity(dict(quiet)))
-
-
-def class_numbers() -> dict[str, int]:
-    """MOTChallenge's class names and numbers under TrackEval's spelling."""
-    names = (
-        "pedestrian person_on_vehicle car bicycle motorbike non_mot_vehicle static_person distractor occluder "
-        "occluder_on_ground occluder_full reflection crowd"
-    )
-    return {name: number for number, name in enumerate(names.split(), start=1)}
-
-
-def _raw_truth(gt: GroundTruth, regions: GroundTruth, length: int) -> Raw:
-    """Per frame: what MotChallenge2DBox reads from gt.txt. Identities are numbered densely (order kept)."""
-    cut = _cutter(gt.frame, length)
-    return {
-        "gt_ids": cut(np.unique(gt.id, return_inverse=True)[1]),
-        "gt_classes": cut(gt.category.astype(np.int64)),
-        "gt_dets": cut(gt.tlwh),
-        "gt_extras": [{"zero_marked": flags} for flags in cut(gt.flag.astype(np.int64))],
-        "gt_crowd_ignore_regions": _cutter(regions.frame, length)(regions.tlwh),
-    }
-
-
-def _raw_tracks(tracks: Tracks, length: int) -> Raw:
-    """Per frame: what MotChallenge2DBox reads from a result file. Identities are numbered densely (order kept)."""
-    cut = _cutter(tracks.frame, length)
-    return {
-        "tracker_ids": cut(np.unique(tracks.id, return_inverse=True)[1]),
-        "tracker_classes": cut(np.ones(len(tracks), dtype=np.int64)),
-        "tracker_dets": cut(tracks.tlwh),
-        "tracker_confidences": cut(tracks.score.astype(np.float64)),
-    }
 
 
 def _cutter(frame: NDArray[np.int32], length: int) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:
