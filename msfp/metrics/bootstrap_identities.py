@@ -32,7 +32,6 @@ class PeopleDraws:
     """Draws of the people of one set of pairs, the same whatever the similarities are.
 
     Attributes:
-        same: (P,) of the pairs.
         owner: (P,) number of a positive's person, or of a negative's couple.
         weights: (B, U) how often each person is drawn.
         pairs: (B, K) the same of each couple that has a negative pair.
@@ -57,10 +56,10 @@ class PeopleDraws:
 def drawing(chosen: Pairs, identity: NDArray[np.integer], scene: str, count: int = statistics.DRAWS) -> PeopleDraws:
     """Draw the people of pairs with replacement; (N,) `identity` of each row, named by scene so that every embedding
     sees the same draws."""
-    used, number = np.unique(identity, return_inverse=True)
-    seen = np.zeros(len(used), np.bool_)
-    seen[number[chosen.i]] = seen[number[chosen.j]] = True
-    used, number = used[seen], (np.cumsum(seen) - 1)[number]
+    seen = np.zeros(len(identity), np.bool_)
+    seen[chosen.i] = seen[chosen.j] = True
+    used = np.unique(identity[seen])
+    number = np.searchsorted(used, identity)
     first, second = number[chosen.i], number[chosen.j]
     couple = np.minimum(first, second) * len(used) + np.maximum(first, second)
     met = np.zeros(len(used) ** 2, np.bool_)

@@ -36,13 +36,9 @@ class Calibration:
 
 
 def outcomes(gt: GroundTruth, found: Detections, rules: Rules, iou: float = 0.5) -> NDArray[np.int8]:
-    """What evaluation makes of each detection: 1 true, 0 false, -1 on a distractor, which counts as neither.
+    """(N,) what evaluation makes of each detection: 1 true, 0 false, -1 on a distractor, which counts as neither.
 
-    Args:
-        gt: labels, file coordinates.
-        found: detections, file coordinates.
-        rules: of the benchmark.
-        iou: least overlap.
+    Boxes in file coordinates; `iou` is the least overlap.
     """
     hit = (true_identities(gt, found, iou=iou) >= 0).astype(np.int8)
     ignored = np.flatnonzero(np.isin(gt.category, rules.distractors)) if rules.preprocess else np.zeros(0, np.int64)
@@ -59,12 +55,7 @@ def outcomes(gt: GroundTruth, found: Detections, rules: Rules, iou: float = 0.5)
 def fit(score: NDArray[np.float32], hit: NDArray[np.int8]) -> Calibration:
     """Isotonic regression of true positives on the score: of all maps that never fall, the one of least squares.
 
-    Args:
-        score: (N,) in the detector's own range.
-        hit: (N,) 1 true, 0 false.
-
-    Raises:
-        NotComputable: there is no detection.
+    (N,) scores in the detector's own range and whether each is true (1) or false (0); NotComputable where N is 0.
     """
     from sklearn.isotonic import IsotonicRegression  # half a second to import
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from msfp.metrics.fast import PreparedTruth, match
 from msfp.metrics.kernels import EPS, KEPT
-from msfp.metrics.rules import chosen_rows, rules, window
+from msfp.metrics.rules import chosen_rows, rules
 from msfp.metrics.score import ALPHAS
 from msfp.types import GroundTruth, Tracks
 
@@ -36,9 +36,8 @@ class Boxes:
     returning: Bools
 
 
-def describe(gt: GroundTruth, benchmark: str, frames: tuple[int, int] | None = None) -> Boxes:
-    """Describe the boxes of `fast.prepare(gt, ..., benchmark=benchmark, frames=frames)`."""
-    gt = window(gt, frames)
+def describe(gt: GroundTruth, benchmark: str) -> Boxes:
+    """Describe the boxes of `fast.prepare(gt, ..., benchmark=benchmark)`."""
     gt = chosen_rows(gt, ~rules(benchmark).regions(gt))
     returning = np.zeros(len(gt), np.bool_)
     for person in np.unique(gt.id):

@@ -155,12 +155,7 @@ def _columns(truth: PreparedTruth, tracks: Tracks) -> tuple[Columns, int]:
 
 
 def evaluate(
-    gt: GroundTruth,
-    tracks: Tracks,
-    length: int,
-    *,
-    benchmark: str = "MOT17",
-    frames: tuple[int, int] | None = None,
+    gt: GroundTruth, tracks: Tracks, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
 ) -> SequenceScore:
     """`prepare` and `score` in one call, with the signature of `msfp.metrics.tracking.evaluate`."""
     return score(prepare(gt, length, benchmark=benchmark, frames=frames), tracks)

@@ -21,7 +21,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,24 +38,6 @@ FEWEST_SEEDS = 3
 SEEDS = "seeds"
 
 Floats = NDArray[np.float64]
-
-
-class Spread(Protocol):
-    """A number with an interval at every level."""
-
-    @property
-    def value(self) -> float: ...
-
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation over training seeds, where there are several."""
-
-    @property
-    def over(self) -> str:
-        """Say what was drawn, `7 scenes, 3 seeds`; empty where nothing was."""
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Both ends; NotComputable says why there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +128,7 @@ class Pooled:
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's correlation of two measures over rows, where another choice of rows is what is random.
+    """Spearman's correlation of two measures over rows; the choice of rows is what is random.
 
     Interval by Fisher's z with the variance (1 + r^2 / 2) / (n - 3) of Bonett and Wright (Psychometrika, 2000). A
     perfect order of n rows counts as half a step (the least change of r) below 1, else it would be certain.
@@ -177,6 +158,9 @@ class RankCorrelation:
         z = np.arctanh(np.clip(self.value, -most, most))
         half = special.ndtri((1 + level) / 2) * np.sqrt((1 + self.value**2 / 2) / (self.rows - 3))
         return float(np.tanh(z - half)), float(np.tanh(z + half))
+
+
+Spread = Sample | Pooled | RankCorrelation
 
 
 def student(value: float, error: float, freedom: float, level: float) -> tuple[float, float]:
