@@ -1,8 +1,5 @@
-"""What a sequence contributes to the combined scores: numbers that add up.
-
-TrackEval combines sequences by summing counts and by weighting AssA with true positives. Both are sums, so any
-selection of sequences, also one that takes some of them twice, is a weighted sum of rows and then one formula.
-"""
+"""Combined scores of draws of sequences: TrackEval sums counts and weights AssA with true positives, so a draw is a
+weighted sum of the sequences' rows and then one formula."""
 
 from collections.abc import Iterable
 
@@ -31,11 +28,7 @@ def contributions(scores: Iterable[SequenceScore]) -> Floats:
 
 
 def measure(total: Floats, name: str) -> Floats:
-    """(...,) a combined measure of summed contributions (..., WIDTH), fractions in percent as the tables print them.
-
-    Raises:
-        InputError: no such measure.
-    """
+    """(...,) a combined measure of summed contributions (..., WIDTH), fractions in percent."""
     tp, fn, fp, associated = (total[..., k * A : (k + 1) * A] for k in range(4))
     clear_tp, clear_fn, clear_fp, switches, idtp, idfn, idfp = np.moveaxis(total[..., 4 * A :], -1, 0)
     detection = tp / np.maximum(1, tp + fn + fp)

@@ -1,4 +1,4 @@
-"""Section 4.2's measures when other people had been filmed: AUC and gap under resampling of identities.
+"""AUC and gap (section 4.2) under resampling of identities.
 
 A person drawn w times brings each positive pair w times and each negative pair with a person drawn v times w v times;
 copies of one person are not compared with each other. AUC is a sum over (positive's person, negative's two people), so
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel
 from msfp.metrics import statistics
 from msfp.metrics.pairs import Pairs
-from msfp.metrics.radix_sort import ascending_order
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,12 +20,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ResampledMeasures:
-    """AUC and gap of bootstrap draws of identities.
-
-    Attributes:
-        auc, gap: (B,); NaN where a draw has no negative pair.
-        people: names of the identities drawn from.
-    """
+    """(B,) AUC and gap of bootstrap draws, NaN where a draw has no negative pair; names of the people drawn from."""
 
     auc: Floats
     gap: Floats
@@ -38,7 +32,6 @@ class PeopleDraws:
     """Draws of the people of one set of pairs, the same whatever the similarities are.
 
     Attributes:
-        same: (P,) of the pairs.
         owner: (P,) number of a positive's person, or of a negative's couple.
         weights: (B, U) how often each person is drawn.
         pairs: (B, K) the same of each couple that has a negative pair.
@@ -61,18 +54,12 @@ class PeopleDraws:
 
 
 def drawing(chosen: Pairs, identity: NDArray[np.integer], scene: str, count: int = statistics.DRAWS) -> PeopleDraws:
-    """Draw people with replacement.
-
-    Args:
-        chosen: the pairs, by row.
-        identity: (N,) of each row.
-        scene: names the people, so that every embedding sees the same draws.
-        count: number of draws.
-    """
-    used, number = np.unique(identity, return_inverse=True)
-    seen = np.zeros(len(used), np.bool_)
-    seen[number[chosen.i]] = seen[number[chosen.j]] = True
-    used, number = used[seen], (np.cumsum(seen) - 1)[number]
+    """Draw the people of pairs with replacement; (N,) `identity` of each row, named by scene so that every embedding
+    sees the same draws."""
+    seen = np.zeros(len(identity), np.bool_)
+    seen[chosen.i] = seen[chosen.j] = True
+    used = np.unique(identity[seen])
+    number = np.searchsorted(used, identity)
     first, second = number[chosen.i], number[chosen.j]
     couple = np.minimum(first, second) * len(used) + np.maximum(first, second)
     met = np.zeros(len(used) ** 2, np.bool_)
@@ -90,13 +77,8 @@ def drawing(chosen: Pairs, identity: NDArray[np.integer], scene: str, count: int
 
 
 def resample(sim: NDArray[np.float32], drawn: PeopleDraws) -> ResampledMeasures:
-    """Measure again in every draw.
-
-    Args:
-        sim: (P,) similarities of the pairs.
-        drawn: of the same pairs.
-    """
-    order = ascending_order(sim)  # in whatever order the equal ones come: they are taken together
+    """Measure (P,) similarities of the pairs again in every draw."""
+    order = np.argsort(sim)  # in whatever order the equal ones come: they are taken together
     weights, pairs = drawn.weights, drawn.pairs
     wins = _wins(sim[order], drawn.same[order], drawn.owner[order], weights.shape[1], pairs.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -110,9 +92,7 @@ def resample(sim: NDArray[np.float32], drawn: PeopleDraws) -> ResampledMeasures:
 def resample_first(won: Floats, drawn: PeopleDraws) -> Floats:
     """(B,) share of questions answered right in every draw: each counts as often as its two people together.
 
-    Args:
-        won: (Q,) 1, .5 or 0 for each of the pairs' negatives, in their order.
-        drawn: of the pairs; every negative is a question of its own, as in `hard_pairs`.
+    won: (Q,) 1, .5 or 0 for each of the pairs' negatives, each a question of its own as in `hard_pairs`.
     """
     values = np.zeros(len(drawn.same))
     values[~drawn.same] = won

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
+from msfp.metrics.kernels import overlaps
 from msfp.metrics.oracle import true_identities
 from msfp.metrics.rules import Rules
 from msfp.types import Detections, GroundTruth, frame_bounds, tlwh_to_xyxy
@@ -35,59 +36,33 @@ class Calibration:
 
 
 def outcomes(gt: GroundTruth, found: Detections, rules: Rules, iou: float = 0.5) -> NDArray[np.int8]:
-    """What evaluation makes of each detection: 1 true, 0 false, -1 on a distractor, which counts as neither.
+    """(N,) what evaluation makes of each detection: 1 true, 0 false, -1 on a distractor, which counts as neither.
 
-    Args:
-        gt: labels, file coordinates.
-        found: detections, file coordinates.
-        rules: of the benchmark.
-        iou: least overlap.
+    Boxes in file coordinates; `iou` is the least overlap.
     """
     hit = (true_identities(gt, found, iou=iou) >= 0).astype(np.int8)
     ignored = np.flatnonzero(np.isin(gt.category, rules.distractors)) if rules.preprocess else np.zeros(0, np.int64)
     length = int(found.frame[-1]) if len(found) else 0
     mine, theirs = frame_bounds(found.frame, length), frame_bounds(gt.frame[ignored], length)
+    box, region = (np.ascontiguousarray(tlwh_to_xyxy(b), np.float64) for b in (found.tlwh, gt.tlwh[ignored]))
     for t in np.flatnonzero(np.diff(theirs)):
-        rows = np.arange(mine[t], mine[t + 1])
-        near = _overlap(found.tlwh[rows], gt.tlwh[ignored[theirs[t] : theirs[t + 1]]]) >= iou
-        hit[rows[near.any(axis=1) & (hit[rows] == 0)]] = -1
+        pairs = overlaps(box[mine[t] : mine[t + 1]], region[theirs[t] : theirs[t + 1]])
+        rows = mine[t] + pairs.row[pairs.iou >= iou]
+        hit[rows[hit[rows] == 0]] = -1
     return hit
 
 
 def fit(score: NDArray[np.float32], hit: NDArray[np.int8]) -> Calibration:
     """Isotonic regression of true positives on the score: of all maps that never fall, the one of least squares.
 
-    Args:
-        score: (N,) in the detector's own range.
-        hit: (N,) 1 true, 0 false.
-
-    Raises:
-        NotComputable: there is no detection.
+    (N,) scores in the detector's own range and whether each is true (1) or false (0); NotComputable where N is 0.
     """
+    from sklearn.isotonic import IsotonicRegression  # half a second to import
+
     if not len(score):
         raise NotComputable("scores cannot be calibrated: there is no detection to learn from")
     own = score.astype(np.float64)
-    value, place = np.unique(own, return_inverse=True)
-    weight = np.bincount(place).astype(np.float64)
-    mean = np.bincount(place, hit.astype(np.float64)) / weight
-    blocks: list[tuple[float, float, int, int]] = []  # mean, weight, first and last value
-    for i, (m, w) in enumerate(zip(mean.tolist(), weight.tolist(), strict=True)):
-        block = (m, w, i, i)
-        while blocks and blocks[-1][0] >= block[0]:
-            before = blocks.pop()
-            total = before[1] + block[1]
-            block = ((before[0] * before[1] + block[0] * block[1]) / total, total, before[2], block[3])
-        blocks.append(block)
-    edges = [(value[i], m) for m, _, first, last in blocks for i in dict.fromkeys((first, last))]
-    knots, probability = (np.array(column) for column in zip(*edges, strict=True))
+    fitted = IsotonicRegression().fit(own, hit)
+    knots, probability = fitted.X_thresholds_, fitted.y_thresholds_
     brier = [float(np.mean((p - hit) ** 2)) for p in (np.clip(own, 0, 1), np.interp(own, knots, probability))]
     return Calibration(knots, probability, int(hit.sum()), int((hit == 0).sum()), *brier)
-
-
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, M) intersection over union of tlwh boxes."""
-    one, two = tlwh_to_xyxy(a)[:, None], tlwh_to_xyxy(b)[None]
-    sides = np.clip(np.minimum(one[..., 2:], two[..., 2:]) - np.maximum(one[..., :2], two[..., :2]), 0, None)
-    shared = sides.prod(axis=-1)
-    whole = a[:, 2:].prod(axis=1)[:, None] + b[:, 2:].prod(axis=1)[None] - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)

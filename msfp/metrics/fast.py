@@ -4,6 +4,7 @@
 equal `msfp.metrics.tracking.evaluate`, floats agree to 1e-9.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,23 +19,16 @@ from msfp.metrics.kernels import (
     KEPT,
     Alignment,
     ClearState,
+    Columns,
     Floats,
     Frame,
     Ints,
     align_frame,
     clear_frame,
-    judged_frame,
+    cut_frame,
     match_pairs,
 )
-from msfp.metrics.rules import (
-    check_boxes,
-    check_truth,
-    chosen_rows,
-    rules,
-    window,
-    window_length,
-    within_crowds,
-)
+from msfp.metrics.rules import check_boxes, check_truth, chosen_rows, rules, window, window_length, within_crowds
 from msfp.metrics.score import ALPHAS, SequenceScore
 from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
@@ -89,100 +83,22 @@ def prepare(
 
 
 def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
-    """Score one tracker.
-
-    Args:
-        truth: from `prepare`; its window cuts the tracks too.
-        tracks: boxes in file coordinates.
+    """Score one tracker's boxes (file coordinates); the truth's window cuts them too.
 
     Raises:
         InputError: tracks outside the sequence's frames, an identity twice in a frame, boxes that are not finite.
     """
-    tracks = window(tracks, truth.frames)
-    check_boxes(tracks, truth.length, "tracks")
-    unique, dense = np.unique(tracks.id, return_inverse=True)
-    xyxy = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
-    alignment = nothing_aligned(truth.identities, len(unique))
-    clear = nothing_tracked(truth.identities)
-    key, iou = _score_frames(
-        truth.bounds, truth.xyxy, truth.id, truth.kind, frame_bounds(tracks.frame, truth.length), xyxy,
-        dense.astype(np.int64), ~within_crowds(tracks, truth.regions, truth.length), truth.preprocess, alignment, clear,
-    )  # fmt: skip
-    boxes = int(alignment.gt_count.sum()), int(alignment.track_count.sum())
-    if min(boxes) == 0:
-        return _empty(*boxes, truth.identities)
-    return _assemble(alignment, clear, key, iou, truth.length)
-
-
-def evaluate(
-    gt: GroundTruth,
-    tracks: Tracks,
-    length: int,
-    *,
-    benchmark: str = "MOT17",
-    frames: tuple[int, int] | None = None,
-) -> SequenceScore:
-    """`prepare` and `score` in one call, with the signature of `msfp.metrics.tracking.evaluate`."""
-    return score(prepare(gt, length, benchmark=benchmark, frames=frames), tracks)
-
-
-def nothing_tracked(identities: int) -> ClearState:
-    """CLEAR before the first frame."""
-    nobody, count = np.full(identities, -1, np.int64), np.zeros(identities, np.int64)
-    return ClearState(nobody, nobody.copy(), count, count.copy(), count.copy(), np.zeros(4, np.int64), np.zeros(1))
-
-
-def nothing_aligned(identities: int, tracks: int) -> Alignment:
-    """Overlap of identities before the first frame."""
-    pairs = (identities, tracks)
-    return Alignment(np.zeros(pairs), np.zeros(pairs), np.zeros(identities), np.zeros(tracks))
-
-
-@kernel
-def _score_frames(
-    gt_bounds: Ints, gt_box: Floats, gt_id: Ints, kind: NDArray[np.int8],
-    track_bounds: Ints, track_box: Floats, track_id: Ints, judged: NDArray[np.bool_], preprocess: bool,
-    alignment: Alignment, clear: ClearState,
-) -> tuple[Ints, Floats]:  # fmt: skip
-    """Both passes over a sequence: fills `alignment` and `clear`, returns HOTA's matches (see `_match_hota`)."""
-    frames = []
-    for t in range(len(gt_bounds) - 1):
-        a, b = gt_bounds[t], gt_bounds[t + 1]
-        c, d = track_bounds[t], track_bounds[t + 1]
-        frame = judged_frame(gt_box[a:b], gt_id[a:b], kind[a:b], track_box[c:d], track_id[c:d], judged[c:d], preprocess)
-        align_frame(frame, alignment)
-        clear_frame(frame, clear)
-        frames.append(frame)
-    return _match_hota(frames, alignment, len(track_id))
-
-
-@kernel
-def _match_hota(frames: list[Frame], alignment: Alignment, most: int) -> tuple[Ints, Floats]:
-    """HOTA's matching of every frame, one for all thresholds: maximal IoU weighted by the identities' overlap.
-
-    Returns:
-        (M,) truth identity x number of tracks + track; (M,) IoU of the matched boxes.
-    """
-    key, matched_iou = np.empty(most, np.int64), np.empty(most)
-    count = 0
-    for frame in frames:
-        pairs = frame.pairs
-        weighted = np.empty(len(pairs.iou))
-        for p in range(len(weighted)):
-            g, k = frame.gt[pairs.row[p]], frame.track[pairs.column[p]]
-            soft = alignment.soft[g, k]
-            weighted[p] = soft / (alignment.gt_count[g] + alignment.track_count[k] - soft) * pairs.iou[p]
-        for p in match_pairs(pairs, weighted, len(frame.gt), len(frame.track)):
-            if p >= 0:
-                key[count] = frame.gt[pairs.row[p]] * len(alignment.track_count) + frame.track[pairs.column[p]]
-                matched_iou[count] = pairs.iou[p]
-                count += 1
-    return key[:count], matched_iou[:count]
-
-
-def _assemble(alignment: Alignment, clear: ClearState, key: Ints, iou: Floats, length: int) -> SequenceScore:
-    """Sums of both passes -> score."""
+    check_boxes(window(tracks, truth.frames), truth.length, "tracks")
+    alignment, clear, key, iou, _ = match(truth, tracks)
     gt_boxes, track_boxes = int(alignment.gt_count.sum()), int(alignment.track_count.sum())
+    if min(gt_boxes, track_boxes) == 0:  # TrackEval's early answer
+        nothing = np.zeros(len(ALPHAS))
+        return SequenceScore(
+            hota_tp=nothing, hota_fn=nothing + gt_boxes, hota_fp=nothing + track_boxes,
+            ass_a=nothing, ass_re=nothing, ass_pr=nothing, loc_a=nothing + 1.0,
+            tp=0, fn=gt_boxes, fp=track_boxes, idsw=0, mt=0, pt=0, ml=0 if track_boxes else truth.identities,
+            frag=0, frames=0, motp_sum=0.0, idtp=0, idfn=gt_boxes, idfp=track_boxes,
+        )  # fmt: skip
     true, iou_sum, matches, of_gt, of_track = _per_threshold(alignment, key, iou)
     found = np.maximum(1, true)
     column_of = assign_maximum(alignment.hard)
@@ -202,9 +118,82 @@ def _assemble(alignment: Alignment, clear: ClearState, key: Ints, iou: Floats, l
         tp=tp, fn=fn, fp=fp, idsw=idsw,
         mt=mt, pt=pt, ml=len(clear.present) - mt - pt,
         frag=int(np.sum(clear.starts[clear.starts > 0] - 1)),
-        frames=length, motp_sum=float(clear.iou_sum[0]),
+        frames=truth.length, motp_sum=float(clear.iou_sum[0]),
         idtp=idtp, idfn=gt_boxes - idtp, idfp=track_boxes - idtp,
     )  # fmt: skip
+
+
+def match(truth: PreparedTruth, tracks: Tracks) -> tuple[Alignment, ClearState, Ints, Floats, Ints]:
+    """Match a whole sequence for all three measures.
+
+    Returns:
+        Overlap of identities, CLEAR's counts, and HOTA's M matches, one matching for all thresholds: (M,) truth
+        identity x number of tracks + track; (M,) IoU; (M,) number of the labelled box among those that count.
+    """
+    columns, count = _columns(truth, tracks)
+    pairs = (truth.identities, count)
+    alignment = Alignment(np.zeros(pairs), np.zeros(pairs), np.zeros(truth.identities), np.zeros(count))
+    clear = nothing_tracked(truth.identities)
+    return alignment, clear, *_match(columns, alignment, clear)
+
+
+def judged_frames(truth: PreparedTruth, tracks: Tracks) -> Iterator[Frame]:
+    """The sequence's frames as CLEAR matches them, tracks numbered from 0 in the order of their identities."""
+    columns, _ = _columns(truth, tracks)
+    return (cut_frame(columns, t) for t in range(truth.length))
+
+
+def _columns(truth: PreparedTruth, tracks: Tracks) -> tuple[Columns, int]:
+    """Truth and tracks of the window for the kernels, and the number of tracks."""
+    tracks = window(tracks, truth.frames)
+    unique, dense = np.unique(tracks.id, return_inverse=True)
+    xyxy = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
+    judged = ~within_crowds(tracks, truth.regions, truth.length)
+    bounds = frame_bounds(tracks.frame, truth.length)
+    mine = (truth.bounds, truth.xyxy, truth.id, truth.kind)
+    return Columns(*mine, bounds, xyxy, dense.astype(np.int64), judged, truth.preprocess), len(unique)
+
+
+def evaluate(
+    gt: GroundTruth, tracks: Tracks, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
+) -> SequenceScore:
+    """`prepare` and `score` in one call, with the signature of `msfp.metrics.tracking.evaluate`."""
+    return score(prepare(gt, length, benchmark=benchmark, frames=frames), tracks)
+
+
+def nothing_tracked(identities: int) -> ClearState:
+    """CLEAR before the first frame."""
+    nobody, count = np.full(identities, -1, np.int64), np.zeros(identities, np.int64)
+    return ClearState(nobody, nobody.copy(), count, count.copy(), count.copy(), np.zeros(4, np.int64), np.zeros(1))
+
+
+@kernel
+def _match(columns: Columns, alignment: Alignment, clear: ClearState) -> tuple[Ints, Floats, Ints]:
+    """Both passes over a sequence: fills `alignment` and `clear`, returns HOTA's matches as `match` does."""
+    frames = []
+    for t in range(len(columns.gt_bounds) - 1):
+        frame = cut_frame(columns, t)
+        align_frame(frame, alignment)
+        clear_frame(frame, clear)
+        frames.append(frame)
+    most = len(columns.track_id)
+    key, matched_iou, box = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
+    count = before = 0
+    for frame in frames:
+        pairs = frame.pairs
+        weighted = np.empty(len(pairs.iou))
+        for p in range(len(weighted)):
+            g, k = frame.gt[pairs.row[p]], frame.track[pairs.column[p]]
+            soft = alignment.soft[g, k]
+            weighted[p] = soft / (alignment.gt_count[g] + alignment.track_count[k] - soft) * pairs.iou[p]
+        for p in match_pairs(pairs, weighted, len(frame.gt), len(frame.track)):
+            if p >= 0:
+                key[count] = frame.gt[pairs.row[p]] * len(alignment.track_count) + frame.track[pairs.column[p]]
+                matched_iou[count] = pairs.iou[p]
+                box[count] = before + pairs.row[p]
+                count += 1
+        before += len(frame.gt)
+    return key[:count], matched_iou[:count], box[:count]
 
 
 def _per_threshold(alignment: Alignment, key: Ints, iou: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -230,14 +219,3 @@ def _per_threshold(alignment: Alignment, key: Ints, iou: Floats) -> tuple[Floats
 def _at_least(exactly: NDArray[np.number]) -> Floats:
     """(P, 20) sums by the number of thresholds reached -> (P, 19) sums over what reaches each threshold."""
     return np.cumsum(exactly[:, :0:-1], axis=1, dtype=np.float64)[:, ::-1]
-
-
-def _empty(truth: int, tracked: int, identities: int) -> SequenceScore:
-    """Score where there is no truth, or no track is left: TrackEval's early answer."""
-    nothing = np.zeros(len(ALPHAS))
-    return SequenceScore(
-        hota_tp=nothing, hota_fn=nothing + truth, hota_fp=nothing + tracked,
-        ass_a=nothing, ass_re=nothing, ass_pr=nothing, loc_a=nothing + 1.0,
-        tp=0, fn=truth, fp=tracked, idsw=0, mt=0, pt=0, ml=0 if tracked else identities,
-        frag=0, frames=0, motp_sum=0.0, idtp=0, idfn=truth, idfp=tracked,
-    )  # fmt: skip

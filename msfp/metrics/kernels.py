@@ -36,6 +36,20 @@ class Frame(NamedTuple):
     track: Ints
 
 
+class Columns(NamedTuple):
+    """Truth (see `fast.PreparedTruth`) and tracks of a sequence; tracks outside `judged` lie within crowds."""
+
+    gt_bounds: Ints
+    gt_box: Floats
+    gt_id: Ints
+    kind: NDArray[np.int8]
+    track_bounds: Ints
+    track_box: Floats
+    track_id: Ints
+    judged: NDArray[np.bool_]
+    preprocess: bool
+
+
 class ClearState(NamedTuple):
     """What CLEAR carries from frame to frame, by truth identity; counts are tp, fn, fp, idsw."""
 
@@ -178,15 +192,14 @@ def restrict(pairs: Pairs, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) 
 
 
 @kernel
-def judged_frame(
-    gt_box: Floats, gt_id: Ints, kind: NDArray[np.int8], track_box: Floats, track_id: Ints, judged: NDArray[np.bool_],
-    preprocess: bool,
-) -> Frame:  # fmt: skip
-    """What counts of one frame: labels of kind `KEPT`, and judged tracks that are not a distractor's."""
-    pairs, rows, columns = overlaps(gt_box, track_box), kind == KEPT, judged
-    if preprocess and len(gt_box) and len(track_box):
-        columns = columns & off_distractors(pairs, kind, len(track_box))
-    return Frame(restrict(pairs, rows, columns), gt_id[rows], track_id[columns])
+def cut_frame(columns: Columns, t: int) -> Frame:
+    """What counts of frame t, from 0: labels of kind `KEPT`, and judged tracks that are not a distractor's."""
+    a, b, c, d = columns.gt_bounds[t], columns.gt_bounds[t + 1], columns.track_bounds[t], columns.track_bounds[t + 1]
+    kind, remains = columns.kind[a:b], columns.judged[c:d]
+    pairs, rows = overlaps(columns.gt_box[a:b], columns.track_box[c:d]), kind == KEPT
+    if columns.preprocess and b > a and d > c:
+        remains = remains & off_distractors(pairs, kind, d - c)
+    return Frame(restrict(pairs, rows, remains), columns.gt_id[a:b][rows], columns.track_id[c:d][remains])
 
 
 @kernel

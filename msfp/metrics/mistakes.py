@@ -33,29 +33,28 @@ def nothing_counts(gt: GroundTruth, benchmark: str) -> str:
 def nothing_overlaps(gt: GroundTruth, tracks: Tracks, size: tuple[int, int] = (0, 0)) -> str:
     """Guess what is amiss where no box of the results overlaps one of the ground truth; empty where any does.
 
-    Args:
-        size: width and height of the image, 0 where not known.
+    size: width and height of the image, 0 where not known.
     """
     if not len(gt) or not len(tracks) or _overlap(gt, tracks) > 0:
         return ""
     said = f"not one of the {len(tracks)} boxes overlaps a box of the ground truth"
+    corner, extent = tracks.tlwh[:, :2], tracks.tlwh[:, 2:]
     guesses: dict[str, Callable[[], Tracks]] = {
         "the results count frames from 0: add 1": lambda: _shifted(tracks, 1),
         "the results count frames from 2: subtract 1": lambda: _shifted(tracks, -1),
         "its columns 1 and 2 are id and frame, not frame and id": lambda: _exchanged(tracks),
-        CORNERS: lambda: _boxes(tracks, np.hstack([tracks.tlwh[:, :2], tracks.tlwh[:, 2:] - tracks.tlwh[:, :2]])),
-        "its columns 3 and 4 are the box's centre, not left and top": lambda: _boxes(
-            tracks, np.hstack([tracks.tlwh[:, :2] - tracks.tlwh[:, 2:] / 2, tracks.tlwh[:, 2:]])
+        CORNERS: lambda: replace(tracks, tlwh=np.hstack([corner, extent - corner])),
+        "its columns 3 and 4 are the box's centre, not left and top": lambda: replace(
+            tracks, tlwh=np.hstack([corner - extent / 2, extent])
         ),
-        "its columns 3 to 6 are top, left, height, width": lambda: _boxes(tracks, tracks.tlwh[:, [1, 0, 3, 2]]),
+        "its columns 3 to 6 are top, left, height, width": lambda: replace(tracks, tlwh=tracks.tlwh[:, [1, 0, 3, 2]]),
     }
     if min(size) > 0:
-        scale = np.array([*size, *size], float)
-        guesses["its boxes are shares of the image: multiply by width and height"] = lambda: _boxes(
-            tracks, tracks.tlwh * scale
-        )
-    best = max(guesses, key=lambda guess: _overlap(gt, guesses[guess]()))
-    if _overlap(gt, guesses[best]()) >= LIKELY:
+        scaled = replace(tracks, tlwh=tracks.tlwh * np.array([*size, *size], float))
+        guesses["its boxes are shares of the image: multiply by width and height"] = lambda: scaled
+    shares = {guess: _overlap(gt, made()) for guess, made in guesses.items()}
+    best = max(shares, key=shares.__getitem__)
+    if shares[best] >= LIKELY:
         return f"{said}; it seems that {best}"
     return f"{said}; are these results of this sequence, in pixels, as frame, id, left, top, width, height?"
 
@@ -79,7 +78,3 @@ def _shifted(tracks: Tracks, by: int) -> Tracks:
 def _exchanged(tracks: Tracks) -> Tracks:
     order = np.argsort(tracks.id, kind="stable")
     return Tracks(tracks.id[order], tracks.frame[order], tracks.tlwh[order], tracks.score[order])
-
-
-def _boxes(tracks: Tracks, tlwh: np.ndarray) -> Tracks:
-    return replace(tracks, tlwh=tlwh)

@@ -1,4 +1,4 @@
-"""What a detection set allows at best: the tracks of an oracle that keeps exactly the true boxes."""
+"""Upper bound of a detection set: the tracks of an oracle that keeps exactly the true boxes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,10 @@ COUNT_FIRST = 1000.0
 
 
 def true_identities(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) -> NDArray[np.int32]:
-    """Whom each detection shows: the identity of the pedestrian it is matched with, -1 where it is none.
+    """(N,) identity of the pedestrian that each detection is matched with, -1 for none.
 
     In each frame as many pedestrians as possible get a detection with at least `iou`, among such matchings the one of
-    greatest IoU.
-
-    Args:
-        gt: truth, file coordinates; rows that evaluation does not count are ignored.
-        detections: file coordinates.
-        iou: least overlap, in (0, 1].
-
-    Returns:
-        (N,) one a detection.
+    greatest IoU. Rows of the truth that evaluation does not count are ignored.
 
     Raises:
         InputError: `iou` outside (0, 1].
@@ -50,15 +42,7 @@ def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) 
     """Tracks of perfect association and perfect filtering over a detection set: its recall ceiling.
 
     A detection that `true_identities` matches with a pedestrian carries its identity, every other is dropped. No box is
-    added or moved, so no tracker over these detections can do better at that threshold.
-
-    Args:
-        gt: truth, file coordinates; rows that evaluation does not count are ignored.
-        detections: file coordinates.
-        iou: least overlap, in (0, 1].
-
-    Raises:
-        InputError: `iou` outside (0, 1].
+    added or moved, so no tracker over these detections can do better at that threshold. Errors as `true_identities`.
     """
     identity = true_identities(gt, detections, iou=iou)
     kept = np.flatnonzero(identity >= 0)

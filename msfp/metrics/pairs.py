@@ -1,4 +1,4 @@
-"""Which boxes are compared when re-identification is measured (section 4.2), always within one sequence."""
+"""Pairs of boxes compared when re-identification is measured (section 4.2), always within one sequence."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,16 @@ from numpy.typing import NDArray
 from msfp.errors import InputError, NotComputable
 
 Rows = NDArray[np.int64]
+Floats = NDArray[np.floating]
+Ints = NDArray[np.integer]
 Keep = NDArray[np.bool_] | None
 NOBODY_NEAR = "no frame shows two identities, so there is no near negative"
+FAR = 20, 30  # frames between the boxes of a hard positive
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of boxes by row number, positives first.
-
-    Attributes:
-        i, j: (P,) int32 rows of the two boxes.
-        same: (P,) bool, same identity.
-        gap: (P,) int32 frames between them.
-    """
+    """(P,) pairs of boxes, positives first: rows of the two, whether of one identity, frames between them."""
 
     i: NDArray[np.int32]
     j: NDArray[np.int32]
@@ -32,34 +29,23 @@ class Pairs:
 
 
 def pairs(
-    frame: NDArray[np.integer],
-    identity: NDArray[np.integer],
-    *,
-    frames: int = 150,
-    max_gap: int = 30,
-    negatives: int = 10,
-    seed: int = 0,
-    start: int = 1,
+    frame: Ints, identity: Ints, *, frames: int = 150, max_gap: int = 30, negatives: int = 10, seed: int = 0,
     keep: Keep = None,
-) -> Pairs:
-    """Pairs of section 4.2: all positives, and `negatives` times as many random negatives.
+) -> Pairs:  # fmt: skip
+    """Pairs of section 4.2: all positives 1 to `max_gap` frames apart, and `negatives` times as many random negatives.
 
     Args:
-        frame: (N,) frame of each box, from 1.
-        identity: (N,) identity of each box.
-        frames: how many frames take part, from `start` on.
-        max_gap: positives lie 1 to this many frames apart.
-        negatives: negatives per positive, drawn uniformly with replacement from all pairs of different identities,
-            in the same or in different frames.
-        seed: of the draw.
-        start: first frame that takes part.
+        frame, identity: (N,) of each box; frames from 1.
+        frames: how many frames take part.
+        negatives: per positive, drawn uniformly with replacement from all pairs of different identities, in the same or
+            in different frames.
         keep: (N,) rows that take part (visible enough, pixels present); all where None.
 
     Raises:
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no positive pair, or a single identity.
     """
-    rows = _rows(frame, identity, frames, start, keep)
+    rows = _rows(frame, identity, frames, keep)
     left, right = positives(frame, identity, rows, 1, max_gap)
     if not len(left):
         raise NotComputable(f"no identity is seen twice within {max_gap} frames among the {len(rows)} boxes compared")
@@ -68,14 +54,7 @@ def pairs(
 
 
 def hard_pairs(
-    frame: NDArray[np.integer],
-    identity: NDArray[np.integer],
-    tlwh: NDArray[np.floating],
-    *,
-    frames: int = 150,
-    gap: tuple[int, int] = (20, 30),
-    start: int = 1,
-    keep: Keep = None,
+    frame: Ints, identity: Ints, tlwh: Floats, *, frames: int = 150, gap: tuple[int, int] = FAR, keep: Keep = None
 ) -> Pairs:
     """Pairs that ask what tracking asks: who of two is it, gap[0] to gap[1] frames later?
 
@@ -87,7 +66,7 @@ def hard_pairs(
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no such positive, or never two identities in a frame.
     """
-    _, left, right, nearest = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, start, keep), gap)
+    _, left, right, nearest = _far_and_near(frame, identity, tlwh, frames, keep, gap)
     rival = nearest[right]
     asked = rival >= 0
     if not asked.any():
@@ -95,26 +74,13 @@ def hard_pairs(
     return _join(frame, left[asked], right[asked], left[asked], rival[asked])
 
 
-def same_frame_pairs(
-    frame: NDArray[np.integer],
-    identity: NDArray[np.integer],
-    tlwh: NDArray[np.floating],
-    *,
-    frames: int = 150,
-    gap: tuple[int, int] = (20, 30),
-    start: int = 1,
-    keep: Keep = None,
-) -> Pairs:
+def same_frame_pairs(frame: Ints, identity: Ints, tlwh: Floats, *, frames: int = 150, keep: Keep = None) -> Pairs:
     """The positives of `hard_pairs` against each box and its nearest of the same frame, each pair once.
 
     What changes with time (light, pose, background) lowers the positives only, so this measure favours an embedding
-    that pushes the people of one frame apart.
-
-    Raises:
-        InputError: columns of unequal length, or an identity twice in a frame.
-        NotComputable: no such positive, or never two identities in a frame.
+    that pushes the people of one frame apart. Errors as `hard_pairs`.
     """
-    rows, left, right, rival = _far_and_near(frame, identity, tlwh, _rows(frame, identity, frames, start, keep), gap)
+    rows, left, right, rival = _far_and_near(frame, identity, tlwh, frames, keep, FAR)
     couples = np.sort(np.stack([rows, rival[rows]], axis=1)[rival[rows] >= 0], axis=1)
     if not len(couples):
         raise NotComputable(NOBODY_NEAR)
@@ -123,13 +89,10 @@ def same_frame_pairs(
 
 
 def _far_and_near(
-    frame: NDArray[np.integer],
-    identity: NDArray[np.integer],
-    tlwh: NDArray[np.floating],
-    rows: Rows,
-    gap: tuple[int, int],
+    frame: Ints, identity: Ints, tlwh: Floats, frames: int, keep: Keep, gap: tuple[int, int]
 ) -> tuple[Rows, Rows, Rows, Rows]:
     """Rows that take part; earlier and later row of every far positive; (N,) nearest other person of each row."""
+    rows = _rows(frame, identity, frames, keep)
     if len(tlwh) != len(frame):
         raise InputError(f"tlwh: {len(tlwh)} boxes beside {len(frame)} frame numbers")
     left, right = positives(frame, identity, rows, *gap)
@@ -138,9 +101,7 @@ def _far_and_near(
     return rows, left, right, _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)
 
 
-def positives(
-    frame: NDArray[np.integer], identity: NDArray[np.integer], rows: Rows, first: int, last: int
-) -> tuple[Rows, Rows]:
+def positives(frame: Ints, identity: Ints, rows: Rows, first: int, last: int) -> tuple[Rows, Rows]:
     """Every pair among `rows` of one identity, first to last frames apart: earlier and later row, in row order."""
     order = rows[np.lexsort((frame[rows], identity[rows]))]
     f, k = frame[order].astype(np.int64), identity[order]
@@ -155,13 +116,13 @@ def positives(
     return i[order], j[order]
 
 
-def _rows(frame: NDArray[np.integer], identity: NDArray[np.integer], frames: int, start: int, keep: Keep) -> Rows:
+def _rows(frame: Ints, identity: Ints, frames: int, keep: Keep) -> Rows:
     """Rows that take part, checked."""
     if len(identity) != len(frame):
         raise InputError(f"identity: {len(identity)} values beside {len(frame)} frame numbers")
     if keep is not None and len(keep) != len(frame):
         raise InputError(f"keep: {len(keep)} values beside {len(frame)} frame numbers")
-    chosen = (frame >= start) & (frame < start + frames)
+    chosen = (frame >= 1) & (frame <= frames)
     rows = np.flatnonzero(chosen if keep is None else chosen & keep)
     order = rows[np.lexsort((identity[rows], frame[rows]))]
     twice = (np.diff(frame[order]) == 0) & (np.diff(identity[order]) == 0)
@@ -171,7 +132,7 @@ def _rows(frame: NDArray[np.integer], identity: NDArray[np.integer], frames: int
     return rows
 
 
-def _draw(identity: NDArray[np.integer], rows: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
+def _draw(identity: Ints, rows: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
     """`count` pairs of different identities, uniform with replacement, sorted by row."""
     named = identity[rows]
     if len(np.unique(named)) < 2:
@@ -189,7 +150,7 @@ def _draw(identity: NDArray[np.integer], rows: Rows, count: int, seed: int) -> t
     return rows[i], rows[j]
 
 
-def _nearest(frame: NDArray[np.integer], tlwh: NDArray[np.float64], rows: Rows) -> Rows:
+def _nearest(frame: Ints, tlwh: NDArray[np.float64], rows: Rows) -> Rows:
     """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows."""
     nearest = np.full(len(frame), -1, np.int64)
     order = rows[np.argsort(frame[rows], kind="stable")]
@@ -210,7 +171,7 @@ def _box_distance(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
     return (place**2).sum(axis=2) + ((size[:, None] - size[None]) ** 2).sum(axis=2)
 
 
-def _join(frame: NDArray[np.integer], left: Rows, right: Rows, i: Rows, j: Rows) -> Pairs:
+def _join(frame: Ints, left: Rows, right: Rows, i: Rows, j: Rows) -> Pairs:
     """Positives, then negatives."""
     first, second = np.concatenate([left, i]), np.concatenate([right, j])
     gap = np.abs(frame[second].astype(np.int32) - frame[first].astype(np.int32))

@@ -1,13 +1,12 @@
-"""Long-term re-identification: who leaves the picture for a while and comes back is the same person to the tracker."""
+"""Long-term re-identification: whether people who leave the picture and come back keep their track."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.metrics.fast import PreparedTruth, nothing_tracked
+from msfp.metrics.fast import PreparedTruth, judged_frames, nothing_tracked
 from msfp.metrics.kernels import clear_frame
-from msfp.metrics.switches import judged_frames
 from msfp.types import Tracks
 
 
@@ -35,11 +34,7 @@ def find_returns(truth: PreparedTruth, tracks: Tracks, least: int = 60) -> Retur
     """Match frame by frame as CLEAR does, and judge the first match after every absence.
 
     Somebody who is never matched again before leaving anew, or until the end, was not recovered.
-
-    Args:
-        truth: from `fast.prepare`; its window cuts the tracks too.
-        tracks: boxes in file coordinates.
-        least: frames without a label that make an absence.
+    `least` frames without a label make an absence; the truth's window cuts the tracks too.
     """
     state = nothing_tracked(truth.identities)
     seen = np.full(truth.identities, -1, np.int64)
@@ -58,7 +53,4 @@ def find_returns(truth: PreparedTruth, tracks: Tracks, least: int = 60) -> Retur
             seen[who] = t
             if who in waiting and state.matched[who] > matched[who]:
                 recovered[waiting.pop(who)] = bool(state.last_track[who] == last[who])
-    at, person, gone = zip(*found, strict=True) if found else ((), (), ())
-    return Returns(
-        np.array(at, np.int64), np.array(person, np.int64), np.array(gone, np.int64), np.array(recovered, np.bool_)
-    )
+    return Returns(*np.array(found, np.int64).reshape(-1, 3).T, np.array(recovered, np.bool_))

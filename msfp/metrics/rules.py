@@ -26,9 +26,7 @@ class Rules:
     """How TrackEval treats one benchmark.
 
     Attributes:
-        benchmark: name.
-        preprocess: whether only class 1 counts and tracks on distractors are removed.
-        distractors: classes whose tracks are removed.
+        preprocess: whether only class 1 counts and tracks on the classes `distractors` are removed.
         crowds: whether boxes of class crowd are regions in which no track is judged.
     """
 
@@ -48,11 +46,6 @@ class Rules:
 
 
 def rules(benchmark: str) -> Rules:
-    """Rules of a benchmark; embedded worlds use MOT17's.
-
-    Raises:
-        InputError: unknown benchmark.
-    """
     if benchmark not in BENCHMARKS:
         raise InputError(f"benchmark {benchmark!r}: unknown; choose one of {', '.join(BENCHMARKS)}")
     vehicles = (6,) if benchmark == "MOT20" else ()
@@ -60,7 +53,6 @@ def rules(benchmark: str) -> Rules:
 
 
 def chosen_rows(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
-    """The rows of a mask."""
     return rows if mask.all() else replace(rows, **{name: column[mask] for name, column in vars(rows).items()})
 
 
@@ -90,11 +82,7 @@ def window(rows: Rows, frames: tuple[int, int] | None) -> Rows:
 
 
 def window_length(length: int, frames: tuple[int, int] | None) -> int:
-    """Number of frames evaluated.
-
-    Raises:
-        InputError: a window that is empty or leaves the sequence.
-    """
+    """Number of frames evaluated; an InputError where the window is empty or leaves the sequence."""
     if frames is None:
         return length
     first, last = frames
@@ -104,11 +92,7 @@ def window_length(length: int, frames: tuple[int, int] | None) -> int:
 
 
 def check_truth(gt: GroundTruth, length: int, chosen: Rules) -> None:
-    """Hold ground truth to what evaluation needs.
-
-    Raises:
-        InputError: as `check_boxes`, or a class the benchmark lacks.
-    """
+    """Raise InputError as `check_boxes`, or for a class the benchmark lacks."""
     check_boxes(gt, length, "ground truth")
     if chosen.preprocess and len(gt):
         wrong = (gt.category < CLASSES[0]) | (gt.category > CLASSES[-1])
@@ -121,11 +105,7 @@ def check_truth(gt: GroundTruth, length: int, chosen: Rules) -> None:
 
 
 def check_boxes(rows: GroundTruth | Tracks, length: int, what: str) -> None:
-    """Hold rows to the sequence's frames, to one box an identity and frame, and to finite boxes.
-
-    Raises:
-        InputError: naming the first offence.
-    """
+    """Raise InputError for the first row outside the frames, identity twice in a frame, or box that is not finite."""
     frame, identity = rows.frame, rows.id
     if not len(frame):
         return

@@ -1,4 +1,4 @@
-"""What evaluating one sequence leaves: the counts that combining needs, and the field's measures derived from them."""
+"""Score of a sequence: the counts that combining needs, and the measures derived from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 ALPHAS = tuple(np.arange(0.05, 0.99, 0.05).tolist())
 """HOTA's 19 localisation thresholds, exactly the floats TrackEval uses."""
+
+COUNTS = ("IDSW", "TP", "FP", "FN", "Frag", "MT", "PT", "ML", "IDTP", "IDFN", "IDFP")
 
 PerAlpha = NDArray[np.float64]
 
@@ -50,32 +52,27 @@ class SequenceScore:
 
     @property
     def det_a_alpha(self) -> PerAlpha:
-        """(19,) detection accuracy per threshold."""
         return self.hota_tp / np.maximum(1, self.hota_tp + self.hota_fn + self.hota_fp)
 
     @property
     def hota_alpha(self) -> PerAlpha:
-        """(19,) HOTA per threshold."""
         return np.sqrt(self.det_a_alpha * self.ass_a)
 
     @property
     def hota(self) -> float:
-        """Higher order tracking accuracy, averaged over the thresholds."""
         return float(np.mean(self.hota_alpha))
 
     @property
     def det_a(self) -> float:
-        """Detection accuracy, averaged over the thresholds."""
         return float(np.mean(self.det_a_alpha))
 
     @property
     def assoc_a(self) -> float:
-        """Association accuracy, averaged over the thresholds."""
         return float(np.mean(self.ass_a))
 
     @property
     def localisation(self) -> float:
-        """LocA, mean IoU of the matches, averaged over the thresholds."""
+        """LocA: mean IoU of the matches, averaged over the thresholds."""
         return float(np.mean(self.loc_a))
 
     @property
@@ -104,38 +101,12 @@ class SequenceScore:
             "MOTA": self.mota,
             "MOTP": self.motp,
             "IDF1": self.idf1,
-            "IDSW": self.idsw,
-            "TP": self.tp,
-            "FP": self.fp,
-            "FN": self.fn,
-            "Frag": self.frag,
-            "MT": self.mt,
-            "PT": self.pt,
-            "ML": self.ml,
-            "IDTP": self.idtp,
-            "IDFN": self.idfn,
-            "IDFP": self.idfp,
-        }
-
-    def curves(self) -> dict[str, list[float]]:
-        """Per localisation threshold: alpha, HOTA, DetA, AssA, LocA."""
-        return {
-            "alpha": list(ALPHAS),
-            "HOTA": self.hota_alpha.tolist(),
-            "DetA": self.det_a_alpha.tolist(),
-            "AssA": self.ass_a.tolist(),
-            "LocA": self.loc_a.tolist(),
-        }
+        } | {name: getattr(self, name.lower()) for name in COUNTS}
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """Scores of several sequences and of all of them together.
-
-    Attributes:
-        sequences: name -> score.
-        combined: all sequences as one: counts summed, association averaged over true positives (not over sequences).
-    """
+    """Scores of sequences by name, and combined: counts summed, association averaged over true positives."""
 
     sequences: Mapping[str, SequenceScore]
     combined: SequenceScore

@@ -1,12 +1,9 @@
-"""How far a result depends on which sequences, people and training seeds happened to be measured: the bootstrap.
+"""Intervals of results over sequences, people and training seeds: a two-way bootstrap.
 
-Two things are random: which units were filmed (scenes, each with all its public detections; or people, each with all
-their boxes) and from which seeds the networks were trained. Both are resampled with replacement, a two-way bootstrap.
-What a draw gives is computed again from its units (a combined HOTA is not a mean of HOTAs), and two methods that are
-compared see the same draws.
-
-Of the two-way bootstrap the standard error is kept, and Student's t makes an interval of it: three seeds give ten
-different draws, whose percentiles are no interval. With n units, K seeds, R_bk the result of seed k in draw b of units
+Random are the units filmed (scenes with all their public detections, or people with all their boxes) and the training
+seeds. A draw's number is computed again from its units; compared methods see the same draws. The bootstrap gives the
+standard error and Student's t the interval: three seeds give ten different draws, whose percentiles are no interval.
+With n units, K seeds, R_bk the result of seed k in draw b of units
 and x_k its result on all units,
 
     V_units = n / (n - 1) * var_b(mean_k R_bk)        V_seeds = 1 / K * var_k(x_k)
@@ -14,20 +11,16 @@ and x_k its result on all units,
     1 / nu = (V_units / SE^2)^p / (n - 1) + (V_seeds / SE^2)^p / (K - 1),   p = 1 + least / most of n - 1 and K - 1
     interval = mean_k x_k -+ t_nu * SE
 
-n / (n - 1), and the divisor K - 1 in var_k, take back what drawing with replacement from few loses (V_seeds needs no
-draws: the variance of a mean over seeds drawn with replacement has this closed form). V_units and V_seeds both hold
-what units and seeds do only together, so it is counted twice; Owen's pigeonhole bootstrap (Annals of Applied
-Statistics, 2007) counts it three times. With p = 2 the degrees of freedom are Satterthwaite's: right where both parts
-have as many, but with 28 scenes and 3 seeds that matter more than they, a small spread of three seeds looks certain and
-a nominal 95 % are 92 %. With p = 1 they are 98 % at 7 scenes. As it is they stay between 94 and 97 %: `studies`
-simulates it, a test holds it.
+n / (n - 1) and the divisor K - 1 in var_k correct for small samples. What units and seeds do only together is counted
+twice (Owen's pigeonhole bootstrap, Annals of Applied Statistics, 2007, counts it three times). p = 2 would be
+Satterthwaite's degrees of freedom, under which a nominal 95 % are 92 % with 28 scenes and 3 seeds; p = 1 gives 98 %
+at 7 scenes. As it is coverage stays between 94 and 97 % (simulated by `studies`, held by a test).
 """
 
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,25 +38,6 @@ FEWEST_SEEDS = 3
 SEEDS = "seeds"
 
 Floats = NDArray[np.float64]
-
-
-class Spread(Protocol):
-    """A number with an interval at every level."""
-
-    @property
-    def value(self) -> float:
-        """The number."""
-
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation over training seeds, where there are several."""
-
-    @property
-    def over(self) -> str:
-        """Say what was drawn, `7 scenes, 3 seeds`; empty where nothing was."""
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Both ends; NotComputable says why there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +58,6 @@ class Sample:
 
     @property
     def value(self) -> float:
-        """Mean over seeds."""
         return float(np.mean(self.seeds))
 
     @property
@@ -128,27 +101,20 @@ class Sample:
         if seeds > 1:
             variances.append(float(np.var(self.seeds, ddof=1)) / seeds)
             freedoms.append(seeds - 1.0)
-        return _added(np.array(variances), np.array(freedoms))
+        parts, freedom, total = np.array(variances), np.array(freedoms), sum(variances)
+        if not total:
+            return 0.0, float(freedom.min())
+        power = 1 + freedom.min() / freedom.max()
+        return float(np.sqrt(total)), float(1 / ((parts / total) ** power / freedom).sum())
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Interval over units and seeds together.
-
-        Raises:
-            NotComputable: too few units or seeds, or the number is undefined in most draws.
-        """
+        """Interval over units and seeds together; errors as `error`."""
         return student(self.value, *self.error, level)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A number whose standard error several others share; read as a `Sample`.
-
-    Attributes:
-        value: the number.
-        error, freedom: its standard error, and the degrees of freedom of that.
-        over: what was drawn.
-        spread: over training seeds.
-    """
+    """A number with a standard error that others share, and its degrees of freedom; read as a `Sample`."""
 
     value: float
     error: float
@@ -157,22 +123,16 @@ class Pooled:
     spread: float | None = None
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Student's interval."""
         return student(self.value, self.error, self.freedom, level)
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's correlation of two measures over rows, where another choice of rows is what is random.
+    """Spearman's correlation of two measures over rows; the choice of rows is what is random.
 
     Interval by Fisher's z with the variance (1 + r^2 / 2) / (n - 3) of Bonett and Wright (Psychometrika, 2000). A
     perfect order of n rows counts as half a step (the least change of r) below 1, else it would be certain.
-
-    Attributes:
-        value: the correlation.
-        rows: over how many.
-        kind: what a row is.
-        spread: over training seeds: none, as the seeds are averaged before they are ranked.
+    There is no spread over seeds, which are averaged before they are ranked.
     """
 
     value: float
@@ -182,7 +142,6 @@ class RankCorrelation:
 
     @property
     def over(self) -> str:
-        """`6 strategies`."""
         return f"{self.rows} {self.kind}"
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
@@ -201,13 +160,7 @@ class RankCorrelation:
         return float(np.tanh(z - half)), float(np.tanh(z + half))
 
 
-def _added(variances: Floats, freedoms: Floats) -> tuple[float, float]:
-    """Standard error of parts that add, and its degrees of freedom (the module's formulas)."""
-    total = variances.sum()
-    if not total:
-        return 0.0, float(freedoms.min())
-    power = 1 + freedoms.min() / freedoms.max()
-    return float(np.sqrt(total)), float(1 / ((variances / total) ** power / freedoms).sum())
+Spread = Sample | Pooled | RankCorrelation
 
 
 def student(value: float, error: float, freedom: float, level: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Studies with a known truth, to see how often intervals and verdicts are right.
+"""Simulated studies with a known truth, to see how often intervals and verdicts are right.
 
 A study measures a number on some scenes with some training seeds: y_sk = truth + scene_s + seed_k + both_sk, all three
 normal. Many studies are drawn at once, as samples like those of a run.
@@ -16,14 +16,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Design:
-    """Sizes and spreads of a simulated study; standard deviations in the number's own unit, points of HOTA.
-
-    Attributes:
-        scenes, seeds: how many are measured.
-        by_scene: standard deviation between scenes.
-        by_seed: between training seeds.
-        by_both: of what a scene and a seed do only together.
-    """
+    """Sizes of a study, and standard deviations (points of HOTA) between scenes, between seeds, of both together."""
 
     scenes: int = 7
     seeds: int = 3

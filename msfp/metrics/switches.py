@@ -1,15 +1,14 @@
 """Where identities switch: the frames and people that CLEAR counts in IDSW."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.metrics.fast import PreparedTruth, nothing_tracked
-from msfp.metrics.kernels import KEPT, Frame, clear_frame, judged_frame, overlaps
-from msfp.metrics.rules import window, within_crowds
-from msfp.types import Tracks, frame_bounds, tlwh_to_xyxy
+from msfp.metrics.fast import PreparedTruth, judged_frames, nothing_tracked
+from msfp.metrics.kernels import KEPT, clear_frame, overlaps
+from msfp.metrics.rules import window
+from msfp.types import Tracks
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +35,7 @@ class Switches:
 
 
 def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
-    """Match frame by frame as CLEAR does, and keep who is followed by another track than before.
-
-    Args:
-        truth: from `fast.prepare`; its window cuts the tracks too.
-        tracks: boxes in file coordinates.
-    """
+    """Match frame by frame as CLEAR does, and keep who is followed by another track than before."""
     names = np.unique(window(tracks, truth.frames).id)
     state = nothing_tracked(truth.identities)
     found: list[tuple[int, int, NDArray[np.float64], int, int, int]] = []
@@ -57,33 +51,10 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
             found.append((t + 1, who, box, old, new, int(last[who])))
         if len(frame.track):  # else CLEAR leaves its memory of the frame before as it is
             last[people[state.previous_track[people] >= 0]] = t + 1
-    return _listed(found)
-
-
-def judged_frames(truth: PreparedTruth, tracks: Tracks) -> Iterator[Frame]:
-    """The sequence's frames as CLEAR matches them, tracks numbered from 0 in the order of their identities."""
-    tracks = window(tracks, truth.frames)
-    _, dense = np.unique(tracks.id, return_inverse=True)
-    boxes = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
-    bounds, dense = frame_bounds(tracks.frame, truth.length), dense.astype(np.int64)
-    judged = ~within_crowds(tracks, truth.regions, truth.length)
-    for t in range(truth.length):
-        a, b, c, d = truth.bounds[t], truth.bounds[t + 1], bounds[t], bounds[t + 1]
-        yield judged_frame(
-            truth.xyxy[a:b], truth.id[a:b], truth.kind[a:b], boxes[c:d], dense[c:d], judged[c:d], truth.preprocess
-        )
-
-
-def _listed(found: list[tuple[int, int, NDArray[np.float64], int, int, int]]) -> Switches:
-    at, person, box, old, new, last = zip(*found, strict=True) if found else ((), (), (), (), (), ())
-    return Switches(
-        np.array(at, np.int64),
-        np.array(person, np.int64),
-        np.array(box, np.float64).reshape(-1, 4),
-        np.array(old, np.int64),
-        np.array(new, np.int64),
-        np.array(last, np.int64),
-    )
+    columns = zip(*found, strict=True) if found else ((),) * 6
+    at, person, box, old, new, latest = (np.array(c) for c in columns)
+    whole = [c.astype(np.int64) for c in (at, person, old, new, latest)]
+    return Switches(whole[0], whole[1], box.reshape(-1, 4).astype(np.float64), *whole[2:])
 
 
 CAUSES = ("occlusion", "crossing", "gap", "small", "other")
@@ -110,19 +81,15 @@ class Cause:
 
 
 def explain(truth: PreparedTruth, visibility: NDArray[np.float64], switches: Switches, small: float) -> list[Cause]:
-    """The cause of each switch.
-
-    Args:
-        truth: from `fast.prepare`.
-        visibility: (N,) share visible of the truth's boxes.
-        switches: of some tracks on it.
-        small: area in square pixels up to which a box is small.
-    """
-    return [_explain(truth, visibility, switches, k, small) for k in range(len(switches))]
+    """The cause of each switch on `truth`, whose boxes have a (N,) `visibility`; `small` in square pixels."""
+    columns = (switches.frame.tolist(), switches.last.tolist(), switches.person.tolist(), switches.xyxy)
+    return [_cause(truth, visibility, *one, small) for one in zip(*columns, strict=True)]
 
 
-def _explain(truth: PreparedTruth, visibility: NDArray[np.float64], found: Switches, k: int, small: float) -> Cause:
-    now, last, who = int(found.frame[k]), int(found.last[k]), int(found.person[k])
+def _cause(
+    truth: PreparedTruth, visibility: NDArray[np.float64], now: int, last: int, who: int, box: NDArray[np.float64],
+    small: float,
+) -> Cause:  # fmt: skip
     seen, overlap = [], 0.0
     for t in range(last, now + 1):
         rows = np.arange(truth.bounds[t - 1], truth.bounds[t])
@@ -132,7 +99,6 @@ def _explain(truth: PreparedTruth, visibility: NDArray[np.float64], found: Switc
         if len(mine):
             others = overlaps(truth.xyxy[mine[:1]], truth.xyxy[rows[truth.id[rows] != who]])
             overlap = max(overlap, float(others.iou.max(initial=0.0)))
-    box = found.xyxy[k]
     area = float((box[2] - box[0]) * (box[3] - box[1]))
     applies = (min(seen) < OCCLUDED, overlap >= CROSSED, now - last > 1, area <= small, True)
     return Cause(CAUSES[applies.index(True)], now - last - 1, min(seen), overlap)

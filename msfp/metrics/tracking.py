@@ -7,7 +7,7 @@ needed.
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -21,29 +21,19 @@ from msfp.metrics.score import Score, SequenceScore
 from msfp.types import GroundTruth, Tracks, frame_bounds
 
 Raw = dict[str, Any]
-FLOATS = {"ass_a": "AssA", "ass_re": "AssRe", "ass_pr": "AssPr", "loc_a": "LocA"}
-COUNTS = {"hota_tp": "HOTA_TP", "hota_fn": "HOTA_FN", "hota_fp": "HOTA_FP"}
-CLEAR = {
-    "tp": "CLR_TP",
-    "fn": "CLR_FN",
-    "fp": "CLR_FP",
-    "idsw": "IDSW",
-    "mt": "MT",
-    "pt": "PT",
-    "ml": "ML",
-    "frag": "Frag",
-    "frames": "CLR_Frames",
-}
-IDENTITY = {"idtp": "IDTP", "idfn": "IDFN", "idfp": "IDFP"}
+ARRAYS = {name.lower(): name for name in ("HOTA_TP", "HOTA_FN", "HOTA_FP")}
+ARRAYS |= {"ass_a": "AssA", "ass_re": "AssRe", "ass_pr": "AssPr", "loc_a": "LocA"}
+COUNTS = {name.lower(): name for name in ("IDSW", "MT", "PT", "ML", "Frag", "IDTP", "IDFN", "IDFP")}
+COUNTS |= {name.lower(): f"CLR_{name}" for name in ("TP", "FN", "FP", "Frames")}
+CLASS_NAMES = (
+    "pedestrian person_on_vehicle car bicycle motorbike non_mot_vehicle static_person distractor occluder "
+    "occluder_on_ground occluder_full reflection crowd"
+)
+"""MOTChallenge's classes 1 to 13 in TrackEval's spelling."""
 
 
 def evaluate(
-    gt: GroundTruth,
-    tracks: Tracks,
-    length: int,
-    *,
-    benchmark: str = "MOT17",
-    frames: tuple[int, int] | None = None,
+    gt: GroundTruth, tracks: Tracks, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
 ) -> SequenceScore:
     """Score one tracker on one sequence with TrackEval.
 
@@ -72,8 +62,7 @@ def evaluate(
     dataset = dataset_classes[chosen.crowds](gt, tracks, len(filled), chosen)
     raw = dataset.get_raw_seq_data("tracks", "sequence")
     data = dataset.get_preprocessed_seq_data(raw, "pedestrian")
-    hota, clear, identity = (metric().eval_sequence(data) for metric in metrics)
-    score = _from_results(hota, clear, identity)
+    score = _from_results(metric().eval_sequence(data) for metric in metrics)
     return replace(score, frames=span if score.frames else 0)
 
 
@@ -86,28 +75,19 @@ def combine(scores: Mapping[str, SequenceScore]) -> Score:
     if not scores:
         raise InputError("scores: nothing to combine; evaluate at least one sequence")
     _, metrics = trackeval_classes()
-    parts = [_to_results(score) for score in scores.values()]
-    together = (
-        metric().combine_sequences({str(k): part[m] for k, part in enumerate(parts)})
-        for m, metric in enumerate(metrics)
-    )
-    return Score(dict(scores), _from_results(*together))
+    names = ARRAYS | COUNTS | {"motp_sum": "MOTP_sum"}
+    parts = {
+        str(k): {theirs: getattr(s, ours) for ours, theirs in names.items()} for k, s in enumerate(scores.values())
+    }
+    return Score(dict(scores), _from_results(metric().combine_sequences(parts) for metric in metrics))
 
 
-def _from_results(hota: Raw, clear: Raw, identity: Raw) -> SequenceScore:
-    """TrackEval's three result dicts -> score."""
-    columns: Raw = {ours: np.array(hota[theirs], dtype=np.float64) for ours, theirs in (COUNTS | FLOATS).items()}
-    columns |= {ours: int(clear[theirs]) for ours, theirs in CLEAR.items()}
-    columns |= {ours: int(identity[theirs]) for ours, theirs in IDENTITY.items()}
-    return SequenceScore(**columns, motp_sum=float(clear["MOTP_sum"]))
-
-
-def _to_results(score: SequenceScore) -> tuple[Raw, Raw, Raw]:
-    """Score -> the fields of TrackEval's result dicts that combining reads."""
-    hota = {theirs: getattr(score, ours) for ours, theirs in (COUNTS | FLOATS).items()}
-    clear = {theirs: getattr(score, ours) for ours, theirs in CLEAR.items()}
-    identity = {theirs: getattr(score, ours) for ours, theirs in IDENTITY.items()}
-    return hota, clear | {"MOTP_sum": score.motp_sum}, identity
+def _from_results(results: Iterable[Raw]) -> SequenceScore:
+    """TrackEval's result dicts of the three metrics -> score."""
+    found: Raw = {name: value for result in results for name, value in result.items()}
+    columns: Raw = {ours: np.array(found[theirs], dtype=np.float64) for ours, theirs in ARRAYS.items()}
+    columns |= {ours: int(found[theirs]) for ours, theirs in COUNTS.items()}
+    return SequenceScore(**columns, motp_sum=float(found["MOTP_sum"]))
 
 
 @cache
@@ -130,16 +110,31 @@ def trackeval_classes() -> tuple[dict[bool, Callable[..., Any]], tuple[Callable[
             self.config = everything | {"BENCHMARK": chosen.benchmark, "PRINT_CONFIG": False}
             self.benchmark = chosen.benchmark
             self.do_preproc = chosen.preprocess
-            self.class_name_to_class_id = class_numbers()
+            self.class_name_to_class_id = {name: k for k, name in enumerate(CLASS_NAMES.split(), start=1)}
             self.valid_class_numbers = list(self.class_name_to_class_id.values())
-            self.regions = chosen_rows(gt, chosen.regions(gt))
-            self.rows: tuple[GroundTruth, Tracks] = (chosen_rows(gt, ~chosen.regions(gt)), tracks)
+            regions = chosen.regions(gt)
+            self.rows = chosen_rows(gt, ~regions), chosen_rows(gt, regions), tracks
             self.length = length
 
         def _load_raw_file(self, tracker: str, seq: str, is_gt: bool) -> Raw:
-            gt, tracks = self.rows
-            raw = _raw_truth(gt, self.regions, self.length) if is_gt else _raw_tracks(tracks, self.length)
-            return raw | {"num_timesteps": self.length, "seq": seq}
+            gt, regions, tracks = self.rows  # identities are numbered densely, their order kept
+            raw: Raw = {"num_timesteps": self.length, "seq": seq}
+            if not is_gt:
+                cut = _cutter(tracks.frame, self.length)
+                return raw | {
+                    "tracker_ids": cut(np.unique(tracks.id, return_inverse=True)[1]),
+                    "tracker_classes": cut(np.ones(len(tracks), dtype=np.int64)),
+                    "tracker_dets": cut(tracks.tlwh),
+                    "tracker_confidences": cut(tracks.score.astype(np.float64)),
+                }
+            cut = _cutter(gt.frame, self.length)
+            return raw | {
+                "gt_ids": cut(np.unique(gt.id, return_inverse=True)[1]),
+                "gt_classes": cut(gt.category.astype(np.int64)),
+                "gt_dets": cut(gt.tlwh),
+                "gt_extras": [{"zero_marked": flags} for flags in cut(gt.flag.astype(np.int64))],
+                "gt_crowd_ignore_regions": _cutter(regions.frame, self.length)(regions.tlwh),
+            }
 
     quiet = {"PRINT_CONFIG": False}
     datasets: dict[bool, Callable[..., Any]] = {
@@ -147,38 +142,6 @@ def trackeval_classes() -> tuple[dict[bool, Callable[..., Any]], tuple[Callable[
         True: type("Pp", (InMemory, PersonPath22), {}),
     }
     return datasets, (lambda: Hota(), lambda: Clear(dict(quiet)), lambda: Identity(dict(quiet)))
-
-
-def class_numbers() -> dict[str, int]:
-    """MOTChallenge's class names and numbers under TrackEval's spelling."""
-    names = (
-        "pedestrian person_on_vehicle car bicycle motorbike non_mot_vehicle static_person distractor occluder "
-        "occluder_on_ground occluder_full reflection crowd"
-    )
-    return {name: number for number, name in enumerate(names.split(), start=1)}
-
-
-def _raw_truth(gt: GroundTruth, regions: GroundTruth, length: int) -> Raw:
-    """Per frame: what MotChallenge2DBox reads from gt.txt. Identities are numbered densely (order kept)."""
-    cut = _cutter(gt.frame, length)
-    return {
-        "gt_ids": cut(np.unique(gt.id, return_inverse=True)[1]),
-        "gt_classes": cut(gt.category.astype(np.int64)),
-        "gt_dets": cut(gt.tlwh),
-        "gt_extras": [{"zero_marked": flags} for flags in cut(gt.flag.astype(np.int64))],
-        "gt_crowd_ignore_regions": _cutter(regions.frame, length)(regions.tlwh),
-    }
-
-
-def _raw_tracks(tracks: Tracks, length: int) -> Raw:
-    """Per frame: what MotChallenge2DBox reads from a result file. Identities are numbered densely (order kept)."""
-    cut = _cutter(tracks.frame, length)
-    return {
-        "tracker_ids": cut(np.unique(tracks.id, return_inverse=True)[1]),
-        "tracker_classes": cut(np.ones(len(tracks), dtype=np.int64)),
-        "tracker_dets": cut(tracks.tlwh),
-        "tracker_confidences": cut(tracks.score.astype(np.float64)),
-    }
 
 
 def _cutter(frame: NDArray[np.int32], length: int) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:

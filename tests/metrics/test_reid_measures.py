@@ -65,7 +65,7 @@ def test_by_gap_takes_positives_of_a_bin_against_all_negatives():
     rng = np.random.default_rng(0)
     sim, same = similarities(0, False, 400)
     gaps = rng.integers(1, 31, 400).astype(np.int32)
-    rows = reid.auc_by_gap(reid.Compared(sim, same, gaps), bins=((1, 5), (6, 30), (40, 50)))
+    rows = reid.measures(reid.Compared(sim, same, gaps), bins=((1, 5), (6, 30), (40, 50)))["by_gap"]
     assert [(row["first"], row["last"]) for row in rows] == [(1, 5), (6, 30)], "an empty bin has no row"
     for row in rows:
         chosen = ~same | ((gaps >= row["first"]) & (gaps <= row["last"]))
@@ -140,35 +140,12 @@ def test_without_far_positives_the_hard_variant_says_why():
     assert "20 to 30 frames later" in found["hard_reason"]
 
 
-def test_visibility_filters_only_when_asked():
-    embeddings, frame, identity, _ = crowd()
-    visibility = np.random.default_rng(0).random(len(frame))
-    everything = reid.evaluate_reid(embeddings, frame, identity, visibility=visibility)
-    filtered = reid.evaluate_reid(embeddings, frame, identity, visibility=visibility, min_visibility=0.5)
-    assert everything["boxes"] == len(frame)
-    assert filtered["boxes"] == (visibility >= 0.5).sum()
-    with pytest.raises(InputError, match="min_visibility 0.5: needs the labels' visibility"):
-        reid.evaluate_reid(embeddings, frame, identity, min_visibility=0.5)
-
-
-def test_averaging_and_pooling_differ():
-    parts = [crowd(0, people=3, noise=0.5), crowd(1, people=12, noise=4)]
-    results = {str(k): reid.evaluate_reid(e, f, i) for k, (e, f, i, _) in enumerate(parts)}
-    mean = reid.average(results)
-    pooled = reid.measures(reid.pool([reid.compare(e, pairs(f, i)) for e, f, i, _ in parts]))
-    assert mean["auc"] == np.mean([result["auc"] for result in results.values()])
-    assert "hard_auc" not in mean
-    assert pooled["positives"] == sum(result["positives"] for result in results.values())
-    assert pooled["auc"] < mean["auc"], "the larger, harder sequence weighs more among pooled pairs"
-
-
 def test_clear_messages():
     embeddings, frame, identity, _ = crowd(length=5)
     embeddings[7, 3] = np.nan
     with pytest.raises(InputError, match="embeddings: row 7 holds NaN or infinity"):
         reid.evaluate_reid(embeddings, frame, identity)
-    unused = np.arange(len(frame)) != 7
-    assert reid.evaluate_reid(embeddings, frame, identity, keep=unused)["boxes"] == len(frame) - 1
+    assert len(reid.similarity(embeddings, pairs(frame, identity, keep=np.arange(len(frame)) != 7)))
     with pytest.raises(InputError, match="embeddings: 10 rows beside 30 boxes"):
         reid.evaluate_reid(embeddings[:10], frame, identity)
     with pytest.raises(InputError, match="embeddings: 10 rows, but the pairs name row 29"):
@@ -179,7 +156,3 @@ def test_clear_messages():
         reid.auc(np.array([np.nan, 1]), np.array([True, False]))
     with pytest.raises(NotComputable, match="0 positive and 2 negative pairs"):
         reid.auc(np.ones(2), np.zeros(2, bool))
-    with pytest.raises(NotComputable):
-        reid.average({})
-    with pytest.raises(NotComputable):
-        reid.pool([])
