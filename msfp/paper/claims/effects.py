@@ -8,16 +8,16 @@ from msfp.metrics.statistics import Spread
 
 @dataclass(frozen=True)
 class Effect:
-    """A number that a claim is about.
+    """A number that a claim is about, with an interval at every level.
 
     Attributes:
         label: what it is, `MSFP-Track - LITE`.
-        sample: its value, with an interval at every level.
-        slack: how far it may be off by rounding.
+        slack: how far the number may be off by rounding.
         unit: `points`, `ms`, `%` or empty.
         margin: differences up to this are none.
         printed: the least size that the paper's numbers give the same effect; None where it prints none or it is a
             time or a count of its own machine.
+        paper: the same effect by the paper's numbers; None where it has none.
     """
 
     label: str
@@ -26,6 +26,7 @@ class Effect:
     unit: str = ""
     margin: float = 0.0
     printed: float | None = None
+    paper: float | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class Found:
     """Effects and the region in which the claim wants every one of them.
 
     Attributes:
-        effects: all have to be there.
         low, high: of the region.
         strict: its lower bound is outside.
         bound: the claim is one of direction: effects on the wrong side of this refute it; None where it is about a

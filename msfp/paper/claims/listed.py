@@ -7,25 +7,22 @@ from importlib.resources import files
 from math import inf
 from typing import Literal
 
-Basis = Literal["measured", "printed"]
 TIME_TABLES, TIME_COLUMNS = {7, 11, 15, 24, 104}, {"ms/frame", "Runtime", "FPS"}
-Why = Literal["construction", "hardware"]
 
 
 @dataclass(frozen=True)
 class Apart:
-    """Why a claim is counted apart from the others, as `apart.csv` lists it.
+    """Why claims are counted apart from the others, a line of `apart.csv`.
 
     Attributes:
-        id: short name, which claims give.
-        why: it is decided by how the data or the modules are made, or it is a time of this machine.
+        why: decided by how the data or the modules are made, or a time of this machine.
         where: on the `embedded` worlds, on `any` data, or `nowhere` any more: then the claims count as all others.
-        reason: what decides it.
+        reason: what decides them.
     """
 
     id: str
-    why: Why
-    where: str
+    why: Literal["construction", "hardware"]
+    where: Literal["embedded", "any", "nowhere"]
     reason: str
 
 
@@ -34,13 +31,11 @@ class Claim:
     """One sentence of the paper and its test.
 
     Attributes:
-        id: short name.
         topic: heading it stands under in the report.
         section: of the paper, or the table or figure that makes the claim.
         quote: the paper's words; in brackets what they refer to.
         basis: `measured`: tested on this run's tables; `printed`: on the paper's own numbers.
-        kind: the test, a function of `rules` or `arithmetic`; `not testable` names none.
-        tables: which tables it stands on.
+        kind: the test, a function of `rules`; `not testable` names none.
         a, b: rows compared; several are alternatives to a, or all of them are meant.
         columns: columns compared, as the kind reads them.
         low, high: what the claimed size allows; infinite where the claim names no bound.
@@ -55,7 +50,7 @@ class Claim:
     topic: str
     section: str
     quote: str
-    basis: Basis
+    basis: Literal["measured", "printed"]
     kind: str
     tables: tuple[int, ...]
     a: tuple[str, ...]
@@ -83,51 +78,25 @@ class Claim:
 @cache
 def load() -> tuple[Claim, ...]:
     """All claims in the file's order."""
-    return tuple(_claim(row) for row in _rows("claims.csv"))
+    found = []
+    for row in _rows("claims.csv"):
+        table, a, b, columns = (tuple(filter(None, row.pop(name).split("|"))) for name in ("table", "a", "b", "column"))
+        low, high = float(row.pop("low") or -inf), float(row.pop("high") or inf)
+        found.append(Claim(tables=tuple(map(int, table)), a=a, b=b, columns=columns, low=low, high=high, **row))  # type: ignore[arg-type]
+    return tuple(found)
 
 
 @cache
 def reasons_apart() -> dict[str, Apart]:
     """id -> why claims are counted apart."""
-    return {
-        row["id"]: Apart(
-            row["id"], "hardware" if row["why"] == "hardware" else "construction", row["where"], row["reason"]
-        )
-        for row in _rows("apart.csv")
-    }
+    return {row["id"]: Apart(**row) for row in _rows("apart.csv")}  # type: ignore[arg-type]
 
 
 def apart(claim: Claim, embedded: bool) -> Apart | None:
     """Why a claim is counted apart, on embedded worlds or on other data; None where it is not."""
-    one = reasons_apart()[claim.apart] if claim.apart else None
+    one = reasons_apart()[claim.apart] if claim.apart and claim.basis == "measured" else None
     return one if one and (one.where == "any" or (embedded and one.where == "embedded")) else None
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    text = (files("msfp.paper") / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def _claim(row: dict[str, str]) -> Claim:
-    def several(name: str) -> tuple[str, ...]:
-        return tuple(part for part in row[name].split("|") if part)
-
-    return Claim(
-        id=row["id"],
-        topic=row["topic"],
-        section=row["section"],
-        quote=row["quote"],
-        basis="printed" if row["basis"] == "printed" else "measured",
-        kind=row["kind"],
-        tables=tuple(int(t) for t in several("table")),
-        a=several("a"),
-        b=several("b"),
-        columns=several("column"),
-        low=float(row["low"]) if row["low"] else -inf,
-        high=float(row["high"]) if row["high"] else inf,
-        family=row["family"],
-        apart=row["apart"],
-        remark=row["remark"],
-        embedded=row["embedded"],
-        needs=row["needs"],
-    )
+    return list(csv.DictReader((files("msfp.paper") / name).read_text(encoding="utf-8").splitlines()))
