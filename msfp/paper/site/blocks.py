@@ -1,26 +1,31 @@
 """Tables and figures as the report shows them, each with the command that makes it again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
+from msfp.errors import NotComputable
+from msfp.metrics.statistics import LEVEL
 from msfp.paper.cell_samples import Evidence
-from msfp.paper.formats import environment, sheet_html
-from msfp.paper.registry import Artefact, every
+from msfp.paper.formats import sheet_html
+from msfp.paper.registry import Artefact
 from msfp.paper.render import merge, sheet
 from msfp.paper.site.contents import Contents
-from msfp.paper.site.facts import known
+from msfp.types import Cell
 
 VECTOR_LIMIT = 1_500_000
 """Bytes above which a figure is shown as PNG instead of SVG, so that a page still opens quickly."""
-
+MOST_NAMES = 8
+"""Scenes that are named where a number was measured on them; more are counted."""
 NOT_MADE = "not made in this run"
 HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
 DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
+LISTED = (
+    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "unit", "source", "reason",
+)  # fmt: skip
 SOURCES = {
     "measured": "measured",
     "paper": "only in the paper",
@@ -30,96 +35,73 @@ SOURCES = {
 }
 
 
-@dataclass(frozen=True)
-class Block:
-    """One table or figure as the report shows it.
+def block(one: Artefact, contents: Contents) -> dict[str, Any]:
+    """One table or figure for the templates.
 
-    Attributes:
-        artefact: what it is.
-        command: makes it again.
-        body: HTML of the table; None for figures and where there is none.
-        image: path of the picture within the site; empty for tables and where there is none.
-        missing: why there is nothing to show.
-        stale: why it is not of this code and these settings.
-        listing: every cell as a line of (row, column, measured, ...); empty for figures.
-        findings: sentences computed from it.
-        counts: how many cells have which source, in words.
-        files: path within the site -> the file on disk.
+    `body`: HTML of a table; `image`: path of a picture within the site; `missing`: why there is neither; `listing`:
+    every cell of a table as texts; `counts`: how many have which source; `files`: path within the site -> on disk.
     """
-
-    artefact: Artefact
-    command: str
-    body: Markup | None = None
-    image: str = ""
-    missing: str = ""
-    stale: str = ""
-    listing: tuple[tuple[str, ...], ...] = ()
-    findings: tuple[str, ...] = ()
-    counts: str = ""
-    files: Mapping[str, Path] | None = None
-
-
-def blocks(contents: Contents) -> list[Block]:
-    """Every artefact that is implemented, notebook by notebook."""
-    ready = [a for a in every() if a.status == "ready"]
-    return sorted((_block(a, contents) for a in ready), key=lambda b: b.artefact.notebook)
-
-
-def _block(one: Artefact, contents: Contents) -> Block:
-    command = f"msfp {one.kind} {one.number} {contents.given}"
-    said: dict[str, Any] = {
-        "stale": contents.stale.get(one.id, ""),
-        "findings": tuple(contents.findings.get(one.id, ())),
-    }
-    missing = contents.absent.get(one.id, "") or NOT_MADE
     folder = contents.tables if one.kind == "table" else contents.figures
-    files = {f"{one.kind}s/{p.name}": p for form in DOWNLOADS[one.kind] if (p := folder / f"{one.id}.{form}").is_file()}
-    if one.kind == "figure":
-        image = shown(files)
-        return Block(one, command, image=image, missing="" if image else missing, files=files, **said)
-    if one.number not in contents.cells:
-        return Block(one, command, missing=missing, **said)
-    cells = known(contents.cells[one.number], contents.evidence.get(one.number, Evidence({})))
+    paths = {f"{one.kind}s/{one.id}.{form}": folder / f"{one.id}.{form}" for form in DOWNLOADS[one.kind]}
+    files = {name: path for name, path in paths.items() if path.is_file()}
+    image = _shown(files) if one.kind == "figure" else ""
+    made = bool(image) or (one.kind == "table" and one.number in contents.cells)
+    found: dict[str, Any] = {
+        "artefact": one,
+        "command": f"msfp {one.kind} {one.number} {contents.given}",
+        "stale": contents.stale.get(one.id, ""),
+        "findings": contents.findings.get(one.id, ()),
+        "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
+        "files": files if made or one.kind == "figure" else {},
+        "image": image,
+        "body": "",
+        "counts": "",
+        "listing": (),
+    }
+    if one.kind == "figure" or not made:
+        return found
+    evidence = contents.evidence.get(one.number, Evidence({}))
+    cells = [replace(c, detail=c.detail | measured_from(c, evidence)) for c in contents.cells[one.number]]
     frame = merge(cells, one.number)
-    body = Markup(sheet_html(sheet(cells, one.number), HINT))
-    return Block(one, command, body, listing=listed(frame), counts=counted(frame), files=files, **said)
+    count = frame["source"].value_counts().to_dict()
+    return found | {
+        "body": Markup(sheet_html(sheet(cells, one.number), HINT)),
+        "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
+        "listing": [[_short(line[name]) for name in LISTED] for line in frame.to_dict("records")],
+    }
 
 
-def shown(files: Mapping[str, Path]) -> str:
+def _shown(files: Mapping[str, Path]) -> str:
     """Which of a figure's files the page shows: SVG, or PNG where the SVG is large; empty where there is neither."""
     by_form = {path.suffix: name for name, path in files.items()}
     vector, raster = by_form.get(".svg", ""), by_form.get(".png", "")
-    if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT):
-        return vector
-    return raster
+    return vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
 
 
-def counted(frame: pd.DataFrame) -> str:
-    """`91 measured, 42 only in the paper, 13 n/a`."""
-    found = frame["source"].value_counts().to_dict()
-    return ", ".join(f"{found[source]} {said}" for source, said in SOURCES.items() if source in found)
+def _short(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def listed(frame: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
-    """Every cell as a line: measured, paper, difference, published, source, reason."""
-
-    def short(value: Any) -> str:
-        if value is None or (isinstance(value, float) and value != value):
-            return ""
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-    names = ("measured", "std", "paper", "paper_std", "difference", "published")
-    return tuple(
-        (r["row"], r["column"], *(short(r[name]) for name in names), r["unit"], r["source"], r["reason"])
-        for r in frame.to_dict("records")
-    )
-
-
-def images(found: list[Block]) -> dict[str, bytes]:
-    """Path within the site -> bytes of every file that the blocks link."""
-    return {name: path.read_bytes() for block in found for name, path in (block.files or {}).items()}
-
-
-def listing_html(block: Block) -> Markup:
-    """A block's listing as an HTML table."""
-    return Markup(environment().get_template("listing.html.j2").render(rows=block.listing))
+def measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:
+    """Values of the training seeds, units that were drawn and the interval over them; nothing where none is kept."""
+    if cell.source != "measured":
+        return {}
+    try:
+        sample = evidence.sample(cell.row, cell.column)
+    except NotComputable:
+        return {}
+    found: dict[str, str | float | int] = {}
+    if len(sample.seeds) > 1:
+        found["by seed"] = ", ".join(f"{x:.6g}" for x in sample.seeds)
+    if sample.units:
+        # people have no names worth reading: their number is what counts
+        named = f": {', '.join(sample.units)}" if sample.kind == "scenes" and len(sample.units) <= MOST_NAMES else ""
+        found["measured on"] = f"{len(sample.units)} {sample.kind}{named}"
+    try:
+        low, high = sample.interval()
+        found[f"{100 * LEVEL:g} % interval"] = f"{low:.4g} to {high:.4g}"
+    except NotComputable as error:
+        found |= {"interval": str(error)} if sample.units else {}
+    return found

@@ -15,12 +15,10 @@ class Contents:
     """Everything the report is written from.
 
     Attributes:
-        profile: name of the run's profile.
         figures: `figures/<profile>`, with `figureNN.svg`, `.png` and `.pdf`.
         tables: `runs/<profile>/tables`, with `tableNN.csv`, `.md` and `.tex`.
         notebooks: executed notebooks, in order.
-        cells: of each table, by number.
-        evidence: what they were measured from, by number.
+        cells, evidence: of each table, and what they were measured from, by number.
         manifest: where the run comes from; mappings inside become sections.
         findings: artefact id (`table03`) -> sentences computed from the numbers.
         choices: the settled switches, (key, value used, other choices, why there is a choice).
@@ -30,7 +28,6 @@ class Contents:
         absent: artefact id -> why it could not be made.
         stale: artefact id -> why it is not of this code and these settings.
         options: command-line options that make the same run; empty: `--profile <profile>`.
-        verdicts: on the paper's claims.
         embedded: whether the run's data are rendered worlds, whose construction decides some claims.
         names: texts to show in place of others, such as folders of this machine.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from msfp.paper.registry import every
 from msfp.paper.site import blocks
-from msfp.paper.site.facts import sections
+from msfp.paper.site.pages import sections
 
 Write = Callable[..., Path]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
