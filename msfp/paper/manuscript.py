@@ -15,7 +15,7 @@ from msfp.paper.latex import PACKAGES, latex
 from msfp.paper.registry import every
 from msfp.paper.render import sheet
 from msfp.paper.report_contents import options
-from msfp.paper.site.blocks import NOT_MADE
+from msfp.paper.site.pages import NOT_MADE
 from msfp.paper.tex import code, escape, prose
 from msfp.pipeline.run import Run
 

@@ -16,8 +16,7 @@ from msfp.paper.claims.shown import frame
 from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
 from msfp.paper.registry import artefact, every
-from msfp.paper.site.contents import Contents
-from msfp.paper.site.pages import add_notebook, write_site
+from msfp.paper.site.pages import Contents, add_notebook, write_site
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 

@@ -12,57 +12,35 @@ TIME_TABLES, TIME_COLUMNS = {7, 11, 15, 24, 104}, {"ms/frame", "Runtime", "FPS"}
 
 @dataclass(frozen=True)
 class Apart:
-    """Why claims are counted apart from the others, a line of `apart.csv`.
-
-    Attributes:
-        why: decided by how the data or the modules are made, or a time of this machine.
-        where: on the `embedded` worlds, on `any` data, or `nowhere` any more: then the claims count as all others.
-        reason: what decides them.
-    """
+    """Why claims are counted apart from the others, a line of `apart.csv`."""
 
     id: str
-    why: Literal["construction", "hardware"]
-    where: Literal["embedded", "any", "nowhere"]
-    reason: str
+    why: Literal["construction", "hardware"]  # how data or modules are made decides it; a time of this machine
+    where: Literal["embedded", "any", "nowhere"]  # `nowhere`: they count as all others
+    reason: str  # what decides them
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of the paper and its test.
-
-    Attributes:
-        topic: heading it stands under in the report.
-        section: of the paper, or the table or figure that makes the claim.
-        quote: the paper's words; in brackets what they refer to.
-        basis: `measured`: tested on this run's tables; `printed`: on the paper's own numbers.
-        kind: the test, a function of `rules`; `not testable` names none.
-        a, b: rows compared; several are alternatives to a, or all of them are meant.
-        columns: columns compared, as the kind reads them.
-        low, high: what the claimed size allows; infinite where the claim names no bound.
-        family: the question that it asks together with other claims, over which it is corrected.
-        apart: id of why it is counted apart; empty: it is not.
-        remark: how the sentence was read.
-        embedded: what to know of it on the embedded worlds; empty where nothing.
-        needs: `gpu` where the claim is an absolute time of the paper's machine; empty otherwise.
-    """
+    """One sentence of the paper and its test."""
 
     id: str
-    topic: str
-    section: str
-    quote: str
-    basis: Literal["measured", "printed"]
-    kind: str
+    topic: str  # heading in the report
+    section: str  # of the paper, or the table or figure that makes the claim
+    quote: str  # the paper's words; in brackets what they refer to
+    basis: Literal["measured", "printed"]  # tested on this run's tables, or on the paper's own numbers
+    kind: str  # a test of `rules`; `not testable` names none
     tables: tuple[int, ...]
-    a: tuple[str, ...]
+    a: tuple[str, ...]  # rows compared; several are alternatives to a, or all of them are meant
     b: tuple[str, ...]
-    columns: tuple[str, ...]
-    low: float
+    columns: tuple[str, ...]  # as the kind reads them
+    low: float  # infinite where the claim names no bound
     high: float
-    family: str
-    apart: str
-    remark: str
-    embedded: str
-    needs: str = ""
+    family: str  # claims that ask one question, over which it is corrected
+    apart: str  # id of why it is counted apart; empty: it is not
+    remark: str  # how the sentence was read
+    embedded: str  # what to know of it on the embedded worlds
+    needs: str = ""  # `gpu`: an absolute time of the paper's machine
 
     @property
     def table(self) -> int:

@@ -1,6 +1,6 @@
 """The tests of claims: from numbers to effects, and the region in which the claim wants them.
 
-The first ones compare rows or columns, of measured tables or of printed ones; those from `agree` on hold the paper's
+The first ones compare rows or columns, of measured tables or of printed ones; those from `identity` on hold the paper's
 numbers against each other: sums, inverses, entries that should agree or should not.
 """
 
@@ -27,32 +27,33 @@ Place = tuple[int, str, str]
 """Table, row and column of a number."""
 
 
-def better(claim: Claim, numbers: Printed) -> Found:
-    """a is better than every b, whichever direction is better in the column."""
-    return _over(claim, numbers, claim.b, col.direction(claim.table, claim.columns[0]) or 1)
+def compared(claim: Claim, numbers: Printed) -> Found:
+    """Rows of one column, one less another or one alone.
 
-
-def greater(claim: Claim, numbers: Printed) -> Found:
-    """a is a larger number than every b."""
-    return _over(claim, numbers, claim.b, 1)
-
-
-def best(claim: Claim, numbers: Printed) -> Found:
-    """a is better than every other row of the table."""
-    others = [r for r in numbers.rows(claim.table, claim.columns[0]) if r != claim.a[0]]
-    return _over(claim, numbers, others, col.direction(claim.table, claim.columns[0]) or 1)
-
-
-def between(claim: Claim, numbers: Printed) -> Found:
-    """a - b lies in the claimed range, for every b; a range above 0 is a size, and has a direction."""
-    effects = tuple(_apart(claim, numbers, claim.a[0], b) for b in claim.b)
-    return Found(effects, claim.low, claim.high, strict=False, bound=0.0 if 0 < claim.low < inf else None)
-
-
-def bounded(claim: Claim, numbers: Printed) -> Found:
-    """a, or a - b where there is a b, is at most `high` and at least `low`."""
-    effects = [_apart(claim, numbers, claim.a[0], b) for b in claim.b] or [_alone(claim, numbers, claim.a[0])]
-    return Found(tuple(effects), claim.low, claim.high, strict=False, bound=None)
+    better: a over every b, whichever direction is better in the column; greater: as numbers; best: a over all others.
+    ordered: each row above the next. each: every row above `low`. spread: no two differ by more than `high` (the
+    largest of noisy numbers less the smallest always looks large).
+    between: every a - b in the claimed range; a range above 0 is a size, and has a direction.
+    at most, at least: a - b, or a where there is no b, within the bounds.
+    """
+    a, column = claim.a, claim.columns[0]
+    match claim.kind:
+        case "better" | "greater" | "best":
+            every = numbers.rows(claim.table, column) if claim.kind == "best" else []
+            others = [row for row in every if row != a[0]] or claim.b
+            sign = 1 if claim.kind == "greater" else col.direction(claim.table, column) or 1
+            if not others:
+                raise NotComputable("nothing to compare with")
+            return Found(tuple(_apart(claim, numbers, a[0], row, "over", sign) for row in others))
+        case "ordered":
+            return Found(tuple(_apart(claim, numbers, one, other) for one, other in pairwise(a)))
+        case "each":
+            return Found(tuple(_alone(claim, numbers, row) for row in a), claim.low, claim.high, bound=claim.low)
+        case "spread":
+            return _within(claim.high, (_apart(claim, numbers, one, other) for one, other in combinations(a, 2)))
+    effects = [_apart(claim, numbers, a[0], b) for b in claim.b] or [_alone(claim, numbers, a[0])]
+    bound = 0.0 if claim.kind == "between" and 0 < claim.low < inf else None
+    return Found(tuple(effects), claim.low, claim.high, strict=False, bound=bound)
 
 
 def relative(claim: Claim, numbers: Printed) -> Found:
@@ -68,21 +69,6 @@ def times(claim: Claim, numbers: Printed) -> Found:
     ratios = {f"{a} / {claim.b[0]}": _ratio(claim, numbers, a) for a in claim.a}
     effects = tuple(Effect(label, _spread_of(claim, r), slack, "times") for label, (r, slack) in ratios.items())
     return Found(effects, claim.low, claim.high, strict=False, bound=1.0)
-
-
-def ordered(claim: Claim, numbers: Printed) -> Found:
-    """Each row has a larger number than the next."""
-    return Found(tuple(_apart(claim, numbers, a, b) for a, b in pairwise(claim.a)))
-
-
-def each(claim: Claim, numbers: Printed) -> Found:
-    """Every row's number is above `low`."""
-    return Found(tuple(_alone(claim, numbers, row) for row in claim.a), claim.low, claim.high, bound=claim.low)
-
-
-def spread(claim: Claim, numbers: Printed) -> Found:
-    """No two rows differ by more than `high`: the largest of noisy numbers less the smallest always looks large."""
-    return _within(claim.high, (_apart(claim, numbers, a, b) for a, b in combinations(claim.a, 2)))
 
 
 def correlate(claim: Claim, numbers: Printed) -> Found:
@@ -127,10 +113,8 @@ def alike(claim: Claim, numbers: Printed) -> Found:
             return Sample(one - other, kind=SEEDS)
         return Pooled(float(one.mean() - other.mean()), error, freedom, f"{columns} sequences, {seeds} seeds")
 
-    pairs = combinations(gains, 2)
-    return _within(
-        claim.high, (Effect(f"gain on {a} − on {b}", apart(gains[a], gains[b]), 0.0, "points") for a, b in pairs)
-    )
+    pairs = [(f"gain on {a} − on {b}", apart(gains[a], gains[b])) for a, b in combinations(gains, 2)]
+    return _within(claim.high, (Effect(label, sample, 0.0, "points") for label, sample in pairs))
 
 
 def counted(claim: Claim, numbers: Printed) -> Found:
@@ -143,9 +127,35 @@ def counted(claim: Claim, numbers: Printed) -> Found:
     return _within(0.0, effects)
 
 
-def agree(claim: Claim, numbers: Printed) -> Found:
-    """The same quantity in two tables."""
-    return _within(0.0, (_residual(numbers, left[1], [left], [right]) for left, right in _shared(claim)))
+def identity(claim: Claim, numbers: Printed) -> Found:
+    """Numbers that add up but for rounding.
+
+    agree: the same quantity in two tables. sum: a column of others, in every row that has them all. total: a row of
+    others. gain: the row of differences is a - b in every column.
+    """
+    t, sides = claim.table, list[tuple[str, list[Place], list[Place]]]()
+    match claim.kind:
+        case "agree":
+            sides = [(left[1], [left], [right]) for left, right in _shared(claim)]
+        case "sum":
+            whole, _, parts = claim.columns[0].partition("=")
+            rows = [(n, row) for n in claim.tables for row in numbers.rows(n, whole)]
+            columns = parts.split("+")
+            sides = [(f"Table {n}, {row}", [(n, row, whole)], [(n, row, c) for c in columns]) for n, row in rows]
+        case "total":
+            whole, *others = ((t, row, claim.columns[0]) for row in (claim.b[0], *claim.a))
+            sides = [(claim.b[0], [whole], others)]
+        case "gain":
+            row, a, b = claim.columns[0], claim.a[0], claim.b[0]
+            sides = [(c, [(t, row, c), (t, b, c)], [(t, a, c)]) for c in numbers.columns(t, row)]
+
+    def value(places: list[Place]) -> float:
+        return sum(numbers.sample(*place).value for place in places)
+
+    return _within(
+        0.0,
+        (_exact(s, value(x) - value(y), sum(numbers.slack(*place) for place in (*x, *y))) for s, x, y in sides),
+    )
 
 
 def distinct(claim: Claim, numbers: Printed) -> Found:
@@ -168,25 +178,6 @@ def root(claim: Claim, numbers: Printed) -> Found:
     return _within(claim.high, effects)
 
 
-def columns_sum(claim: Claim, numbers: Printed) -> Found:
-    """A column is the sum of others, in every row that has them all."""
-    whole, _, parts = claim.columns[0].partition("=")
-    rows = [(table, row) for table in claim.tables for row in numbers.rows(table, whole)]
-    return _within(
-        0.0,
-        (
-            _residual(numbers, f"Table {t}, {row}", [(t, row, whole)], [(t, row, c) for c in parts.split("+")])
-            for t, row in rows
-        ),
-    )
-
-
-def total(claim: Claim, numbers: Printed) -> Found:
-    """A row is the sum of others."""
-    whole, *parts = ((claim.table, row, claim.columns[0]) for row in (claim.b[0], *claim.a))
-    return _within(0.0, [_residual(numbers, claim.b[0], [whole], parts)])
-
-
 def inverse(claim: Claim, numbers: Printed) -> Found:
     """Frames a second are 1000 / ms a frame."""
     fps, _, time = claim.columns[0].partition("=")
@@ -199,13 +190,6 @@ def inverse(claim: Claim, numbers: Printed) -> Found:
         slack = digit + 1000 * numbers.slack(*ms) / (value * (value - numbers.slack(*ms)))
         effects.append(_exact(f"{row}: FPS − 1000 / ms", numbers.sample(*rate).value - 1000 / value, slack))
     return _within(0.0, effects)
-
-
-def gain(claim: Claim, numbers: Printed) -> Found:
-    """The row of differences is a - b in every column."""
-    t, row, a, b = claim.table, claim.columns[0], claim.a[0], claim.b[0]
-    columns = numbers.columns(t, row)
-    return _within(0.0, (_residual(numbers, c, [(t, row, c), (t, b, c)], [(t, a, c)]) for c in columns))
 
 
 def mean(claim: Claim, numbers: Printed) -> Found:
@@ -227,14 +211,6 @@ def _within(size: float, effects: Iterable[Effect]) -> Found:
     if not found:
         raise NotComputable("no row has all the numbers")
     return Found(found, -size, size, strict=False, bound=None)
-
-
-def _over(claim: Claim, numbers: Printed, others: Iterable[str], sign: int) -> Found:
-    """Advantage of a over each of the others; sign -1 where lower is better."""
-    effects = tuple(_apart(claim, numbers, claim.a[0], row, "over", sign) for row in others)
-    if not effects:
-        raise NotComputable("nothing to compare with")
-    return Found(effects)
 
 
 def _apart(claim: Claim, numbers: Printed, a: str, b: str, sep: str = "−", sign: int = 1) -> Effect:
@@ -302,21 +278,18 @@ def _shared(claim: Claim) -> list[tuple[Place, Place]]:
     return found
 
 
-def _residual(numbers: Printed, label: str, plus: list[Place], minus: list[Place]) -> Effect:
-    """Sum of some numbers less the sum of others."""
-    value = sum(numbers.sample(*p).value for p in plus) - sum(numbers.sample(*p).value for p in minus)
-    return _exact(label, value, sum(numbers.slack(*p) for p in (*plus, *minus)))
-
-
 def _exact(label: str, value: float, slack: float = 0.0, unit: str = "") -> Effect:
     return Effect(label, Sample(np.array([float(value)])), slack, unit)
 
 
 Rule = Callable[[Claim, Printed], Found]
-_NAMED: tuple[Rule, ...] = (
-    better, greater, best, between, relative, times, ordered, each, spread, correlate, everywhere, alike, counted,
-    agree, distinct, root, total, inverse, gain, mean,
-)  # fmt: skip
 KINDS: MappingProxyType[str, Rule] = MappingProxyType(
-    {rule.__name__: rule for rule in _NAMED} | {"at most": bounded, "at least": bounded, "sum": columns_sum}
+    {
+        **dict.fromkeys(("better", "greater", "best", "ordered", "each", "spread", "between"), compared),
+        **dict.fromkeys(("at most", "at least"), compared),
+        **dict.fromkeys(("agree", "sum", "total", "gain"), identity),
+        **{rule.__name__: rule for rule in (relative, times, correlate, everywhere, alike, counted)},
+        **{rule.__name__: rule for rule in (distinct, root, inverse, mean)},
+    }
 )
+"""The test of every kind of claim."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from msfp.config import Settings
@@ -20,32 +21,20 @@ CPU = "an absolute time of a GPU; this run was on a CPU"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim.
-
-    Attributes:
-        label: what the effect is.
-        effect: its value here, None where it could not be computed.
-        low, high: 95 % interval over units and seeds; of the paper's own numbers, the bounds of rounding.
-        spread: standard deviation over training seeds.
-        units: what was drawn, `7 scenes, 3 seeds`, or what else the verdict rests on.
-        unit: of the effect.
-        paper: the same effect in the paper's numbers, None where it has none.
-        reason: why the verdict is not plain.
-        apart: why it is counted apart from the others, None where it is not.
-    """
+    """What became of a claim."""
 
     claim: Claim
     word: Word
-    label: str = ""
-    effect: float | None = None
-    low: float | None = None
+    label: str = ""  # what the effect is
+    effect: float | None = None  # None where it could not be computed
+    low: float | None = None  # 95 % interval over units and seeds; of the paper's own numbers, the bounds of rounding
     high: float | None = None
-    spread: float | None = None
-    units: str = ""
+    spread: float | None = None  # standard deviation over training seeds
+    units: str = ""  # what was drawn, `7 scenes, 3 seeds`, or what else the verdict rests on
     unit: str = ""
-    paper: float | None = None
-    reason: str = ""
-    apart: Apart | None = None
+    paper: float | None = None  # the same effect in the paper's numbers
+    reason: str = ""  # why the verdict is not plain
+    apart: Apart | None = None  # why it is counted apart
 
 
 def judge(run: Run, claims: Iterable[Claim] | None = None) -> list[Verdict]:
@@ -88,10 +77,8 @@ def _test(claim: Claim, measured: Printed, device: str) -> tuple[Verdict, Found 
     """The claim's effects before its family is corrected, with a reason where they give no word; or a verdict alone."""
     printed: dict[str, Effect] = {}
     if claim.basis == "measured" and claim.kind in KINDS and claim.kind != "counted":
-        try:
+        with suppress(NotComputable):
             printed = {e.label: e for e in KINDS[claim.kind](claim, Printed()).effects}
-        except NotComputable:
-            pass
     paper = min((e.sample.value for e in printed.values()), key=abs, default=None)
     absent = Verdict(claim, "not testable here", paper=paper)
     if claim.kind not in KINDS:

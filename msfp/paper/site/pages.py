@@ -1,6 +1,7 @@
-"""The report as pages: path within the site -> bytes. The same contents give the same bytes."""
+"""The report as a site of plain files: what it says, and path -> bytes. The same contents give the same bytes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -11,15 +12,17 @@ from markupsafe import Markup
 from msfp.engine.atomic_folders import replace_folder
 from msfp.engine.files import atomic_write
 from msfp.engine.notebook_html import notebook_html
+from msfp.errors import NotComputable
+from msfp.metrics.statistics import LEVEL
+from msfp.paper.cell_samples import Evidence
 from msfp.paper.claims.shown import groups, line
+from msfp.paper.claims.verdict import Verdict
 from msfp.paper.claims.words import MEANINGS
 from msfp.paper.columns import decimals, fixed
 from msfp.paper.findings import compare
-from msfp.paper.formats import environment
+from msfp.paper.formats import environment, sheet_html
 from msfp.paper.registry import Artefact, artefact, artefacts, every
-from msfp.paper.render import merge
-from msfp.paper.site.blocks import block
-from msfp.paper.site.contents import Contents
+from msfp.paper.render import merge, sheet
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
@@ -29,6 +32,54 @@ INDEX, LIST = "index.html", "notebooks.html"
 TITLES = {"02_reid": "Re-identification"}
 APART = ("when", "command")
 """Left out of the page of provenance: they tell when and by whom the report was written, not what it is made from."""
+VECTOR_LIMIT = 1_500_000
+"""Bytes above which a figure is shown as PNG instead of SVG, so that a page still opens quickly."""
+MOST_NAMES = 8
+"""Scenes that are named where a number was measured on them; more are counted."""
+NOT_MADE = "not made in this run"
+HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
+DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
+LISTED = (
+    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "unit", "source", "reason",
+)  # fmt: skip
+SOURCES = {
+    "measured": "measured",
+    "paper": "only in the paper",
+    "published": "published elsewhere",
+    "server": "kept by the server",
+    "n/a": "n/a",
+}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything the report is written from."""
+
+    profile: str
+    figures: Path  # `figures/<profile>`
+    tables: Path  # `runs/<profile>/tables`
+    notebooks: Sequence[Path] = ()  # executed ones, in order
+    cells: Mapping[int, Sequence[Cell]] = field(default_factory=dict)  # by number of the table
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)  # what they were measured from
+    manifest: Mapping[str, Any] = field(default_factory=dict)  # mappings inside become sections
+    findings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # artefact id (`table03`) -> sentences
+    choices: Sequence[tuple[str, str, str, str]] = ()  # (switch, value used, other choices, why there is a choice)
+    notes: Sequence[str] = ()
+    events: Sequence[str] = ()  # such as damaged store entries that were computed again
+    limits: Sequence[str] = ()  # what the numbers do not show
+    absent: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it could not be made
+    stale: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it is of other code or settings
+    options: str = ""  # of the command line; empty: `--profile <profile>`
+    verdicts: Sequence[Verdict] = ()
+    embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
+    names: Mapping[str, str] = field(
+        default_factory=dict
+    )  # texts to show in place of others, such as this machine's folders
+
+    @property
+    def given(self) -> str:
+        """The options, never empty."""
+        return self.options or f"--profile {self.profile}"
 
 
 def write_site(folder: Path, contents: Contents) -> Path:
@@ -60,7 +111,7 @@ def add_notebook(folder: Path, contents: Contents, name: str) -> None:
 def _files(contents: Contents) -> dict[str, bytes]:
     """Every file of the site."""
     chapters = [
-        {"notebook": notebook, "title": _title(notebook), "blocks": [block(a, contents) for a in made]}
+        {"notebook": notebook, "title": _title(notebook), "blocks": [_block(a, contents) for a in made]}
         for notebook, made in _made().items()
     ]
     blocks = [one for chapter in chapters for one in chapter["blocks"]]
@@ -87,7 +138,11 @@ def _files(contents: Contents) -> dict[str, bytes]:
         "all.html": _page(contents, "all.html", "Everything on one page", places={}, **summary, **reasons, **facts),
         **_notebooks(contents, contents.notebooks),
         "static/sheet.css": (files("msfp.paper") / "sheet.css").read_text("utf-8"),
-        **{f"static/{p.name}": p.read_text("utf-8") for p in files("msfp.paper.site").iterdir() if p.name.endswith(STATIC)},
+        **{
+            f"static/{p.name}": p.read_text("utf-8")
+            for p in files("msfp.paper.site").iterdir()
+            if p.name.endswith(STATIC)
+        },
     }
     for chapter in chapters:
         name = f"{chapter['notebook']}.html"
@@ -138,6 +193,78 @@ def _made() -> dict[str, list[Artefact]]:
 def _title(notebook: str) -> str:
     """`05_tracking` -> `Tracking`."""
     return TITLES.get(notebook, notebook.partition("_")[2].replace("_", " ").capitalize())
+
+
+def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
+    """One table or figure for the templates.
+
+    `body`: HTML of a table; `image`: path of a picture within the site; `missing`: why there is neither; `listing`:
+    every cell of a table as texts; `counts`: how many have which source; `files`: path within the site -> on disk.
+    """
+    folder = contents.tables if one.kind == "table" else contents.figures
+    paths = {f"{one.kind}s/{one.id}.{form}": folder / f"{one.id}.{form}" for form in DOWNLOADS[one.kind]}
+    files = {name: path for name, path in paths.items() if path.is_file()}
+    image = _shown(files) if one.kind == "figure" else ""
+    made = bool(image) or (one.kind == "table" and one.number in contents.cells)
+    found: dict[str, Any] = {
+        "artefact": one,
+        "command": f"msfp {one.kind} {one.number} {contents.given}",
+        "stale": contents.stale.get(one.id, ""),
+        "findings": contents.findings.get(one.id, ()),
+        "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
+        "files": files if made or one.kind == "figure" else {},
+        "image": image,
+        "body": "",
+        "counts": "",
+        "listing": (),
+    }
+    if one.kind == "figure" or not made:
+        return found
+    evidence = contents.evidence.get(one.number, Evidence({}))
+    cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in contents.cells[one.number]]
+    frame = merge(cells, one.number)
+    count = frame["source"].value_counts().to_dict()
+    return found | {
+        "body": Markup(sheet_html(sheet(cells, one.number), HINT)),
+        "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
+        "listing": [[_short(line[name]) for name in LISTED] for line in frame.to_dict("records")],
+    }
+
+
+def _shown(files: Mapping[str, Path]) -> str:
+    """Which of a figure's files the page shows: SVG, or PNG where the SVG is large; empty where there is neither."""
+    by_form = {path.suffix: name for name, path in files.items()}
+    vector, raster = by_form.get(".svg", ""), by_form.get(".png", "")
+    return vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
+
+
+def _short(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:
+    """Values of the training seeds, units that were drawn and the interval over them; nothing where none is kept."""
+    if cell.source != "measured":
+        return {}
+    try:
+        sample = evidence.sample(cell.row, cell.column)
+    except NotComputable:
+        return {}
+    found: dict[str, str | float | int] = {}
+    if len(sample.seeds) > 1:
+        found["by seed"] = ", ".join(f"{x:.6g}" for x in sample.seeds)
+    if sample.units:
+        # people have no names worth reading: their number is what counts
+        named = f": {', '.join(sample.units)}" if sample.kind == "scenes" and len(sample.units) <= MOST_NAMES else ""
+        found["measured on"] = f"{len(sample.units)} {sample.kind}{named}"
+    try:
+        low, high = sample.interval()
+        found[f"{100 * LEVEL:g} % interval"] = f"{low:.4g} to {high:.4g}"
+    except NotComputable as error:
+        found |= {"interval": str(error)} if sample.units else {}
+    return found
 
 
 def _compared(tables: Mapping[int, Sequence[Cell]]) -> list[dict[str, Any]]:
