@@ -10,14 +10,13 @@ from msfp.config import choices_used
 from msfp.engine.escapes import csv_frame
 from msfp.engine.files import atomic_write
 from msfp.engine.notebooks import executed
-from msfp.engine.provenance import manifest, write_manifest
+from msfp.engine.provenance import write_manifest
 from msfp.paper import cell_samples, selected, stamps
 from msfp.paper.claims.shown import frame
 from msfp.paper.claims.verdict import Verdict, judge
 from msfp.paper.findings import compare
 from msfp.paper.registry import artefact, every
-from msfp.paper.site.contents import Contents
-from msfp.paper.site.pages import add_notebook, write_site
+from msfp.paper.site.pages import Contents, add_notebook, write_site
 from msfp.pipeline.run import Run
 from msfp.types import Cell
 
@@ -27,13 +26,11 @@ LIMITS_EMBEDDED = (
     "Public detections of the embedded worlds come from a statistical model fitted on MOT17's labels, so detectors do "
     "not see the pictures: a threshold that depends on the picture can only follow what the model depends on.",
 )
+ONE_SEED = ("One training seed: intervals of what is learned tell nothing of other seeds, and are too narrow.",)
 LIMITS = (
     "Re-identification by section 4.2 is a weak measure: position and background leak identity, as the rows with "
     "random detector weights show.",
     "ATL is supervised with one target a sequence, so the number of different targets is the number of sequences.",
-)
-ONE_SEED = ("One training seed: intervals of what is learned tell nothing of other seeds, and are too narrow.",)
-ALWAYS = (
     "A difference is measured less paper, also where data, detector, weights or hardware differ: it orients, it does "
     "not test the paper.",
     "Best and second are ranked among the rows measured here; values of the paper and published ones take no part.",
@@ -43,64 +40,58 @@ ALWAYS = (
 def write(run: Run) -> Path:
     """Write the claims, the manifest and the report of a run; returns the report's first page."""
     verdicts = judge(run)
-    timed = [one for one in verdicts if one.claim.timed]
-    for name, chosen in (("claims", [one for one in verdicts if one not in timed]), ("claims-time", timed)):
+    for name, timed in (("claims", False), ("claims-time", True)):
+        chosen = [one for one in verdicts if one.claim.timed == timed]
         atomic_write(run.out / f"{name}.csv", csv_frame(frame(chosen)).encode())
-    write_manifest(run.out / "manifest.json", **about(run))
-    return write_site(stamps.report_path(run).parent, contents(run, verdicts))
+    origin = write_manifest(
+        run.out / "manifest.json",
+        settings=run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
+        seeds=run.settings.seeds,
+        inputs={"weights": run.weights_digest()},
+    )
+    return write_site(stamps.report_path(run).parent, _contents(run, verdicts, origin))
 
 
 def complete(run: Run, notebook: str) -> None:
     """Add the executed notebook that wrote the report to it."""
-    site = stamps.report_path(run).parent
-    add_notebook(site, outline(run), notebook)
+    add_notebook(stamps.report_path(run).parent, _outline(run), notebook)
 
 
-def about(run: Run) -> dict[str, Any]:
-    """What the manifest of a run is made from."""
-    return {
-        "settings": run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
-        "seeds": run.settings.seeds,
-        "inputs": {"weights": run.weights_digest()},
-    }
-
-
-def contents(run: Run, verdicts: Sequence[Verdict]) -> Contents:
+def _contents(run: Run, verdicts: Sequence[Verdict], origin: Mapping[str, Any]) -> Contents:
     """What the report says, from the files of a run."""
     tables = stamps.published_cells(run)
     embedded = run.settings.data.main in run.embedded_names
-    ready = [a for a in every() if a.status == "ready"]
-    made = {a.id: stamps.read_stamp(run, a) for a in ready}
-    old = {a.id: stamps.stale(run, a.kind, a.number) for a in ready if made[a.id]}
+    made = {a.id: (a, stamps.read_stamp(run, a)) for a in every() if a.status == "ready"}
+    records = [record for _, record in made.values()]
+    old = {name: stamps.stale(run, a.kind, a.number) for name, (a, record) in made.items() if record}
     return replace(
-        outline(run),
+        _outline(run),
         cells=tables,
         evidence={number: cell_samples.read(stamps.evidence_path(run, number)) for number in tables},
-        manifest=manifest(**about(run)),
+        manifest=origin,
         findings={artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
         choices=[*choices_used(run.settings), *selected.choices(run)],
-        notes=distinct(made, "notes"),
-        events=distinct(made, "events"),
+        notes=list(dict.fromkeys(text for record in records for text in record.get("notes", ()))),
+        events=list(dict.fromkeys(text for record in records for text in record.get("events", ()))),
         limits=[
             *(LIMITS_EMBEDDED if embedded else ()),
             *by_construction(verdicts, embedded),
             *(ONE_SEED if len(run.settings.seeds) == 1 else ()),
             *LIMITS,
-            *ALWAYS,
-            *checked(made),
+            *_checked(records),
         ],
-        absent={name: found["reason"] for name, found in made.items() if found.get("reason")},
+        absent={name: record["reason"] for name, (_, record) in made.items() if record.get("reason")},
         stale={name: why for name, why in old.items() if why},
         verdicts=verdicts,
         embedded=embedded,
     )
 
 
-def checked(made: Mapping[str, dict[str, Any]]) -> list[str]:
+def _checked(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """How many of the tables' scores TrackEval computed too; nothing where no table has scores."""
     totals: dict[str, tuple[int, int]] = {}
-    for found in made.values():
-        for rules, (scores, held) in found.get("scored", {}).items():
+    for record in records:
+        for rules, (scores, held) in record.get("scored", {}).items():
             before = totals.get(rules, (0, 0))
             totals[rules] = before[0] + scores, before[1] + held
     if not totals:
@@ -112,22 +103,18 @@ def checked(made: Mapping[str, dict[str, Any]]) -> list[str]:
     ]
 
 
-def outline(run: Run) -> Contents:
+def _outline(run: Run) -> Contents:
     """What the report says of its run before a result is read."""
+    named = {run.settings.data.root: "ROOT", run.home: ".."}
     return Contents(
         profile=run.settings.profile,
         figures=run.figures,
         tables=stamps.tables_folder(run),
         notebooks=executed(run.out / "notebooks"),
         options=options(run),
-        names=places(run),
+        # the report may be passed on, so it does not name this machine's folders
+        names={str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2},
     )
-
-
-def places(run: Run) -> dict[str, str]:
-    """Folders of this machine -> what the report calls them: it may be passed on."""
-    named = {run.settings.data.root: "ROOT", run.home: ".."}
-    return {str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2}
 
 
 def by_construction(verdicts: Sequence[Verdict], embedded: bool) -> list[str]:
@@ -152,16 +139,10 @@ def options(run: Run) -> str:
     return " ".join(parts)
 
 
-def sentences(cells: list[Cell], table: int) -> tuple[str, ...]:
+def sentences(cells: list[Cell], table: int) -> list[str]:
     """What a table says beside the paper's, one sentence a column."""
-    frame = compare(cells, table)
-    return tuple(
+    return [
         f"{line['column']}: best of {line['rows']} rows here is {line['best here']} ({line['value here']:.4g}), in the "
         f"paper {line['best in the paper']}; {line['pairs as in the paper']} pairs of rows are in the same order."
-        for line in frame.to_dict("records")
-    )
-
-
-def distinct(made: dict[str, dict[str, Any]], key: str) -> list[str]:
-    """Remarks of all artefacts, each once."""
-    return list(dict.fromkeys(text for found in made.values() for text in found.get(key, ())))
+        for line in compare(cells, table).to_dict("records")
+    ]

@@ -10,7 +10,7 @@ import pytest
 from msfp.errors import InputError
 from msfp.paper import cell_samples, report_contents
 from msfp.paper.claims.listed import apart, load
-from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, groups, line, lines
+from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, groups, line
 from msfp.paper.claims.verdict import Verdict, dataset, judge
 from msfp.paper.claims.words import MEANINGS, WORDS
 from msfp.paper.measure import cell
@@ -69,17 +69,17 @@ def test_a_table_and_its_evidence_of_different_runs_are_refused(run: Run) -> Non
 
 def test_a_line_has_effect_interval_seeds_and_paper_apart() -> None:
     shown = line(FOUND)
-    assert (shown.effect, shown.interval, shown.drawn) == ("+1.23 points", "[+0.50, +2.00]", "7 scenes")
-    assert (shown.seeds, shown.paper, shown.tables) == ("seeds ±0.10", "+0.80 points", (19,))
-    assert (shown.section, shown.sign, shown.style) == ("section A.11", "●", "supported")
-    assert (shown.notes, shown.counted) == ((), "")
+    assert (shown["effect"], shown["interval"], shown["drawn"]) == ("+1.23 points", "[+0.50, +2.00]", "7 scenes")
+    assert (shown["seeds"], shown["paper"], shown["tables"]) == ("seeds ±0.10", "+0.80 points", (19,))
+    assert (shown["section"], shown["sign"], shown["style"]) == ("section A.11", "●", "supported")
+    assert (shown["notes"], shown["counted"]) == ([], "")
     told = line(replace(FOUND, apart=apart(FOUND.claim, True)))
-    assert "wear one costume" in told.notes[0]
-    assert told.counted == "decided by construction"
+    assert "wear one costume" in told["notes"][0]
+    assert told["counted"] == "decided by construction"
     negative = line(replace(FOUND, effect=-0.001, unit=""))
-    assert negative.effect == "−0.001"
-    assert line(replace(FOUND, effect=-0.0001, unit="")).effect == "0.000"
-    assert line(replace(FOUND, effect=5, unit="")).effect == "+5"
+    assert negative["effect"] == "−0.001"
+    assert line(replace(FOUND, effect=-0.0001, unit=""))["effect"] == "0.000"
+    assert line(replace(FOUND, effect=5, unit=""))["effect"] == "+5"
 
 
 def test_every_claim_is_counted_once_and_what_is_apart_is_apart(run: Run) -> None:
@@ -101,12 +101,11 @@ def test_what_did_not_hold_says_in_which_way() -> None:
         replace(plain, word="smaller than the paper says", reason=r) for r in ("the sign holds", "the sign is open")
     ]
     held, did_not, untold, *rest = groups(found)
-    assert (held.said, held.count) == ("1 supported", 1)
+    assert (held.said, len(held.claims)) == ("1 supported", 1)
     assert did_not.said == (
         "2 smaller than the paper says, 1 no difference, 1 refuted; of those that are smaller, the sign holds in 1"
     )
-    assert [group.count for group in (untold, *rest)] == [0, 0, 0, 0]
-    assert {topic: len(group) for topic, group in lines(found, False).items()} == {"Recovery": 5}
+    assert [len(group.claims) for group in (untold, *rest)] == [0, 0, 0, 0]
 
 
 def test_each_claim_is_of_the_data_set_that_its_table_shows(run: Run) -> None:
@@ -135,7 +134,7 @@ def test_the_report_opens_with_the_verdicts(run: Run) -> None:
     for one in judge(run):
         assert f'id="claim-{one.claim.id}"' in text
     for group in groups(judge(run)):
-        assert f"<h3>{group.title.replace(chr(39), '&#39;')} <b>{group.count}</b></h3>" in text
+        assert f"<h3>{group.title.replace(chr(39), '&#39;')} <b>{len(group.claims)}</b></h3>" in text
         assert group.said in text
     for word, meaning in MEANINGS.items():
         assert f"<dt>{word}</dt><dd>{meaning}</dd>" in text
@@ -187,7 +186,7 @@ def test_a_table_altered_after_it_was_made_is_refused_by_name(run: Run) -> None:
 
 
 def test_real_data_are_not_told_what_embedded_worlds_decide() -> None:
-    assert line(FOUND, embedded=False).notes == ()
+    assert line(FOUND, embedded=False)["notes"] == []
     on_worlds = replace(FOUND, apart=apart(FOUND.claim, True))
     assert report_contents.by_construction([on_worlds], True) == [
         "Dancers of the embedded world wear one costume and change places on the beat: appearance says little "

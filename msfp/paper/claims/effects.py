@@ -8,40 +8,23 @@ from msfp.metrics.statistics import Spread
 
 @dataclass(frozen=True)
 class Effect:
-    """A number that a claim is about.
+    """A number that a claim is about, with an interval at every level."""
 
-    Attributes:
-        label: what it is, `MSFP-Track - LITE`.
-        sample: its value, with an interval at every level.
-        slack: how far it may be off by rounding.
-        unit: `points`, `ms`, `%` or empty.
-        margin: differences up to this are none.
-        printed: the least size that the paper's numbers give the same effect; None where it prints none or it is a
-            time or a count of its own machine.
-    """
-
-    label: str
+    label: str  # `MSFP-Track − LITE`
     sample: Spread
-    slack: float = 0.0
-    unit: str = ""
-    margin: float = 0.0
-    printed: float | None = None
+    slack: float = 0.0  # how far it may be off by rounding
+    unit: str = ""  # `points`, `ms`, `%`, `times` or empty
+    margin: float = 0.0  # differences up to this are none
+    printed: float | None = None  # the least that the paper's digits give it; None for times and counts of its machine
+    paper: float | None = None  # its value by the paper's numbers
 
 
 @dataclass(frozen=True)
 class Found:
-    """Effects and the region in which the claim wants every one of them.
-
-    Attributes:
-        effects: all have to be there.
-        low, high: of the region.
-        strict: its lower bound is outside.
-        bound: the claim is one of direction: effects on the wrong side of this refute it; None where it is about a
-            region alone.
-    """
+    """Effects and the region in which the claim wants every one of them."""
 
     effects: tuple[Effect, ...]
     low: float = 0.0
     high: float = inf
-    strict: bool = True
-    bound: float | None = 0.0
+    strict: bool = True  # the lower bound is outside of the region
+    bound: float | None = 0.0  # effects below this refute a claim of direction; None: the claim is about a region alone

@@ -7,67 +7,40 @@ from importlib.resources import files
 from math import inf
 from typing import Literal
 
-Basis = Literal["measured", "printed"]
 TIME_TABLES, TIME_COLUMNS = {7, 11, 15, 24, 104}, {"ms/frame", "Runtime", "FPS"}
-Why = Literal["construction", "hardware"]
 
 
 @dataclass(frozen=True)
 class Apart:
-    """Why a claim is counted apart from the others, as `apart.csv` lists it.
-
-    Attributes:
-        id: short name, which claims give.
-        why: it is decided by how the data or the modules are made, or it is a time of this machine.
-        where: on the `embedded` worlds, on `any` data, or `nowhere` any more: then the claims count as all others.
-        reason: what decides it.
-    """
+    """Why claims are counted apart from the others, a line of `apart.csv`."""
 
     id: str
-    why: Why
-    where: str
-    reason: str
+    why: Literal["construction", "hardware"]  # how data or modules are made decides it; a time of this machine
+    where: Literal["embedded", "any", "nowhere"]  # `nowhere`: they count as all others
+    reason: str  # what decides them
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of the paper and its test.
-
-    Attributes:
-        id: short name.
-        topic: heading it stands under in the report.
-        section: of the paper, or the table or figure that makes the claim.
-        quote: the paper's words; in brackets what they refer to.
-        basis: `measured`: tested on this run's tables; `printed`: on the paper's own numbers.
-        kind: the test, a function of `rules` or `arithmetic`; `not testable` names none.
-        tables: which tables it stands on.
-        a, b: rows compared; several are alternatives to a, or all of them are meant.
-        columns: columns compared, as the kind reads them.
-        low, high: what the claimed size allows; infinite where the claim names no bound.
-        family: the question that it asks together with other claims, over which it is corrected.
-        apart: id of why it is counted apart; empty: it is not.
-        remark: how the sentence was read.
-        embedded: what to know of it on the embedded worlds; empty where nothing.
-        needs: `gpu` where the claim is an absolute time of the paper's machine; empty otherwise.
-    """
+    """One sentence of the paper and its test."""
 
     id: str
-    topic: str
-    section: str
-    quote: str
-    basis: Basis
-    kind: str
+    topic: str  # heading in the report
+    section: str  # of the paper, or the table or figure that makes the claim
+    quote: str  # the paper's words; in brackets what they refer to
+    basis: Literal["measured", "printed"]  # tested on this run's tables, or on the paper's own numbers
+    kind: str  # a test of `rules`; `not testable` names none
     tables: tuple[int, ...]
-    a: tuple[str, ...]
+    a: tuple[str, ...]  # rows compared; several are alternatives to a, or all of them are meant
     b: tuple[str, ...]
-    columns: tuple[str, ...]
-    low: float
+    columns: tuple[str, ...]  # as the kind reads them
+    low: float  # infinite where the claim names no bound
     high: float
-    family: str
-    apart: str
-    remark: str
-    embedded: str
-    needs: str = ""
+    family: str  # claims that ask one question, over which it is corrected
+    apart: str  # id of why it is counted apart; empty: it is not
+    remark: str  # how the sentence was read
+    embedded: str  # what to know of it on the embedded worlds
+    needs: str = ""  # `gpu`: an absolute time of the paper's machine
 
     @property
     def table(self) -> int:
@@ -83,51 +56,25 @@ class Claim:
 @cache
 def load() -> tuple[Claim, ...]:
     """All claims in the file's order."""
-    return tuple(_claim(row) for row in _rows("claims.csv"))
+    found = []
+    for row in _rows("claims.csv"):
+        table, a, b, columns = (tuple(filter(None, row.pop(name).split("|"))) for name in ("table", "a", "b", "column"))
+        low, high = float(row.pop("low") or -inf), float(row.pop("high") or inf)
+        found.append(Claim(tables=tuple(map(int, table)), a=a, b=b, columns=columns, low=low, high=high, **row))  # type: ignore[arg-type]
+    return tuple(found)
 
 
 @cache
 def reasons_apart() -> dict[str, Apart]:
     """id -> why claims are counted apart."""
-    return {
-        row["id"]: Apart(
-            row["id"], "hardware" if row["why"] == "hardware" else "construction", row["where"], row["reason"]
-        )
-        for row in _rows("apart.csv")
-    }
+    return {row["id"]: Apart(**row) for row in _rows("apart.csv")}  # type: ignore[arg-type]
 
 
 def apart(claim: Claim, embedded: bool) -> Apart | None:
     """Why a claim is counted apart, on embedded worlds or on other data; None where it is not."""
-    one = reasons_apart()[claim.apart] if claim.apart else None
+    one = reasons_apart()[claim.apart] if claim.apart and claim.basis == "measured" else None
     return one if one and (one.where == "any" or (embedded and one.where == "embedded")) else None
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    text = (files("msfp.paper") / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def _claim(row: dict[str, str]) -> Claim:
-    def several(name: str) -> tuple[str, ...]:
-        return tuple(part for part in row[name].split("|") if part)
-
-    return Claim(
-        id=row["id"],
-        topic=row["topic"],
-        section=row["section"],
-        quote=row["quote"],
-        basis="printed" if row["basis"] == "printed" else "measured",
-        kind=row["kind"],
-        tables=tuple(int(t) for t in several("table")),
-        a=several("a"),
-        b=several("b"),
-        columns=several("column"),
-        low=float(row["low"]) if row["low"] else -inf,
-        high=float(row["high"]) if row["high"] else inf,
-        family=row["family"],
-        apart=row["apart"],
-        remark=row["remark"],
-        embedded=row["embedded"],
-        needs=row["needs"],
-    )
+    return list(csv.DictReader((files("msfp.paper") / name).read_text(encoding="utf-8").splitlines()))

@@ -1,8 +1,12 @@
-"""The tests of claims: from numbers to effects, and the region in which the claim wants them."""
+"""The tests of claims: from numbers to effects, and the region in which the claim wants them.
 
-from collections.abc import Callable
-from itertools import combinations
-from math import inf
+The first ones compare rows or columns, of measured tables or of printed ones; those from `identity` on hold the paper's
+numbers against each other: sums, inverses, entries that should agree or should not.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import combinations, pairwise
+from math import inf, sqrt
 from types import MappingProxyType
 
 import numpy as np
@@ -14,49 +18,45 @@ from msfp.paper import columns as col
 from msfp.paper import reference
 from msfp.paper.claims.effects import Effect, Found
 from msfp.paper.claims.listed import Claim
-from msfp.paper.claims.numbers import Numbers, Printed
+from msfp.paper.claims.numbers import Printed
 from msfp.paper.claims.words import MARGINS
 
 PLAIN = ("FPS", "B: FPS", "Params", "Parameters", "Input Dim", "τ std")
 """Columns of times or counts, beside those in ms."""
+Place = tuple[int, str, str]
+"""Table, row and column of a number."""
 
 
-Rule = Callable[[Claim, Numbers], Found]
+def compared(claim: Claim, numbers: Printed) -> Found:
+    """Rows of one column, one less another or one alone.
+
+    better: a over every b, whichever direction is better in the column; greater: as numbers; best: a over all others.
+    ordered: each row above the next. each: every row above `low`. spread: no two differ by more than `high` (the
+    largest of noisy numbers less the smallest always looks large).
+    between: every a - b in the claimed range; a range above 0 is a size, and has a direction.
+    at most, at least: a - b, or a where there is no b, within the bounds.
+    """
+    a, column = claim.a, claim.columns[0]
+    match claim.kind:
+        case "better" | "greater" | "best":
+            every = numbers.rows(claim.table, column) if claim.kind == "best" else []
+            others = [row for row in every if row != a[0]] or claim.b
+            sign = 1 if claim.kind == "greater" else col.direction(claim.table, column) or 1
+            if not others:
+                raise NotComputable("nothing to compare with")
+            return Found(tuple(_apart(claim, numbers, a[0], row, "over", sign) for row in others))
+        case "ordered":
+            return Found(tuple(_apart(claim, numbers, one, other) for one, other in pairwise(a)))
+        case "each":
+            return Found(tuple(_alone(claim, numbers, row) for row in a), claim.low, claim.high, bound=claim.low)
+        case "spread":
+            return _within(claim.high, (_apart(claim, numbers, one, other) for one, other in combinations(a, 2)))
+    effects = [_apart(claim, numbers, a[0], b) for b in claim.b] or [_alone(claim, numbers, a[0])]
+    bound = 0.0 if claim.kind == "between" and 0 < claim.low < inf else None
+    return Found(tuple(effects), claim.low, claim.high, strict=False, bound=bound)
 
 
-def better(claim: Claim, numbers: Numbers) -> Found:
-    """a is better than every b, whichever direction is better in the column."""
-    sign = col.direction(claim.table, claim.columns[0])
-    return _over(claim, numbers, claim.b, sign or 1)
-
-
-def greater(claim: Claim, numbers: Numbers) -> Found:
-    """a is a larger number than every b."""
-    return _over(claim, numbers, claim.b, 1)
-
-
-def best(claim: Claim, numbers: Numbers) -> Found:
-    """a is better than every other row of the table."""
-    others = tuple(r for r in numbers.rows(claim.table, claim.columns[0]) if r != claim.a[0])
-    return _over(claim, numbers, others, col.direction(claim.table, claim.columns[0]) or 1)
-
-
-def between(claim: Claim, numbers: Numbers) -> Found:
-    """a - b lies in the claimed range, for every b; a range above 0 is a size, and has a direction."""
-    bound = 0.0 if 0 < claim.low < inf else None
-    return Found(tuple(_minus(claim, numbers, b) for b in claim.b), claim.low, claim.high, strict=False, bound=bound)
-
-
-def bounded(claim: Claim, numbers: Numbers) -> Found:
-    """a, or a - b where there is a b, is at most `high` and at least `low`."""
-    if claim.b:
-        effects = tuple(_minus(claim, numbers, b) for b in claim.b)
-    else:
-        effects = (_alone(claim, numbers, claim.a[0]),)
-    return Found(effects, claim.low, claim.high, strict=False, bound=None)
-
-
-def relative(claim: Claim, numbers: Numbers) -> Found:
+def relative(claim: Claim, numbers: Printed) -> Found:
     """a is so many percent more than b."""
     ratio, slack = _ratio(claim, numbers, claim.a[0])
     percent = Sample(100 * (ratio.seeds - 1), 100 * (ratio.replicates - 1), ratio.units, ratio.kind)
@@ -64,34 +64,14 @@ def relative(claim: Claim, numbers: Numbers) -> Found:
     return Found((effect,), claim.low, claim.high, strict=False, bound=None)
 
 
-def times(claim: Claim, numbers: Numbers) -> Found:
+def times(claim: Claim, numbers: Printed) -> Found:
     """Every a is so many times b; less than once is the wrong side."""
-    effects = []
-    for a in claim.a:
-        ratio, slack = _ratio(claim, numbers, a)
-        effects.append(Effect(f"{a} / {claim.b[0]}", _spread_of(claim, ratio), slack, "times"))
-    return Found(tuple(effects), claim.low, claim.high, strict=False, bound=1.0)
+    ratios = {f"{a} / {claim.b[0]}": _ratio(claim, numbers, a) for a in claim.a}
+    effects = tuple(Effect(label, _spread_of(claim, r), slack, "times") for label, (r, slack) in ratios.items())
+    return Found(effects, claim.low, claim.high, strict=False, bound=1.0)
 
 
-def ordered(claim: Claim, numbers: Numbers) -> Found:
-    """Each row has a larger number than the next."""
-    pairs = zip(claim.a, claim.a[1:], strict=False)
-    return Found(tuple(_apart(claim, numbers, a, b) for a, b in pairs))
-
-
-def each(claim: Claim, numbers: Numbers) -> Found:
-    """Every row's number is above `low`."""
-    effects = tuple(_alone(claim, numbers, row) for row in claim.a)
-    return Found(effects, claim.low, claim.high, bound=claim.low)
-
-
-def spread(claim: Claim, numbers: Numbers) -> Found:
-    """No two rows differ by more than `high`: the largest of noisy numbers less the smallest always looks large."""
-    pairs = tuple(_apart(claim, numbers, a, b) for a, b in combinations(claim.a, 2))
-    return Found(pairs, -claim.high, claim.high, strict=False, bound=None)
-
-
-def correlate(claim: Claim, numbers: Numbers) -> Found:
+def correlate(claim: Claim, numbers: Printed) -> Found:
     """Two columns rank the rows alike: Spearman's correlation of their values is positive.
 
     The claim is about embeddings in general, of which the rows are the sample: drawing scenes or people again would
@@ -102,18 +82,18 @@ def correlate(claim: Claim, numbers: Numbers) -> Found:
     x, y = ([numbers.sample(claim.table, r, column).value for r in rows] for column in (left, right))
     if len(rows) < 3:
         raise NotComputable(f"{len(rows)} rows have both {left} and {right}; an order takes three")
-    found = RankCorrelation(_spearman(np.array(x), np.array(y)), len(rows), "strategies")
+    constant = len({*x}) == 1 or len({*y}) == 1
+    found = RankCorrelation(float("nan") if constant else float(stats.spearmanr(x, y)[0]), len(rows), "strategies")
     return Found((Effect(f"rank correlation of {left} and {right}", found),))
 
 
-def everywhere(claim: Claim, numbers: Numbers) -> Found:
+def everywhere(claim: Claim, numbers: Printed) -> Found:
     """a is better than b in every column that both have: on these very sequences, whatever the training seed."""
-    gains = _gains(claim, numbers)
-    samples = {column: Sample(gain, kind=SEEDS) for column, gain in gains.items()}
-    return Found(tuple(Effect(column, s, 0.0, "points", MARGINS["points"]) for column, s in samples.items()))
+    gains = {column: Sample(gain, kind=SEEDS) for column, gain in _gains(claim, numbers).items()}
+    return Found(tuple(Effect(column, s, 0.0, "points", MARGINS["points"]) for column, s in gains.items()))
 
 
-def alike(claim: Claim, numbers: Numbers) -> Found:
+def alike(claim: Claim, numbers: Printed) -> Found:
     """No two columns' gains of a over b differ by more than `high`: equivalence of every pair.
 
     What a column and a seed do only together, (K - 1)(C - 1) degrees of freedom over all K seeds and C columns, gives
@@ -133,55 +113,114 @@ def alike(claim: Claim, numbers: Numbers) -> Found:
             return Sample(one - other, kind=SEEDS)
         return Pooled(float(one.mean() - other.mean()), error, freedom, f"{columns} sequences, {seeds} seeds")
 
-    effects = [
-        Effect(f"gain on {a} − on {b}", apart(gains[a], gains[b]), 0.0, "points") for a, b in combinations(gains, 2)
-    ]
-    return Found(tuple(effects), -claim.high, claim.high, strict=False, bound=None)
+    pairs = [(f"gain on {a} − on {b}", apart(gains[a], gains[b])) for a, b in combinations(gains, 2)]
+    return _within(claim.high, (Effect(label, sample, 0.0, "points") for label, sample in pairs))
 
 
-def counted(claim: Claim, numbers: Numbers) -> Found:
+def counted(claim: Claim, numbers: Printed) -> Found:
     """What was counted here is what the paper prints, to its digits."""
     effects, printed = [], Printed()
     for row in claim.a:
         place = (claim.table, row, claim.columns[0])
         apart = difference(numbers.sample(*place), printed.sample(*place))
         effects.append(Effect(f"{row} − paper's", apart, printed.slack(*place)))
-    return Found(tuple(effects), 0.0, 0.0, strict=False, bound=None)
+    return _within(0.0, effects)
 
 
-def _over(claim: Claim, numbers: Numbers, others: tuple[str, ...], sign: int) -> Found:
-    """Advantage of a over each of the others; sign -1 where lower is better."""
-    if not others:
-        raise NotComputable("nothing to compare with")
-    column = claim.columns[0]
+def identity(claim: Claim, numbers: Printed) -> Found:
+    """Numbers that add up but for rounding.
 
-    def signed(row: str) -> Sample:
-        found = numbers.sample(claim.table, row, column)
-        return found if sign > 0 else negative(found)
+    agree: the same quantity in two tables. sum: a column of others, in every row that has them all. total: a row of
+    others. gain: the row of differences is a - b in every column.
+    """
+    t, sides = claim.table, list[tuple[str, list[Place], list[Place]]]()
+    match claim.kind:
+        case "agree":
+            sides = [(left[1], [left], [right]) for left, right in _shared(claim)]
+        case "sum":
+            whole, _, parts = claim.columns[0].partition("=")
+            rows = [(n, row) for n in claim.tables for row in numbers.rows(n, whole)]
+            columns = parts.split("+")
+            sides = [(f"Table {n}, {row}", [(n, row, whole)], [(n, row, c) for c in columns]) for n, row in rows]
+        case "total":
+            whole, *others = ((t, row, claim.columns[0]) for row in (claim.b[0], *claim.a))
+            sides = [(claim.b[0], [whole], others)]
+        case "gain":
+            row, a, b = claim.columns[0], claim.a[0], claim.b[0]
+            sides = [(c, [(t, row, c), (t, b, c)], [(t, a, c)]) for c in numbers.columns(t, row)]
 
-    def slack(row: str) -> float:
-        return numbers.slack(claim.table, row, column)
+    def value(places: list[Place]) -> float:
+        return sum(numbers.sample(*place).value for place in places)
 
-    first = claim.a[0]
-    return Found(
-        tuple(
-            _effect(claim, f"{first} over {row}", difference(signed(first), signed(row)), slack(first) + slack(row))
-            for row in others
-        )
+    return _within(
+        0.0,
+        (_exact(s, value(x) - value(y), sum(numbers.slack(*place) for place in (*x, *y))) for s, x, y in sides),
     )
 
 
-def _minus(claim: Claim, numbers: Numbers, b: str) -> Effect:
-    return _apart(claim, numbers, claim.a[0], b)
+def distinct(claim: Claim, numbers: Printed) -> Found:
+    """Two data sets: at least one number differs."""
+    pairs = _shared(claim)
+    apart = sum(numbers.sample(*left).value != numbers.sample(*right).value for left, right in pairs)
+    return Found((_exact(f"of {len(pairs)} numbers differ", apart),))
 
 
-def _apart(claim: Claim, numbers: Numbers, a: str, b: str) -> Effect:
+def root(claim: Claim, numbers: Printed) -> Found:
+    """HOTA is the root of DetA x AssA, within `high`."""
+    effects = []
+    for table in claim.tables:
+        for row in numbers.rows(table, "DetA"):
+            hota, ass, det = ((table, row, c) for c in ("HOTA", "AssA", "DetA"))
+            a, d = numbers.sample(*ass).value, numbers.sample(*det).value
+            slack = numbers.slack(*hota) + 0.5 * (numbers.slack(*ass) * sqrt(d / a) + numbers.slack(*det) * sqrt(a / d))
+            apart = numbers.sample(*hota).value - sqrt(a * d)
+            effects.append(_exact(f"Table {table}, {row}: HOTA − √(DetA·AssA)", apart, slack, "points"))
+    return _within(claim.high, effects)
+
+
+def inverse(claim: Claim, numbers: Printed) -> Found:
+    """Frames a second are 1000 / ms a frame."""
+    fps, _, time = claim.columns[0].partition("=")
+    effects = []
+    for row in numbers.rows(claim.table, fps):
+        ms, rate = (claim.table, row, time), (claim.table, row, fps)
+        value = numbers.sample(*ms).value
+        # whole frames a second are rounded to one
+        digit = numbers.slack(*rate) or 0.5
+        slack = digit + 1000 * numbers.slack(*ms) / (value * (value - numbers.slack(*ms)))
+        effects.append(_exact(f"{row}: FPS − 1000 / ms", numbers.sample(*rate).value - 1000 / value, slack))
+    return _within(0.0, effects)
+
+
+def mean(claim: Claim, numbers: Printed) -> Found:
+    """A row's average is the number of another table, within `high`."""
+    first, second = claim.tables
+    effects = []
+    for row in claim.a:
+        places = [(first, row, c) for c in numbers.columns(first, row)]
+        other = (second, row, claim.columns[0])
+        apart = float(np.mean([numbers.sample(*p).value for p in places])) - numbers.sample(*other).value
+        slack = float(np.mean([numbers.slack(*p) for p in places])) + numbers.slack(*other)
+        effects.append(_exact(f"{row}: average of Table {first} − Table {second}", apart, slack, "points"))
+    return _within(claim.high, effects)
+
+
+def _within(size: float, effects: Iterable[Effect]) -> Found:
+    """Effects that should be no larger than a size; of size 0, nothing but rounding should be left."""
+    found = tuple(effects)
+    if not found:
+        raise NotComputable("no row has all the numbers")
+    return Found(found, -size, size, strict=False, bound=None)
+
+
+def _apart(claim: Claim, numbers: Printed, a: str, b: str, sep: str = "−", sign: int = 1) -> Effect:
     one, other = (claim.table, a, claim.columns[0]), (claim.table, b, claim.columns[0])
     sample = difference(numbers.sample(*one), numbers.sample(*other))
-    return _effect(claim, f"{a} − {b}", sample, numbers.slack(*one) + numbers.slack(*other))
+    slack = numbers.slack(*one) + numbers.slack(*other)
+    return _effect(claim, f"{a} {sep} {b}", sample if sign > 0 else negative(sample), slack)
 
 
-def _alone(claim: Claim, numbers: Numbers, row: str) -> Effect:
+def _alone(claim: Claim, numbers: Printed, row: str) -> Effect:
     place = (claim.table, row, claim.columns[0])
     return _effect(claim, row, numbers.sample(*place), numbers.slack(*place))
 
@@ -195,12 +234,17 @@ def _effect(claim: Claim, label: str, sample: Sample, slack: float) -> Effect:
 
 def _spread_of(claim: Claim, sample: Sample) -> Spread:
     """The sample; of a time or a count that was not drawn, the one value, or its spread over seeds."""
-    if not _plain(claim) or sample.units:
+    if sample.units or not (_unit(claim) == "ms" or claim.columns[0] in PLAIN):
         return sample
     return Sample(sample.seeds, kind=SEEDS) if len(sample.seeds) > 1 else Pooled(sample.value, 0.0, 1.0, "one value")
 
 
-def _ratio(claim: Claim, numbers: Numbers, a: str) -> tuple[Sample, float]:
+def _unit(claim: Claim) -> str:
+    units = {e.unit for e in reference.table(claim.table) if e.column == claim.columns[0] and e.unit}
+    return {"%": "points", "ms": "ms"}.get(next(iter(units), ""), "")
+
+
+def _ratio(claim: Claim, numbers: Printed, a: str) -> tuple[Sample, float]:
     """a / b, and how far it may be off by rounding."""
     above, below = (claim.table, a, claim.columns[0]), (claim.table, claim.b[0], claim.columns[0])
     one, other = numbers.sample(*above), numbers.sample(*below)
@@ -212,54 +256,40 @@ def _ratio(claim: Claim, numbers: Numbers, a: str) -> tuple[Sample, float]:
     return Sample(one.seeds / other.seeds, replicates, one.units if drawn else (), one.kind), slack
 
 
-def _gains(claim: Claim, numbers: Numbers) -> dict[str, np.ndarray]:
+def _gains(claim: Claim, numbers: Printed) -> dict[str, np.ndarray]:
     """column -> (K,) a less b."""
-    first, second = (numbers.columns(claim.table, row) for row in (claim.a[0], claim.b[0]))
-    shared = [c for c in reference.columns(claim.table) if c in first and c in second]  # without `all`
+    table, a, b = claim.table, claim.a[0], claim.b[0]
+    first, second = numbers.columns(table, a), numbers.columns(table, b)
+    shared = [c for c in reference.columns(table) if c in first and c in second]  # without `all`
     if not shared:
-        raise NotComputable(f"Table {claim.table} has {claim.a[0]} and {claim.b[0]} on no common sequence")
-    found = {}
-    for c in shared:
-        one, other = (numbers.sample(claim.table, row, c) for row in (claim.a[0], claim.b[0]))
-        found[c] = difference(Sample(one.seeds), Sample(other.seeds)).seeds
+        raise NotComputable(f"Table {table} has {a} and {b} on no common sequence")
+    both = {c: (numbers.sample(table, a, c), numbers.sample(table, b, c)) for c in shared}
+    return {c: difference(Sample(one.seeds), Sample(other.seeds)).seeds for c, (one, other) in both.items()}
+
+
+def _shared(claim: Claim) -> list[tuple[Place, Place]]:
+    """The two places of every pair of rows and columns; `a==b` names the second table's apart."""
+    first, second = claim.tables
+    found: list[tuple[Place, Place]] = []
+    for row in claim.a:
+        for column in claim.columns:
+            (r, _, other_r), (c, _, other_c) = row.partition("=="), column.partition("==")
+            found.append(((first, r, c), (second, other_r or r, other_c or c)))
     return found
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Rank correlation of two (R,) arrays; NaN where one is constant."""
-    a, b = (stats.rankdata(v) for v in (x, y))
-    a, b = a - a.mean(), b - b.mean()
-    size = np.sqrt((a * a).sum() * (b * b).sum())
-    return float((a * b).sum() / size) if size else float("nan")
+def _exact(label: str, value: float, slack: float = 0.0, unit: str = "") -> Effect:
+    return Effect(label, Sample(np.array([float(value)])), slack, unit)
 
 
-def _plain(claim: Claim) -> bool:
-    """Whether the column is of times or counts, which have no sequences to draw."""
-    return _unit(claim) == "ms" or claim.columns[0] in PLAIN
-
-
-def _unit(claim: Claim) -> str:
-    column, table = claim.columns[0], claim.table
-    units = {e.unit for e in reference.table(table) if e.column == column and e.unit}
-    return {"%": "points", "ms": "ms"}.get(next(iter(units), ""), "")
-
-
-RULES: MappingProxyType[str, Rule] = MappingProxyType(
+Rule = Callable[[Claim, Printed], Found]
+KINDS: MappingProxyType[str, Rule] = MappingProxyType(
     {
-        "better": better,
-        "greater": greater,
-        "best": best,
-        "between": between,
-        "at most": bounded,
-        "at least": bounded,
-        "relative": relative,
-        "times": times,
-        "ordered": ordered,
-        "each": each,
-        "spread": spread,
-        "correlate": correlate,
-        "everywhere": everywhere,
-        "alike": alike,
-        "counted": counted,
+        **dict.fromkeys(("better", "greater", "best", "ordered", "each", "spread", "between"), compared),
+        **dict.fromkeys(("at most", "at least"), compared),
+        **dict.fromkeys(("agree", "sum", "total", "gain"), identity),
+        **{rule.__name__: rule for rule in (relative, times, correlate, everywhere, alike, counted)},
+        **{rule.__name__: rule for rule in (distinct, root, inverse, mean)},
     }
 )
+"""The test of every kind of claim."""

@@ -15,9 +15,9 @@ interval: the words are read from intervals at 1 - 0.05 / h, with h claims of th
 is shown is the plain one of 95 %.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal
 
 from msfp.metrics.statistics import LEVEL
 from msfp.paper import reference
@@ -28,18 +28,17 @@ Word = Literal[
 ]
 
 
-def _printed_spread(table: int, row: str, column: str) -> float:
+def _std(row: str, table: int, column: str) -> float:
     entry = reference.lookup(table, row, column)
-    assert entry is not None, (row, column)
-    assert entry.std is not None, (row, column)
+    assert entry is not None and entry.std is not None, (row, column)  # noqa: PT018
     return entry.std
 
 
 MARGINS = MappingProxyType(
     {
-        "points": _printed_spread(1, "MSFP-Track", "HOTA"),
-        "AUC": _printed_spread(3, "Attention (instance)", "AUC"),
-        "Gap": _printed_spread(3, "Attention (instance)", "Gap"),
+        "points": _std("MSFP-Track", 1, "HOTA"),
+        "AUC": _std("Attention (instance)", 3, "AUC"),
+        "Gap": _std("Attention (instance)", 3, "Gap"),
     }
 )
 """Differences that the paper's own runs show by themselves, by unit or by column."""
@@ -63,72 +62,50 @@ DECIDING: tuple[Word, ...] = ("refuted", "no difference", "smaller than the pape
 ALPHA = 1 - LEVEL
 ROUNDING = 1e-9
 
-Name = TypeVar("Name")
-
 
 def words(found: Found, alpha: float = ALPHA) -> list[Word]:
-    """The word of every effect, in a claim that may be wrong with chance alpha.
-
-    Raises:
-        NotComputable: an effect has no interval.
-    """
+    """The word of every effect, in a claim that may be wrong with chance alpha; NotComputable: one has no interval."""
     return [effect_word(effect, found, alpha, len(found.effects)) for effect in found.effects]
 
 
-def together(said: Sequence[Word]) -> Word:
+def together(said: Iterable[Word]) -> Word:
     """The word of a claim from those of its effects."""
-    return next(word for word in DECIDING if word in said)
+    return min(said, key=DECIDING.index)
 
 
 def effect_word(effect: Effect, found: Found, alpha: float = ALPHA, effects: int = 1) -> Word:
-    """One effect's word; `effects`: how many the claim has.
-
-    Raises:
-        NotComputable: there is no interval.
-    """
-    wide = effect.sample.interval(1 - alpha / effects)
-    ends = _against_the_claim(effect, found, *wide)
-    if ends:
-        return ends
-    plain = wide if effects == 1 else effect.sample.interval(1 - alpha)
-    return "supported" if inside(*plain, found) else "inconclusive"
-
-
-def _against_the_claim(effect: Effect, found: Found, low: float, high: float) -> Word | None:
-    """The word that ends a claim, None where nothing does."""
+    """One effect's word; `effects`: how many the claim has. NotComputable: there is no interval."""
+    low, high = effect.sample.interval(1 - alpha / effects)
     if found.bound is None:
-        return None if touches(low, high, found) else "refuted"
-    if low >= found.bound - effect.margin - ROUNDING and high <= found.bound + effect.margin + ROUNDING:
-        return "no difference"
-    if high < found.bound or low > found.high + ROUNDING:
-        return "refuted"
-    size = found.low if found.low > found.bound else effect.printed
-    return "smaller than the paper says" if size is not None and high < size - ROUNDING else None
+        if not touches(low, high, found):
+            return "refuted"
+    else:
+        if low >= found.bound - effect.margin - ROUNDING and high <= found.bound + effect.margin + ROUNDING:
+            return "no difference"
+        if high < found.bound or low > found.high + ROUNDING:
+            return "refuted"
+        size = found.low if found.low > found.bound else effect.printed
+        if size is not None and high < size - ROUNDING:
+            return "smaller than the paper says"
+    if effects > 1:
+        low, high = effect.sample.interval(1 - alpha)
+    return "supported" if touches(low, low, found) and touches(high, high, found) else "inconclusive"
 
 
-def holm(families: Mapping[Name, Found], alpha: float = ALPHA) -> dict[Name, tuple[Word, int]]:
-    """The words of a family's claims, and with how many it was corrected.
+def holm(families: Mapping[str, Found], alpha: float = ALPHA) -> dict[str, tuple[Word, int]]:
+    """The words of a family's claims, and with how many it was corrected; NotComputable: one has no interval.
 
     All that have a word at alpha / h get it, h being those still open; then the rest is tried with what is left.
-
-    Raises:
-        NotComputable: an effect has no interval.
     """
-    open_, said = dict(families), dict[Name, tuple[Word, int]]()
+    open_, said = dict(families), dict[str, tuple[Word, int]]()
     while open_:
         left = len(open_)
         now = {name: together(words(found, alpha / left)) for name, found in open_.items()}
         said |= {name: (word, left) for name, word in now.items()}
-        rest = {name: found for name, found in open_.items() if now[name] == "inconclusive"}
-        if len(rest) == left:
+        open_ = {name: found for name, found in open_.items() if now[name] == "inconclusive"}
+        if len(open_) == left:
             break
-        open_ = rest
     return said
-
-
-def inside(low: float, high: float, found: Found) -> bool:
-    """True where all of an interval is where the claim wants it."""
-    return touches(low, low, found) and touches(high, high, found)
 
 
 def touches(low: float, high: float, found: Found) -> bool:

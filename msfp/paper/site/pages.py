@@ -1,8 +1,7 @@
-"""The report as pages: path within the site -> bytes. The same contents give the same bytes."""
+"""The report as a site of plain files: what it says, and path -> bytes. The same contents give the same bytes."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -13,41 +12,74 @@ from markupsafe import Markup
 from msfp.engine.atomic_folders import replace_folder
 from msfp.engine.files import atomic_write
 from msfp.engine.notebook_html import notebook_html
-from msfp.paper.claims.shown import groups, lines
+from msfp.errors import NotComputable
+from msfp.metrics.statistics import LEVEL
+from msfp.paper.cell_samples import Evidence
+from msfp.paper.claims.shown import groups, line
+from msfp.paper.claims.verdict import Verdict
 from msfp.paper.claims.words import MEANINGS
-from msfp.paper.formats import environment
-from msfp.paper.registry import Artefact, artefacts, every
-from msfp.paper.site.blocks import Block, blocks, images, listing_html
-from msfp.paper.site.contents import Contents
-from msfp.paper.site.differences import absent, compared
-from msfp.paper.site.facts import sections
+from msfp.paper.columns import decimals, fixed
+from msfp.paper.findings import compare
+from msfp.paper.formats import environment, sheet_html
+from msfp.paper.registry import Artefact, artefact, artefacts, every
+from msfp.paper.render import merge, sheet
+from msfp.types import Cell
 
-INDEX = "index.html"
 STYLES = ("sheet.css", "site.css", "print.css")
 SCRIPTS = ("tables.js", "cells.js", "figures.js", "commands.js")
-FIRST = "theme.js"
-NOTEBOOKS, LIST = "notebooks", "notebooks.html"
+STATIC = (".css", ".js")
+INDEX, LIST = "index.html", "notebooks.html"
 TITLES = {"02_reid": "Re-identification"}
 APART = ("when", "command")
 """Left out of the page of provenance: they tell when and by whom the report was written, not what it is made from."""
+VECTOR_LIMIT = 1_500_000
+"""Bytes above which a figure is shown as PNG instead of SVG, so that a page still opens quickly."""
+MOST_NAMES = 8
+"""Scenes that are named where a number was measured on them; more are counted."""
+NOT_MADE = "not made in this run"
+HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
+DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
+LISTED = (
+    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "unit", "source", "reason",
+)  # fmt: skip
+SOURCES = {
+    "measured": "measured",
+    "paper": "only in the paper",
+    "published": "published elsewhere",
+    "server": "kept by the server",
+    "n/a": "n/a",
+}
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """What one notebook makes."""
+class Contents:
+    """Everything the report is written from."""
 
-    notebook: str
-    blocks: list[Block]
+    profile: str
+    figures: Path  # `figures/<profile>`
+    tables: Path  # `runs/<profile>/tables`
+    notebooks: Sequence[Path] = ()  # executed ones, in order
+    cells: Mapping[int, Sequence[Cell]] = field(default_factory=dict)  # by number of the table
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)  # what they were measured from
+    manifest: Mapping[str, Any] = field(default_factory=dict)  # mappings inside become sections
+    findings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # artefact id (`table03`) -> sentences
+    choices: Sequence[tuple[str, str, str, str]] = ()  # (switch, value used, other choices, why there is a choice)
+    notes: Sequence[str] = ()
+    events: Sequence[str] = ()  # such as damaged store entries that were computed again
+    limits: Sequence[str] = ()  # what the numbers do not show
+    absent: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it could not be made
+    stale: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it is of other code or settings
+    options: str = ""  # of the command line; empty: `--profile <profile>`
+    verdicts: Sequence[Verdict] = ()
+    embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
+    names: Mapping[str, str] = field(
+        default_factory=dict
+    )  # texts to show in place of others, such as this machine's folders
 
     @property
-    def title(self) -> str:
-        """`05_tracking` -> `Tracking`."""
-        return title_of(self.notebook)
-
-
-def title_of(notebook: str) -> str:
-    """`05_tracking` -> `Tracking`."""
-    return TITLES.get(notebook, notebook.partition("_")[2].replace("_", " ").capitalize())
+    def given(self) -> str:
+        """The options, never empty."""
+        return self.options or f"--profile {self.profile}"
 
 
 def write_site(folder: Path, contents: Contents) -> Path:
@@ -60,7 +92,7 @@ def write_site(folder: Path, contents: Contents) -> Path:
         InputError: two cells for one place of a table, or an executed notebook that cannot be read.
         MsfpError: the folder cannot be written; an older site is left as it was.
     """
-    replace_folder(folder, Site(contents).files())
+    replace_folder(folder, _files(contents))
     return folder / INDEX
 
 
@@ -71,148 +103,222 @@ def add_notebook(folder: Path, contents: Contents, name: str) -> None:
         InputError: it cannot be read as a notebook.
         MsfpError: a file cannot be written.
     """
-    for page, text in Site(contents).notebooks([name]).items():  # its own page before the list that links it
+    chosen = [path for path in contents.notebooks if path.stem == name]
+    for page, text in _notebooks(contents, chosen).items():  # its own page before the list that links it
         atomic_write(folder / page, text.encode())
 
 
-class Site:
-    """The pages of one report."""
+def _files(contents: Contents) -> dict[str, bytes]:
+    """Every file of the site."""
+    chapters = [
+        {"notebook": notebook, "title": _title(notebook), "blocks": [_block(a, contents) for a in made]}
+        for notebook, made in _made().items()
+    ]
+    blocks = [one for chapter in chapters for one in chapter["blocks"]]
+    places = {one["artefact"].id: f"{one['artefact'].notebook}.html" for one in blocks}
+    topics: dict[str, list[dict[str, Any]]] = {}
+    for verdict in contents.verdicts:
+        topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
+    summary = {
+        "stale": contents.stale,
+        "topics": topics,
+        "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
+        "groups": groups(contents.verdicts),
+        "meanings": MEANINGS,
+        "chapters": chapters,
+        "planned": [a for a in artefacts() if a.status == "planned"],
+    }
+    reasons = {"compared": _compared(contents.cells), "absent": _absent(contents.cells), "report": contents}
+    facts = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
+    executed = {path.stem for path in contents.notebooks}
+    texts = {
+        INDEX: _page(contents, INDEX, "The paper’s claims, tested", places=places, **summary),
+        "differences.html": _page(contents, "differences.html", "What differs and why", places=places, **reasons),
+        "provenance.html": _page(contents, "provenance.html", "Provenance", **facts),
+        "all.html": _page(contents, "all.html", "Everything on one page", places={}, **summary, **reasons, **facts),
+        **_notebooks(contents, contents.notebooks),
+        "static/sheet.css": (files("msfp.paper") / "sheet.css").read_text("utf-8"),
+        **{
+            f"static/{p.name}": p.read_text("utf-8")
+            for p in files("msfp.paper.site").iterdir()
+            if p.name.endswith(STATIC)
+        },
+    }
+    for chapter in chapters:
+        name = f"{chapter['notebook']}.html"
+        more = {"chapter": chapter, "exported": chapter["notebook"] in executed}
+        texts[name] = _page(contents, name, chapter["title"], "chapter.html.j2", **more)
+    images = {name: path.read_bytes() for one in blocks for name, path in one["files"].items()}
+    return {name: text.encode() for name, text in texts.items()} | images
 
-    def __init__(self, contents: Contents) -> None:
-        self.contents = contents
 
-    @cached_property
-    def blocks(self) -> list[Block]:
-        """Every table and figure, laid out; what takes the most time here."""
-        return blocks(self.contents)
+def _notebooks(contents: Contents, chosen: Iterable[Path]) -> dict[str, str]:
+    """The pages of those executed notebooks, and the list of all."""
+    pages = {}
+    for path in chosen:
+        name, body = f"notebooks/{path.stem}.html", Markup(notebook_html(path, contents.names))
+        pages[name] = _page(contents, name, f"Notebook {path.stem}", "notebook.html.j2", LIST, body=body)
+    exports = [(path.stem, _title(path.stem), _made().get(path.stem, [])) for path in contents.notebooks]
+    return {**pages, LIST: _page(contents, LIST, "Notebooks", exports=exports)}
 
-    @cached_property
-    def chapters(self) -> list[Chapter]:
-        """What each notebook makes."""
-        return [Chapter(n, list(group)) for n, group in groupby(self.blocks, key=lambda b: b.artefact.notebook)]
 
-    @cached_property
-    def made(self) -> dict[str, list[Artefact]]:
-        """notebook -> what it makes."""
-        found = sorted((a for a in every() if a.status == "ready"), key=lambda a: a.notebook)
-        return {notebook: list(group) for notebook, group in groupby(found, key=lambda a: a.notebook)}
-
-    @cached_property
-    def places(self) -> dict[str, str]:
-        """artefact id -> its page."""
-        return {a.id: f"{notebook}.html" for notebook, group in self.made.items() for a in group}
-
-    def files(self) -> dict[str, bytes]:
-        """Every file of the site."""
-        texts = {
-            INDEX: self.page(INDEX, "The paper’s claims, tested", **self.summary),
-            **{f"{c.notebook}.html": self.chapter(c) for c in self.chapters},
-            "differences.html": self.page("differences.html", "What differs and why", **self.reasons(self.places)),
-            "provenance.html": self.page("provenance.html", "Provenance", provenance=self.provenance),
-            "all.html": self.page("all.html", "Everything on one page", **self.summary, **self.whole),
-            **self.notebooks([path.stem for path in self.contents.notebooks]),
-            **static(),
-        }
-        return {name: text.encode() for name, text in texts.items()} | images(self.blocks)
-
-    def notebooks(self, names: Collection[str]) -> dict[str, str]:
-        """The pages of those executed notebooks, and the list of all."""
-        chosen = [path for path in self.contents.notebooks if path.stem in names]
-        pages = {f"{NOTEBOOKS}/{path.stem}.html": self.notebook(path) for path in chosen}
-        return {**pages, LIST: self.page(LIST, "Notebooks", exports=self.exports)}
-
-    def page(self, name: str, title: str, template: str = "", here: str = "", **parts: Any) -> str:
-        """One page: its template filled, with what every page has."""
-        return (
-            environment()
-            .get_template(template or f"{name}.j2")
-            .render(
-                here=here or name,
-                title=title,
-                up="../" * name.count("/"),
-                profile=self.contents.profile,
-                given=self.contents.given,
-                menu=self.menu,
-                styles=STYLES,
-                scripts=SCRIPTS,
-                **parts,
-            )
+def _page(contents: Contents, name: str, title: str, template: str = "", here: str = "", **parts: Any) -> str:
+    """One page: its template filled, with what every page has; `here`: the page that its menu marks."""
+    chapters = [(f"{notebook}.html", _title(notebook)) for notebook in _made()]
+    rest = [("differences.html", "What differs"), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
+    text: str = (
+        environment()
+        .get_template(template or f"{name}.j2")
+        .render(
+            here=here or name,
+            title=title,
+            up="../" * name.count("/"),
+            profile=contents.profile,
+            given=contents.given,
+            menu=[(INDEX, "Summary"), *chapters, *rest, ("all.html", "One page")],
+            styles=STYLES,
+            scripts=SCRIPTS,
+            **parts,
         )
-
-    @cached_property
-    def menu(self) -> list[tuple[str, str]]:
-        """(page, name) of what the head of every page links."""
-        chapters = [(f"{notebook}.html", title_of(notebook)) for notebook in self.made]
-        rest = [("differences.html", "What differs"), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
-        return [(INDEX, "Summary"), *chapters, *rest, ("all.html", "One page")]
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """What the first page shows, and the printable one."""
-        verdicts = self.contents.verdicts
-        shown = {b.artefact.number: b.artefact.id for b in self.blocks if b.artefact.kind == "table"}
-        return {
-            "command": f"msfp reproduce {self.contents.given}",
-            "stale": self.contents.stale,
-            "topics": {
-                topic: [replace(c, shown_in=tuple((n, shown[n]) for n in c.tables if n in shown)) for c in claims]
-                for topic, claims in lines(verdicts, self.contents.embedded).items()
-            },
-            "groups": groups(verdicts),
-            "meanings": MEANINGS,
-            "places": self.places,
-            "chapters": self.chapters,
-            "planned": [a for a in artefacts() if a.status == "planned"],
-        }
-
-    def reasons(self, places: Mapping[str, str]) -> dict[str, Any]:
-        """What differs and why; `places`: artefact id -> page that shows it."""
-        known = self.contents
-        return {
-            "compared": compared(known.cells, places),
-            "absent": absent(known.cells),
-            "choices": known.choices,
-            "limits": known.limits,
-            "notes": known.notes,
-            "events": known.events,
-        }
-
-    @cached_property
-    def whole(self) -> dict[str, Any]:
-        """What the printable page has besides the summary."""
-        return {**self.reasons({}), "provenance": self.provenance}
-
-    @cached_property
-    def provenance(self) -> list[tuple[str, list[tuple[str, str]]]]:
-        """The manifest less what differs between two reports of one run."""
-        return sections({key: value for key, value in self.contents.manifest.items() if key not in APART})
-
-    @cached_property
-    def exports(self) -> Sequence[tuple[str, str, list[Artefact]]]:
-        """(name, title, what it makes) of the executed notebooks."""
-        return [(path.stem, title_of(path.stem), self.made.get(path.stem, [])) for path in self.contents.notebooks]
-
-    def chapter(self, one: Chapter) -> str:
-        """The page of what one notebook makes."""
-        exported = one.notebook in {path.stem for path in self.contents.notebooks}
-        more: dict[str, Any] = {
-            "notebook": one.notebook,
-            "blocks": one.blocks,
-            "exported": exported,
-            "listing": listing_html,
-        }
-        return self.page(f"{one.notebook}.html", one.title, "chapter.html.j2", **more)
-
-    def notebook(self, path: Path) -> str:
-        """An executed notebook as a page."""
-        name = f"{NOTEBOOKS}/{path.stem}.html"
-        body = Markup(notebook_html(path, self.contents.names))
-        return self.page(name, f"Notebook {path.stem}", "notebook.html.j2", LIST, body=body)
+    )
+    return text
 
 
-def static() -> dict[str, str]:
-    """Style sheets and scripts, by their path within the site."""
-    texts = {"sheet.css": (files("msfp.paper") / "sheet.css").read_text(encoding="utf-8")}
-    for name in (*STYLES[1:], FIRST, *SCRIPTS):
-        texts[name] = (files("msfp.paper.site") / name).read_text(encoding="utf-8")
-    return {f"static/{name}": text for name, text in texts.items()}
+def _made() -> dict[str, list[Artefact]]:
+    """notebook -> what it makes."""
+    ready = sorted((a for a in every() if a.status == "ready"), key=lambda a: a.notebook)
+    return {notebook: list(group) for notebook, group in groupby(ready, key=lambda a: a.notebook)}
+
+
+def _title(notebook: str) -> str:
+    """`05_tracking` -> `Tracking`."""
+    return TITLES.get(notebook, notebook.partition("_")[2].replace("_", " ").capitalize())
+
+
+def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
+    """One table or figure for the templates.
+
+    `body`: HTML of a table; `image`: path of a picture within the site; `missing`: why there is neither; `listing`:
+    every cell of a table as texts; `counts`: how many have which source; `files`: path within the site -> on disk.
+    """
+    folder = contents.tables if one.kind == "table" else contents.figures
+    paths = {f"{one.kind}s/{one.id}.{form}": folder / f"{one.id}.{form}" for form in DOWNLOADS[one.kind]}
+    files = {name: path for name, path in paths.items() if path.is_file()}
+    image = _shown(files) if one.kind == "figure" else ""
+    made = bool(image) or (one.kind == "table" and one.number in contents.cells)
+    found: dict[str, Any] = {
+        "artefact": one,
+        "command": f"msfp {one.kind} {one.number} {contents.given}",
+        "stale": contents.stale.get(one.id, ""),
+        "findings": contents.findings.get(one.id, ()),
+        "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
+        "files": files if made or one.kind == "figure" else {},
+        "image": image,
+        "body": "",
+        "counts": "",
+        "listing": (),
+    }
+    if one.kind == "figure" or not made:
+        return found
+    evidence = contents.evidence.get(one.number, Evidence({}))
+    cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in contents.cells[one.number]]
+    frame = merge(cells, one.number)
+    count = frame["source"].value_counts().to_dict()
+    return found | {
+        "body": Markup(sheet_html(sheet(cells, one.number), HINT)),
+        "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
+        "listing": [[_short(line[name]) for name in LISTED] for line in frame.to_dict("records")],
+    }
+
+
+def _shown(files: Mapping[str, Path]) -> str:
+    """Which of a figure's files the page shows: SVG, or PNG where the SVG is large; empty where there is neither."""
+    by_form = {path.suffix: name for name, path in files.items()}
+    vector, raster = by_form.get(".svg", ""), by_form.get(".png", "")
+    return vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
+
+
+def _short(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:
+    """Values of the training seeds, units that were drawn and the interval over them; nothing where none is kept."""
+    if cell.source != "measured":
+        return {}
+    try:
+        sample = evidence.sample(cell.row, cell.column)
+    except NotComputable:
+        return {}
+    found: dict[str, str | float | int] = {}
+    if len(sample.seeds) > 1:
+        found["by seed"] = ", ".join(f"{x:.6g}" for x in sample.seeds)
+    if sample.units:
+        # people have no names worth reading: their number is what counts
+        named = f": {', '.join(sample.units)}" if sample.kind == "scenes" and len(sample.units) <= MOST_NAMES else ""
+        found["measured on"] = f"{len(sample.units)} {sample.kind}{named}"
+    try:
+        low, high = sample.interval()
+        found[f"{100 * LEVEL:g} % interval"] = f"{low:.4g} to {high:.4g}"
+    except NotComputable as error:
+        found |= {"interval": str(error)} if sample.units else {}
+    return found
+
+
+def _compared(tables: Mapping[int, Sequence[Cell]]) -> list[dict[str, Any]]:
+    """A line a column of every table beside the paper's, over the rows that both have numbers for."""
+    lines: list[dict[str, Any]] = []
+    for number, cells in sorted(tables.items()):
+        frame = merge(cells, number)
+        orders = {str(order["column"]): order for order in compare(cells, number).to_dict("records")}
+        for column, group in frame[frame["difference"].notna()].groupby("column", sort=False):
+            apart = group["difference"].astype(float)
+            digits = max(decimals(number, str(column), apart, next((u for u in group["unit"] if u), "")), 1)
+            found = [fixed(x, digits, signed=True).replace("-", "−") for x in (apart.mean(), apart.min(), apart.max())]
+            one = {"table": artefact("table", number), "column": column, "rows": len(group), "differences": found}
+            order = orders.get(str(column), {})
+            same, _, pairs = str(order.get("pairs as in the paper", "0 of 0")).partition(" of ")
+            lines.append(
+                one
+                | {
+                    "best_here": order.get("best here", ""),
+                    "best_there": order.get("best in the paper", ""),
+                    "pairs": f"{same} of {pairs}" if int(pairs) else "",
+                    "agreement": f"{int(same) / int(pairs):.4f}" if int(pairs) else "",
+                }
+            )
+    return lines
+
+
+def _absent(tables: Mapping[int, Sequence[Cell]]) -> list[tuple[str, int, str]]:
+    """(reason, how many cells have it, in which tables) of cells without a measured number; the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for number, cells in sorted(tables.items()):
+        for cell in cells:
+            if cell.source != "measured" and cell.reason:
+                found.setdefault(cell.reason, []).append(artefact("table", number).name)
+    lines = [(reason, len(names), ", ".join(dict.fromkeys(names))) for reason, names in found.items()]
+    return sorted(lines, key=lambda line: -line[1])
+
+
+def sections(manifest: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """A manifest as headed lists of (key, text); single values come first under no heading."""
+    single = _flat({k: v for k, v in manifest.items() if not isinstance(v, Mapping)})
+    nested = [(str(k), _flat(v)) for k, v in manifest.items() if isinstance(v, Mapping) and v]
+    return ([("", single)] if single else []) + nested
+
+
+def _flat(tree: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        found += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, _text(value))]
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(_text(v) for v in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value))
+    return "–" if value is None else str(value)

@@ -10,8 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from msfp.paper.render import write_table
-from msfp.paper.site.contents import Contents
-from msfp.paper.site.pages import write_site
+from msfp.paper.site.pages import Contents, write_site
 from msfp.types import Cell
 
 PIXEL = base64.b64decode(

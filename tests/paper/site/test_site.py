@@ -9,8 +9,8 @@ from urllib.parse import urldefrag
 import pytest
 
 from msfp.paper.registry import every
-from msfp.paper.site import blocks
-from msfp.paper.site.facts import sections
+from msfp.paper.site import pages as site_pages
+from msfp.paper.site.pages import sections
 
 Write = Callable[..., Path]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -100,14 +100,14 @@ def test_files_can_be_taken_along(write: Write) -> None:
 
 
 def test_a_large_vector_figure_is_shown_as_png(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "VECTOR_LIMIT", 5)
+    monkeypatch.setattr(site_pages, "VECTOR_LIMIT", 5)
     assert 'src="figures/figure03.png"' in (write() / "02_reid.html").read_text(encoding="utf-8")
 
 
 def test_what_is_absent_says_why(write: Write) -> None:
     text = (write() / "all.html").read_text(encoding="utf-8")
     assert "No figure: pixels are absent." in text
-    assert f"No figure: {blocks.NOT_MADE}." in text
+    assert f"No figure: {site_pages.NOT_MADE}." in text
 
 
 def test_the_same_run_gives_the_same_bytes_and_replaces_the_old_site(write: Write) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from msfp.paper.site.contents import Contents
-from msfp.paper.site.pages import write_site
+from msfp.paper.site.pages import Contents, write_site
 
 pytestmark = pytest.mark.xdist_group("site")
 
