@@ -1,7 +1,6 @@
 """Stage 3b: ATL taught by searched thresholds or otherwise, and what it predicts (section 3.3, A.2, A.5)."""
 
 from collections.abc import Sequence as ListLike
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,6 @@ from numpy.typing import NDArray
 from msfp.config import AtlSettings
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
-from msfp.heads.apply import predict
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted, fit_threshold
 from msfp.pipeline import data
@@ -17,14 +15,12 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.features import feature_inputs, scene_vectors
 from msfp.pipeline.heads import together
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import GRID_CODE, detectors_of, search_inputs, targets
+from msfp.pipeline.search import GRID_CODE, detectors_of, having, search_inputs, targets
 from msfp.pipeline.stage import stage
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
-from msfp.tracking import thresholds
-from msfp.types import Sequence
 
 ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
-TAUGHT_CODE = (*ATL_CODE, *SUPERVISION_CODE, "msfp.pipeline.supervision")
+TAUGHT_CODE = (*SUPERVISION_CODE, "msfp.pipeline.supervision")
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 
@@ -85,38 +81,7 @@ def sequence_targets(
     return found
 
 
-def having(learn: ListLike[Part], detector: str) -> list[tuple[Part, Sequence]]:
-    """The learning parts that have this detector, with its sequence."""
-    return [(p, s) for p in learn for s in data.sequences(p) if s.detector == detector]
-
-
 def atl_inputs(
-    run: Run,
-    learn: ListLike[Part],
-    detector: str,
-    mode: Mode,
-    seed: int,
-    supervision: Supervision = "grid",
-    changes: Changes = (),
-) -> dict[str, object]:
-    """List what a trained ATL depends on: beside its settings all that its grid search depends on."""
-    taught: dict[str, object] = {"supervision": supervision}
-    if supervision == "grid":
-        taught["search"] = search_inputs(run, learn)
-    else:
-        taught["learn"] = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn]
-        taught["training"] = run.settings.training
-    return {
-        "detector": detector,
-        "detections": [run.detections_digest(s) for _, s in having(learn, detector)],
-        "mode": mode,
-        "seed": seed,
-        "atl": atl_settings(run, changes).model_dump(exclude={"beta", "temporal", "offset"}),
-        **taught,
-    }
-
-
-def _seeds_inputs(
     run: Run,
     learn: tuple[Part, ...],
     detector: str,
@@ -125,12 +90,25 @@ def _seeds_inputs(
     supervision: Supervision,
     changes: Changes,
 ) -> dict[str, object]:
-    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
-    seeded = [atl_inputs(run, learn, detector, mode, seed, supervision, changes) for seed in seeds]
-    return {"seeds": seeded, "code": code_digest(*code)}
+    """List what a trained ATL depends on: beside its settings all that its grid search depends on."""
+    taught: dict[str, object] = {"code": code_digest(*ATL_CODE, *(GRID_CODE if supervision == "grid" else TAUGHT_CODE))}
+    if supervision == "grid":
+        taught["search"] = search_inputs(run, learn)
+    else:
+        taught["learn"] = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn]
+        taught["training"] = run.settings.training
+    return {
+        "supervision": supervision,
+        "detector": detector,
+        "detections": [run.detections_digest(s) for _, s in having(learn, detector)],
+        "mode": mode,
+        "seeds": seeds,
+        "atl": atl_settings(run, changes).model_dump(exclude={"beta", "temporal", "offset"}),
+        **taught,
+    }
 
 
-@stage("atl", _seeds_inputs, ATL_CODE, memory=512)
+@stage("atl", atl_inputs, ATL_CODE, memory=512)
 def _train_seeds(
     run: Run,
     learn: tuple[Part, ...],
@@ -169,16 +147,3 @@ def train_atl(
     data.need_pixels(learn)
     seeds = together(run, seed)
     return _train_seeds(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
-
-
-def predicted(
-    run: Run,
-    part: Part,
-    state: dict[str, NDArray[np.float32]],
-    mode: Mode,
-    temporal: Literal["ema", "frame", "sequence"],
-    changes: Changes = (),
-) -> NDArray[np.float32]:
-    """(T, k) smoothed prediction of ATL on a part's frames (eqs. 6-8), reset at the part's first frame."""
-    atl = atl_settings(run, changes)
-    return thresholds.smooth(predict(mode, scene_vectors(run, part), state, atl), temporal, atl.beta)

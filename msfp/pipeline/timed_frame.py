@@ -1,8 +1,8 @@
 """One frame through every method, each part timed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from msfp.errors import NotComputable
 from msfp.features.backbone import to_batch
 from msfp.features.detector import load_whole
 from msfp.features.letterbox import fit
-from msfp.features.pooling import Mode, global_average, pool_levels
+from msfp.features.pooling import Mode as Pooling
+from msfp.features.pooling import global_average, pool_levels
 from msfp.heads.apply import ScenePredictor
-from msfp.heads.fusion import make_head
-from msfp.heads.threshold import SceneEncoder
+from msfp.heads.fusion import FusionHead, make_head
+from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.pipeline import data, live
 from msfp.pipeline.heads import Appearance
 from msfp.pipeline.reid_features import REID, network_inputs
@@ -32,20 +33,18 @@ from msfp.pipeline.stopwatch import (
     Course,
     Stopwatch,
     Stretch,
+    in_turn,
 )
 from msfp.pipeline.tracks import Method, settled
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
 from msfp.types import tlwh_to_xyxy
+from msfp.video.pictures import Image
 
 if TYPE_CHECKING:
     from msfp.features.osnet import OSNet
-    from msfp.heads.fusion import FusionHead
 
-Item = TypeVar("Item")
-Image = NDArray[np.uint8]
 Boxes = NDArray[np.float64]
-Scores = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 UNTRAINED = "Times: untrained heads stand in where frames to learn from are missing; they take as long as trained ones."
 
@@ -60,10 +59,11 @@ class TimedFrame:
 
     def __init__(self, run: Run, place: Stretch, methods: Sequence[Method], watch: Stopwatch) -> None:
         """Load and train what the methods need, before any clock starts."""
-        self._run, self._watch = run, watch
+        self._run, self._watch, self._turn = run, watch, 0
         self.missing: dict[str, str] = {}
         self._heads: dict[Appearance, FusionHead] = {}
         self._reid: dict[Appearance, OSNet] = {}
+        settings = run.settings
         self._methods = [settled(run, m) for m in methods if self._admit(m, place)]
         self._atl = {
             m.label: thresholds_of(run, m, place.sequence.detector)
@@ -72,7 +72,6 @@ class TimedFrame:
         }
         self._camera = {name: live.LiveCamera(name) for name in sorted({m.camera for m in self._methods} - {"none"})}
         self._trackers = {m.label: make(m.tracker, fps=place.sequence.fps, **dict(m.options)) for m in self._methods}
-        settings = run.settings
         self._detector = (
             load_whole(settings.input.preset, settings.input.weights, settings.device) if place.pixels else None
         )
@@ -87,7 +86,6 @@ class TimedFrame:
             said = f"ReID: ResNet-50 (random weights, which take as long as trained ones) on crops of {width}x{height}"
             larger = replace(self.courses[method.label], embedding=(RESNET,), network=said)
             self.courses[method.label + OF_RESNET] = larger
-        self._turn = 0
 
     def _admit(self, method: Method, place: Stretch) -> bool:
         """Load what a method looks through; a reason where it cannot be timed."""
@@ -118,15 +116,15 @@ class TimedFrame:
             pooling=() if head is None else (pooling_stage(*pooled_by(head)),),
             embedding=() if look is None else (embedding_stage(look),),
             atl=(SCENE, f"ATL of {method.label}") if atl else (),
-            camera=(camera_stage(method.camera),) if method.camera != "none" else (),
+            camera=(f"camera motion ({method.camera})",) if method.camera != "none" else (),
             assoc=(f"association of {method.label}",),
             taps=atl or head is not None,
             network=f"ReID: OSNet x0.25 on crops of {'x'.join(map(str, self._run.settings.input.reid_size))}"
             * (look in self._reid),
         )
 
-    def run(self, images: Iterator[tuple[int, Image]], tlwh: Boxes, scores: Scores) -> None:
-        """One frame of every method.
+    def run(self, images: Iterator[tuple[int, Image]], tlwh: Boxes, scores: NDArray[np.float32]) -> None:
+        """Take one frame through every method.
 
         Args:
             images: gives the frame; empty where there are no pixels.
@@ -141,30 +139,21 @@ class TimedFrame:
                 image = next(images)[1]
             embeddings, scene = self._look(image, tlwh)
             for name, camera in self._camera.items():
-                with self._watch.stage(camera_stage(name)):
+                with self._watch.stage(f"camera motion ({name})"):
                     warps[name] = camera.step(image, tlwh)
         xyxy = tlwh_to_xyxy(tlwh)
         self._turn += 1
-        for method in self._in_turn(self._methods):
-            high, low = method.threshold.high, method.threshold.low
-            own = method.threshold.kind == "default"
+        for method in in_turn(self._methods, self._turn):
+            rule = method.threshold
+            high, low = (None, None) if rule.kind == "default" else (rule.high, rule.low)
             if method.label in self._atl:
                 assert scene is not None
-                own = False
                 with self._watch.stage(f"ATL of {method.label}"):
                     high, low = map(float, self._atl[method.label].step(scene))
-            context = FrameContext(
-                tau_high=None if own else high, tau_low=None if own else low, warp=warps.get(method.camera)
-            )
+            context = FrameContext(tau_high=high, tau_low=low, warp=warps.get(method.camera))
             with self._watch.stage(f"association of {method.label}"):
                 look = None if method.look is None else embeddings[method.look]
                 self._trackers[method.label].update(xyxy, scores, look, context)
-
-    def _in_turn(self, items: Iterable[Item]) -> list[Item]:
-        """The items, another one first with every frame: who comes first finds the caches cold, and pays for all."""
-        some = list(items)
-        first = self._turn % max(len(some), 1)
-        return some[first:] + some[:first]
 
     def _look(self, image: Image, tlwh: Boxes) -> tuple[dict[Appearance, Vectors], Vectors]:
         """Everything that the networks see in a frame: embeddings by look, and the scene vector."""
@@ -181,13 +170,13 @@ class TimedFrame:
             parts = backbone.parts(batch)
         regions = box.to_network(tlwh)
         vectors = {}
-        for layers, way in self._in_turn(dict.fromkeys(pooled_by(head) for head in self._heads.values())):
+        for layers, way in in_turn(dict.fromkeys(map(pooled_by, self._heads.values())), self._turn):
             with watch.stage(pooling_stage(layers, way)):
                 vectors[layers, way] = pool_levels({k: parts[k] for k in layers}, regions, backbone.strides, way)
         with watch.stage(SCENE):
             scene = global_average(parts[backbone.preset.scene])[0]
         embeddings = {}
-        for look, head in self._in_turn(self._heads.items()):
+        for look, head in in_turn(self._heads.items(), self._turn):
             with watch.stage(embedding_stage(look)):
                 embeddings[look] = live.embed_boxes(head, vectors[pooled_by(head)])
         for look, network in self._reid.items():
@@ -199,56 +188,56 @@ class TimedFrame:
         return embeddings, scene
 
 
-def head_of(run: Run, look: Appearance) -> "FusionHead":
-    """A look's head as trained; an untrained one of the same shape, with a remark, where it cannot be trained."""
+def head_of(run: Run, look: Appearance) -> FusionHead:
+    """A look's head as trained; an untrained one, with a remark, where it cannot be trained."""
     try:
         return live.head_of(run, look)
     except NotComputable:
         run.note(UNTRAINED)
-        channels = run.backbone(look.weights).channels
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(look.seed)
-            return make_head(
-                look.strategy, {k: channels[k] for k in look.layers or channels}, run.settings.fusion
-            ).eval()
+        return untrained(run, look)
+
+
+def untrained(run: Run, look: Appearance) -> FusionHead:
+    """A look's head as training begins with it."""
+    channels = run.backbone(look.weights).channels
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(look.seed)
+        used = {k: channels[k] for k in look.layers or channels}
+        return make_head(look.strategy, used, run.settings.fusion).eval()
 
 
 def thresholds_of(run: Run, method: Method, detector: str) -> live.LiveThresholds:
-    """A method's ATL as trained; an untrained one of the same shape, with a remark, where it cannot be trained."""
+    """A method's ATL as trained; an untrained one, with a remark, where it cannot be trained."""
     try:
         found = live.live_thresholds(run, method, detector)
         assert found is not None
         return found
     except NotComputable:
         run.note(UNTRAINED)
-        atl, backbone, mode = run.settings.atl, run.backbone(), method.threshold.mode
-        channels = backbone.channels[backbone.preset.scene]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(method.threshold.seed)
-            state = {k: v.numpy() for k, v in SceneEncoder(channels, mode, atl).state_dict().items()}
-        predictor = ScenePredictor(mode, channels, state, atl)
-        return live.LiveThresholds(predictor, mode, atl.beta, (atl.base_high, atl.base_low))
+        return untrained_thresholds(run, method.threshold.mode, method.threshold.seed)
 
 
-def pooled_by(head: "FusionHead") -> tuple[tuple[int, ...], Mode]:
+def untrained_thresholds(run: Run, mode: Mode = "single", seed: int = 0) -> live.LiveThresholds:
+    """ATL as training begins with it."""
+    atl, backbone = run.settings.atl, run.backbone()
+    channels = backbone.channels[backbone.preset.scene]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = {k: v.numpy() for k, v in SceneEncoder(channels, mode, atl).state_dict().items()}
+    return live.LiveThresholds(run, ScenePredictor(mode, channels, state, atl), mode, atl.beta)
+
+
+def pooled_by(head: FusionHead) -> tuple[tuple[int, ...], Pooling]:
     """The layers whose vectors a head reads, and how they are pooled."""
     return live.pooled_layers(head), head.pooling
 
 
-def pooling_stage(layers: tuple[int, ...], way: Mode = "roi_align") -> str:
+def pooling_stage(layers: tuple[int, ...], way: Pooling = "roi_align") -> str:
     """Name of the stage that pools these layers this way."""
     return f"pooling of {', '.join(map(str, layers))}" + ("" if way == "roi_align" else f" ({way})")
 
 
 def embedding_stage(look: Appearance) -> str:
     """Name of the stage that makes this look's embeddings."""
-    return (
-        f"embedding by {look.strategy}"
-        + (", fine-tuned" if look.joint else "")
-        + f" ({look.weights})" * bool(look.weights)
-    )
-
-
-def camera_stage(method: str) -> str:
-    """Name of the stage that estimates the camera's motion."""
-    return f"camera motion ({method})"
+    joint = ", fine-tuned" if look.joint else ""
+    return f"embedding by {look.strategy}{joint}" + f" ({look.weights})" * bool(look.weights)

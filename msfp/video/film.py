@@ -9,18 +9,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msfp.errors import MsfpError
+from msfp.video.pictures import Image
 
-Image = NDArray[np.uint8]
 QUALITY = "23"
 CODECS = ("libx264", "mpeg4")
 FINE = 90_000  # ticks a second of a film whose frames come at times of their own
 
 
 class Film:
-    """Writes frames to a film; it is whole only when closed without an error.
+    """Writes frames to a film, which is whole only when closed without an error.
 
     Args:
         path: where to.
@@ -53,12 +52,7 @@ class Film:
         self._make = av.VideoFrame.from_ndarray
 
     def add(self, pixels: Image, seconds: float | None = None) -> None:
-        """Append an (H, W, 3) uint8 RGB frame.
-
-        Args:
-            pixels: the frame.
-            seconds: since the first frame; None: one frame after the last.
-        """
+        """Append an (H, W, 3) uint8 RGB frame, `seconds` since the first; None: one frame after the last."""
         width, height = self._size
         frame = self._make(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
         at = self._last + 1 if seconds is None else round(seconds / self._tick)
@@ -93,13 +87,7 @@ def rate(fps: float) -> Fraction:
 def join(parts: Sequence[Path], path: Path, starts: Sequence[float] = ()) -> Path:
     """One film from parts of the same size and rate, without encoding again.
 
-    Args:
-        parts: in order.
-        path: where to.
-        starts: seconds at which each part begins; empty: each follows the one before.
-
-    Raises:
-        MsfpError: a part cannot be read.
+    `starts`: seconds at which each part begins; empty: each follows the one before.
     """
     import av
 
