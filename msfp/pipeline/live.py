@@ -16,8 +16,8 @@ from msfp.heads.threshold import Mode
 from msfp.pipeline.heads import Appearance, train_head
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import per_frame
-from msfp.pipeline.thresholds import atl_settings
-from msfp.pipeline.tracks import Method, atl_rule
+from msfp.pipeline.thresholds import atl_rule, atl_settings
+from msfp.pipeline.tracks import Method
 
 if TYPE_CHECKING:
     from msfp.heads.fusion import FusionHead

@@ -16,6 +16,7 @@ from msfp.pipeline.frame_predictor import Image, frame_predictor
 from msfp.pipeline.live import LiveCamera, head_of, live_thresholds
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
+from msfp.pipeline.search import detectors_of
 from msfp.pipeline.tracks import Method
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext, TrackerOutput
@@ -55,21 +56,21 @@ class Look:
 class OnlineTracker:
     """Networks, heads, thresholds and tracker of one method over one video."""
 
-    def __init__(self, run: Run, method: Method, fps: float, boxes: str) -> None:
+    def __init__(self, run: Run, method: Method, fps: float, boxes: str = "") -> None:
         """Load what the method needs; heads and ATL are trained where the store has none yet.
 
         Args:
             run: detector, input size and settings.
             method: its thresholds may need no more than the frames so far (else InputError).
             fps: of the video.
-            boxes: name of the detections on which ATL was trained.
+            boxes: name of the detections on which ATL was trained; empty: the first of its learning parts.
         """
         settings = run.settings
         rule = method.threshold
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._method = method
-        self._atl = live_thresholds(run, method, boxes)
+        self._atl = live_thresholds(run, method, boxes or next(iter(detectors_of(rule.learn)), ""))
         self._policy = None
         if rule.kind == "policy":
             self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)

@@ -36,7 +36,8 @@ class Spread:
 
 def spread(values: NDArray[np.float64]) -> Spread:
     """Quartiles of (T,) times."""
-    return Spread(*np.quantile(values, (0.25, 0.5, 0.75)).tolist(), len(values))
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return Spread(low, median, high, len(values))
 
 
 class Stopwatch:

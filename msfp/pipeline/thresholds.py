@@ -1,6 +1,8 @@
 """Stage 3b: ATL taught by searched thresholds or otherwise, and what it predicts (section 3.3, A.2, A.5)."""
 
 from collections.abc import Sequence as ListLike
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,41 @@ TAUGHT_CODE = (*SUPERVISION_CODE, "msfp.pipeline.supervision")
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 
+@dataclass(frozen=True)
+class Threshold:
+    """Which thresholds a method applies.
+
+    Attributes:
+        kind: `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part),
+            `oracle` (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered
+            rule that sees only scores).
+        high, low: of `fixed`; equal for a single threshold.
+        mode: of `grid`, `oracle` and `atl`.
+        temporal: smoothing of `atl`; None: the run's setting.
+        learn: learning parts of `grid` and `atl`.
+        seed: of `atl`.
+        joint: take ATL from joint fine-tuning (offset mode only).
+        policy: name of the rule of `policy`.
+        supervision: what taught `atl`.
+        changes: settings of `atl` that differ from the run's, as (name, value).
+    """
+
+    kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
+    high: float = 0.6
+    low: float = 0.1
+    mode: Mode = "single"
+    temporal: Literal["ema", "frame", "sequence"] | None = None
+    learn: tuple[Part, ...] = ()
+    seed: int = 0
+    joint: bool = False
+    policy: str = ""
+    supervision: Supervision = "grid"
+    changes: Changes = ()
+
+
+TRACKERS_OWN = Threshold()
+
+
 def atl_settings(run: Run, changes: Changes = ()) -> AtlSettings:
     """The run's settings of ATL with changes, checked."""
     if not changes:
@@ -36,13 +73,11 @@ def of_training(changes: Changes) -> Changes:
     return tuple((name, value) for name, value in changes if name != "offset")
 
 
-def atl_training_set(
-    run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision = "grid"
-) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+def atl_training_set(run: Run, rule: Threshold, detector: str) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
     """(T, C) scene vectors of the learning frames and (T, k) target of each frame's sequence (eq. 9)."""
-    chosen = sequence_targets(run, learn, detector, mode, supervision)
+    chosen = sequence_targets(run, rule, detector)
     if not chosen:
-        raise _unlearned(learn, detector)
+        raise _unlearned(rule.learn, detector)
     scene = [scene_vectors(run, part) for part in chosen]
     target = [np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()]
     return np.concatenate(scene), np.concatenate(target)
@@ -64,16 +99,14 @@ def _unlearned(learn: ListLike[Part], detector: str) -> NotComputable:
     )
 
 
-def sequence_targets(
-    run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision
-) -> dict[Part, NDArray[np.float32]]:
+def sequence_targets(run: Run, rule: Threshold, detector: str) -> dict[Part, NDArray[np.float32]]:
     """(k,) target of each learning part that has this detector: searched with labels, or from scores or tracks."""
-    if supervision == "grid":
-        return {part: outcome.best for part, outcome in targets(run, learn, detector, mode).items()}
+    if rule.supervision == "grid":
+        return {part: outcome.best for part, outcome in targets(run, rule.learn, detector, rule.mode).items()}
     found = {}
-    for part, sequence in having(learn, detector):
+    for part, sequence in having(rule.learn, detector):
         boxes = data.window(data.detections(sequence), part)
-        if supervision == "statistics":
+        if rule.supervision == "statistics":
             value = statistics_target(run.settings.atl, boxes)
         else:
             value = consistency_target(run.settings.atl, boxes, part.length, sequence.fps)
@@ -81,69 +114,61 @@ def sequence_targets(
     return found
 
 
-def atl_inputs(
-    run: Run,
-    learn: tuple[Part, ...],
-    detector: str,
-    mode: Mode,
-    seeds: tuple[int, ...],
-    supervision: Supervision,
-    changes: Changes,
-) -> dict[str, object]:
+def atl_inputs(run: Run, rule: Threshold, detector: str) -> dict[str, object]:
     """List what a trained ATL depends on: beside its settings all that its grid search depends on."""
-    taught: dict[str, object] = {"code": code_digest(*ATL_CODE, *(GRID_CODE if supervision == "grid" else TAUGHT_CODE))}
-    if supervision == "grid":
-        taught["search"] = search_inputs(run, learn)
-    else:
-        taught["learn"] = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn]
-        taught["training"] = run.settings.training
-    return {
-        "supervision": supervision,
+    searched = rule.supervision == "grid"
+    inputs: dict[str, object] = {
+        "code": code_digest(*ATL_CODE, *(GRID_CODE if searched else TAUGHT_CODE)),
+        "supervision": rule.supervision,
         "detector": detector,
-        "detections": [run.detections_digest(s) for _, s in having(learn, detector)],
-        "mode": mode,
-        "seeds": seeds,
-        "atl": atl_settings(run, changes).model_dump(exclude={"beta", "temporal", "offset"}),
-        **taught,
+        "detections": [run.detections_digest(s) for _, s in having(rule.learn, detector)],
+        "mode": rule.mode,
+        "seeds": together(run, rule.seed),
+        "atl": atl_settings(run, rule.changes).model_dump(exclude={"beta", "temporal", "offset"}),
     }
+    if searched:
+        return {**inputs, "search": search_inputs(run, rule.learn)}
+    learn = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in rule.learn]
+    return {**inputs, "learn": learn, "training": run.settings.training}
 
 
 @stage("atl", atl_inputs, ATL_CODE, memory=512)
-def _train_seeds(
-    run: Run,
-    learn: tuple[Part, ...],
-    detector: str,
-    mode: Mode,
-    seeds: tuple[int, ...],
-    supervision: Supervision,
-    changes: Changes,
-) -> list[Fitted]:
-    atl, training = atl_settings(run, changes), run.settings.training
-    if supervision == "idf1":
-        from msfp.heads.surrogate import fit_surrogate
-
-        stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
-        if not stretches:
-            raise _unlearned(learn, detector)
-        return [fit_surrogate(stretches, atl, training, one) for one in seeds]
-    scene, target = atl_training_set(run, learn, detector, mode, supervision)
-    joint = mode == "offset" and supervision == "grid" and not changes
-    return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
-
-
-def train_atl(
-    run: Run,
-    learn: tuple[Part, ...],
-    detector: str,
-    mode: Mode,
-    seed: int,
-    supervision: Supervision = "grid",
-    changes: Changes = (),
-) -> Fitted:
-    """ATL for one public detector, as each detector's scores have a range of their own.
+def train_atl(run: Run, rule: Threshold, detector: str) -> list[Fitted]:
+    """ATL of all seeds that train with the rule's, for one public detector: each one's scores have their own range.
 
     Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
     """
-    data.need_pixels(learn)
-    seeds = together(run, seed)
-    return _train_seeds(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
+    atl, training, seeds = atl_settings(run, rule.changes), run.settings.training, together(run, rule.seed)
+    if rule.supervision == "idf1":
+        from msfp.heads.surrogate import fit_surrogate
+
+        stretches = [clip for part, sequence in having(rule.learn, detector) for clip in clips(run, part, sequence)]
+        if not stretches:
+            raise _unlearned(rule.learn, detector)
+        return [fit_surrogate(stretches, atl, training, one) for one in seeds]
+    scene, target = atl_training_set(run, rule, detector)
+    joint = rule.mode == "offset" and rule.supervision == "grid" and not rule.changes
+    return fit_threshold(rule.mode, scene, target, atl, training, seeds, joint=joint)
+
+
+def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
+    """The encoder that predicts `mode`, as trained alone, or after joint fine-tuning."""
+    data.need_pixels(rule.learn)
+    joint, seeds = rule.joint and mode == "offset", together(run, rule.seed)
+    taught = Threshold("atl", mode=mode, learn=rule.learn, seed=seeds[0])
+    if not joint:
+        taught = replace(taught, supervision=rule.supervision, changes=of_training(rule.changes))
+    found = train_atl(run, taught, detector)[seeds.index(rule.seed)]
+    if not joint:
+        return found
+    assert found.joint is not None, "searched offsets are fine-tuned"
+    return found.joint
+
+
+def atl_rule(run: Run, rule: Threshold, detector: str) -> tuple[Mode, float, dict[str, NDArray[np.float32]]]:
+    """What the encoder predicts, what a centred offset is relative to, and the encoder's state."""
+    mode, center = rule.mode, 0.0
+    if mode == "offset" and atl_settings(run, rule.changes).offset == "centered":
+        mode = "single"
+        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
+    return mode, center, atl_state(run, rule, detector, mode).state

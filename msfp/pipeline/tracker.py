@@ -13,8 +13,6 @@ from msfp.errors import InputError
 from msfp.pipeline.folder_io import method_from
 from msfp.pipeline.online_tracker import Boxes, Image, OnlineTracker
 from msfp.pipeline.run import Run, open_run
-from msfp.pipeline.search import detectors_of
-from msfp.pipeline.tracks import Method
 from msfp.video.pictures import check_size
 
 if TYPE_CHECKING:
@@ -100,7 +98,7 @@ class Tracker:
         run = run_for_videos(weights, device, settings or {}, home)
         words = {key: str(value) for key, value in (options or {}).items()}
         method = method_from(run, tracker, appearance, threshold, words, seed)
-        self._watcher = watcher_for(run, method, fps)
+        self._watcher = OnlineTracker(run, method, fps)
         self._number = 0
 
     def update(self, frame: Image, detections: "Detections | None" = None, seconds: float | None = None) -> People:
@@ -154,9 +152,3 @@ def home_folder() -> Path:
     if Path("runs").is_dir():
         return Path()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msfp"
-
-
-def watcher_for(run: Run, method: Method, fps: float) -> OnlineTracker:
-    """A method's watcher; its ATL is the one trained on the run's kind of boxes."""
-    boxes = detectors_of(method.threshold.learn) if method.threshold.learn else ("",)
-    return OnlineTracker(run, method, fps, boxes[0])

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
 from msfp.heads.apply import predict
-from msfp.heads.threshold import Mode
-from msfp.heads.training import Fitted
 from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.camera import part_warps, scene_warps
@@ -27,8 +25,9 @@ from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.selection import Subject, options_for, select_all
 from msfp.pipeline.stage import stage
-from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import Changes, atl_settings, of_training, train_atl
+from msfp.pipeline.thresholds import TRACKERS_OWN, atl_rule, atl_settings
+from msfp.pipeline.thresholds import Threshold as Threshold
+from msfp.pipeline.thresholds import atl_state as atl_state
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.run import frame_by_frame, gather, gathered
 from msfp.types import Detections, Sequence, Tracks
@@ -36,38 +35,6 @@ from msfp.types import Detections, Sequence, Tracks
 TRACK_CODE = ("msfp.tracking",)
 SAME_ASSOCIATION = {"msfp-track": "msfp-attention"}
 """Trackers that differ in thresholds alone, so that one selection serves both and a table compares thresholds only."""
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """Which thresholds a method applies.
-
-    Attributes:
-        kind: `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part),
-            `oracle` (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered
-            rule that sees only scores).
-        high, low: of `fixed`; equal for a single threshold.
-        mode: of `grid`, `oracle` and `atl`.
-        temporal: smoothing of `atl`; None: the run's setting.
-        learn: learning parts of `grid` and `atl`.
-        seed: of `atl`.
-        joint: take ATL from joint fine-tuning (offset mode only).
-        policy: name of the rule of `policy`.
-        supervision: what taught `atl`.
-        changes: settings of `atl` that differ from the run's, as (name, value).
-    """
-
-    kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
-    high: float = 0.6
-    low: float = 0.1
-    mode: Mode = "single"
-    temporal: Literal["ema", "frame", "sequence"] | None = None
-    learn: tuple[Part, ...] = ()
-    seed: int = 0
-    joint: bool = False
-    policy: str = ""
-    supervision: Supervision = "grid"
-    changes: Changes = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +56,7 @@ class Method:
     label: str
     tracker: str
     look: Appearance | None = None
-    threshold: Threshold = Threshold()
+    threshold: Threshold = TRACKERS_OWN
     options: tuple[tuple[str, object], ...] = ()
     camera: str = "none"
     boxes: Literal["public", "joint"] = "public"
@@ -266,21 +233,3 @@ def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDAr
     mode, center, state = atl_rule(run, rule, detector)
     raw = predict(mode, scene_vectors(run, part), state, atl)
     return per_frame(run, rule.mode, thresholds.smooth(raw, rule.temporal or atl.temporal, atl.beta), center)
-
-
-def atl_rule(run: Run, rule: Threshold, detector: str) -> tuple[Mode, float, dict[str, NDArray[np.float32]]]:
-    """What the encoder predicts, what a centred offset is relative to, and the encoder's state."""
-    mode, center = rule.mode, 0.0
-    if mode == "offset" and atl_settings(run, rule.changes).offset == "centered":
-        mode = "single"
-        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
-    return mode, center, atl_state(run, rule, detector, mode).state
-
-
-def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
-    """The encoder's state: as trained alone, or after joint fine-tuning."""
-    if rule.joint and mode == "offset":
-        joint = train_atl(run, rule.learn, detector, mode, rule.seed).joint
-        assert joint is not None, "searched offsets are fine-tuned"
-        return joint
-    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, of_training(rule.changes))
