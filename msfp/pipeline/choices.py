@@ -26,19 +26,12 @@ from msfp.pipeline.stopwatch import Stopwatch, in_turn
 
 
 class Given(NamedTuple):
-    """A frame as the choices find it.
+    """A frame as the choices find it."""
 
-    Attributes:
-        maps: layer -> the tapped map's parts.
-        regions: (N, 4) boxes, xyxy in network pixels.
-        octaves: (N, 1) float32 size of each box, in octaves above their geometric mean.
-        scores: (N,) of the detections.
-    """
-
-    maps: Mapping[int, tuple[MapPart, ...]]
-    regions: NDArray[np.float64]
-    octaves: NDArray[np.float32]
-    scores: NDArray[np.float32]
+    maps: Mapping[int, tuple[MapPart, ...]]  # layer -> the tapped map's parts
+    regions: NDArray[np.float64]  # (N, 4) boxes, xyxy in network pixels
+    octaves: NDArray[np.float32]  # (N, 1) float32 size of each box, in octaves above their geometric mean
+    scores: NDArray[np.float32]  # (N,) of the detections
 
 
 Work = Callable[[Given], object]

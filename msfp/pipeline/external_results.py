@@ -28,21 +28,13 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Imported:
-    """Result files that were taken.
+    """Result files that were taken."""
 
-    Attributes:
-        name: the row's label.
-        folder: where they are kept.
-        sequences: names of the result files, without `.txt`, and how many boxes each has.
-        problems: a sentence for each file that was left out, and for each that the row lacks.
-        unshown: of `sequences`, those that no table of the run shows.
-    """
-
-    name: str
-    folder: Path
-    sequences: dict[str, int]
-    problems: tuple[str, ...] = ()
-    unshown: tuple[str, ...] = ()
+    name: str  # the row's label
+    folder: Path  # where they are kept
+    sequences: dict[str, int]  # names of the result files, without `.txt`, and how many boxes each has
+    problems: tuple[str, ...] = ()  # a sentence for each file that was left out, and for each that the row lacks
+    unshown: tuple[str, ...] = ()  # of `sequences`, those that no table of the run shows
 
 
 class Refused(InputError):

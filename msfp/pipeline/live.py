@@ -55,23 +55,14 @@ def embed_boxes(head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]])
 
 @dataclass
 class LiveThresholds:
-    """ATL frame by frame: scene vector in, this frame's (tau_high, tau_low) out (eqs. 6-8).
+    """ATL frame by frame: scene vector in, this frame's (tau_high, tau_low) out (eqs. 6-8)."""
 
-    Attributes:
-        run: whose base thresholds the offset mode has.
-        predictor: of raw thresholds.
-        mode: how they are read.
-        beta: memory of eq. 7; 0 smooths nothing.
-        center: what a signed offset is relative to.
-        smoothed: (k,) tau_(t-1), None before the first frame.
-    """
-
-    run: Run
-    predictor: ScenePredictor
-    mode: Mode
-    beta: float
-    center: float = 0.0
-    smoothed: NDArray[np.float64] | None = None
+    run: Run  # whose base thresholds the offset mode has
+    predictor: ScenePredictor  # of raw thresholds
+    mode: Mode  # how they are read
+    beta: float  # memory of eq. 7; 0 smooths nothing
+    center: float = 0.0  # what a signed offset is relative to
+    smoothed: NDArray[np.float64] | None = None  # (k,) tau_(t-1), None before the first frame
 
     def step(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
         """(C,) scene vector -> (2,)."""

@@ -25,27 +25,17 @@ from msfp.types import tlwh_to_xyxy
 
 @dataclass(frozen=True)
 class Look:
-    """What a frame shows, before anybody is followed.
+    """What a frame shows, before anybody is followed."""
 
-    Attributes:
-        number: of the frame, from 1.
-        tlwh: (N, 4) float64 boxes, file coordinates.
-        score: (N,) float32.
-        vectors: (N, D) float32 unit embeddings; (N, 0) for trackers of motion only.
-        taus: (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own.
-        memory: (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL.
-        warp: (2, 3) camera motion since the frame before; the identity where it is not looked at.
-        seconds: time of the frame; NaN where frames come at a constant rate.
-    """
-
-    number: int
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    taus: NDArray[np.float32]
+    number: int  # of the frame, from 1
+    tlwh: NDArray[np.float64]  # (N, 4) float64 boxes, file coordinates
+    score: NDArray[np.float32]  # (N,) float32
+    vectors: NDArray[np.float32]  # (N, D) float32 unit embeddings; (N, 0) for trackers of motion only
+    taus: NDArray[np.float32]  # (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own
+    # (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL
     memory: NDArray[np.float64]
-    warp: NDArray[np.float64]
-    seconds: float = np.nan
+    warp: NDArray[np.float64]  # (2, 3) camera motion since the frame before; the identity where it is not looked at
+    seconds: float = np.nan  # time of the frame; NaN where frames come at a constant rate
 
     @property
     def pair(self) -> tuple[float, float] | None:

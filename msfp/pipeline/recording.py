@@ -38,27 +38,17 @@ Show = Callable[[Image], bool]
 
 @dataclass
 class Recording:
-    """Where a video's results go, and what of them is there.
+    """Where a video's results go, and what of them is there."""
 
-    Attributes:
-        source: what is followed.
-        out: folder of the results.
-        state: what they depend on, of JSON's kinds; parts of another state are not gone on from.
-        film: whether an annotated film is made.
-        results: identities and boxes so far, frame by frame.
-        taus: number -> (tau_high, tau_low) so far.
-        marred: numbers of frames that were decoded with errors.
-        parts: what of it is kept.
-    """
-
-    source: Source
-    out: Path
-    state: dict[str, Any]
-    film: bool = True
+    source: Source  # what is followed
+    out: Path  # folder of the results
+    state: dict[str, Any]  # what they depend on, of JSON's kinds; parts of another state are not gone on from
+    film: bool = True  # whether an annotated film is made
+    # identities and boxes so far, frame by frame
     results: list[tuple[int, TrackerOutput]] = field(default_factory=list)
-    taus: dict[int, tuple[float, float]] = field(default_factory=dict)
-    marred: set[int] = field(default_factory=set)
-    parts: Parts = field(init=False)
+    taus: dict[int, tuple[float, float]] = field(default_factory=dict)  # number -> (tau_high, tau_low) so far
+    marred: set[int] = field(default_factory=set)  # numbers of frames that were decoded with errors
+    parts: Parts = field(init=False)  # what of it is kept
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.out, self.state, self.film)

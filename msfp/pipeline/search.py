@@ -29,17 +29,12 @@ SEARCH_SEED = 0  # the head whose embeddings the grid search tracks with
 
 @dataclass(frozen=True)
 class Search:
-    """Outcome of a grid search on one sequence.
+    """Outcome of a grid search on one sequence."""
 
-    Attributes:
-        grid: (G, k) searched values: tau, (tau_high, tau_low), or the offset.
-        hota: (G,) HOTA in [0, 1] on the searched frames.
-        best: (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores
-            have gaps, and any value of a plateau is as good as another.
-    """
-
-    grid: NDArray[np.float32]
-    hota: NDArray[np.float64]
+    grid: NDArray[np.float32]  # (G, k) searched values: tau, (tau_high, tau_low), or the offset
+    hota: NDArray[np.float64]  # (G,) HOTA in [0, 1] on the searched frames
+    # (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores have gaps,
+    # and any value of a plateau is as good as another
     best: NDArray[np.float32]
 
     @property

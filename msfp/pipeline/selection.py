@@ -57,44 +57,26 @@ class Open(NamedTuple):
 
 @dataclass(frozen=True)
 class Subject:
-    """For whom settings are selected: rows that differ in nothing else share them.
+    """For whom settings are selected: rows that differ in nothing else share them."""
 
-    Attributes:
-        tracker: registered tracker.
-        look: its embedding, as the evaluated row has it; None for motion only.
-        camera: how camera motion is compensated.
-        fixed: settings that the row itself fixes; they are not drawn.
-        learn: its learning parts.
-    """
-
-    tracker: str
-    look: Appearance | None
-    camera: str
-    fixed: Options
-    learn: tuple[Part, ...]
+    tracker: str  # registered tracker
+    look: Appearance | None  # its embedding, as the evaluated row has it; None for motion only
+    camera: str  # how camera motion is compensated
+    fixed: Options  # settings that the row itself fixes; they are not drawn
+    learn: tuple[Part, ...]  # its learning parts
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Outcome of a search.
+    """Outcome of a search."""
 
-    Attributes:
-        options: what was chosen beyond the released settings.
-        hota: of it on the held-out frames, in [0, 1], mean of the seeds.
-        released: the same of the released settings.
-        draws: how many different draws were tried.
-        quartiles: (3,) of the draws' HOTA, with the first seed.
-        seeds: with which the best draws were measured.
-        held_out: names of the parts it was selected on.
-    """
-
-    options: Options
-    hota: float
-    released: float
-    draws: int
-    quartiles: NDArray[np.float64]
-    seeds: tuple[int, ...]
-    held_out: tuple[str, ...]
+    options: Options  # what was chosen beyond the released settings
+    hota: float  # of it on the held-out frames, in [0, 1], mean of the seeds
+    released: float  # the same of the released settings
+    draws: int  # how many different draws were tried
+    quartiles: NDArray[np.float64]  # (3,) of the draws' HOTA, with the first seed
+    seeds: tuple[int, ...]  # with which the best draws were measured
+    held_out: tuple[str, ...]  # names of the parts it was selected on
 
 
 @cache

@@ -42,19 +42,12 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Speeds:
-    """What was measured.
+    """What was measured."""
 
-    Attributes:
-        stages: stage -> (T,) milliseconds; of what is timed on some frames only, the last of them.
-        courses: method's label -> its stages.
-        missing: method's label -> why it was not timed.
-        about: hardware, detector, input, frames, boxes a frame.
-    """
-
-    stages: Mapping[str, Times]
-    courses: Mapping[str, Course]
-    missing: Mapping[str, str]
-    about: Mapping[str, str | float | int]
+    stages: Mapping[str, Times]  # stage -> (T,) milliseconds; of what is timed on some frames only, the last of them
+    courses: Mapping[str, Course]  # method's label -> its stages
+    missing: Mapping[str, str]  # method's label -> why it was not timed
+    about: Mapping[str, str | float | int]  # hardware, detector, input, frames, boxes a frame
 
     def total(self, *names: str) -> Times:
         """(T,) sum of stages on the frames that all of them have; zeros where none is named."""

@@ -98,20 +98,14 @@ def in_turn(items: Iterable[Item], turn: int) -> list[Item]:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive frames of one part, and the sequence whose public detections are tracked on them.
-
-    Attributes:
-        first: number of the first frame.
-        length: number of frames, of which the first `warm_up` are not counted.
-        pixels: whether the frames are there.
-    """
+    """Consecutive frames of one part, and the sequence whose public detections are tracked on them."""
 
     part: Part
     sequence: Video
-    first: int
-    length: int
+    first: int  # number of the first frame
+    length: int  # number of frames, of which the first `warm_up` are not counted
     warm_up: int
-    pixels: bool
+    pixels: bool  # whether the frames are there
 
     @property
     def last(self) -> int:
@@ -121,25 +115,15 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Course:
-    """What a method's frame consists of, as names of stages.
+    """What a method's frame consists of, as names of stages."""
 
-    Attributes:
-        pooling: from feature maps to vectors of boxes.
-        embedding: from these, or from crops, to embeddings.
-        atl: from the scene layer to thresholds.
-        camera: the camera's motion.
-        assoc: the tracker.
-        taps: it needs the detector's feature maps.
-        network: the separate ReID network and the size of its crops; empty where there is none.
-    """
-
-    pooling: tuple[str, ...] = ()
-    embedding: tuple[str, ...] = ()
-    atl: tuple[str, ...] = ()
-    camera: tuple[str, ...] = ()
-    assoc: tuple[str, ...] = ()
-    taps: bool = False
-    network: str = ""
+    pooling: tuple[str, ...] = ()  # from feature maps to vectors of boxes
+    embedding: tuple[str, ...] = ()  # from these, or from crops, to embeddings
+    atl: tuple[str, ...] = ()  # from the scene layer to thresholds
+    camera: tuple[str, ...] = ()  # the camera's motion
+    assoc: tuple[str, ...] = ()  # the tracker
+    taps: bool = False  # it needs the detector's feature maps
+    network: str = ""  # the separate ReID network and the size of its crops; empty where there is none
 
     @property
     def reid(self) -> tuple[str, ...]:

@@ -28,34 +28,22 @@ Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 @dataclass(frozen=True)
 class Threshold:
-    """Which thresholds a method applies.
+    """Which thresholds a method applies."""
 
-    Attributes:
-        kind: `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part),
-            `oracle` (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered
-            rule that sees only scores).
-        high, low: of `fixed`; equal for a single threshold.
-        mode: of `grid`, `oracle` and `atl`.
-        temporal: smoothing of `atl`; None: the run's setting.
-        learn: learning parts of `grid` and `atl`.
-        seed: of `atl`.
-        joint: take ATL from joint fine-tuning (offset mode only).
-        policy: name of the rule of `policy`.
-        supervision: what taught `atl`.
-        changes: settings of `atl` that differ from the run's, as (name, value).
-    """
-
+    # `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part), `oracle`
+    # (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered rule that sees
+    # only scores)
     kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
-    high: float = 0.6
+    high: float = 0.6  # of `fixed`; equal for a single threshold
     low: float = 0.1
-    mode: Mode = "single"
-    temporal: Literal["ema", "frame", "sequence"] | None = None
-    learn: tuple[Part, ...] = ()
-    seed: int = 0
-    joint: bool = False
-    policy: str = ""
-    supervision: Supervision = "grid"
-    changes: Changes = ()
+    mode: Mode = "single"  # of `grid`, `oracle` and `atl`
+    temporal: Literal["ema", "frame", "sequence"] | None = None  # smoothing of `atl`; None: the run's setting
+    learn: tuple[Part, ...] = ()  # learning parts of `grid` and `atl`
+    seed: int = 0  # of `atl`
+    joint: bool = False  # take ATL from joint fine-tuning (offset mode only)
+    policy: str = ""  # name of the rule of `policy`
+    supervision: Supervision = "grid"  # what taught `atl`
+    changes: Changes = ()  # settings of `atl` that differ from the run's, as (name, value)
 
 
 TRACKERS_OWN = Threshold()

@@ -39,28 +39,19 @@ SAME_ASSOCIATION = {"msfp-track": "msfp-attention"}
 
 @dataclass(frozen=True)
 class Method:
-    """One row of a tracking table.
+    """One row of a tracking table."""
 
-    Attributes:
-        label: the row's name.
-        tracker: registered tracker.
-        look: its embedding; None for motion only.
-        threshold: its thresholds.
-        options: tracker settings beyond the defaults, as (name, value).
-        camera: how camera motion is compensated: `none`, `ecc` or `sparse-flow`.
-        boxes: what is tracked: `public` detections, or those of the jointly trained network (private ones).
-        recovery: the decision that looks again for tracks without a detection, which adds boxes; None: none.
-        learn: learning parts on which settings that the paper leaves open are selected; empty: all are as released.
-    """
-
-    label: str
-    tracker: str
-    look: Appearance | None = None
-    threshold: Threshold = TRACKERS_OWN
-    options: tuple[tuple[str, object], ...] = ()
-    camera: str = "none"
+    label: str  # the row's name
+    tracker: str  # registered tracker
+    look: Appearance | None = None  # its embedding; None for motion only
+    threshold: Threshold = TRACKERS_OWN  # its thresholds
+    options: tuple[tuple[str, object], ...] = ()  # tracker settings beyond the defaults, as (name, value)
+    camera: str = "none"  # how camera motion is compensated: `none`, `ecc` or `sparse-flow`
+    # what is tracked: `public` detections, or those of the jointly trained network (private ones)
     boxes: Literal["public", "joint"] = "public"
+    # the decision that looks again for tracks without a detection, which adds boxes; None: none
     recovery: Recovery | None = None
+    # learning parts on which settings that the paper leaves open are selected; empty: all are as released
     learn: tuple[Part, ...] = ()
 
 

@@ -33,25 +33,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What is looked at.
+    """What is looked at."""
 
-    Attributes:
-        name: for messages and result files.
-        place: file or folder; a camera's number.
-        fps: frames per second, of a video frames by seconds; 30 where nothing tells.
-        width, height: of a frame in pixels.
-        length: number of frames, None where it has no end (camera).
-        images: frame number -> file of a folder, in order; empty for videos and cameras.
-        seconds: (length,) time of each frame since the first; None where frames come at the constant rate `fps`.
-    """
-
-    name: str
-    place: Path | int
-    fps: float
-    width: int
+    name: str  # for messages and result files
+    place: Path | int  # file or folder; a camera's number
+    fps: float  # frames per second, of a video frames by seconds; 30 where nothing tells
+    width: int  # of a frame in pixels
     height: int
-    length: int | None
-    images: dict[int, Path]
+    length: int | None  # number of frames, None where it has no end (camera)
+    images: dict[int, Path]  # frame number -> file of a folder, in order; empty for videos and cameras
+    # (length,) time of each frame since the first; None where frames come at the constant rate `fps`
     seconds: NDArray[np.float64] | None = None
 
     @property

@@ -21,26 +21,16 @@ NO_VIDEO = {"tty"}  # formats in which FFmpeg draws text files
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """Facts of a video file known without decoding it.
+    """Facts of a video file known without decoding it."""
 
-    Attributes:
-        path: the file.
-        width, height: of a frame in pixels, turned as players turn it.
-        fps: frames by seconds; `DEFAULT_FPS` where the file has no times.
-        seconds: (N,) float64, time of each frame since the first.
-        variable: whether some frame is more than half a frame off a constant rate.
-        stamps: (N,) int64 time stamps, ascending; (0,) where there are none.
-        length: number of frames, those included that a cut file lacks.
-    """
-
-    path: Path
-    width: int
+    path: Path  # the file
+    width: int  # of a frame in pixels, turned as players turn it
     height: int
-    fps: float
-    seconds: NDArray[np.float64]
-    variable: bool
-    stamps: NDArray[np.int64]
-    length: int
+    fps: float  # frames by seconds; `DEFAULT_FPS` where the file has no times
+    seconds: NDArray[np.float64]  # (N,) float64, time of each frame since the first
+    variable: bool  # whether some frame is more than half a frame off a constant rate
+    stamps: NDArray[np.int64]  # (N,) int64 time stamps, ascending; (0,) where there are none
+    length: int  # number of frames, those included that a cut file lacks
 
 
 def open_video(path: Path) -> Video:
