@@ -37,11 +37,7 @@ Known = list[tuple[Stretch, Sequence]]
 
 
 def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tuple[Stretch, ...]]) -> tuple[Scene, ...]:
-    """Scenes with calibrated scores; `learn` gives what may be learned from for a scene, never what is evaluated.
-
-    Raises:
-        NotComputable: nothing to learn from has the boxes of some detector.
-    """
+    """Scenes with calibrated scores; `learn` gives what may be learned from for a scene, never what is evaluated."""
     made = tuple(_calibrated(run, scene, learn(scene)) for scene in found)
     if all(is_unchanged(s) for scene in made for s in scene.sequences):
         return made
@@ -63,11 +59,7 @@ def _calibrated(run: Run, scene: Scene, learn: tuple[Stretch, ...]) -> Scene:
 
 @lru_cache(maxsize=64)
 def calibration(run: Run, detector: str, learn: tuple[Stretch, ...]) -> Calibration:
-    """The map of one detector's scores to P(true positive).
-
-    Raises:
-        NotComputable: no learning stretch has its boxes.
-    """
+    """The map of one detector's scores to P(true positive)."""
     known = [(p, s) for p in learn for s in p.scene.sequences if s.detector == detector and s.det_path is not None]
     if not known:
         raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")

@@ -72,11 +72,7 @@ def learned_threshold(run: Run) -> Work:
 
 
 def measure(run: Run, parts: Sequence[Part], works: Mapping[str, Work]) -> dict[str, Times]:
-    """Time every work on the same frames of one of the parts, by the run's detector: name -> (T,) milliseconds.
-
-    Raises:
-        NotComputable: no sequence has detections, or too few frames have pixels.
-    """
+    """Time every work on the same frames of one of the parts, by the run's detector: name -> (T,) milliseconds."""
     place = stretch(parts)
     if not place.pixels:
         raise NotComputable(data.missing_pixels(place.part))

@@ -131,11 +131,7 @@ def measured(run: Run, name: str, fold: Fold) -> list[Measured]:
 
 
 def tracks(run: Run, name: str, part: Part, sequence: Sequence) -> Tracks:
-    """Imported tracks of a part, frames numbered from the part's first.
-
-    Raises:
-        NotComputable: no file of that name for the sequence.
-    """
+    """Imported tracks of a part, frames numbered from the part's first."""
     path = _file(run, name, sequence)
     if path is None:
         raise NotComputable(f"imported results {name} have no file for {sequence.name}")

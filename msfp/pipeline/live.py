@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=32)
 def head_of(run: Run, look: Appearance) -> "FusionHead":
-    """A look's head, trained where the store has none yet.
-
-    Raises:
-        NotComputable: frames to learn from are missing.
-        InputError: a head that wants more of a frame than pooled vectors.
-    """
+    """A look's head, trained where the store has none yet."""
     wanted = strategy_named(look.strategy)
     if wanted.sees_cells or wanted.sees_size:
         raise InputError(f"appearance {look.strategy} is an ablation and not made for live use; choose another")
@@ -76,11 +71,7 @@ class LiveThresholds:
 
 
 def live_thresholds(run: Run, method: Method, detector: str) -> LiveThresholds | None:
-    """A method's ATL for a detector's boxes, trained where the store has none; None where it has other thresholds.
-
-    Raises:
-        NotComputable: nothing to learn from.
-    """
+    """A method's ATL for a detector's boxes, trained where the store has none; None where it has other thresholds."""
     rule = method.threshold
     if rule.kind != "atl":
         return None

@@ -28,11 +28,7 @@ LINK_CODE = ("msfp.heads.linking", "msfp.tracking.linking")
 
 
 def steps_from(text: str) -> tuple[str, ...]:
-    """`"link,smooth"` -> those steps in their order; empty: none.
-
-    Raises:
-        InputError: a step that is not known.
-    """
+    """`"link,smooth"` -> those steps in their order; empty: none."""
     asked = [word.strip() for word in text.split(",") if word.strip()]
     for word in asked:
         if word not in STEPS:

@@ -94,11 +94,7 @@ class Recording:
 
 
 def check_room(source: Source, out: Path) -> None:
-    """Make sure that the results of one source do not replace another's, nor the source itself.
-
-    Raises:
-        InputError: names the file in the way; or the source's name is too long for its results.
-    """
+    """Make sure that the results of one source do not replace another's, nor the source itself."""
     if len(os.fsencode(source.name)) > LONGEST_NAME:
         raise InputError(f"{source.name[:40]}...: a name over {LONGEST_NAME} bytes; rename it")
     try:
@@ -133,9 +129,6 @@ def record(
         that could not be decoded, or with errors only), frames_per_second (of this call's own frames), and the files.
 
     Raises:
-        InputError: parts of another video or of other settings; results of another source; a name too long; a frame
-            that cannot be read; another call is writing to the folder.
-        MsfpError: the folder cannot be written.
         KeyboardInterrupt: stopped by a signal; every frame until then is kept. A camera's recording ends by it instead.
     """
     with _writing(recording.out), locked(recording.out / LOCK, lambda: _taken(recording.out)):
@@ -197,11 +190,7 @@ def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None
 
 @contextlib.contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """Turn what the system refuses into a message for a person.
-
-    Raises:
-        MsfpError: see `write_error`.
-    """
+    """Turn what the system refuses into a message for a person."""
     from av.error import FFmpegError
 
     try:
@@ -217,10 +206,7 @@ def _taken(out: Path) -> None:
 
 @contextlib.contextmanager
 def _parts(recording: Recording, artist: Artist | None) -> Iterator[Callable[[Look, Image | None], None]]:
-    """Keeps frames part by part.
-
-    A call that ends by an error leaves the last part unfinished and out.
-    """
+    """Keep frames part by part; a call that ends by an error leaves the last part out."""
     looks: list[Look] = []
     film: Film | None = None
     source, start = recording.source, 0.0

@@ -96,11 +96,7 @@ def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: s
 
 
 def check_sample(run: Run, measured: Iterable[Measured]) -> None:
-    """Compute a sample of the scores by TrackEval too: by each benchmark's rules a twentieth, but not less than twelve.
-
-    Raises:
-        MsfpError: one differs; names the method and the sequence.
-    """
+    """Compute a sample of the scores by TrackEval too: of each benchmark a twentieth, but not less than twelve."""
     groups: dict[str, list[Measured]] = {}
     for one in measured:
         if one.score is not None:

@@ -101,10 +101,7 @@ def search(
 
 
 def parted(tracker: Tracker, scores: NDArray[np.float32], high: np.float32, low: np.float32) -> tuple[float, ...]:
-    """Count the scores on each side of two thresholds, by which alone a two-stage tracker tells thresholds apart.
-
-    Many thresholds of a grid lie between two scores of a detector, and all of those give the same tracks.
-    """
+    """Count the scores on each side of two thresholds, by which alone a two-stage tracker tells thresholds apart."""
     if not isinstance(tracker, TwoStage):
         return float(high), float(low)
     born = high + np.float32(tracker.settings.new_track_margin)
@@ -135,11 +132,7 @@ def having(parts: ListLike[Part], detector: str) -> list[tuple[Part, Sequence]]:
 
 
 def member(part: Part, detector: str) -> Sequence:
-    """The part's sequence with a detector's boxes.
-
-    Raises:
-        NotComputable: it has none.
-    """
+    """The part's sequence with a detector's boxes."""
     for _, sequence in having([part], detector):
         return sequence
     raise NotComputable(f"{part.scene.name} has no {detector} detections")

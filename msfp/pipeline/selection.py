@@ -137,10 +137,7 @@ def effective(drawn: dict[str, object]) -> dict[str, object]:
 
 
 def learning_parts(run: Run, learn: Iterable[Part]) -> tuple[Part, ...]:
-    """Cut learning parts to what a selection may see: first halves under `split: half`, also of whole scenes.
-
-    So a method has the same settings in validation and on the test split.
-    """
+    """Cut learning parts to first halves under `split: half`, so that settings are those of validation on tests too."""
     parts = (data.halves(p.scene)[0] if run.settings.split == "half" and p == data.whole(p.scene) else p for p in learn)
     return tuple(dict.fromkeys(parts))
 

@@ -64,7 +64,12 @@ class TimedFrame:
         self._heads: dict[Appearance, FusionHead] = {}
         self._reid: dict[Appearance, OSNet] = {}
         settings = run.settings
-        self._methods = [settled(run, m) for m in methods if self._admit(m, place)]
+        self._methods: list[Method] = []
+        for method in methods:
+            try:
+                self._methods.append(self._load(method, place))
+            except NotComputable as error:
+                self.missing[method.label] = str(error)
         self._atl = {
             m.label: thresholds_of(run, m, place.sequence.detector)
             for m in self._methods
@@ -87,26 +92,21 @@ class TimedFrame:
             larger = replace(self.courses[method.label], embedding=(RESNET,), network=said)
             self.courses[method.label + OF_RESNET] = larger
 
-    def _admit(self, method: Method, place: Stretch) -> bool:
-        """Load what a method looks through; a reason where it cannot be timed."""
+    def _load(self, method: Method, place: Stretch) -> Method:
+        """Load what a method looks through, and settle it; NotComputable where it cannot be timed."""
         look = method.look
         if not place.pixels and (look is not None or method.camera != "none" or method.threshold.kind == "atl"):
-            self.missing[method.label] = data.missing_pixels(place.part)
-            return False
-        try:
-            settled(self._run, method)
-            if look is not None and look.strategy == REID:
-                network_inputs(self._run, look.weights)
-                from msfp.features.reid import load_reid
+            raise NotComputable(data.missing_pixels(place.part))
+        chosen = settled(self._run, method)
+        if look is not None and look.strategy == REID:
+            network_inputs(self._run, look.weights)
+            from msfp.features.reid import load_reid
 
-                weights = look.weights or self._run.settings.input.reid_weights
-                self._reid[look] = load_reid(weights, self._run.settings.device)
-            elif look is not None:
-                self._heads[look] = head_of(self._run, look)
-        except NotComputable as error:
-            self.missing[method.label] = str(error)
-            return False
-        return True
+            weights = look.weights or self._run.settings.input.reid_weights
+            self._reid[look] = load_reid(weights, self._run.settings.device)
+        elif look is not None:
+            self._heads[look] = head_of(self._run, look)
+        return chosen
 
     def _course(self, method: Method) -> Course:
         look = method.look

@@ -59,13 +59,10 @@ Item = tuple[Sequence, Method, NDArray[np.float32] | None]
 
 
 def subject_of(method: Method) -> Subject:
-    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them.
-
-    Settings that belong to a threshold policy go with the threshold.
-    """
+    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them."""
     tracker = SAME_ASSOCIATION.get(method.tracker, method.tracker)
     rule = method.threshold.policy
-    own = thresholds.policies()[rule].options if rule else ()
+    own = thresholds.policies()[rule].options if rule else ()  # they go with the threshold
     fixed = tuple(pair for pair in method.options if pair not in own)
     return Subject(tracker, method.look, method.camera, fixed, method.learn)
 
