@@ -178,7 +178,6 @@ def _inputs(run: Run, recovery: Recovery) -> dict[str, object]:
         "cases": [part_cases.key(run, p) for p in recovery.learn],
         "epochs": run.settings.recovery.epochs,
         "seed": recovery.seed,
-        "code": code_digest(*RECOVERY_CODE),
     }
 
 

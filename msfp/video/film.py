@@ -1,6 +1,5 @@
 """Films: H.264 in MP4, which browsers play; written in parts, so that what is finished outlives an interruption."""
 
-import math
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -84,24 +83,20 @@ def rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
-def join(parts: Sequence[Path], path: Path, starts: Sequence[float] = ()) -> Path:
-    """One film from parts of the same size and rate, without encoding again.
-
-    `starts`: seconds at which each part begins; empty: each follows the one before.
-    """
+def join(parts: Sequence[Path], path: Path, starts: Sequence[float]) -> Path:
+    """One film from parts of the same size and rate, without encoding again; each begins at its second of `starts`."""
     import av
 
     target = path.with_name(f".{path.name}.part")
     out: Any = av.open(os.path.abspath(target), "w", format="mp4", options={"movflags": "faststart"})
     stream, behind = None, 0
     try:
-        for k, part in enumerate(parts):
+        for part, start in zip(parts, starts, strict=True):
             with _part(part) as source:
                 given = source.streams.video[0]
                 stream = stream or out.add_stream_from_template(given)
-                step = math.ceil(1 / (given.average_rate * given.time_base))
                 # Rounded to ticks, a part may seem to begin before the last one's last frame.
-                shift = max(behind, round(starts[k] / given.time_base)) if starts else behind
+                shift = max(behind, round(start / given.time_base))
                 last = 0
                 for packet in source.demux(given):
                     if packet.dts is None:
@@ -109,7 +104,7 @@ def join(parts: Sequence[Path], path: Path, starts: Sequence[float] = ()) -> Pat
                     last = max(last, packet.pts)
                     packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
                     out.mux(packet)
-                behind = shift + last + (1 if starts else step)
+                behind = shift + last + 1
         out.close()
     except BaseException:
         out.close()
