@@ -17,7 +17,7 @@ from msfp.features.letterbox import fit
 from msfp.features.pooling import Mode, global_average, pool_cells, pool_levels
 from msfp.heads.apply import embed
 from msfp.heads.fusion import SIZE, FusionHead
-from msfp.pipeline import data, live, timed_frame
+from msfp.pipeline import data, live, speed
 from msfp.pipeline.data import Part
 from msfp.pipeline.heads import Appearance
 from msfp.pipeline.run import Run
@@ -62,12 +62,12 @@ def embedder(backbone: Backbone, head: FusionHead, mode: Mode = "roi_align") -> 
 
 def untrained(run: Run, strategy: str) -> FusionHead:
     """A strategy's head for the run's detector, as training begins with it."""
-    return timed_frame.untrained(run, Appearance(strategy))
+    return speed.untrained(run, Appearance(strategy))
 
 
 def learned_threshold(run: Run) -> Work:
     """From maps to a frame's threshold by ATL: the scene vector, the encoder, and smoothing."""
-    scene, rule = run.backbone().preset.scene, timed_frame.untrained_thresholds(run)
+    scene, rule = run.backbone().preset.scene, speed.untrained_thresholds(run)
     return lambda frame: rule.step(global_average(frame.maps[scene])[0])
 
 

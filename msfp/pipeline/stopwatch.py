@@ -9,12 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.pipeline.data import Part
-from msfp.types import Sequence as Video
-
-DECODE, PREPARE, DETECTOR, CUT, SCENE = "decode", "preprocess", "detector", "network to its last tap", "scene vector"
-RESNET, OF_RESNET = "embedding by a network of ResNet-50's size", ", ReID of ResNet-50's size"
-RESNET_FRAMES = 8  # the last ones: on a CPU it takes as long as everything else together
 MILLI = 1e3
 Item = TypeVar("Item")
 
@@ -94,43 +88,3 @@ def in_turn(items: Iterable[Item], turn: int) -> list[Item]:
     some = list(items)
     first = turn % max(len(some), 1)
     return some[first:] + some[:first]
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Consecutive frames of one part, and the sequence whose public detections are tracked on them."""
-
-    part: Part
-    sequence: Video
-    first: int  # number of the first frame
-    length: int  # number of frames, of which the first `warm_up` are not counted
-    warm_up: int
-    pixels: bool  # whether the frames are there
-
-    @property
-    def last(self) -> int:
-        """Number of the last frame."""
-        return self.first + self.length - 1
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a method's frame consists of, as names of stages."""
-
-    pooling: tuple[str, ...] = ()  # from feature maps to vectors of boxes
-    embedding: tuple[str, ...] = ()  # from these, or from crops, to embeddings
-    atl: tuple[str, ...] = ()  # from the scene layer to thresholds
-    camera: tuple[str, ...] = ()  # the camera's motion
-    assoc: tuple[str, ...] = ()  # the tracker
-    taps: bool = False  # it needs the detector's feature maps
-    network: str = ""  # the separate ReID network and the size of its crops; empty where there is none
-
-    @property
-    def reid(self) -> tuple[str, ...]:
-        """From feature maps or pixels to embeddings: the paper's "ReID"."""
-        return self.pooling + self.embedding
-
-    @property
-    def after(self) -> tuple[str, ...]:
-        """Thresholds, camera motion and tracker: the paper's "Assoc"."""
-        return self.atl + self.camera + self.assoc
