@@ -61,16 +61,6 @@ def of_training(changes: Changes) -> Changes:
     return tuple((name, value) for name, value in changes if name != "offset")
 
 
-def atl_training_set(run: Run, rule: Threshold, detector: str) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """(T, C) scene vectors of the learning frames and (T, k) target of each frame's sequence (eq. 9)."""
-    chosen = sequence_targets(run, rule, detector)
-    if not chosen:
-        raise _unlearned(rule.learn, detector)
-    scene = [scene_vectors(run, part) for part in chosen]
-    target = [np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()]
-    return np.concatenate(scene), np.concatenate(target)
-
-
 def _unlearned(learn: ListLike[Part], detector: str) -> NotComputable:
     """Say why ATL cannot be had for a detector, and what to do."""
     there = ", ".join(detectors_of(learn)) or "none"
@@ -134,7 +124,11 @@ def train_atl(run: Run, rule: Threshold, detector: str) -> list[Fitted]:
         if not stretches:
             raise _unlearned(rule.learn, detector)
         return [fit_surrogate(stretches, atl, training, one) for one in seeds]
-    scene, target = atl_training_set(run, rule, detector)
+    chosen = sequence_targets(run, rule, detector)
+    if not chosen:
+        raise _unlearned(rule.learn, detector)
+    scene = np.concatenate([scene_vectors(run, part) for part in chosen])
+    target = np.concatenate([np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()])  # eq. 9
     joint = rule.mode == "offset" and rule.supervision == "grid" and not rule.changes
     return fit_threshold(rule.mode, scene, target, atl, training, seeds, joint=joint)
 

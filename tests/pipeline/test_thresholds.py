@@ -13,7 +13,7 @@ from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import Search, parted, plateau_middle
 from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import Threshold, atl_training_set
+from msfp.pipeline.thresholds import Threshold, train_atl
 from msfp.tracking import make, track
 from msfp.types import Detections
 
@@ -66,7 +66,7 @@ def test_what_atl_did_not_learn_is_told_with_a_remedy(
     run = make_run({learned: 0}, **{"data.learn_from": ("*",)})
     learn = tuple(data.whole(scene) for scene in data.learnable(run, "mot17"))
     with pytest.raises(NotComputable, match=re.escape(words)) as told:
-        atl_training_set(run, Threshold("atl", learn=learn, supervision=supervision), asked)
+        train_atl.function(run, Threshold("atl", learn=learn, supervision=supervision), asked)
     assert "`--threshold default`" in str(told.value)
 
 
