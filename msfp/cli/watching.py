@@ -90,8 +90,7 @@ def track(
         "weights": run.weights_digest(),
     }
     recording = Recording(seen, out, state, film)
-    done = record(recording, OnlineTracker(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
-    tell(done, seen, as_json)
+    tell(record(recording, OnlineTracker(run, method, seen.fps), limit=frames, fresh=fresh, show=window), seen, as_json)
 
 
 def tell(done: dict[str, Any], source: "Source", as_json: bool) -> None:
