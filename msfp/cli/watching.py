@@ -72,9 +72,10 @@ def track(
     """
     window = window_for(source) if show else None
     from msfp.pipeline.folder_io import method_from
+    from msfp.pipeline.online_tracker import OnlineTracker
     from msfp.pipeline.recording import Recording, check_room, record
     from msfp.pipeline.run import parse_overrides
-    from msfp.pipeline.tracker import run_for_videos, watcher_for
+    from msfp.pipeline.tracker import run_for_videos
     from msfp.video.source import fingerprint, open_source
 
     seen = open_source(source, fps)
@@ -89,8 +90,7 @@ def track(
         "weights": run.weights_digest(),
     }
     recording = Recording(seen, out, state, film)
-    done = record(recording, watcher_for(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
-    tell(done, seen, as_json)
+    tell(record(recording, OnlineTracker(run, method, seen.fps), limit=frames, fresh=fresh, show=window), seen, as_json)
 
 
 def tell(done: dict[str, Any], source: "Source", as_json: bool) -> None:

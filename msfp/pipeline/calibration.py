@@ -37,16 +37,7 @@ Known = list[tuple[Stretch, Sequence]]
 
 
 def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tuple[Stretch, ...]]) -> tuple[Scene, ...]:
-    """Scenes with calibrated scores.
-
-    Args:
-        run: the run.
-        found: scenes with scores in their detectors' own ranges.
-        learn: what may be learned from for a scene; never what it is evaluated on.
-
-    Raises:
-        NotComputable: nothing to learn from has the boxes of some detector.
-    """
+    """Scenes with calibrated scores; `learn` gives what may be learned from for a scene, never what is evaluated."""
     made = tuple(_calibrated(run, scene, learn(scene)) for scene in found)
     if all(is_unchanged(s) for scene in made for s in scene.sequences):
         return made
@@ -56,24 +47,19 @@ def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tupl
 
 @lru_cache(maxsize=256)
 def _calibrated(run: Run, scene: Scene, learn: tuple[Stretch, ...]) -> Scene:
-    return replace(scene, sequences=tuple(_rewritten(run, s, learn) for s in scene.sequences))
-
-
-def _rewritten(run: Run, sequence: Sequence, learn: tuple[Stretch, ...]) -> Sequence:
-    if sequence.det_path is None:
-        return sequence
-    found, mapped = read_detections(sequence.det_path, sequence), calibration(run, sequence.detector, learn)
-    path = rescored(run, sequence, replace(found, score=mapped(found.score)))
-    return own_state(replace(sequence, det_path=path))
+    made = []
+    for sequence in scene.sequences:
+        if sequence.det_path is not None:
+            found, mapped = read_detections(sequence.det_path, sequence), calibration(run, sequence.detector, learn)
+            path = rescored(run, sequence, replace(found, score=mapped(found.score)))
+            sequence = own_state(replace(sequence, det_path=path))
+        made.append(sequence)
+    return replace(scene, sequences=tuple(made))
 
 
 @lru_cache(maxsize=64)
 def calibration(run: Run, detector: str, learn: tuple[Stretch, ...]) -> Calibration:
-    """The map of one detector's scores to P(true positive).
-
-    Raises:
-        NotComputable: no learning stretch has its boxes.
-    """
+    """The map of one detector's scores to P(true positive)."""
     known = [(p, s) for p in learn for s in p.scene.sequences if s.detector == detector and s.det_path is not None]
     if not known:
         raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")

@@ -4,19 +4,20 @@ runs/<profile>/imported/NAME/MOT17-02-DPM.txt ...   the files as they were given
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from msfp.datasets.motchallenge import parse_tracks
 from msfp.engine.atomic_folders import replace_folder
 from msfp.engine.hashing import digest
 from msfp.errors import InputError, NotComputable
-from msfp.pipeline import data
+from msfp.pipeline import data, scores
 from msfp.pipeline.data import Fold, Part
 from msfp.pipeline.run import Run
-from msfp.pipeline.scores import Measured, score
+from msfp.pipeline.scores import Measured
 from msfp.pipeline.tracks import Method
 from msfp.types import Scene, Sequence, Tracks
 
@@ -27,21 +28,13 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Imported:
-    """Result files that were taken.
+    """Result files that were taken."""
 
-    Attributes:
-        name: the row's label.
-        folder: where they are kept.
-        sequences: names of the result files, without `.txt`, and how many boxes each has.
-        problems: a sentence for each file that was left out, and for each that the row lacks.
-        unshown: of `sequences`, those that no table of the run shows.
-    """
-
-    name: str
-    folder: Path
-    sequences: dict[str, int]
-    problems: tuple[str, ...] = ()
-    unshown: tuple[str, ...] = ()
+    name: str  # the row's label
+    folder: Path  # where they are kept
+    sequences: dict[str, int]  # names of the result files, without `.txt`, and how many boxes each has
+    problems: tuple[str, ...] = ()  # a sentence for each file that was left out, and for each that the row lacks
+    unshown: tuple[str, ...] = ()  # of `sequences`, those that no table of the run shows
 
 
 class Refused(InputError):
@@ -63,14 +56,12 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
         run: whose data sets the files are for.
         name: label of the row; a row of the paper that is not measured here gets its measured value.
         folder: a MOTChallenge result file a sequence, `MOT17-02-DPM.txt`; `MOT17-02.txt` stands for all public
-            detectors of the scene, as a tracker with a detector of its own has it. What is evaluated of a data set
-            is told where it lacks; other sequences of it may be there.
+            detectors of the scene, as a tracker with a detector of its own has it.
         reserved: labels of rows that are measured here.
 
     Raises:
         Refused: no file can be taken, or none that a table shows; a sentence for each problem.
         InputError: a name that is taken or makes no row, or a folder that is not there.
-        MsfpError: the copies cannot be written.
     """
     if not NAME.fullmatch(name) or name != name.strip():
         raise InputError(
@@ -81,15 +72,31 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
         raise InputError(f"name {name!r}: that row is measured here; give the imported results another name")
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder of result files")
-    files, problems = _read(folder, _known(run))
-    problems += _lacking(run, folder)
+    known = _known(run)
+    evaluated = {dataset: _evaluated(run, dataset) for dataset in datasets(run)}
+    files, problems = _read(folder, known)
+    given = {path.stem for path in folder.glob("*.txt")}
+    for dataset, needed in evaluated.items():
+        lacking = [s for s in needed if not {s.name, s.scene} & given]
+        problems += [
+            f"{folder}: {s.name}.txt is missing; {dataset} is scored on all its sequences: add it, empty if nothing "
+            "was tracked"
+            for s in lacking * (len(lacking) < len(needed))  # none of a data set is given on purpose
+        ]
     if not files and problems:
         raise Refused(problems)
     if not files:
-        raise InputError(f"{folder}: no result files; one SEQUENCE.txt for each of {_example(run)}, ... is expected")
-    shown = _shown(run, files)
+        example = min(known, default="no sequence at all")
+        raise InputError(f"{folder}: no result files; one SEQUENCE.txt for each of {example}, ... is expected")
+    # A file of the scene is read only where a sequence has none of its own.
+    shown = {s.name if s.name in files else s.scene for needed in evaluated.values() for s in needed} & set(files)
     if not shown:
-        raise Refused([*problems, _unshown(run, folder, files)])
+        there = ", ".join(sorted({s.name for needed in evaluated.values() for s in needed}))
+        unshown = (
+            f"{folder}: no table of this run shows any of {', '.join(sorted(files))}; what is evaluated here is "
+            f"{there}: add files for those, or choose another --profile, --root or split"
+        )
+        raise Refused([*problems, unshown])
     kept = place(run, name)
     replace_folder(kept, {f"{stem}.txt": content for stem, (content, _) in files.items()})
     counts = {stem: count for stem, (_, count) in files.items()}
@@ -120,31 +127,18 @@ def measured(run: Run, name: str, fold: Fold) -> list[Measured]:
     if not any(_file(run, name, s) for _, s in items):
         return []
     method = Method(name, TRACKER)
-    out = []
-    for part, sequence in items:
-        try:
-            out.append(Measured(method, part, sequence, score(run, part, tracks(run, name, part, sequence))))
-        except NotComputable as error:
-            out.append(Measured(method, part, sequence, None, str(error)))
-    return out
+    return [scores.measured(run, method, p, s, partial(tracks, run, name, p, s)) for p, s in items]
 
 
 def tracks(run: Run, name: str, part: Part, sequence: Sequence) -> Tracks:
-    """Imported tracks of a part, frames numbered from the part's first.
-
-    Raises:
-        NotComputable: no file of that name for the sequence.
-    """
+    """Imported tracks of a part, frames numbered from the part's first."""
     path = _file(run, name, sequence)
     if path is None:
         raise NotComputable(f"imported results {name} have no file for {sequence.name}")
-    content = path.read_bytes()
-    return data.window(_tracks(content, str(path)), part)
+    return data.window(_parsed(path.read_bytes(), str(path)), part)
 
 
-@lru_cache(maxsize=64)
-def _tracks(content: bytes, where: str) -> Tracks:
-    return parse_tracks(content, where)
+_parsed = lru_cache(maxsize=64)(parse_tracks)
 
 
 def _file(run: Run, name: str, sequence: Sequence) -> Path | None:
@@ -158,57 +152,23 @@ def _read(folder: Path, known: dict[str, Scene]) -> tuple[dict[str, tuple[bytes,
     problems = []
     for path in sorted(folder.glob("*.txt")):
         scene = known.get(path.stem)
-        if scene is None:
-            problems.append(f"{path}: named after no sequence of this profile's data sets; rename or remove it")
-            continue
         try:
+            if scene is None:
+                raise InputError(f"{path}: named after no sequence of this profile's data sets; rename or remove it")
             content = path.read_bytes()
-            found = parse_tracks(content, str(path))
+            found, length = parse_tracks(content, str(path)), scene.pixels.length
+            if len(found) and found.frame[-1] > length:
+                raise InputError(
+                    f"{path}: frame {found.frame[-1]} of a sequence of {length} frames; remove rows beyond it, or "
+                    "import results of the same sequence"
+                )
         except OSError as error:
             problems.append(f"{path}: cannot be read ({error.strerror}); make it readable")
-            continue
         except InputError as error:
             problems.append(str(error))
-            continue
-        length = scene.pixels.length
-        if len(found) and found.frame[-1] > length:
-            problems.append(
-                f"{path}: frame {found.frame[-1]} of a sequence of {length} frames; remove rows beyond it, or import "
-                "results of the same sequence"
-            )
-            continue
-        files[path.stem] = (content, len(found))
+        else:
+            files[path.stem] = content, len(found)
     return files, problems
-
-
-def _lacking(run: Run, folder: Path) -> list[str]:
-    """Sequences that a data set's evaluation needs, of data sets of which at least one is there."""
-    given, problems = {path.stem for path in folder.glob("*.txt")}, []
-    for dataset in datasets(run):
-        needed = _evaluated(run, dataset)
-        if not any({s.name, s.scene} & given for s in needed):
-            continue
-        problems += [
-            f"{folder}: {s.name}.txt is missing; {dataset} is scored on all its sequences: add it, empty if nothing "
-            "was tracked"
-            for s in needed
-            if not {s.name, s.scene} & given
-        ]
-    return problems
-
-
-def _shown(run: Run, stems: Collection[str]) -> set[str]:
-    """Those of the file stems that a table reads: a file of the scene only where a sequence has none of its own."""
-    chosen = (s.name if s.name in stems else s.scene for d in datasets(run) for s in _evaluated(run, d))
-    return set(chosen) & set(stems)
-
-
-def _unshown(run: Run, folder: Path, stems: Iterable[str]) -> str:
-    there = sorted({s.name for dataset in datasets(run) for s in _evaluated(run, dataset)})
-    return (
-        f"{folder}: no table of this run shows any of {', '.join(sorted(stems))}; what is evaluated here is "
-        f"{', '.join(there)}: add files for those, or choose another --profile, --root or split"
-    )
 
 
 def _evaluated(run: Run, dataset: str) -> list[Sequence]:
@@ -218,14 +178,11 @@ def _evaluated(run: Run, dataset: str) -> list[Sequence]:
 
 def datasets(run: Run) -> tuple[str, ...]:
     """Data sets of Tables 1 and 2 that are here with labels."""
-    chosen = run.settings.data
     found = []
-    for dataset in dict.fromkeys(d for d in (chosen.main, chosen.crowded) if d):
-        try:
+    for dataset in dict.fromkeys(filter(None, (run.settings.data.main, run.settings.data.crowded))):
+        with suppress(NotComputable):
             data.judged_folds(run, dataset)
-        except NotComputable:
-            continue
-        found.append(dataset)
+            found.append(dataset)
     return tuple(found)
 
 
@@ -234,14 +191,7 @@ def _known(run: Run) -> dict[str, Scene]:
     found: dict[str, Scene] = {}
     for dataset in datasets(run):
         for split in ("train", "test"):
-            try:
-                scenes = data.every_scene(run, dataset, split)
-            except NotComputable:
-                continue
-            for scene in scenes:
-                found |= {name: scene for name in (scene.name, *(s.name for s in scene.sequences))}
+            with suppress(NotComputable):
+                for scene in data.every_scene(run, dataset, split):
+                    found |= {name: scene for name in (scene.name, *(s.name for s in scene.sequences))}
     return found
-
-
-def _example(run: Run) -> str:
-    return next(iter(sorted(_known(run))), "no sequence at all")

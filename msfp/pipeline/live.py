@@ -1,7 +1,4 @@
-"""What a method needs for a frame as it comes, batch size 1: its head, its thresholds, the camera's motion.
-
-The parts are those of the stages; only the order differs: frame by frame, nothing read ahead, nothing kept.
-"""
+"""Heads, thresholds and camera motion of the stages, frame by frame: batch size 1, nothing read ahead or kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +15,9 @@ from msfp.heads.fusion import strategy_named
 from msfp.heads.threshold import Mode
 from msfp.pipeline.heads import Appearance, train_head
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import targets
-from msfp.pipeline.thresholds import atl_settings
-from msfp.pipeline.tracks import Method, atl_state
-from msfp.tracking import thresholds
+from msfp.pipeline.search import per_frame
+from msfp.pipeline.thresholds import atl_rule, atl_settings
+from msfp.pipeline.tracks import Method
 
 if TYPE_CHECKING:
     from msfp.heads.fusion import FusionHead
@@ -29,12 +25,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=32)
 def head_of(run: Run, look: Appearance) -> "FusionHead":
-    """A look's head, trained where the store has none yet.
-
-    Raises:
-        NotComputable: frames to learn from are missing.
-        InputError: a head that wants more of a frame than pooled vectors.
-    """
+    """A look's head, trained where the store has none yet."""
     wanted = strategy_named(look.strategy)
     if wanted.sees_cells or wanted.sees_size:
         raise InputError(f"appearance {look.strategy} is an ablation and not made for live use; choose another")
@@ -59,23 +50,14 @@ def embed_boxes(head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]])
 
 @dataclass
 class LiveThresholds:
-    """ATL frame by frame: scene vector in, this frame's (tau_high, tau_low) out (eqs. 6-8).
+    """ATL frame by frame: scene vector in, this frame's (tau_high, tau_low) out (eqs. 6-8)."""
 
-    Attributes:
-        predictor: of raw thresholds.
-        mode: what is predicted.
-        beta: memory of eq. 7; 0 smooths nothing.
-        base: of the offset mode.
-        center: what a signed offset is relative to.
-        smoothed: (k,) tau_(t-1), None before the first frame.
-    """
-
-    predictor: ScenePredictor
-    mode: Mode
-    beta: float
-    base: tuple[float, float]
-    center: float = 0.0
-    smoothed: NDArray[np.float64] | None = None
+    run: Run  # whose base thresholds the offset mode has
+    predictor: ScenePredictor  # of raw thresholds
+    mode: Mode  # how they are read
+    beta: float  # memory of eq. 7; 0 smooths nothing
+    center: float = 0.0  # what a signed offset is relative to
+    smoothed: NDArray[np.float64] | None = None  # (k,) tau_(t-1), None before the first frame
 
     def step(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
         """(C,) scene vector -> (2,)."""
@@ -85,65 +67,30 @@ class LiveThresholds:
         """(k,) raw prediction of a frame -> (2,)."""
         raw = prediction.astype(np.float64)
         self.smoothed = raw if self.smoothed is None else self.beta * self.smoothed + (1 - self.beta) * raw
-        return self.chosen()
-
-    def chosen(self) -> NDArray[np.float32]:
-        """(2,) thresholds of the frame last seen."""
-        assert self.smoothed is not None
-        held = self.smoothed.astype(np.float32)
-        if self.mode == "single":
-            return thresholds.single(held[:1])[0]
-        if self.mode == "dual":
-            return thresholds.dual(held[None])[0]
-        return thresholds.offset(held[:1], *self.base, self.center, warn=False)[0]
+        return per_frame(self.run, self.mode, self.smoothed.astype(np.float32)[None], self.center, warn=False)[0]
 
 
 def live_thresholds(run: Run, method: Method, detector: str) -> LiveThresholds | None:
-    """A method's ATL, trained where the store has none yet; None where its thresholds do not come from ATL.
-
-    Args:
-        run: the run.
-        method: whose thresholds.
-        detector: on whose boxes it was trained.
-
-    Raises:
-        NotComputable: nothing to learn from.
-    """
+    """A method's ATL for a detector's boxes, trained where the store has none; None where it has other thresholds."""
     rule = method.threshold
     if rule.kind != "atl":
         return None
-    atl = atl_settings(run, rule.changes)
-    centered = rule.mode == "offset" and atl.offset == "centered"
-    mode: Mode = "single" if centered else rule.mode
-    center = 0.0
-    if centered:
-        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
-    backbone = run.backbone()
-    predictor = ScenePredictor(
-        mode, backbone.channels[backbone.preset.scene], atl_state(run, rule, detector, mode).state, atl
-    )
+    atl, backbone = atl_settings(run, rule.changes), run.backbone()
+    mode, center, state = atl_rule(run, rule, detector)
+    predictor = ScenePredictor(mode, backbone.channels[backbone.preset.scene], state, atl)
     smooth = (rule.temporal or atl.temporal) == "ema"
-    return LiveThresholds(predictor, rule.mode, atl.beta if smooth else 0.0, (atl.base_high, atl.base_low), center)
+    return LiveThresholds(run, predictor, rule.mode, atl.beta if smooth else 0.0, center)
 
 
 @dataclass
 class LiveCamera:
-    """The camera's motion from the frame before; the first frame has none.
-
-    Attributes:
-        method: `ecc` or `sparse-flow`.
-        last: the frame before.
-    """
+    """The camera's motion by `ecc` or `sparse-flow` from the frame before, `last`; the first frame has none."""
 
     method: str
     last: View | None = None
 
     def step(self, image: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(2, 3) map of the frame before to this one, file coordinates.
-
-        Args:
-            image: (H, W, 3) uint8 RGB.
-            tlwh: (N, 4) boxes that may move by themselves.
+        """(2, 3) map of the frame before to this (H, W, 3) one, file coordinates; the (N, 4) boxes may move themselves.
 
         Raises:
             InputError: a frame of another size than the one before.

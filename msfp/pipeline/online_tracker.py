@@ -1,7 +1,6 @@
-"""Somebody's own video, frame by frame: detected, embedded, thresholds chosen, tracked (all of the paper, live).
+"""A video, frame by frame: detected, embedded, thresholds chosen, tracked (all of the paper, live).
 
-Looking at a frame (networks) is apart from following people through it (tracker), so that frames looked at once can be
-followed again without a network: an interrupted film goes on from what was kept of its frames.
+`look` runs the networks and `follow` the tracker, so that an interrupted film goes on from what was kept of its frames.
 """
 
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from msfp.errors import InputError
 from msfp.features.detect import Boxes
 from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
-from msfp.pipeline.frame_predictor import Image, Seen, frame_predictor
+from msfp.pipeline.frame_predictor import Image, frame_predictor
 from msfp.pipeline.live import LiveCamera, head_of, live_thresholds
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
+from msfp.pipeline.search import detectors_of
 from msfp.pipeline.tracks import Method
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext, TrackerOutput
@@ -25,50 +25,42 @@ from msfp.types import tlwh_to_xyxy
 
 @dataclass(frozen=True)
 class Look:
-    """What a frame shows, before anybody is followed.
+    """What a frame shows, before anybody is followed."""
 
-    Attributes:
-        number: of the frame, from 1.
-        tlwh: (N, 4) float64 boxes, file coordinates.
-        score: (N,) float32.
-        vectors: (N, D) float32 unit embeddings; (N, 0) for trackers of motion only.
-        taus: (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own.
-        memory: (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL.
-        warp: (2, 3) camera motion since the frame before; the identity where it is not looked at.
-        seconds: time of the frame; NaN where frames come at a constant rate.
-    """
-
-    number: int
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    taus: NDArray[np.float32]
+    number: int  # of the frame, from 1
+    tlwh: NDArray[np.float64]  # (N, 4) float64 boxes, file coordinates
+    score: NDArray[np.float32]  # (N,) float32
+    vectors: NDArray[np.float32]  # (N, D) float32 unit embeddings; (N, 0) for trackers of motion only
+    taus: NDArray[np.float32]  # (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own
+    # (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL
     memory: NDArray[np.float64]
-    warp: NDArray[np.float64]
-    seconds: float = np.nan
+    warp: NDArray[np.float64]  # (2, 3) camera motion since the frame before; the identity where it is not looked at
+    seconds: float = np.nan  # time of the frame; NaN where frames come at a constant rate
+
+    @property
+    def pair(self) -> tuple[float, float] | None:
+        """tau_high and tau_low, None where the tracker keeps its own."""
+        return None if np.isnan(self.taus[0]) else (float(self.taus[0]), float(self.taus[1]))
 
 
 class OnlineTracker:
     """Networks, heads, thresholds and tracker of one method over one video."""
 
-    def __init__(self, run: Run, method: Method, fps: float, boxes: str) -> None:
+    def __init__(self, run: Run, method: Method, fps: float, boxes: str = "") -> None:
         """Load what the method needs; heads and ATL are trained where the store has none yet.
 
         Args:
             run: detector, input size and settings.
-            method: tracker, appearance and thresholds.
+            method: its thresholds may need no more than the frames so far (else InputError).
             fps: of the video.
-            boxes: name of the detections on which ATL was trained.
-
-        Raises:
-            InputError: thresholds that need more than the frames so far.
+            boxes: name of the detections on which ATL was trained; empty: the first of its learning parts.
         """
         settings = run.settings
         rule = method.threshold
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._method = method
-        self._atl = live_thresholds(run, method, boxes)
+        self._atl = live_thresholds(run, method, boxes or next(iter(detectors_of(rule.learn)), ""))
         self._policy = None
         if rule.kind == "policy":
             self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)
@@ -94,29 +86,21 @@ class OnlineTracker:
         seen = self._predictor.see(pixels, boxes)
         warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, seen.tlwh)
         vectors = seen.vectors if self._reid is None else embed_crops(self._reid, pixels, seen.tlwh)
-        taus = self._choose(seen)
+        rule = self._method.threshold
+        if self._atl is not None:
+            taus = self._atl.smooth(seen.prediction)
+        elif self._policy is not None:
+            taus = self._policy.update(seen.score)
+        else:
+            taus = np.array((rule.high, rule.low) if rule.kind == "fixed" else (np.nan, np.nan), np.float32)
         memory = np.zeros(0) if self._atl is None or self._atl.smoothed is None else self._atl.smoothed
         return Look(number, seen.tlwh, seen.score, vectors, taus, memory, warp, seconds)
 
-    def _choose(self, seen: Seen) -> NDArray[np.float32]:
-        rule = self._method.threshold
-        if self._atl is not None:
-            return self._atl.smooth(seen.prediction)
-        if self._policy is not None:
-            return self._policy.update(seen.score)
-        chosen = (rule.high, rule.low) if rule.kind == "fixed" else (np.nan, np.nan)
-        return np.array(chosen, np.float32)
-
     def follow(self, look: Look) -> TrackerOutput:
         """The tracker's next frame; frames come in order, each once."""
-        own = bool(np.isnan(look.taus[0]))
-        context = FrameContext(
-            index=look.number,
-            tau_high=None if own else float(look.taus[0]),
-            tau_low=None if own else float(look.taus[1]),
-            warp=look.warp,
-            seconds=None if np.isnan(look.seconds) else look.seconds,
-        )
+        high, low = look.pair or (None, None)
+        seconds = None if np.isnan(look.seconds) else look.seconds
+        context = FrameContext(index=look.number, tau_high=high, tau_low=low, warp=look.warp, seconds=seconds)
         vectors = look.vectors if look.vectors.shape[1] else None
         return self._tracker.update(tlwh_to_xyxy(look.tlwh), look.score, vectors, context)
 
@@ -150,8 +134,3 @@ class OnlineTracker:
             self._policy.reset()
         if self._camera is not None:
             self._camera.last = None
-
-
-def taus_of(look: Look) -> tuple[float, float] | None:
-    """tau_high and tau_low of a frame, None where the tracker keeps its own."""
-    return None if np.isnan(look.taus[0]) else (float(look.taus[0]), float(look.taus[1]))

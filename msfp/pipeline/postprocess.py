@@ -1,7 +1,6 @@
 """What is done to finished tracks, on request and in this order: `link` (AFLink), `fill` and `smooth` (GSI).
 
-The decision of `link` learns from labels alone: labelled tracks are cut into stretches as a tracker cuts them, by gaps
-of some frames, and told apart from stretches of other people near by.
+`link` learns from labels alone: labelled tracks are cut into stretches as a tracker cuts them, by gaps of some frames.
 """
 
 from collections.abc import Iterable
@@ -26,15 +25,10 @@ EPOCHS, OTHERS = 60, 3  # passes over the pairs; strangers for each pair of one 
 PIECE = (10, 60)  # observations of a stretch between two cuts
 WOBBLE = 0.03  # spread of a detected box's place, as a share of its height
 LINK_CODE = ("msfp.heads.linking", "msfp.tracking.linking")
-Pairs = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 def steps_from(text: str) -> tuple[str, ...]:
-    """`"link,smooth"` -> those steps in their order; empty: none.
-
-    Raises:
-        InputError: a step that is not known.
-    """
+    """`"link,smooth"` -> those steps in their order; empty: none."""
     asked = [word.strip() for word in text.split(",") if word.strip()]
     for word in asked:
         if word not in STEPS:
@@ -43,18 +37,7 @@ def steps_from(text: str) -> tuple[str, ...]:
 
 
 def finish(run: Run, tracks: Tracks, steps: Iterable[str], learn: tuple[Part, ...], seed: int = 0) -> Tracks:
-    """Tracks after the steps.
-
-    Args:
-        run: the run.
-        tracks: of a whole sequence.
-        steps: of `STEPS`.
-        learn: parts whose labels teach `link`.
-        seed: of that.
-
-    Raises:
-        NotComputable: labels from which `link` could learn are missing.
-    """
+    """Tracks of a whole sequence after steps of `STEPS`; `link` learns from the labels of `learn`."""
     for step in steps:
         if not len(tracks):
             return tracks
@@ -79,7 +62,7 @@ def train_link(run: Run, learn: tuple[Part, ...], seed: int) -> Fitted:
     return fit_link(*link_pairs([data.window(data.labels(p.scene), p) for p in learn], seed), EPOCHS, seed)
 
 
-def link_pairs(labels: Iterable[GroundTruth], seed: int) -> Pairs:
+def link_pairs(labels: Iterable[GroundTruth], seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Stretches that follow each other, (M, 2, T, 3), and (M,) whether they are one person's."""
     rng = np.random.default_rng([seed, 5])
     found, same = [], []

@@ -1,7 +1,6 @@
-"""A video followed from end to end, kept in parts as it goes: a stop costs nothing, a crash some seconds.
+"""A video followed from end to end, kept in parts as it goes (see `parts`): a stop costs nothing, a crash some seconds.
 
-A later call follows the kept frames again (see `parts`), which needs no network, and goes on behind them; the parts go
-when all is done.
+A later call follows the kept frames again, which needs no network, and goes on behind them.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from msfp.engine.files import atomic_write, locked, write_error
 from msfp.engine.progress import Bar
 from msfp.engine.stopping import stopping
 from msfp.errors import InputError
-from msfp.pipeline.online_tracker import Image, Look, OnlineTracker, taus_of
+from msfp.pipeline.online_tracker import Image, Look, OnlineTracker
 from msfp.pipeline.parts import Parts
 from msfp.tracking.base import TrackerOutput
 from msfp.types import Tracks, xyxy_to_tlwh
@@ -32,123 +31,77 @@ from msfp.video.source import Source, frames
 PART = 100
 SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
 LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
-ENDINGS = (".txt", ".mp4", "-tau.csv", "-times.csv", ".json")
+ENDINGS = {"tracks": ".txt", "film": ".mp4", "thresholds": "-tau.csv", "times": "-times.csv", "about": ".json"}
 LOCK = ".msfp-track.lock"
 Show = Callable[[Image], bool]
 
 
 @dataclass
 class Recording:
-    """Where a video's results go, and what of them is there.
+    """Where a video's results go, and what of them is there."""
 
-    Attributes:
-        source: what is followed.
-        out: folder of the results.
-        state: what they depend on, of JSON's kinds; parts of another state are not gone on from.
-        film: whether an annotated film is made.
-        results: identities and boxes so far, frame by frame.
-        taus: number -> (tau_high, tau_low) so far.
-        marred: numbers of frames that were decoded with errors.
-        parts: what of it is kept.
-    """
-
-    source: Source
-    out: Path
-    state: dict[str, Any]
-    film: bool = True
+    source: Source  # what is followed
+    out: Path  # folder of the results
+    state: dict[str, Any]  # what they depend on, of JSON's kinds; parts of another state are not gone on from
+    film: bool = True  # whether an annotated film is made
+    # identities and boxes so far, frame by frame
     results: list[tuple[int, TrackerOutput]] = field(default_factory=list)
-    taus: dict[int, tuple[float, float]] = field(default_factory=dict)
-    marred: set[int] = field(default_factory=set)
-    parts: Parts = field(init=False)
+    taus: dict[int, tuple[float, float]] = field(default_factory=dict)  # number -> (tau_high, tau_low) so far
+    marred: set[int] = field(default_factory=set)  # numbers of frames that were decoded with errors
+    parts: Parts = field(init=False)  # what of it is kept
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.out, self.state, self.film)
 
-    def file(self, ending: str) -> Path:
-        """A result's file."""
-        return file_of(self.source, self.out, ending)
-
-    def begin(self, fresh: bool) -> None:
-        """Make sure that nothing of another source is in the way.
-
-        Args:
-            fresh: throw away what an interrupted call left.
-
-        Raises:
-            InputError: parts of another video or of other settings; results of another source; a name too long.
-        """
-        check_room(self.source, self.out)
-        self.parts.begin(fresh or self.source.endless)
-
     def add(self, look: Look, output: TrackerOutput) -> None:
         """Take a frame's outcome."""
         self.results.append((look.number, output))
-        if not np.isnan(look.taus[0]):
-            self.taus[look.number] = float(look.taus[0]), float(look.taus[1])
-
-    def lost(self, ended: bool) -> tuple[int, ...]:
-        """Numbers of a video's frames that could not be decoded, up to where it was followed or, if `ended`, all."""
-        if self.source.images or self.source.length is None:
-            return ()
-        seen = {number for number, _ in self.results}
-        return tuple(sorted(set(range(1, 1 + (self.source.length if ended else max(seen, default=0)))) - seen))
+        if look.pair is not None:
+            self.taus[look.number] = look.pair
 
     def finish(self, ended: bool) -> dict[str, Any]:
-        """Write the results.
-
-        Args:
-            ended: whether the source was followed to its end.
-
-        Returns:
-            What came of it, and the files.
-        """
-        made = {"tracks": self.file(".txt")}
-        lost, people = self.lost(ended), {int(i) for _, output in self.results for i in output.ids}
+        """Write the results; `ended`: the source was followed to its end. Gives what came of it, and the files."""
+        source = self.source
+        seen = {number for number, _ in self.results}
+        last = 0 if source.images or source.length is None else source.length if ended else max(seen, default=0)
         told = {
-            "source": self.source.address,
+            "source": source.address,
             "frames": len(self.results),
-            "people": len(people),
-            "rate": round(self.source.fps, 3),
-            "variable_rate": self.source.variable,
-            "lost": list(lost),
-            "marred": sorted(self.marred & {number for number, _ in self.results}),
+            "people": len({int(i) for _, output in self.results for i in output.ids}),
+            "rate": round(source.fps, 3),
+            "variable_rate": source.variable,
+            "lost": sorted(set(range(1, last + 1)) - seen),
+            "marred": sorted(self.marred & seen),
         }
-        atomic_write(self.file(".json"), json.dumps({**told, "settings": self.state}, indent=1).encode())
-        write_tracks(made["tracks"], joined(self.results))
-        times = {number: f"{number},{self.source.time_of(number):.6f}" for number, _ in self.results}
+        place = {kind: self.out / f"{source.name}{ending}" for kind, ending in ENDINGS.items()}
+        atomic_write(place["about"], json.dumps({**told, "settings": self.state}, indent=1).encode())
+        write_tracks(place["tracks"], joined(self.results))
+        made = ["tracks"]
+        times = {number: f"{number},{source.time_of(number):.6f}" for number, _ in self.results}
         if self.taus:
-            made["thresholds"] = self.file("-tau.csv")
+            made.append("thresholds")
             rows = "".join(f"{times[t]},{high:.6g},{low:.6g}\n" for t, (high, low) in self.taus.items())
-            atomic_write(made["thresholds"], f"frame,seconds,tau_high,tau_low\n{rows}".encode())
-        elif self.source.variable:
-            made["times"] = self.file("-times.csv")
-            atomic_write(made["times"], ("frame,seconds\n" + "".join(f"{row}\n" for row in times.values())).encode())
+            atomic_write(place["thresholds"], f"frame,seconds,tau_high,tau_low\n{rows}".encode())
+        elif source.variable:
+            made.append("times")
+            atomic_write(place["times"], ("frame,seconds\n" + "".join(f"{row}\n" for row in times.values())).encode())
         films = [(part.film, part.start) for part in self.parts.kept if part.film is not None]
         if films:
-            starts = [start - films[0][1] for _, start in films]
-            made["film"] = join([film for film, _ in films], self.file(".mp4"), starts)
+            made.append("film")
+            join([film for film, _ in films], place["film"], [start - films[0][1] for _, start in films])
         self.parts.remove()
-        return {**told, **{kind: str(path) for kind, path in made.items()}}
-
-
-def file_of(source: Source, out: Path, ending: str) -> Path:
-    """A file of a source's results; names of videos may hold points, as `12.30.05.mp4` does."""
-    return out / f"{source.name}{ending}"
+        return {**told, **{kind: str(place[kind]) for kind in made}}
 
 
 def check_room(source: Source, out: Path) -> None:
-    """Make sure that the results of one source do not replace another's, nor the source itself.
-
-    Raises:
-        InputError: names the file in the way; or the source's name is too long for its results.
-    """
+    """Make sure that the results of one source do not replace another's, nor the source itself."""
     if len(os.fsencode(source.name)) > LONGEST_NAME:
         raise InputError(f"{source.name[:40]}...: a name over {LONGEST_NAME} bytes; rename it")
     try:
-        known = json.loads(file_of(source, out, ".json").read_bytes())["source"]
+        known = json.loads((out / f"{source.name}.json").read_bytes())["source"]
     except (OSError, ValueError, KeyError, TypeError):
         known = None
-    there = [path for path in (file_of(source, out, ending) for ending in ENDINGS) if os.path.lexists(path)]
+    there = [path for path in (out / f"{source.name}{ending}" for ending in ENDINGS.values()) if os.path.lexists(path)]
     if there and known != source.address:
         whose = f"belongs to another source ({known})" if known else "does not say which source it belongs to"
         raise InputError(f"{there[0]}: {whose}; name another folder with --out, or move it away")
@@ -176,12 +129,11 @@ def record(
         that could not be decoded, or with errors only), frames_per_second (of this call's own frames), and the files.
 
     Raises:
-        InputError: see `Recording.begin`; a frame that cannot be read; another call is writing to the folder.
-        MsfpError: the folder cannot be written.
         KeyboardInterrupt: stopped by a signal; every frame until then is kept. A camera's recording ends by it instead.
     """
     with _writing(recording.out), locked(recording.out / LOCK, lambda: _taken(recording.out)):
-        recording.begin(fresh)
+        check_room(recording.source, recording.out)
+        recording.parts.begin(fresh or recording.source.endless)
         return _record(recording, watcher, limit, show)
 
 
@@ -206,7 +158,7 @@ def _record(recording: Recording, watcher: OnlineTracker, limit: int | None, sho
             look = watcher.look(number, pixels, seconds=seconds)
             output = watcher.follow(look)
             recording.add(look, output)
-            drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, taus_of(look))
+            drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
             keep(look, drawn)
             done += 1
             bar.update()
@@ -227,7 +179,7 @@ def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None
     for look in recording.parts.looks():
         output = watcher.resume(look)
         recording.add(look, output)
-        shown.append((output, taus_of(look)))
+        shown.append((output, look.pair))
         last = look
     if artist is not None:
         blank = np.zeros((source.height, source.width, 3), np.uint8)
@@ -238,11 +190,7 @@ def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None
 
 @contextlib.contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """Turn what the system refuses into a message for a person.
-
-    Raises:
-        MsfpError: see `write_error`.
-    """
+    """Turn what the system refuses into a message for a person."""
     from av.error import FFmpegError
 
     try:
@@ -258,10 +206,7 @@ def _taken(out: Path) -> None:
 
 @contextlib.contextmanager
 def _parts(recording: Recording, artist: Artist | None) -> Iterator[Callable[[Look, Image | None], None]]:
-    """Keeps frames part by part.
-
-    A call that ends by an error leaves the last part unfinished and out.
-    """
+    """Keep frames part by part; a call that ends by an error leaves the last part out."""
     looks: list[Look] = []
     film: Film | None = None
     source, start = recording.source, 0.0

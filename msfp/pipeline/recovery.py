@@ -1,8 +1,7 @@
 """Recovery of missed people as a stage: cases from the learning parts, a decision trained on them, and its use.
 
-Training cases come from ByteTrack on the learning parts whose detections are thinned out at random, driven by an expert
-who knows the labels: it keeps a track while its predicted box still covers its person, so that later frames of a long
-recovery are met as well.
+Cases come from ByteTrack on detections thinned out at random, driven by an expert who knows the labels: it keeps a
+track while its predicted box still covers its person, so that later frames of a long recovery are met as well.
 """
 
 from collections.abc import Iterable
@@ -125,8 +124,7 @@ def wrap(run: Run, part: Part, tracker: Tracker, look: OnDemandPooler, choose: D
     return Recovered(tracker, look, choose, (pixels.width, pixels.height), longest)
 
 
-def case_inputs(run: Run, part: Part) -> dict[str, object]:
-    """What a part's cases depend on."""
+def _case_inputs(run: Run, part: Part) -> dict[str, object]:
     config = run.settings.recovery
     return {
         **feature_inputs(run, part.scene, ""),
@@ -137,9 +135,9 @@ def case_inputs(run: Run, part: Part) -> dict[str, object]:
     }
 
 
-@stage("recovery-cases", case_inputs, RECOVERY_CODE)
+@stage("recovery-cases", _case_inputs, RECOVERY_CODE)
 def part_cases(run: Run, part: Part) -> Cases:
-    """Cases of a learning part over all its public detectors, their looks as pooled: (N, TOKENS, C) float16."""
+    """Cases of a learning part over all its public detectors, `cases` drawn of each; looks (N, TOKENS, C) float16."""
     truth = data.window(data.labels(part.scene), part)
     experts: list[Expert] = []
     with pooler_of(run, part) as look, Bar(part.length, f"recovery cases of {part.scene.name}") as progress:
@@ -153,47 +151,33 @@ def part_cases(run: Run, part: Part) -> Cases:
                 streams.append(frame_by_frame(tracker, gather(tracker, found, part.length), 1))
         for _ in zip(*streams, strict=True):
             progress.update()
-    return joined([sample(expert, run.settings.recovery.cases, number) for number, expert in enumerate(experts)])
-
-
-def sample(expert: Expert, most: int, seed: int) -> Cases:
-    """What an expert wrote down, at most so many cases drawn at random."""
-    if not expert.seen:
-        return _none(0)
-    found = Cases(
-        np.concatenate([p.look for p in expert.seen]),
-        np.concatenate([p.place for p in expert.seen]),
-        np.concatenate([p.there for p in expert.seen]),
-        np.concatenate(expert.chosen),
-    )
-    rows = np.sort(np.random.default_rng(seed).permutation(len(found.choice))[:most])
-    look = found.look[rows].astype(np.float16)  # was rounded so when it was pooled
-    return Cases(look, found.place[rows], found.there[rows], found.choice[rows])  # type: ignore[arg-type]
+    drawn = []
+    for number, expert in enumerate(experts):
+        if expert.seen:
+            seen, place, there = (
+                np.concatenate([getattr(p, name) for p in expert.seen]) for name in ("look", "place", "there")
+            )
+            choice = np.concatenate(expert.chosen)
+            rows = np.sort(np.random.default_rng(number).permutation(len(choice))[: run.settings.recovery.cases])
+            # They were rounded so when they were pooled.
+            drawn.append(Cases(seen[rows].astype(np.float16), place[rows], there[rows], choice[rows]))
+    return joined(drawn)
 
 
 def joined(parts: list[Cases]) -> Cases:
     """All cases; parts without any have no width and fall out."""
-    found = [c for c in parts if len(c.choice)] or [_none(1)]
+    look, place = np.zeros((0, TOKENS, 1), np.float32), np.zeros((0, TOKENS, PLACE), np.float32)
+    none = Cases(look, place, np.zeros((0, TOKENS), np.bool_), np.zeros(0, np.int64))
+    found = [c for c in parts if len(c.choice)] or [none]
     return Cases(*(np.concatenate([getattr(c, name) for c in found]) for name in ("look", "place", "there", "choice")))
 
 
-def _none(width: int) -> Cases:
-    return Cases(
-        np.zeros((0, TOKENS, width), np.float32),
-        np.zeros((0, TOKENS, PLACE), np.float32),
-        np.zeros((0, TOKENS), np.bool_),
-        np.zeros(0, np.int64),
-    )
-
-
-def recovery_inputs(run: Run, recovery: Recovery) -> dict[str, object]:
-    """What a trained decision depends on."""
+def _inputs(run: Run, recovery: Recovery) -> dict[str, object]:
     return {
         "head": head_inputs(run, recovery.look),
         "cases": [part_cases.key(run, p) for p in recovery.learn],
         "epochs": run.settings.recovery.epochs,
         "seed": recovery.seed,
-        "code": code_digest(*RECOVERY_CODE),
     }
 
 
@@ -205,13 +189,9 @@ def train_all(run: Run, recoveries: Iterable[Recovery]) -> None:
     run.do(train_recovery.jobs(run, [(r,) for r in missing]), "training recovery")
 
 
-@stage("recovery", recovery_inputs, RECOVERY_CODE)
+@stage("recovery", _inputs, RECOVERY_CODE)
 def train_recovery(run: Run, recovery: Recovery) -> Fitted:
-    """The decision trained on the learning parts, whose labels it needs; never on what is evaluated.
-
-    Raises:
-        NotComputable: frames of a learning part are missing, or no track ever loses its detection there.
-    """
+    """The decision trained on the learning parts, whose labels it needs; never on what is evaluated."""
     data.need_pixels(recovery.learn)
     cases = joined([part_cases(run, p) for p in recovery.learn])
     if len(cases.choice):

@@ -5,14 +5,14 @@ and a difference stops the run.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from msfp.errors import MsfpError, NotComputable, each_once
+from msfp.errors import MsfpError, NotComputable
 from msfp.metrics import fast, tracking
 from msfp.metrics.oracle import oracle_tracks
 from msfp.metrics.score import SequenceScore, identical
@@ -24,7 +24,7 @@ from msfp.pipeline.joint import JOINT, frozen_features, seen
 from msfp.pipeline.learning import learn_all, looks_of
 from msfp.pipeline.recovery import train_all
 from msfp.pipeline.reid_features import REID, reid_jobs
-from msfp.pipeline.run import Job, Run
+from msfp.pipeline.run import Run
 from msfp.pipeline.stage import stage
 from msfp.pipeline.tracks import Method, recover_all, tracks
 from msfp.types import Sequence, Tracks
@@ -69,15 +69,20 @@ def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
     return tracking.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
 
 
+def measured(run: Run, method: Method, part: Part, sequence: Sequence, found: Callable[[], Tracks]) -> Measured:
+    """Score of the tracks that a function gives; a reason in place of it where there are none."""
+    try:
+        return Measured(method, part, sequence, score(run, part, found()))
+    except NotComputable as error:
+        return Measured(method, part, sequence, None, str(error))
+
+
 def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
-    """Track and score one sequence; a reason in place of a score where it cannot be computed."""
+    """Track and score one sequence."""
     method, part, sequence = item
     if not affordable(run, method):
         return Measured(method, part, sequence, None, SWITCHED_OFF)
-    try:
-        return Measured(method, part, sequence, score(run, part, tracks(run, part, sequence, method)))
-    except NotComputable as error:
-        return Measured(method, part, sequence, None, str(error))
+    return measured(run, method, part, sequence, lambda: tracks(run, part, sequence, method))
 
 
 def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: str) -> list[Measured]:
@@ -91,13 +96,7 @@ def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: s
 
 
 def check_sample(run: Run, measured: Iterable[Measured]) -> None:
-    """Compute a sample of the scores by TrackEval too: by each benchmark's rules a twentieth, but not less than twelve.
-
-    A notebook is a process, and four of them have scores: so a run has some fifty at least.
-
-    Raises:
-        MsfpError: one differs; names the method and the sequence.
-    """
+    """Compute a sample of the scores by TrackEval too: of each benchmark a twentieth, but not less than twelve."""
     groups: dict[str, list[Measured]] = {}
     for one in measured:
         if one.score is not None:
@@ -114,11 +113,7 @@ def check_sample(run: Run, measured: Iterable[Measured]) -> None:
 
 
 def check_one(measured: Measured, run: Run) -> None:
-    """Hold one score against TrackEval's: integers exactly, floats to 1e-9.
-
-    Raises:
-        MsfpError: they differ.
-    """
+    """Hold one score against TrackEval's: integers exactly, floats to 1e-9."""
     part, sequence = measured.part, measured.sequence
     expected = official(run, part, tracks(run, part, sequence, measured.method))
     if measured.score is None or not identical(measured.score, expected, 1e-9):
@@ -131,7 +126,19 @@ def check_one(measured: Measured, run: Run) -> None:
 def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
     """What is needed once for all measurements, fanned out, so that workers do not wait for each other's."""
     chosen = [m for m in methods if affordable(run, m)]
-    run.do(_first_jobs(run, chosen, parts), "heads, ReID and cameras")
+    separate = sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID})
+    if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
+        run.note(
+            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
+            "give weights trained on people with -p input.reid_weights=FILE."
+        )
+    jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]  # the longest first
+    jobs += head_jobs(run, looks_of(run, chosen))
+    if any(m.boxes == JOINT for m in chosen):
+        jobs += seen.jobs(run, [(p,) for p in parts])
+    cameras = sorted({m.camera for m in chosen} - {"none"})
+    jobs += scene_warps.jobs(run, [(part.scene, camera) for camera in cameras for part in parts])
+    run.do(jobs, "heads, ReID and cameras")
     private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
     for weights in sorted({look.weights for look in private}):
         run.do(frozen_features.jobs(run, [(p, weights) for p in parts]), "features of the joint network's boxes")
@@ -142,24 +149,6 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
         run.map(partial(recover_all, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
 
 
-def _first_jobs(run: Run, chosen: ListLike[Method], parts: ListLike[Part]) -> list[Job]:
-    """What depends on nothing else, the longest first."""
-    scenes = list(dict.fromkeys(p.scene for p in parts))
-    separate = sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID})
-    if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
-        run.note(
-            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
-            "give weights trained on people with -p input.reid_weights=FILE."
-        )
-    jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]
-    jobs += head_jobs(run, looks_of(run, chosen))
-    if any(m.boxes == JOINT for m in chosen):
-        jobs += seen.jobs(run, [(p,) for p in parts])
-    for camera in sorted({m.camera for m in chosen} - {"none"}):
-        jobs += scene_warps.jobs(run, [(scene, camera) for scene in scenes])
-    return jobs
-
-
 def affordable(run: Run, method: Method) -> bool:
     """Whether a table measures the method: `data.separate_reid` leaves out those with a ReID network of their own."""
     return run.settings.data.separate_reid or method.look is None or method.look.strategy != REID
@@ -168,13 +157,12 @@ def affordable(run: Run, method: Method) -> bool:
 def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
     """Score of the tracker that keeps exactly the true boxes of a detection set."""
     part, sequence = item
-    method = Method("recall ceiling", "oracle")
-    try:
+
+    def kept() -> Tracks:
         truth = data.window(data.truth(part.scene), part)
-        kept = oracle_tracks(truth, data.window(data.detections(sequence), part))
-        return Measured(method, part, sequence, score(run, part, kept))
-    except NotComputable as error:
-        return Measured(method, part, sequence, None, str(error))
+        return oracle_tracks(truth, data.window(data.detections(sequence), part))
+
+    return measured(run, Method("recall ceiling", "oracle"), part, sequence, kept)
 
 
 def ceilings(run: Run, parts: ListLike[Part]) -> list[Measured]:
@@ -183,29 +171,7 @@ def ceilings(run: Run, parts: ListLike[Part]) -> list[Measured]:
     return run.map(partial(ceiling_one, run=run), items, "recall ceilings")
 
 
-def combined(measured: Iterable[Measured]) -> dict[str, float]:
-    """TrackEval's COMBINED row over the sequences, fractions in percent.
-
-    Raises:
-        NotComputable: one of them has no score; says every distinct reason.
-    """
-    rows = list(measured)
-    reasons = sorted({m.reason for m in rows if m.score is None})
-    if reasons:
-        raise NotComputable(each_once(reasons))
-    if not rows:
-        raise NotComputable("no such sequence is present")
-    total = tracking.combine({m.sequence.name: m.score for m in rows if m.score is not None}).combined
-    return {**percents(total), "sequences": len(rows)}
-
-
 def percents(score: SequenceScore) -> dict[str, float]:
     """The measures of the tables: fractions in percent, and identity switches."""
-    return {
-        "HOTA": 100 * score.hota,
-        "AssA": 100 * score.assoc_a,
-        "DetA": 100 * score.det_a,
-        "IDF1": 100 * score.idf1,
-        "MOTA": 100 * score.mota,
-        "IDSW": score.idsw,
-    }
+    fractions = {"HOTA": score.hota, "AssA": score.assoc_a, "DetA": score.det_a, "IDF1": score.idf1, "MOTA": score.mota}
+    return {name: 100 * value for name, value in fractions.items()} | {"IDSW": score.idsw}

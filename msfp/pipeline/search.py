@@ -12,36 +12,29 @@ from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.heads.threshold import Mode
-from msfp.metrics import fast
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import ATTENTION, Appearance, embed_part, head_inputs, train_head
-from msfp.pipeline.one_look import looked_once
+from msfp.pipeline.heads import ATTENTION, Appearance, head_inputs
+from msfp.pipeline.one_look import looked_once, one_look
 from msfp.pipeline.run import Run
-from msfp.pipeline.selection import Options, Subject, inner_split, options_for
+from msfp.pipeline.selection import SELECTION_CODE, Options, Subject, inner_split, labelled, options_for
 from msfp.pipeline.stage import attempt, stage
-from msfp.tracking import make, thresholds, track
-from msfp.tracking.base import Tracker
+from msfp.tracking import Tracker, make, thresholds
 from msfp.tracking.two_stage import TwoStage
 from msfp.types import Sequence
 
-GRID_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.fast", "msfp.metrics.kernels")
+GRID_CODE = (code_digest(__name__, follow=False), *SELECTION_CODE)
 SEARCH_SEED = 0  # the head whose embeddings the grid search tracks with
 
 
 @dataclass(frozen=True)
 class Search:
-    """Outcome of a grid search on one sequence.
+    """Outcome of a grid search on one sequence."""
 
-    Attributes:
-        grid: (G, k) searched values: tau, (tau_high, tau_low), or the offset.
-        hota: (G,) HOTA in [0, 1] on the searched frames.
-        best: (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores
-            have gaps, and any value of a plateau is as good as another.
-    """
-
-    grid: NDArray[np.float32]
-    hota: NDArray[np.float64]
+    grid: NDArray[np.float32]  # (G, k) searched values: tau, (tau_high, tau_low), or the offset
+    hota: NDArray[np.float64]  # (G,) HOTA in [0, 1] on the searched frames
+    # (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores have gaps,
+    # and any value of a plateau is as good as another
     best: NDArray[np.float32]
 
     @property
@@ -93,41 +86,22 @@ def _inputs(
 def search(
     run: Run, part: Part, sequence: Sequence, mode: Mode, look: Appearance | None, tracker: str, options: Options
 ) -> Search:
-    """Track the part with every candidate and keep the one of highest HOTA (A.2), by the part's benchmark's rules.
-
-    Args:
-        run: the run.
-        part: frames with labels.
-        sequence: its public detections.
-        mode: what is searched.
-        look: embedding of the tracker; None searches with motion only.
-        tracker: its name.
-        options: its settings beyond the released ones.
-    """
-    follower = make(tracker, fps=sequence.fps, **dict(options))
-    found = data.window(data.detections(sequence), part)
-    vectors = None
-    if look is not None:
-        vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
-    truth = data.window(data.labels(part.scene), part)
-    prepared = fast.prepare(truth, part.length, benchmark=data.benchmark(part.scene))
+    """Track a labelled part with every candidate and keep the one of highest HOTA (A.2), by its benchmark's rules."""
+    follower, one = make(tracker, fps=sequence.fps, **dict(options)), labelled(run, part, sequence, look)
     grid = candidates(run, mode)
     hota = np.empty(len(grid))
     known: dict[tuple[float, ...], float] = {}
     for i, value in enumerate(grid):
         taus = per_frame(run, mode, np.repeat(value[None], part.length, axis=0), warn=False)
-        key = parted(follower, found.score, *taus[0])
+        key = parted(follower, one.found.score, *taus[0])
         if key not in known:
-            known[key] = fast.score(prepared, track(follower, found, part.length, vectors, taus)).hota
+            known[key] = one.score(follower, taus).hota
         hota[i] = known[key]
     return Search(grid, hota, plateau_middle(grid, hota))
 
 
 def parted(tracker: Tracker, scores: NDArray[np.float32], high: np.float32, low: np.float32) -> tuple[float, ...]:
-    """Count the scores on each side of two thresholds, by which alone a two-stage tracker tells thresholds apart.
-
-    Many thresholds of a grid lie between two scores of a detector, and all of those give the same tracks.
-    """
+    """Count the scores on each side of two thresholds, by which alone a two-stage tracker tells thresholds apart."""
     if not isinstance(tracker, TwoStage):
         return float(high), float(low)
     born = high + np.float32(tracker.settings.new_track_margin)
@@ -152,53 +126,44 @@ def detectors_of(parts: ListLike[Part]) -> tuple[str, ...]:
     return tuple(sorted({s.detector for p in parts for s in data.sequences(p)}))
 
 
-def member(part: Part, detector: str) -> Sequence:
-    """The part's sequence with a detector's boxes.
+def having(parts: ListLike[Part], detector: str) -> list[tuple[Part, Sequence]]:
+    """The parts that have boxes of a detector, with the sequence of them."""
+    return [(p, s) for p in parts for s in data.sequences(p) if s.detector == detector]
 
-    Raises:
-        NotComputable: it has none.
-    """
-    for sequence in data.sequences(part):
-        if sequence.detector == detector:
-            return sequence
+
+def member(part: Part, detector: str) -> Sequence:
+    """The part's sequence with a detector's boxes."""
+    for _, sequence in having([part], detector):
+        return sequence
     raise NotComputable(f"{part.scene.name} has no {detector} detections")
 
 
-@dataclass(frozen=True)
-class Searched:
-    """How the target of a learning part is searched: on which of its frames, and with which embedding."""
-
-    part: Part
-    look: Appearance
-
-
-def searched(run: Run, learn: ListLike[Part], part: Part, heads: tuple[Part, ...] | None = None) -> Searched:
-    """A learning part's search with a head that did not learn from the searched frames.
+def searched(run: Run, learn: ListLike[Part], part: Part) -> tuple[Part, Appearance]:
+    """On which frames the target of a learning part is searched, and with a head that did not learn from them.
 
     The crowded data set is searched with the main one's head, as A.2 has it. Elsewhere held-out scenes are searched
     with a head of the rest, the rest with a head of the held-out ones; a single scene's second half with a head of its
-    first. `heads`: of `_heads_of_main`, where they are known.
+    first.
     """
-    heads = _heads_of_main(run, learn) if heads is None else heads
+    heads = _heads_of_main(run, learn)
     if heads:
-        return Searched(part, Appearance(ATTENTION, heads, SEARCH_SEED))
+        return part, Appearance(ATTENTION, heads, SEARCH_SEED)
     names = sorted({p.scene.name for p in learn})
     if len(names) == 1:
         middle = (part.first + part.last) // 2
-        return Searched(
-            replace(part, first=middle + 1), Appearance(ATTENTION, (replace(part, last=middle),), SEARCH_SEED)
-        )
+        own = Appearance(ATTENTION, (replace(part, last=middle),), SEARCH_SEED)
+        return replace(part, first=middle + 1), own
     held = {p.scene.name for p in inner_split(run, learn)[1]}
     if held == set(names):  # too few scenes to hold out whole ones: every other scene
         held = set(names[1::2])
     others = tuple(p for p in learn if (p.scene.name in held) != (part.scene.name in held))
-    return Searched(part, Appearance(ATTENTION, others, SEARCH_SEED))
+    return part, Appearance(ATTENTION, others, SEARCH_SEED)
 
 
 def searching_looks(run: Run, learn: ListLike[Part]) -> tuple[Appearance, ...]:
     """The embeddings that grid searches on the learning parts track with."""
-    heads = _heads_of_main(run, learn)
-    return tuple(dict.fromkeys(searched(run, learn, part, heads).look for part in learn))
+    with one_look():
+        return tuple(dict.fromkeys(searched(run, learn, part)[1] for part in learn))
 
 
 def searching_subject(run: Run, learn: ListLike[Part]) -> Subject:
@@ -207,6 +172,7 @@ def searching_subject(run: Run, learn: ListLike[Part]) -> Subject:
     return Subject("msfp-attention", Appearance(ATTENTION, heads, SEARCH_SEED), "none", (), tuple(learn))
 
 
+@looked_once
 def _heads_of_main(run: Run, learn: ListLike[Part]) -> tuple[Part, ...]:
     """Parts that the heads of the crowded data set learned from; empty for parts of other data sets."""
     crowded = run.settings.data.crowded
@@ -229,25 +195,23 @@ def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -
     items = [
         (learn, part, detector, mode)
         for learn, detector, mode in dict.fromkeys(wanted)
-        for part in learn
-        if any(s.detector == detector for s in data.sequences(part))
+        for part, _ in having(learn, detector)
     ]
     run.map(partial(attempt, function=target, run=run), items, "grid search")
 
 
 def target(run: Run, learn: tuple[Part, ...], part: Part, detector: str, mode: Mode) -> Search:
     """Grid search on one learning part, tracked with the settings selected for MSFP (attention)."""
-    one = searched(run, learn, part)
+    frames, look = searched(run, learn, part)
     options = options_for(run, searching_subject(run, learn))
-    return search(run, one.part, member(one.part, detector), mode, one.look, "msfp-attention", options)
+    return search(run, frames, member(frames, detector), mode, look, "msfp-attention", options)
 
 
 def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[Part, Search]:
     """Grid search on every learning part that has this detector; no head saw the frames it is searched on."""
-    mine = [p for p in learn if any(s.detector == detector for s in data.sequences(p))]
+    mine, found = having(learn, detector), {}
     with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
-        found = {}
-        for part in mine:
+        for part, _ in mine:
             found[part] = target(run, tuple(learn), part, detector, mode)
             progress.update()
     return found

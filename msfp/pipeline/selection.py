@@ -1,9 +1,7 @@
 """Settings that the paper leaves open, selected on the learning part (A.2): one search, one budget, for every method.
 
-A method's open settings, their candidates and what the paper says of them are rows of `search_space.csv`. A fifth of
-the learning part is held out: whole scenes where there are five or more, else the last frames of each. Heads learn from
-the rest, trackers with drawn settings track the held-out frames, and the draw of highest HOTA is taken. What is
-evaluated later takes no part in any of this.
+A fifth of the learning part is held out: whole scenes where there are five or more, else the last frames of each. Heads
+learn from the rest, and of the drawn settings (`search_space.csv`) those of highest HOTA on held-out frames are taken.
 """
 
 import csv
@@ -13,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +19,18 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
 from msfp.metrics import fast, tracking
+from msfp.metrics.score import SequenceScore
 from msfp.pipeline import data
 from msfp.pipeline.camera import part_warps, scene_warps
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import (
-    TRAINING_FREE,
-    Appearance,
-    box_inputs,
-    embed_part,
-    head_inputs,
-    head_jobs,
-    train_head,
-)
+from msfp.pipeline.embeddings import embeddings
+from msfp.pipeline.heads import TRAINING_FREE, Appearance, box_inputs, head_inputs, head_jobs
 from msfp.pipeline.one_look import one_look
 from msfp.pipeline.reid_features import REID, reid_jobs
 from msfp.pipeline.run import Job, Run, literal
 from msfp.pipeline.stage import attempt, stage
-from msfp.tracking import make, track, tracker_class
-from msfp.types import Detections, Sequence
+from msfp.tracking import Tracker, make, track, tracker_class
+from msfp.types import Detections, Scene, Sequence
 
 Options = tuple[tuple[str, object], ...]
 """Settings of a tracker, as (name, value), in order of name."""
@@ -53,8 +46,7 @@ FIRST_GUESS: Options = (
 """Of the paper's association, of which only the thresholds are given."""
 
 
-@dataclass(frozen=True)
-class Open:
+class Open(NamedTuple):
     """A setting that is open for some trackers: what the paper says of it, and the values that are tried."""
 
     setting: str
@@ -65,60 +57,36 @@ class Open:
 
 @dataclass(frozen=True)
 class Subject:
-    """For whom settings are selected: rows that differ in nothing else share them.
+    """For whom settings are selected: rows that differ in nothing else share them."""
 
-    Attributes:
-        tracker: registered tracker.
-        look: its embedding, as the evaluated row has it; None for motion only.
-        camera: how camera motion is compensated.
-        fixed: settings that the row itself fixes; they are not drawn.
-        learn: its learning parts.
-    """
-
-    tracker: str
-    look: Appearance | None
-    camera: str
-    fixed: Options
-    learn: tuple[Part, ...]
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return self.tracker if self.look is None else f"{self.tracker} with {self.look.strategy}"
+    tracker: str  # registered tracker
+    look: Appearance | None  # its embedding, as the evaluated row has it; None for motion only
+    camera: str  # how camera motion is compensated
+    fixed: Options  # settings that the row itself fixes; they are not drawn
+    learn: tuple[Part, ...]  # its learning parts
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Outcome of a search.
+    """Outcome of a search."""
 
-    Attributes:
-        options: what was chosen beyond the released settings.
-        hota: of it on the held-out frames, in [0, 1], mean of the seeds.
-        released: the same of the released settings.
-        draws: how many different draws were tried.
-        quartiles: (3,) of the draws' HOTA, with the first seed.
-        seeds: with which the best draws were measured.
-        held_out: names of the parts it was selected on.
-    """
-
-    options: Options
-    hota: float
-    released: float
-    draws: int
-    quartiles: NDArray[np.float64]
-    seeds: tuple[int, ...]
-    held_out: tuple[str, ...]
+    options: Options  # what was chosen beyond the released settings
+    hota: float  # of it on the held-out frames, in [0, 1], mean of the seeds
+    released: float  # the same of the released settings
+    draws: int  # how many different draws were tried
+    quartiles: NDArray[np.float64]  # (3,) of the draws' HOTA, with the first seed
+    seeds: tuple[int, ...]  # with which the best draws were measured
+    held_out: tuple[str, ...]  # names of the parts it was selected on
 
 
 @cache
 def search_space() -> tuple[Open, ...]:
     """Every open setting, in the file's order."""
     with SPACE.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return tuple(
-        Open(r["setting"], tuple(r["trackers"].split()), r["paper"], tuple(map(literal, r["candidates"].split())))
-        for r in rows
-    )
+        return tuple(
+            Open(r["setting"], tuple(r["trackers"].split()), r["paper"], tuple(map(literal, r["candidates"].split())))
+            for r in csv.DictReader(file)
+        )
 
 
 def open_settings(tracker: str, fixed: Options = ()) -> tuple[Open, ...]:
@@ -169,10 +137,7 @@ def effective(drawn: dict[str, object]) -> dict[str, object]:
 
 
 def learning_parts(run: Run, learn: Iterable[Part]) -> tuple[Part, ...]:
-    """Cut learning parts to what a selection may see: first halves under `split: half`, also of whole scenes.
-
-    So a method has the same settings in validation and on the test split.
-    """
+    """Cut learning parts to first halves under `split: half`, so that settings are those of validation on tests too."""
     parts = (data.halves(p.scene)[0] if run.settings.split == "half" and p == data.whole(p.scene) else p for p in learn)
     return tuple(dict.fromkeys(parts))
 
@@ -206,11 +171,7 @@ def overlap(one: Part, other: Part) -> bool:
 
 
 def options_for(run: Run, subject: Subject) -> Options:
-    """A row's settings under the run's `tuning`, with `association.*` above them and the row's own above all.
-
-    Raises:
-        NotComputable: nothing can be selected, as labels or frames of the learning parts are missing.
-    """
+    """A row's settings under the run's `tuning`, with `association.*` above them and the row's own above all."""
     if run.settings.tuning == "first":
         found = dict(first_guess(subject.tracker))
     elif run.settings.tuning == "selected" and open_settings(subject.tracker, subject.fixed):
@@ -228,11 +189,7 @@ def options_for(run: Run, subject: Subject) -> Options:
 
 
 def select(run: Run, subject: Subject) -> Selection:
-    """The settings of highest HOTA on held-out learning frames.
-
-    Raises:
-        NotComputable: labels or frames of the learning parts are missing.
-    """
+    """The settings of highest HOTA on held-out learning frames."""
     return _select(run, _normal(run, subject))
 
 
@@ -276,9 +233,8 @@ def _seeds(run: Run, subject: Subject) -> tuple[int, ...]:
     return run.settings.seeds if trained else run.settings.seeds[:1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Material:
-    """One held-out sequence, ready to be tracked and scored many times."""
+class Labelled(NamedTuple):
+    """A labelled part of a sequence, ready to be tracked and scored many times."""
 
     sequence: Sequence
     length: int
@@ -287,81 +243,71 @@ class _Material:
     warps: NDArray[np.float64] | None
     truth: fast.PreparedTruth
 
+    def score(self, tracker: Tracker, taus: NDArray[np.float32] | None = None) -> SequenceScore:
+        """Score of a tracker, with (T, 2) thresholds or its own."""
+        return fast.score(self.truth, track(tracker, self.found, self.length, self.vectors, taus, warps=self.warps))
+
+
+def labelled(run: Run, part: Part, sequence: Sequence, look: Appearance | None, camera: str = "none") -> Labelled:
+    """A part with its labels, public detections, their embeddings and the camera's motion."""
+    labels = data.window(data.labels(part.scene), part)
+    return Labelled(
+        sequence,
+        part.length,
+        data.window(data.detections(sequence), part),
+        None if look is None else embeddings(run, part, sequence.detector, look),
+        None if camera == "none" else part_warps(run, part, camera),
+        fast.prepare(labels, part.length, benchmark=data.benchmark(part.scene)),
+    )
+
 
 @lru_cache(maxsize=16)
-def _materials(run: Run, subject: Subject, seed: int) -> list[_Material]:
+def _materials(run: Run, subject: Subject, seed: int) -> list[Labelled]:
     out = []
     for part in inner_split(run, subject.learn)[1]:
         look = inner_look(run, subject.look, subject.learn, part, seed)
-        truth = fast.prepare(
-            data.window(data.labels(part.scene), part), part.length, benchmark=data.benchmark(part.scene)
-        )
-        warps = None if subject.camera == "none" else part_warps(run, part, subject.camera)
-        for sequence in data.sequences(part):
-            found = data.window(data.detections(sequence), part)
-            vectors = None
-            if look is not None:
-                vectors = embed_part(run, part, sequence.detector, look, train_head(run, look).state)
-            out.append(_Material(sequence, part.length, found, vectors, warps, truth))
+        out += [labelled(run, part, sequence, look, subject.camera) for sequence in data.sequences(part)]
     if not out:
         raise NotComputable("no held-out learning sequence has detections to select settings on")
     return out
 
 
-def inner_hota(run: Run, subject: Subject, seed: int, options: Options) -> float:
-    """HOTA in [0, 1] of a tracker with these settings over all held-out sequences, combined as TrackEval combines."""
-    scores = {}
-    for one in _materials(run, subject, seed):
-        tracker = make(subject.tracker, fps=one.sequence.fps, **dict(subject.fixed), **dict(options))
-        made = track(tracker, one.found, one.length, one.vectors, warps=one.warps)
-        scores[one.sequence.name] = fast.score(one.truth, made)
-    return tracking.combine(scores).combined.hota
-
-
-def _draws(run: Run, subject: Subject) -> tuple[Options, ...]:
+def _draws(run: Run, subject: Subject) -> list[tuple[Options, ...]]:
+    """Every draw, in chunks for one worker each."""
     config = run.settings.selection
-    return draws(subject.tracker, subject.fixed, config.trials, config.seed)
-
-
-def _chunk_inputs(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> dict[str, object]:
-    return {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed}
-
-
-@stage("draws", _chunk_inputs, SELECTION_CODE)
-def _chunk_hota(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> NDArray[np.float64]:
-    """HOTA of some draws; kept, so that a search that was stopped goes on from there."""
-    return np.array([inner_hota(run, subject, seed, options) for options in chunk])
-
-
-def _chunks(run: Run, subject: Subject) -> list[tuple[Options, ...]]:
-    every = _draws(run, subject)
+    every = draws(subject.tracker, subject.fixed, config.trials, config.seed)
     return [every[start : start + CHUNK] for start in range(0, len(every), CHUNK)]
 
 
-def _finalists(run: Run, subject: Subject) -> tuple[NDArray[np.float64], list[Options]]:
-    """(D,) HOTA of all draws with the first seed, and the best of them; ties go to the earlier draw."""
-    every, first = _draws(run, subject), _seeds(run, subject)[0]
-    hota = np.concatenate([_chunk_hota(run, subject, first, chunk) for chunk in _chunks(run, subject)])
-    best = np.argsort(-hota, kind="stable")[: run.settings.selection.finalists]
-    return hota, [every[i] for i in best]
+def _hota_inputs(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> dict[str, object]:
+    return {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed}
+
+
+@stage("draws", _hota_inputs, SELECTION_CODE)
+def inner_hota(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> NDArray[np.float64]:
+    """HOTA in [0, 1] of each draw over all held-out sequences; kept, so that a stopped search goes on from there."""
+    hota = []
+    for options in chunk:
+        scores = {}
+        for one in _materials(run, subject, seed):
+            tracker = make(subject.tracker, fps=one.sequence.fps, **dict(subject.fixed), **dict(options))
+            scores[one.sequence.name] = one.score(tracker)
+        hota.append(tracking.combine(scores).combined.hota)
+    return np.array(hota)
 
 
 @stage("selection", _inputs, SELECTION_CODE, memory=256)
 def _select(run: Run, subject: Subject) -> Selection:
-    every, seeds = _draws(run, subject), _seeds(run, subject)
-    hota, finalists = _finalists(run, subject)
-    last = [(), *(one for one in finalists if one != ())]
-    means = np.mean([_chunk_hota(run, subject, seed, last) for seed in seeds], axis=0)
+    chunks, seeds = _draws(run, subject), _seeds(run, subject)
+    every = [options for chunk in chunks for options in chunk]
+    hota = np.concatenate([inner_hota(run, subject, seeds[0], chunk) for chunk in chunks])
+    best = np.argsort(-hota, kind="stable")[: run.settings.selection.finalists]  # ties go to the earlier draw
+    last = [(), *(every[i] for i in best if every[i] != ())]
+    means = np.mean([inner_hota(run, subject, seed, last) for seed in seeds], axis=0)
     winner = int(np.argmax(means))
-    return Selection(
-        options=last[winner],
-        hota=float(means[winner]),
-        released=float(means[0]),
-        draws=len(every),
-        quartiles=np.quantile(hota, [0.25, 0.5, 0.75]),
-        seeds=seeds,
-        held_out=tuple(p.name for p in inner_split(run, subject.learn)[1]),
-    )
+    held = tuple(p.name for p in inner_split(run, subject.learn)[1])
+    quartiles = np.quantile(hota, [0.25, 0.5, 0.75])
+    return Selection(last[winner], float(means[winner]), float(means[0]), len(every), quartiles, seeds, held)
 
 
 def select_all(run: Run, subjects: Iterable[Subject]) -> None:
@@ -375,13 +321,13 @@ def select_all(run: Run, subjects: Iterable[Subject]) -> None:
         return
     run.do(_first_jobs(run, todo), "heads, ReID and cameras to select with")
     todo.sort(key=lambda s: s.look is None)  # embeddings last longer
-    items = [(s, _seeds(run, s)[0], tuple(chunk)) for s in todo for chunk in _chunks(run, s)]
-    run.map(partial(attempt, function=_chunk_hota, run=run), items, "selecting settings")
+    items = [(s, _seeds(run, s)[0], chunk) for s in todo for chunk in _draws(run, s)]
+    run.map(partial(attempt, function=inner_hota, run=run), items, "selecting settings")
     run.do(_select.jobs(run, [(s,) for s in todo]), "selecting settings, last round")
 
 
 def kept(run: Run, subject: Subject) -> Selection | None:
-    """A selection that was made before; None where there is none. Nothing is searched."""
+    """A selection that was made before, None where there is none."""
     try:
         return select(run, subject) if subject.learn and _is_selected(run, _normal(run, subject)) else None
     except NotComputable:
@@ -390,13 +336,13 @@ def kept(run: Run, subject: Subject) -> Selection | None:
 
 def words(options: Options) -> str:
     """`match 0.7, min_iou 0.2, ...`; `as released` where nothing differs."""
-    return ", ".join(f"{key} {_word(value)}" for key, value in options) or "as released"
 
+    def word(value: object) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return "none" if value is None else str(value)
 
-def _word(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    return ", ".join(f"{key} {word(value)}" for key, value in options) or "as released"
 
 
 def _is_selected(run: Run, subject: Subject) -> bool:
@@ -407,19 +353,15 @@ def _is_selected(run: Run, subject: Subject) -> bool:
 
 
 def _first_jobs(run: Run, subjects: ListLike[Subject]) -> list[Job]:
-    looks: list[Appearance] = []
-    held: dict[Part, None] = {}
-    cameras: dict[str, list[Part]] = {}
+    looks: dict[Appearance, None] = {}
+    reid: dict[Part, None] = {}
+    filmed: dict[tuple[Scene, str], None] = {}
     for subject in subjects:
         parts = inner_split(run, subject.learn)[1]
         found = [inner_look(run, subject.look, subject.learn, p, s) for p in parts for s in _seeds(run, subject)]
-        looks += [look for look in found if look is not None]
+        looks |= dict.fromkeys(look for look in found if look is not None)
         if subject.look is not None and subject.look.strategy == REID:
-            held |= dict.fromkeys(parts)
+            reid |= dict.fromkeys(parts)
         if subject.camera != "none":
-            cameras.setdefault(subject.camera, []).extend(parts)
-    jobs = reid_jobs(run, held) if held else []
-    jobs += head_jobs(run, dict.fromkeys(looks))
-    for camera, filmed in cameras.items():
-        jobs += scene_warps.jobs(run, [(part.scene, camera) for part in filmed])
-    return jobs
+            filmed |= dict.fromkeys((part.scene, subject.camera) for part in parts)
+    return (reid_jobs(run, reid) if reid else []) + head_jobs(run, looks) + scene_warps.jobs(run, filmed)

@@ -1,35 +1,24 @@
 """Milliseconds of named stages, frame by frame: the host's clock, or events where the work runs on a GPU."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.pipeline.data import Part
-from msfp.types import Sequence as Video
-
-DECODE, PREPARE, DETECTOR, CUT, SCENE = "decode", "preprocess", "detector", "network to its last tap", "scene vector"
-RESNET, OF_RESNET = "embedding by a network of ResNet-50's size", ", ReID of ResNet-50's size"
-RESNET_FRAMES = 8  # the last ones: on a CPU it takes as long as everything else together
 MILLI = 1e3
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What is told of a series of times.
+    """First quartile, median and third quartile of `count` times."""
 
-    Attributes:
-        median: of the frames.
-        low, high: first and third quartile.
-        count: number of frames.
-    """
-
-    median: float
     low: float
+    median: float
     high: float
     count: int
 
@@ -40,35 +29,19 @@ class Spread:
 
 
 def spread(values: NDArray[np.float64]) -> Spread:
-    """Median and quartiles of (T,) times.
-
-    Raises:
-        ValueError: no times at all.
-    """
-    if not len(values):
-        raise ValueError("no frame was timed")
-    low, median, high = (float(v) for v in np.quantile(values, (0.25, 0.5, 0.75)))
-    return Spread(median, low, high, len(values))
+    """Quartiles of (T,) times."""
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return Spread(low, median, high, len(values))
 
 
 class Stopwatch:
-    """Times stages of frames.
-
-    On a GPU a stage marked `device` is timed by two events on its stream and costs no synchronisation; `finish` waits
-    once for the frame. Everything else is timed by the host's clock.
-
-    Attributes:
-        on_gpu: whether stages marked `device` run on a GPU.
-    """
+    """Times stages of frames; on a GPU a stage marked `device` by two events on its stream, without synchronisation."""
 
     def __init__(self, device: str = "cpu") -> None:
         """`device` is torch's name of where stages marked `device` run."""
         self.on_gpu = device.startswith("cuda")
         self._frames: list[dict[str, float]] = []
         self._pending: list[tuple[str, Any, Any]] = []
-
-    def __len__(self) -> int:
-        return len(self._frames)
 
     def begin(self) -> None:
         """Begin a frame."""
@@ -110,60 +83,8 @@ class Stopwatch:
         frame[name] = frame.get(name, 0.0) + milliseconds
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """Consecutive frames of one sequence.
-
-    Attributes:
-        part: whose frames they are among.
-        sequence: whose public detections are tracked.
-        first: number of the first frame.
-        length: number of frames, those that warm up among them.
-        warm_up: frames not counted.
-        pixels: whether they can be looked at.
-    """
-
-    part: Part
-    sequence: Video
-    first: int
-    length: int
-    warm_up: int
-    pixels: bool
-
-    @property
-    def last(self) -> int:
-        """Number of the last frame."""
-        return self.first + self.length - 1
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a method's frame consists of, as names of stages.
-
-    Attributes:
-        pooling: from feature maps to vectors of boxes.
-        embedding: from these, or from crops, to embeddings.
-        atl: from the scene layer to thresholds.
-        camera: the camera's motion.
-        assoc: the tracker.
-        taps: it needs the detector's feature maps.
-        network: the separate ReID network and the size of its crops; empty where there is none.
-    """
-
-    pooling: tuple[str, ...] = ()
-    embedding: tuple[str, ...] = ()
-    atl: tuple[str, ...] = ()
-    camera: tuple[str, ...] = ()
-    assoc: tuple[str, ...] = ()
-    taps: bool = False
-    network: str = ""
-
-    @property
-    def reid(self) -> tuple[str, ...]:
-        """From feature maps or pixels to embeddings: the paper's "ReID"."""
-        return self.pooling + self.embedding
-
-    @property
-    def after(self) -> tuple[str, ...]:
-        """Thresholds, camera motion and tracker: the paper's "Assoc"."""
-        return self.atl + self.camera + self.assoc
+def in_turn(items: Iterable[Item], turn: int) -> list[Item]:
+    """The items, another one first with every frame: who comes first finds the caches cold, and pays for all."""
+    some = list(items)
+    first = turn % max(len(some), 1)
+    return some[first:] + some[:first]

@@ -15,17 +15,10 @@ from msfp.pipeline.tracks import Method, tracks
 def submit(run: Run, dataset: str, method: Method, path: Path) -> Path:
     """Track every sequence of a MOTChallenge test split and write the zip, which is checked against the rules.
 
-    Args:
-        run: whose folder holds the test split.
-        dataset: name in the catalog.
-        method: what tracks; its learning parts are training scenes.
-        path: of the zip.
-
     Raises:
         InputError: no server for this data set, or sequences of its test split that are not there, found before
             anything is computed.
         NotComputable: what the method needs is missing of a sequence.
-        MsfpError: the zip cannot be written.
     """
     wanted = expected(dataset, "test")
     parts = tuple(data.whole(s) for s in data.scenes(run, dataset, "test"))

@@ -1,6 +1,7 @@
 """Stage 3b: ATL taught by searched thresholds or otherwise, and what it predicts (section 3.3, A.2, A.5)."""
 
 from collections.abc import Sequence as ListLike
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 from msfp.config import AtlSettings
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable
-from msfp.heads.apply import predict
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted, fit_threshold
 from msfp.pipeline import data
@@ -17,15 +17,36 @@ from msfp.pipeline.data import Part
 from msfp.pipeline.features import feature_inputs, scene_vectors
 from msfp.pipeline.heads import together
 from msfp.pipeline.run import Run
-from msfp.pipeline.search import GRID_CODE, detectors_of, search_inputs, targets
+from msfp.pipeline.search import GRID_CODE, detectors_of, having, search_inputs, targets
 from msfp.pipeline.stage import stage
 from msfp.pipeline.supervision import SUPERVISION_CODE, Supervision, clips, consistency_target, statistics_target
-from msfp.tracking import thresholds
-from msfp.types import Sequence
 
 ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
-TAUGHT_CODE = (*ATL_CODE, *SUPERVISION_CODE, "msfp.pipeline.supervision")
+TAUGHT_CODE = (*SUPERVISION_CODE, "msfp.pipeline.supervision")
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Which thresholds a method applies."""
+
+    # `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part), `oracle`
+    # (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered rule that sees
+    # only scores)
+    kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
+    high: float = 0.6  # of `fixed`; equal for a single threshold
+    low: float = 0.1
+    mode: Mode = "single"  # of `grid`, `oracle` and `atl`
+    temporal: Literal["ema", "frame", "sequence"] | None = None  # smoothing of `atl`; None: the run's setting
+    learn: tuple[Part, ...] = ()  # learning parts of `grid` and `atl`
+    seed: int = 0  # of `atl`
+    joint: bool = False  # take ATL from joint fine-tuning (offset mode only)
+    policy: str = ""  # name of the rule of `policy`
+    supervision: Supervision = "grid"  # what taught `atl`
+    changes: Changes = ()  # settings of `atl` that differ from the run's, as (name, value)
+
+
+TRACKERS_OWN = Threshold()
 
 
 def atl_settings(run: Run, changes: Changes = ()) -> AtlSettings:
@@ -38,18 +59,6 @@ def atl_settings(run: Run, changes: Changes = ()) -> AtlSettings:
 def of_training(changes: Changes) -> Changes:
     """Those of the changes that training depends on: how an offset is read is not among them."""
     return tuple((name, value) for name, value in changes if name != "offset")
-
-
-def atl_training_set(
-    run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision = "grid"
-) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """(T, C) scene vectors of the learning frames and (T, k) target of each frame's sequence (eq. 9)."""
-    chosen = sequence_targets(run, learn, detector, mode, supervision)
-    if not chosen:
-        raise _unlearned(learn, detector)
-    scene = [scene_vectors(run, part) for part in chosen]
-    target = [np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()]
-    return np.concatenate(scene), np.concatenate(target)
 
 
 def _unlearned(learn: ListLike[Part], detector: str) -> NotComputable:
@@ -68,16 +77,14 @@ def _unlearned(learn: ListLike[Part], detector: str) -> NotComputable:
     )
 
 
-def sequence_targets(
-    run: Run, learn: ListLike[Part], detector: str, mode: Mode, supervision: Supervision
-) -> dict[Part, NDArray[np.float32]]:
+def sequence_targets(run: Run, rule: Threshold, detector: str) -> dict[Part, NDArray[np.float32]]:
     """(k,) target of each learning part that has this detector: searched with labels, or from scores or tracks."""
-    if supervision == "grid":
-        return {part: outcome.best for part, outcome in targets(run, learn, detector, mode).items()}
+    if rule.supervision == "grid":
+        return {part: outcome.best for part, outcome in targets(run, rule.learn, detector, rule.mode).items()}
     found = {}
-    for part, sequence in having(learn, detector):
+    for part, sequence in having(rule.learn, detector):
         boxes = data.window(data.detections(sequence), part)
-        if supervision == "statistics":
+        if rule.supervision == "statistics":
             value = statistics_target(run.settings.atl, boxes)
         else:
             value = consistency_target(run.settings.atl, boxes, part.length, sequence.fps)
@@ -85,100 +92,65 @@ def sequence_targets(
     return found
 
 
-def having(learn: ListLike[Part], detector: str) -> list[tuple[Part, Sequence]]:
-    """The learning parts that have this detector, with its sequence."""
-    return [(p, s) for p in learn for s in data.sequences(p) if s.detector == detector]
-
-
-def atl_inputs(
-    run: Run,
-    learn: ListLike[Part],
-    detector: str,
-    mode: Mode,
-    seed: int,
-    supervision: Supervision = "grid",
-    changes: Changes = (),
-) -> dict[str, object]:
+def atl_inputs(run: Run, rule: Threshold, detector: str) -> dict[str, object]:
     """List what a trained ATL depends on: beside its settings all that its grid search depends on."""
-    taught: dict[str, object] = {"supervision": supervision}
-    if supervision == "grid":
-        taught["search"] = search_inputs(run, learn)
-    else:
-        taught["learn"] = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in learn]
-        taught["training"] = run.settings.training
-    return {
+    searched = rule.supervision == "grid"
+    inputs: dict[str, object] = {
+        "code": code_digest(*ATL_CODE, *(GRID_CODE if searched else TAUGHT_CODE)),
+        "supervision": rule.supervision,
         "detector": detector,
-        "detections": [run.detections_digest(s) for _, s in having(learn, detector)],
-        "mode": mode,
-        "seed": seed,
-        "atl": atl_settings(run, changes).model_dump(exclude={"beta", "temporal", "offset"}),
-        **taught,
+        "detections": [run.detections_digest(s) for _, s in having(rule.learn, detector)],
+        "mode": rule.mode,
+        "seeds": together(run, rule.seed),
+        "atl": atl_settings(run, rule.changes).model_dump(exclude={"beta", "temporal", "offset"}),
     }
+    if searched:
+        return {**inputs, "search": search_inputs(run, rule.learn)}
+    learn = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in rule.learn]
+    return {**inputs, "learn": learn, "training": run.settings.training}
 
 
-def _seeds_inputs(
-    run: Run,
-    learn: tuple[Part, ...],
-    detector: str,
-    mode: Mode,
-    seeds: tuple[int, ...],
-    supervision: Supervision,
-    changes: Changes,
-) -> dict[str, object]:
-    code = ATL_CODE + GRID_CODE if supervision == "grid" else TAUGHT_CODE
-    seeded = [atl_inputs(run, learn, detector, mode, seed, supervision, changes) for seed in seeds]
-    return {"seeds": seeded, "code": code_digest(*code)}
-
-
-@stage("atl", _seeds_inputs, ATL_CODE, memory=512)
-def _train_seeds(
-    run: Run,
-    learn: tuple[Part, ...],
-    detector: str,
-    mode: Mode,
-    seeds: tuple[int, ...],
-    supervision: Supervision,
-    changes: Changes,
-) -> list[Fitted]:
-    atl, training = atl_settings(run, changes), run.settings.training
-    if supervision == "idf1":
-        from msfp.heads.surrogate import fit_surrogate
-
-        stretches = [clip for part, sequence in having(learn, detector) for clip in clips(run, part, sequence)]
-        if not stretches:
-            raise _unlearned(learn, detector)
-        return [fit_surrogate(stretches, atl, training, one) for one in seeds]
-    scene, target = atl_training_set(run, learn, detector, mode, supervision)
-    joint = mode == "offset" and supervision == "grid" and not changes
-    return fit_threshold(mode, scene, target, atl, training, seeds, joint=joint)
-
-
-def train_atl(
-    run: Run,
-    learn: tuple[Part, ...],
-    detector: str,
-    mode: Mode,
-    seed: int,
-    supervision: Supervision = "grid",
-    changes: Changes = (),
-) -> Fitted:
-    """ATL for one public detector, as each detector's scores have a range of their own.
+@stage("atl", atl_inputs, ATL_CODE, memory=512)
+def train_atl(run: Run, rule: Threshold, detector: str) -> list[Fitted]:
+    """ATL of all seeds that train with the rule's, for one public detector: each one's scores have their own range.
 
     Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
     """
-    data.need_pixels(learn)
-    seeds = together(run, seed)
-    return _train_seeds(run, learn, detector, mode, seeds, supervision, changes)[seeds.index(seed)]
+    atl, training, seeds = atl_settings(run, rule.changes), run.settings.training, together(run, rule.seed)
+    if rule.supervision == "idf1":
+        from msfp.heads.surrogate import fit_surrogate
+
+        stretches = [clip for part, sequence in having(rule.learn, detector) for clip in clips(run, part, sequence)]
+        if not stretches:
+            raise _unlearned(rule.learn, detector)
+        return [fit_surrogate(stretches, atl, training, one) for one in seeds]
+    chosen = sequence_targets(run, rule, detector)
+    if not chosen:
+        raise _unlearned(rule.learn, detector)
+    scene = np.concatenate([scene_vectors(run, part) for part in chosen])
+    target = np.concatenate([np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()])  # eq. 9
+    joint = rule.mode == "offset" and rule.supervision == "grid" and not rule.changes
+    return fit_threshold(rule.mode, scene, target, atl, training, seeds, joint=joint)
 
 
-def predicted(
-    run: Run,
-    part: Part,
-    state: dict[str, NDArray[np.float32]],
-    mode: Mode,
-    temporal: Literal["ema", "frame", "sequence"],
-    changes: Changes = (),
-) -> NDArray[np.float32]:
-    """(T, k) smoothed prediction of ATL on a part's frames (eqs. 6-8), reset at the part's first frame."""
-    atl = atl_settings(run, changes)
-    return thresholds.smooth(predict(mode, scene_vectors(run, part), state, atl), temporal, atl.beta)
+def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
+    """The encoder that predicts `mode`, as trained alone, or after joint fine-tuning."""
+    data.need_pixels(rule.learn)
+    joint, seeds = rule.joint and mode == "offset", together(run, rule.seed)
+    taught = Threshold("atl", mode=mode, learn=rule.learn, seed=seeds[0])
+    if not joint:
+        taught = replace(taught, supervision=rule.supervision, changes=of_training(rule.changes))
+    found = train_atl(run, taught, detector)[seeds.index(rule.seed)]
+    if not joint:
+        return found
+    assert found.joint is not None, "searched offsets are fine-tuned"
+    return found.joint
+
+
+def atl_rule(run: Run, rule: Threshold, detector: str) -> tuple[Mode, float, dict[str, NDArray[np.float32]]]:
+    """What the encoder predicts, what a centred offset is relative to, and the encoder's state."""
+    mode, center = rule.mode, 0.0
+    if mode == "offset" and atl_settings(run, rule.changes).offset == "centered":
+        mode = "single"
+        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
+    return mode, center, atl_state(run, rule, detector, mode).state

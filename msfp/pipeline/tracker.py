@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.pipeline.folder_io import method_from
-from msfp.pipeline.online_tracker import Boxes, Image, OnlineTracker, taus_of
+from msfp.pipeline.online_tracker import Boxes, Image, OnlineTracker
 from msfp.pipeline.run import Run, open_run
-from msfp.pipeline.search import detectors_of
-from msfp.pipeline.tracks import Method
 from msfp.video.pictures import check_size
 
 if TYPE_CHECKING:
@@ -100,11 +98,11 @@ class Tracker:
         run = run_for_videos(weights, device, settings or {}, home)
         words = {key: str(value) for key, value in (options or {}).items()}
         method = method_from(run, tracker, appearance, threshold, words, seed)
-        self._watcher = watcher_for(run, method, fps)
+        self._watcher = OnlineTracker(run, method, fps)
         self._number = 0
 
     def update(self, frame: Image, detections: "Detections | None" = None, seconds: float | None = None) -> People:
-        """The next frame.
+        """Follow everybody into the next frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
@@ -123,7 +121,7 @@ class Tracker:
         boxes = None if detections is None else boxes_from(detections)
         look = self._watcher.look(self._number, image, boxes, np.nan if seconds is None else seconds)
         found = self._watcher.follow(look)
-        return People(found.ids, found.boxes - FIRST_PIXEL, found.scores, taus_of(look))
+        return People(found.ids, found.boxes - FIRST_PIXEL, found.scores, look.pair)
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of another video."""
@@ -132,11 +130,7 @@ class Tracker:
 
 
 def boxes_from(detections: "Detections") -> Boxes:
-    """(N, 4) tlwh in file coordinates and (N,) scores of `supervision.Detections`.
-
-    Raises:
-        InputError: they carry no confidence.
-    """
+    """(N, 4) tlwh in file coordinates and (N,) scores of `supervision.Detections`."""
     if detections.confidence is None:
         raise InputError("the detections carry no confidence; give one a box, as thresholds choose by it")
     xyxy = np.asarray(detections.xyxy, np.float64).reshape(-1, 4) + FIRST_PIXEL
@@ -146,14 +140,7 @@ def boxes_from(detections: "Detections") -> Boxes:
 def run_for_videos(
     weights: str | Path, device: str, settings: Mapping[str, Any], home: str | Path | None, workers: int = 0
 ) -> Run:
-    """A run whose heads and ATL are learned on the embedded worlds, with the detector's own boxes.
-
-    Args:
-        weights, device: of the detector.
-        settings: dotted settings.
-        home: folder that holds data/ and runs/; None: the working folder where it holds a run, else the user's cache.
-        workers: processes to fan out over while learning.
-    """
+    """A run whose heads and ATL are learned on the embedded worlds, with the detector's own boxes; see `Tracker`."""
     given = {"detections": "detector", "tuning": "first", **settings}
     return open_run(
         "demo", weights=weights, device=device, workers=workers, home=home or home_folder(), overrides=given
@@ -165,9 +152,3 @@ def home_folder() -> Path:
     if Path("runs").is_dir():
         return Path()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msfp"
-
-
-def watcher_for(run: Run, method: Method, fps: float) -> OnlineTracker:
-    """A method's watcher; its ATL is the one trained on the run's kind of boxes."""
-    boxes = detectors_of(method.threshold.learn) if method.threshold.learn else ("",)
-    return OnlineTracker(run, method, fps, boxes[0])

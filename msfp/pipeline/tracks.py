@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
-from msfp.heads.threshold import Mode
-from msfp.heads.training import Fitted
+from msfp.heads.apply import predict
 from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS
 from msfp.pipeline.camera import part_warps, scene_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import pooled
+from msfp.pipeline.features import pooled, scene_vectors
 from msfp.pipeline.heads import Appearance, box_inputs, head_inputs
 from msfp.pipeline.joint import JOINT, embedding_inputs, joint_embeddings, seen
 from msfp.pipeline.on_demand_pooler import pooler_of
@@ -26,8 +25,9 @@ from msfp.pipeline.run import Run
 from msfp.pipeline.search import member, per_frame, search, targets
 from msfp.pipeline.selection import Subject, options_for, select_all
 from msfp.pipeline.stage import stage
-from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import Changes, atl_settings, of_training, predicted, train_atl
+from msfp.pipeline.thresholds import TRACKERS_OWN, atl_rule, atl_settings
+from msfp.pipeline.thresholds import Threshold as Threshold
+from msfp.pipeline.thresholds import atl_state as atl_state
 from msfp.tracking import make, thresholds, track
 from msfp.tracking.run import frame_by_frame, gather, gathered
 from msfp.types import Detections, Sequence, Tracks
@@ -38,61 +38,20 @@ SAME_ASSOCIATION = {"msfp-track": "msfp-attention"}
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """Which thresholds a method applies.
-
-    Attributes:
-        kind: `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part),
-            `oracle` (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered
-            rule that sees only scores).
-        high, low: of `fixed`; equal for a single threshold.
-        mode: of `grid`, `oracle` and `atl`.
-        temporal: smoothing of `atl`; None: the run's setting.
-        learn: learning parts of `grid` and `atl`.
-        seed: of `atl`.
-        joint: take ATL from joint fine-tuning (offset mode only).
-        policy: name of the rule of `policy`.
-        supervision: what taught `atl`.
-        changes: settings of `atl` that differ from the run's, as (name, value).
-    """
-
-    kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
-    high: float = 0.6
-    low: float = 0.1
-    mode: Mode = "single"
-    temporal: Literal["ema", "frame", "sequence"] | None = None
-    learn: tuple[Part, ...] = ()
-    seed: int = 0
-    joint: bool = False
-    policy: str = ""
-    supervision: Supervision = "grid"
-    changes: Changes = ()
-
-
-@dataclass(frozen=True)
 class Method:
-    """One row of a tracking table.
+    """One row of a tracking table."""
 
-    Attributes:
-        label: the row's name.
-        tracker: registered tracker.
-        look: its embedding; None for motion only.
-        threshold: its thresholds.
-        options: tracker settings beyond the defaults, as (name, value).
-        camera: how camera motion is compensated: `none`, `ecc` or `sparse-flow`.
-        boxes: what is tracked: `public` detections, or those of the jointly trained network (private ones).
-        recovery: the decision that looks again for tracks without a detection, which adds boxes; None: none.
-        learn: learning parts on which settings that the paper leaves open are selected; empty: all are as released.
-    """
-
-    label: str
-    tracker: str
-    look: Appearance | None = None
-    threshold: Threshold = Threshold()
-    options: tuple[tuple[str, object], ...] = ()
-    camera: str = "none"
+    label: str  # the row's name
+    tracker: str  # registered tracker
+    look: Appearance | None = None  # its embedding; None for motion only
+    threshold: Threshold = TRACKERS_OWN  # its thresholds
+    options: tuple[tuple[str, object], ...] = ()  # tracker settings beyond the defaults, as (name, value)
+    camera: str = "none"  # how camera motion is compensated: `none`, `ecc` or `sparse-flow`
+    # what is tracked: `public` detections, or those of the jointly trained network (private ones)
     boxes: Literal["public", "joint"] = "public"
+    # the decision that looks again for tracks without a detection, which adds boxes; None: none
     recovery: Recovery | None = None
+    # learning parts on which settings that the paper leaves open are selected; empty: all are as released
     learn: tuple[Part, ...] = ()
 
 
@@ -100,23 +59,16 @@ Item = tuple[Sequence, Method, NDArray[np.float32] | None]
 
 
 def subject_of(method: Method) -> Subject:
-    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them.
-
-    Settings that belong to a threshold policy go with the threshold.
-    """
+    """For whom the method's open settings are selected: rows that differ in thresholds or recovery share them."""
     tracker = SAME_ASSOCIATION.get(method.tracker, method.tracker)
     rule = method.threshold.policy
-    own = thresholds.policies()[rule].options if rule else ()
+    own = thresholds.policies()[rule].options if rule else ()  # they go with the threshold
     fixed = tuple(pair for pair in method.options if pair not in own)
     return Subject(tracker, method.look, method.camera, fixed, method.learn)
 
 
 def settled(run: Run, method: Method) -> Method:
-    """The method with all settings of its tracker as the run's `tuning` has them.
-
-    Raises:
-        NotComputable: they cannot be selected, as labels or frames of the learning parts are missing.
-    """
+    """The method with all settings of its tracker as the run's `tuning` has them."""
     if not method.learn or method.boxes == JOINT:
         return method
     found = {**dict(options_for(run, subject_of(method))), **dict(method.options)}
@@ -138,11 +90,7 @@ def settled_as(run: Run, methods: Iterable[Method], model: Method) -> list[Metho
 
 
 def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
-    """Tracks of one sequence's part, frames numbered from the part's first.
-
-    Raises:
-        NotComputable: detections, or frames that appearance, camera motion or ATL need, are missing.
-    """
+    """Tracks of one sequence's part, frames numbered from the part's first."""
     return _track(run, part, *_item(run, part, sequence, method))
 
 
@@ -161,11 +109,7 @@ def recover_all(part: Part, run: Run, methods: Iterable[Method]) -> None:
 
 
 def _item(run: Run, part: Part, sequence: Sequence, method: Method) -> Item:
-    """A sequence, how it is tracked, and the thresholds of its frames.
-
-    Raises:
-        NotComputable: as `tracks`.
-    """
+    """A sequence, how it is tracked, and the thresholds of its frames."""
     method = settled(run, method)
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
@@ -185,10 +129,13 @@ def _inputs(
         "tracker": method.tracker,
         "options": dict(method.options),
         "thresholds": taus,
-        "look": (embedding_inputs(run, method.look) if own else look_inputs(run, part, method.look))
-        if method.look
-        else None,
+        "look": None,
     }
+    if method.look is not None and own:
+        inputs["look"] = embedding_inputs(run, method.look)
+    elif method.look is not None:
+        features = box_inputs(run, part.scene, method.look)
+        inputs["look"] = {"head": head_inputs(run, method.look), "joint": method.look.joint, "features": features}
     if method.camera != "none":
         data.need_pixels((part,))
         inputs["camera"] = scene_warps.key(run, part.scene, method.camera)
@@ -200,11 +147,6 @@ def _inputs(
             "longest": run.settings.recovery.longest,
         }
     return inputs
-
-
-def look_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
-    """What a part's embeddings depend on."""
-    return {"head": head_inputs(run, look), "joint": look.joint, "features": box_inputs(run, part.scene, look)}
 
 
 def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Tracks]:
@@ -261,39 +203,21 @@ def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -
     if rule.kind == "oracle":
         look = method.look and replace(method.look, joint=False)
         best = search(run, part, sequence, rule.mode, look, method.tracker, method.options).best
-    else:
-        best = _searched(run, part, sequence, method)
-    return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
-
-
-def _searched(run: Run, part: Part, sequence: Sequence, method: Method) -> NDArray[np.float32]:
-    """The optimum of the learning part of the same scene, or of the mean over all where this scene had none."""
-    rule = method.threshold
-    same = [p for p in rule.learn if p.scene.name == part.scene.name]
-    if not same:
+        return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
+    same = next((p for p in rule.learn if p.scene.name == part.scene.name), None)  # `grid`
+    if same is None:
         raise NotComputable(f"{part.scene.name} has no learning part to search on")
     if method.look is None:
-        found = member(same[0], sequence.detector)
-        return search(run, same[0], found, rule.mode, None, method.tracker, method.options).best
-    return targets(run, rule.learn, sequence.detector, rule.mode)[same[0]].best
+        found = member(same, sequence.detector)
+        best = search(run, same, found, rule.mode, None, method.tracker, method.options).best
+    else:
+        best = targets(run, rule.learn, sequence.detector, rule.mode)[same].best
+    return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
 
 
 def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDArray[np.float32]:
     """(T, 2) thresholds that ATL predicts on a part (eqs. 6-8), of the encoder trained for this detector."""
-    temporal = rule.temporal or run.settings.atl.temporal
-    mode, center = rule.mode, 0.0
-    if mode == "offset" and atl_settings(run, rule.changes).offset == "centered":
-        mode = "single"
-        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
-    state = atl_state(run, rule, detector, mode).state
-    raw = predicted(run, part, state, mode, temporal, rule.changes)
-    return per_frame(run, rule.mode, raw, center)
-
-
-def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
-    """The encoder's state: as trained alone, or after joint fine-tuning."""
-    if rule.joint and mode == "offset":
-        joint = train_atl(run, rule.learn, detector, mode, rule.seed).joint
-        assert joint is not None, "searched offsets are fine-tuned"
-        return joint
-    return train_atl(run, rule.learn, detector, mode, rule.seed, rule.supervision, of_training(rule.changes))
+    atl = atl_settings(run, rule.changes)
+    mode, center, state = atl_rule(run, rule, detector)
+    raw = predict(mode, scene_vectors(run, part), state, atl)
+    return per_frame(run, rule.mode, thresholds.smooth(raw, rule.temporal or atl.temporal, atl.beta), center)

@@ -1,6 +1,6 @@
-"""Videos, decoded by PyAV: every frame that can be decoded, under its own number and with its time.
+"""Videos, decoded by PyAV: every frame that can be decoded, under its own number.
 
-A frame's number is the rank of its time stamp among those of the file's packets, so that a damaged packet costs the
+The number is the rank of the frame's time stamp among those of the file's packets, so that a damaged packet costs the
 frames it holds and moves no other. Where a format has no time stamps, frames are counted as they come.
 """
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msfp.video.pictures import Image
 from msfp.video.videos import Video, open_video, opened, outcomes, quarters, state_of
@@ -24,13 +23,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Health:
-    """Frames and losses found by decoding a whole video.
-
-    Attributes:
-        frames: numbers of the frames that can be decoded.
-        lost: numbers of those that cannot.
-        marred: numbers of those that were decoded with errors.
-    """
+    """Numbers of a video's frames that can be decoded, that are lost, and that are decoded with errors."""
 
     frames: tuple[int, ...]
     lost: tuple[int, ...]
@@ -38,25 +31,15 @@ class Health:
 
 
 def health(path: Path) -> Health:
-    """Decode a video once to see which frames it really holds; remembered by its content.
-
-    Raises:
-        InputError: as `open_video`.
-    """
+    """Decode a video once to see which frames it really holds; remembered by its content."""
     return _health_at(path, *state_of(path))
 
 
 def decode(video: Video, report: set[int] | None = None) -> Iterator[tuple[int, Any]]:
     """(number from 1, frame) of every frame that can be decoded, ascending; `pixels_of` gives a frame's pixels.
 
-    Nothing is sought: a frame does not depend on where reading began.
-
-    Args:
-        video: what to decode.
-        report: takes the numbers of frames that were decoded with errors.
-
-    Raises:
-        InputError: the file cannot be opened any more.
+    Nothing is sought: a frame does not depend on where reading began. `report` takes the numbers of frames that were
+    decoded with errors.
     """
     given = 0
     try:
@@ -104,18 +87,14 @@ def loss(length: int, lost: Sequence[int], marred: Sequence[int] = ()) -> str:
     return " and ".join(said)
 
 
-@lru_cache(maxsize=256)
-def _health_at(path: Path, size: int, changed: int) -> Health:
-    with path.open("rb") as file:
-        return _health_of(hashlib.file_digest(file, "sha256").hexdigest(), path)
-
-
 _known: dict[str, Health] = {}
 
 
-def _health_of(digest: str, path: Path) -> Health:
-    """Sequences of one scene often hold copies of one video: each is decoded once."""
-    if digest not in _known:
+@lru_cache(maxsize=256)
+def _health_at(path: Path, size: int, changed: int) -> Health:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest not in _known:  # sequences of one scene often hold copies of one video
         video, marred = open_video(path), set[int]()
         frames = tuple(number for number, _ in decode(video, marred))
         lost = tuple(sorted(set(range(1, video.length + 1)) - set(frames)))
@@ -124,32 +103,16 @@ def _health_of(digest: str, path: Path) -> Health:
 
 
 def _pass(video: Video, careful: bool) -> Iterator[tuple[int, Any]]:
-    """Decode from the first packet on.
-
-    Args:
-        video: what to decode.
-        careful: with one decoder, going on after errors; else with all cores, up to the first error.
-
-    Raises:
-        Damaged: an error, where not `careful`.
-    """
-    given = 0
+    """Decode with one decoder, going on after errors, if `careful`; else with all cores, up to the first error."""
+    given, stamps = 0, video.stamps
     with opened(video.path, 1 if careful else 0) as (container, stream):
         for frames, error in outcomes(container, stream):
             if not careful and (error or any(f.is_corrupt for f in frames)):
                 raise Damaged
-            given += error and not len(video.stamps)  # a frame without a number takes one away with it
+            given += error and not len(stamps)  # a frame without a number takes one away with it
             for frame in frames:
-                number = _number(video.stamps, frame, given)
+                at = len(stamps) if frame.pts is None else int(np.searchsorted(stamps, frame.pts))
+                number = at + 1 if at < len(stamps) and stamps[at] == frame.pts else given + 1
                 if number > given:
                     given = number
                     yield number, frame
-
-
-def _number(stamps: NDArray[np.int64], frame: Any, given: int) -> int:
-    """Number of a frame: the rank of its stamp; one after the last where it has none of the file's."""
-    if len(stamps) and frame.pts is not None:
-        at = int(np.searchsorted(stamps, frame.pts))
-        if at < len(stamps) and stamps[at] == frame.pts:
-            return at + 1
-    return given + 1

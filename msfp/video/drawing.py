@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from msfp.video.source import Image
+    from msfp.video.pictures import Image
 
 # Okabe and Ito's colours, then lighter ones between them: told apart by people who see colours differently.
 COLOURS = (
@@ -49,16 +49,13 @@ class Artist:
     def draw(
         self, pixels: "Image", ids: NDArray[np.int32], xyxy: NDArray[np.float64], taus: tuple[float, float] | None
     ) -> "Image":
-        """The next frame with its tracks.
+        """(H + strip, W, 3) uint8 RGB: a copy of the next frame with its tracks.
 
         Args:
-            pixels: (H, W, 3) uint8 RGB; left as it is.
+            pixels: (H, W, 3) uint8 RGB.
             ids: (M,) identities.
             xyxy: (M, 4) boxes in file coordinates.
             taus: tau_high and tau_low of the frame, None where the tracker keeps its own.
-
-        Returns:
-            (H + strip, W, 3) uint8 RGB.
         """
         import supervision as sv
 

@@ -1,6 +1,5 @@
 """Films: H.264 in MP4, which browsers play; written in parts, so that what is finished outlives an interruption."""
 
-import math
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,18 +8,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msfp.errors import MsfpError
+from msfp.video.pictures import Image
 
-Image = NDArray[np.uint8]
 QUALITY = "23"
 CODECS = ("libx264", "mpeg4")
 FINE = 90_000  # ticks a second of a film whose frames come at times of their own
 
 
 class Film:
-    """Writes frames to a film; it is whole only when closed without an error.
+    """Writes frames to a film, which is whole only when closed without an error.
 
     Args:
         path: where to.
@@ -53,12 +51,7 @@ class Film:
         self._make = av.VideoFrame.from_ndarray
 
     def add(self, pixels: Image, seconds: float | None = None) -> None:
-        """Append an (H, W, 3) uint8 RGB frame.
-
-        Args:
-            pixels: the frame.
-            seconds: since the first frame; None: one frame after the last.
-        """
+        """Append an (H, W, 3) uint8 RGB frame, `seconds` since the first; None: one frame after the last."""
         width, height = self._size
         frame = self._make(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
         at = self._last + 1 if seconds is None else round(seconds / self._tick)
@@ -90,30 +83,20 @@ def rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
-def join(parts: Sequence[Path], path: Path, starts: Sequence[float] = ()) -> Path:
-    """One film from parts of the same size and rate, without encoding again.
-
-    Args:
-        parts: in order.
-        path: where to.
-        starts: seconds at which each part begins; empty: each follows the one before.
-
-    Raises:
-        MsfpError: a part cannot be read.
-    """
+def join(parts: Sequence[Path], path: Path, starts: Sequence[float]) -> Path:
+    """One film from parts of the same size and rate, without encoding again; each begins at its second of `starts`."""
     import av
 
     target = path.with_name(f".{path.name}.part")
     out: Any = av.open(os.path.abspath(target), "w", format="mp4", options={"movflags": "faststart"})
     stream, behind = None, 0
     try:
-        for k, part in enumerate(parts):
+        for part, start in zip(parts, starts, strict=True):
             with _part(part) as source:
                 given = source.streams.video[0]
                 stream = stream or out.add_stream_from_template(given)
-                step = math.ceil(1 / (given.average_rate * given.time_base))
                 # Rounded to ticks, a part may seem to begin before the last one's last frame.
-                shift = max(behind, round(starts[k] / given.time_base)) if starts else behind
+                shift = max(behind, round(start / given.time_base))
                 last = 0
                 for packet in source.demux(given):
                     if packet.dts is None:
@@ -121,7 +104,7 @@ def join(parts: Sequence[Path], path: Path, starts: Sequence[float] = ()) -> Pat
                     last = max(last, packet.pts)
                     packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
                     out.mux(packet)
-                behind = shift + last + (1 if starts else step)
+                behind = shift + last + 1
         out.close()
     except BaseException:
         out.close()

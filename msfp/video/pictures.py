@@ -23,15 +23,7 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def pictures_in(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    """The image files of a folder, by name; names that begin with a dot are no frames (macOS writes `._000001.jpg`).
-
-    Args:
-        folder: where to look; folders in it are not looked into.
-        suffixes: endings of images, in lower case.
-
-    Raises:
-        InputError: the folder cannot be read.
-    """
+    """The image files of a folder, by name; names that begin with a dot are no frames (macOS writes `._000001.jpg`)."""
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if not e.name.startswith(".") and e.is_file()]
@@ -41,11 +33,7 @@ def pictures_in(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path
 
 
 def by_number(files: Collection[Path]) -> dict[int, Path]:
-    """Frame number -> image file, ascending, of those whose name is a number (six digits, eight, or any up to nine).
-
-    Raises:
-        InputError: two files of one frame.
-    """
+    """Frame number -> image file, ascending, of those whose name is a number (six digits, eight, or any up to nine)."""
     found: dict[int, Path] = {}
     for path in files:
         if NUMBER.fullmatch(path.stem):
@@ -57,20 +45,16 @@ def by_number(files: Collection[Path]) -> dict[int, Path]:
 
 
 def in_order(files: Collection[Path]) -> dict[int, Path]:
-    """The same for names that are no numbers: counted from 1, `frame10` after `frame9`.
+    """The same for names that are no numbers: counted from 1, `frame10` after `frame9`."""
 
-    Raises:
-        InputError: two files that differ in their ending only.
-    """
-    ordered = sorted(files, key=_natural)
+    def natural(path: Path) -> list[tuple[int, int | str]]:
+        return [(0, int(p)) if p.isdecimal() else (1, p) for p in re.split(r"(\d+)", path.name) if p]
+
+    ordered = sorted(files, key=natural)
     for one, other in pairwise(ordered):
         if one.stem == other.stem:
             raise InputError(f"{other}: the same frame as {one.name}; remove one of the two")
     return dict(enumerate(ordered, start=1))
-
-
-def _natural(path: Path) -> list[tuple[int, int | str]]:
-    return [(0, int(p)) if p.isdecimal() else (1, p) for p in re.split(r"(\d+)", path.name) if p]
 
 
 def read_picture(path: Path) -> Image:
@@ -85,8 +69,9 @@ def read_picture(path: Path) -> Image:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); restore the image or remove it") from error
     width, height = declared_size(data)
+    too_large = InputError(f"{path}: more than {MOST_PIXELS:,} pixels; scale it down")
     if width * height > MOST_PIXELS:
-        raise _too_large(path)
+        raise too_large
     # OpenCV fills what is missing of a cut JPEG with grey; an end mark tells that it is whole.
     whole = not data.startswith(b"\xff\xd8") or b"\xff\xd9" in data[-4096:]
     pixels: Any = None
@@ -94,7 +79,7 @@ def read_picture(path: Path) -> Image:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data and whole else None
     except cv2.error as error:
         if "MAX_IMAGE" in str(error):
-            raise _too_large(path) from None
+            raise too_large from None
     if pixels is None:
         kind = "empty" if not data else "cut or no image"
         raise InputError(f"{path}: cannot be decoded ({len(data):,} bytes, {kind}); copy it again or remove it")
@@ -119,16 +104,8 @@ def declared_size(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _too_large(path: Path) -> InputError:
-    return InputError(f"{path}: more than {MOST_PIXELS:,} pixels; scale it down")
-
-
 def check_size(where: object, width: int, height: int) -> None:
-    """Refuse frames that no network and no film can take.
-
-    Raises:
-        InputError: a side under `SMALLEST` or over `LARGEST`, or more than `MOST_PIXELS`.
-    """
+    """Raise InputError for frames that no network and no film can take."""
     if not SMALLEST <= min(width, height) <= max(width, height) <= LARGEST or width * height > MOST_PIXELS:
         raise InputError(
             f"{where}: frames of {width}x{height}; a side has {SMALLEST} to {LARGEST} pixels, a frame at most "
@@ -137,11 +114,7 @@ def check_size(where: object, width: int, height: int) -> None:
 
 
 def opencv() -> ModuleType:
-    """OpenCV, imported only where pixels are read.
-
-    Raises:
-        InputError: it cannot be loaded, as on servers without the graphics libraries it links to.
-    """
+    """OpenCV, imported only where pixels are read; servers may lack the graphics libraries it links to."""
     try:
         import cv2
     except ImportError as error:

@@ -26,8 +26,6 @@ from msfp.video.pictures import (
 )
 from msfp.video.videos import DEFAULT_FPS, HIGHEST_FPS, open_video
 
-__all__ = ["Image", "Source", "fingerprint", "frames", "open_source"]
-
 SPARSEST = 100  # of names that are frame numbers at least one in so many is there; time stamps leave wider gaps
 SAMPLE = 1 << 20  # bytes of a video's beginning, middle and end by which it is recognised
 log = logging.getLogger(__name__)
@@ -35,25 +33,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What is looked at.
+    """What is looked at."""
 
-    Attributes:
-        name: for messages and result files.
-        place: file or folder; a camera's number.
-        fps: frames per second, of a video frames by seconds; 30 where nothing tells.
-        width, height: of a frame in pixels.
-        length: number of frames, None where it has no end (camera).
-        images: frame number -> file of a folder, in order; empty for videos and cameras.
-        seconds: (length,) time of each frame since the first; None where frames come at the constant rate `fps`.
-    """
-
-    name: str
-    place: Path | int
-    fps: float
-    width: int
+    name: str  # for messages and result files
+    place: Path | int  # file or folder; a camera's number
+    fps: float  # frames per second, of a video frames by seconds; 30 where nothing tells
+    width: int  # of a frame in pixels
     height: int
-    length: int | None
-    images: dict[int, Path]
+    length: int | None  # number of frames, None where it has no end (camera)
+    images: dict[int, Path]  # frame number -> file of a folder, in order; empty for videos and cameras
+    # (length,) time of each frame since the first; None where frames come at the constant rate `fps`
     seconds: NDArray[np.float64] | None = None
 
     @property
@@ -79,15 +68,9 @@ class Source:
 
 
 def open_source(text: str, fps: float | None = None) -> Source:
-    """A source from what a person writes: a path, or a camera's number.
+    """A source from what a person writes: a video file, a folder of images, or `0`, `1`, ... for a camera.
 
-    Args:
-        text: video file, folder of images, or `0`, `1`, ... for a camera.
-        fps: a constant rate in place of what the source tells.
-
-    Raises:
-        InputError: nothing there, no image in the folder, a file that is no video, frames of a size that cannot be, or
-            no rate.
+    `fps`: a constant rate in place of what the source tells.
     """
     if fps is not None and not 0 < fps <= HIGHEST_FPS:
         raise InputError(f"{fps:g} frames per second; give a number above 0, at most {HIGHEST_FPS:g}")
@@ -99,7 +82,9 @@ def open_source(text: str, fps: float | None = None) -> Source:
     if folder:
         return _folder(path, fps)
     if file:
-        return _video(path, fps)
+        video = open_video(path)
+        size, times = (video.width, video.height), video.seconds if video.variable and fps is None else None
+        return Source(path.stem or "video", path, fps or video.fps, *size, video.length, {}, times)
     if text.isdecimal():
         return _camera(int(text), fps)
     raise InputError(f"{text}: no such video, folder of images or camera number")
@@ -108,15 +93,17 @@ def open_source(text: str, fps: float | None = None) -> Source:
 def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> Iterator[tuple[int, Image]]:
     """(number from 1, (H, W, 3) uint8 RGB), from frame `first` on; numbers of lost frames are left out.
 
-    Args:
-        source: what to read.
-        first: number of the first frame wanted.
-        marred: takes the numbers of frames that were decoded with errors.
-
-    Raises:
-        InputError: an image that cannot be read; a frame of another size.
+    `marred` takes the numbers of frames that were decoded with errors.
     """
-    for number, pixels in _any(source, first, marred):
+    found: Iterator[tuple[int, Image]]
+    if isinstance(source.place, int):
+        found = _from_camera(source.place, first)
+    elif source.images:
+        found = ((number, read_picture(path)) for number, path in source.images.items() if number >= first)
+    else:
+        decoded = decode(open_video(source.place), marred)
+        found = ((number, pixels_of(frame)) for number, frame in decoded if number >= first)
+    for number, pixels in found:
         if pixels.shape[:2] != (source.height, source.width):
             where = source.images.get(number, f"{source.place}, frame {number}")
             raise InputError(
@@ -124,16 +111,6 @@ def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> It
                 "frames of one scene have one size: scale them, or split the scene there"
             )
         yield number, pixels
-
-
-def _any(source: Source, first: int, marred: set[int] | None) -> Iterator[tuple[int, Image]]:
-    if isinstance(source.place, int):
-        yield from _from_camera(source.place, first)
-    elif source.images:
-        yield from ((number, read_picture(path)) for number, path in source.images.items() if number >= first)
-    else:
-        video = open_video(source.place)
-        yield from ((number, pixels_of(frame)) for number, frame in decode(video, marred) if number >= first)
 
 
 def fingerprint(source: Source) -> str:
@@ -181,12 +158,6 @@ def _numbered(folder: Path, found: list[Path]) -> dict[int, Path]:
         log.warning("%s: names are too far apart for frame numbers, so frames are counted in their order", folder)
         return dict(enumerate(images.values(), start=1))
     return images
-
-
-def _video(path: Path, fps: float | None) -> Source:
-    video = open_video(path)
-    seconds = video.seconds if video.variable and fps is None else None
-    return Source(path.stem or "video", path, fps or video.fps, video.width, video.height, video.length, {}, seconds)
 
 
 def _camera(number: int, fps: float | None) -> Source:

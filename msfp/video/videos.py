@@ -21,34 +21,20 @@ NO_VIDEO = {"tty"}  # formats in which FFmpeg draws text files
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """Facts of a video file known without decoding it.
+    """Facts of a video file known without decoding it."""
 
-    Attributes:
-        path: the file.
-        width, height: of a frame in pixels, turned as players turn it.
-        fps: frames by seconds; `DEFAULT_FPS` where the file has no times.
-        seconds: (N,) float64, time of each frame since the first.
-        variable: whether some frame is more than half a frame off a constant rate.
-        stamps: (N,) int64 time stamps, ascending; (0,) where there are none.
-        length: number of frames, those included that a cut file lacks.
-    """
-
-    path: Path
-    width: int
+    path: Path  # the file
+    width: int  # of a frame in pixels, turned as players turn it
     height: int
-    fps: float
-    seconds: NDArray[np.float64]
-    variable: bool
-    stamps: NDArray[np.int64]
-    length: int
+    fps: float  # frames by seconds; `DEFAULT_FPS` where the file has no times
+    seconds: NDArray[np.float64]  # (N,) float64, time of each frame since the first
+    variable: bool  # whether some frame is more than half a frame off a constant rate
+    stamps: NDArray[np.int64]  # (N,) int64 time stamps, ascending; (0,) where there are none
+    length: int  # number of frames, those included that a cut file lacks
 
 
 def open_video(path: Path) -> Video:
-    """Read the facts of a video from its packets; remembered as long as the file stays as it is.
-
-    Raises:
-        InputError: cannot be read, no video, or frames too large or too small.
-    """
+    """Read the facts of a video from its packets; remembered as long as the file stays as it is."""
     return _open_video(path, *state_of(path))
 
 
@@ -75,7 +61,8 @@ def _open_video(path: Path, size: int, changed: int) -> Video:
                 with suppress(Exception):  # a damaged beginning: a later packet has the first frame
                     first = next(iter(packet.decode()), None)
         if first is None:
-            first = next((frame for _, frame in _frames_one_by_one(path)), None)
+            with opened(path, 1) as again:
+                first = next((frame for frames, _ in outcomes(*again) for frame in frames), None)
         if first is None:
             raise InputError(f"{path}: not one frame can be decoded; give another file, or re-encode it")
         # AVI has one time a packet: where frames change places it is not theirs.
@@ -121,16 +108,6 @@ def outcomes(container: Any, stream: Any) -> Iterator[tuple[list[Any], bool]]:
         yield [], True
 
 
-def _frames_one_by_one(path: Path) -> Iterator[tuple[int, Any]]:
-    """Frames of a file whose packets have not been listed yet."""
-    with opened(path, 1) as (container, stream):
-        number = 0
-        for frames, _ in outcomes(container, stream):
-            for frame in frames:
-                number += 1
-                yield number, frame
-
-
 def packets_of(container: Any, stream: Any) -> Iterator[Any]:
     """Packets that hold something, over errors of the container."""
     import av
@@ -151,11 +128,7 @@ def packets_of(container: Any, stream: Any) -> Iterator[Any]:
 
 @contextmanager
 def opened(path: Path, threads: int = 0) -> Iterator[tuple[Any, Any]]:
-    """(container, video stream); `threads` decoders, 0: one a core.
-
-    Raises:
-        InputError: not a video that can be opened, or frames of a size that cannot be.
-    """
+    """(container, video stream); `threads` decoders, 0: one a core."""
     import av
 
     # FFmpeg reads `12:30.mp4` as an address, and reads addresses named in playlists.

@@ -10,7 +10,7 @@ from msfp.metrics.rules import rules
 from msfp.pipeline import data
 from msfp.pipeline.data import Part, benchmark, halves, whole
 from msfp.pipeline.features import feature_inputs
-from msfp.pipeline.recovery import case_inputs
+from msfp.pipeline.recovery import part_cases
 
 from .conftest import LENGTH, Make
 
@@ -60,7 +60,7 @@ def test_scores_bear_on_detections_and_selection_but_not_on_features(make_run: M
     (old,), (new,) = data.scenes(raw, "mot17"), data.scenes(scored, "mot17")
     assert feature_inputs(raw, old, "") == feature_inputs(scored, new, "")
     assert raw.detections_digest(old.sequences[0]) != scored.detections_digest(new.sequences[0])
-    assert case_inputs(raw, whole(old)) != case_inputs(scored, whole(new))
+    assert part_cases.key(raw, whole(old)) != part_cases.key(scored, whole(new))
     before, path = feature_inputs(raw, old, ""), raw.settings.data.root / "train" / "MOT17-02-SDP" / "det" / "det.txt"
     rows = path.read_text().splitlines(keepends=True)
     path.write_text("".join(rows[:-1]))

@@ -130,7 +130,7 @@ def test_the_draw_of_highest_hota_is_taken(make_run: Make) -> None:
     subject = bytetrack(run)
     found = select(run, subject)
     every = draws("bytetrack", (), 12, 0)
-    hota = [selection.inner_hota(run, subject, 0, options) for options in every]
+    hota = selection.inner_hota.function(run, subject, 0, every).tolist()
     assert found.hota == max(hota)
     assert found.options == every[int(np.argmax(hota))]
     assert found.released == hota[0]
@@ -245,10 +245,10 @@ def test_thresholds_are_searched_with_heads_that_never_saw_the_frames(make_run: 
     run = make_run(names)
     learn = learn_of(run)
     for part in learn:
-        found = search.searched(run, learn, part)
-        assert found.look.learn
-        assert found.part.length
-        assert not any(overlap(p, found.part) for p in found.look.learn)
+        frames, look = search.searched(run, learn, part)
+        assert look.learn
+        assert frames.length
+        assert not any(overlap(p, frames) for p in look.learn)
 
 
 def test_thresholds_are_searched_by_the_rules_of_the_benchmark(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:

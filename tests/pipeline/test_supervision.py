@@ -7,7 +7,7 @@ from msfp.config import AtlSettings
 from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.pipeline.supervision import clips, consistency_target, distractors, statistics_target
-from msfp.pipeline.thresholds import atl_inputs, sequence_targets, train_atl
+from msfp.pipeline.thresholds import Threshold, atl_inputs, sequence_targets, train_atl
 from msfp.types import Detections, GroundTruth
 
 from .conftest import LENGTH, Make
@@ -73,15 +73,18 @@ def test_clips_hold_every_detection_once(make_run: Make) -> None:
 @pytest.mark.parametrize("supervision", ["idf1", "statistics", "consistency"])
 def test_atl_is_taught_without_a_search(make_run: Make, supervision: str) -> None:
     run, learn = learning(make_run)
-    state = train_atl(run, learn, "SDP", "single", 0, supervision).state
+    state = train_atl(run, Threshold("atl", learn=learn, supervision=supervision), "SDP")[0].state
     assert all(np.isfinite(value).all() for value in state.values())
     assert not list(run.store.root.glob("grid/**/*.*"))
-    assert atl_inputs(run, learn, "SDP", "single", 0, supervision) != atl_inputs(run, learn, "SDP", "single", 0)
+    own, grid = (
+        atl_inputs(run, Threshold("atl", learn=learn, supervision=kind), "SDP") for kind in (supervision, "grid")
+    )
+    assert own != grid
 
 
 def test_targets_are_one_a_sequence_and_within_the_grid(make_run: Make) -> None:
     run, learn = learning(make_run)
     for supervision in ("statistics", "consistency"):
-        (target,) = sequence_targets(run, learn, "SDP", "single", supervision).values()
+        (target,) = sequence_targets(run, Threshold("atl", learn=learn, supervision=supervision), "SDP").values()
         assert target.shape == (1,)
         assert 0.01 <= target[0] <= 0.5

@@ -13,7 +13,7 @@ from msfp.pipeline import data
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import Search, parted, plateau_middle
 from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import atl_training_set
+from msfp.pipeline.thresholds import Threshold, train_atl
 from msfp.tracking import make, track
 from msfp.types import Detections
 
@@ -64,9 +64,9 @@ def test_what_atl_did_not_learn_is_told_with_a_remedy(
     make_run: Make, learned: str, asked: str, words: str, supervision: Supervision
 ) -> None:
     run = make_run({learned: 0}, **{"data.learn_from": ("*",)})
-    learn = [data.whole(scene) for scene in data.learnable(run, "mot17")]
+    learn = tuple(data.whole(scene) for scene in data.learnable(run, "mot17"))
     with pytest.raises(NotComputable, match=re.escape(words)) as told:
-        atl_training_set(run, learn, asked, "single", supervision)
+        train_atl.function(run, Threshold("atl", learn=learn, supervision=supervision), asked)
     assert "`--threshold default`" in str(told.value)
 
 

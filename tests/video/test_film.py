@@ -18,7 +18,7 @@ def write(path, grey_levels, size=(64, 48), fps=25):
 
 def test_parts_join_to_one_film_in_order(tmp_path):
     parts = [write(tmp_path / f"{k}.mp4", range(80 * k, 80 * k + 70, 10)) for k in range(3)]
-    whole = open_source(str(join(parts, tmp_path / "all.mp4")))
+    whole = open_source(str(join(parts, tmp_path / "all.mp4", [0, 7 / 25, 14 / 25])))
     assert (whole.length, whole.fps) == (21, 25.0)
     found = [float(pixels.mean()) for _, pixels in frames(whole)]
     expected = [80 * k + step for k in range(3) for step in range(0, 70, 10)]
@@ -52,7 +52,7 @@ def test_an_error_leaves_no_film(tmp_path):
 def test_a_broken_part_is_named(tmp_path):
     (tmp_path / "b.mp4").write_text("no film")
     with pytest.raises(MsfpError, match=r"b.mp4: cannot be read"):
-        join([write(tmp_path / "a.mp4", [1]), tmp_path / "b.mp4"], tmp_path / "all.mp4")
+        join([write(tmp_path / "a.mp4", [1]), tmp_path / "b.mp4"], tmp_path / "all.mp4", [0, 1])
     assert not (tmp_path / "all.mp4").exists()
 
 
@@ -91,4 +91,5 @@ def test_parts_of_any_lengths_are_joined(tmp_path, lengths):
         with Film(path, 30, 96, 64) as film:
             for _ in range(length):
                 film.add(noise.integers(0, 255, (64, 96, 3), dtype=np.uint8))
-    assert open_source(str(join(parts, tmp_path / "whole.mp4"))).length == sum(lengths)
+    starts = (np.cumsum([0, *lengths[:-1]]) / 30).tolist()
+    assert open_source(str(join(parts, tmp_path / "whole.mp4", starts))).length == sum(lengths)
