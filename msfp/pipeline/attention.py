@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.heads.apply import attention, restore_head
+from msfp.heads.apply import attention
 from msfp.heads.fusion import Attention
 from msfp.pipeline import data
-from msfp.pipeline.box_scale import network_sides
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH
-from msfp.pipeline.heads import Appearance, part_vectors, train_head
+from msfp.pipeline.heads import Appearance, network_sides, part_vectors, restored, train_head
 from msfp.pipeline.run import Run
 
 
@@ -42,8 +41,7 @@ def weigh(run: Run, part: Part, look: Appearance) -> Weighed:
     """
     data.need_pixels((part, *look.learn))
     vectors = part_vectors(run, part, TRUTH, look)
-    channels = {layer: v.shape[1] for layer, v in vectors.items()}
-    head = restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion)
+    head = restored(run, look.strategy, vectors, train_head(run, look).state)
     assert isinstance(head, Attention)
     truth = data.window(data.truth(part.scene), part)
     kept = truth.pedestrian

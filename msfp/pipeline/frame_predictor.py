@@ -31,30 +31,21 @@ CANDIDATES = 1024  # the most certain ones are pooled before suppression: some f
 
 @dataclass(frozen=True)
 class Seen:
-    """What the networks make of a frame.
+    """What the networks make of a frame."""
 
-    Attributes:
-        tlwh: (N, 4) float64 boxes, file coordinates.
-        score: (N,) float32.
-        vectors: (N, D) float32 unit embeddings; (N, 0) without a head.
-        prediction: (k,) ATL's raw thresholds; (0,) without ATL.
-    """
-
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    prediction: NDArray[np.float32]
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates
+    score: NDArray[np.float32]  # (N,)
+    vectors: NDArray[np.float32]  # (N, D) unit embeddings; (N, 0) without a head
+    prediction: NDArray[np.float32]  # (k,) ATL's raw thresholds; (0,) without ATL
 
 
 class FramePredictor(Protocol):
     """Detector, fusion head and scene encoder."""
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """The next frame.
+        """The next frame, (H, W, 3) uint8 RGB.
 
-        Args:
-            pixels: (H, W, 3) uint8 RGB.
-            boxes: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
+        `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
         """
 
 
@@ -65,13 +56,12 @@ def frame_predictor(run: Run, head: "FusionHead | None", predictor: ScenePredict
         detector = load_whole(config.preset, config.weights, device)
         if detector.family != "RTDETRDetectionModel":
             return CudaGraphPredictor(detector, config, head, predictor)
-    return CpuPredictor(detector_of(run), config, head, predictor)
+    return CpuPredictor(_detector_of(run), config, head, predictor)
 
 
 @lru_cache(maxsize=4)
-def detector_of(run: Run) -> Detector:
-    """The run's whole detector, loaded once; it keeps nothing of the frames it saw."""
-    chosen = run.settings.input
+def _detector_of(run: Run) -> Detector:
+    chosen = run.settings.input  # loaded once: it keeps nothing of the frames it saw
     return load_whole(chosen.preset, chosen.weights, run.settings.device)
 
 
@@ -85,11 +75,9 @@ class CpuPredictor:
         head: "FusionHead | None" = None,
         predictor: ScenePredictor | None = None,
     ) -> None:
-        """Take the networks: the detector, how frames lie in its input, the head and ATL's encoder."""
         self._detector, self._config, self._head, self._predictor = detector, config, head, predictor
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """As `FramePredictor.see`."""
         sight = self._detector.look(
             pixels,
             self._config.size,
@@ -107,11 +95,7 @@ class CpuPredictor:
 
 
 class CudaGraphPredictor:
-    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host.
-
-    Attributes:
-        frame: the recorded piece.
-    """
+    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host."""
 
     def __init__(
         self,
@@ -121,12 +105,9 @@ class CudaGraphPredictor:
         predictor: ScenePredictor | None = None,
         most: int = CANDIDATES,
     ) -> None:
-        """Take the networks over, as `CpuPredictor`, and record them; the detector's weights are converted in place.
+        """Record the networks with room for `most` candidates or given boxes.
 
-        Args:
-            detector: one that is not sparse.
-            config, head, predictor: as of `CpuPredictor`.
-            most: candidates, or given boxes, there is room for.
+        The detector's weights are converted in place; it must not be sparse.
         """
         encoder = None if predictor is None else predictor.encoder
         head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
@@ -136,11 +117,7 @@ class CudaGraphPredictor:
         self._box: Letterbox | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """As `FramePredictor.see`.
-
-        Raises:
-            InputError: more boxes than there is room for; numbers beyond what the detector's precision holds.
-        """
+        """As of `FramePredictor`; InputError where boxes outnumber the room, or numbers the detector's precision."""
         image = (pixels.shape[1], pixels.shape[0])
         if self._box is None or self._box.image != image:
             self._box = fit(image, self._config.size, self._config.geometry)

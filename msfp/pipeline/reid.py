@@ -150,18 +150,13 @@ def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, PeopleDraws]:
 
 @lru_cache(maxsize=2 * KEPT)
 def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> tuple[metrics.Pairs, PeopleDraws]:
-    """The same of pairs 20 to 30 frames apart against the nearest people, those that `choose` takes.
-
-    Raises:
-        NotComputable: the part has no such pairs.
-    """
+    """The same of pairs 20 to 30 frames apart against the nearest people, those that `choose` takes."""
     truth, frames = data.window(data.truth(part.scene), part), run.settings.reid.frames
     chosen = choose(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
     return chosen, drawing(chosen, truth.id, part.scene.name)
 
 
-def measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
-    """Section 4.2 on one part, or why it cannot be measured."""
+def _measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
     look, part = item
     try:
         return discrimination(run, part, look)
@@ -175,16 +170,12 @@ def measure(
     """Every embedding on every part, fanned out; results in the parts' order."""
     train_heads(run, looks)
     items = [(look, part) for part in parts for look in looks]  # a part's pairs are drawn once, and kept for the next
-    found = run.map(partial(measure_one, run=run), items, label)
+    found = run.map(partial(_measure_one, run=run), items, label)
     return {look: found[i :: len(looks)] for i, look in enumerate(looks)}
 
 
 def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
-    """All of them.
-
-    Raises:
-        NotComputable: some part could not be measured; says every distinct reason.
-    """
+    """All of them; NotComputable, with every distinct reason, where some part could not be measured."""
     reasons = sorted({f for f in found if isinstance(f, str)})
     if reasons:
         raise NotComputable(each_once(reasons))
@@ -196,12 +187,8 @@ def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
 def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Sample:
     """A measure averaged over scenes, for each seed, with draws of scenes, or of the people of the same few scenes.
 
-    Args:
-        groups: for each seed what was measured on every scene.
-        name: of the measure, `auc`, `gap` or one of `HARD`; scenes without hard pairs are left out, as in the tables.
-
-    Raises:
-        NotComputable: no scene has the measure.
+    `groups` holds for each seed what was measured on every scene; `name` is `auc`, `gap` or one of `HARD`. Scenes
+    without hard pairs are left out, as in the tables; NotComputable where no scene is left.
     """
     kept = [[one for one in group if _draws(one, name) is not None] for group in groups]
     if not kept or not kept[0]:

@@ -28,17 +28,14 @@ EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
 @dataclass(frozen=True)
 class Job:
-    """Something for a worker to do, whose result goes to the store and not back.
-
-    Attributes:
-        call: picklable, without arguments.
-        name: for messages.
-        network: passes frames through a network, on the run's device.
-    """
+    """A picklable call whose result goes to the store, its name in messages, and whether it runs a network."""
 
     call: Callable[[], object]
     name: str
     network: bool = False
+
+    def __call__(self) -> None:
+        self.call()
 
 
 @dataclass(eq=False)
@@ -87,7 +84,6 @@ class Run:
 
     @property
     def figures(self) -> Path:
-        """`figures/<profile>`."""
         return self.home / "figures" / self.settings.profile
 
     @property
@@ -97,23 +93,7 @@ class Run:
 
     @cached_property
     def store(self) -> Store:
-        """Results by content."""
         return Store(self.out / "store")
-
-    def dataset_root(self, dataset: str) -> Path:
-        """Folder of a data set; an embedded one is rendered when it is not there.
-
-        Raises:
-            InputError: a real data set without --root.
-        """
-        if dataset in EMBEDDED:
-            return self._render(dataset)
-        if self.settings.data.root is None:
-            raise InputError(
-                f"profile {self.settings.profile!r} reads real data: name its folder with --root "
-                "(data/README.md says where it is had), or use --profile demo, which needs none"
-            )
-        return self.settings.data.root
 
     @property
     def embedded_folder(self) -> Path:
@@ -121,15 +101,27 @@ class Run:
         data = self.settings.data
         return self.home / "data" / "{}x{}-{}x{}".format(*data.frame_size, data.frames, data.train_times)
 
-    def _render(self, dataset: str) -> Path:
+    def dataset_root(self, dataset: str) -> Path:
+        """Folder of a data set; an embedded one is rendered when it is not there.
+
+        Raises:
+            InputError: a real data set without --root.
+        """
+        chosen = self.settings.data
+        if dataset not in EMBEDDED:
+            if chosen.root is not None:
+                return chosen.root
+            raise InputError(
+                f"profile {self.settings.profile!r} reads real data: name its folder with --root "
+                "(data/README.md says where it is had), or use --profile demo, which needs none"
+            )
         from msfp.datasets import synth
 
-        data = self.settings.data
         return synth.generate(
             dataset,
             self.embedded_folder,
-            **data.model_dump(include={"seed", "frames", "train_times"}),
-            size=data.frame_size,
+            **chosen.model_dump(include={"seed", "frames", "train_times"}),
+            size=chosen.frame_size,
             map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
             digests=self.store.memo.folder_digests,
         )
@@ -146,19 +138,18 @@ class Run:
         return self.store.file_digest(find(chosen, preset_named(self.settings.input.preset).embedded))
 
     @cache  # noqa: B019  a run lives as long as its process
-    def backbone(self, weights: str = "") -> "Backbone":
-        """The frozen detector, cut after its deepest tapped layer; weights empty: the run's."""
+    def backbone(self, weights: str = "", further: bool = False) -> "Backbone":
+        """The frozen detector (`weights` empty: the run's), cut after its deepest tapped or `further` layer."""
         from msfp.features.backbone import load_backbone
+        from msfp.features.presets import preset_named
 
-        return load_backbone(self.settings.input.preset, weights or self.settings.input.weights, self.settings.device)
+        preset = preset_named(self.settings.input.preset)
+        chosen = preset.extended() if further else preset
+        return load_backbone(chosen, weights or self.settings.input.weights, self.settings.device)
 
     @cache  # noqa: B019
     def pixels_digest(self, scene: Scene) -> str:
-        """The scene's frames by content.
-
-        Raises:
-            InputError: they changed since the scene was listed.
-        """
+        """The scene's frames by content; InputError where they changed since the scene was listed."""
         images = scene.pixels.images
         if images is None:
             return ""
@@ -176,29 +167,18 @@ class Run:
 
     @looked_once
     def labels_digest(self, scene: Scene) -> str:
-        """Labels for training by content; empty where there are none.
-
-        Raises:
-            InputError: they changed since the scene was listed.
-        """
+        """Labels for training by content, empty where there are none; InputError where they changed since listed."""
         need_unchanged(scene.pixels)
         return self.file_digest(scene.pixels.gt_path)
 
     @looked_once
     def detections_digest(self, sequence: Sequence) -> str:
-        """Detections of a sequence by content; empty where there are none.
-
-        Raises:
-            InputError: they changed since the scene was listed.
-        """
+        """Detections by content, empty where there are none; InputError where they changed since listed."""
         need_unchanged(sequence)
         return self.file_digest(sequence.det_path)
 
     def variant(self, **changes: Any) -> "Run":
-        """The same run with other top-level settings, `detections="detector"` or `split="loso"`; one store.
-
-        The same changes give the same run, so that what it has read stays read.
-        """
+        """The run with other top-level settings, `detections="detector"`, in the same store; one object per changes."""
         key = repr(sorted(changes.items()))
         if key not in self._variants:
             changed = config.Settings.model_validate(self.settings.model_copy(update=changes).model_dump())
@@ -217,13 +197,9 @@ class Run:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], label: str, *, network: bool = False
     ) -> list[Result]:
-        """Fan out over items, with progress; results in order.
+        """Fan out over items, with progress; results in order, which should be small.
 
-        Args:
-            function: puts what is large into the store and returns what is small.
-            items: the cells.
-            label: what is being done.
-            network: the cells pass frames through a network, on the run's device.
+        `network`: the items pass frames through a network, on the run's device.
         """
         return parallel.map(
             partial(task, function=function),
@@ -242,21 +218,16 @@ class Run:
         for on_gpu in (True, False):
             chosen = [job for job in todo if (job.network and cuda) == on_gpu]
             if chosen:
-                self.map(_done, chosen, label, network=on_gpu)
-
-
-def _done(job: Job) -> None:
-    job.call()
+                self.map(Job.__call__, chosen, label, network=on_gpu)
 
 
 def cell_name(item: object) -> str:
     """What a message calls a cell: the names of its parts, `MSFP-Track, MOT17-02 frames 301-600, MOT17-02-SDP`."""
     if isinstance(item, tuple):
         return ", ".join(dict.fromkeys(cell_name(one) for one in item))
-    for attribute in ("label", "name", "strategy"):
-        found = getattr(item, attribute, None)
-        if isinstance(found, str):
-            return found
+    named = (getattr(item, attribute, None) for attribute in ("label", "name", "strategy"))
+    if found := next((name for name in named if isinstance(name, str)), ""):
+        return found
     text = str(item)
     return text if len(text) <= NAME_LENGTH else f"{text[:NAME_LENGTH]}..."
 

@@ -12,7 +12,7 @@ from msfp.features.backbone import Backbone
 from msfp.features.extract import extract
 from msfp.heads.apply import embed, restore_head
 from msfp.pipeline import data
-from msfp.pipeline.box_scale import octaves
+from msfp.pipeline.heads import octaves
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.feature_variants import View, box_vectors
 from msfp.pipeline.features import TRUTH, features, layers
