@@ -89,7 +89,7 @@ def halves(scene: Scene) -> tuple[Part, Part]:
 
 @looked_once
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
-    """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder of them changes.
+    """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder changes.
 
     Raises:
         NotComputable: the data set or split is not there.
@@ -216,9 +216,7 @@ def _learnable_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
 
 def _left_out(found: tuple[Scene, ...], evaluate: dict[Scene, Part]) -> tuple[Fold, ...]:
     """A fold a scene, which learns from the whole of all others."""
-    return tuple(
-        Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (evaluate[s],)) for s in found
-    )
+    return tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (evaluate[s],)) for s in found)
 
 
 def all_learning(run: Run, dataset: str) -> tuple[Part, ...]:
@@ -307,9 +305,11 @@ def truth_digest(run: Run, scene: Scene) -> str:
 
 
 def _read(read: Callable[[Path, Sequence], Rows], path: Path, sequence: Sequence) -> Rows:
-    """The rows of a file as it is now: read once for each stamp, and digest while it may change without another stamp."""
+    """The rows of a file as it is now, read once for each state of it."""
     now = stamp(path)
-    return _parsed(read, path, now, file_digest(path) if now is not None and unsettled(now[1]) else "", sequence)
+    # So new that it may change without another stamp, it is told by its digest too.
+    digest = file_digest(path) if now is not None and unsettled(now[1]) else ""
+    return _parsed(read, path, now, digest, sequence)
 
 
 @lru_cache(maxsize=320)

@@ -65,9 +65,7 @@ def _all_stages(scene: Scene, run: Run) -> None:
 
     wanted = {**further, **usual, ROI_ALIGN: (*chosen.layers, *chosen.further)}
     with frames_of(scene.pixels, "all") as (frames, progress):
-        made = extract_modes(
-            frames, box_sets(scene), detector, wanted, config.size, config.geometry, progress, through
-        )
+        made = extract_modes(frames, box_sets(scene), detector, wanted, config.size, config.geometry, progress, through)
     pooled.keep(run, lambda: _taken(made, usual), scene)
     variants.keep(run, lambda: _taken(made, further), scene)
     pixels = scene.pixels

@@ -12,11 +12,10 @@ from msfp.features.backbone import Backbone
 from msfp.features.extract import extract
 from msfp.heads.apply import embed, restore_head
 from msfp.pipeline import data
-from msfp.pipeline.heads import octaves
 from msfp.pipeline.embeddings import embeddings
 from msfp.pipeline.feature_variants import View, box_vectors
 from msfp.pipeline.features import TRUTH, features, layers
-from msfp.pipeline.heads import appearance, train_head, training_set
+from msfp.pipeline.heads import appearance, octaves, train_head, training_set
 from msfp.pipeline.roi_cells import labelled_cells, thinned
 
 from .conftest import HEIGHT, LENGTH, WIDTH, Make
