@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,11 +22,11 @@ from msfp.pipeline.features import (
     box_sets,
     compute,
     feature_inputs,
-    layers,
     need_frames,
     pooled,
     truth_features,
 )
+from msfp.pipeline.features import layers as layers_of
 from msfp.pipeline.run import Run
 from msfp.pipeline.stage import stage
 from msfp.types import Scene
@@ -38,39 +37,36 @@ if TYPE_CHECKING:
 PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
 
 
-@dataclass(frozen=True)
-class View:
-    """What a head is given of a box: layers (empty: the preset's taps), way to pool, weights (empty: the run's)."""
-
-    layers: tuple[int, ...] = ()
-    pooling: Pooling = ROI_ALIGN
-    weights: str = ""
-
-
 def preset(run: Run) -> "Preset":
     from msfp.features.presets import preset_named
 
     return preset_named(run.settings.input.preset)
 
 
-def box_vectors(run: Run, part: Part, boxes: str, view: View) -> dict[int, NDArray[np.float16]]:
+def box_vectors(
+    run: Run, part: Part, boxes: str, layers: tuple[int, ...] = (), pooling: Pooling = ROI_ALIGN, weights: str = ""
+) -> dict[int, NDArray[np.float16]]:
     """layer -> (N, C) vectors of a part's boxes (`gt` or a public detector).
+
+    `layers` empty: the preset's taps; `weights` empty: the run's.
 
     Raises:
         NotComputable: no frame has pixels, or the preset names no such layer.
     """
     usual = preset(run).layers
-    usual = usual[-1:] if view.pooling == LITE else usual
-    wanted = view.layers or usual
+    usual = usual[-1:] if pooling == LITE else usual
+    wanted = layers or usual
     found: dict[int, NDArray[np.float16]] = {}
-    if view.pooling in (ROI_ALIGN, LITE) and set(wanted) & set(usual):
-        scene, weights, way = part.scene, view.weights, view.pooling
-        given = truth_features(run, part, weights)[way] if boxes == TRUTH else pooled(run, scene, weights)[way][boxes]
-        found |= layers(given, part)
-    if not set(wanted) <= set(found) and view.pooling != LITE:
-        found |= layers(variants(run, part.scene, view.weights)[view.pooling][boxes], part)
+    if pooling in (ROI_ALIGN, LITE) and set(wanted) & set(usual):
+        if boxes == TRUTH:
+            given = truth_features(run, part, weights)[pooling]
+        else:
+            given = pooled(run, part.scene, weights)[pooling][boxes]
+        found |= layers_of(given, part)
+    if not set(wanted) <= set(found) and pooling != LITE:
+        found |= layers_of(variants(run, part.scene, weights)[pooling][boxes], part)
     if missing := [str(k) for k in wanted if k not in found]:
-        of = f" pooled as {LITE}" if view.pooling == LITE else ""
+        of = f" pooled as {LITE}" if pooling == LITE else ""
         raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}{of}")
     return {layer: found[layer] for layer in wanted}
 

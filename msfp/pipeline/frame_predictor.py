@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -39,17 +39,9 @@ class Seen:
     prediction: NDArray[np.float32]  # (k,) ATL's raw thresholds; (0,) without ATL
 
 
-class FramePredictor(Protocol):
-    """Detector, fusion head and scene encoder."""
-
-    def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """The next frame, (H, W, 3) uint8 RGB.
-
-        `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
-        """
-
-
-def frame_predictor(run: Run, head: "FusionHead | None", predictor: ScenePredictor | None) -> FramePredictor:
+def frame_predictor(
+    run: Run, head: "FusionHead | None", predictor: ScenePredictor | None
+) -> "CpuPredictor | CudaGraphPredictor":
     """The predictor for a run's device; RT-DETR's decoder has not been made part of a graph."""
     config, device = run.settings.input, run.settings.device
     if device.startswith("cuda"):
@@ -65,32 +57,33 @@ def _detector_of(run: Run) -> Detector:
     return load_whole(chosen.preset, chosen.weights, run.settings.device)
 
 
+@dataclass(frozen=True, eq=False)
 class CpuPredictor:
-    """One part after the other, people known before their vectors are pooled."""
+    """Detector, fusion head and ATL's encoder one after the other: people are known before their vectors are pooled."""
 
-    def __init__(
-        self,
-        detector: Detector,
-        config: InputSettings,
-        head: "FusionHead | None" = None,
-        predictor: ScenePredictor | None = None,
-    ) -> None:
-        self._detector, self._config, self._head, self._predictor = detector, config, head, predictor
+    detector: Detector
+    config: InputSettings
+    head: "FusionHead | None" = None
+    predictor: ScenePredictor | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        sight = self._detector.look(
+        """The next frame, (H, W, 3) uint8 RGB.
+
+        `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
+        """
+        sight = self.detector.look(
             pixels,
-            self._config.size,
+            self.config.size,
             confidence=CONFIDENCE,
             overlap=OVERLAP,
             limit=LIMIT,
-            geometry=self._config.geometry,
+            geometry=self.config.geometry,
             boxes=boxes,
-            pooling="roi_align" if self._head is None else self._head.pooling,
+            pooling="roi_align" if self.head is None else self.head.pooling,
         )
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
-        vectors = nobody if self._head is None else embed_boxes(self._head, sight.layers)
-        prediction = np.zeros(0, np.float32) if self._predictor is None else self._predictor(sight.scene)
+        vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers)
+        prediction = np.zeros(0, np.float32) if self.predictor is None else self.predictor(sight.scene)
         return Seen(sight.tlwh, sight.score, vectors, prediction)
 
 
@@ -117,7 +110,7 @@ class CudaGraphPredictor:
         self._box: Letterbox | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """As of `FramePredictor`; InputError where boxes outnumber the room, or numbers the detector's precision."""
+        """As of `CpuPredictor`; InputError where boxes outnumber the room, or numbers the detector's precision."""
         image = (pixels.shape[1], pixels.shape[0])
         if self._box is None or self._box.image != image:
             self._box = fit(image, self._config.size, self._config.geometry)

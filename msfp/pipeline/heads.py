@@ -17,7 +17,7 @@ from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS, bound_embeddings, bound_inputs
 from msfp.pipeline.data import Part
-from msfp.pipeline.feature_variants import View, box_vectors
+from msfp.pipeline.feature_variants import box_vectors
 from msfp.pipeline.features import (
     ROI_ALIGN,
     TRUTH,
@@ -201,7 +201,7 @@ def part_vectors(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int
     """layer -> (N, C) of a part's boxes, as the embedding sees them; with their sizes where it wants these."""
     kind = strategy_named(look.strategy)
     own = kind.pooling if kind.pooling != ROI_ALIGN else look.pooling
-    vectors = box_vectors(run, part, boxes, View(look.layers, own, look.weights))
+    vectors = box_vectors(run, part, boxes, look.layers, own, look.weights)
     if kind.sees_size:
         vectors[SIZE] = octaves(run, part, boxes, look.learn)
     return vectors

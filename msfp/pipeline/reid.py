@@ -5,7 +5,6 @@ from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
-from msfp.metrics.bootstrap_identities import PeopleDraws, ResampledMeasures, drawing, resample, resample_first
+from msfp.metrics.bootstrap_identities import PeopleDraws, drawing, resample, resample_first
 from msfp.metrics.statistics import FEWEST, Sample, draws
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -45,9 +44,8 @@ class Discrimination:
         false_positive, true_positive: (R,) the ROC curve.
         edges, positives, negatives: (B + 1,) edges and (B,) densities of the histograms of similarity.
         pairs: number of positive pairs.
-        drawn, drawn_hard, drawn_same_frame: AUC and gap in bootstrap draws of identities; None where there are no hard
-            pairs.
-        drawn_first: (B,) the same of `first_of_two`.
+        drawn: measure -> (B,) in bootstrap draws of identities; those of hard pairs only where there are some.
+        people, hard_people: whom these draws take, named with their scene.
     """
 
     auc: float
@@ -64,10 +62,9 @@ class Discrimination:
     positives: NDArray[np.float64]
     negatives: NDArray[np.float64]
     pairs: int
-    drawn: ResampledMeasures
-    drawn_hard: ResampledMeasures | None
-    drawn_same_frame: ResampledMeasures | None
-    drawn_first: NDArray[np.float64] | None
+    drawn: dict[str, NDArray[np.float64]]
+    people: tuple[str, ...]
+    hard_people: tuple[str, ...]
 
 
 def paper_parts(parts: ListLike[Part], run: Run) -> tuple[Part, ...]:
@@ -103,9 +100,12 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
     edges = np.linspace(-1, 1, BINS + 1)
     densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
     by_gap = found["by_gap"]
+    drawn = resample(compared.sim, people)
+    hard, hard_drawn, hard_people = _hard(vectors, run, part)
     return Discrimination(
         auc=found["auc"],
         gap=found["gap"],
+        **hard,
         first_gap=np.array([g["first"] for g in by_gap], np.int64),
         last_gap=np.array([g["last"] for g in by_gap], np.int64),
         gap_auc=np.array([g["auc"] for g in by_gap], np.float64),
@@ -115,28 +115,34 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
         positives=densities[0],
         negatives=densities[1],
         pairs=found["positives"],
-        drawn=resample(compared.sim, people),
-        **_hard(vectors, run, part),
+        drawn={"auc": drawn.auc, "gap": drawn.gap, **hard_drawn},
+        people=drawn.people,
+        hard_people=hard_people,
     )
 
 
-def _hard(vectors: NDArray[np.float32], run: Run, part: Part) -> dict[str, Any]:
-    """Compute what `Discrimination` says of far positives against near negatives; NaN and None where there are none."""
+def _hard(
+    vectors: NDArray[np.float32], run: Run, part: Part
+) -> tuple[dict[str, float], dict[str, NDArray[np.float64]], tuple[str, ...]]:
+    """Measures of far positives against near negatives (NaN where there are none), their draws, and whom these take."""
     try:
         hard, people = _hard_pairs(run, part, metrics.hard_pairs)
         one_frame, its_people = _hard_pairs(run, part, metrics.same_frame_pairs)
     except NotComputable:
-        missing = dict.fromkeys(("hard_auc", "first_of_two", "same_frame_auc"), float("nan"))
-        return missing | dict.fromkeys(("drawn_hard", "drawn_same_frame", "drawn_first"))
+        return dict.fromkeys(HARD, float("nan")), {}, ()
     compared, other = metrics.compare(vectors, hard), metrics.compare(vectors, one_frame)
-    return {
+    drawn = resample(compared.sim, people)
+    measures = {
         "hard_auc": metrics.auc(compared.sim, compared.same),
         "first_of_two": metrics.first_of_two(compared),
         "same_frame_auc": metrics.auc(other.sim, other.same),
-        "drawn_hard": resample(compared.sim, people),
-        "drawn_same_frame": resample(other.sim, its_people),
-        "drawn_first": resample_first(metrics.wins(compared.sim, compared.same), people),
     }
+    draws = {
+        "hard_auc": drawn.auc,
+        "first_of_two": resample_first(metrics.wins(compared.sim, compared.same), people),
+        "same_frame_auc": resample(other.sim, its_people).auc,
+    }
+    return measures, draws, drawn.people
 
 
 @lru_cache(maxsize=KEPT)
@@ -190,21 +196,13 @@ def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Samp
     `groups` holds for each seed what was measured on every scene; `name` is `auc`, `gap` or one of `HARD`. Scenes
     without hard pairs are left out, as in the tables; NotComputable where no scene is left.
     """
-    kept = [[one for one in group if _draws(one, name) is not None] for group in groups]
+    kept = [[one for one in group if name in one.drawn] for group in groups]
     if not kept or not kept[0]:
         raise NotComputable("no scene has people seen again 20 to 30 frames later")
     values = np.array([[getattr(one, name) for one in group] for group in kept])
-    people = [(one.drawn_hard or one.drawn if name in HARD else one.drawn).people for one in kept[0]]
+    people = [one.hard_people if name in HARD else one.people for one in kept[0]]
     scenes = tuple(names[0].rpartition("/")[0] for names in people)
     if len(scenes) >= FEWEST:
         return Sample(values.mean(axis=1), draws(scenes) @ values.T / len(scenes), scenes)
-    drawn = [[d for one in group if (d := _draws(one, name)) is not None] for group in kept]
+    drawn = [[one.drawn[name] for one in group] for group in kept]
     return Sample(values.mean(axis=1), np.mean(drawn, axis=1).T, tuple(chain.from_iterable(people)), "people")
-
-
-def _draws(one: Discrimination, name: str) -> NDArray[np.float64] | None:
-    """(B,) a measure in draws of people."""
-    if name == "first_of_two":
-        return one.drawn_first
-    drawn = {"hard_auc": one.drawn_hard, "same_frame_auc": one.drawn_same_frame}.get(name, one.drawn)
-    return None if drawn is None else drawn.gap if name == "gap" else drawn.auc

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -274,8 +275,11 @@ def open_run(
         given["input.weights"] = str(Path(weights).resolve()) if Path(weights).is_file() else str(weights)
     if device:
         given["device"] = device
-    if named := given.get("input.families"):
-        text, given["input.families"] = absolute(text, [named] if isinstance(named, str) else named)
+    if named := given.get(SETTING):  # weights by their full paths, as a notebook runs in another folder
+        full = pairs([named] if isinstance(named, str) else named)
+        given[SETTING] = tuple(f"{preset}={path}" for preset, path in full.items())
+        words = [w for w in shlex.split(text) if not w.startswith(f"{SETTING}=")]
+        text = shlex.join([*words, f"{SETTING}={','.join(given[SETTING])}"])
     kind, colon, place = cluster.partition(":")
     if kind == "slurm":  # notebooks run in other folders
         cluster = f"{kind}{colon}{Path(place).resolve()}"
@@ -303,17 +307,6 @@ def pairs(families: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def absolute(overrides: str, families: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """The same overrides and families with weights by their full paths, as a notebook runs in another folder.
-
-    Raises:
-        InputError: as `pairs`.
-    """
-    named = tuple(f"{preset}={weights}" for preset, weights in pairs(families).items())
-    words = [w for w in shlex.split(overrides) if not w.startswith(f"{SETTING}=")]
-    return shlex.join([*words, f"{SETTING}={','.join(named)}"]), named
-
-
 def parse_overrides(text: str) -> dict[str, Any]:
     """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`.
 
@@ -337,8 +330,6 @@ def literal(value: str) -> Any:
     if value.lower() in words:
         return words[value.lower()]
     for kind in (int, float):
-        try:
+        with suppress(ValueError):
             return kind(value)
-        except ValueError:
-            continue
     return value
