@@ -45,17 +45,12 @@ REID = ("auc", "gap", "hard_auc", "first_of_two")
 class Maps:
     """The tapped maps of one frame, as the network gets it.
 
-    Attributes:
-        input: (h, w, 3) uint8.
-        layers: layer -> (C, h, w) float32.
-        strides: layer -> pixels of the input a cell.
-        boxes: the labels of the frame, with their corners in pixels of the input as x1, y1, x2, y2 (the first pixel's
-            left edge at 0).
+    `boxes` are its labels, with corners x1, y1, x2, y2 in pixels of the input (the first pixel's left edge at 0).
     """
 
-    input: NDArray[np.uint8]
-    layers: dict[int, NDArray[np.float32]]
-    strides: dict[int, int]
+    input: NDArray[np.uint8]  # (h, w, 3)
+    layers: dict[int, NDArray[np.float32]]  # layer -> (C, h, w)
+    strides: dict[int, int]  # layer -> pixels of the input a cell
     boxes: pd.DataFrame
 
 

@@ -40,24 +40,14 @@ Learn = tuple[Part, ...]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained head: how it came to be, and what it makes of boxes.
+    """A trained head: how it came to be, and what it makes of boxes."""
 
-    Attributes:
-        name: of the head, for tables and legends.
-        head: name of a registered strategy, or a class of one's own.
-        learn: parts whose labels trained it.
-        seed: of weights and batches.
-        loss: in place of the paper's; None: the paper's.
-        fitted: parameters and history.
-        run: whose settings and store.
-    """
-
-    name: str
-    head: str | type[FusionHead]
-    learn: Learn = field(repr=False)
+    name: str  # for tables and legends
+    head: str | type[FusionHead]  # name of a registered strategy, or a class of one's own
+    learn: Learn = field(repr=False)  # parts whose labels trained it
     seed: int
-    loss: Loss | None
-    fitted: Fitted = field(repr=False)
+    loss: Loss | None  # in place of the paper's
+    fitted: Fitted = field(repr=False)  # parameters and history
     run: Run = field(repr=False)
 
     @cached_property

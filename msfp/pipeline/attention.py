@@ -16,21 +16,13 @@ from msfp.pipeline.run import Run
 
 @dataclass(frozen=True)
 class Weighed:
-    """Attention on labelled pedestrians.
+    """Attention on labelled pedestrians."""
 
-    Attributes:
-        layers: tapped layers, in the order of the columns of `weights`.
-        size: (N,) square root of the box's area, pixels of the network's input.
-        occluded: (N,) hidden share of the box, by its label.
-        crowd: (N,) labelled pedestrians in the box's frame.
-        weights: (N, L), rows sum to 1.
-    """
-
-    layers: tuple[int, ...]
-    size: NDArray[np.float64]
-    occluded: NDArray[np.float64]
-    crowd: NDArray[np.float64]
-    weights: NDArray[np.float32]
+    layers: tuple[int, ...]  # tapped, in the order of the columns of `weights`
+    size: NDArray[np.float64]  # (N,) square root of the box's area, pixels of the network's input
+    occluded: NDArray[np.float64]  # (N,) hidden share of the box, by its label
+    crowd: NDArray[np.float64]  # (N,) labelled pedestrians in the box's frame
+    weights: NDArray[np.float32]  # (N, L), rows sum to 1
 
 
 def weigh(run: Run, part: Part, look: Appearance) -> Weighed:

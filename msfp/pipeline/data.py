@@ -55,21 +55,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Fold:
-    """What is learned from, and what is then evaluated with it.
+    """What is learned from, and what is then evaluated with it."""
 
-    Attributes:
-        name: `half`, `paper`, `test`, `val`, or `loso:SCENE`.
-        learn: training parts.
-        evaluate: evaluated parts; their labels never enter training except under `split: paper`.
-        select: parts on which open settings are selected, where heads learn from another data set; empty: `learn`.
-        atl: learning parts of ATL, where they are not those of the heads; empty: `learn`.
-    """
-
-    name: str
+    name: str  # `half`, `paper`, `test`, `val`, or `loso:SCENE`
     learn: tuple[Part, ...]
-    evaluate: tuple[Part, ...]
-    select: tuple[Part, ...] = ()
-    atl: tuple[Part, ...] = ()
+    evaluate: tuple[Part, ...]  # their labels never enter training except under `split: paper`
+    select: tuple[Part, ...] = ()  # on which open settings are selected, where it is another data set than `learn`
+    atl: tuple[Part, ...] = ()  # what ATL learns from, where that is not `learn`
 
 
 def benchmark(scene: Scene) -> str:
@@ -344,11 +336,7 @@ def window(rows: Rows, part: Part) -> Rows:
 
 
 def truth_path(scene: Scene) -> Path:
-    """Where a scene's labels for evaluation lie.
-
-    Raises:
-        NotComputable: nobody here has them.
-    """
+    """Where a scene's labels for evaluation lie. Raises NotComputable: nobody here has them."""
     path = scene.pixels.gt_path or catalog.hidden_truth(scene.pixels)
     if path is None and scene.pixels.split == "test":
         raise NotComputable(f"labels of {scene.name} are kept by the evaluation server")

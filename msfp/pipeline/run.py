@@ -41,26 +41,17 @@ class Job:
 
 @dataclass(eq=False)
 class Run:
-    """Settings, places and counters of one run.
-
-    Attributes:
-        settings: what is computed.
-        home: folder that holds data/, runs/ and figures/.
-        workers: processes; 0 computes in this one.
-        cluster: address of a Dask scheduler, or `slurm:FILE`; None: none.
-        overrides: the dotted settings given, as text, so that a notebook can be given the same.
-        notes: remarks that the report prints, in the order they came.
-        scored: benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
-        listed: (data set, split) -> its scenes, as this process listed them last.
-    """
+    """Settings, places and counters of one run."""
 
     settings: config.Settings
-    home: Path
-    workers: int = 0
-    cluster: str | None = None
-    overrides: str = ""
-    notes: list[str] = field(default_factory=list)
+    home: Path  # holds data/, runs/ and figures/
+    workers: int = 0  # processes; 0 computes in this one
+    cluster: str | None = None  # address of a Dask scheduler, or `slurm:FILE`
+    overrides: str = ""  # the dotted settings given, as text, so that a notebook can be given the same
+    notes: list[str] = field(default_factory=list)  # remarks that the report prints, in the order they came
+    # Benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # (data set, split) -> its scenes, as this process listed them last.
     listed: "dict[tuple[str, str], Listed]" = field(default_factory=dict, repr=False)
 
     def __hash__(self) -> int:
