@@ -26,11 +26,7 @@ class Weighed:
 
 
 def weigh(run: Run, part: Part, look: Appearance) -> Weighed:
-    """Attention of a trained head on the labelled pedestrians of a part.
-
-    Raises:
-        NotComputable: frames of the part, or of what the head learns from, are missing.
-    """
+    """Attention of a trained head on the labelled pedestrians of a part."""
     data.need_pixels((part, *look.learn))
     vectors = part_vectors(run, part, TRUTH, look)
     head = restored(run, look.strategy, vectors, train_head(run, look).state)

@@ -29,9 +29,6 @@ def bound_embeddings(part: Part, boxes: str, strategy: str) -> NDArray[np.float3
 
     Of `nothing` all are zero, which trackers take for unknown. `perfect` opens the labels of the very frames that are
     tracked: what it scores is an upper bound of what any embedding can do for an association, not a result.
-
-    Raises:
-        NotComputable: labels are kept by a server.
     """
     if boxes == TRUTH:
         truth = data.window(data.truth(part.scene), part)

@@ -35,9 +35,6 @@ def part_warps(run: Run, part: Part, method: str) -> NDArray[np.float64]:
 
     The sequences of a scene share one estimate; what any public detector reports is masked, as it may walk. Frames
     outside the part may be missing. `method` is `ecc`, `sparse-flow`, or `none`, which looks at no pixels.
-
-    Raises:
-        NotComputable: frames of the part are missing.
     """
     if method == "none":
         return np.tile(np.eye(2, 3), (part.length, 1, 1))

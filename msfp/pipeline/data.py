@@ -81,11 +81,7 @@ def halves(scene: Scene) -> tuple[Part, Part]:
 
 @looked_once
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
-    """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder changes.
-
-    Raises:
-        NotComputable: the data set or split is not there.
-    """
+    """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder changes."""
     known = run.listed.get((dataset, split))
     if known is not None and _files_state(run, known.made_from) == known.state:
         return known.scenes
@@ -118,11 +114,7 @@ def _files_state(run: Run, made_from: tuple[Sequence, ...]) -> tuple[object, ...
 
 
 def every_scene(run: Run, dataset: str, split: str) -> tuple[Scene, ...]:
-    """Scenes of a split as they lie on the disk, also those that `data.scenes` leaves out.
-
-    Raises:
-        NotComputable: the data set or split is not there.
-    """
+    """Scenes of a split as they lie on the disk, also those that `data.scenes` leaves out."""
     root = run.dataset_root(dataset)
     if split == "test" and not (root / "test").is_dir():
         raise NotComputable(f"{dataset}: there is no test split at {root.name}")
@@ -169,11 +161,7 @@ def unseen(run: Run, dataset: str) -> tuple[Part, ...]:
 
 
 def folds(run: Run, dataset: str) -> tuple[Fold, ...]:
-    """The folds of `split`: one for half and paper, one a scene for loso (one scene only: its halves).
-
-    Raises:
-        NotComputable: no training sequence with labels is there.
-    """
+    """The folds of `split`: one for half and paper, one a scene for loso (one scene only: its halves)."""
     found = _learnable_scenes(run, dataset)
     if run.settings.split == "paper":
         parts = tuple(map(whole, found))
@@ -230,11 +218,7 @@ def test_fold(run: Run, dataset: str) -> Fold:
 
 
 def judged_folds(run: Run, dataset: str) -> tuple[tuple[Fold, ...], str]:
-    """The test split; where its labels are hidden, the data set's `val` split or else the validation folds, and why.
-
-    Raises:
-        NotComputable: none is there.
-    """
+    """The test split; where its labels are hidden, the data set's `val` split or else the validation folds, and why."""
     try:
         return (test_fold(run, dataset),), ""
     except NotComputable as error:
@@ -259,11 +243,7 @@ def detections(sequence: Sequence) -> Detections:
 
 
 def labels(scene: Scene) -> GroundTruth:
-    """Labels for training and analysis, boxes without area left out; a test split's are not to be had here.
-
-    Raises:
-        NotComputable: the scene has none.
-    """
+    """Labels for training and analysis, boxes without area left out; a test split's are not to be had here."""
     if scene.pixels.gt_path is None:
         raise NotComputable(f"{scene.name} has no labels")
     return _read(_with_area, scene.pixels.gt_path, scene.pixels)
@@ -275,11 +255,7 @@ def _with_area(path: Path, sequence: Sequence) -> GroundTruth:
 
 
 def truth(scene: Scene) -> GroundTruth:
-    """Labels for evaluation only: also a test split's, which are kept apart.
-
-    Raises:
-        NotComputable: nobody here has them.
-    """
+    """Labels for evaluation only: also a test split's, which are kept apart."""
     return _read(read_ground_truth, truth_path(scene), scene.pixels)
 
 

@@ -71,17 +71,15 @@ def box_vectors(
     return {layer: found[layer] for layer in wanted}
 
 
-def _variant_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    return {**feature_inputs(run, scene, weights), "further": preset(run).further}
-
-
-@stage("variants", _variant_inputs, FEATURE_CODE, memory=24, network=True)
+@stage(
+    "variants",
+    lambda run, scene, weights="": {**feature_inputs(run, scene, weights), "further": preset(run).further},
+    FEATURE_CODE,
+    memory=24,
+    network=True,
+)
 def variants(run: Run, scene: Scene, weights: str = "") -> Pooled:
-    """Way to pool -> box set -> features: of `roi_align` the preset's further layers, of the others the usual ones.
-
-    Raises:
-        NotComputable: not one frame has its pixels.
-    """
+    """Way to pool -> box set -> features: of `roi_align` the preset's further layers, of the others the usual ones."""
     need_frames(scene)
     return compute(run, data.whole(scene), weights, box_sets(scene), beyond(run))
 

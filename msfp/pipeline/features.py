@@ -67,9 +67,6 @@ def pooled(run: Run, scene: Scene, weights: str = "") -> Pooled:
     """Features of a scene's box sets; boxes of frames that are absent get `present` False.
 
     `weights` are other ones than the run's, such as the control `random-init`.
-
-    Raises:
-        NotComputable: not one frame has its pixels.
     """
     need_frames(scene)
     return compute(run, data.whole(scene), weights, box_sets(scene))
@@ -167,11 +164,7 @@ def layers(features: Features, part: Part) -> dict[int, NDArray[np.float16]]:
 
 
 def scene_vectors(run: Run, part: Part) -> NDArray[np.float16]:
-    """(T, C) scene vectors of the part's frames, all of which must be present.
-
-    Raises:
-        NotComputable: frames are missing.
-    """
+    """(T, C) scene vectors of the part's frames, all of which must be present."""
     data.need_pixels((part,))
     found = next(iter(features(run, part.scene).values()))
     return found.scene[(found.scene_frame >= part.first) & (found.scene_frame <= part.last)]

@@ -124,11 +124,7 @@ def box_inputs(run: Run, scene: Scene, look: Appearance) -> dict[str, object]:
 
 
 def train_head(run: Run, look: Appearance) -> Fitted:
-    """A head's trained state and history; `look.joint`: after joint fine-tuning.
-
-    Raises:
-        NotComputable: frames of a learning part are missing, or nobody is seen twice.
-    """
+    """A head's trained state and history; `look.joint`: after joint fine-tuning."""
     if look.strategy in TRAINING_FREE:
         return Fitted({}, np.zeros(0, np.float32), np.zeros(0, np.float32))
     seeds = together(run, look.seed)
@@ -242,11 +238,7 @@ def restored(
 def embed_part(
     run: Run, part: Part, boxes: str, look: Appearance, state: Mapping[str, NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of a part's boxes by a head in the given state.
-
-    Raises:
-        NotComputable: frames of the part are missing.
-    """
+    """(N, D) unit embeddings of a part's boxes by a head in the given state."""
     if look.strategy in BOUNDS:
         return bound_embeddings(part, boxes, look.strategy)
     data.need_pixels((part,))

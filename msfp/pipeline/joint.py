@@ -54,11 +54,7 @@ def seen_inputs(run: Run, part: Part) -> dict[str, object]:
 
 @stage("joint-seen", seen_inputs, JOINT_CODE, memory=48, network=True)
 def seen(run: Run, part: Part) -> Seen:
-    """The jointly trained network over a part's frames.
-
-    Raises:
-        NotComputable: frames are missing, or the network's weights are not shipped.
-    """
+    """The jointly trained network over a part's frames."""
     from msfp.features.joint import see_all
 
     data.need_pixels((part,))
@@ -70,11 +66,7 @@ def seen(run: Run, part: Part) -> Seen:
 
 
 def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's.
-
-    Raises:
-        NotComputable: frames are missing.
-    """
+    """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's."""
     if look.strategy == JOINT:
         return seen(run, part).vectors.astype(np.float32)
     vectors = frozen_features(run, part, look.weights)[strategy_named(look.strategy).pooling].layers
@@ -92,11 +84,13 @@ def embedding_inputs(run: Run, look: Appearance) -> dict[str, object]:
     return {**head_inputs(run, look), "frozen": frozen}
 
 
-def _frozen_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
-    return {**feature_inputs(run, part.scene, weights), "boxes": JOINT, "seen": seen.key(run, part)}
-
-
-@stage("joint-features", _frozen_inputs, FEATURE_CODE, memory=24, network=True)
+@stage(
+    "joint-features",
+    lambda run, part, weights="": {**feature_inputs(run, part.scene, weights), "seen": seen.key(run, part)},
+    FEATURE_CODE,
+    memory=24,
+    network=True,
+)
 def frozen_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
     """The frozen detector's features of the network's boxes: a pass of their own."""
     found = seen(run, part).detections

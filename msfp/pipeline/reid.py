@@ -87,11 +87,7 @@ def _inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
 
 @stage("reid", _inputs, REID_CODE)
 def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
-    """Section 4.2 on the labelled boxes of a part.
-
-    Raises:
-        NotComputable: frames are missing, or there is no positive pair.
-    """
+    """Section 4.2 on the labelled boxes of a part."""
     vectors = embeddings(run, part, TRUTH, look)
     chosen, people = _pairs(run, part)
     compared = metrics.compare(vectors, chosen)

@@ -1,4 +1,7 @@
-"""`@stage`: a function of a run computes each result once, and reads it from the run's store from then on."""
+"""`@stage`: a function of a run computes each result once, and reads it from the run's store from then on.
+
+Where frames, boxes or labels are missing, every function of a run raises NotComputable, which says what is missing.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping

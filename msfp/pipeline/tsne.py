@@ -33,11 +33,7 @@ class Projection:
 
 
 def lay_out(run: Run, part: Part, look: Appearance, most: int = MOST) -> Projection:
-    """At most about `most` boxes of a part, whole frames evenly apart, people seen once left out.
-
-    Raises:
-        NotComputable: frames are missing, or fewer than two people are seen twice.
-    """
+    """At most about `most` boxes of a part, whole frames evenly apart, people seen once left out."""
     data.need_pixels((part, *look.learn))
     truth = data.window(data.truth(part.scene), part)
     every = max(1, -(-int(truth.pedestrian.sum()) // most))
