@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from msfp import config
 from msfp.datasets.states import need_same_pixels, need_unchanged, stamp
@@ -53,6 +53,7 @@ class Run:
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
     # (data set, split) -> its scenes, as this process listed them last.
     listed: "dict[tuple[str, str], Listed]" = field(default_factory=dict, repr=False)
+    embedded_names: ClassVar = EMBEDDED  # data sets that are rendered here
 
     def __hash__(self) -> int:
         """Of the run and of the files its networks come from, as they are now: what is remembered by run is found again
@@ -77,11 +78,6 @@ class Run:
     @property
     def figures(self) -> Path:
         return self.home / "figures" / self.settings.profile
-
-    @property
-    def embedded_names(self) -> tuple[str, ...]:
-        """Names of the data sets that are rendered here."""
-        return EMBEDDED
 
     @cached_property
     def store(self) -> Store:
