@@ -83,8 +83,8 @@ def halves(scene: Scene) -> tuple[Part, Part]:
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
     """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder changes."""
     known = run.listed.get((dataset, split))
-    if known is not None and _files_state(run, known.made_from) == known.state:
-        return known.scenes
+    if known is not None and _files_state(run, known[1]) == known[2]:
+        return known[0]
     found = every_scene(run, dataset, split)[: run.settings.data.scenes]
     chosen = with_boxes(run, found)
     learned: tuple[Scene, ...] = ()
@@ -92,17 +92,8 @@ def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
         chosen = calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
         learned = learnable(run.variant(scores="raw"), _calibrating(run, dataset))
     made_from = tuple(dict.fromkeys(s for scene in (*found, *learned, *chosen) for s in scene.sequences))
-    run.listed[dataset, split] = Listed(chosen, made_from, _files_state(run, made_from))
+    run.listed[dataset, split] = chosen, made_from, _files_state(run, made_from)
     return chosen
-
-
-@dataclass(frozen=True)
-class Listed:
-    """Scenes as they were listed, the sequences they were made from, and the state of these files then."""
-
-    scenes: tuple[Scene, ...]
-    made_from: tuple[Sequence, ...]
-    state: tuple[object, ...]
 
 
 def _files_state(run: Run, made_from: tuple[Sequence, ...]) -> tuple[object, ...]:

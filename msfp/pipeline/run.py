@@ -18,10 +18,10 @@ from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
-    from msfp.pipeline.data import Listed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Listed = tuple[tuple[Scene, ...], tuple[Sequence, ...], tuple[object, ...]]
 SETTING = "input.families"
 NAME_LENGTH = 80  # characters of a cell that has no name
 EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
@@ -51,8 +51,8 @@ class Run:
     notes: list[str] = field(default_factory=list)  # remarks that the report prints, in the order they came
     # Benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
-    # (data set, split) -> its scenes, as this process listed them last.
-    listed: "dict[tuple[str, str], Listed]" = field(default_factory=dict, repr=False)
+    # (data set, split) -> its scenes as this process listed them last, what they came from, and its files' state then.
+    listed: dict[tuple[str, str], Listed] = field(default_factory=dict, repr=False)
     embedded_names: ClassVar = EMBEDDED  # data sets that are rendered here
 
     def __hash__(self) -> int:
