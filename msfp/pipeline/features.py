@@ -149,12 +149,13 @@ def compute(
     config = run.settings.input
     backbone = run.backbone(weights, further is not None)
     batched = backbone.device.type == "cuda" and further is None
-    wanted = {ROI_ALIGN: backbone.layers, LITE: backbone.layers[-1:]} if further is None else further
+    usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: backbone.layers, LITE: backbone.layers[-1:]}
+    wanted = usual if further is None else further
     label = ("features" if further is None else "layers and ways to pool") + (f" ({weights})" if weights else "")
     hands_used = hands(backbone.device) if batched else 1
     with frames_of(part.scene.pixels, label, part.present, hands_used) as (frames, progress):
-        extract = extract_modes_batched if batched else extract_modes
-        return extract(frames, boxes, backbone, wanted, config.size, config.geometry, progress)
+        given = (frames, boxes, backbone, wanted, config.size, config.geometry, progress)
+        return extract_modes_batched(*given) if batched else extract_modes(*given)
 
 
 def layers(features: Features, part: Part) -> dict[int, NDArray[np.float16]]:
