@@ -32,38 +32,24 @@ PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on 
 
 @dataclass(frozen=True)
 class Discrimination:
-    """What section 4.2 measures on one part.
+    """What section 4.2 measures on one part; measures of hard pairs are NaN where the part has none."""
 
-    Attributes:
-        auc, gap: area under the ROC curve, and mean similarity of positives less that of negatives.
-        hard_auc: the same area on pairs 20-30 frames apart against the nearest other person of the later frame; NaN
-            where the part has no such pairs.
-        first_of_two: how often, of these two, the right one is more similar.
-        same_frame_auc: the same positives against each box's nearest neighbour in its own frame.
-        first_gap, last_gap, gap_auc: (G,) range of frames apart, and the area for positives that far apart.
-        false_positive, true_positive: (R,) the ROC curve.
-        edges, positives, negatives: (B + 1,) edges and (B,) densities of the histograms of similarity.
-        pairs: number of positive pairs.
-        drawn: measure -> (B,) in bootstrap draws of identities; those of hard pairs only where there are some.
-        people, hard_people: whom these draws take, named with their scene.
-    """
-
-    auc: float
-    gap: float
-    hard_auc: float
-    first_of_two: float
-    same_frame_auc: float
-    first_gap: NDArray[np.int64]
+    auc: float  # area under the ROC curve
+    gap: float  # mean similarity of positives less that of negatives
+    hard_auc: float  # on pairs 20-30 frames apart against the nearest other person of the later frame
+    first_of_two: float  # how often, of these two, the right one is more similar
+    same_frame_auc: float  # the same positives against each box's nearest neighbour in its own frame
+    first_gap: NDArray[np.int64]  # (G,) ranges of frames apart, from `first_gap` to `last_gap`
     last_gap: NDArray[np.int64]
-    gap_auc: NDArray[np.float64]
-    false_positive: NDArray[np.float64]
+    gap_auc: NDArray[np.float64]  # (G,) the area for positives that far apart
+    false_positive: NDArray[np.float64]  # (R,) of the ROC curve
     true_positive: NDArray[np.float64]
-    edges: NDArray[np.float64]
-    positives: NDArray[np.float64]
+    edges: NDArray[np.float64]  # (B + 1,) of the histograms of similarity
+    positives: NDArray[np.float64]  # (B,) densities
     negatives: NDArray[np.float64]
-    pairs: int
-    drawn: dict[str, NDArray[np.float64]]
-    people: tuple[str, ...]
+    pairs: int  # positive ones
+    drawn: dict[str, NDArray[np.float64]]  # measure -> (D,) in bootstrap draws of identities; hard ones where possible
+    people: tuple[str, ...]  # whom these draws take, named with their scene
     hard_people: tuple[str, ...]
 
 
