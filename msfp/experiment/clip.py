@@ -24,10 +24,6 @@ class Clip:
     """Frames `part.first` to `part.last` of a scene, numbered from 1.
 
     Boxes are in pixels as MOTChallenge writes them: the left edge of the image lies at 1.
-
-    Attributes:
-        run: whose data.
-        part: which frames of which scene.
     """
 
     run: Run = field(repr=False, compare=False)
@@ -66,10 +62,9 @@ class Clip:
         Raises:
             NotComputable: nobody here has the labels.
         """
-        truth, kept = self._truth, self._truth.pedestrian
-        columns = {"frame": truth.frame, "id": truth.id}
-        columns |= dict(zip(["x", "y", "w", "h"], truth.tlwh.T, strict=True)) | {"visibility": truth.visibility}
-        return pd.DataFrame(columns)[kept].reset_index(drop=True)
+        truth = self._truth
+        columns = {"frame": truth.frame, "id": truth.id, **dict(zip(["x", "y", "w", "h"], truth.tlwh.T, strict=True))}
+        return pd.DataFrame({**columns, "visibility": truth.visibility})[truth.pedestrian].reset_index(drop=True)
 
     def detections(self, detector: str) -> pd.DataFrame:
         """A public detector's boxes: frame, x1, y1, x2, y2, score; a row a box, as `run.embed` has them.
@@ -78,15 +73,10 @@ class Clip:
             NotComputable: there are none of this detector.
         """
         found = data.window(data.detections(member(self.part, detector)), self.part)
-        corners = dict(zip(CORNERS, tlwh_to_xyxy(found.tlwh).T, strict=True))
-        return pd.DataFrame({"frame": found.frame, **corners, "score": found.score})
+        return _frame(found, {"frame": found.frame})
 
     def image(self, frame: int) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB pixels of a frame.
-
-        Raises:
-            InputError: it is not there.
-        """
+        """(H, W, 3) RGB pixels of a frame; InputError where it is not there."""
         from msfp.datasets.frames import FrameReader
 
         with FrameReader(self.part.scene.pixels, [frame + self.part.first - 1]) as frames:
@@ -107,7 +97,7 @@ def as_detections(boxes: pd.DataFrame) -> Detections:
     Raises:
         InputError: a column is missing, or frames do not ascend.
     """
-    tlwh = _tlwh(boxes, "detections")
+    tlwh = _tlwh(boxes, "detections", "score")
     return Detections(boxes["frame"].to_numpy(np.int32), tlwh, boxes["score"].to_numpy(np.float32))
 
 
@@ -117,19 +107,23 @@ def as_tracks(tracks: pd.DataFrame) -> Tracks:
     Raises:
         InputError: a column is missing, or frames do not ascend.
     """
-    tlwh = _tlwh(tracks, "tracks")
+    tlwh = _tlwh(tracks, "tracks", "id")
     score = tracks["score"].to_numpy(np.float32) if "score" in tracks else np.ones(len(tracks), np.float32)
     return Tracks(tracks["frame"].to_numpy(np.int32), tracks["id"].to_numpy(np.int32), tlwh, score)
 
 
 def tracks_frame(tracks: Tracks) -> pd.DataFrame:
     """Tracks as a frame: frame, id, x1, y1, x2, y2, score."""
-    corners = dict(zip(CORNERS, tlwh_to_xyxy(tracks.tlwh).T, strict=True))
-    return pd.DataFrame({"frame": tracks.frame, "id": tracks.id, **corners, "score": tracks.score})
+    return _frame(tracks, {"frame": tracks.frame, "id": tracks.id})
 
 
-def _tlwh(boxes: pd.DataFrame, what: str) -> NDArray[np.float64]:
-    wanted = ["frame", *CORNERS, *(["score"] if what == "detections" else ["id"])]
+def _frame(boxes: Detections | Tracks, first: dict[str, NDArray[np.int32]]) -> pd.DataFrame:
+    corners = dict(zip(CORNERS, tlwh_to_xyxy(boxes.tlwh).T, strict=True))
+    return pd.DataFrame({**first, **corners, "score": boxes.score})
+
+
+def _tlwh(boxes: pd.DataFrame, what: str, also: str) -> NDArray[np.float64]:
+    wanted = ["frame", *CORNERS, also]
     if missing := [name for name in wanted if name not in boxes]:
         raise InputError(f"{what}: column {missing[0]!r} is missing; needed are {', '.join(wanted)}")
     if not boxes["frame"].is_monotonic_increasing:

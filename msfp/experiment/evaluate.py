@@ -17,15 +17,13 @@ from msfp.metrics.statistics import Sample
 from msfp.metrics.tracked import Tracked
 from msfp.pipeline import data, scores
 from msfp.pipeline.camera import part_warps
-from msfp.pipeline.data import Fold, Part
-from msfp.pipeline.heads import Appearance, appearance
+from msfp.pipeline.data import Fold
 from msfp.pipeline.learning import learn_all
 from msfp.pipeline.run import Run
 from msfp.pipeline.tracks import Method as Configured
 from msfp.pipeline.tracks import frame_thresholds, settled, settled_as
 from msfp.tracking import make
 from msfp.tracking import track as follow
-from msfp.types import Sequence
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 COLUMNS = ("row", "seed", "scene", "detector", *MEASURES, "score", "reason", "remark", "of")
@@ -36,11 +34,6 @@ def evaluate(run: Run, methods: Iterable[Method], folds: Iterable[Fold]) -> pd.D
     """Every method on every public detector's boxes of every evaluated part, once a seed where something is random.
 
     What is learned is learned on the fold's learning parts. Where one cannot be computed, the others still are.
-
-    Args:
-        run: the run.
-        methods: rows.
-        folds: what is learned from, and what is then evaluated with it.
 
     Returns:
         A tidy frame: row, seed, scene, detector; HOTA, AssA, DetA, IDF1, MOTA in percent and IDSW; `score`, the sums
@@ -74,12 +67,10 @@ def evaluate(run: Run, methods: Iterable[Method], folds: Iterable[Fold]) -> pd.D
 def configured(run: Run, row: Method, fold: Fold) -> list[Configured]:
     """A row on a fold, one method a seed, with another method's settings where it is `like` one."""
     made = row.each_seed(fold.learn, run.settings.seeds, fold.select, fold.atl)
-    if row.like is None:
-        return made
     like = row.like
     if isinstance(like, Method):
         like = like.configured(fold.learn, run.settings.seeds[0], fold.select, fold.atl)
-    return settled_as(run, made, like)
+    return made if like is None else settled_as(run, made, like)
 
 
 def as_frame(label: str, measured: Iterable[scores.Measured], remark: str = "") -> pd.DataFrame:
@@ -89,11 +80,7 @@ def as_frame(label: str, measured: Iterable[scores.Measured], remark: str = "") 
 
 
 def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dict[str, object]]:
-    """Lines of a head of one's own, tracked with the settings that are selected for the paper's.
-
-    Raises:
-        InputError: the method asks for ATL.
-    """
+    """Lines of a head of one's own, tracked with the settings that are selected for the paper's."""
     if method.rule.kind == "atl":
         raise InputError(f"{method.row}: ATL is learned with the paper's heads; give (high, low) beside your own")
     model = method.configured(fold.learn, head.seed, fold.select)
@@ -101,20 +88,15 @@ def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dic
         for sequence in data.sequences(part):
             score, reason = None, ""
             try:
-                score = _own_score(run, model, head, part, sequence)
+                chosen = settled(run, model)
+                taus = frame_thresholds(run, part, sequence, chosen)
+                warps = None if chosen.camera == "none" else part_warps(run, part, chosen.camera)
+                tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
+                boxes, vectors = data.window(data.detections(sequence), part), head.embed(part, sequence.detector)
+                score = scores.score(run, part, follow(tracker, boxes, part.length, vectors, taus, warps=warps))
             except NotComputable as error:
                 reason = str(error)
             yield _line(method, head.seed, scores.Measured(model, part, sequence, score, reason))
-
-
-def _own_score(run: Run, model: Configured, head: Trained, part: Part, sequence: Sequence) -> SequenceScore:
-    chosen = settled(run, model)
-    taus = frame_thresholds(run, part, sequence, chosen)
-    warps = None if chosen.camera == "none" else part_warps(run, part, chosen.camera)
-    tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
-    boxes = data.window(data.detections(sequence), part)
-    made = follow(tracker, boxes, part.length, head.embed(part, sequence.detector), taus, warps=warps)
-    return scores.score(run, part, made)
 
 
 def _line(row: Method, seed: int, one: scores.Measured) -> dict[str, object]:
@@ -136,9 +118,7 @@ def measures(score: SequenceScore) -> pd.Series:
 def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) -> pd.DataFrame:
     """Combine the sequences of each group as TrackEval's COMBINED row does: sums are added, ratios taken of the sums.
 
-    Args:
-        evaluated: of `run.evaluate`.
-        by: columns that make a group.
+    `evaluated` comes of `run.evaluate`; `by` names the columns that make a group.
 
     Raises:
         InputError: no such column, or no sums.
@@ -156,12 +136,7 @@ def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) 
 
 
 def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HOTA") -> Sample:
-    """Difference of two rows, with what is known about its spread over scenes and seeds.
-
-    Args:
-        evaluated: of `run.evaluate`.
-        row, other: labels of rows measured on the same sequences.
-        measure: one of HOTA, AssA, DetA, IDF1, MOTA, IDSW.
+    """Difference of two rows of `run.evaluate` in HOTA, AssA, DetA, IDF1, MOTA or IDSW, with its spread.
 
     Returns:
         A sample: `.value`, `.interval()`, `.over`, `.error` (standard error and its degrees of freedom).
@@ -174,11 +149,7 @@ def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HO
 
 
 def of_row(evaluated: pd.DataFrame, row: str) -> pd.DataFrame:
-    """The lines of one row.
-
-    Raises:
-        InputError: there are none.
-    """
+    """The lines of one row; InputError where there are none."""
     mine = evaluated[evaluated["row"] == row]
     if mine.empty:
         raise InputError(f"row {row!r} is not in the frame; there are: {', '.join(evaluated['row'].unique())}")
@@ -186,21 +157,13 @@ def of_row(evaluated: pd.DataFrame, row: str) -> pd.DataFrame:
 
 
 def need_scores(evaluated: pd.DataFrame) -> None:
-    """Hold that every line has a score.
-
-    Raises:
-        NotComputable: says every distinct reason of those that have none.
-    """
+    """Raise NotComputable, with every distinct reason, unless every line has a score."""
     if len(absent := evaluated[evaluated["score"].isna()]):
         raise NotComputable(each_once(sorted(set(absent["reason"]))))
 
 
 def tracked(evaluated: pd.DataFrame) -> Tracked:
-    """The sums of one row's lines, seed by seed and sequence by sequence.
-
-    Raises:
-        NotComputable: a sequence has no score.
-    """
+    """The sums of one row's lines, seed by seed and sequence by sequence; NotComputable where a score is missing."""
     need_scores(evaluated)
     groups = [group for _, group in evaluated.groupby("seed", sort=False)]
     sums = np.stack([additive_scores.contributions(list(group["score"])) for group in groups])
@@ -240,9 +203,3 @@ def track(
     if taus is not None and taus.shape == (2,):
         taus = np.tile(taus, (count, 1))
     return tracks_frame(follow(make(tracker, **settings), found, count, embeddings, taus, warps=warps))
-
-
-def embedding_of(run: Run, name: str, learn: tuple[Part, ...], seed: int) -> Appearance:
-    """An embedding by its strategy's name, `native`, or with other detector weights, `native@random-init`."""
-    strategy, _, weights = name.partition("@")
-    return appearance(strategy, learn, seed, weights=weights)

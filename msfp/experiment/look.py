@@ -20,11 +20,8 @@ def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int
     Args:
         clip: which scene.
         boxes: frame and x1, y1, x2, y2 or x, y, w, h; `id` where they have identities.
-        frames: which to draw.
+        frames: which to draw; InputError where one is not there.
         columns: pictures in a row.
-
-    Raises:
-        InputError: a frame is not there.
     """
     import matplotlib.pyplot as plt
     from matplotlib.patches import Rectangle
@@ -52,11 +49,7 @@ def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int
 
 
 def show(thing: Any) -> Any:
-    """Show the source of a function or class, coloured where a notebook does that.
-
-    Raises:
-        MsfpError: it has no source.
-    """
+    """Show the source of a function or class, coloured where a notebook does that; MsfpError where it has none."""
     from IPython.display import Code
 
     return Code(source_of(thing), language="python")

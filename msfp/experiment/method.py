@@ -18,7 +18,6 @@ from msfp.pipeline.tracks import Method as Configured
 from msfp.pipeline.tracks import Threshold
 from msfp.tracking.thresholds import Temporal
 
-ATL_RULE = "atl"
 Learn = tuple[Part, ...]
 
 
@@ -31,8 +30,8 @@ class Method:
         tracker: registered tracker, see `msfp list trackers`.
         embedding: a fusion strategy, `reid` (the separate network), a template of either with other layers, pooling or
             detector weights, or a trained head; None: motion only.
-        thresholds: (high, low); `atl(...)`, `searched`, `policy(...)`; "atl": the scene's own, of ATL's offsets; None:
-            the tracker's.
+        thresholds: (high, low); `atl(...)`, `searched()`, `policy(...)`; "atl": the scene's own, of ATL's offsets;
+            None: the tracker's.
         camera: how camera motion is compensated: `none`, `ecc`, `sparse-flow`; None: as the tracker was released.
         options: settings of the tracker. What is left open is selected on the learning part, as `tuning` says.
         joint: head and ATL are fine-tuned together (A.6).
@@ -63,20 +62,15 @@ class Method:
 
     @property
     def rule(self) -> Threshold:
-        """The thresholds before anything is learned.
-
-        Raises:
-            InputError: neither two numbers nor `atl`.
-        """
-        if self.thresholds is None:
-            return Threshold()
-        if isinstance(self.thresholds, Threshold):
-            return self.thresholds
-        if self.thresholds == ATL_RULE:
+        """The thresholds before anything is learned; InputError for what is none of these."""
+        given = self.thresholds
+        if given is None or isinstance(given, Threshold):
+            return given or Threshold()
+        if given == "atl":
             return atl("offset")
-        if isinstance(self.thresholds, str) or len(self.thresholds) != 2:
-            raise InputError(f"{self.row}: thresholds {self.thresholds!r}; give (high, low), 'atl', or None")
-        return fixed(*self.thresholds)
+        if isinstance(given, str) or len(given) != 2:
+            raise InputError(f"{self.row}: thresholds {given!r}; give (high, low), 'atl', or None")
+        return fixed(*given)
 
     @property
     def random(self) -> bool:
@@ -96,8 +90,7 @@ class Method:
         """
         look, rule = self.template, self.rule
         if look is not None and look.strategy != JOINT:
-            kept = {"layers": look.layers, "weights": look.weights, "pooling": look.pooling}
-            look = appearance(look.strategy, learn, seed, joint=self.joint, **kept)
+            look = learned(look, learn, seed, joint=self.joint)
         if rule.kind == "atl":
             rule = replace(rule, learn=atl or learn, seed=seed, joint=self.joint and not atl)
         elif rule.kind == "grid":
@@ -154,10 +147,17 @@ def policy(name: str) -> Threshold:
     return Threshold("policy", policy=name)
 
 
+def learned(embedding: str | Appearance, learn: ListLike[Part], seed: int, *, joint: bool = False) -> Appearance:
+    """An embedding, by name with other detector weights `native@random-init`, with what it learns from and its seed."""
+    if isinstance(embedding, str):
+        strategy, _, weights = embedding.partition("@")
+        embedding = Appearance(strategy, weights=weights)
+    kept = {"layers": embedding.layers, "weights": embedding.weights, "pooling": embedding.pooling}
+    return appearance(embedding.strategy, learn, seed, joint=joint, **kept)
+
+
 def looks_of_seeds(
     embedding: str | Appearance, learn: ListLike[Part], seeds: ListLike[int], *, joint: bool = False
 ) -> list[Appearance]:
     """An embedding with what it learns from: one a seed, one in all where it is training-free."""
-    look = Appearance(embedding) if isinstance(embedding, str) else embedding
-    kept = {"layers": look.layers, "weights": look.weights, "pooling": look.pooling}
-    return list(dict.fromkeys(appearance(look.strategy, learn, seed, joint=joint, **kept) for seed in seeds))
+    return list(dict.fromkeys(learned(embedding, learn, seed, joint=joint) for seed in seeds))

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from msfp.engine.progress import Bar
 from msfp.engine.typed import typed_digest
 from msfp.errors import InputError
-from msfp.heads.apply import embed, restore_head
+from msfp.heads.apply import embed
 from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.fusion_steps import Loss
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import ROI_ALIGN, feature_inputs
+from msfp.pipeline.features import ROI_ALIGN
 from msfp.pipeline.heads import (
     ATTENTION,
     HEAD_CODE,
@@ -26,7 +26,9 @@ from msfp.pipeline.heads import (
     embed_part,
     head_code,
     head_inputs,
+    learned_from,
     part_vectors,
+    restored,
     train_head,
     training_set,
 )
@@ -38,24 +40,14 @@ Learn = tuple[Part, ...]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained head: how it came to be, and what it makes of boxes.
+    """A trained head: how it came to be, and what it makes of boxes."""
 
-    Attributes:
-        name: of the head, for tables and legends.
-        head: name of a registered strategy, or a class of one's own.
-        learn: parts whose labels trained it.
-        seed: of weights and batches.
-        loss: in place of the paper's; None: the paper's.
-        fitted: parameters and history.
-        run: whose settings and store.
-    """
-
-    name: str
-    head: str | type[FusionHead]
-    learn: Learn = field(repr=False)
+    name: str  # for tables and legends
+    head: str | type[FusionHead]  # name of a registered strategy, or a class of one's own
+    learn: Learn = field(repr=False)  # parts whose labels trained it
     seed: int
-    loss: Loss | None
-    fitted: Fitted = field(repr=False)
+    loss: Loss | None  # in place of the paper's
+    fitted: Fitted = field(repr=False)  # parameters and history
     run: Run = field(repr=False)
 
     @cached_property
@@ -67,7 +59,7 @@ class Trained:
     @property
     def look(self) -> Appearance:
         """Which vectors of a box it sees."""
-        return appearance(self.head if isinstance(self.head, str) else ATTENTION, self.learn, self.seed)
+        return _look(self.head, self.learn, self.seed)
 
     def embed(self, part: Part, boxes: str) -> NDArray[np.float32]:
         """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file."""
@@ -75,8 +67,7 @@ class Trained:
             return embed_part(self.run, part, boxes, self.look, self.fitted.state)
         data.need_pixels((part,))
         vectors = part_vectors(self.run, part, boxes, self.look)
-        channels = {layer: v.shape[1] for layer, v in vectors.items()}
-        return embed(restore_head(self.head, channels, self.fitted.state, self.run.settings.fusion), vectors)
+        return embed(restored(self.run, self.head, vectors, self.fitted.state), vectors)
 
     def inputs(self, run: Run) -> Mapping[str, object]:
         """All that it depends on, for the key of what is computed from it."""
@@ -105,12 +96,19 @@ def train(
     """
     if isinstance(head, str) and loss is None:
         return Trained(name or head, head, learn, seed, None, train_head(run, appearance(head, learn, seed)), run)
-    if not isinstance(head, str) and not (isinstance(head, type) and issubclass(head, FusionHead)):
-        raise InputError(f"head {head!r}: give the name of a strategy, or a class derived from msfp.FusionHead")
-    if not isinstance(head, str) and (head.sees_cells or head.sees_size or head.pooling != ROI_ALIGN):
-        raise InputError(f"head {_name(head)}: one of your own sees the RoIAligned means of the layers, nothing else")
+    if not isinstance(head, str):
+        if not (isinstance(head, type) and issubclass(head, FusionHead)):
+            raise InputError(f"head {head!r}: give the name of a strategy, or a class derived from msfp.FusionHead")
+        if head.sees_cells or head.sees_size or head.pooling != ROI_ALIGN:
+            raise InputError(
+                f"head {_name(head)}: one of your own sees the RoIAligned means of the layers, nothing else"
+            )
     data.need_pixels(learn)
     return Trained(name or _name(head), head, learn, seed, loss, _fit(run, head, learn, seed, loss), run)
+
+
+def _look(head: str | type[FusionHead], learn: Learn, seed: int) -> Appearance:
+    return appearance(head if isinstance(head, str) else ATTENTION, learn, seed)
 
 
 def _inputs(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: Loss | None) -> dict[str, object]:
@@ -121,14 +119,13 @@ def _inputs(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, los
         "seed": seed,
         "fusion": run.settings.fusion,
         "training": run.settings.training,
-        "learn": [(feature_inputs(run, p.scene), p.first, p.last) for p in learn],
+        "learn": learned_from(run, learn),
     }
 
 
 @stage("own-head", _inputs, HEAD_CODE)
 def _fit(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: Loss | None) -> Fitted:
-    look = Appearance(head if isinstance(head, str) else ATTENTION, learn, seed)
-    vectors, labels = training_set(run, learn, look)
+    vectors, labels = training_set(run, learn, _look(head, learn, seed))
     fusion, training = run.settings.fusion, run.settings.training
     _try(make_head(head, {k: v.shape[-1] for k, v in vectors.items()}, fusion), vectors, loss, training.margin)
     with Bar(training.epochs, f"training {_name(head)}") as progress:
@@ -141,14 +138,13 @@ def _try(head: FusionHead, vectors: dict[int, NDArray[np.float16]], loss: Loss |
 
     rows = {k: torch.from_numpy(v[:8].astype(np.float32)) for k, v in vectors.items()}
     count = len(next(iter(rows.values())))
+    name = type(head).__name__
     try:
         out = head.train()(rows)
     except (RuntimeError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
-        raise InputError(
-            f"{type(head).__name__}.embed fails on {count} boxes: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"{name}.embed fails on {count} boxes: {type(error).__name__}: {error}") from error
     if out.shape[:1] != (count,) or out.dim() != 2:
-        raise InputError(f"{type(head).__name__}.embed gives {tuple(out.shape)} for {count} boxes; needed is (N, D)")
+        raise InputError(f"{name}.embed gives {tuple(out.shape)} for {count} boxes; needed is (N, D)")
     if loss is None:
         return
     found = loss(out, torch.arange(count) // 2, margin)

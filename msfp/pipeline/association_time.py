@@ -14,27 +14,27 @@ from msfp.pipeline.stopwatch import Stopwatch
 from msfp.pipeline.tracks import Method, material
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
-from msfp.types import Sequence, frame_bounds, tlwh_to_xyxy
+from msfp.types import frame_bounds, tlwh_to_xyxy
 
 FRAMES, WARM_UP = 108, 8  # looked at, and of these not counted: kernels compile there and trackers fill
 Times = NDArray[np.float64]
 
 
 def association_times(run: Run, methods: ListLike[Method], parts: ListLike[Part]) -> dict[str, Times | str]:
-    """Label -> (T,) milliseconds of each frame of one sequence, or why there are none.
+    """Label -> (T,) milliseconds of each frame of one sequence of the longest part, or why there are none.
 
-    All methods take a frame before any takes the next, another one first with every frame, so that a slow moment of the
-    machine slows all alike.
-
-    Args:
-        run: the run.
-        methods: with thresholds of the tracker's own, each label once.
-        parts: where the sequence may be taken from: the longest part.
+    All methods, which have thresholds of the tracker's own, take a frame before any takes the next, another one first
+    with every frame, so that a slow moment of the machine slows all alike.
 
     Raises:
         NotComputable: no part has detections.
     """
-    part, sequence = _place(parts)
+    usable = [p for p in parts if data.sequences(p)]
+    if not usable:
+        raise NotComputable("no sequence with detections is present")
+    part = max(usable, key=lambda p: p.length)
+    named = {s.detector: s for s in data.sequences(part)}
+    sequence = next((named[d] for d in PREFERRED if d in named), next(iter(named.values())))
     found: dict[str, Times | str] = {}
     ready = []
     for method in methods:
@@ -58,13 +58,3 @@ def association_times(run: Run, methods: ListLike[Method], parts: ListLike[Part]
                 tracker.update(xyxy, score, looks, context)
         watch.finish()
     return found | dict(watch.times(min(WARM_UP, length // 4)))
-
-
-def _place(parts: ListLike[Part]) -> tuple[Part, Sequence]:
-    """The longest part with detections, and the sequence of the detector that timing prefers."""
-    usable = [p for p in parts if data.sequences(p)]
-    if not usable:
-        raise NotComputable("no sequence with detections is present")
-    part = max(usable, key=lambda p: p.length)
-    named = {s.detector: s for s in data.sequences(part)}
-    return part, next((named[d] for d in PREFERRED if d in named), next(iter(named.values())))

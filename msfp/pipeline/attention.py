@@ -5,45 +5,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.heads.apply import attention, restore_head
+from msfp.heads.apply import attention
 from msfp.heads.fusion import Attention
 from msfp.pipeline import data
-from msfp.pipeline.box_scale import network_sides
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH
-from msfp.pipeline.heads import Appearance, part_vectors, train_head
+from msfp.pipeline.heads import Appearance, network_sides, part_vectors, restored, train_head
 from msfp.pipeline.run import Run
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """Attention on labelled pedestrians.
+    """Attention on labelled pedestrians."""
 
-    Attributes:
-        layers: tapped layers, in the order of the columns of `weights`.
-        size: (N,) square root of the box's area, pixels of the network's input.
-        occluded: (N,) hidden share of the box, by its label.
-        crowd: (N,) labelled pedestrians in the box's frame.
-        weights: (N, L), rows sum to 1.
-    """
-
-    layers: tuple[int, ...]
-    size: NDArray[np.float64]
-    occluded: NDArray[np.float64]
-    crowd: NDArray[np.float64]
-    weights: NDArray[np.float32]
+    layers: tuple[int, ...]  # tapped, in the order of the columns of `weights`
+    size: NDArray[np.float64]  # (N,) square root of the box's area, pixels of the network's input
+    occluded: NDArray[np.float64]  # (N,) hidden share of the box, by its label
+    crowd: NDArray[np.float64]  # (N,) labelled pedestrians in the box's frame
+    weights: NDArray[np.float32]  # (N, L), rows sum to 1
 
 
 def weigh(run: Run, part: Part, look: Appearance) -> Weighed:
-    """Attention of a trained head on the labelled pedestrians of a part.
-
-    Raises:
-        NotComputable: frames of the part, or of what the head learns from, are missing.
-    """
+    """Attention of a trained head on the labelled pedestrians of a part."""
     data.need_pixels((part, *look.learn))
     vectors = part_vectors(run, part, TRUTH, look)
-    channels = {layer: v.shape[1] for layer, v in vectors.items()}
-    head = restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion)
+    head = restored(run, look.strategy, vectors, train_head(run, look).state)
     assert isinstance(head, Attention)
     truth = data.window(data.truth(part.scene), part)
     kept = truth.pedestrian

@@ -9,7 +9,7 @@ from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import TRUTH
 from msfp.pipeline.run import Run
-from msfp.types import Detections, Scene
+from msfp.types import Scene
 
 NOTHING, PERFECT = "nothing", "perfect"
 BOUNDS = (NOTHING, PERFECT)
@@ -29,32 +29,22 @@ def bound_embeddings(part: Part, boxes: str, strategy: str) -> NDArray[np.float3
 
     Of `nothing` all are zero, which trackers take for unknown. `perfect` opens the labels of the very frames that are
     tracked: what it scores is an upper bound of what any embedding can do for an association, not a result.
-
-    Raises:
-        NotComputable: labels are kept by a server.
     """
-    if strategy == PERFECT:
+    if boxes == TRUTH:
         truth = data.window(data.truth(part.scene), part)
-        if boxes == TRUTH:
-            return identity_vectors(truth.id)
-        return identity_vectors(true_identities(truth, _detections(part, boxes)))
-    count = len(data.window(data.truth(part.scene), part) if boxes == TRUTH else _detections(part, boxes))
-    return np.zeros((count, 1), np.float32)
-
-
-def _detections(part: Part, detector: str) -> Detections:
-    (sequence,) = (s for s in part.scene.sequences if s.detector == detector)
-    return data.window(data.detections(sequence), part)
+        return identity_vectors(truth.id) if strategy == PERFECT else np.zeros((len(truth), 1), np.float32)
+    (sequence,) = (s for s in part.scene.sequences if s.detector == boxes)
+    found = data.window(data.detections(sequence), part)
+    if strategy == PERFECT:
+        return identity_vectors(true_identities(data.window(data.truth(part.scene), part), found))
+    return np.zeros((len(found), 1), np.float32)
 
 
 def identity_vectors(identity: NDArray[np.integer]) -> NDArray[np.float32]:
-    """(N, people + STRANGERS) unit vectors: one axis a person, and for each box without one a direction of its own.
+    """(N, people + STRANGERS) unit vectors of (N,) identities: one axis a person, a random direction for each negative.
 
-    Such a box is at right angles to every person and nearly so to the others of its kind: with 64 dimensions two of
-    them are more alike than 0.8 once in some 10^15 pairs. An axis for each would take gigabytes.
-
-    Args:
-        identity: (N,) of each box; negative: it shows nobody.
+    A box without a person is at right angles to every person and nearly so to the others of its kind: with 64
+    dimensions two of them are more alike than 0.8 once in some 10^15 pairs. An axis for each would take gigabytes.
     """
     people, number = np.unique(identity[identity >= 0], return_inverse=True)
     out = np.zeros((len(identity), len(people) + STRANGERS), np.float32)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_detections, read_ground_truth
@@ -23,13 +24,12 @@ from msfp.pipeline.run import Run
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 
 Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)
-Content = tuple[Stamp | None, str]
 BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a scene: frames `first` to `last`, both in it."""
+    """Frames `first` to `last` of a scene, both included, numbered from 1."""
 
     scene: Scene
     first: int
@@ -37,33 +37,31 @@ class Part:
 
     @property
     def name(self) -> str:
-        """For people."""
         return f"{self.scene.name} frames {self.first}-{self.last}"
 
     @property
     def length(self) -> int:
-        """Number of frames."""
         return self.last - self.first + 1
+
+    @property
+    def present(self) -> list[int]:
+        """Frames whose pixels are there."""
+        return [t for t in self.scene.pixels.frames if self.first <= t <= self.last]
+
+    def rows(self, frame: NDArray[np.integer]) -> slice:
+        """Rows of the part's frames, where `frame` (N,) ascends and counts from the scene's first."""
+        return slice(*map(int, np.searchsorted(frame, [self.first, self.last + 1])))
 
 
 @dataclass(frozen=True)
 class Fold:
-    """What is learned from, and what is then evaluated with it.
+    """What is learned from, and what is then evaluated with it."""
 
-    Attributes:
-        name: `half`, `paper`, `test`, or `loso:SCENE`.
-        learn: training parts.
-        evaluate: evaluated parts; their labels never enter training except under `split: paper`.
-        select: learning parts on which open settings are selected, where heads learn from another data set; empty:
-            `learn`.
-        atl: learning parts of ATL, where it has others than heads; empty: `learn`.
-    """
-
-    name: str
+    name: str  # `half`, `paper`, `test`, `val`, or `loso:SCENE`
     learn: tuple[Part, ...]
-    evaluate: tuple[Part, ...]
-    select: tuple[Part, ...] = ()
-    atl: tuple[Part, ...] = ()
+    evaluate: tuple[Part, ...]  # their labels never enter training except under `split: paper`
+    select: tuple[Part, ...] = ()  # on which open settings are selected, where it is another data set than `learn`
+    atl: tuple[Part, ...] = ()  # what ATL learns from, where that is not `learn`
 
 
 def benchmark(scene: Scene) -> str:
@@ -72,7 +70,6 @@ def benchmark(scene: Scene) -> str:
 
 
 def whole(scene: Scene) -> Part:
-    """The scene from its first to its last frame."""
     return Part(scene, 1, scene.pixels.length)
 
 
@@ -84,55 +81,31 @@ def halves(scene: Scene) -> tuple[Part, Part]:
 
 @looked_once
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
-    """Scenes of a data set's split, in order of name, at most `data.scenes` of them.
-
-    They are listed once, and again whenever a file or folder of theirs is another one than it was.
-
-    Raises:
-        NotComputable: the data set or split is not there.
-    """
+    """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder changes."""
     known = run.listed.get((dataset, split))
-    if known is not None and known.is_current():
-        return known.scenes
+    if known is not None and _files_state(run, known[1]) == known[2]:
+        return known[0]
     found = every_scene(run, dataset, split)[: run.settings.data.scenes]
     chosen = with_boxes(run, found)
     learned: tuple[Scene, ...] = ()
     if run.settings.scores == "calibrated":
         chosen = calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
         learned = learnable(run.variant(scores="raw"), _calibrating(run, dataset))
-    made = Listed(chosen, (*found, *learned, *chosen), run.weights_files)
-    run.listed[dataset, split] = made
+    made_from = tuple(dict.fromkeys(s for scene in (*found, *learned, *chosen) for s in scene.sequences))
+    run.listed[dataset, split] = chosen, made_from, _files_state(run, made_from)
     return chosen
 
 
-class Listed:
-    """Scenes as they were listed, and the state of all that the list was made from."""
-
-    def __init__(self, found: tuple[Scene, ...], made_from: Iterable[Scene], files: Iterable[Path]) -> None:
-        """Take scenes, those whose files they were made from, and other files that they depend on."""
-        self.scenes, self._files = found, tuple(files)
-        self._sequences = tuple(dict.fromkeys(s for scene in made_from for s in scene.sequences))
-        self._pixels = tuple(dict.fromkeys(s.images for s in self._sequences))
-        self._state = self._now()
-
-    def is_current(self) -> bool:
-        """True where every file and folder is as it was."""
-        return self._now() == self._state
-
-    def _now(self) -> tuple[object, ...]:
-        paths: dict[Path | None, None] = dict.fromkeys(self._files)
-        for one in self._sequences:
-            inside = (one.path / name for name in (".", "..", "seqinfo.ini", "gt", "det"))
-            paths |= dict.fromkeys((*inside, one.gt_path or catalog.hidden_truth(one), one.det_path))
-        return (*map(stamp, paths), *map(pixels_state, self._pixels))
+def _files_state(run: Run, made_from: tuple[Sequence, ...]) -> tuple[object, ...]:
+    paths: dict[Path | None, None] = dict.fromkeys(run.weights_files)
+    for one in made_from:
+        inside = (one.path / name for name in (".", "..", "seqinfo.ini", "gt", "det"))
+        paths |= dict.fromkeys((*inside, one.gt_path or catalog.hidden_truth(one), one.det_path))
+    return (*map(stamp, paths), *map(pixels_state, dict.fromkeys(s.images for s in made_from)))
 
 
 def every_scene(run: Run, dataset: str, split: str) -> tuple[Scene, ...]:
-    """Scenes of a split as they lie on the disk, also those that `data.scenes` leaves out.
-
-    Raises:
-        NotComputable: the data set or split is not there.
-    """
+    """Scenes of a split as they lie on the disk, also those that `data.scenes` leaves out."""
     root = run.dataset_root(dataset)
     if split == "test" and not (root / "test").is_dir():
         raise NotComputable(f"{dataset}: there is no test split at {root.name}")
@@ -152,16 +125,13 @@ def _calibrates(run: Run, dataset: str, scene: Scene) -> tuple[Stretch, ...]:
     Under `split: half` the first halves; under `loso` the other scenes; under `paper` all, which leaks as it says.
     """
     raw, source = run.variant(scores="raw"), _calibrating(run, dataset)
-    if run.settings.split == "half":
-        parts = tuple(halves(s)[0] for s in learnable(raw, source))
-    else:
-        alone = run.settings.split == "loso" and len(learnable(raw, source)) > 1
-        parts = tuple(whole(s) for s in learnable(raw, source) if not (alone and s.name == scene.name))
+    parts = all_learning(raw, source)
+    if run.settings.split == "loso" and len(parts) > 1:
+        parts = tuple(p for p in parts if p.scene.name != scene.name)
     return tuple(Stretch(p.scene, p.first, p.last, benchmark(p.scene)) for p in parts)
 
 
 def _calibrating(run: Run, dataset: str) -> str:
-    """Which data set's labels calibrate a data set's scores."""
     config = run.settings.data
     return config.main if dataset in (config.cross, config.dance) else dataset
 
@@ -183,15 +153,12 @@ def unseen(run: Run, dataset: str) -> tuple[Part, ...]:
 
 def folds(run: Run, dataset: str) -> tuple[Fold, ...]:
     """The folds of `split`: one for half and paper, one a scene for loso (one scene only: its halves)."""
-    found = learnable(run, dataset)
-    if not found:
-        raise NotComputable(f"{dataset}: no training sequence with labels is present")
-    kind = run.settings.split
-    if kind == "paper":
-        parts = tuple(whole(s) for s in found)
+    found = _learnable_scenes(run, dataset)
+    if run.settings.split == "paper":
+        parts = tuple(map(whole, found))
         return (Fold("paper", parts, parts),)
-    if kind == "loso" and len(found) > 1:
-        return tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (whole(s),)) for s in found)
+    if run.settings.split == "loso" and len(found) > 1:
+        return _left_out(found, {s: whole(s) for s in found})
     return (Fold("half", tuple(halves(s)[0] for s in found), tuple(halves(s)[1] for s in found)),)
 
 
@@ -202,17 +169,25 @@ def protocols(run: Run, dataset: str) -> dict[str, tuple[Fold, ...]]:
         `half`: learned on the first halves; `loso`: on all other scenes, a fold a scene (none where there is one scene
         only); `paper`: on all scenes whole, the evaluated frames among them.
     """
-    found = learnable(run, dataset)
-    if not found:
-        raise NotComputable(f"{dataset}: no training sequence with labels is present")
+    found = _learnable_scenes(run, dataset)
     second = {s: halves(s)[1] for s in found}
-    first, every = tuple(halves(s)[0] for s in found), tuple(second.values())
-    apart = tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (second[s],)) for s in found)
+    every = tuple(second.values())
     return {
-        "half": (Fold("half", first, every),),
-        "loso": apart if len(found) > 1 else (),
-        "paper": (Fold("paper", tuple(whole(s) for s in found), every),),
+        "half": (Fold("half", tuple(halves(s)[0] for s in found), every),),
+        "loso": _left_out(found, second) if len(found) > 1 else (),
+        "paper": (Fold("paper", tuple(map(whole, found)), every),),
     }
+
+
+def _learnable_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
+    if found := learnable(run, dataset):
+        return found
+    raise NotComputable(f"{dataset}: no training sequence with labels is present")
+
+
+def _left_out(found: tuple[Scene, ...], evaluate: dict[Scene, Part]) -> tuple[Fold, ...]:
+    """A fold a scene, which learns from the whole of all others."""
+    return tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (evaluate[s],)) for s in found)
 
 
 def all_learning(run: Run, dataset: str) -> tuple[Part, ...]:
@@ -226,32 +201,24 @@ def test_fold(run: Run, dataset: str) -> Fold:
     Raises:
         NotComputable: no test split, or its labels are kept by a server.
     """
-    parts = tuple(whole(s) for s in scenes(run, dataset, "test"))
+    parts = tuple(map(whole, scenes(run, dataset, "test")))
     hidden = [p.scene.name for p in parts if catalog.hidden_truth(p.scene.pixels) is None]
     if hidden:
         raise NotComputable(f"labels of {', '.join(hidden)} are kept by the evaluation server")
-    return Fold("test", tuple(whole(s) for s in learnable(run, dataset)), parts)
+    return Fold("test", tuple(map(whole, learnable(run, dataset))), parts)
 
 
 def judged_folds(run: Run, dataset: str) -> tuple[tuple[Fold, ...], str]:
-    """The test split where its labels are at hand, else a published validation split or the validation folds, and why.
-
-    Raises:
-        NotComputable: neither is there.
-    """
+    """The test split; where its labels are hidden, the data set's `val` split or else the validation folds, and why."""
     try:
         return (test_fold(run, dataset),), ""
     except NotComputable as error:
-        return published_validation(run, dataset) or folds(run, dataset), str(error)
-
-
-def published_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
-    """One fold that evaluates the `val` split a data set is published with (DanceTrack); none where it has none."""
+        reason = str(error)
     try:
-        parts = tuple(whole(s) for s in scenes(run, dataset, "val"))
+        parts = tuple(map(whole, scenes(run, dataset, "val")))
     except (InputError, NotComputable):
-        return ()
-    return (Fold("val", tuple(whole(s) for s in learnable(run, dataset)), parts),)
+        return folds(run, dataset), reason
+    return (Fold("val", tuple(map(whole, learnable(run, dataset))), parts),), reason
 
 
 def sequences(part: Part) -> tuple[Sequence, ...]:
@@ -260,37 +227,27 @@ def sequences(part: Part) -> tuple[Sequence, ...]:
 
 
 def detections(sequence: Sequence) -> Detections:
-    """Public detections of a sequence, as its file holds them now."""
+    """Detections of a sequence, as its file holds them now."""
     if sequence.det_path is None:
         raise NotComputable(f"{sequence.name} has no det/det.txt")
-    return _parsed(read_detections, sequence.det_path, _content(sequence.det_path), sequence)
+    return _read(read_detections, sequence.det_path, sequence)
 
 
 def labels(scene: Scene) -> GroundTruth:
-    """Labels for training and analysis, boxes without area left out; a test split's are not to be had here.
-
-    Raises:
-        NotComputable: the scene has none.
-    """
+    """Labels for training and analysis, boxes without area left out; a test split's are not to be had here."""
     if scene.pixels.gt_path is None:
         raise NotComputable(f"{scene.name} has no labels")
-    return _parsed(_with_area, scene.pixels.gt_path, _content(scene.pixels.gt_path), scene.pixels)
+    return _read(_with_area, scene.pixels.gt_path, scene.pixels)
 
 
 def _with_area(path: Path, sequence: Sequence) -> GroundTruth:
-    """Labels less boxes without area."""
     found = read_ground_truth(path, sequence)
     return chosen_rows(found, np.asarray((found.tlwh[:, 2:] > 0).all(axis=1)))
 
 
 def truth(scene: Scene) -> GroundTruth:
-    """Labels for evaluation only: also a test split's, which are kept apart.
-
-    Raises:
-        NotComputable: nobody here has them.
-    """
-    path = truth_path(scene)
-    return _parsed(read_ground_truth, path, _content(path), scene.pixels)
+    """Labels for evaluation only: also a test split's, which are kept apart."""
+    return _read(read_ground_truth, truth_path(scene), scene.pixels)
 
 
 @looked_once
@@ -306,62 +263,47 @@ def truth_digest(run: Run, scene: Scene) -> str:
     return run.file_digest(path)
 
 
-@lru_cache(maxsize=320)
-def _parsed(read: Callable[[Path, Sequence], Rows], path: Path, content: Content, sequence: Sequence) -> Rows:
-    """The rows of a file in one state; read once for each.
+def _read(read: Callable[[Path, Sequence], Rows], path: Path, sequence: Sequence) -> Rows:
+    """The rows of a file as it is now, read once for each state of it."""
+    now = stamp(path)
+    # So new that it may change without another stamp, it is told by its digest too.
+    digest = file_digest(path) if now is not None and unsettled(now[1]) else ""
+    return _parsed(read, path, now, digest, sequence)
 
-    Raises:
-        InputError: it changed while it was read.
-    """
+
+@lru_cache(maxsize=320)
+def _parsed(
+    read: Callable[[Path, Sequence], Rows], path: Path, was: Stamp | None, digest: str, sequence: Sequence
+) -> Rows:
     found = read(path, sequence)
-    was, digest = content
     if stamp(path) != was or (digest and file_digest(path) != digest):
         raise changed(path)
     return found
 
 
-def _content(path: Path) -> Content:
-    """Mark of a file's content, unlike that of all it has had: its stamp, and its digest while it is so new that it may
-    change without another stamp."""
-    found = stamp(path)
-    return found, file_digest(path) if found is not None and unsettled(found[1]) else ""
-
-
 def missing_pixels(part: Part) -> str:
     """Why appearance cannot be computed on the part: `MOT17-04: 8 of 1050 frames present`; empty when it can."""
     pixels = part.scene.pixels
-    present = sum(part.first <= t <= part.last for t in pixels.frames)
-    if present == part.length:
+    if len(part.present) == part.length:
         return ""
-    if pixels.trouble:
-        return pixels.trouble
-    return f"{part.scene.name}: {len(pixels.frames)} of {pixels.length} frames present"
+    return pixels.trouble or f"{part.scene.name}: {len(pixels.frames)} of {pixels.length} frames present"
 
 
-def need_pixels(parts: tuple[Part, ...]) -> None:
-    """Raise unless every frame of every part is there.
-
-    Raises:
-        NotComputable: names the scenes and their frames.
-    """
-    missing = [m for m in map(missing_pixels, parts) if m]
-    if missing:
+def need_pixels(parts: Iterable[Part]) -> None:
+    """Raise NotComputable, which names the scenes and their frames, unless every frame of every part is there."""
+    if missing := [m for m in map(missing_pixels, parts) if m]:
         raise NotComputable(each_once(missing))
 
 
 def window(rows: Rows, part: Part) -> Rows:
     """The part's rows of detections, labels or tracks, frames renumbered from 1."""
-    keep = slice(*np.searchsorted(rows.frame, [part.first, part.last + 1]))
+    keep = part.rows(rows.frame)
     cut = {f.name: getattr(rows, f.name)[keep] for f in fields(rows)}
     return type(rows)(**{**cut, "frame": cut["frame"] - np.int32(part.first - 1)})
 
 
 def truth_path(scene: Scene) -> Path:
-    """Where a scene's labels for evaluation lie.
-
-    Raises:
-        NotComputable: nobody here has them.
-    """
+    """Where a scene's labels for evaluation lie. Raises NotComputable: nobody here has them."""
     path = scene.pixels.gt_path or catalog.hidden_truth(scene.pixels)
     if path is None and scene.pixels.split == "test":
         raise NotComputable(f"labels of {scene.name} are kept by the evaluation server")

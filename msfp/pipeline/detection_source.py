@@ -20,10 +20,8 @@ from msfp.datasets import catalog
 from msfp.datasets.motchallenge import read_ground_truth
 from msfp.datasets.states import is_unchanged, stamp
 from msfp.engine.files import atomic_write
-from msfp.engine.progress import Bar
 from msfp.pipeline.run import Run
-from msfp.pipeline.stage import stage
-from msfp.threads import one_thread
+from msfp.pipeline.stage import frames_of, stage
 from msfp.types import Detections, Scene, Sequence
 
 OWN, TRUE = "OWN", "TRUE"
@@ -66,18 +64,16 @@ def _replaced(scene: Scene, name: str, path: Path | None) -> Scene:
     return Scene(scene.name, scene.pixels, (own_state(sequence),))
 
 
-def own_scene(run: Run, scene: Scene, detect: Callable[[], Detections] | None = None) -> Scene:
+def own_scene(run: Run, scene: Scene, detect: Callable[[], Detections]) -> Scene:
     """A scene with the frozen detector's own boxes, found by `detect` where they are not in the store."""
-    return _replaced(scene, OWN, _own_boxes(scene, run, detect))
+    return _replaced(scene, OWN, _written(run, scene.pixels, own_detections.keep(run, detect, scene)))
 
 
-def _own_boxes(scene: Scene, run: Run, detect: Callable[[], Detections] | None = None) -> Path | None:
-    """det.txt of the frozen detector's people."""
-    pixels = scene.pixels
-    if len(pixels.frames) < pixels.length:
+def _own_boxes(scene: Scene, run: Run) -> Path | None:
+    """det.txt of the frozen detector's people; None where frames are missing."""
+    if len(scene.pixels.frames) < scene.pixels.length:
         return None
-    found = own_detections(run, scene) if detect is None else own_detections.keep(run, detect, scene)
-    return written(run, pixels, found)
+    return _written(run, scene.pixels, own_detections(run, scene))
 
 
 def _own_inputs(run: Run, scene: Scene) -> dict[str, object]:
@@ -95,17 +91,16 @@ def _own_inputs(run: Run, scene: Scene) -> dict[str, object]:
 @stage("own-boxes", _own_inputs, OWN_CODE)
 def own_detections(run: Run, scene: Scene) -> Detections:
     """The frozen detector's people in a scene, of which every frame is there."""
-    from msfp.datasets.frames import FrameReader
     from msfp.features.detector import load_whole
 
     config = run.settings.input
     detector = load_whole(config.preset, config.weights, run.settings.device)
     numbers, found = [], []
-    with one_thread(), FrameReader(scene.pixels) as frames, Bar(len(frames), f"people of {scene.name}") as bar:
+    with frames_of(scene.pixels, "people") as (frames, progress):
         for number, image in frames:
             numbers.append(number)
             found.append(detector.people(image, config.size, CONFIDENCE, geometry=config.geometry))
-            bar.update()
+            progress(1)
     return gathered(numbers, found)
 
 
@@ -124,10 +119,10 @@ def _true_boxes(run: Run, scene: Scene) -> Path | None:
     truth = read_ground_truth(path, scene.pixels)
     keep = truth.pedestrian
     scores = np.ones(int(keep.sum()), np.float32)
-    return written(run, scene.pixels, Detections(truth.frame[keep], truth.tlwh[keep], scores))
+    return _written(run, scene.pixels, Detections(truth.frame[keep], truth.tlwh[keep], scores))
 
 
-def written(run: Run, sequence: Sequence, found: Detections) -> Path:
+def _written(run: Run, sequence: Sequence, found: Detections) -> Path:
     """The file of some boxes, named by its content; boxes without a pixel of the image are left out."""
     keep = _visible(found.tlwh, sequence)
     return _saved(run, sequence, found.frame[keep], map(_numbers, found.tlwh[keep]), found.score[keep])
@@ -141,7 +136,6 @@ def rescored(run: Run, sequence: Sequence, found: Detections) -> Path:
 def _saved(
     run: Run, sequence: Sequence, frame: NDArray[np.int32], boxes: Iterable[str], score: NDArray[np.float32]
 ) -> Path:
-    """Write a table of boxes; a file of its name that holds something else was altered, and is written again."""
     rows = zip(frame, boxes, score, strict=True)
     text = "".join(f"{t},-1,{box},{value:.6g}\n" for t, box, value in rows)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -19,22 +19,16 @@ def detectors(run: Run) -> dict[str, Run]:
 
 
 def run_with(run: Run, preset: str) -> Run:
-    """The run with a preset's detector.
-
-    Raises:
-        NotComputable: its weights were not named; says how they are.
-    """
-    found = detectors(run)
-    if preset not in found:
-        raise NotComputable(
-            f"needs weights of {architecture(preset).architecture}: --param {SETTING}={preset}=FILE (.pt or "
-            ".safetensors), several separated by commas"
-        )
-    return found[preset]
+    """The run with a preset's detector; NotComputable, with the option to give, where its weights were not named."""
+    if found := detectors(run).get(preset):
+        return found
+    raise NotComputable(
+        f"needs weights of {architecture(preset).architecture}: --param {SETTING}={preset}=FILE (.pt or "
+        ".safetensors), several separated by commas"
+    )
 
 
 def architecture(preset: str) -> "Preset":
-    """A preset by name."""
     from msfp.features.presets import preset_named
 
     return preset_named(preset)

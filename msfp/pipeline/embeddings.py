@@ -12,9 +12,5 @@ from msfp.pipeline.run import Run
 
 @lru_cache(maxsize=64)
 def embeddings(run: Run, part: Part, boxes: str, look: Appearance) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file.
-
-    Raises:
-        NotComputable: frames are missing.
-    """
+    """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file."""
     return embed_part(run, part, boxes, look, train_head(run, look).state)

@@ -4,15 +4,13 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
+from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import (
     FEATURE_CODE,
@@ -22,104 +20,75 @@ from msfp.pipeline.features import (
     Pooled,
     Pooling,
     box_sets,
+    compute,
     feature_inputs,
-    layers,
     need_frames,
     pooled,
     truth_features,
 )
+from msfp.pipeline.features import layers as layers_of
 from msfp.pipeline.run import Run
 from msfp.pipeline.stage import stage
-from msfp.threads import one_thread
-from msfp.types import Features, Scene
+from msfp.types import Scene
 
 if TYPE_CHECKING:
-    from msfp.features.backbone import Backbone
     from msfp.features.presets import Preset
 
 PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
 
 
-@dataclass(frozen=True)
-class View:
-    """What a head is given of a box: layers (empty: the preset's taps), way to pool, weights (empty: the run's)."""
-
-    layers: tuple[int, ...] = ()
-    pooling: Pooling = ROI_ALIGN
-    weights: str = ""
-
-
 def preset(run: Run) -> "Preset":
-    """The run's preset."""
     from msfp.features.presets import preset_named
 
     return preset_named(run.settings.input.preset)
 
 
-def box_vectors(run: Run, part: Part, boxes: str, view: View) -> dict[int, NDArray[np.float16]]:
+def box_vectors(
+    run: Run, part: Part, boxes: str, layers: tuple[int, ...] = (), pooling: Pooling = ROI_ALIGN, weights: str = ""
+) -> dict[int, NDArray[np.float16]]:
     """layer -> (N, C) vectors of a part's boxes (`gt` or a public detector).
+
+    `layers` empty: the preset's taps; `weights` empty: the run's.
 
     Raises:
         NotComputable: no frame has pixels, or the preset names no such layer.
     """
     usual = preset(run).layers
-    usual = usual[-1:] if view.pooling == LITE else usual
-    wanted = view.layers or usual
+    usual = usual[-1:] if pooling == LITE else usual
+    wanted = layers or usual
     found: dict[int, NDArray[np.float16]] = {}
-    if view.pooling in (ROI_ALIGN, LITE) and set(wanted) & set(usual):
-        scene, weights, way = part.scene, view.weights, view.pooling
-        given = truth_features(run, part, weights)[way] if boxes == TRUTH else pooled(run, scene, weights)[way][boxes]
-        found |= layers(given, part)
-    if not set(wanted) <= set(found) and view.pooling != LITE:
-        found |= layers(variants(run, part.scene, view.weights)[view.pooling][boxes], part)
-    missing = [str(k) for k in wanted if k not in found]
-    if missing:
-        of = f" pooled as {LITE}" if view.pooling == LITE else ""
+    if pooling in (ROI_ALIGN, LITE) and set(wanted) & set(usual):
+        if boxes == TRUTH:
+            given = truth_features(run, part, weights)[pooling]
+        else:
+            given = pooled(run, part.scene, weights)[pooling][boxes]
+        found |= layers_of(given, part)
+    if not set(wanted) <= set(found) and pooling != LITE:
+        found |= layers_of(variants(run, part.scene, weights)[pooling][boxes], part)
+    if missing := [str(k) for k in wanted if k not in found]:
+        of = f" pooled as {LITE}" if pooling == LITE else ""
         raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}{of}")
     return {layer: found[layer] for layer in wanted}
 
 
-def _variant_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    return {**feature_inputs(run, scene, weights), "further": preset(run).further}
-
-
-@stage("variants", _variant_inputs, FEATURE_CODE, memory=24, network=True)
-def variants(run: Run, scene: Scene, weights: str = "") -> dict[Pooling, dict[str, Features]]:
-    """Way to pool -> box set -> features: of `roi_align` the preset's further layers, of the others the usual ones.
-
-    Raises:
-        NotComputable: not one frame has its pixels.
-    """
+@stage(
+    "variants",
+    lambda run, scene, weights="": {**feature_inputs(run, scene, weights), "further": preset(run).further},
+    FEATURE_CODE,
+    memory=24,
+    network=True,
+)
+def variants(run: Run, scene: Scene, weights: str = "") -> Pooled:
+    """Way to pool -> box set -> features: of `roi_align` the preset's further layers, of the others the usual ones."""
     need_frames(scene)
-    return _compute(run, scene, weights, beyond(run))
+    return compute(run, data.whole(scene), weights, box_sets(scene), beyond(run))
 
 
 def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
     """Way to pool -> the layers that `variants` has of it."""
-    chosen = preset(run)
-    return {ROI_ALIGN: chosen.further, **dict.fromkeys(PLAIN, chosen.layers)}
+    return {ROI_ALIGN: preset(run).further, **dict.fromkeys(PLAIN, preset(run).layers)}
 
 
 def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
-    """Extract the variants of many scenes, fanned out over workers; they are then in the store."""
+    """Extract the variants of many scenes into the store, fanned out over workers."""
     run.do(variants.jobs(run, [(scene,) for scene in scenes]), "layers and ways to pool")
-
-
-def _compute(run: Run, scene: Scene, weights: str, wanted: dict[Pooling, tuple[int, ...]]) -> Pooled:
-    from msfp.datasets.frames import FrameReader
-    from msfp.features.extract import extract_modes
-
-    config = run.settings.input
-    pixels = scene.pixels
-    label = f"layers and ways to pool of {scene.name}"
-    with one_thread(), FrameReader(pixels, pixels.frames) as frames, Bar(len(pixels.frames), label) as progress:
-        return extract_modes(
-            frames, box_sets(scene), _backbone(run, weights), wanted, config.size, config.geometry, progress.update
-        )
-
-
-@lru_cache(maxsize=2)
-def _backbone(run: Run, weights: str) -> "Backbone":
-    from msfp.features.backbone import load_backbone
-
-    return load_backbone(preset(run).extended(), weights or run.settings.input.weights, run.settings.device)

@@ -2,77 +2,57 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
-from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.run import Run
-from msfp.pipeline.stage import stage
-from msfp.threads import one_thread
-from msfp.types import Features, Scene, Sequence, frame_bounds
+from msfp.pipeline.stage import frames_of, stage
+from msfp.types import Features, Scene, Sequence
 
 TRUTH = "gt"
 Pooling = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
 ROI_ALIGN: Pooling = "roi_align"
 LITE: Pooling = "lite"
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
+"""(N,) frames in ascending order and (N, 4) tlwh boxes."""
 Pooled = dict[Pooling, dict[str, Features]]
 """Way to pool -> box set -> features: RoIAlign of all taps, and LITE's whole cells of the last one."""
-
-
-def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
-    """RoIAligned features of a scene's box sets: `gt` where its labels are open, and each public detector.
-
-    Args:
-        run, scene, weights: as of `pooled`.
-
-    Raises:
-        NotComputable: not one frame has its pixels.
-    """
-    return pooled(run, scene, weights)[ROI_ALIGN]
-
-
 FEATURE_CODE = ("msfp.features.backbone", "msfp.features.presets", "msfp.features.extract")
 
 
-@cache
-def feature_code() -> str:
-    """Digest of the code that makes features: what is computed from them depends on it too."""
-    return code_digest(*FEATURE_CODE)
+def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
+    """RoIAligned features of a scene's box sets: `gt` where its labels are open, and each public detector."""
+    return pooled(run, scene, weights)[ROI_ALIGN]
 
 
 @looked_once
 def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What the features of a scene depend on: pixels, boxes, weights, input settings and code, all by content."""
+    """What the features of a scene depend on: pixels, boxes (not their scores), weights, input settings and code."""
     config = run.settings.input
-    batched = {"gpu": code_digest("msfp.features.gpu")} if run.settings.device.startswith("cuda") else {}
+    boxes = {TRUTH: run.labels_digest(scene)}
+    for sequence in scene.sequences:
+        digest = run.detections_digest(sequence)
+        boxes[sequence.detector] = _geometry(sequence, digest) if digest else ""
+    # On a GPU numbers have half precision.
+    gpu = {"gpu": code_digest("msfp.features.gpu")} if run.settings.device.startswith("cuda") else {}
     return {
-        **batched,  # half precision: other numbers than a CPU's
+        **gpu,
         "pixels": run.pixels_digest(scene),
-        "boxes": _where(run, scene),
+        "boxes": boxes,
         "weights": run.weights_digest(weights),
         "preset": config.preset,
         "size": config.size,
         "geometry": config.geometry,
-        "code": feature_code(),
+        "code": pooled.code,
     }
-
-
-def _where(run: Run, scene: Scene) -> dict[str, str]:
-    """Labels, and where the boxes of each detector are, by content: scores do not bear on features."""
-    found = {"gt": run.labels_digest(scene)}
-    for sequence in scene.sequences:
-        digest = run.detections_digest(sequence)
-        found[sequence.detector] = _geometry(sequence, digest) if digest else ""
-    return found
 
 
 @lru_cache(maxsize=640)
@@ -84,32 +64,21 @@ def _geometry(sequence: Sequence, digest: str) -> str:
 
 @stage("features", feature_inputs, FEATURE_CODE, memory=24, network=True)
 def pooled(run: Run, scene: Scene, weights: str = "") -> Pooled:
-    """Features of a scene's box sets, in both ways that trackers use.
+    """Features of a scene's box sets; boxes of frames that are absent get `present` False.
 
-    Args:
-        run: whose settings say backbone, input size and geometry.
-        scene: frames that are absent get `present` False.
-        weights: other weights than the run's, such as the control `random-init`.
-
-    Raises:
-        NotComputable: not one frame has its pixels.
+    `weights` are other ones than the run's, such as the control `random-init`.
     """
     need_frames(scene)
     return compute(run, data.whole(scene), weights, box_sets(scene))
 
 
 def need_frames(scene: Scene) -> None:
-    """Raise unless some frame of a scene has its pixels.
-
-    Raises:
-        NotComputable: none has.
-    """
     if not scene.pixels.frames:
         raise NotComputable(f"{scene.name}: 0 of {scene.pixels.length} frames present")
 
 
 def extract_all(run: Run, scenes: Iterable[Scene], weights: str = "") -> None:
-    """Extract the features of many scenes, fanned out over workers; they are then in the store."""
+    """Extract the features of many scenes into the store, fanned out over workers."""
     # The longest first, so that no worker ends with it.
     longest_first = sorted(scenes, key=lambda scene: len(scene.pixels.frames), reverse=True)
     run.do(pooled.jobs(run, [(scene, weights) for scene in longest_first]), "features")
@@ -134,72 +103,69 @@ def _truth_inputs(run: Run, part: Part, weights: str) -> dict[str, object]:
 
 @stage("truth-features", _truth_inputs, FEATURE_CODE)
 def _closed_truth_features(run: Run, part: Part, weights: str) -> dict[Pooling, Features]:
-    truth = data.truth(part.scene)
-    keep = slice(*np.searchsorted(truth.frame, [part.first, part.last + 1]))
-    found = compute(run, part, weights, {TRUTH: (truth.frame[keep], truth.tlwh[keep])})
+    found = compute(run, part, weights, of_part(part, truth_boxes(part.scene)))
     return {way: sets[TRUTH] for way, sets in found.items()}
 
 
+def truth_boxes(scene: Scene) -> dict[str, BoxSet]:
+    """All labelled boxes, also of a test split: for evaluation only."""
+    truth = data.truth(scene)
+    return {TRUTH: (truth.frame, truth.tlwh)}
+
+
 def box_sets(scene: Scene) -> dict[str, BoxSet]:
-    """Name -> (frame, tlwh) of every box set whose features are wanted; labels only where they are open."""
-    sets = {}
-    if scene.pixels.gt_path is not None:
-        truth = data.labels(scene)
-        sets[TRUTH] = (truth.frame, truth.tlwh)
-    return sets | public_boxes(scene)
+    """Every box set whose features are wanted; labels only where they are open."""
+    if scene.pixels.gt_path is None:
+        return public_boxes(scene)
+    truth = data.labels(scene)
+    return {TRUTH: (truth.frame, truth.tlwh), **public_boxes(scene)}
 
 
 def public_boxes(scene: Scene) -> dict[str, BoxSet]:
-    """Public detector -> (frame, tlwh) of its boxes."""
-    sets = {}
-    for sequence in scene.sequences:
-        if sequence.det_path is not None:
-            found = data.detections(sequence)
-            sets[sequence.detector] = (found.frame, found.tlwh)
-    return sets
+    """The boxes of each public detector."""
+    found = {s.detector: data.detections(s) for s in data.sequences(data.whole(scene))}
+    return {name: (boxes.frame, boxes.tlwh) for name, boxes in found.items()}
 
 
-def compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> Pooled:
-    """Run the frozen detector over the part's frames that are present, once for all box sets and both ways to pool."""
-    from msfp.datasets.frames import FrameReader
+def of_part(part: Part, sets: Mapping[str, BoxSet]) -> dict[str, BoxSet]:
+    """The part's boxes; frames keep their numbers."""
+    return {name: (frame[part.rows(frame)], tlwh[part.rows(frame)]) for name, (frame, tlwh) in sets.items()}
+
+
+def compute(
+    run: Run,
+    part: Part,
+    weights: str,
+    boxes: Mapping[str, BoxSet],
+    further: Mapping[Pooling, tuple[int, ...]] | None = None,
+) -> Pooled:
+    """Run the frozen detector over the part's frames that are present, once for all box sets and ways to pool.
+
+    `further`: layers of each way to pool in place of the usual ones; the preset's further layers may be among them.
+    """
     from msfp.features.extract import extract_modes
     from msfp.features.gpu.extract import extract_modes_batched, hands
 
     config = run.settings.input
-    backbone = run.backbone(weights)
-    layers = {ROI_ALIGN: backbone.layers, LITE: backbone.layers[-1:]}
-    pixels = part.scene.pixels
-    wanted = [t for t in pixels.frames if part.first <= t <= part.last]
-    label = f"features of {part.scene.name}" + (f" ({weights})" if weights else "")
-    with (
-        one_thread(),
-        FrameReader(pixels, wanted, hands(backbone.device)) as frames,
-        Bar(len(wanted), label) as progress,
-    ):
-        if backbone.device.type == "cuda":
-            return extract_modes_batched(frames, boxes, backbone, layers, config.size, config.geometry, progress.update)
-        return extract_modes(frames, boxes, backbone, layers, config.size, config.geometry, progress.update)
-
-
-def rows(features: Features, part: Part) -> slice:
-    """Rows of the part's frames."""
-    bounds = frame_bounds(features.frame, part.last)
-    return slice(int(bounds[part.first - 1]), int(bounds[part.last]))
+    backbone = run.backbone(weights, further is not None)
+    batched = backbone.device.type == "cuda" and further is None
+    usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: backbone.layers, LITE: backbone.layers[-1:]}
+    wanted = usual if further is None else further
+    label = ("features" if further is None else "layers and ways to pool") + (f" ({weights})" if weights else "")
+    hands_used = hands(backbone.device) if batched else 1
+    with frames_of(part.scene.pixels, label, part.present, hands_used) as (frames, progress):
+        given = (frames, boxes, backbone, wanted, config.size, config.geometry, progress)
+        return extract_modes_batched(*given) if batched else extract_modes(*given)
 
 
 def layers(features: Features, part: Part) -> dict[int, NDArray[np.float16]]:
     """layer -> (N, C) vectors of the part's boxes."""
-    window = rows(features, part)
+    window = part.rows(features.frame)
     return {layer: vectors[window] for layer, vectors in features.layers.items()}
 
 
 def scene_vectors(run: Run, part: Part) -> NDArray[np.float16]:
-    """(T, C) scene vectors of the part's frames, all of which must be present.
-
-    Raises:
-        NotComputable: frames are missing.
-    """
+    """(T, C) scene vectors of the part's frames, all of which must be present."""
     data.need_pixels((part,))
     found = next(iter(features(run, part.scene).values()))
-    wanted = (found.scene_frame >= part.first) & (found.scene_frame <= part.last)
-    return found.scene[wanted]
+    return found.scene[(found.scene_frame >= part.first) & (found.scene_frame <= part.last)]

@@ -16,18 +16,17 @@ from msfp.errors import InputError, NotComputable
 from msfp.heads.fusion import strategies
 from msfp.metrics import tracking as metrics
 from msfp.metrics.mistakes import nothing_counts, nothing_overlaps
-from msfp.metrics.score import Score, SequenceScore
+from msfp.metrics.score import Score
 from msfp.pipeline import data
 from msfp.pipeline.camera import default_camera
 from msfp.pipeline.data import Part
-from msfp.pipeline.heads import TRAINING_FREE, Appearance, appearance
+from msfp.pipeline.heads import TRAINING_FREE, appearance
 from msfp.pipeline.postprocess import finish
 from msfp.pipeline.recovery import Recovery
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run, literal
 from msfp.pipeline.tracks import Method, Threshold, tracks
 from msfp.tracking.thresholds import policies
-from msfp.types import GroundTruth
 
 LEARN_FROM = "synth17"
 RECOVERIES = ("none", "busca")
@@ -44,48 +43,37 @@ def method_from(
         InputError: an unknown tracker, tracker setting, appearance or threshold, naming what there is; an appearance
             that the tracker cannot use, or lacks.
     """
+    appearances = ", ".join(sorted({*strategies(), *ALIASES, REID}))
     if tracker not in tracking.names():
         raise InputError(f"--tracker {tracker}: not known; there are: {', '.join(tracking.names())}")
     if "fps" in options:
         raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
-    chosen = look or tracking.tracker_class(tracker).appearance or "none"
-    given = {key: literal(value) for key, value in options.items()}
-    pairs = tuple(sorted({**_of_rule(tracker, threshold), **given}.items()))
+    kind = tracking.tracker_class(tracker)
+    chosen = look or kind.appearance or "none"
+    of_policy = dict(policies()[threshold].options) if threshold in policies() else {}
+    of_policy = {key: value for key, value in of_policy.items() if key in kind.Settings.model_fields}
+    pairs = tuple(sorted({**of_policy, **{key: literal(value) for key, value in options.items()}}.items()))
     tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
-    if tracking.tracker_class(tracker).needs_embeddings and chosen == "none":
-        raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {_appearances()}")
-    if chosen != "none" and not tracking.tracker_class(tracker).needs_embeddings:
+    if kind.needs_embeddings and chosen == "none":
+        raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {appearances}")
+    if chosen != "none" and not kind.needs_embeddings:
         able = ", ".join(name for name in tracking.names() if tracking.tracker_class(name).needs_embeddings)
         raise InputError(f"--appearance {chosen}: {tracker} goes by motion alone; leave it out, or take one of {able}")
     if recovery not in RECOVERIES:
         raise InputError(f"--recovery {recovery}: not known; there are: {', '.join(RECOVERIES)}")
     rule = _threshold(run, threshold, seed)
     plugin = Recovery(_learn(run), seed) if recovery == "busca" else None
-    return Method(tracker, tracker, _look(run, chosen, seed), rule, pairs, default_camera(tracker), recovery=plugin)
-
-
-def _of_rule(tracker: str, threshold: str) -> dict[str, object]:
-    """Settings that belong to a threshold policy, as far as the tracker has them."""
-    own = policies()[threshold].options if threshold in policies() else ()
-    return {key: value for key, value in own if key in tracking.tracker_class(tracker).Settings.model_fields}
+    strategy = ALIASES.get(chosen, chosen)
+    if strategy not in ("none", *strategies(), REID):
+        raise InputError(f"--appearance {chosen}: not known; there are: none, {appearances}")
+    # The embedded worlds are rendered only where something is learned from them.
+    learn = () if strategy in ("none", *TRAINING_FREE) else _learn(run)
+    seen = None if strategy == "none" else appearance(strategy, learn, seed)
+    return Method(tracker, tracker, seen, rule, pairs, default_camera(tracker), recovery=plugin)
 
 
 def _learn(run: Run) -> tuple[Part, ...]:
     return tuple(data.whole(s) for s in data.scenes(run, LEARN_FROM))
-
-
-def _look(run: Run, name: str, seed: int) -> Appearance | None:
-    if name == "none":
-        return None
-    strategy = ALIASES.get(name, name)
-    if strategy not in (*strategies(), REID):
-        raise InputError(f"--appearance {name}: not known; there are: none, {_appearances()}")
-    # The embedded worlds are rendered only where something is learned from them.
-    return appearance(strategy, () if strategy in TRAINING_FREE else _learn(run), seed)
-
-
-def _appearances() -> str:
-    return ", ".join(sorted({*strategies(), *ALIASES, REID}))
 
 
 def _threshold(run: Run, text: str, seed: int) -> Threshold:
@@ -136,15 +124,9 @@ def range_warning(run: Run, method: Method, split: str) -> str:
 def track_folder(
     run: Run, method: Method, split: str, out: Path, after: tuple[str, ...] = (), seed: int = 0
 ) -> tuple[list[Path], dict[str, str]]:
-    """Track every sequence of the run's folder; what is written, and why the rest is not.
+    """Track every sequence of a split into `out`: the files written, and why a sequence has none.
 
-    Args:
-        run: the run.
-        method: how.
-        split: `train`, `val` or `test`.
-        out: folder for the result files.
-        after: steps of post-processing, see `afterwards`.
-        seed: of what they learn.
+    `after`: steps of post-processing, see `finish`; `seed`: of what they learn.
 
     Raises:
         NotComputable: not one sequence could be tracked.
@@ -174,21 +156,13 @@ def track_folder(
 
 @dataclass(frozen=True)
 class FolderScore:
-    """Scores of a folder of result files.
+    """Scores of a folder of result files."""
 
-    Attributes:
-        score: of each sequence, and combined.
-        missing: sequences without a result file.
-        skipped: sequence -> why it has no score.
-        told: what a person should know of the files; the score stands.
-        doubtful: sequence -> why its score says nothing.
-    """
-
-    score: Score
-    missing: list[str]
-    skipped: dict[str, str]
-    told: list[str]
-    doubtful: dict[str, str]
+    score: Score  # of each sequence, and combined
+    missing: list[str]  # sequences without a result file
+    skipped: dict[str, str]  # sequence -> why it has no score
+    told: list[str]  # what a person should know of the files; the score stands
+    doubtful: dict[str, str]  # sequence -> why its score says nothing
 
 
 def score_folder(root: Path, results: Path, split: str) -> FolderScore:
@@ -217,12 +191,17 @@ def score_folder(root: Path, results: Path, split: str) -> FolderScore:
             continue
         said: list[str] = []
         try:
-            truth = data.truth(scene)
-            scores[sequence.name], doubt = _score_file(path, truth, sequence.length, data.benchmark(scene), said)
+            truth, benchmark = data.truth(scene), data.benchmark(scene)
+            found = read_tracks(path, said)
         except (InputError, NotComputable) as error:
             skipped[sequence.name] = str(error)
             continue
-        if doubt:
+        try:
+            scores[sequence.name] = metrics.evaluate(truth, found, sequence.length, benchmark=benchmark)
+        except InputError as error:
+            skipped[sequence.name] = f"{path}: {error}"
+            continue
+        if doubt := nothing_counts(truth, benchmark) or nothing_overlaps(truth, found):
             doubtful[sequence.name] = doubt
         for text in said:
             told.setdefault(text, []).append(path)
@@ -234,15 +213,3 @@ def score_folder(root: Path, results: Path, split: str) -> FolderScore:
     more = {text: f" (and {len(paths) - 1} more files)" if len(paths) > 1 else "" for text, paths in told.items()}
     lines = [f"{paths[0]}{more[text]}: {text}" for text, paths in told.items()]
     return FolderScore(metrics.combine(scores), missing, skipped, lines, doubtful)
-
-
-def _score_file(
-    path: Path, truth: GroundTruth, length: int, benchmark: str, told: list[str]
-) -> tuple[SequenceScore, str]:
-    """The score of one file, and why it says nothing where it does."""
-    found = read_tracks(path, told)
-    try:
-        score = metrics.evaluate(truth, found, length, benchmark=benchmark)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return score, nothing_counts(truth, benchmark) or nothing_overlaps(truth, found)

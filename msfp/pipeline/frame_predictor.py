@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -31,87 +31,64 @@ CANDIDATES = 1024  # the most certain ones are pooled before suppression: some f
 
 @dataclass(frozen=True)
 class Seen:
-    """What the networks make of a frame.
+    """What the networks make of a frame."""
 
-    Attributes:
-        tlwh: (N, 4) float64 boxes, file coordinates.
-        score: (N,) float32.
-        vectors: (N, D) float32 unit embeddings; (N, 0) without a head.
-        prediction: (k,) ATL's raw thresholds; (0,) without ATL.
-    """
-
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    prediction: NDArray[np.float32]
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates
+    score: NDArray[np.float32]  # (N,)
+    vectors: NDArray[np.float32]  # (N, D) unit embeddings; (N, 0) without a head
+    prediction: NDArray[np.float32]  # (k,) ATL's raw thresholds; (0,) without ATL
 
 
-class FramePredictor(Protocol):
-    """Detector, fusion head and scene encoder."""
-
-    def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """The next frame.
-
-        Args:
-            pixels: (H, W, 3) uint8 RGB.
-            boxes: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
-        """
-
-
-def frame_predictor(run: Run, head: "FusionHead | None", predictor: ScenePredictor | None) -> FramePredictor:
+def frame_predictor(
+    run: Run, head: "FusionHead | None", predictor: ScenePredictor | None
+) -> "CpuPredictor | CudaGraphPredictor":
     """The predictor for a run's device; RT-DETR's decoder has not been made part of a graph."""
     config, device = run.settings.input, run.settings.device
     if device.startswith("cuda"):
         detector = load_whole(config.preset, config.weights, device)
         if detector.family != "RTDETRDetectionModel":
             return CudaGraphPredictor(detector, config, head, predictor)
-    return CpuPredictor(detector_of(run), config, head, predictor)
+    return CpuPredictor(_detector_of(run), config, head, predictor)
 
 
 @lru_cache(maxsize=4)
-def detector_of(run: Run) -> Detector:
-    """The run's whole detector, loaded once; it keeps nothing of the frames it saw."""
-    chosen = run.settings.input
+def _detector_of(run: Run) -> Detector:
+    chosen = run.settings.input  # loaded once: it keeps nothing of the frames it saw
     return load_whole(chosen.preset, chosen.weights, run.settings.device)
 
 
+@dataclass(frozen=True, eq=False)
 class CpuPredictor:
-    """One part after the other, people known before their vectors are pooled."""
+    """Detector, fusion head and ATL's encoder one after the other: people are known before their vectors are pooled."""
 
-    def __init__(
-        self,
-        detector: Detector,
-        config: InputSettings,
-        head: "FusionHead | None" = None,
-        predictor: ScenePredictor | None = None,
-    ) -> None:
-        """Take the networks: the detector, how frames lie in its input, the head and ATL's encoder."""
-        self._detector, self._config, self._head, self._predictor = detector, config, head, predictor
+    detector: Detector
+    config: InputSettings
+    head: "FusionHead | None" = None
+    predictor: ScenePredictor | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """As `FramePredictor.see`."""
-        sight = self._detector.look(
+        """The next frame, (H, W, 3) uint8 RGB.
+
+        `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
+        """
+        sight = self.detector.look(
             pixels,
-            self._config.size,
+            self.config.size,
             confidence=CONFIDENCE,
             overlap=OVERLAP,
             limit=LIMIT,
-            geometry=self._config.geometry,
+            geometry=self.config.geometry,
             boxes=boxes,
-            pooling="roi_align" if self._head is None else self._head.pooling,
+            pooling="roi_align" if self.head is None else self.head.pooling,
         )
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
-        vectors = nobody if self._head is None else embed_boxes(self._head, sight.layers)
-        prediction = np.zeros(0, np.float32) if self._predictor is None else self._predictor(sight.scene)
+        vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers)
+        prediction = np.zeros(0, np.float32) if self.predictor is None else self.predictor(sight.scene)
         return Seen(sight.tlwh, sight.score, vectors, prediction)
 
 
 class CudaGraphPredictor:
-    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host.
-
-    Attributes:
-        frame: the recorded piece.
-    """
+    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host."""
 
     def __init__(
         self,
@@ -121,12 +98,9 @@ class CudaGraphPredictor:
         predictor: ScenePredictor | None = None,
         most: int = CANDIDATES,
     ) -> None:
-        """Take the networks over, as `CpuPredictor`, and record them; the detector's weights are converted in place.
+        """Record the networks with room for `most` candidates or given boxes.
 
-        Args:
-            detector: one that is not sparse.
-            config, head, predictor: as of `CpuPredictor`.
-            most: candidates, or given boxes, there is room for.
+        The detector's weights are converted in place; it must not be sparse.
         """
         encoder = None if predictor is None else predictor.encoder
         head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
@@ -136,11 +110,7 @@ class CudaGraphPredictor:
         self._box: Letterbox | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
-        """As `FramePredictor.see`.
-
-        Raises:
-            InputError: more boxes than there is room for; numbers beyond what the detector's precision holds.
-        """
+        """As of `CpuPredictor`; InputError where boxes outnumber the room, or numbers the detector's precision."""
         image = (pixels.shape[1], pixels.shape[0])
         if self._box is None or self._box.image != image:
             self._box = fit(image, self._config.size, self._config.geometry)

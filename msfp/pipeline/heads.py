@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,23 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
 from msfp.heads.apply import embed, restore_head
-from msfp.heads.fusion import SIZE, strategy_named
+from msfp.heads.fusion import SIZE, FusionHead, strategy_named
 from msfp.heads.sampling import Labels
 from msfp.heads.training import Fitted, fit_fusion
 from msfp.pipeline import data
 from msfp.pipeline.bounds import BOUNDS, bound_embeddings, bound_inputs
-from msfp.pipeline.box_scale import octaves
 from msfp.pipeline.data import Part
-from msfp.pipeline.feature_variants import View, box_vectors
-from msfp.pipeline.features import ROI_ALIGN, TRUTH, Pooling, extract_all, feature_inputs
+from msfp.pipeline.feature_variants import box_vectors
+from msfp.pipeline.features import (
+    ROI_ALIGN,
+    TRUTH,
+    Pooling,
+    extract_all,
+    feature_inputs,
+    of_part,
+    public_boxes,
+    truth_boxes,
+)
 from msfp.pipeline.one_look import looked_once
 from msfp.pipeline.reid_features import REID, network_inputs, reid_features, reid_inputs, reid_truth_features
 from msfp.pipeline.roi_cells import embed_cells, labelled_cells, thinned, wanted_sets
@@ -89,17 +97,21 @@ def head_inputs(run: Run, look: Appearance) -> dict[str, object]:
     return {"heads": _train_seeds.key(run, look), "seed": look.seed}
 
 
+def learned_from(run: Run, learn: Iterable[Part], weights: str = "") -> list[object]:
+    """The features and frames of learning parts, by content."""
+    return [(feature_inputs(run, p.scene, weights), p.first, p.last) for p in learn]
+
+
 def _training_inputs(run: Run, look: Appearance) -> dict[str, object]:
-    """What all seeds of a head depend on; which train together counts, as sums may round otherwise."""
     return {
         "strategy": look.strategy,
-        "seeds": together(run, look.seed),
+        "seeds": together(run, look.seed),  # which train together counts, as sums may round otherwise
         "layers": look.layers,
         "pooling": look.pooling,
         "code": head_code(look.strategy),
         "fusion": run.settings.fusion,
         "training": run.settings.training,
-        "learn": [(feature_inputs(run, p.scene, look.weights), p.first, p.last) for p in look.learn],
+        "learn": learned_from(run, look.learn, look.weights),
     }
 
 
@@ -112,11 +124,7 @@ def box_inputs(run: Run, scene: Scene, look: Appearance) -> dict[str, object]:
 
 
 def train_head(run: Run, look: Appearance) -> Fitted:
-    """A head's trained state and history; `look.joint`: after joint fine-tuning.
-
-    Raises:
-        NotComputable: frames of a learning part are missing, or nobody is seen twice.
-    """
+    """A head's trained state and history; `look.joint`: after joint fine-tuning."""
     if look.strategy in TRAINING_FREE:
         return Fitted({}, np.zeros(0, np.float32), np.zeros(0, np.float32))
     seeds = together(run, look.seed)
@@ -132,14 +140,15 @@ def train_head(run: Run, look: Appearance) -> Fitted:
 def _train_seeds(run: Run, look: Appearance) -> list[Fitted]:
     data.need_pixels(look.learn)
     vectors, labels = training_set(run, look.learn, look)
-    training, seeds, joint = run.settings.training, together(run, look.seed), _joins(look)
-    fusion = run.settings.fusion
+    training, seeds, fusion = run.settings.training, together(run, look.seed), run.settings.fusion
+    # The head of MSFP-Track is fine-tuned jointly right after it was trained.
+    joint = look.strategy == ATTENTION and (look.layers, look.pooling, look.weights) == ((), ROI_ALIGN, "")
     with Bar(training.epochs + joint * training.joint_epochs, f"training {look.strategy}") as progress:
         return fit_fusion(look.strategy, vectors, labels, fusion, training, seeds, progress.update, joint)
 
 
 def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
-    """Train many heads, fanned out over workers; they are then in the store."""
+    """Train many heads into the store, fanned out over workers."""
     run.do(head_jobs(run, looks), "training heads")
 
 
@@ -154,61 +163,82 @@ def head_jobs(run: Run, looks: Iterable[Appearance]) -> list[Job]:
     return _train_seeds.jobs(run, [(look,) for look in missing])
 
 
-def _joins(look: Appearance) -> bool:
-    """True for the head of MSFP-Track, which is fine-tuned jointly right after it was trained."""
-    return look.strategy == ATTENTION and (look.layers, look.pooling, look.weights) == ((), ROI_ALIGN, "")
-
-
 def training_set(
     run: Run, learn: ListLike[Part], look: Appearance | None = None
 ) -> tuple[dict[int, NDArray[np.float16]], Labels]:
     """Features and identities of the pedestrians of the learning parts that are visible enough."""
     chosen = look or Appearance(ATTENTION, tuple(learn))
     cells = strategy_named(chosen.strategy).sees_cells
-    seen = [_learning_rows(run, part) for part in learn]
+    truths = [data.labels(part.scene) for part in learn]
+    seen = []
+    for part, truth in zip(learn, truths, strict=True):
+        visible = truth.pedestrian & (truth.visibility >= run.settings.training.min_visibility)
+        seen.append(np.flatnonzero(visible & (truth.frame >= part.first) & (truth.frame <= part.last)))
     if cells:
-        kept = thinned([data.labels(p.scene).frame[rows] for p, rows in zip(learn, seen, strict=True)])
+        kept = thinned([truth.frame[rows] for truth, rows in zip(truths, seen, strict=True)])
         seen = [rows[keep] for rows, keep in zip(seen, kept, strict=True)]
-    vectors, scene, frame, identity = [], [], [], []
-    for number, (part, rows) in enumerate(zip(learn, seen, strict=True)):
-        truth = data.labels(part.scene)
+    vectors = []
+    for part, truth, rows in zip(learn, truths, seen, strict=True):
         if cells:
             vectors.append(labelled_cells(run, part, rows, chosen.weights))
         else:
-            first = int(np.searchsorted(truth.frame, part.first))
-            vectors.append({k: v[rows - first] for k, v in part_vectors(run, part, TRUTH, chosen).items()})
-        scene.append(np.full(len(rows), number, np.int64))
-        frame.append(truth.frame[rows].astype(np.int64))
-        identity.append(truth.id[rows].astype(np.int64))
+            mine = rows - part.rows(truth.frame).start
+            vectors.append({k: v[mine] for k, v in part_vectors(run, part, TRUTH, chosen).items()})
     joined = {layer: np.concatenate([v[layer] for v in vectors]) for layer in vectors[0]} if vectors else {}
-    return joined, Labels(np.concatenate(scene), np.concatenate(frame), np.concatenate(identity))
-
-
-def _learning_rows(run: Run, part: Part) -> NDArray[np.int64]:
-    """Rows of a learning part's labels that train."""
-    truth = data.labels(part.scene)
-    visible = truth.pedestrian & (truth.visibility >= run.settings.training.min_visibility)
-    return np.flatnonzero(visible & (truth.frame >= part.first) & (truth.frame <= part.last))
+    scene = np.repeat(np.arange(len(learn)), [len(rows) for rows in seen])
+    frame, identity = (
+        np.concatenate([getattr(truth, name)[rows].astype(np.int64) for truth, rows in zip(truths, seen, strict=True)])
+        for name in ("frame", "id")
+    )
+    return joined, Labels(scene, frame, identity)
 
 
 def part_vectors(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, NDArray[np.float16]]:
     """layer -> (N, C) of a part's boxes, as the embedding sees them; with their sizes where it wants these."""
     kind = strategy_named(look.strategy)
     own = kind.pooling if kind.pooling != ROI_ALIGN else look.pooling
-    vectors = box_vectors(run, part, boxes, View(look.layers, own, look.weights))
+    vectors = box_vectors(run, part, boxes, look.layers, own, look.weights)
     if kind.sees_size:
         vectors[SIZE] = octaves(run, part, boxes, look.learn)
     return vectors
 
 
+def network_sides(run: Run, part: Part, boxes: str) -> NDArray[np.float64]:
+    """(N,) square root of the area of a part's boxes (`gt` or a public detector), in pixels of the network's input."""
+    from msfp.features.letterbox import fit
+
+    pixels, config = part.scene.pixels, run.settings.input
+    _, tlwh = of_part(part, truth_boxes(part.scene) if boxes == TRUTH else public_boxes(part.scene))[boxes]
+    scale = fit((pixels.width, pixels.height), config.size, config.geometry).scale
+    return np.sqrt(np.maximum(tlwh[:, 2] * scale[0] * tlwh[:, 3] * scale[1], 1.0))
+
+
+@lru_cache(maxsize=16)
+def _mean_size(run: Run, learn: tuple[Part, ...]) -> float:
+    """Geometric mean of `network_sides` over the pedestrians labelled in the learning parts."""
+    sides = [network_sides(run, part, TRUTH)[data.window(data.labels(part.scene), part).pedestrian] for part in learn]
+    return float(np.exp(np.mean(np.log(np.concatenate(sides)))))
+
+
+def octaves(run: Run, part: Part, boxes: str, learn: tuple[Part, ...]) -> NDArray[np.float16]:
+    """(N, 1) size of a part's boxes in octaves above the mean of the learning parts (Table 16)."""
+    return np.log2(network_sides(run, part, boxes) / _mean_size(run, learn)).astype(np.float16)[:, None]
+
+
+def restored(
+    run: Run,
+    head: str | type[FusionHead],
+    vectors: Mapping[int, NDArray[np.float16]],
+    state: Mapping[str, NDArray[np.float32]],
+) -> FusionHead:
+    """A trained head, for vectors of these layers and channels."""
+    return restore_head(head, {layer: v.shape[-1] for layer, v in vectors.items()}, state, run.settings.fusion)
+
+
 def embed_part(
     run: Run, part: Part, boxes: str, look: Appearance, state: Mapping[str, NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of a part's boxes by a head in the given state.
-
-    Raises:
-        NotComputable: frames of the part are missing.
-    """
+    """(N, D) unit embeddings of a part's boxes by a head in the given state."""
     if look.strategy in BOUNDS:
         return bound_embeddings(part, boxes, look.strategy)
     data.need_pixels((part,))
@@ -219,8 +249,7 @@ def embed_part(
     if strategy_named(look.strategy).sees_cells:
         return _cell_embeddings(run, part, boxes, look)[look.seed][boxes].astype(np.float32)
     vectors = part_vectors(run, part, boxes, look)
-    channels = {layer: v.shape[1] for layer, v in vectors.items()}
-    return embed(restore_head(look.strategy, channels, state, run.settings.fusion), vectors)
+    return embed(restored(run, look.strategy, vectors, state), vectors)
 
 
 def _cell_inputs(run: Run, part: Part, boxes: str, look: Appearance) -> dict[str, object]:

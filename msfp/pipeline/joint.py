@@ -8,17 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
-from msfp.engine.progress import Bar
-from msfp.errors import InputError, NotComputable
 from msfp.heads.apply import embed, restore_head
 from msfp.heads.fusion import strategy_named
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.features import FEATURE_CODE, Pooling, compute, feature_inputs
 from msfp.pipeline.heads import Appearance, head_inputs, train_head
+from msfp.pipeline.reid_features import embedded_digest
 from msfp.pipeline.run import Run
-from msfp.pipeline.stage import stage
-from msfp.threads import one_thread
+from msfp.pipeline.stage import frames_of, stage
 from msfp.types import Detections, Features
 
 if TYPE_CHECKING:
@@ -33,74 +31,42 @@ LOOK = Appearance(JOINT)
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network finds in a part.
-
-    Attributes:
-        detections: people, frames numbered from the part's first.
-        vectors: (N, D) float16 unit vectors of them.
-    """
+    """People found in a part, frames numbered from the part's first, and their (N, D) float16 unit vectors."""
 
     detections: Detections
     vectors: NDArray[np.float16]
 
 
 def seen_inputs(run: Run, part: Part) -> dict[str, object]:
-    """What `seen` depends on, all by content.
-
-    Raises:
-        NotComputable: the network's embedded weights are not shipped.
-        InputError: its weights' file is not there.
-    """
     from msfp.features.joint import EMBEDDED
-    from msfp.features.weights import find
 
-    chosen = run.settings.input.joint_weights
-    try:
-        weights = run.store.file_digest(find(chosen, EMBEDDED))
-    except InputError as error:
-        if chosen != "embedded":
-            raise
-        raise NotComputable(f"joint network: {error}") from None
+    config = run.settings.input
     return {
-        "weights": weights,
+        "weights": embedded_digest(run, config.joint_weights, EMBEDDED, "joint network"),
         "code": code_digest(*JOINT_CODE),
         "pixels": run.pixels_digest(part.scene),
         "part": (part.first, part.last),
-        "size": run.settings.input.size,
-        "geometry": run.settings.input.geometry,
+        "size": config.size,
+        "geometry": config.geometry,
         "confidence": CONFIDENCE,
     }
 
 
 @stage("joint-seen", seen_inputs, JOINT_CODE, memory=48, network=True)
 def seen(run: Run, part: Part) -> Seen:
-    """The jointly trained network over a part's frames.
-
-    Raises:
-        NotComputable: frames are missing, or the network's weights are not shipped.
-    """
-    from msfp.datasets.frames import FrameReader
-    from msfp.features.joint import see_all as look
+    """The jointly trained network over a part's frames."""
+    from msfp.features.joint import see_all
 
     data.need_pixels((part,))
-    config, pixels = run.settings.input, part.scene.pixels
-    wanted = range(part.first, part.last + 1)
-    with (
-        one_thread(),
-        FrameReader(pixels, wanted) as frames,
-        Bar(part.length, f"joint detector on {part.scene.name}") as progress,
-    ):
-        found = look(frames, _network(run), config.size, CONFIDENCE, config.geometry, progress.update)
+    network, config = _network(run), run.settings.input
+    with frames_of(part.scene.pixels, "joint detector", part.present) as (frames, progress):
+        found = see_all(frames, network, config.size, CONFIDENCE, config.geometry, progress)
     frame = (found.frame - (part.first - 1)).astype(np.int32)
     return Seen(Detections(frame, found.tlwh, found.score), found.vectors)
 
 
 def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's.
-
-    Raises:
-        NotComputable: frames are missing.
-    """
+    """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's."""
     if look.strategy == JOINT:
         return seen(run, part).vectors.astype(np.float32)
     vectors = frozen_features(run, part, look.weights)[strategy_named(look.strategy).pooling].layers
@@ -118,11 +84,13 @@ def embedding_inputs(run: Run, look: Appearance) -> dict[str, object]:
     return {**head_inputs(run, look), "frozen": frozen}
 
 
-def _frozen_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
-    return {**feature_inputs(run, part.scene, weights), "boxes": JOINT, "seen": seen.key(run, part)}
-
-
-@stage("joint-features", _frozen_inputs, FEATURE_CODE, memory=24, network=True)
+@stage(
+    "joint-features",
+    lambda run, part, weights="": {**feature_inputs(run, part.scene, weights), "seen": seen.key(run, part)},
+    FEATURE_CODE,
+    memory=24,
+    network=True,
+)
 def frozen_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Features]:
     """The frozen detector's features of the network's boxes: a pass of their own."""
     found = seen(run, part).detections

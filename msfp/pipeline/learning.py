@@ -14,37 +14,27 @@ from msfp.pipeline.one_look import one_look
 from msfp.pipeline.reid_features import REID
 from msfp.pipeline.run import Run
 from msfp.pipeline.search import detectors_of, search_all, searching_looks, searching_subject
-from msfp.pipeline.selection import Subject, select_all
+from msfp.pipeline.selection import select_all
 from msfp.pipeline.stage import attempt
 from msfp.pipeline.thresholds import atl_settings, of_training
 from msfp.pipeline.tracks import Method, Threshold, atl_state, subject_of
 
-Taught = tuple[Threshold, str, Mode]
-
 
 def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
-    """Train heads, search thresholds and train ATL, as far as the methods need it; all is then kept.
+    """Train heads, select settings, search thresholds and train ATL for methods that are measured on `parts`.
 
-    Args:
-        run: the run.
-        methods: what will be measured.
-        parts: on which; ATL is trained for the public detectors that they have.
+    All is then kept. ATL is trained for the public detectors that the parts have.
     """
     chosen = list(methods)
     rules = _rules(chosen)
     train_heads(run, looks_of(run, chosen))
-    select_all(run, subjects_of(run, chosen))
+    own = [subject_of(m) for m in chosen if m.learn and m.boxes != JOINT]
+    select_all(run, [*own, *(searching_subject(run, rule.learn) for rule in rules if _searches(rule))])
     with one_look():
         taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
     search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
     atl = [one for one in taught if one[0].kind == "atl"]
     run.map(partial(attempt, function=atl_state, run=run), atl, "training thresholds")
-
-
-def subjects_of(run: Run, methods: ListLike[Method]) -> list[Subject]:
-    """For whom open settings are selected: the methods, and the tracker with which their thresholds are searched."""
-    own = [subject_of(m) for m in methods if m.learn and m.boxes != JOINT]
-    return [*own, *(searching_subject(run, rule.learn) for rule in _rules(methods) if _searches(rule))]
 
 
 def looks_of(run: Run, methods: Iterable[Method]) -> list[Appearance]:
@@ -63,7 +53,7 @@ def _searches(rule: Threshold) -> bool:
     return rule.kind == "grid" or rule.supervision == "grid"
 
 
-def _taught(run: Run, rule: Threshold, detector: str) -> Taught:
+def _taught(run: Run, rule: Threshold, detector: str) -> tuple[Threshold, str, Mode]:
     """What is trained for a rule, less what only its use depends on."""
     offset = rule.kind == "atl" and rule.mode == "offset"
     centered = offset and atl_settings(run, rule.changes).offset == "centered"

@@ -26,17 +26,19 @@ class OnDemandPooler:
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
     def __call__(self, frame: int, xyxy: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(N, C) vectors of all tapped layers, one after the other, of (N, 4) boxes in file coordinates.
-
-        Args:
-            frame: of the part, from 1.
-            xyxy: (N, 4).
-        """
+        """(N, C) vectors of all tapped layers in a row, of (N, 4) file coordinates in a frame of the part, from 1."""
+        from msfp.features.backbone import to_batch
         from msfp.features.extract import half
+        from msfp.features.letterbox import fit
         from msfp.features.pooling import pool_levels
 
         if self._at < frame:
-            self._advance(frame)
+            while self._at < frame:
+                number, pixels = next(self._frames)
+                self._at = number - self._first + 1
+            self._known.clear()
+            self._box = fit((pixels.shape[1], pixels.shape[0]), self._input.size, self._input.geometry)
+            self._maps = self._backbone.parts(to_batch(self._box.apply(pixels)[None]))
         boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
         asked = boxes.tobytes()  # every method that tracks a detector's boxes asks for the same
         if asked not in self._known:
@@ -46,27 +48,12 @@ class OnDemandPooler:
             self._known[asked] = vectors
         return self._known[asked]
 
-    def _advance(self, frame: int) -> None:
-        from msfp.features.backbone import to_batch
-        from msfp.features.letterbox import fit
-
-        while self._at < frame:
-            number, pixels = next(self._frames)
-            self._at = number - self._first + 1
-        self._known.clear()
-        self._box = fit((pixels.shape[1], pixels.shape[0]), self._input.size, self._input.geometry)
-        self._maps = self._backbone.parts(to_batch(self._box.apply(pixels)[None]))
-
 
 @contextmanager
 def pooler_of(run: Run, part: Part) -> Iterator[OnDemandPooler]:
-    """A pooler over a part; leaving it stops its reader.
-
-    Raises:
-        NotComputable: frames of the part are missing.
-    """
+    """A pooler over a part, all of whose frames must be there; leaving it stops its reader."""
     from msfp.datasets.frames import FrameReader
 
     data.need_pixels((part,))
-    with FrameReader(part.scene.pixels, range(part.first, part.last + 1)) as frames:
+    with FrameReader(part.scene.pixels, part.present) as frames:
         yield OnDemandPooler(run, iter(frames), part.first)

@@ -20,17 +20,13 @@ from msfp.errors import InputError
 from msfp.pipeline.online_tracker import Look
 
 PARTS, STATE = ".parts", "recording.json"
+FRAME = ("number", "taus", "memory", "warp", "seconds")
+BOX = ("tlwh", "score", "vectors")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Frames in a row that are kept.
-
-    Attributes:
-        looks: file of what was seen.
-        film: file of the film; None where none is made.
-        start: seconds of its first frame.
-    """
+    """Frames in a row that are kept: files of what was seen and of the film (if any), seconds of the first frame."""
 
     looks: Path
     film: Path | None
@@ -38,12 +34,7 @@ class Part:
 
 
 class Parts:
-    """The parts of one recording, in order.
-
-    Attributes:
-        folder: where they lie.
-        kept: those that are whole, as far as they have been gone through.
-    """
+    """The parts of one recording, in order; `kept` are those that are whole, as far as they were gone through."""
 
     def __init__(self, out: Path, state: dict[str, Any], film: bool) -> None:
         """Take the folder of the results, what the parts depend on, and whether a film is made of each."""
@@ -53,10 +44,7 @@ class Parts:
         self._last = 0
 
     def begin(self, fresh: bool) -> None:
-        """Make the folder this recording's.
-
-        Args:
-            fresh: throw away what is there.
+        """Make the folder this recording's; `fresh`: throw away what is there.
 
         Raises:
             InputError: it holds another video's parts, or such of other settings.
@@ -100,10 +88,10 @@ class Parts:
         film = path.with_suffix(".mp4") if self._film else None
         data = pack_looks(looks, digest(self._state), self._last, start)
         atomic_write(path, data)
-        sums = [(checksum(data), path.name)]
+        sums = f"{checksum(data)}  {path.name}\n"
         if film is not None:
-            sums.append((read_with_checksum(film)[1], film.name))
-        atomic_write(path.with_suffix(".sha256"), "".join(f"{value}  {name}\n" for value, name in sums).encode())
+            sums += f"{read_with_checksum(film)[1]}  {film.name}\n"
+        atomic_write(path.with_suffix(".sha256"), sums.encode())
         self.kept.append(Part(path, film, start))
         self._last = looks[-1].number
 
@@ -131,21 +119,13 @@ class Parts:
 def pack_looks(looks: list[Look], state: str, after: int, start: float) -> bytes:
     """Frames as they were seen, the state they depend on, the frame before them, and their first one's time."""
     data = io.BytesIO()
-    width = max(s.vectors.shape[1] for s in looks)  # a frame without people may have vectors without entries
+    arrays = {name: np.array([getattr(s, name) for s in looks]) for name in FRAME}
+    for name in BOX:
+        rows = [getattr(s, name) for s in looks]
+        arrays[name] = np.concatenate([r for r in rows if len(r)] or rows[:1])  # a frame's 0 vectors may be 0 wide
+    count = np.array([len(s.score) for s in looks])
     np.savez_compressed(
-        data,
-        number=np.array([s.number for s in looks]),
-        count=np.array([len(s.score) for s in looks]),
-        tlwh=np.concatenate([s.tlwh for s in looks]),
-        score=np.concatenate([s.score for s in looks]),
-        vectors=np.concatenate([s.vectors if len(s.score) else np.zeros((0, width), np.float32) for s in looks]),
-        taus=np.stack([s.taus for s in looks]),
-        memory=np.stack([s.memory for s in looks]),
-        warp=np.stack([s.warp for s in looks]),
-        seconds=np.array([s.seconds for s in looks]),
-        state=np.array(state),
-        after=np.array(after),
-        start=np.array(start),
+        data, **arrays, count=count, state=np.array(state), after=np.array(after), start=np.array(start)
     )
     return data.getvalue()
 
@@ -159,12 +139,10 @@ def unpack_looks(data: bytes | memoryview) -> tuple[list[Look], str, int, float]
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     ends = np.cumsum(found["count"])
-    rows = [slice(end - count, end) for end, count in zip(ends, found["count"], strict=True)]
-    looks = [
-        Look(
-            int(found["number"][t]), found["tlwh"][at], found["score"][at], found["vectors"][at], found["taus"][t],
-            found["memory"][t], found["warp"][t], float(found["seconds"][t]),
-        )
-        for t, at in enumerate(rows)
-    ]  # fmt: skip
+    looks = []
+    for t, (end, count) in enumerate(zip(ends, found["count"], strict=True)):
+        boxes = {name: found[name][end - count : end] for name in BOX}
+        number, seconds = int(found["number"][t]), float(found["seconds"][t])
+        rest = {name: found[name][t] for name in ("taus", "memory", "warp")}
+        looks.append(Look(number=number, seconds=seconds, **boxes, **rest))
     return looks, str(found["state"]), int(found["after"]), float(found["start"])

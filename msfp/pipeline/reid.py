@@ -5,7 +5,6 @@ from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.errors import NotComputable, each_once
 from msfp.metrics import reid as metrics
-from msfp.metrics.bootstrap_identities import PeopleDraws, ResampledMeasures, drawing, resample, resample_first
+from msfp.metrics.bootstrap_identities import PeopleDraws, drawing, resample, resample_first
 from msfp.metrics.statistics import FEWEST, Sample, draws
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -33,41 +32,25 @@ PAIR_SEED = 0  # negatives are drawn once, so that every embedding is judged on 
 
 @dataclass(frozen=True)
 class Discrimination:
-    """What section 4.2 measures on one part.
+    """What section 4.2 measures on one part; measures of hard pairs are NaN where the part has none."""
 
-    Attributes:
-        auc, gap: area under the ROC curve, and mean similarity of positives less that of negatives.
-        hard_auc: the same area on pairs 20-30 frames apart against the nearest other person of the later frame; NaN
-            where the part has no such pairs.
-        first_of_two: how often, of these two, the right one is more similar.
-        same_frame_auc: the same positives against each box's nearest neighbour in its own frame.
-        first_gap, last_gap, gap_auc: (G,) range of frames apart, and the area for positives that far apart.
-        false_positive, true_positive: (R,) the ROC curve.
-        edges, positives, negatives: (B + 1,) edges and (B,) densities of the histograms of similarity.
-        pairs: number of positive pairs.
-        drawn, drawn_hard, drawn_same_frame: AUC and gap in bootstrap draws of identities; None where there are no hard
-            pairs.
-        drawn_first: (B,) the same of `first_of_two`.
-    """
-
-    auc: float
-    gap: float
-    hard_auc: float
-    first_of_two: float
-    same_frame_auc: float
-    first_gap: NDArray[np.int64]
+    auc: float  # area under the ROC curve
+    gap: float  # mean similarity of positives less that of negatives
+    hard_auc: float  # on pairs 20-30 frames apart against the nearest other person of the later frame
+    first_of_two: float  # how often, of these two, the right one is more similar
+    same_frame_auc: float  # the same positives against each box's nearest neighbour in its own frame
+    first_gap: NDArray[np.int64]  # (G,) ranges of frames apart, from `first_gap` to `last_gap`
     last_gap: NDArray[np.int64]
-    gap_auc: NDArray[np.float64]
-    false_positive: NDArray[np.float64]
+    gap_auc: NDArray[np.float64]  # (G,) the area for positives that far apart
+    false_positive: NDArray[np.float64]  # (R,) of the ROC curve
     true_positive: NDArray[np.float64]
-    edges: NDArray[np.float64]
-    positives: NDArray[np.float64]
+    edges: NDArray[np.float64]  # (B + 1,) of the histograms of similarity
+    positives: NDArray[np.float64]  # (B,) densities
     negatives: NDArray[np.float64]
-    pairs: int
-    drawn: ResampledMeasures
-    drawn_hard: ResampledMeasures | None
-    drawn_same_frame: ResampledMeasures | None
-    drawn_first: NDArray[np.float64] | None
+    pairs: int  # positive ones
+    drawn: dict[str, NDArray[np.float64]]  # measure -> (D,) in bootstrap draws of identities; hard ones where possible
+    people: tuple[str, ...]  # whom these draws take, named with their scene
+    hard_people: tuple[str, ...]
 
 
 def paper_parts(parts: ListLike[Part], run: Run) -> tuple[Part, ...]:
@@ -90,11 +73,7 @@ def _inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
 
 @stage("reid", _inputs, REID_CODE)
 def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
-    """Section 4.2 on the labelled boxes of a part.
-
-    Raises:
-        NotComputable: frames are missing, or there is no positive pair.
-    """
+    """Section 4.2 on the labelled boxes of a part."""
     vectors = embeddings(run, part, TRUTH, look)
     chosen, people = _pairs(run, part)
     compared = metrics.compare(vectors, chosen)
@@ -103,9 +82,12 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
     edges = np.linspace(-1, 1, BINS + 1)
     densities = [np.histogram(compared.sim[mask], edges, density=True)[0] for mask in (compared.same, ~compared.same)]
     by_gap = found["by_gap"]
+    drawn = resample(compared.sim, people)
+    hard, hard_drawn, hard_people = _hard(vectors, run, part)
     return Discrimination(
         auc=found["auc"],
         gap=found["gap"],
+        **hard,
         first_gap=np.array([g["first"] for g in by_gap], np.int64),
         last_gap=np.array([g["last"] for g in by_gap], np.int64),
         gap_auc=np.array([g["auc"] for g in by_gap], np.float64),
@@ -115,28 +97,34 @@ def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
         positives=densities[0],
         negatives=densities[1],
         pairs=found["positives"],
-        drawn=resample(compared.sim, people),
-        **_hard(vectors, run, part),
+        drawn={"auc": drawn.auc, "gap": drawn.gap, **hard_drawn},
+        people=drawn.people,
+        hard_people=hard_people,
     )
 
 
-def _hard(vectors: NDArray[np.float32], run: Run, part: Part) -> dict[str, Any]:
-    """Compute what `Discrimination` says of far positives against near negatives; NaN and None where there are none."""
+def _hard(
+    vectors: NDArray[np.float32], run: Run, part: Part
+) -> tuple[dict[str, float], dict[str, NDArray[np.float64]], tuple[str, ...]]:
+    """Measures of far positives against near negatives (NaN where there are none), their draws, and whom these take."""
     try:
         hard, people = _hard_pairs(run, part, metrics.hard_pairs)
         one_frame, its_people = _hard_pairs(run, part, metrics.same_frame_pairs)
     except NotComputable:
-        missing = dict.fromkeys(("hard_auc", "first_of_two", "same_frame_auc"), float("nan"))
-        return missing | dict.fromkeys(("drawn_hard", "drawn_same_frame", "drawn_first"))
+        return dict.fromkeys(HARD, float("nan")), {}, ()
     compared, other = metrics.compare(vectors, hard), metrics.compare(vectors, one_frame)
-    return {
+    drawn = resample(compared.sim, people)
+    measures = {
         "hard_auc": metrics.auc(compared.sim, compared.same),
         "first_of_two": metrics.first_of_two(compared),
         "same_frame_auc": metrics.auc(other.sim, other.same),
-        "drawn_hard": resample(compared.sim, people),
-        "drawn_same_frame": resample(other.sim, its_people),
-        "drawn_first": resample_first(metrics.wins(compared.sim, compared.same), people),
     }
+    draws = {
+        "hard_auc": drawn.auc,
+        "first_of_two": resample_first(metrics.wins(compared.sim, compared.same), people),
+        "same_frame_auc": resample(other.sim, its_people).auc,
+    }
+    return measures, draws, drawn.people
 
 
 @lru_cache(maxsize=KEPT)
@@ -150,18 +138,13 @@ def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, PeopleDraws]:
 
 @lru_cache(maxsize=2 * KEPT)
 def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> tuple[metrics.Pairs, PeopleDraws]:
-    """The same of pairs 20 to 30 frames apart against the nearest people, those that `choose` takes.
-
-    Raises:
-        NotComputable: the part has no such pairs.
-    """
+    """The same of pairs 20 to 30 frames apart against the nearest people, those that `choose` takes."""
     truth, frames = data.window(data.truth(part.scene), part), run.settings.reid.frames
     chosen = choose(truth.frame, truth.id, truth.tlwh, frames=frames, keep=truth.pedestrian)
     return chosen, drawing(chosen, truth.id, part.scene.name)
 
 
-def measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
-    """Section 4.2 on one part, or why it cannot be measured."""
+def _measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
     look, part = item
     try:
         return discrimination(run, part, look)
@@ -175,16 +158,12 @@ def measure(
     """Every embedding on every part, fanned out; results in the parts' order."""
     train_heads(run, looks)
     items = [(look, part) for part in parts for look in looks]  # a part's pairs are drawn once, and kept for the next
-    found = run.map(partial(measure_one, run=run), items, label)
+    found = run.map(partial(_measure_one, run=run), items, label)
     return {look: found[i :: len(looks)] for i, look in enumerate(looks)}
 
 
 def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
-    """All of them.
-
-    Raises:
-        NotComputable: some part could not be measured; says every distinct reason.
-    """
+    """All of them; NotComputable, with every distinct reason, where some part could not be measured."""
     reasons = sorted({f for f in found if isinstance(f, str)})
     if reasons:
         raise NotComputable(each_once(reasons))
@@ -196,28 +175,16 @@ def usable(found: ListLike[Discrimination | str]) -> list[Discrimination]:
 def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Sample:
     """A measure averaged over scenes, for each seed, with draws of scenes, or of the people of the same few scenes.
 
-    Args:
-        groups: for each seed what was measured on every scene.
-        name: of the measure, `auc`, `gap` or one of `HARD`; scenes without hard pairs are left out, as in the tables.
-
-    Raises:
-        NotComputable: no scene has the measure.
+    `groups` holds for each seed what was measured on every scene; `name` is `auc`, `gap` or one of `HARD`. Scenes
+    without hard pairs are left out, as in the tables; NotComputable where no scene is left.
     """
-    kept = [[one for one in group if _draws(one, name) is not None] for group in groups]
+    kept = [[one for one in group if name in one.drawn] for group in groups]
     if not kept or not kept[0]:
         raise NotComputable("no scene has people seen again 20 to 30 frames later")
     values = np.array([[getattr(one, name) for one in group] for group in kept])
-    people = [(one.drawn_hard or one.drawn if name in HARD else one.drawn).people for one in kept[0]]
+    people = [one.hard_people if name in HARD else one.people for one in kept[0]]
     scenes = tuple(names[0].rpartition("/")[0] for names in people)
     if len(scenes) >= FEWEST:
         return Sample(values.mean(axis=1), draws(scenes) @ values.T / len(scenes), scenes)
-    drawn = [[d for one in group if (d := _draws(one, name)) is not None] for group in kept]
+    drawn = [[one.drawn[name] for one in group] for group in kept]
     return Sample(values.mean(axis=1), np.mean(drawn, axis=1).T, tuple(chain.from_iterable(people)), "people")
-
-
-def _draws(one: Discrimination, name: str) -> NDArray[np.float64] | None:
-    """(B,) a measure in draws of people."""
-    if name == "first_of_two":
-        return one.drawn_first
-    drawn = {"hard_auc": one.drawn_hard, "same_frame_auc": one.drawn_same_frame}.get(name, one.drawn)
-    return None if drawn is None else drawn.gap if name == "gap" else drawn.auc

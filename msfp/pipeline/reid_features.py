@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
-from msfp.engine.progress import Bar
 from msfp.errors import InputError, NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import BoxSet, need_frames, public_boxes
+from msfp.pipeline.features import TRUTH, BoxSet, need_frames, of_part, public_boxes, truth_boxes
 from msfp.pipeline.run import Job, Run
-from msfp.pipeline.stage import stage
-from msfp.threads import one_thread
+from msfp.pipeline.stage import frames_of, stage
 from msfp.types import Scene
 
 if TYPE_CHECKING:
@@ -27,33 +25,40 @@ REID_FEATURE_CODE = ("msfp.features.reid",)
 
 def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
     """What a scene's ReID vectors depend on, all by content."""
-    return {
-        **network_inputs(run, weights),
-        "pixels": run.pixels_digest(scene),
-        "boxes": {s.detector: run.detections_digest(s) for s in scene.sequences},
-    }
+    boxes = {s.detector: run.detections_digest(s) for s in scene.sequences}
+    return {**network_inputs(run, weights), "pixels": run.pixels_digest(scene), "boxes": boxes}
 
 
 def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
-    """What the network itself is: its weights by content, and its code.
+    """The network's weights by content, and its code.
 
     Raises:
         NotComputable: its embedded weights are not shipped.
         InputError: its weights' file is not there.
     """
-    chosen = weights or run.settings.input.reid_weights
-    digest = chosen
-    if chosen != "random-init":
-        from msfp.features.reid import EMBEDDED
-        from msfp.features.weights import find
+    from msfp.features.reid import EMBEDDED
 
-        try:
-            digest = run.store.file_digest(find(chosen, EMBEDDED))
-        except InputError as error:
-            if chosen != "embedded":
-                raise
-            raise NotComputable(f"separate ReID network: {error}") from None
+    digest = embedded_digest(run, weights or run.settings.input.reid_weights, EMBEDDED, "separate ReID network")
     return {"network": digest, "crops": run.settings.input.reid_size, "code": code_digest(*REID_FEATURE_CODE)}
+
+
+def embedded_digest(run: Run, weights: str, embedded: str, what: str) -> str:
+    """Weights of a network of its own, by content.
+
+    Raises:
+        NotComputable: its embedded weights are not shipped.
+        InputError: its weights' file is not there.
+    """
+    from msfp.features.weights import find
+
+    if weights == "random-init":
+        return weights
+    try:
+        return run.store.file_digest(find(weights, embedded))
+    except InputError as error:
+        if weights != "embedded":
+            raise
+        raise NotComputable(f"{what}: {error}") from None
 
 
 def _part_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
@@ -62,15 +67,9 @@ def _part_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
 
 @stage("reid-features", _part_inputs, REID_FEATURE_CODE, memory=24, network=True)
 def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[np.float16]]:
-    """ReID vectors of a part's public detections, one pass over its frames.
+    """Public detector -> (N, 512) unit ReID vectors of a part's detections, zeros where the frame is absent.
 
-    Args:
-        run: whose settings name the network's weights.
-        part: boxes of frames that are absent get zeros.
-        weights: other ReID weights than the run's, such as the control `random-init`.
-
-    Returns:
-        public detector -> (N, 512) unit vectors, rows as the part's in det.txt.
+    `weights` are other ones than the run's, such as the control `random-init`.
 
     Raises:
         NotComputable: not one frame has its pixels, or the network's weights are not shipped.
@@ -92,8 +91,7 @@ def _truth_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
 @stage("reid-truth-features", _truth_inputs, REID_FEATURE_CODE, memory=24)
 def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.float16]:
     """(N, 512) unit ReID vectors of a part's labelled boxes, for measuring re-identification; a pass of its own."""
-    truth = data.truth(part.scene)
-    return _compute(run, part, weights, {"gt": (truth.frame, truth.tlwh)})["gt"]
+    return _compute(run, part, weights, truth_boxes(part.scene))[TRUTH]
 
 
 @lru_cache(maxsize=4)
@@ -104,19 +102,9 @@ def _network(run: Run, weights: str) -> "OSNet":
 
 
 def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) -> dict[str, NDArray[np.float16]]:
-    from msfp.datasets.frames import FrameReader
     from msfp.features.reid import extract_reid
 
-    sets = {}
-    for name, (frame, tlwh) in boxes.items():
-        keep = slice(*np.searchsorted(frame, [part.first, part.last + 1]))
-        sets[name] = (frame[keep], tlwh[keep])
-    pixels = part.scene.pixels
-    wanted = [t for t in pixels.frames if part.first <= t <= part.last]
-    with (
-        one_thread(),
-        FrameReader(pixels, wanted) as frames,
-        Bar(len(wanted), f"separate ReID of {part.scene.name}") as progress,
-    ):
-        found = extract_reid(frames, sets, _network(run, weights), progress.update, run.settings.input.reid_size)
+    network, sets = _network(run, weights), of_part(part, boxes)
+    with frames_of(part.scene.pixels, "separate ReID", part.present) as (frames, progress):
+        found = extract_reid(frames, sets, network, progress, run.settings.input.reid_size)
     return {name: vectors for name, (_, vectors) in found.items()}

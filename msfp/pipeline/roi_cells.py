@@ -6,25 +6,22 @@ from collections.abc import Sequence as ListLike
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.engine.progress import Bar
 from msfp.heads.apply import embed
 from msfp.heads.fusion import FusionHead
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
-from msfp.pipeline.features import TRUTH, BoxSet, box_sets
+from msfp.pipeline.features import TRUTH, BoxSet, box_sets, of_part, truth_boxes
 from msfp.pipeline.run import Run
-from msfp.threads import one_thread
+from msfp.pipeline.stage import frames_of
 
 MOST = 12_000  # boxes whose cells are held for training: 0.6 GB of YOLOv8n's taps
 Cells = dict[int, NDArray[np.float16]]
 
 
 def thinned(frames: ListLike[NDArray[np.int32]], most: int = MOST) -> list[NDArray[np.bool_]]:
-    """Which rows of each learning part are kept: all, or those of every so-many-th frame where there are too many.
+    """Which rows of each learning part are kept: all, or those of every n-th frame where there are more than `most`.
 
-    Args:
-        frames: (n,) frame of each row, per part.
-        most: rows to keep at most, about.
+    `frames` holds the (n,) frame of each row, per part.
     """
     step = max(1, -(-sum(map(len, frames)) // most))
     return [(frame - 1) % step == 0 for frame in frames]
@@ -40,19 +37,11 @@ def labelled_cells(run: Run, part: Part, rows: NDArray[np.int64], weights: str) 
 def embed_cells(
     run: Run, part: Part, boxes: str, heads: Mapping[int, FusionHead], weights: str
 ) -> dict[int, dict[str, NDArray[np.float16]]]:
-    """Embeddings of a part's boxes by several heads in one pass.
+    """Seed -> box set -> (N, D) embeddings by the heads of several seeds, in one pass over a part's frames.
 
-    Args:
-        run: the run.
-        part: its frames are all present.
-        boxes: box set that is wanted; those that are open come along.
-        heads: trained heads by seed.
-        weights: other detector weights than the run's.
-
-    Returns:
-        seed -> box set -> (N, D).
+    Beside the box set that is wanted, those that are open come along.
     """
-    sets = {name: _window(found, part) for name, found in wanted_sets(part, boxes).items()}
+    sets = of_part(part, wanted_sets(part, boxes))
     out: dict[int, dict[str, NDArray[np.float16]]] = {
         seed: {name: np.zeros((len(frame), head.config.width), np.float16) for name, (frame, _) in sets.items()}
         for seed, head in heads.items()
@@ -66,28 +55,13 @@ def embed_cells(
 def wanted_sets(part: Part, boxes: str) -> dict[str, BoxSet]:
     """The scene's open box sets; a closed truth, which only evaluation may see, comes alone."""
     sets = box_sets(part.scene)
-    if boxes in sets:
-        return sets
-    truth = data.truth(part.scene)
-    return {TRUTH: (truth.frame, truth.tlwh)}
-
-
-def _window(found: BoxSet, part: Part) -> BoxSet:
-    frame, tlwh = found
-    keep = slice(*np.searchsorted(frame, [part.first, part.last + 1]))
-    return frame[keep], tlwh[keep]
+    return sets if boxes in sets else truth_boxes(part.scene)
 
 
 def _passes(run: Run, part: Part, sets: Mapping[str, BoxSet], weights: str) -> Iterator[tuple[str, slice, Cells]]:
-    from msfp.datasets.frames import FrameReader
     from msfp.features.extract import extract_cells
 
-    config = run.settings.input
-    pixels = part.scene.pixels
+    config, backbone = run.settings.input, run.backbone(weights)
     boxed = {int(t) for frame, _ in sets.values() for t in np.unique(frame)}
-    wanted = [t for t in pixels.frames if part.first <= t <= part.last and t in boxed]
-    label = f"cells of {part.scene.name}"
-    with one_thread(), FrameReader(pixels, wanted) as frames, Bar(len(wanted), label) as progress:
-        yield from extract_cells(
-            frames, sets, run.backbone(weights), config.size, config.geometry, progress=progress.update
-        )
+    with frames_of(part.scene.pixels, "cells", [t for t in part.present if t in boxed]) as (frames, progress):
+        yield from extract_cells(frames, sets, backbone, config.size, config.geometry, progress=progress)

@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from msfp import config
 from msfp.datasets.states import need_same_pixels, need_unchanged, stamp
@@ -17,10 +18,10 @@ from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.features.backbone import Backbone
-    from msfp.pipeline.data import Listed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Listed = tuple[tuple[Scene, ...], tuple[Sequence, ...], tuple[object, ...]]
 SETTING = "input.families"
 NAME_LENGTH = 80  # characters of a cell that has no name
 EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
@@ -28,42 +29,31 @@ EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
 @dataclass(frozen=True)
 class Job:
-    """Something for a worker to do, whose result goes to the store and not back.
-
-    Attributes:
-        call: picklable, without arguments.
-        name: for messages.
-        network: passes frames through a network, on the run's device.
-    """
+    """A picklable call whose result goes to the store, its name in messages, and whether it runs a network."""
 
     call: Callable[[], object]
     name: str
     network: bool = False
 
+    def __call__(self) -> None:
+        self.call()
+
 
 @dataclass(eq=False)
 class Run:
-    """Settings, places and counters of one run.
-
-    Attributes:
-        settings: what is computed.
-        home: folder that holds data/, runs/ and figures/.
-        workers: processes; 0 computes in this one.
-        cluster: address of a Dask scheduler, or `slurm:FILE`; None: none.
-        overrides: the dotted settings given, as text, so that a notebook can be given the same.
-        notes: remarks that the report prints, in the order they came.
-        scored: benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
-        listed: (data set, split) -> its scenes, as this process listed them last.
-    """
+    """Settings, places and counters of one run."""
 
     settings: config.Settings
-    home: Path
-    workers: int = 0
-    cluster: str | None = None
-    overrides: str = ""
-    notes: list[str] = field(default_factory=list)
+    home: Path  # holds data/, runs/ and figures/
+    workers: int = 0  # processes; 0 computes in this one
+    cluster: str | None = None  # address of a Dask scheduler, or `slurm:FILE`
+    overrides: str = ""  # the dotted settings given, as text, so that a notebook can be given the same
+    notes: list[str] = field(default_factory=list)  # remarks that the report prints, in the order they came
+    # Benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
-    listed: "dict[tuple[str, str], Listed]" = field(default_factory=dict, repr=False)
+    # (data set, split) -> its scenes as this process listed them last, what they came from, and its files' state then.
+    listed: dict[tuple[str, str], Listed] = field(default_factory=dict, repr=False)
+    embedded_names: ClassVar = EMBEDDED  # data sets that are rendered here
 
     def __hash__(self) -> int:
         """Of the run and of the files its networks come from, as they are now: what is remembered by run is found again
@@ -87,33 +77,11 @@ class Run:
 
     @property
     def figures(self) -> Path:
-        """`figures/<profile>`."""
         return self.home / "figures" / self.settings.profile
-
-    @property
-    def embedded_names(self) -> tuple[str, ...]:
-        """Names of the data sets that are rendered here."""
-        return EMBEDDED
 
     @cached_property
     def store(self) -> Store:
-        """Results by content."""
         return Store(self.out / "store")
-
-    def dataset_root(self, dataset: str) -> Path:
-        """Folder of a data set; an embedded one is rendered when it is not there.
-
-        Raises:
-            InputError: a real data set without --root.
-        """
-        if dataset in EMBEDDED:
-            return self._render(dataset)
-        if self.settings.data.root is None:
-            raise InputError(
-                f"profile {self.settings.profile!r} reads real data: name its folder with --root "
-                "(data/README.md says where it is had), or use --profile demo, which needs none"
-            )
-        return self.settings.data.root
 
     @property
     def embedded_folder(self) -> Path:
@@ -121,15 +89,27 @@ class Run:
         data = self.settings.data
         return self.home / "data" / "{}x{}-{}x{}".format(*data.frame_size, data.frames, data.train_times)
 
-    def _render(self, dataset: str) -> Path:
+    def dataset_root(self, dataset: str) -> Path:
+        """Folder of a data set; an embedded one is rendered when it is not there.
+
+        Raises:
+            InputError: a real data set without --root.
+        """
+        chosen = self.settings.data
+        if dataset not in EMBEDDED:
+            if chosen.root is not None:
+                return chosen.root
+            raise InputError(
+                f"profile {self.settings.profile!r} reads real data: name its folder with --root "
+                "(data/README.md says where it is had), or use --profile demo, which needs none"
+            )
         from msfp.datasets import synth
 
-        data = self.settings.data
         return synth.generate(
             dataset,
             self.embedded_folder,
-            **data.model_dump(include={"seed", "frames", "train_times"}),
-            size=data.frame_size,
+            **chosen.model_dump(include={"seed", "frames", "train_times"}),
+            size=chosen.frame_size,
             map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
             digests=self.store.memo.folder_digests,
         )
@@ -146,19 +126,18 @@ class Run:
         return self.store.file_digest(find(chosen, preset_named(self.settings.input.preset).embedded))
 
     @cache  # noqa: B019  a run lives as long as its process
-    def backbone(self, weights: str = "") -> "Backbone":
-        """The frozen detector, cut after its deepest tapped layer; weights empty: the run's."""
+    def backbone(self, weights: str = "", further: bool = False) -> "Backbone":
+        """The frozen detector (`weights` empty: the run's), cut after its deepest tapped or `further` layer."""
         from msfp.features.backbone import load_backbone
+        from msfp.features.presets import preset_named
 
-        return load_backbone(self.settings.input.preset, weights or self.settings.input.weights, self.settings.device)
+        preset = preset_named(self.settings.input.preset)
+        chosen = preset.extended() if further else preset
+        return load_backbone(chosen, weights or self.settings.input.weights, self.settings.device)
 
     @cache  # noqa: B019
     def pixels_digest(self, scene: Scene) -> str:
-        """The scene's frames by content.
-
-        Raises:
-            InputError: they changed since the scene was listed.
-        """
+        """The scene's frames by content; InputError where they changed since the scene was listed."""
         images = scene.pixels.images
         if images is None:
             return ""
@@ -176,29 +155,18 @@ class Run:
 
     @looked_once
     def labels_digest(self, scene: Scene) -> str:
-        """Labels for training by content; empty where there are none.
-
-        Raises:
-            InputError: they changed since the scene was listed.
-        """
+        """Labels for training by content, empty where there are none; InputError where they changed since listed."""
         need_unchanged(scene.pixels)
         return self.file_digest(scene.pixels.gt_path)
 
     @looked_once
     def detections_digest(self, sequence: Sequence) -> str:
-        """Detections of a sequence by content; empty where there are none.
-
-        Raises:
-            InputError: they changed since the scene was listed.
-        """
+        """Detections by content, empty where there are none; InputError where they changed since listed."""
         need_unchanged(sequence)
         return self.file_digest(sequence.det_path)
 
     def variant(self, **changes: Any) -> "Run":
-        """The same run with other top-level settings, `detections="detector"` or `split="loso"`; one store.
-
-        The same changes give the same run, so that what it has read stays read.
-        """
+        """The run with other top-level settings, `detections="detector"`, in the same store; one object per changes."""
         key = repr(sorted(changes.items()))
         if key not in self._variants:
             changed = config.Settings.model_validate(self.settings.model_copy(update=changes).model_dump())
@@ -217,13 +185,9 @@ class Run:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], label: str, *, network: bool = False
     ) -> list[Result]:
-        """Fan out over items, with progress; results in order.
+        """Fan out over items, with progress; results in order, which should be small.
 
-        Args:
-            function: puts what is large into the store and returns what is small.
-            items: the cells.
-            label: what is being done.
-            network: the cells pass frames through a network, on the run's device.
+        `network`: the items pass frames through a network, on the run's device.
         """
         return parallel.map(
             partial(task, function=function),
@@ -242,21 +206,16 @@ class Run:
         for on_gpu in (True, False):
             chosen = [job for job in todo if (job.network and cuda) == on_gpu]
             if chosen:
-                self.map(_done, chosen, label, network=on_gpu)
-
-
-def _done(job: Job) -> None:
-    job.call()
+                self.map(Job.__call__, chosen, label, network=on_gpu)
 
 
 def cell_name(item: object) -> str:
     """What a message calls a cell: the names of its parts, `MSFP-Track, MOT17-02 frames 301-600, MOT17-02-SDP`."""
     if isinstance(item, tuple):
         return ", ".join(dict.fromkeys(cell_name(one) for one in item))
-    for attribute in ("label", "name", "strategy"):
-        found = getattr(item, attribute, None)
-        if isinstance(found, str):
-            return found
+    named = (getattr(item, attribute, None) for attribute in ("label", "name", "strategy"))
+    if found := next((name for name in named if isinstance(name, str)), ""):
+        return found
     text = str(item)
     return text if len(text) <= NAME_LENGTH else f"{text[:NAME_LENGTH]}..."
 
@@ -303,8 +262,11 @@ def open_run(
         given["input.weights"] = str(Path(weights).resolve()) if Path(weights).is_file() else str(weights)
     if device:
         given["device"] = device
-    if named := given.get("input.families"):
-        text, given["input.families"] = absolute(text, [named] if isinstance(named, str) else named)
+    if named := given.get(SETTING):  # weights by their full paths, as a notebook runs in another folder
+        full = pairs([named] if isinstance(named, str) else named)
+        given[SETTING] = tuple(f"{preset}={path}" for preset, path in full.items())
+        words = [w for w in shlex.split(text) if not w.startswith(f"{SETTING}=")]
+        text = shlex.join([*words, f"{SETTING}={','.join(given[SETTING])}"])
     kind, colon, place = cluster.partition(":")
     if kind == "slurm":  # notebooks run in other folders
         cluster = f"{kind}{colon}{Path(place).resolve()}"
@@ -332,17 +294,6 @@ def pairs(families: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def absolute(overrides: str, families: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """The same overrides and families with weights by their full paths, as a notebook runs in another folder.
-
-    Raises:
-        InputError: as `pairs`.
-    """
-    named = tuple(f"{preset}={weights}" for preset, weights in pairs(families).items())
-    words = [w for w in shlex.split(overrides) if not w.startswith(f"{SETTING}=")]
-    return shlex.join([*words, f"{SETTING}={','.join(named)}"]), named
-
-
 def parse_overrides(text: str) -> dict[str, Any]:
     """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`.
 
@@ -366,8 +317,6 @@ def literal(value: str) -> Any:
     if value.lower() in words:
         return words[value.lower()]
     for kind in (int, float):
-        try:
+        with suppress(ValueError):
             return kind(value)
-        except ValueError:
-            continue
     return value

@@ -1,14 +1,23 @@
-"""`@stage`: a function of a run computes each result once, and reads it from the run's store from then on."""
+"""`@stage`: a function of a run computes each result once, and reads it from the run's store from then on.
+
+Where frames, boxes or labels are missing, every function of a run raises NotComputable, which says what is missing.
+"""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache, partial, update_wrapper
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from msfp.engine.code import code_digest
+from msfp.engine.progress import Bar
 from msfp.errors import NotComputable
 from msfp.pipeline.one_look import one_look
 from msfp.pipeline.run import Job, Run, cell_name
+from msfp.threads import one_thread
+from msfp.types import Sequence
+
+if TYPE_CHECKING:
+    from msfp.datasets.frames import FrameReader
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -27,7 +36,6 @@ class Stage(Generic[Arguments, Result]):
         memory: int,
         network: bool,
     ) -> None:
-        """Wrap a function; see `stage`."""
         update_wrapper(self, function)
         self.name, self.function, self.inputs, self.network = name, function, inputs, network
         self._code = tuple(code)
@@ -38,11 +46,7 @@ class Stage(Generic[Arguments, Result]):
         return str(self.function.__qualname__)
 
     def __call__(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        """Give the stored result, or the function's, stored.
-
-        Raises:
-            NotComputable: what the function raises; nothing is stored then.
-        """
+        """The stored result, or the function's, which is then stored; nothing is where the function raises."""
         return self._recall(run, *arguments, **options)
 
     def _read(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
@@ -57,7 +61,6 @@ class Stage(Generic[Arguments, Result]):
 
     @cached_property
     def code(self) -> str:
-        """Digest of the code that results come from."""
         return code_digest(*self._code)
 
     def key(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> str:
@@ -65,16 +68,12 @@ class Stage(Generic[Arguments, Result]):
         return run.store.key(self.name, self.inputs(run, *arguments, **options), code=self.code)
 
     def is_stored(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> bool:
-        """True where the store has the result of these arguments."""
         return run.store.contains(self.name, self.key(run, *arguments, **options))
 
     def jobs(self: "Stage[..., Any]", run: Run, cells: Iterable[tuple[Any, ...]]) -> list[Job]:
-        """To compute what the store lacks of many arguments, in their order; each names its cell by the arguments.
+        """To compute what the store lacks, in the order of `cells`, the arguments after the run.
 
-        Args:
-            run: the run.
-            cells: arguments after the run; equal ones count once, and what cannot be computed is left out: whoever
-                needs it says why in its own cells.
+        Equal ones count once; what cannot be computed is left out: whoever needs it says why in its own cells.
         """
         found = []
         for arguments in dict.fromkeys(cells):
@@ -114,3 +113,18 @@ def attempt(arguments: tuple[Any, ...], function: Callable[..., object], run: Ru
     """Call a function whose results go to the store; what cannot be computed says why in the cells that need it."""
     with contextlib.suppress(NotComputable):
         function(run, *arguments)
+
+
+@contextlib.contextmanager
+def frames_of(
+    pixels: Sequence, label: str, frames: Iterable[int] | None = None, decoders: int = 1
+) -> "Iterator[tuple[FrameReader, Callable[[int], None]]]":
+    """A scene's frames (all that are present), computed on one thread, and what moves the progress bar."""
+    from msfp.datasets.frames import FrameReader
+
+    with (
+        one_thread(),
+        FrameReader(pixels, frames, decoders) as reader,
+        Bar(len(reader.frames), f"{label} of {pixels.scene}") as progress,
+    ):
+        yield reader, progress.update

@@ -4,7 +4,6 @@ The paper names these alternatives and does not define them; each docstring says
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -80,4 +79,4 @@ def distractors(truth: GroundTruth) -> GroundTruth:
     there = np.isin(truth.category, DISTRACTORS)
     kept = {name: column[there] for name, column in vars(truth).items()}
     ones = np.ones(int(there.sum()), np.int32)
-    return replace(truth, **{**kept, "category": ones, "flag": ones.astype(np.float32)})
+    return GroundTruth(**{**kept, "category": ones, "flag": ones.astype(np.float32)})

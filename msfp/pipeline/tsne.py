@@ -22,26 +22,18 @@ MOST, PERPLEXITY, SEED = 1500, 30.0, 0
 class Projection:
     """A part's labelled pedestrians in the plane.
 
-    Attributes:
-        place: (N, 2) t-SNE coordinates; neither axes nor distances between groups have a meaning.
-        person: (N,) identity.
-        silhouette: mean silhouette of the embeddings themselves by cosine distance, -1 to 1: how much nearer a box is
-            to its own person than to the next.
-        every: each so-many-th frame is shown.
+    `silhouette` is the mean of the embeddings themselves by cosine distance, -1 to 1: how much nearer a box is to its
+    own person than to the next.
     """
 
-    place: NDArray[np.float32]
-    person: NDArray[np.int32]
+    place: NDArray[np.float32]  # (N, 2) t-SNE coordinates; neither axes nor distances between groups have a meaning
+    person: NDArray[np.int32]  # (N,) identity
     silhouette: float
-    every: int
+    every: int  # each `every`-th frame is shown
 
 
 def lay_out(run: Run, part: Part, look: Appearance, most: int = MOST) -> Projection:
-    """At most about `most` boxes of a part, whole frames evenly apart, people seen once left out.
-
-    Raises:
-        NotComputable: frames are missing, or fewer than two people are seen twice.
-    """
+    """At most about `most` boxes of a part, whole frames evenly apart, people seen once left out."""
     data.need_pixels((part, *look.learn))
     truth = data.window(data.truth(part.scene), part)
     every = max(1, -(-int(truth.pedestrian.sum()) // most))
@@ -53,11 +45,7 @@ def lay_out(run: Run, part: Part, look: Appearance, most: int = MOST) -> Project
     return _lay_out(run, embeddings(run, part, TRUTH, look)[shown], truth.id[shown], every)
 
 
-def _inputs(run: Run, vectors: NDArray[np.float32], person: NDArray[np.int32], every: int) -> dict[str, object]:
-    return {"vectors": vectors, "person": person, "every": every}
-
-
-@stage("plane", _inputs, (code_digest(__name__, follow=False),))
+@stage("plane", lambda run, *shown: {"shown": shown}, (code_digest(__name__, follow=False),))
 def _lay_out(run: Run, vectors: NDArray[np.float32], person: NDArray[np.int32], every: int) -> Projection:
     from sklearn.manifold import TSNE
     from sklearn.metrics import silhouette_score

@@ -11,7 +11,7 @@ from msfp import tracking
 from msfp.errors import NotComputable
 from msfp.features import camera_motion
 from msfp.pipeline import data
-from msfp.pipeline.camera import default_camera, part_warps, scene_warps, warps
+from msfp.pipeline.camera import default_camera, part_warps, scene_warps
 from msfp.pipeline.data import Part
 from msfp.pipeline.folder_io import method_from
 from msfp.pipeline.run import Run
@@ -45,7 +45,7 @@ def panned(run: Run) -> Scene:
 @pytest.mark.parametrize("method", ["sparse-flow", "ecc"])
 def test_every_frame_says_how_the_camera_moved(make_run: Make, method: str) -> None:
     run = make_run({NAME: LENGTH})
-    found = warps(run, panned(run), method)
+    found = part_warps(run, data.whole(panned(run)), method)
     assert found.shape == (LENGTH, 2, 3)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found[0], np.eye(2, 3))
@@ -59,17 +59,17 @@ def test_a_scene_is_estimated_once(make_run: Make, monkeypatch: pytest.MonkeyPat
     scene = panned(run)
     run.do(scene_warps.jobs(run, [(scene, "sparse-flow")]), "camera motion")
     assert run.store.misses["camera"] == 1
-    first = warps(run, scene, "sparse-flow")
+    first = part_warps(run, data.whole(scene), "sparse-flow")
     scene_warps.cache_clear()
     monkeypatch.setattr(camera_motion, "camera_motions", None)  # the frames are not looked at again
-    np.testing.assert_array_equal(warps(run, scene, "sparse-flow"), first)
+    np.testing.assert_array_equal(part_warps(run, data.whole(scene), "sparse-flow"), first)
     assert run.store.misses["camera"] == 1
 
 
 def test_a_part_has_its_own_frames_and_starts_still(make_run: Make) -> None:
     run = make_run({NAME: LENGTH})
     scene = panned(run)
-    whole, part = warps(run, scene, "sparse-flow"), part_warps(run, Part(scene, 4, 7), "sparse-flow")
+    whole, part = part_warps(run, data.whole(scene), "sparse-flow"), part_warps(run, Part(scene, 4, 7), "sparse-flow")
     np.testing.assert_array_equal(part[0], np.eye(2, 3))
     np.testing.assert_array_equal(part[1:], whole[4:7])
     assert not np.array_equal(whole[3], np.eye(2, 3)), "the scene's own warps stay as they are"
@@ -79,7 +79,7 @@ def test_missing_frames_are_named(make_run: Make) -> None:
     run = make_run({NAME: 6})
     scene = panned(run)
     with pytest.raises(NotComputable, match="MOT17-02: 6 of 9 frames present"):
-        warps(run, scene, "ecc")
+        part_warps(run, data.whole(scene), "ecc")
     assert part_warps(run, Part(scene, 1, 6), "ecc").shape == (6, 2, 3)
     with pytest.raises(NotComputable, match="6 of 9 frames present"):
         tracks(run, data.whole(scene), scene.sequences[0], Method("x", "ocsort", camera="ecc"))
@@ -88,7 +88,7 @@ def test_missing_frames_are_named(make_run: Make) -> None:
 def test_no_compensation_looks_at_nothing(make_run: Make) -> None:
     run = make_run({NAME: 0})
     (scene,) = data.scenes(run, run.settings.data.main)
-    np.testing.assert_array_equal(warps(run, scene, "none"), np.tile(np.eye(2, 3), (LENGTH, 1, 1)))
+    np.testing.assert_array_equal(part_warps(run, data.whole(scene), "none"), np.tile(np.eye(2, 3), (LENGTH, 1, 1)))
 
 
 def test_the_tracker_gets_the_warps_and_the_key_knows(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_the_tracker_gets_the_warps_and_the_key_knows(make_run: Make, monkeypatc
     for method in (still, moving, still, moving):
         tracks(run, part, sequence, method)
     assert given[0] is None
-    np.testing.assert_array_equal(given[1], warps(run, scene, "sparse-flow"))
+    np.testing.assert_array_equal(given[1], part_warps(run, data.whole(scene), "sparse-flow"))
     assert len(given) == 2, "the second time both come from the store"
 
 

@@ -12,11 +12,10 @@ from msfp.features.backbone import Backbone
 from msfp.features.extract import extract
 from msfp.heads.apply import embed, restore_head
 from msfp.pipeline import data
-from msfp.pipeline.box_scale import octaves
 from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.feature_variants import View, box_vectors
+from msfp.pipeline.feature_variants import box_vectors
 from msfp.pipeline.features import TRUTH, features, layers
-from msfp.pipeline.heads import appearance, train_head, training_set
+from msfp.pipeline.heads import appearance, octaves, train_head, training_set
 from msfp.pipeline.roi_cells import labelled_cells, thinned
 
 from .conftest import HEIGHT, LENGTH, WIDTH, Make
@@ -32,12 +31,12 @@ def test_a_further_layer_and_other_pooling_come_from_one_pass(make_run: Make, mo
     passes = []
     original = Backbone.parts
     monkeypatch.setattr(Backbone, "parts", lambda self, batch: passes.append(1) or original(self, batch))
-    deeper = box_vectors(run, part, "SDP", View(layers=(4, 14, 17)))
+    deeper = box_vectors(run, part, "SDP", layers=(4, 14, 17))
     assert list(deeper) == [4, 14, 17]
     assert deeper[17].shape == (len(usual[4]), 192)
     np.testing.assert_array_equal(deeper[14], usual[14])
     for pooling in ("nearest", "bilinear", "average"):
-        found = box_vectors(run, part, "SDP", View(pooling=pooling))
+        found = box_vectors(run, part, "SDP", pooling=pooling)
         assert list(found) == [4, 9, 14]
         assert found[4].shape == usual[4].shape
         assert not np.array_equal(found[4], usual[4])
@@ -61,14 +60,14 @@ def test_lite_as_released_comes_with_the_usual_features(make_run: Make) -> None:
     assert not np.allclose(looked, embeddings(run, part, "SDP", appearance("native", (), 0)))
     assert len(embeddings(run, part, TRUTH, appearance("lite", (), 0)))
     with pytest.raises(NotComputable, match="preset yolov8n-paper names no layer 4 pooled as lite"):
-        box_vectors(run, part, "SDP", View(layers=(4,), pooling="lite"))
+        box_vectors(run, part, "SDP", layers=(4,), pooling="lite")
 
 
 def test_layers_that_no_preset_names_are_refused(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": LENGTH})
     part = data.whole(data.scenes(run, "mot17")[0])
     with pytest.raises(NotComputable, match="preset yolov8n-paper names no layer 12"):
-        box_vectors(run, part, TRUTH, View(layers=(4, 12)))
+        box_vectors(run, part, TRUTH, layers=(4, 12))
 
 
 def test_heads_that_see_cells_train_and_embed_like_any_and_seeds_share_a_pass(
