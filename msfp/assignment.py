@@ -30,27 +30,13 @@ def assign_maximum(score: Floats) -> Ints:
     if rows == 0 or columns == 0:
         return np.full(rows, -1, np.int64)
     tall = columns < rows
-    solution = _solve(_negative(score, tall))
+    solution = _solve(np.ascontiguousarray(-score.T) if tall else -score)
     if not tall:
         return solution
     column_of = np.full(rows, -1, np.int64)
     for column in range(columns):
         column_of[solution[column]] = column
     return column_of
-
-
-@kernel
-def _negative(score: Floats, transpose: bool) -> Floats:
-    """Costs from scores."""
-    n, m = score.shape
-    out = np.empty((m, n) if transpose else (n, m))
-    for i in range(n):
-        for j in range(m):
-            if transpose:
-                out[j, i] = -score[i, j]
-            else:
-                out[i, j] = -score[i, j]
-    return out
 
 
 @kernel

@@ -27,17 +27,11 @@ CURSOR = "msfp-now"
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over the frames, drawn once, and a cursor that is moved.
+    """Curves over the frames, drawn once, and a cursor that is moved."""
 
-    Attributes:
-        svg: the picture with its cursor at the first frame.
-        first: number of that frame.
-        step: points of the picture a frame.
-    """
-
-    svg: str
-    first: int
-    step: float
+    svg: str  # the picture with its cursor at the first frame
+    first: int  # number of that frame
+    step: float  # points of the picture a frame
 
     def at(self, frame: int) -> str:
         """The picture with its cursor at a frame."""
@@ -76,11 +70,8 @@ def _legend(ax: "Axes", columns: int) -> None:
 def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked: int, names: tuple[str, str]) -> Chart:
     """Similarity over time with the person itself and with the best other one.
 
-    Args:
-        frames: (T,) numbers of the frames.
-        own, other: (T,) similarities, NaN where there is none.
-        asked: frame of the box that is asked about.
-        names: of the two curves.
+    `frames`: (T,) numbers of the frames. `own`, `other`: (T,) similarities, NaN where there is none. `asked`: frame of
+    the box that is asked about.
     """
     out: list[Chart] = []
     with _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), out) as ax:
@@ -97,10 +88,8 @@ def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked:
 def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[float, float]) -> Chart:
     """ATL's thresholds over time beside the two of the slider.
 
-    Args:
-        frames: (T,) numbers of the frames.
-        atl: (T, 2) tau_high and tau_low.
-        fixed: the slider's tau_high and tau_low.
+    `frames`: (T,) numbers of the frames. `atl`: (T, 2) tau_high and tau_low. `fixed`: the slider's tau_high and
+    tau_low.
     """
     out: list[Chart] = []
     with _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), out) as ax:
@@ -118,9 +107,7 @@ def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[flo
 def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer]]) -> Chart:
     """When identities switch, one line a tracker.
 
-    Args:
-        frames: numbers of the first and last frame.
-        marks: name -> frames of its switches, once each.
+    `frames`: numbers of the first and last frame. `marks`: name -> frames of its switches, once each.
     """
     out: list[Chart] = []
     with _drawn(9.0, 0.9, frames, out) as ax:

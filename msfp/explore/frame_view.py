@@ -18,7 +18,6 @@ class FrameView(anywidget.AnyWidget):
     Attributes:
         jpeg: the frame.
         size: its width and height in pixels.
-        boxes: see `overlay.box`.
         chosen: identity whose boxes are emphasised, -1 for none.
         clicked: identity that was clicked, and how many clicks there were; (-1, 0) before the first.
         caption: the line below.
@@ -28,7 +27,7 @@ class FrameView(anywidget.AnyWidget):
     _css = HERE / "frame_view.css"
     jpeg = traitlets.Bytes().tag(sync=True)
     size = traitlets.List([1, 1]).tag(sync=True)
-    boxes: Any = traitlets.List().tag(sync=True)
+    boxes: Any = traitlets.List().tag(sync=True)  # see `overlay.box`
     chosen = traitlets.Int(-1).tag(sync=True)
     clicked = traitlets.List([-1, 0]).tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)

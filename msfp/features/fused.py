@@ -33,8 +33,7 @@ def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch
 def fuse(module: nn.Module) -> None:
     """Make ultralytics' blocks of a frozen network pass memory less often, in place.
 
-    Args:
-        module: holds the blocks, batch normalisation folded.
+    `module`: holds the blocks, batch normalisation folded.
     """
     from ultralytics.nn.modules.block import SPPF, C2f
     from ultralytics.nn.modules.conv import Conv

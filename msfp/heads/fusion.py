@@ -45,11 +45,7 @@ def strategies() -> dict[str, type["FusionHead"]]:
 
 
 def strategy_named(name: str) -> type["FusionHead"]:
-    """The strategy of that name.
-
-    Raises:
-        InputError: unknown strategy.
-    """
+    """The strategy of that name. Raises InputError: unknown strategy."""
     if name not in strategies():
         raise InputError(f"fusion strategy {name!r} is not known; there are: {', '.join(sorted(strategies()))}")
     return strategies()[name]
@@ -58,13 +54,8 @@ def strategy_named(name: str) -> type["FusionHead"]:
 def make_head(kind: "str | type[FusionHead]", channels: dict[int, int], config: FusionSettings) -> "FusionHead":
     """A fresh head for features of the given channels.
 
-    Args:
-        kind: a registered strategy by name, or a class of one's own.
-        channels: layer -> width, as read from the backbone; the last key is the single layer of LITE.
-        config: widths and switches.
-
-    Raises:
-        InputError: unknown strategy.
+    `channels`: layer -> width, as read from the backbone; the last key is the single layer of LITE.
+    Raises InputError: unknown strategy.
     """
     made = strategy_named(kind) if isinstance(kind, str) else kind
     return made({k: c for k, c in channels.items() if k != SIZE}, config)
@@ -98,8 +89,7 @@ class FusionHead(nn.Module):
     def forward(self, layers: dict[int, Tensor]) -> Tensor:
         """{layer: (N, C_l)} -> (N, D) unit rows.
 
-        Raises:
-            InputError: a layer is missing or of another width than the head was made for.
+        Raises InputError: a layer is missing or of another width than the head was made for.
         """
         for layer, width in self.channels.items():
             got = layers[layer].shape[-1] if layer in layers else None

@@ -36,17 +36,9 @@ class FusionSteps:
     ) -> None:
         """Take over the heads.
 
-        Args:
-            heads: one a seed, with their initial weights.
-            layers: layer -> (N, C) pooled vectors.
-            labels: whose they are.
-            training: settings.
-            seeds: of batches and dropout.
-            dtype: the heads' precision.
-            loss: in place of the triplet loss.
-
-        Raises:
-            NotComputable: there is no batch at all.
+        `heads`: one a seed, with their initial weights. `layers`: layer -> (N, C) pooled vectors. `loss`: in place of
+        the triplet loss.
+        Raises NotComputable: there is no batch at all.
         """
         self.layers = {k: torch.from_numpy(v) for k, v in layers.items()}
         self.dtype, self.training, self.loss = dtype, training, loss

@@ -13,29 +13,19 @@ Batch = tuple[Ints, Ints]
 
 @dataclass(frozen=True)
 class Labels:
-    """Whose box each feature row is.
+    """Whose box each feature row is."""
 
-    Attributes:
-        scene: (N,) int64 number of the scene.
-        frame: (N,) int64 frame.
-        identity: (N,) int64 identity, unique within its scene only.
-    """
-
-    scene: Ints
-    frame: Ints
-    identity: Ints
+    scene: Ints  # (N,) int64 number of the scene
+    frame: Ints  # (N,) int64 frame
+    identity: Ints  # (N,) int64 identity, unique within its scene only
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person's boxes and the windows of frames that hold at least two of them.
+    """One person's boxes and the windows of frames that hold at least two of them."""
 
-    Attributes:
-        rows: (B,) feature rows in the order of their frames.
-        first, end: (V,) each window's boxes are rows[first:end]; one window for each frame it may begin at.
-    """
-
-    rows: Ints
+    rows: Ints  # (B,) feature rows in the order of their frames
+    # first, end: (V,) each window's boxes are rows[first:end]; one window for each frame it may begin at
     first: Ints
     end: Ints
 

@@ -29,10 +29,8 @@ class Stack(nn.Module):
     def __init__(self, members: ListLike[nn.Module], seeds: ListLike[int], sample: Any) -> None:
         """Join modules.
 
-        Args:
-            members: modules of one class and shape, with their initial weights; they are taken over.
-            seeds: of the random numbers that members draw in training, as dropout does.
-            sample: an input of the whole, (S, N, ...) or a dict of such, with two rows or more.
+        `members`: modules of one class and shape, with their initial weights; they are taken over. `sample`: an input
+        of the whole, (S, N, ...) or a dict of such, with two rows or more.
         """
         super().__init__()
         self.shapes = {name: value.shape for name, value in members[0].state_dict().items()}
@@ -118,8 +116,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 def _merge(parts: ListLike[Any]) -> nn.Module:
     """One module that computes what each of the parts does on its slice.
 
-    Raises:
-        TypeError: a part of PyTorch whose parameters or random numbers are not known here.
+    Raises TypeError: a part of PyTorch whose parameters or random numbers are not known here.
     """
     first = parts[0]
     if type(first) in MERGED:

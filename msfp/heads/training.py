@@ -11,7 +11,6 @@ compares the two ways; here each module is trained on by itself, right after its
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,32 +32,13 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained module as arrays, with how it came to be.
+    """A trained module as arrays, with how it came to be."""
 
-    Attributes:
-        state: parameter and buffer name -> array.
-        loss: (E,) mean loss per epoch.
-        active: (E,) share of anchors inside the margin (fusion), or NaN.
-        joint: the same module after joint fine-tuning, with the history of that; None where it was not asked for.
-    """
-
-    state: dict[str, NDArray[np.float32]]
-    loss: NDArray[np.float32]
-    active: NDArray[np.float32]
+    state: dict[str, NDArray[np.float32]]  # parameter and buffer name -> array
+    loss: NDArray[np.float32]  # (E,) mean loss per epoch
+    active: NDArray[np.float32]  # (E,) share of anchors inside the margin (fusion), or NaN
+    # the same module after joint fine-tuning, with the history of that; None where it was not asked for
     joint: "Fitted | None" = None
-
-
-class Steps(Protocol):
-    """Training of one module for each of S seeds."""
-
-    def start(self) -> None:
-        """Begin with a fresh optimiser."""
-
-    def epoch(self) -> NDArray[np.float64]:
-        """Train one epoch; (2, S) mean loss and active share."""
-
-    def states(self) -> list[dict[str, NDArray[np.float32]]]:
-        """Each seed's parameters and buffers now, by name."""
 
 
 def fit_fusion(
@@ -74,21 +54,10 @@ def fit_fusion(
 ) -> list[Fitted]:
     """Train a fusion head with the triplet loss on features of ground-truth boxes, once for each seed.
 
-    Args:
-        strategy: registered fusion strategy, or a class of one's own; training-free ones come back at once.
-        layers: layer -> (N, C) pooled vectors.
-        labels: whose they are.
-        fusion, training: settings.
-        seeds: of initial weights and batches.
-        tick: called once an epoch.
-        joint: fine-tune jointly afterwards, too.
-        loss: another loss than the paper's, see `fusion_steps.Loss`.
-
-    Returns:
-        One a seed.
-
-    Raises:
-        NotComputable: no two people with two boxes each in any window.
+    `strategy`: registered fusion strategy, or a class of one's own; training-free ones come back at once. `layers`:
+    layer -> (N, C) pooled vectors. `loss`: another loss than the paper's, see `fusion_steps.Loss`.
+    Returns one a seed.
+    Raises NotComputable: no two people with two boxes each in any window.
     """
     heads: list[nn.Module] = []
     for seed in seeds:
@@ -112,17 +81,8 @@ def fit_threshold(
 ) -> list[Fitted]:
     """Train ATL with MSE against grid-searched thresholds (eq. 9), once for each seed.
 
-    Args:
-        mode: what is predicted.
-        scene: (T, C) scene vectors of training frames.
-        target: (T, 1) or (T, 2) target of each frame's sequence.
-        atl, training: settings.
-        seeds: of initial weights, dropout and batches.
-        tick: called once an epoch.
-        joint: fine-tune jointly afterwards, too.
-
-    Returns:
-        One a seed.
+    `scene`: (T, C) scene vectors of training frames. `target`: (T, 1) or (T, 2) target of each frame's sequence.
+    Returns one a seed.
     """
     if not len(scene):
         raise NotComputable("no training frame has pixels, so ATL cannot be trained")
@@ -134,7 +94,9 @@ def fit_threshold(
     return _fit(ThresholdSteps(encoders, scene, target, seeds, training.learning_rate), training, tick, joint)
 
 
-def _fit(steps: Steps, training: TrainingSettings, tick: Tick | None, joint: bool) -> list[Fitted]:
+def _fit(
+    steps: FusionSteps | ThresholdSteps, training: TrainingSettings, tick: Tick | None, joint: bool
+) -> list[Fitted]:
     """Train for `epochs`, then for `joint_epochs` where that is wanted, each with a fresh optimiser."""
 
     def run(epochs: int) -> list[Fitted]:
@@ -164,12 +126,7 @@ def fit_net(
 ) -> Fitted:
     """Train one network of any kind.
 
-    Args:
-        net: with its initial weights.
-        optimiser: of its parameters.
-        losses: gives the batches of one epoch: the loss of each, and what it weighs in the epoch's mean.
-        epochs: how many.
-        tick: called once an epoch.
+    `losses`: gives the batches of one epoch: the loss of each, and what it weighs in the epoch's mean.
     """
     history = []
     net.train()

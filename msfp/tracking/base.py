@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self, final
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,7 @@ from msfp.tracking.lifecycle import (
 )
 
 Floats = NDArray[np.float64]
+R = TypeVar("R", bound=tuple[Any, ...])
 Detected = tuple[Floats, NDArray[np.float32], Vectors, NDArray[np.bool_]]
 """(N, 4) xyxy boxes, (N,) scores, (N, D) unit embeddings, (N,) whether a row has one: checked."""
 MANY = 1 << 40  # frames; more is no more, and kernels' integers end somewhere
@@ -145,7 +146,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def _make_rules(self, model: Model) -> Any:
-        """Return the settings as a tuple of numbers, as kernels take them."""
+        """Return the settings as a tuple of numbers, as kernels take them, see `rules`."""
 
     @abstractmethod
     def _default_thresholds(self) -> tuple[float, float]:
@@ -218,6 +219,8 @@ class Tracker(ABC):
         """Track the next frames, of which all is checked; as `lifecycle.Frames` has it, None leaves the default."""
         boxes, scores, vectors, known = found
         length, depth = len(bounds) - 1, self._depth()
+        # Of a track's embeddings those of the frames so far need room, in doubling steps.
+        deep = min(depth, max(8, 1 << (int(self._progress.frame[0]) + length - 1).bit_length()))
         if not depth:
             vectors = np.zeros((len(boxes), 0), np.float32)
         if thresholds is None:
@@ -229,24 +232,15 @@ class Tracker(ABC):
         at, parts, t = self._progress, [], 0
         while t < length:
             alive, coming = int(at.alive[0]), int(bounds[t + 1] - bounds[t])
-            self._tracks = with_room(self._tracks, alive + coming, self._deep(depth, length), vectors.shape[1])
+            self._tracks = with_room(self._tracks, alive + coming, deep, vectors.shape[1])
             out = make_report(len(boxes) + len(self._tracks.id), length)
             t = self.kernels.follow(frames, t, self._rules, self._tracks, at, out)
             count = int(at.reported[0])
             parts.append(Report(out.id[:count], out.boxes[:count], out.score[:count], out.row[:count], out.counts))
-        if len(parts) == 1:
-            return parts[0]
         if not parts:
             return make_report(0, 0)
-        ids, places, values, rows = (
-            np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)
-        )
-        return Report(ids, places, values, rows, np.sum([part.counts for part in parts], axis=0))
-
-    def _deep(self, most: int, length: int) -> int:
-        """Return how many of a track's embeddings need room: those of the frames so far, in doubling steps."""
-        frames = int(self._progress.frame[0]) + length
-        return min(most, max(8, 1 << (frames - 1).bit_length()))
+        columns = [np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)]
+        return Report(*columns, counts=np.sum([part.counts for part in parts], axis=0))
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:
@@ -356,18 +350,12 @@ class Tracker(ABC):
                 f"score {worst:g} lies outside the declared range {limits[0]:g} to {limits[1]:g}; "
                 "calibrate the scores or declare the detector's own score_range",
             )
-        return places, values, *self._check_embeddings(index, count, embeddings, has_embedding)
-
-    def _check_embeddings(
-        self, index: int, count: int, embeddings: ArrayLike | None, mask: NDArray[np.bool_] | None
-    ) -> tuple[Vectors, NDArray[np.bool_]]:
-        """Unit vectors (zero where unknown) and which rows have one."""
-        known = np.ones(count, np.bool_) if mask is None else np.array(mask, np.bool_).reshape(-1)
+        known = np.ones(count, np.bool_) if has_embedding is None else np.array(has_embedding, np.bool_).reshape(-1)
         if len(known) != count:
             self._refuse(index, f"has_embedding has {len(known)} entries for {count} boxes; give one a box")
-        none = np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
+        none = places, values, np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
         if embeddings is None:
-            if self.needs_embeddings and count and mask is None:
+            if self.needs_embeddings and count and has_embedding is None:
                 self._refuse(index, "boxes come without embeddings; give (N, D), or take a tracker of motion only")
             return none
         vectors = np.asarray(embeddings, np.float32)
@@ -383,17 +371,20 @@ class Tracker(ABC):
             row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
             self._refuse(index, f"embedding {row} is not finite; mark boxes without pixels in has_embedding")
         self._width = vectors.shape[1]
-        return unit_rows(vectors, known)
+        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        known = known & (length > 0)
+        unit = np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0))
+        return places, values, unit, known
 
     def _refuse(self, index: int, what: str) -> None:
         raise InputError(f"{self.name}, frame {index}: {what}")
 
 
-def unit_rows(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Rows scaled to unit length, zero where not known or without length; and which are known then."""
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    known = known & (length > 0)
-    return np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0)), known
+def rules(kind: type[R], model: Model, settings: TrackerSettings, **own: Any) -> R:
+    """Fill a tuple of numbers with the settings of its fields' names; `own` are those that are something else there."""
+    found = {name: getattr(settings, name) for name in kind._fields if hasattr(settings, name)} | own
+    counts = {name: min(value, MANY) for name, value in found.items() if type(value) is int}
+    return kind(**{**found, **counts, "model": model})
 
 
 def parse(name: str, kind: type[TrackerSettings], given: Mapping[str, Any]) -> TrackerSettings:

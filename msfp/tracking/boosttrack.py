@@ -11,7 +11,7 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed
-from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
 from msfp.tracking.embeddings import inner_product
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
@@ -357,8 +357,7 @@ class Boosting(Tracker):
     kernels = Kernels(follow, correct)
 
     def _make_rules(self, model: Model) -> Rules:
-        own = {name: getattr(self.settings, name) for name in Rules._fields if name != "model"}
-        return Rules(model, **(own | {"min_hits": min(self.settings.min_hits, MANY)}))
+        return rules(Rules, model, self.settings)
 
     def _default_thresholds(self) -> tuple[float, float]:
         least = self.settings.track_low
@@ -371,14 +370,11 @@ class Boosting(Tracker):
 class BoostTrack(Boosting):
     """With the embeddings of a separate network, or any other."""
 
-    name = "boosttrack"
-    label = "BoostTrack++"
+    name, label, appearance = "boosttrack", "BoostTrack++", "reid"
     needs_embeddings = True
-    appearance = "reid"
 
 
 class BoostTrackMotion(Boosting):
     """Without embeddings, as its authors offer it too: boxes and tracks are compared by motion, shape and overlap."""
 
-    name = "boosttrack-motion"
-    label = "BoostTrack++ (motion only)"
+    name, label = "boosttrack-motion", "BoostTrack++ (motion only)"

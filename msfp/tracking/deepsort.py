@@ -13,9 +13,9 @@ from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
 from msfp.tracking.embeddings import add_motion, blend, gallery_distance
-from msfp.tracking.iou import complement, iou
+from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -112,7 +112,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         missed = missed[tracks.last[missed] == at.frame[0] - 1]
         candidates = np.concatenate((rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
         boxes = state_boxes(tracks.mean[: len(rows)], rules.model.kind)
-        cost = complement(iou(take(boxes, candidates), take(frames.boxes, free)))
+        cost = 1.0 - iou(take(boxes, candidates), take(frames.boxes, free))
         free = note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
 
         correct(frames, matched(tracks, at), rules, tracks, at)
@@ -214,15 +214,10 @@ class GatedAppearance(Tracker):
     kernels = Kernels(follow, correct)
 
     def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return Rules(
-            model=model,
-            cosine_limit=float(np.nextafter(settings.max_cosine, np.inf)),
-            overlap_limit=float(np.nextafter(settings.max_iou_distance, np.inf)),
-            gate=settings.gate,
-            n_init=min(settings.n_init, MANY),
-            coast=min(settings.coast, MANY),
-        )
+        limits = self.settings.max_cosine, self.settings.max_iou_distance  # of which a pair may cost all
+        cosine, overlap = (float(np.nextafter(limit, np.inf)) for limit in limits)
+        ema, strong = np.float32(getattr(self.settings, "ema", 0.0)), isinstance(self.settings, StrongSortSettings)
+        return rules(Rules, model, self.settings, cosine_limit=cosine, overlap_limit=overlap, strong=strong, ema=ema)
 
     def _default_thresholds(self) -> tuple[float, float]:
         return self.settings.track_high, self.settings.track_high
@@ -234,27 +229,15 @@ class GatedAppearance(Tracker):
 class DeepSort(GatedAppearance):
     """The nearest embedding of a track's gallery counts; tracks seen last are matched first."""
 
-    name = "deepsort"
-    label = "DeepSORT"
+    name, label = "deepsort", "DeepSORT"
     Settings = DeepSortSettings
-    settings: DeepSortSettings
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return super()._make_rules(model)._replace(gallery=min(settings.gallery, MANY), cascade=settings.cascade)
 
 
 class StrongSort(GatedAppearance):
     """One assignment by appearance and motion, then IoU."""
 
-    name = "strongsort"
-    label = "StrongSORT"
+    name, label = "strongsort", "StrongSORT"
     Settings = StrongSortSettings
-    settings: StrongSortSettings
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return super()._make_rules(model)._replace(strong=True, weight=settings.weight, ema=np.float32(settings.ema))
 
 
 class LiteDeepSort(DeepSort):
@@ -263,16 +246,12 @@ class LiteDeepSort(DeepSort):
     As LITE's authors released it; the row "LITE (trained 64-d)" shares MSFP's association instead.
     """
 
-    name = "lite-deepsort"
-    label = "LITE:DeepSORT"
-    appearance = "lite"
+    name, label, appearance = "lite-deepsort", "LITE:DeepSORT", "lite"
     Settings = DeepSortSettings.having(track_high=0.25, max_cosine=0.7, cascade=False)
 
 
 class LiteStrongSort(StrongSort):
     """LITE:StrongSORT: a wide limit (0.7, and 0.05 for motion), no camera motion, as LITE's authors released it."""
 
-    name = "lite-strongsort"
-    label = "LITE:StrongSORT"
-    appearance = "lite"
+    name, label, appearance = "lite-strongsort", "LITE:StrongSORT", "lite"
     Settings = StrongSortSettings.having(track_high=0.25, max_cosine=0.75)

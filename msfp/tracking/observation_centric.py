@@ -15,9 +15,9 @@ from pydantic import Field
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
-from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
 from msfp.tracking.embeddings import inner_product
-from msfp.tracking.iou import complement, iou
+from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -90,7 +90,7 @@ class Rules(NamedTuple):
     min_hits: int
     centric: bool = True  # SORT is not: overlap of predicted boxes is all it looks at
     inertia: float = 0.0
-    weight: float = 0.0  # of appearance
+    look_weight: float = 0.0
     adaptive: bool = False
     adaptive_bottom: float = 0.0
     ema: float = 0.0
@@ -112,9 +112,9 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 
         overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), take(frames.boxes, usable))
         if not rules.centric:
-            choice = choose_then_drop(complement(overlap), 1.0 - rules.match_iou)
+            choice = choose_then_drop(1.0 - overlap, 1.0 - rules.match_iou)
         elif isolated(overlap, rules.match_iou):
-            choice = assign_below(complement(overlap), 1.0 - rules.match_iou)
+            choice = assign_below(1.0 - overlap, 1.0 - rules.match_iou)
         else:
             choice = _choose(overlap, usable, frames, rules, tracks, at)
         left = note_matches(tracks, rows, usable, choice)
@@ -188,7 +188,7 @@ def _similarity(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tra
     clear = adaptive_weight(out, rules.adaptive_bottom) if rules.adaptive else np.ones(out.shape)
     for i in range(overlap.shape[0]):
         for j in range(overlap.shape[1]):
-            out[i, j] *= rules.weight * clear[i, j]
+            out[i, j] *= rules.look_weight * clear[i, j]
     return out
 
 
@@ -199,7 +199,7 @@ def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_io
     overlap = iou(take(tracks.box, known), take(boxes, left))
     if not (overlap > match_iou).any():
         return left
-    return note_matches(tracks, known, left, choose_then_drop(complement(overlap), 1.0 - match_iou))
+    return note_matches(tracks, known, left, choose_then_drop(1.0 - overlap, 1.0 - match_iou))
 
 
 @kernel
@@ -241,15 +241,14 @@ def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progre
 class Sort(Tracker):
     """SORT: assignment on IoU, no memory; reports tracks matched in this frame and in the `min_hits` before it."""
 
-    name = "sort"
-    label = "SORT"
+    name, label = "sort", "SORT"
     Settings = SortSettings
     settings: SortSettings
     motion = XYSR
     kernels = Kernels(follow, correct)
 
     def _make_rules(self, model: Model) -> Rules:
-        return Rules(model, self.settings.match_iou, min(self.settings.min_hits, MANY), centric=False)
+        return rules(Rules, model, self.settings, centric=False)
 
     def _default_thresholds(self) -> tuple[float, float]:
         least = -np.inf if self.settings.min_score is None else self.settings.min_score
@@ -259,17 +258,17 @@ class Sort(Tracker):
         return self.settings.max_age  # frames, whatever they last
 
 
-class ObservationCentric(Tracker):
-    """The common course of OC-SORT and Deep OC-SORT."""
+class OcSort(Tracker):
+    """OC-SORT by motion alone; one stage, as released (its optional second stage on unsure boxes is off there)."""
 
+    name, label = "ocsort", "OC-SORT"
     Settings: ClassVar[type[TrackerSettings]] = ObservationCentricSettings
     settings: ObservationCentricSettings
     motion = XYSR
     kernels = Kernels(follow, correct)
 
     def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return Rules(model, settings.match_iou, min(settings.min_hits, MANY), inertia=settings.inertia)
+        return rules(Rules, model, self.settings)
 
     def _default_thresholds(self) -> tuple[float, float]:
         return self.settings.track_high, self.settings.track_high
@@ -277,44 +276,19 @@ class ObservationCentric(Tracker):
     def _window(self) -> int:
         return self.settings.delta_t + 1
 
-
-class OcSort(ObservationCentric):
-    """Motion alone; one stage, as released (its optional second stage on unsure boxes is off there)."""
-
-    name = "ocsort"
-    label = "OC-SORT"
+    def _depth(self) -> int:
+        return int(self._rules.look_weight > 0)
 
 
-class DeepOcSort(ObservationCentric):
+class DeepOcSort(OcSort):
     """Dynamic appearance: unsure detections change a track's embedding less."""
 
-    name = "deep-ocsort"
-    label = "Deep OC-SORT"
+    name, label, appearance = "deep-ocsort", "Deep OC-SORT", "reid"
     needs_embeddings = True
-    appearance = "reid"
     Settings = DeepOcSortSettings
-    settings: DeepOcSortSettings
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return (
-            super()
-            ._make_rules(model)
-            ._replace(
-                weight=settings.look_weight,
-                adaptive=settings.adaptive,
-                adaptive_bottom=settings.adaptive_bottom,
-                ema=settings.ema,
-            )
-        )
-
-    def _depth(self) -> int:
-        return int(self.settings.look_weight > 0)
 
 
 class LiteDeepOcSort(DeepOcSort):
     """Deep OC-SORT on LITE's embedding; appearance weighs as in its host."""
 
-    name = "lite-deep-ocsort"
-    label = "LITE:Deep OC-SORT"
-    appearance = "lite"
+    name, label, appearance = "lite-deep-ocsort", "LITE:Deep OC-SORT", "lite"

@@ -4,16 +4,16 @@ ByteTrack, LITE, the MSFP variants, BoT-SORT and the association of JDE and Fair
 limits, filters and appearances: rows at the end of this file.
 """
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.base import Kernels, Tracker, TrackerSettings
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
 from msfp.tracking.embeddings import blend, gallery_distance
-from msfp.tracking.iou import complement, iou
+from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -45,6 +45,7 @@ from msfp.tracking.lifecycle import (
 Fusion = Literal["sum", "min_gate", "mahalanobis"]
 MOTION, SUM, MIN_GATE, MAHALANOBIS = -1, 0, 1, 2
 FUSIONS = {"sum": SUM, "min_gate": MIN_GATE, "mahalanobis": MAHALANOBIS}
+GATE = CHI2_95[4]
 MAHALANOBIS_WEIGHT = 0.98  # share of the cosine distance in `mahalanobis`, as in JDE and FairMOT
 
 
@@ -78,24 +79,23 @@ class AppearanceSettings(TwoStageSettings):
 
 
 class Rules(NamedTuple):
-    """The settings as numbers."""
+    """The settings as numbers; by motion alone those of appearance are not read."""
 
     model: Model
     match: float
     match_low: float
     match_unconfirmed: float
-    margin: np.float32
+    new_track_margin: np.float32
     fuse_score: bool
     detected: bool  # report the detected box, not the filter's
     sure_only: bool  # both stages and the unconfirmed take sure detections; the latter two by overlap
     fusion: int
-    weight: float
-    min_iou: float
-    proximity: float
-    max_appearance: float
-    divisor: float
-    gate: float
-    ema: np.float32
+    weight: float = 0.0
+    min_iou: float = 0.0
+    proximity: float = 0.0
+    max_appearance: float = 0.0
+    look_divisor: float = 1.0
+    ema: np.float32 = np.float32(0.0)
 
 
 @kernel
@@ -188,7 +188,7 @@ def pair_costs(
                 cost[i, j] = _fused(rules, cost[i, j], cosine[i, j], near[i, j], motion[i, j])
             if embedded and rules.fusion == SUM and near[i, j] < rules.min_iou:
                 cost[i, j] = np.inf
-            if rules.fusion == MAHALANOBIS and motion[i, j] > rules.gate:
+            if rules.fusion == MAHALANOBIS and motion[i, j] > GATE:
                 cost[i, j] = np.inf
     return cost
 
@@ -202,7 +202,7 @@ def _cosine_distances(
     least = rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity
     for i in range(len(rows)):
         for j in range(len(chosen)):
-            read = motion[i, j] <= rules.gate if rules.fusion == MAHALANOBIS else near[i, j] >= least
+            read = motion[i, j] <= GATE if rules.fusion == MAHALANOBIS else near[i, j] >= least
             wanted[i, j] = counts[i] > 0 and read and frames.known[chosen[j]]
     return gallery_distance(tracks.gallery, tracks.slot[rows], counts, take(frames.embeddings, chosen), wanted)
 
@@ -214,7 +214,7 @@ def _fused(rules: Rules, spatial: float, cosine: float, near: float, motion: flo
         return rules.weight * cosine + (1.0 - rules.weight) * spatial
     if rules.fusion == MAHALANOBIS:
         return rules.weight * cosine + (1.0 - rules.weight) * motion
-    half = cosine / rules.divisor
+    half = cosine / rules.look_divisor
     if near >= 1.0 - rules.proximity and half <= rules.max_appearance:
         return min(spatial, half)
     return spatial
@@ -223,7 +223,7 @@ def _fused(rules: Rules, spatial: float, cosine: float, near: float, motion: flo
 @kernel
 def overlap_costs(boxes: Floats, rows: Rows, found: Floats, chosen: Rows) -> Floats:
     """Compute 1 - IoU of tracks `rows` and detections `chosen`."""
-    return complement(iou(take(boxes, rows), take(found, chosen)))
+    return 1.0 - iou(take(boxes, rows), take(found, chosen))
 
 
 @kernel
@@ -241,7 +241,7 @@ def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: 
 @kernel
 def _begin(tracks: TrackState, free: Rows, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
     """Begin tracks at boxes left that score enough: confirmed at once in the first frame, else once seen again."""
-    new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.margin]
+    new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.new_track_margin]
     add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
 
 
@@ -280,25 +280,18 @@ class TwoStage(Tracker):
     sure_only: ClassVar[bool] = False
 
     def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        appearance = settings if isinstance(settings, AppearanceSettings) else AppearanceSettings.model_validate({})
-        return Rules(
-            model=model,
-            match=settings.match,
-            match_low=settings.match_low,
-            match_unconfirmed=settings.match_unconfirmed,
-            margin=np.float32(settings.new_track_margin),
-            fuse_score=settings.fuse_score,
-            detected=settings.output == "detection",
+        fusion = getattr(self.settings, "fusion", None)
+        own: dict[str, Any] = {"weight": MAHALANOBIS_WEIGHT} if fusion == "mahalanobis" else {}
+        return rules(
+            Rules,
+            model,
+            self.settings,
+            new_track_margin=np.float32(self.settings.new_track_margin),
+            detected=self.settings.output == "detection",
             sure_only=self.sure_only,
-            fusion=FUSIONS[appearance.fusion] if appearance is settings else MOTION,
-            weight=MAHALANOBIS_WEIGHT if appearance.fusion == "mahalanobis" else appearance.weight,
-            min_iou=appearance.min_iou,
-            proximity=appearance.proximity,
-            max_appearance=appearance.max_appearance,
-            divisor=appearance.look_divisor,
-            gate=CHI2_95[4],
-            ema=np.float32(appearance.ema),
+            fusion=FUSIONS.get(fusion, MOTION),
+            ema=np.float32(getattr(self.settings, "ema", 0.0)),
+            **own,
         )
 
     def _default_thresholds(self) -> tuple[float, float]:
@@ -317,72 +310,54 @@ class ByteTrack(TwoStage):
     As released for MOT17, where the IoU is weighted by the score; thresholds as the paper's fixed row has them.
     """
 
-    name = "bytetrack"
-    label = "ByteTrack"
+    name, label = "bytetrack", "ByteTrack"
     Settings = TwoStageSettings.having(fuse_score=True)
 
 
-class Lite(TwoStage):
+class WithAppearance(TwoStage):
+    """Association by appearance and motion."""
+
+    needs_embeddings = True
+    Settings = AppearanceSettings
+
+
+class Lite(WithAppearance):
     """LITE: embeddings of a single backbone layer, all else as the MSFP rows: the difference is the embedding's."""
 
-    name = "lite"
-    label = "LITE"
-    needs_embeddings = True
-    appearance = "single"
-    Settings = AppearanceSettings
+    name, label, appearance = "lite", "LITE", "single"
 
 
-class MsfpConcat(TwoStage):
+class MsfpConcat(WithAppearance):
     """MSFP (concat): three layers concatenated and projected (eq. 2)."""
 
-    name = "msfp-concat"
-    label = "MSFP (concat)"
-    needs_embeddings = True
-    appearance = "concat"
-    Settings = AppearanceSettings
+    name, label, appearance = "msfp-concat", "MSFP (concat)", "concat"
 
 
-class MsfpAttention(TwoStage):
+class MsfpAttention(WithAppearance):
     """MSFP (attention): three layers weighted for each box (eqs. 3-4)."""
 
-    name = "msfp-attention"
-    label = "MSFP (attention)"
-    needs_embeddings = True
-    appearance = "attention-instance"
-    Settings = AppearanceSettings
+    name, label, appearance = "msfp-attention", "MSFP (attention)", "attention-instance"
 
 
-class MsfpTrackSettings(AppearanceSettings):
-    """Thresholds of frames for which ATL gives none are its base, an offset of zero."""
-
-    track_high: float = Field(0.5, description="tau_high where the frame brings none")
-    track_low: float = Field(0.05, description="tau_low where the frame brings none")
-
-
-class MsfpTrack(TwoStage):
+class MsfpTrack(WithAppearance):
     """MSFP-Track: MSFP (attention) whose thresholds come per frame from ATL (section 4.1, association pipeline).
 
-    Give `FrameContext.tau_high` and `tau_low`, or `thresholds` to `track`.
+    Give `FrameContext.tau_high` and `tau_low`, or `thresholds` to `track`. Thresholds of frames for which ATL gives
+    none are its base, an offset of zero.
     """
 
-    name = "msfp-track"
-    label = "MSFP-Track"
-    needs_embeddings = True
-    appearance = "attention-instance"
-    Settings = MsfpTrackSettings
+    name, label, appearance = "msfp-track", "MSFP-Track", "attention-instance"
+    Settings = AppearanceSettings.having(track_high=0.5, track_low=0.05)
 
 
-class BotSort(TwoStage):
+class BotSort(WithAppearance):
     """BoT-SORT-ReID (Aharon et al., 2022): a filter over width and height, camera motion, and a gated minimum.
 
     As released for MOT17. Camera motion comes with the frame, none is taken where it brings none. Boxes without
     embeddings (`has_embedding` False) make it BoT-SORT.
     """
 
-    name = "botsort"
-    label = "BoTSORT"
-    needs_embeddings = True
-    appearance = "reid"
+    name, label, appearance = "botsort", "BoTSORT", "reid"
     motion = XYWH
     Settings = AppearanceSettings.having(fuse_score=True, match=0.7, fusion="min_gate")
 
@@ -390,31 +365,17 @@ class BotSort(TwoStage):
 class LiteBotSort(BotSort):
     """BoT-SORT on LITE's embedding of layer 14, where the script of LITE's authors names layer 0."""
 
-    name = "lite-botsort"
-    label = "LITE:BoTSORT"
-    appearance = "lite"
+    name, label, appearance = "lite-botsort", "LITE:BoTSORT", "lite"
 
 
-class JointSettings(AppearanceSettings):
-    """FairMOT's as released; `track_low` and `match_low` of unsure boxes have no meaning here."""
-
-    track_high: float = Field(0.4, description="detections above are tracked, the rest are ignored")
-    match: float = Field(0.4, description="limit of the association by appearance and motion")
-    match_low: float = Field(0.5, description="limit of the association by IoU of what is left")
-    new_track_margin: float = Field(0.0, description="a new track needs track_high plus this")
-    fusion: Fusion = Field("mahalanobis", description="how appearance and motion make one cost")
-
-
-class Joint(TwoStage):
+class Joint(WithAppearance):
     """The association of JDE and FairMOT: appearance within the motion's gate, then overlap for tracks in sight.
 
-    For boxes and embeddings from one network; it takes any. Where it follows neither of them: the filter is the core's,
-    and duplicates are dropped as ByteTrack does.
+    For boxes and embeddings from one network; it takes any. Settings are FairMOT's as released; `track_low` of unsure
+    boxes has no meaning here, and `match_low` is the limit of the association by IoU of what is left. Where it follows
+    neither of them: the filter is the core's, and duplicates are dropped as ByteTrack does.
     """
 
-    name = "joint"
-    label = "Joint (JDE, FairMOT)"
-    needs_embeddings = True
-    appearance = "attention-instance"
-    Settings = JointSettings
+    name, label, appearance = "joint", "Joint (JDE, FairMOT)", "attention-instance"
+    Settings = AppearanceSettings.having(track_high=0.4, match=0.4, new_track_margin=0.0, fusion="mahalanobis")
     sure_only = True
