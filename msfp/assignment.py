@@ -20,11 +20,8 @@ Ints = NDArray[np.int64]
 def assign_maximum(score: Floats) -> Ints:
     """Column of each row (-1 where it has none) in an assignment of maximal total score.
 
-    Args:
-        score: (n, m) finite scores.
-
-    Returns:
-        (n,) columns; min(n, m) of them are >= 0, the same as SciPy's on -score.
+    `score`: (n, m) finite scores.
+    Returns (n,) columns; min(n, m) of them are >= 0, the same as SciPy's on -score.
     """
     rows, columns = score.shape
     if rows == 0 or columns == 0:
@@ -121,9 +118,7 @@ def assign_below(cost: Floats, limit: float) -> Ints:
     Rows and columns that no candidate connects do not bear on each other, so each connected group is solved by itself.
     A group of one row or one column needs no solver.
 
-    Args:
-        cost: (n, m); NaN and infinity are pairs that may not be.
-        limit: a pair must cost less.
+    `cost`: (n, m); NaN and infinity are pairs that may not be. `limit`: a pair must cost less.
     """
     n, m = cost.shape
     column_of = np.full(n, -1, np.int64)

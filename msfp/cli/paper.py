@@ -86,10 +86,10 @@ def paper(
     )
 
 
-def _kinds() -> list[str]:
+def _kinds() -> tuple[str, ...]:
     from msfp.cli.listing import KINDS
 
-    return list(KINDS)
+    return KINDS
 
 
 @app.command("list")

@@ -63,12 +63,7 @@ class Backbone:
 
     @classmethod
     def load(
-        cls,
-        preset: str | Preset,
-        weights: str | Path = "embedded",
-        device: str = "cpu",
-        seed: int = 0,
-        **options: Any,
+        cls, preset: str | Preset, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0, **options: Any
     ) -> Self:
         """Load a preset's network with its weights, frozen.
 

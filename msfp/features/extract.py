@@ -103,9 +103,7 @@ def _passes(
 
 
 def with_rows(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    progress: Callable[[int], None] | None = None,
+    frames: Iterable[tuple[int, Image]], box_sets: Mapping[str, BoxSet], progress: Callable[[int], None] | None = None
 ) -> Iterator[tuple[int, Image, Rows]]:
     """Add to each frame the rows of the box sets that have some in it; arguments as of `extract_modes`.
 

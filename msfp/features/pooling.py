@@ -43,10 +43,7 @@ def pool(parts: tuple[Part, ...], boxes: Floats, stride: int, mode: Mode = "roi_
 
 
 def pool_levels(
-    levels: Mapping[int, tuple[Part, ...]],
-    boxes: Floats,
-    strides: Mapping[int, int],
-    mode: Mode = "roi_align",
+    levels: Mapping[int, tuple[Part, ...]], boxes: Floats, strides: Mapping[int, int], mode: Mode = "roi_align"
 ) -> dict[int, NDArray[np.float32]]:
     """One vector a box from each of several tapped maps; a piece that two taps share is pooled once.
 

@@ -19,9 +19,7 @@ def choose_then_drop(cost: Floats, limit: float) -> Rows:
 
     Where every pair within the limit is isolated those pairs are the answer without solving (SORT, OC-SORT).
 
-    Args:
-        cost: (M, N), finite.
-        limit: pairs costing more are dropped.
+    `cost`: (M, N), finite. `limit`: pairs costing more are dropped.
     """
     choice, alone = _isolated(cost, limit)
     if not alone:
@@ -36,9 +34,7 @@ def choose_then_drop(cost: Floats, limit: float) -> Rows:
 def choose_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Rows:
     """Return the column of each row, or -1, in an assignment of greatest total less the pairs not allowed.
 
-    Args:
-        total: (M, N), finite.
-        allowed: (M, N) pairs that may stay.
+    `total`: (M, N), finite. `allowed`: (M, N) pairs that may stay.
     """
     choice = _greatest(total)
     for i in range(len(choice)):

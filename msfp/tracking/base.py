@@ -1,10 +1,9 @@
 """What every tracker is: settings, `update` once a frame, `reset`; one compiled step behind a frame and a sequence."""
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, final
+from typing import Any, ClassVar, NamedTuple, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError, create_model
 from msfp.config import Frozen
 from msfp.errors import InputError
 from msfp.tracking.iou import with_area
-from msfp.tracking.kalman import Model, Motion, state_boxes
+from msfp.tracking.kalman import Motion, state_boxes
 from msfp.tracking.lifecycle import (
     Frames,
     Progress,
@@ -29,7 +28,6 @@ from msfp.tracking.lifecycle import (
 )
 
 Floats = NDArray[np.float64]
-R = TypeVar("R", bound=tuple[Any, ...])
 Detected = tuple[Floats, NDArray[np.float32], Vectors, NDArray[np.bool_]]
 """(N, 4) xyxy boxes, (N,) scores, (N, D) unit embeddings, (N,) whether a row has one: checked."""
 MANY = 1 << 40  # frames; more is no more, and kernels' integers end somewhere
@@ -104,20 +102,18 @@ class TrackerOutput:
 
 
 class Kernels(NamedTuple):
-    """The compiled step of a family of trackers; both change the tracks in place.
+    """The compiled step of a family of trackers; both change the tracks in place."""
 
-    Attributes:
-        follow: takes frames, the first of them to track, rules, tracks, progress, and a report to fill; returns the
-            first frame for which there was no room.
-        correct: takes frames, rows of tracks, rules, tracks, progress; the tracks take the detections in `tracks.row`.
-    """
-
+    # takes frames, the first of them to track, rules, tracks, progress, and a report to fill; returns the first frame
+    # for which there was no room
     follow: Callable[[Frames, int, Any, TrackState, Progress, Report], int]
+    # takes frames, rows of tracks, rules, tracks, progress; the tracks take the detections in `tracks.row`
     correct: Callable[[Frames, Rows, Any, TrackState, Progress], None]
+    rules: type[tuple[Any, ...]]  # settings as a tuple of numbers, those of the same names; first the filter's `model`
 
 
-class Tracker(ABC):
-    """A tracker: either abstract or final; a family of trackers gives the kernels and what is abstract here.
+class Tracker:
+    """A tracker; a family of trackers gives the kernels, and rules that are not settings.
 
     Attributes:
         name: as `make` knows it.
@@ -139,22 +135,24 @@ class Tracker(ABC):
 
     def __init__(self, **settings: Any) -> None:
         """Raises InputError for an unknown setting or a value that does not fit."""
-        self.settings = parse(self.name, self.Settings, settings)
-        self._rules = self._make_rules(self.motion.model())
-        self._thresholds = np.array([self._default_thresholds()], np.float32)
+        own = self.settings = parse(self.name, self.Settings, settings)
+        high = getattr(own, "track_high", getattr(own, "min_score", None))
+        least = (high, getattr(own, "track_low", high))  # of frames that bring none; None takes all boxes
+        self._thresholds = np.array([[-np.inf if value is None else value for value in least]], np.float32)
+        fields = self.kernels.rules._fields  # type: ignore[attr-defined]
+        found = {name: getattr(own, name) for name in fields if hasattr(own, name)} | self._special_rules()
+        counts = {name: min(value, MANY) for name, value in found.items() if type(value) is int}
+        self._rules = self.kernels.rules(**{**found, **counts, "model": self.motion.model()})
         self.reset()
 
-    @abstractmethod
-    def _make_rules(self, model: Model) -> Any:
-        """Return the settings as a tuple of numbers, as kernels take them, see `rules`."""
-
-    @abstractmethod
-    def _default_thresholds(self) -> tuple[float, float]:
-        """Return tau_high and tau_low of frames that bring none."""
+    def _special_rules(self) -> dict[str, Any]:
+        """Return the rules that are something else than the setting of their name."""
+        return {}
 
     def _kept(self) -> int:
-        """Return the frames that a track is kept without a match, at this moment; by default the setting `max_age`."""
-        return self._buffered(self.settings.max_age)  # type: ignore[attr-defined]
+        """Return the frames that a track is kept without a match, at this moment."""
+        own: Any = self.settings
+        return self._buffered(own.buffer if hasattr(own, "buffer") else own.max_age)
 
     def _depth(self) -> int:
         """Return the most embeddings that are kept of a track; 0 looks at none."""
@@ -184,14 +182,10 @@ class Tracker(ABC):
 
         A track whose box has no area is not reported; it lives on, and is reported again once its box has one.
 
-        Args:
-            boxes: (N, 4) xyxy, file coordinates.
-            scores: (N,) in the detector's own range.
-            embeddings: (N, D) appearance of each box; required by trackers that need them.
-            frame: number, thresholds, camera motion. Skipped numbers count as frames without detections.
-
-        Raises:
-            InputError: names tracker, frame and remedy.
+        `boxes`: (N, 4) xyxy, file coordinates. `scores`: (N,) in the detector's own range. `embeddings`: (N, D)
+        appearance of each box; required by trackers that need them. `frame`: number, thresholds, camera motion. Skipped
+        numbers count as frames without detections.
+        Raises InputError: names tracker, frame and remedy.
         """
         context = frame or FrameContext()
         index = context.index
@@ -258,10 +252,7 @@ class Tracker(ABC):
     def resume(self, ids: NDArray[np.int32], boxes: Floats, scores: NDArray[np.float32]) -> None:
         """Let tracks take boxes in the last frame as if detected there, without appearance (see `recovery`).
 
-        Args:
-            ids: (K,) of `unmatched`, each once.
-            boxes: (K, 4) xyxy.
-            scores: (K,).
+        `ids`: (K,) of `unmatched`, each once.
         """
         tracks, at, count = self._tracks, self._progress, len(ids)
         order = {identity: row for row, identity in enumerate(tracks.id[: at.alive[0]].tolist())}
@@ -380,18 +371,10 @@ class Tracker(ABC):
         raise InputError(f"{self.name}, frame {index}: {what}")
 
 
-def rules(kind: type[R], model: Model, settings: TrackerSettings, **own: Any) -> R:
-    """Fill a tuple of numbers with the settings of its fields' names; `own` are those that are something else there."""
-    found = {name: getattr(settings, name) for name in kind._fields if hasattr(settings, name)} | own
-    counts = {name: min(value, MANY) for name, value in found.items() if type(value) is int}
-    return kind(**{**found, **counts, "model": model})
-
-
 def parse(name: str, kind: type[TrackerSettings], given: Mapping[str, Any]) -> TrackerSettings:
     """Settings of a tracker.
 
-    Raises:
-        InputError: an unknown setting (the message lists the known ones) or a value that does not fit.
+    Raises InputError: an unknown setting (the message lists the known ones) or a value that does not fit.
     """
     unknown = sorted(set(given) - set(kind.model_fields))
     if unknown:

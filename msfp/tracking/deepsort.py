@@ -6,15 +6,15 @@ cascade (woC); its linking and interpolation are post-processing, not here. Came
 (Alikhanov et al., ICONIP 2024) puts whole cells of the detector's layer 14 in place of the separate network.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
-from msfp.tracking.embeddings import add_motion, blend, gallery_distance
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import blend, gallery_distance
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
@@ -33,7 +33,7 @@ from msfp.tracking.lifecycle import (
     is_over,
     matched,
     note_matches,
-    report_track,
+    report,
     rows_in,
     sweep,
     take,
@@ -120,7 +120,9 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
         _learn(tracks, frames, rules, at)
         sweep(tracks, at)
-        _report(tracks, t, rules, at, out)
+        seen = at.frame[0] - tracks.last[: at.alive[0]] <= rules.coast
+        coasting = np.flatnonzero(seen & (tracks.state[: at.alive[0]] == CONFIRMED))
+        report(tracks, coasting, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), t, at, out)
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -148,9 +150,7 @@ def _appearance_costs(frames: Frames, rules: Rules, tracks: TrackState, rows: Ro
             wanted[i, j] = counts[i] > 0 and frames.known[chosen[j]] and motion[i, j] <= rules.gate
     slots, embeddings = tracks.slot[rows], take(frames.embeddings, chosen)
     cost = gallery_distance(tracks.gallery, slots, counts, embeddings, wanted)
-    if rules.strong:
-        add_motion(cost, motion, rules.weight)
-    return cost
+    return rules.weight * cost + (1.0 - rules.weight) * motion if rules.strong else cost
 
 
 @kernel
@@ -192,17 +192,6 @@ def _miss(tracks: TrackState, at: Progress, kept: int) -> None:
             tracks.state[k] = REMOVED
 
 
-@kernel
-def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the confirmed tracks matched at most `coast` frames ago, at the filter's box."""
-    before = at.reported[0]
-    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        if tracks.state[k] == CONFIRMED and at.frame[0] - tracks.last[k] <= rules.coast:
-            report_track(tracks, k, boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
-
-
 class GatedAppearance(Tracker):
     """The common course of DeepSORT, StrongSORT and their descendants."""
 
@@ -211,16 +200,13 @@ class GatedAppearance(Tracker):
     needs_embeddings = True
     appearance = "reid"
     motion = XYAH
-    kernels = Kernels(follow, correct)
+    kernels = Kernels(follow, correct, Rules)
 
-    def _make_rules(self, model: Model) -> Rules:
+    def _special_rules(self) -> dict[str, Any]:
         limits = self.settings.max_cosine, self.settings.max_iou_distance  # of which a pair may cost all
         cosine, overlap = (float(np.nextafter(limit, np.inf)) for limit in limits)
         ema, strong = np.float32(getattr(self.settings, "ema", 0.0)), isinstance(self.settings, StrongSortSettings)
-        return rules(Rules, model, self.settings, cosine_limit=cosine, overlap_limit=overlap, strong=strong, ema=ema)
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        return self.settings.track_high, self.settings.track_high
+        return {"cosine_limit": cosine, "overlap_limit": overlap, "strong": strong, "ema": ema}
 
     def _depth(self) -> int:
         return self._rules.gallery

@@ -7,7 +7,7 @@ track found again has its filter re-run along the line between its last and its 
 the frame.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -15,7 +15,7 @@ from pydantic import Field
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
-from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import inner_product
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
@@ -35,7 +35,7 @@ from msfp.tracking.lifecycle import (
     is_over,
     matched,
     note_matches,
-    report_track,
+    report,
     take,
     take_boxes,
     unmatched,
@@ -126,7 +126,12 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
                 copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
         add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, frames.scores[usable], frames.thresholds[t, 0], rules.ema, at)
-        _report(tracks, frames, t, rules, at, out)
+        now, young = matched(tracks, at), at.frame[0] < rules.min_hits
+        now = now[(tracks.streak[now] >= rules.min_hits) | young]
+        boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+        if rules.centric:  # at their observations
+            boxes[now] = take(frames.boxes, tracks.row[now])
+        report(tracks, now, boxes, t, at, out)
         drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
@@ -227,17 +232,6 @@ def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame:
         tracks.box[k] = tracks.recent[k, frame % window] = boxes[i]
 
 
-@kernel
-def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the tracks matched in this frame: at their observation, SORT's at the filter's box."""
-    before = at.reported[0]
-    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        if tracks.row[k] >= 0 and (tracks.streak[k] >= rules.min_hits or at.frame[0] < rules.min_hits):
-            report_track(tracks, k, frames.boxes[tracks.row[k]] if rules.centric else boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
-
-
 class Sort(Tracker):
     """SORT: assignment on IoU, no memory; reports tracks matched in this frame and in the `min_hits` before it."""
 
@@ -245,14 +239,10 @@ class Sort(Tracker):
     Settings = SortSettings
     settings: SortSettings
     motion = XYSR
-    kernels = Kernels(follow, correct)
+    kernels = Kernels(follow, correct, Rules)
 
-    def _make_rules(self, model: Model) -> Rules:
-        return rules(Rules, model, self.settings, centric=False)
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        least = -np.inf if self.settings.min_score is None else self.settings.min_score
-        return least, least
+    def _special_rules(self) -> dict[str, Any]:
+        return {"centric": False}
 
     def _kept(self) -> int:
         return self.settings.max_age  # frames, whatever they last
@@ -265,13 +255,7 @@ class OcSort(Tracker):
     Settings: ClassVar[type[TrackerSettings]] = ObservationCentricSettings
     settings: ObservationCentricSettings
     motion = XYSR
-    kernels = Kernels(follow, correct)
-
-    def _make_rules(self, model: Model) -> Rules:
-        return rules(Rules, model, self.settings)
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        return self.settings.track_high, self.settings.track_high
+    kernels = Kernels(follow, correct, Rules)
 
     def _window(self) -> int:
         return self.settings.delta_t + 1

@@ -33,21 +33,11 @@ def track(
 
     Many frames go through the tracker's compiled step in one call, which gives what `update` does frame by frame.
 
-    Args:
-        tracker: made by `make`.
-        detections: of these frames.
-        length: number of frames.
-        embeddings: (N, D) aligned with the detections' rows.
-        thresholds: (length, 2) tau_high and tau_low of each frame; None leaves the tracker's own.
-        first: number of the first frame.
-        has_embedding: (N,) False for rows whose embedding means nothing.
-        warps: (length, 2, 3) camera motion from the previous frame.
-
-    Returns:
-        Tracks with the tracker's boxes; frames numbered as the detections'.
-
-    Raises:
-        InputError: arrays that do not fit each other, and whatever `Tracker.update` refuses.
+    `embeddings`: (N, D) aligned with the detections' rows. `thresholds`: (length, 2) tau_high and tau_low of each
+    frame; None leaves the tracker's own. `first`: number of the first frame. `has_embedding`: (N,) False for rows whose
+    embedding means nothing. `warps`: (length, 2, 3) camera motion from the previous frame.
+    Returns tracks with the tracker's boxes; frames numbered as the detections'.
+    Raises InputError: arrays that do not fit each other, and whatever `Tracker.update` refuses.
     """
     given = gather(tracker, detections, length, embeddings, thresholds, first, has_embedding=has_embedding, warps=warps)
     tracker.reset()
@@ -148,8 +138,7 @@ class Part:
 def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[Part]:
     """Track a sequence, many frames in one call; `first` is the number of the first frame, for messages.
 
-    Raises:
-        InputError: whatever `Tracker.update` refuses.
+    Raises InputError: whatever `Tracker.update` refuses.
     """
     parts = []
     start, length = 0, len(given.bounds) - 1

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.base import Kernels, Tracker, TrackerSettings, rules
-from msfp.tracking.embeddings import blend, gallery_distance
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import blend, inner_product
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
@@ -34,7 +34,7 @@ from msfp.tracking.lifecycle import (
     is_over,
     matched,
     note_matches,
-    report_track,
+    report,
     rows_in,
     sweep,
     take,
@@ -167,57 +167,29 @@ def pair_costs(
     """
     targets = take(frames.boxes, chosen)
     near = iou(take(boxes, rows), targets)
-    trust = np.ones(len(chosen))
-    if rules.fuse_score and rules.fusion != MAHALANOBIS:
-        trust[:] = frames.scores[chosen]
-    cost = np.empty_like(near)
-    for i in range(len(rows)):
-        for j in range(len(chosen)):
-            cost[i, j] = 1.0 - near[i, j] * trust[j]
     embedded = at.has_embeddings[0] and frames.embeddings.shape[1] > 0 and rules.fusion != MOTION
-    if not embedded and rules.fusion != MAHALANOBIS:
-        return cost
-    cosine, motion = near, near  # not read unless they are cues
-    if rules.fusion == MAHALANOBIS:
+    gated = rules.fusion == MAHALANOBIS
+    cost, motion = np.empty_like(near), near  # motion is not read unless it is a cue
+    if gated:
         motion = distances(tracks.mean, tracks.blocks, rows, measure(targets, rules.model.kind), rules.model)
-    if embedded:
-        cosine = _cosine_distances(frames, rules, tracks, near, motion, rows, chosen)
     for i in range(len(rows)):
+        own = tracks.gallery[tracks.slot[rows[i]]]
         for j in range(len(chosen)):
-            if embedded and cosine[i, j] < np.inf:
-                cost[i, j] = _fused(rules, cost[i, j], cosine[i, j], near[i, j], motion[i, j])
-            if embedded and rules.fusion == SUM and near[i, j] < rules.min_iou:
+            column = chosen[j]
+            trust = float(frames.scores[column]) if rules.fuse_score and not gated else 1.0
+            spatial = 1.0 - near[i, j] * trust
+            known = embedded and tracks.learned[rows[i]] > 0 and frames.known[column]
+            cost[i, j] = spatial
+            apart = motion[i, j] > GATE if gated else embedded and rules.fusion == SUM and near[i, j] < rules.min_iou
+            if apart:
                 cost[i, j] = np.inf
-            if rules.fusion == MAHALANOBIS and motion[i, j] > GATE:
-                cost[i, j] = np.inf
+            elif known and (gated or rules.fusion == SUM or near[i, j] >= 1.0 - rules.proximity):
+                cosine = max(1.0 - float(inner_product(own[0], frames.embeddings[column])), 0.0)
+                if gated or rules.fusion == SUM:
+                    cost[i, j] = rules.weight * cosine + (1.0 - rules.weight) * (motion[i, j] if gated else spatial)
+                elif cosine / rules.look_divisor <= rules.max_appearance:
+                    cost[i, j] = min(spatial, cosine / rules.look_divisor)
     return cost
-
-
-@kernel
-def _cosine_distances(
-    frames: Frames, rules: Rules, tracks: TrackState, near: Floats, motion: Floats, rows: Rows, chosen: Rows
-) -> Floats:
-    """Compute (M, N) cosine distances; infinite where an embedding is unknown, or where the pair's cost reads none."""
-    counts, wanted = np.minimum(tracks.learned[rows], 1), np.empty(near.shape, np.bool_)
-    least = rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity
-    for i in range(len(rows)):
-        for j in range(len(chosen)):
-            read = motion[i, j] <= GATE if rules.fusion == MAHALANOBIS else near[i, j] >= least
-            wanted[i, j] = counts[i] > 0 and read and frames.known[chosen[j]]
-    return gallery_distance(tracks.gallery, tracks.slot[rows], counts, take(frames.embeddings, chosen), wanted)
-
-
-@kernel
-def _fused(rules: Rules, spatial: float, cosine: float, near: float, motion: float) -> float:
-    """Compute the cost of a pair whose embeddings are known."""
-    if rules.fusion == SUM:
-        return rules.weight * cosine + (1.0 - rules.weight) * spatial
-    if rules.fusion == MAHALANOBIS:
-        return rules.weight * cosine + (1.0 - rules.weight) * motion
-    half = cosine / rules.look_divisor
-    if near >= 1.0 - rules.proximity and half <= rules.max_appearance:
-        return min(spatial, half)
-    return spatial
 
 
 @kernel
@@ -262,12 +234,11 @@ def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progres
 @kernel
 def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
     """Report the confirmed tracks."""
-    before = at.reported[0]
+    rows = rows_in(tracks, at, CONFIRMED, CONFIRMED)
     boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        if tracks.state[k] == CONFIRMED:
-            report_track(tracks, k, frames.boxes[tracks.row[k]] if rules.detected else boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
+    if rules.detected:
+        boxes[rows] = take(frames.boxes, tracks.row[rows])
+    report(tracks, rows, boxes, t, at, out)
 
 
 class TwoStage(Tracker):
@@ -276,29 +247,19 @@ class TwoStage(Tracker):
     Settings: ClassVar[type[TrackerSettings]] = TwoStageSettings
     settings: TwoStageSettings
     motion = XYAH
-    kernels = Kernels(follow, correct)
+    kernels = Kernels(follow, correct, Rules)
     sure_only: ClassVar[bool] = False
 
-    def _make_rules(self, model: Model) -> Rules:
+    def _special_rules(self) -> dict[str, Any]:
         fusion = getattr(self.settings, "fusion", None)
-        own: dict[str, Any] = {"weight": MAHALANOBIS_WEIGHT} if fusion == "mahalanobis" else {}
-        return rules(
-            Rules,
-            model,
-            self.settings,
-            new_track_margin=np.float32(self.settings.new_track_margin),
-            detected=self.settings.output == "detection",
-            sure_only=self.sure_only,
-            fusion=FUSIONS.get(fusion, MOTION),
-            ema=np.float32(getattr(self.settings, "ema", 0.0)),
-            **own,
-        )
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        return self.settings.track_high, self.settings.track_low
-
-    def _kept(self) -> int:
-        return self._buffered(self.settings.buffer)
+        own = {
+            "new_track_margin": np.float32(self.settings.new_track_margin),
+            "detected": self.settings.output == "detection",
+            "sure_only": self.sure_only,
+            "fusion": FUSIONS.get(fusion, MOTION),
+            "ema": np.float32(getattr(self.settings, "ema", 0.0)),
+        }
+        return own | ({"weight": MAHALANOBIS_WEIGHT} if fusion == "mahalanobis" else {})
 
     def _depth(self) -> int:
         return int(self._rules.fusion != MOTION)
