@@ -62,6 +62,7 @@ def _strategies() -> Iterator[tuple[str, str]]:
     for path in files("msfp.heads").iterdir():
         tree = ast.parse(path.read_text(encoding="utf-8")) if path.name.endswith(".py") else ast.Module([], [])
         for node in (n for n in tree.body if isinstance(n, ast.ClassDef)):
-            for call in node.decorator_list:
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "strategy":
-                    yield ast.literal_eval(call.args[0]), (ast.get_docstring(node) or "").splitlines()[0]
+            for line in node.body:
+                match line:
+                    case ast.Assign([ast.Name("name")], ast.Constant(str(name))) if name:
+                        yield name, (ast.get_docstring(node) or "").splitlines()[0]

@@ -27,8 +27,14 @@ from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.pipeline.online_tracker import Image
+    from msfp.video.source import Source
 
 MOST = 4  # workers for one video, unless more are asked for: learning has few parts
+HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
+Learners = Annotated[int, typer.Option(min=-1, help="processes that share the learning; -1: one a core, at most four")]
+Rate = Annotated[
+    float | None, typer.Option(help="constant rate in frames per second, where the source tells none or lies")
+]
 Split = Annotated[str, typer.Option("--split", help="train, val or test")]
 
 
@@ -121,23 +127,15 @@ def track(
         str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")
     ] = "embedded",
     device: Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")] = "cpu",
-    fps: Annotated[
-        float | None,
-        typer.Option("--fps", help="constant rate in frames per second, where the source tells none or lies"),
-    ] = None,
+    fps: Rate = None,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="stop after this many")] = None,
     film: Annotated[bool, typer.Option("--film/--no-film", help="whether to draw an annotated MP4")] = True,
     show: Annotated[bool, typer.Option("--show", help="show it in a window while it runs; q ends")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="throw away what an interrupted call left")] = False,
     seed: Seed = 0,
     param: Param = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=-1, help="processes that share the learning; -1: one a core, at most four")
-    ] = -1,
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", help="folder that holds data/ and runs/; default: here, or the user's cache"),
-    ] = None,
+    workers: Learners = -1,
+    home: Annotated[Path | None, typer.Option(help=HOME)] = None,
     as_json: Json = False,
 ) -> None:
     """Follow the people of a video: detect, embed, choose thresholds, track.
@@ -157,7 +155,6 @@ def track(
     from msfp.pipeline.recording import Recording, check_room, record
     from msfp.pipeline.run import parse_overrides
     from msfp.pipeline.tracker import run_for_videos, watcher_for
-    from msfp.video.decoding import loss
     from msfp.video.source import fingerprint, open_source
 
     seen = open_source(source, fps)
@@ -173,21 +170,23 @@ def track(
     }
     recording = Recording(seen, out, state, film)
     done = record(recording, watcher_for(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
+    _tell(done, seen, as_json)
+
+
+def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:
+    """Tell what came of a video; damage is the exit status, too."""
+    from msfp.video.decoding import loss
+
+    rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
+    speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""
+    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film") if kind in done]
     damage = []
     if done["lost"] or done["marred"]:
         said = loss(seen.length or done["frames"], done["lost"], done["marred"])
         damage = [f"{seen.place}: {said}; what could be decoded was followed: copy the video again"]
-    tell(as_json, done, _told(done), damage)
+    tell(as_json, done, [f"{done['frames']} frames{rate}, {done['people']} people{speed}", *files], damage)
     if damage:
         raise typer.Exit(1)
-
-
-def _told(done: dict[str, Any]) -> list[str]:
-    """What came of a video, for a person."""
-    rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
-    speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""
-    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film") if kind in done]
-    return [f"{done['frames']} frames{rate}, {done['people']} people{speed}", *files]
 
 
 def window_for(title: str) -> "Callable[[Image], bool]":

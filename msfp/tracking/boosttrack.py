@@ -10,30 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.assignment import choose_allowed
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import inner_product
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
-from msfp.tracking.lifecycle import (
-    CONFIRMED,
-    Frames,
-    Progress,
-    Report,
-    Rows,
-    TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    drop_old,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report,
-    take,
-    take_boxes,
-)
+from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
 from msfp.tracking.observation_centric_kernels import isolated, learn
 
 MAHALANOBIS_99 = 13.2767
@@ -95,26 +78,26 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
         rows, high = np.arange(at.alive[0]), frames.thresholds[t, 0]
         if len(frames.warps):
             warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
         predict(tracks.mean, tracks.blocks, rows, rules.model)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
-        candidates = between(frames, t, frames.thresholds[t, 1], np.float32(np.inf))
+        candidates = lifecycle.between(frames, t, frames.thresholds[t, 1], np.float32(np.inf))
         scores = _boosted(frames, candidates, float(high), rules, tracks, at)
         enough = np.flatnonzero(scores.astype(np.float32) >= high)
         usable, scores = candidates[enough], scores[enough]
-        left = note_matches(tracks, rows, usable, _choose(frames, usable, scores, rules, tracks, at))
-        correct(frames, matched(tracks, at), rules, tracks, at)
-        add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
+        left = lifecycle.note_matches(tracks, rows, usable, _choose(frames, usable, scores, rules, tracks, at))
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
+        lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, scores.astype(np.float32), high, rules.ema, at)
         _report(tracks, t, rules, at, out)
-        drop_old(tracks, at, frames.kept[t])
+        lifecycle.drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -122,13 +105,17 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 @kernel
 def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
     """Let matched tracks take their boxes."""
-    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
 
 
 @kernel
 def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
     """Return the candidates' scores after both boosts; they never fall."""
-    boxes, scores, alive = take(frames.boxes, candidates), frames.scores[candidates].astype(np.float64), at.alive[0]
+    boxes, scores, alive = (
+        take(frames.boxes, candidates),
+        frames.scores[candidates].astype(np.float64),
+        at.alive[0],
+    )
     if alive == 0 or len(candidates) == 0:
         return scores
     kind = rules.model.kind
@@ -189,8 +176,8 @@ def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report)
     boxes, young = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), at.frame[0] < rules.min_hits
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     upright = (width * height > rules.min_area) & (width <= rules.max_aspect * height)
-    now = matched(tracks, at)
-    report(tracks, now[upright[now] & ((tracks.streak[now] >= rules.min_hits) | young)], boxes, t, at, out)
+    now = lifecycle.matched(tracks, at)
+    lifecycle.report(tracks, now[upright[now] & ((tracks.streak[now] >= rules.min_hits) | young)], boxes, t, at, out)
 
 
 @kernel

@@ -13,33 +13,12 @@ from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import blend, gallery_distance
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
-from msfp.tracking.lifecycle import (
-    CONFIRMED,
-    REMOVED,
-    TENTATIVE,
-    Frames,
-    Progress,
-    Report,
-    Rows,
-    TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report,
-    rows_in,
-    sweep,
-    take,
-    take_boxes,
-    unmatched,
-)
+from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Frames, Progress, Report, Rows, TrackState, take
 
 
 class GatedAppearanceSettings(TrackerSettings):
@@ -93,36 +72,38 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
         # what scores tau_high is tracked, here alone
-        usable = between(frames, t, np.nextafter(frames.thresholds[t, 0], np.float32(-np.inf)), np.float32(np.inf))
+        usable = lifecycle.between(
+            frames, t, np.nextafter(frames.thresholds[t, 0], np.float32(-np.inf)), np.float32(np.inf)
+        )
         rows = np.arange(at.alive[0])
         if len(frames.warps):
             warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
         predict(tracks.mean, tracks.blocks, rows, rules.model)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
-        confirmed = rows_in(tracks, at, CONFIRMED, CONFIRMED)
+        confirmed = lifecycle.rows_in(tracks, at, CONFIRMED, CONFIRMED)
         cost = _appearance_costs(frames, rules, tracks, confirmed, usable)
-        free = note_matches(tracks, confirmed, usable, _match_appearance(cost, tracks.last[confirmed], rules))
-        missed = unmatched(tracks, confirmed, CONFIRMED)
+        free = lifecycle.note_matches(tracks, confirmed, usable, _match_appearance(cost, tracks.last[confirmed], rules))
+        missed = lifecycle.unmatched(tracks, confirmed, CONFIRMED)
         missed = missed[tracks.last[missed] == at.frame[0] - 1]
-        candidates = np.concatenate((rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
+        candidates = np.concatenate((lifecycle.rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
         boxes = state_boxes(tracks.mean[: len(rows)], rules.model.kind)
         cost = 1.0 - iou(take(boxes, candidates), take(frames.boxes, free))
-        free = note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
+        free = lifecycle.note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
 
-        correct(frames, matched(tracks, at), rules, tracks, at)
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         _miss(tracks, at, frames.kept[t])
-        add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
+        lifecycle.add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
         _learn(tracks, frames, rules, at)
-        sweep(tracks, at)
+        lifecycle.sweep(tracks, at)
         seen = at.frame[0] - tracks.last[: at.alive[0]] <= rules.coast
         coasting = np.flatnonzero(seen & (tracks.state[: at.alive[0]] == CONFIRMED))
-        report(tracks, coasting, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), t, at, out)
+        lifecycle.report(tracks, coasting, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), t, at, out)
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -134,7 +115,7 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
     if rules.strong:
         confidence = frames.scores[tracks.row[rows]].astype(np.float64)
         factor = (1.0 - np.minimum(np.maximum(confidence, 0.0), 1.0)) ** 2
-    take_boxes(tracks, rows, frames, factor, rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, factor, rules.model, at)
     tracks.state[rows[tracks.streak[rows] + 1 >= rules.n_init]] = CONFIRMED  # a track's first box counts
 
 
@@ -173,7 +154,7 @@ def _match_appearance(cost: Floats, last: Rows, rules: Rules) -> Rows:
 @kernel
 def _learn(tracks: TrackState, frames: Frames, rules: Rules, at: Progress) -> None:
     """Take the embeddings of matched tracks' detections: into the moving average, or in the oldest's place."""
-    for k in matched(tracks, at):
+    for k in lifecycle.matched(tracks, at):
         if not frames.known[tracks.row[k]]:
             continue
         own, seen = tracks.gallery[tracks.slot[k]], frames.embeddings[tracks.row[k]]

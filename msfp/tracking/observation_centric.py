@@ -14,32 +14,13 @@ from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import inner_product
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
-from msfp.tracking.lifecycle import (
-    CONFIRMED,
-    Frames,
-    Progress,
-    Report,
-    Rows,
-    TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    copy_filter,
-    drop_old,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report,
-    take,
-    take_boxes,
-    unmatched,
-)
+from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
 from msfp.tracking.observation_centric_kernels import (
     adaptive_weight,
     agreement,
@@ -101,14 +82,14 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
-        usable = between(frames, t, frames.thresholds[t, 0], np.float32(np.inf))
+        usable = lifecycle.between(frames, t, frames.thresholds[t, 0], np.float32(np.inf))
         rows = np.arange(at.alive[0])
         _move(tracks, rows, frames, t, rules)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
         overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), take(frames.boxes, usable))
         if not rules.centric:
@@ -117,22 +98,22 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
             choice = assign_below(1.0 - overlap, 1.0 - rules.match_iou)
         else:
             choice = _choose(overlap, usable, frames, rules, tracks, at)
-        left = note_matches(tracks, rows, usable, choice)
+        left = lifecycle.note_matches(tracks, rows, usable, choice)
         if rules.centric:
-            left = _recover(tracks, unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
-        correct(frames, matched(tracks, at), rules, tracks, at)
+            left = _recover(tracks, lifecycle.unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         for k in rows:
             if tracks.row[k] < 0 and tracks.last[k] == at.frame[0] - 1:  # kept for the re-run
-                copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
-        add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
+                lifecycle.copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
+        lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, frames.scores[usable], frames.thresholds[t, 0], rules.ema, at)
-        now, young = matched(tracks, at), at.frame[0] < rules.min_hits
+        now, young = lifecycle.matched(tracks, at), at.frame[0] < rules.min_hits
         now = now[(tracks.streak[now] >= rules.min_hits) | young]
         boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
         if rules.centric:  # at their observations
             boxes[now] = take(frames.boxes, tracks.row[now])
-        report(tracks, now, boxes, t, at, out)
-        drop_old(tracks, at, frames.kept[t])
+        lifecycle.report(tracks, now, boxes, t, at, out)
+        lifecycle.drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -142,7 +123,7 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
     """Let matched tracks take their boxes, and observe them."""
     if rules.centric:
         _observe(tracks, rows, frames.boxes, rules.model, at.frame[0])
-    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
 
 
 @kernel
@@ -204,7 +185,7 @@ def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_io
     overlap = iou(take(tracks.box, known), take(boxes, left))
     if not (overlap > match_iou).any():
         return left
-    return note_matches(tracks, known, left, choose_then_drop(1.0 - overlap, 1.0 - match_iou))
+    return lifecycle.note_matches(tracks, known, left, choose_then_drop(1.0 - overlap, 1.0 - match_iou))
 
 
 @kernel
@@ -222,7 +203,7 @@ def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame:
         if tracks.last[k] < frame - 1:
             again[count], which[count], gaps[count] = k, i, frame - tracks.last[k]
             count += 1
-            copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
+            lifecycle.copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
     again, which = again[:count], which[:count]
     retrace(tracks.mean, tracks.blocks, again, take(tracks.box, again), take(boxes, which), gaps, model)
     for i in range(len(rows)):

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import blend, inner_product
 from msfp.tracking.iou import iou
@@ -25,21 +26,7 @@ from msfp.tracking.lifecycle import (
     Report,
     Rows,
     TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    drop_duplicates,
-    expire,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report,
-    rows_in,
-    sweep,
     take,
-    take_boxes,
-    unmatched,
 )
 
 Fusion = Literal["sum", "min_gate", "mahalanobis"]
@@ -103,40 +90,41 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
         high = frames.thresholds[t, 0]
-        sure, unsure = between(frames, t, high, np.float32(np.inf)), between(frames, t, frames.thresholds[t, 1], high)
-        unconfirmed = rows_in(tracks, at, TENTATIVE, TENTATIVE)
-        pool = rows_in(tracks, at, CONFIRMED, LOST)
+        sure = lifecycle.between(frames, t, high, np.float32(np.inf))
+        unsure = lifecycle.between(frames, t, frames.thresholds[t, 1], high)
+        unconfirmed = lifecycle.rows_in(tracks, at, TENTATIVE, TENTATIVE)
+        pool = lifecycle.rows_in(tracks, at, CONFIRMED, LOST)
         _move(tracks, pool, unconfirmed, frames, t, rules.model)
         boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
         cost = pair_costs(frames, rules, tracks, boxes, pool, sure, at)
-        free = note_matches(tracks, pool, sure, assign_below(cost, rules.match))
-        waiting = unmatched(tracks, pool, CONFIRMED)
+        free = lifecycle.note_matches(tracks, pool, sure, assign_below(cost, rules.match))
+        waiting = lifecycle.unmatched(tracks, pool, CONFIRMED)
         offered = free if rules.sure_only else unsure
         cost = overlap_costs(boxes, waiting, frames.boxes, offered)
-        left = note_matches(tracks, waiting, offered, assign_below(cost, rules.match_low))
-        tracks.state[unmatched(tracks, waiting, CONFIRMED)] = LOST
+        left = lifecycle.note_matches(tracks, waiting, offered, assign_below(cost, rules.match_low))
+        tracks.state[lifecycle.unmatched(tracks, waiting, CONFIRMED)] = LOST
         if rules.sure_only:
             free = left
             cost = overlap_costs(boxes, unconfirmed, frames.boxes, free)
         else:
             cost = pair_costs(frames, rules, tracks, boxes, unconfirmed, free, at)
-        free = note_matches(tracks, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
-        tracks.state[unmatched(tracks, unconfirmed, TENTATIVE)] = REMOVED
+        free = lifecycle.note_matches(tracks, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        tracks.state[lifecycle.unmatched(tracks, unconfirmed, TENTATIVE)] = REMOVED
 
-        correct(frames, matched(tracks, at), rules, tracks, at)
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         _begin(tracks, free, frames, t, rules, at)
         _learn(tracks, frames, t, rules, at)
-        expire(tracks, at, frames.kept[t])
-        sweep(tracks, at)
-        drop_duplicates(tracks, at, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind))
-        sweep(tracks, at)
+        lifecycle.expire(tracks, at, frames.kept[t])
+        lifecycle.sweep(tracks, at)
+        lifecycle.drop_duplicates(tracks, at, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind))
+        lifecycle.sweep(tracks, at)
         _report(tracks, frames, t, rules, at, out)
         at.frame[0] += 1
     return len(frames.bounds) - 1
@@ -145,7 +133,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 @kernel
 def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
     """Let matched tracks take their boxes."""
-    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
     tracks.state[rows] = CONFIRMED
 
 
@@ -214,7 +202,7 @@ def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: 
 def _begin(tracks: TrackState, free: Rows, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
     """Begin tracks at boxes left that score enough: confirmed at once in the first frame, else once seen again."""
     new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.new_track_margin]
-    add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
+    lifecycle.add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
 
 
 @kernel
@@ -222,7 +210,7 @@ def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progres
     """Blend the embeddings of sure detections into those of their tracks; unsure ones change none."""
     if frames.embeddings.shape[1] == 0:
         return
-    for k in matched(tracks, at):
+    for k in lifecycle.matched(tracks, at):
         at.has_embeddings[0] = True
         row = tracks.row[k]
         if frames.scores[row] > frames.thresholds[t, 0] and frames.known[row]:
@@ -234,11 +222,11 @@ def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progres
 @kernel
 def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
     """Report the confirmed tracks."""
-    rows = rows_in(tracks, at, CONFIRMED, CONFIRMED)
+    rows = lifecycle.rows_in(tracks, at, CONFIRMED, CONFIRMED)
     boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
     if rules.detected:
         boxes[rows] = take(frames.boxes, tracks.row[rows])
-    report(tracks, rows, boxes, t, at, out)
+    lifecycle.report(tracks, rows, boxes, t, at, out)
 
 
 class TwoStage(Tracker):
