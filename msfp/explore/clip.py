@@ -74,10 +74,7 @@ class Clip:
 
     @cached_property
     def atl(self) -> NDArray[np.float32]:
-        """(T, 2) tau_high and tau_low that ATL predicts.
-
-        Raises NotComputable: frames that ATL learns from are missing.
-        """
+        """(T, 2) tau_high and tau_low that ATL predicts; NotComputable where frames that it learns from are missing."""
         taus = frame_thresholds(self.run, self.part, self.sequence, self.methods[FULL])
         assert taus is not None
         return taus

@@ -53,10 +53,7 @@ class Looks:
         return np.array(chosen, np.int64)
 
     def over_time(self, row: int, own: NDArray[np.bool_], length: int) -> tuple[NDArray, NDArray]:
-        """(T,) similarity with the own box of each frame, and with the most similar other one; NaN where there is none.
-
-        `own`: (N,) boxes of the same person.
-        """
+        """(T,) similarity with the (N,) own boxes of each frame, and with the best other; NaN where there is none."""
         similarity = self.similarity(row)
         curves = np.full((2, length), -np.inf)
         for curve, mine in zip(curves, (own, ~own), strict=True):
@@ -67,10 +64,7 @@ class Looks:
 
 @lru_cache(maxsize=8)
 def looks_of(clip: Clip) -> Looks:
-    """Run the head on a clip's boxes; features and head come from the store.
-
-    Raises NotComputable: frames that it learned from are missing.
-    """
+    """Run the head on a clip's boxes; NotComputable where frames that it learned from are missing."""
     run, look, boxes = clip.run, clip.methods[FULL].look, clip.detections
     assert look is not None
     layers = part_vectors(run, clip.part, clip.sequence.detector, look)

@@ -34,8 +34,5 @@ class Explorer(SequenceControls):
 
 
 def begin(profile: str = "demo", *, sequence: str = "", **options: Any) -> Explorer:
-    """Open a finished run at a sequence, such as SYNTH17-01-FRCNN; empty: the first there is.
-
-    Options and errors are those of `open_clips`.
-    """
+    """Open a finished run at a sequence, such as SYNTH17-01-FRCNN (empty: the first); for the rest see `open_clips`."""
     return Explorer(open_clips(profile, **options), sequence)

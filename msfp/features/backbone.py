@@ -40,11 +40,7 @@ class Backbone:
     precision = torch.float16
 
     def __init__(self, model: Any, preset: Preset, device: str = "cpu", also: Iterable[int] = ()) -> None:
-        """Take the layers that the taps need out of an ultralytics model.
-
-        `model`: an ultralytics detection model, batch normalisation folded. `also`: modules that have to run too, and
-        whose outputs are kept.
-        """
+        """Take what the taps and the modules in `also` need out of an ultralytics model with folded batch norms."""
         self.preset = preset
         self.device = device_named(device)
         modules = list(model.model)
@@ -84,19 +80,11 @@ class Backbone:
 
     @torch.inference_mode()
     def parts(self, batch: torch.Tensor) -> dict[int, tuple[Part, ...]]:
-        """Tapped maps as the pieces they are concatenated from, coarse pieces left coarse.
-
-        `batch`: (B, 3, H, W) float RGB in 0..1, H and W multiples of 32.
-        Returns layer -> parts, whose channels in this order are the tap's channels.
-        """
+        """Layer -> pieces that its map is concatenated from, coarse ones left coarse, of (B, 3, H, W) RGB in 0..1."""
         return self._taps(self._forward(batch))
 
     def maps(self, batch: torch.Tensor) -> dict[int, torch.Tensor]:
-        """Tapped maps, whole.
-
-        `batch`: (B, 3, H, W) float RGB in 0..1, H and W multiples of 32.
-        Returns layer -> (B, C, H / stride, W / stride).
-        """
+        """Layer -> (B, C, H / stride, W / stride) tapped map of (B, 3, H, W) RGB in 0..1, H and W multiples of 32."""
         return {layer: whole(parts) for layer, parts in self.parts(batch).items()}
 
     def modules(self) -> Iterator[nn.Module]:

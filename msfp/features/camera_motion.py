@@ -40,10 +40,7 @@ class View:
 
 
 def see(frame: Image, tlwh: Floats, width: int) -> View:
-    """Shrink a frame to a width (never enlarge it), and mask its boxes.
-
-    `frame`: (H, W, 3) uint8 RGB. `tlwh`: (N, 4) boxes of what may move by itself, file coordinates.
-    """
+    """Shrink a (H, W, 3) frame to at most a width, and mask its (N, 4) tlwh boxes, which may move by themselves."""
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     high, wide = grey.shape
     if wide > width:

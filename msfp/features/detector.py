@@ -89,11 +89,7 @@ class Detector(Backbone):
         return self._head is not None
 
     def keep_grid_exact(self) -> None:
-        """Hold the grid of cells in single precision, after a pass in half: that knows whole pixels only beyond 1024.
-
-        A YOLO's box is a distance of some cells, which half precision can tell, added to its cell's place, which it
-        cannot.
-        """
+        """Hold the grid of cells in single precision: half precision knows whole pixels only beyond 1024."""
         last: Any = self._modules[str(self._ends[0])]
         last.anchors, last.strides = last.anchors.float(), last.strides.float()
 
@@ -107,12 +103,7 @@ class Detector(Backbone):
     def detect(
         self, batch: torch.Tensor, box: Letterbox, confidence: float = 0.25, overlap: float = 0.7, limit: int = 300
     ) -> tuple[dict[int, tuple[Part, ...]], Boxes]:
-        """Tapped maps and people of one frame, for those who pool the boxes of several sets.
-
-        `batch`: (1, 3, H, W) float RGB in 0..1.
-        Returns layer -> parts as `Backbone.parts` gives them; (N, 4) tlwh in file coordinates and (N,) scores, best
-        first.
-        """
+        """Layer -> parts as of `Backbone.parts`, and people best first, of a frame that lies in its input as `box`."""
         outputs = self._forward(batch)
         ends = [outputs[i] for i in self._ends]
         if self._head is None:

@@ -35,11 +35,7 @@ def strategy_named(name: str) -> type["FusionHead"]:
 
 
 def make_head(kind: "str | type[FusionHead]", channels: dict[int, int], config: FusionSettings) -> "FusionHead":
-    """A fresh head for features of the given channels.
-
-    `channels`: layer -> width, as read from the backbone; the last key is the single layer of LITE.
-    Raises InputError: unknown strategy.
-    """
+    """A fresh head, of a strategy or a class of one's own, for {layer: width}; the last layer is LITE's single one."""
     made = strategy_named(kind) if isinstance(kind, str) else kind
     return made({k: c for k, c in channels.items() if k != SIZE}, config)
 
@@ -70,10 +66,7 @@ class FusionHead(nn.Module):
         raise NotImplementedError
 
     def forward(self, layers: dict[int, Tensor]) -> Tensor:
-        """{layer: (N, C_l)} -> (N, D) unit rows.
-
-        Raises InputError: a layer is missing or of another width than the head was made for.
-        """
+        """{layer: (N, C_l)} -> (N, D) unit rows; InputError for a layer that is missing or of another width."""
         for layer, width in self.channels.items():
             got = layers[layer].shape[-1] if layer in layers else None
             if got != width:

@@ -38,10 +38,7 @@ class RecoveryNet(nn.Module):
     """About 20 000 parameters for embeddings 128 wide."""
 
     def __init__(self, look_width: int, place_width: int, history: int) -> None:
-        """Make it with random weights.
-
-        `history`: tokens of observations; the predicted box's is next, the rest are detections.
-        """
+        """Make it with random weights, for `history` tokens of observations before that of the predicted box."""
         super().__init__()
         self.history = history
         self.look = nn.Linear(look_width, WIDTH)
@@ -92,11 +89,7 @@ class Block(nn.Module):
 
 
 def fit_recovery(cases: Cases, history: int, epochs: int, seed: int, tick: Callable[[], None] | None = None) -> Fitted:
-    """Train the decision with cross-entropy.
-
-    `history`: tokens of observations.
-    Raises NotComputable: there are no cases.
-    """
+    """Train the decision with cross-entropy; NotComputable where there are no cases."""
     if not len(cases.choice):
         raise NotComputable("no track loses its detection on the learning parts, so recovery cannot learn")
     look, place, there, choice = (

@@ -31,10 +31,7 @@ class Person:
 
 
 def people(labels: Labels, window: int) -> list[Person]:
-    """Everyone with two boxes in some window, unique over scenes.
-
-    Windows slide by single frames, so that any two boxes of a person less than `window` frames apart share one.
-    """
+    """Everyone with two boxes in some window, unique over scenes; windows slide by single frames."""
     keys = np.stack([labels.scene, labels.identity], axis=1)
     person = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     order = np.lexsort((labels.frame, person))

@@ -1,7 +1,4 @@
-"""Modules of one shape trained as one: their parameters lie along a leading axis, so a step costs as much as for one.
-
-Training is many tiny steps, most of whose time is PyTorch's own; the seeds of a configuration share it.
-"""
+"""Modules of one shape trained as one: of such small ones a step of many costs hardly more than one of one."""
 
 import copy
 from collections.abc import Mapping
@@ -114,10 +111,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def _merge(parts: ListLike[Any]) -> nn.Module:
-    """One module that computes what each of the parts does on its slice.
-
-    Raises TypeError: a part of PyTorch whose parameters or random numbers are not known here.
-    """
+    """One module that does on each slice what its part does; TypeError for parts of PyTorch not known here."""
     first = parts[0]
     if type(first) in MERGED:
         return MERGED[type(first)](parts)

@@ -70,10 +70,7 @@ class SoftIdf1:
 
 
 def fit_surrogate(clips: Iterable[Clip], atl: AtlSettings, training: TrainingSettings, seed: int) -> Fitted:
-    """Train ATL (single threshold) on 1 - soft IDF1, one clip a step, with the optimiser of `fit_threshold`.
-
-    Raises NotComputable: no clip has labels.
-    """
+    """Train ATL (single threshold) on 1 - soft IDF1, one clip a step; NotComputable where no clip has labels."""
     tasks = [SoftIdf1(clip) for clip in clips if clip.truth]
     if not tasks:
         raise NotComputable("no learning frame has labelled people, so there is no identity to keep")

@@ -31,10 +31,7 @@ class ThresholdSteps:
         seeds: ListLike[int],
         learning_rate: float,
     ) -> None:
-        """Take the encoders' initial weights.
-
-        `encoders`: one a seed, of one mode and settings. `scene`: (T, C) scene vectors. `target`: (T, k) of each frame.
-        """
+        """Take the encoders' initial weights, one a seed, with (T, C) scene vectors and (T, k) targets."""
         self._config, self._rate = encoders[0].config, learning_rate
         self._fraction = encoders[0].mode == "dual" and self._config.dual == "fraction"
         self._target = np.ascontiguousarray(target, np.float32)
@@ -125,10 +122,7 @@ def train_epoch(
 
 @kernel
 def slope(out: Floats, b2: Floats, y: Floats, low: np.float32, high: np.float32, fraction: bool) -> float:
-    """Turn (N, k) outputs less their bias into the gradient of the mean squared error by them, in place.
-
-    Returns sum of the squared errors.
-    """
+    """Turn (N, k) outputs less their bias into the gradient of the mean squared error, in place; returns the sum."""
     count, outputs = out.shape
     span = high - low
     loss = 0.0

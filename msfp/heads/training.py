@@ -1,11 +1,7 @@
-"""Training of the fusion head and of ATL, and their joint fine-tuning (section 3.4, 4.1), all seeds of one at once.
+"""Training of the fusion head and of ATL (section 3.4, 4.1): arrays in, arrays out, every seed for itself.
 
-Arrays come in and go out; tensors stay here. Every random source is seeded by the call: a seed's initial weights,
-batches and dropout are its own, whichever others train beside it.
-
-"Jointly ... for 10 epochs" (4.1) minimises the sum of the head's loss and ATL's. The detector is frozen and the two
-share no parameter, so the gradient of the sum is each one's own: joint fine-tuning is some more epochs of each. A test
-compares the two ways; here each module is trained on by itself, right after its own epochs.
+"Jointly ... for 10 epochs" (4.1) minimises the sum of the head's loss and ATL's, which share no parameter: joint
+fine-tuning is some more epochs of each, which a test holds to the sum.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -124,10 +120,7 @@ def fit_net(
     epochs: int,
     tick: Tick | None = None,
 ) -> Fitted:
-    """Train one network of any kind.
-
-    `losses`: gives the batches of one epoch: the loss of each, and what it weighs in the epoch's mean.
-    """
+    """Train one network; `losses` gives an epoch's batches: the loss of each, and what it weighs in the mean."""
     history = []
     net.train()
     with one_thread():
