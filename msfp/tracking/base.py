@@ -142,7 +142,7 @@ class Tracker:
         fields = self.kernels.rules._fields  # type: ignore[attr-defined]
         found = {name: getattr(own, name) for name in fields if hasattr(own, name)} | self._special_rules()
         counts = {name: min(value, MANY) for name, value in found.items() if type(value) is int}
-        self._rules = self.kernels.rules(**{**found, **counts, "model": self.motion.model()})
+        self._rules: Any = self.kernels.rules(**{**found, **counts, "model": self.motion.model()})
         self.reset()
 
     def _special_rules(self) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Tracker:
         if not parts:
             return make_report(0, 0)
         columns = [np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)]
-        return Report(*columns, counts=np.sum([part.counts for part in parts], axis=0))
+        return Report(*columns, np.sum([part.counts for part in parts], axis=0))
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:

@@ -244,7 +244,7 @@ class TwoStage(Tracker):
             "new_track_margin": np.float32(self.settings.new_track_margin),
             "detected": self.settings.output == "detection",
             "sure_only": self.sure_only,
-            "fusion": FUSIONS.get(fusion, MOTION),
+            "fusion": FUSIONS.get(str(fusion), MOTION),
             "ema": np.float32(getattr(self.settings, "ema", 0.0)),
         }
         return own | ({"weight": MAHALANOBIS_WEIGHT} if fusion == "mahalanobis" else {})
