@@ -20,37 +20,20 @@ Ints = NDArray[np.int64]
 def assign_maximum(score: Floats) -> Ints:
     """Column of each row (-1 where it has none) in an assignment of maximal total score.
 
-    Args:
-        score: (n, m) finite scores.
-
-    Returns:
-        (n,) columns; min(n, m) of them are >= 0, the same as SciPy's on -score.
+    `score`: (n, m) finite scores.
+    Returns (n,) columns; min(n, m) of them are >= 0, the same as SciPy's on -score.
     """
     rows, columns = score.shape
     if rows == 0 or columns == 0:
         return np.full(rows, -1, np.int64)
     tall = columns < rows
-    solution = _solve(_negative(score, tall))
+    solution = _solve(np.ascontiguousarray(-score.T) if tall else -score)
     if not tall:
         return solution
     column_of = np.full(rows, -1, np.int64)
     for column in range(columns):
         column_of[solution[column]] = column
     return column_of
-
-
-@kernel
-def _negative(score: Floats, transpose: bool) -> Floats:
-    """Costs from scores."""
-    n, m = score.shape
-    out = np.empty((m, n) if transpose else (n, m))
-    for i in range(n):
-        for j in range(m):
-            if transpose:
-                out[j, i] = -score[i, j]
-            else:
-                out[i, j] = -score[i, j]
-    return out
 
 
 @kernel
@@ -135,9 +118,7 @@ def assign_below(cost: Floats, limit: float) -> Ints:
     Rows and columns that no candidate connects do not bear on each other, so each connected group is solved by itself.
     A group of one row or one column needs no solver.
 
-    Args:
-        cost: (n, m); NaN and infinity are pairs that may not be.
-        limit: a pair must cost less.
+    `cost`: (n, m); NaN and infinity are pairs that may not be. `limit`: a pair must cost less.
     """
     n, m = cost.shape
     column_of = np.full(n, -1, np.int64)

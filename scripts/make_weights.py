@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from msfp.cli.app import explained
-from msfp.cli.options import Json, Workers
+from msfp.cli.options import Json
 from shipped_weights import make
 
 app = typer.Typer(help="Make the shipped weights again.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -22,6 +22,7 @@ Minutes = Annotated[
 ]
 Scale = Annotated[float, typer.Option("--scale", min=0, help="share of the shipped weights' worlds to render")]
 Seed = Annotated[int, typer.Option("--seed", help="of the training worlds, 1000 to 1999")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="processes to fan out over; 0: none")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="replace weights that are there")]
 WEIGHTS = Path("runs/weights")
 

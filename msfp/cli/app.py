@@ -15,7 +15,7 @@ import typer
 from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
-ROOMS = ("benches", "datasets", "exporting", "paper", "results", "tracking", "tuning", "watching")
+ROOMS = ("datasets", "paper", "tracking")
 TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
 
 app = typer.Typer(

@@ -1,7 +1,6 @@
 """`msfp data ...`: rendering the embedded worlds, fetching real data, and checking what a folder of it holds."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.completion import fetched, offering
-from msfp.cli.options import HERE, Home, Json, Params, Profile, Workers, run_from
+from msfp.cli.options import Json, Start, offering, opens_run, tell
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,21 +23,19 @@ app.add_typer(data_app, name="data")
 
 
 @data_app.command("make")
+@opens_run("profile", "workers", "home", "param")
 def make(
+    start: Start,
     names: Annotated[
         list[str] | None,
         typer.Argument(
             help="embedded data sets; where none is named, those that the profile's tables always use", metavar="NAME"
         ),
     ] = None,
-    profile: Profile = "demo",
-    workers: Workers = 0,
-    home: Home = HERE,
-    param: Params = None,
     as_json: Json = False,
 ) -> None:
     """Render the embedded worlds in a profile's size and length, where they are not there yet."""
-    run = run_from(profile, None, "", "", workers, home, param)
+    run = start()
     unknown = sorted(set(names or ()) - set(run.embedded_names))
     if unknown:
         raise InputError(f"no embedded data set is named {unknown[0]}; there are: {', '.join(run.embedded_names)}")
@@ -47,7 +43,7 @@ def make(
     played = (data.main, data.crowded, data.cross, data.dance, data.embedded)
     chosen = names or [name for name in run.embedded_names if name in played]
     folders = {name: str(run.dataset_root(name)) for name in chosen}
-    typer.echo(json.dumps(folders, indent=1) if as_json else "\n".join(folders.values()))
+    tell(as_json, folders, folders.values())
 
 
 @data_app.command("check")
@@ -62,30 +58,28 @@ def check(
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder; name the one that holds train/ or test/")
     findings = findings_of(root, thorough)
-    if as_json:
-        typer.echo(json.dumps([asdict(f) for f in findings], indent=1))
-    else:
-        for finding in findings:
-            typer.echo(str(finding))
+    tell(as_json, [asdict(f) for f in findings], map(str, findings))
     if any(not f.right for f in findings):
         raise typer.Exit(1)
+
+
+def _fetched() -> list[str]:
+    from msfp.datasets.registry import DATASETS
+
+    return [one.name for one in DATASETS.values() if one.archives]
 
 
 @data_app.command("get")
 def get(
     name: Annotated[
-        str,
-        typer.Argument(
-            help="mot17, mot20, dancetrack or personpath22",
-            autocompletion=offering(fetched),
-        ),
+        str, typer.Argument(help="mot17, mot20, dancetrack or personpath22", autocompletion=offering(_fetched))
     ],
     to: Annotated[Path | None, typer.Option("--to", help="folder for it; default: data/NAME")] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="labels and detections, no frames")] = False,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="agree to its licence, do not ask")] = False,
     mirror: Annotated[str, typer.Option("--mirror", help="address of a folder that holds the same files")] = "",
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="leave the archives there")] = False,
-    home: Home = HERE,
+    home: Annotated[Path, typer.Option("--home", help="folder that holds data/, runs/ and figures/")] = Path(),
     as_json: Json = False,
 ) -> None:
     """Fetch a real data set from its official place.
@@ -102,14 +96,14 @@ def get(
     need_room(asked)
     folder = obtain(asked, _bar, keep_archives)
     findings = findings_of(folder)
-    if as_json:
-        typer.echo(json.dumps({"root": str(folder), "findings": [asdict(f) for f in findings]}, indent=1))
-    else:
-        for finding in findings:
-            if not finding.right:
-                typer.echo(str(finding))
-        typer.echo(f"{folder}: {sum(f.right for f in findings)} of {len(findings)} right; use it with --root {folder}")
-    if any(not f.right for f in findings):
+    wrong = [str(finding) for finding in findings if not finding.right]
+    right = len(findings) - len(wrong)
+    tell(
+        as_json,
+        {"root": str(folder), "findings": [asdict(f) for f in findings]},
+        [*wrong, f"{folder}: {right} of {len(findings)} right; use it with --root {folder}"],
+    )
+    if wrong:
         raise typer.Exit(1)
 
 

@@ -1,45 +1,65 @@
-"""Options that several commands share; nothing heavy is imported before a command runs."""
+"""Options that commands share, and the run that they describe; nothing heavy is imported before a command runs."""
 
+import functools
+import inspect
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msfp.cli.completion import THRESHOLDS, of_kind, offering, profiles
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.pipeline.run import Run
 
-HERE = Path()
+Names = Callable[[], Iterable[str]]
+Command = Callable[..., None]
+Start = Callable[..., "Run"]
 
-Profile = Annotated[
-    str, typer.Option("--profile", help="smoke, demo, mot17 or full", autocompletion=offering(profiles))
-]
-Root = Annotated[Path | None, typer.Option("--root", help="folder of real data in the MOTChallenge layout")]
-Weights = Annotated[str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")]
-Device = Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="processes to fan out over; 0: none")]
-Auto = Annotated[
-    int, typer.Option("--workers", min=-1, help="processes to fan out over; -1: one a core where there are several")
-]
-Cluster = Annotated[
-    str, typer.Option("--cluster", help="in place of workers here: tcp://HOST:PORT of a Dask scheduler, or slurm:FILE")
-]
-Home = Annotated[Path, typer.Option("--home", help="folder that holds data/, runs/ and figures/")]
-Params = Annotated[
-    list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")
-]
+
+def offering(names: Names) -> Callable[[str], list[str]]:
+    """What a shell is offered: those of the names, read when it asks, that begin with what was typed."""
+
+    def offer(typed: str) -> list[str]:  # typer reads the annotation
+        return [name for name in names() if name.startswith(typed)]
+
+    return offer
+
+
+def listed(*kinds: str, also: Iterable[str] = ()) -> Callable[[str], list[str]]:
+    """Offer the names (or numbers) of `msfp list KIND`."""
+
+    def names() -> list[str]:
+        from msfp.cli.listing import listing
+
+        return [*also, *(str(row.get("name", row.get("id"))) for kind in kinds for row in listing(kind))]
+
+    return offering(names)
+
+
+def _profiles() -> Iterable[str]:
+    from msfp.config import PROFILES
+
+    return PROFILES
+
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
+Pairs = list[str] | None
+Settings = Annotated[Pairs, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")]
+Seed = Annotated[int, typer.Option("--seed", help="of trained heads")]
 TrackerName = Annotated[
-    str,
-    typer.Option("--tracker", help="a name of `msfp list trackers`", autocompletion=of_kind("trackers")),
+    str, typer.Option("--tracker", help="a name of `msfp list trackers`", autocompletion=listed("trackers"))
 ]
 AppearanceName = Annotated[
     str,
     typer.Option(
         "--appearance",
         help="a name of `msfp list appearances`, or none; default: the tracker's",
-        autocompletion=of_kind("appearances"),
+        autocompletion=listed("appearances"),
     ),
 ]
 ThresholdName = Annotated[
@@ -47,45 +67,77 @@ ThresholdName = Annotated[
     typer.Option(
         "--threshold",
         help="default, TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of `msfp list thresholds`",
-        autocompletion=of_kind("thresholds", also=THRESHOLDS),
+        autocompletion=listed("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
+Param = Annotated[Pairs, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")]
 
 
 def run_from(
-    profile: str,
-    root: Path | None,
-    weights: str,
-    device: str,
-    workers: int,
-    home: Path,
-    params: list[str] | None,
-    cluster: str = "",
+    *settings: str,
+    profile: Annotated[
+        str, typer.Option(help="smoke, demo, mot17 or full", autocompletion=offering(_profiles))
+    ] = "demo",
+    root: Annotated[Path | None, typer.Option(help="folder of real data in the MOTChallenge layout")] = None,
+    weights: Annotated[str, typer.Option(help="embedded, random-init, or a .safetensors or .pt file")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda; default: the profile's")] = "",
+    workers: Annotated[
+        int, typer.Option(min=-1, help="processes to fan out over; 0: none, -1: one a core where there are several")
+    ] = 0,
+    cluster: Annotated[
+        str, typer.Option(help="in place of workers here: tcp://HOST:PORT of a Dask scheduler, or slurm:FILE")
+    ] = "",
+    param: Param = None,
+    home: Annotated[Path, typer.Option(help="folder that holds data/, runs/ and figures/")] = Path(),
 ) -> "Run":
-    """The run that the shared options describe.
+    """Open the run that the shared options describe; `settings` come before those of `-p`.
 
     Raises:
         InputError: a parameter without `=`, or anything `open_run` refuses.
     """
-    import shlex
-
     from msfp.pipeline.run import open_run
 
-    parse_pairs(params, "-p")
+    words = [*settings, *(param or [])]
+    parse_pairs(words, "-p")
     return open_run(
-        profile,
+        profile or ("mot17" if root else "demo"),
         root=root or "",
         weights=weights,
         device=device,
-        workers=workers,
+        workers=one_a_core() if workers < 0 else workers,
         cluster=cluster,
         home=home,
-        overrides=" ".join(map(shlex.quote, params or [])),
+        overrides=" ".join(map(shlex.quote, words)),
     )
 
 
-def parse_pairs(words: list[str] | None, option: str) -> dict[str, str]:
+def opens_run(*names: str, **defaults: Any) -> Callable[[Command], Command]:
+    """Give a command options of `run_from`, `defaults` some of them with another default (`...`: to be given).
+
+    The command's first argument, `start`, opens the run: `start("a.b=1", profile="mot17")` adds settings, and puts
+    other values in place of options'.
+    """
+
+    def decorate(command: Command) -> Command:
+        _, *own = inspect.signature(command).parameters.values()
+        shared = [inspect.signature(run_from).parameters[name] for name in names]
+
+        @functools.wraps(command)
+        def call(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in names}
+            command(functools.partial(run_from, **chosen), **given)
+
+        every = [
+            *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own),
+            *(one.replace(default=defaults.get(one.name, one.default)) for one in shared),
+        ]
+        vars(call)["__signature__"], call.__annotations__ = inspect.Signature(every), {}
+        return call
+
+    return decorate
+
+
+def parse_pairs(words: Pairs, option: str) -> dict[str, str]:
     """`["a=1"]` -> {"a": "1"}.
 
     Raises:
@@ -102,7 +154,14 @@ def parse_pairs(words: list[str] | None, option: str) -> dict[str, str]:
 
 def one_a_core() -> int:
     """Workers for a batch run: one a core this process may use; none on a single core, where they would only cost."""
-    import os
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if cores > 1 else 0
+
+
+def tell(as_json: bool, record: object, text: str | Iterable[str], problems: Iterable[str] = ()) -> None:
+    """Print what a command found, as JSON or as lines for a person, and on standard error what is wrong with it."""
+    lines = text if isinstance(text, str) else "\n".join(text)
+    if as_json or lines:
+        typer.echo(json.dumps(record, indent=1) if as_json else lines)
+    for problem in problems:
+        typer.echo(f"msfp: {problem}", err=True)

@@ -1,64 +1,46 @@
-"""`msfp reproduce`, `report`, `list`, `table`, `figure`: the paper's artefacts."""
+"""The paper's artefacts, rows from elsewhere, settings selected, and the hot paths timed."""
 
-import json
-from typing import Annotated
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.completion import kinds, of_kind, offering
-from msfp.cli.options import (
-    HERE,
-    Auto,
-    Cluster,
-    Device,
-    Home,
-    Json,
-    Params,
-    Profile,
-    Root,
-    Weights,
-    Workers,
-    one_a_core,
-    run_from,
-)
+from msfp.cli.options import Json, Start, listed, offering, opens_run, tell
+from msfp.errors import InputError
+
+if TYPE_CHECKING:
+    from msfp.paper.selected import Tuned
+
+BENCHES = Path(__file__).resolve().parents[2] / "bench"
+COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
+SHOWS = ("profile", "root", "weights", "param", "home")
 
 
 @app.command()
+@opens_run(*COMPUTES, "cluster", workers=-1)
 def reproduce(
-    profile: Profile = "demo",
-    root: Root = None,
-    weights: Weights = "",
-    device: Device = "",
-    workers: Auto = -1,
-    cluster: Cluster = "",
+    start: Start,
     only: Annotated[str, typer.Option("--only", metavar="NN", help="just this notebook, such as 03")] = "",
-    start: Annotated[str, typer.Option("--from", metavar="NN", help="from this notebook on")] = "",
+    first: Annotated[str, typer.Option("--from", metavar="NN", help="from this notebook on")] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="execute notebooks anew even when nothing changed")] = False,
-    param: Params = None,
-    home: Home = HERE,
     as_json: Json = False,
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
-    run = run_from(profile, root, weights, device, one_a_core() if workers < 0 else workers, home, param, cluster)
+    run = start()
     from msfp.paper.reproduction import reproduce as execute
 
-    outcome = execute(run, only=only or None, start=start or None, resume=not fresh)
-    if as_json:
-        typer.echo(json.dumps(outcome, indent=1))
-    elif outcome["report"]:
-        typer.echo(f"report: {outcome['report']}")
-    else:
-        typer.echo("the report is not written yet: msfp report")
+    outcome = execute(run, only=only or None, start=first or None, resume=not fresh)
+    written = outcome["report"]
+    tell(as_json, outcome, f"report: {written}" if written else "the report is not written yet: msfp report")
 
 
 @app.command()
+@opens_run(*SHOWS)
 def report(
-    profile: Profile = "demo",
-    root: Root = None,
-    weights: Weights = "",
-    param: Params = None,
-    home: Home = HERE,
+    start: Start,
     show: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
     as_json: Json = False,
 ) -> None:
@@ -66,15 +48,48 @@ def report(
 
     Give the options of the run: what was made with others, or by other code, is marked as such.
     """
-    run = run_from(profile, root, weights, "", 0, home, param)
+    run = start()
     from msfp.paper.publish import publish_report
 
     page = publish_report(run).path
-    typer.echo(json.dumps({"report": str(page)}, indent=1) if as_json else f"report: {page}")
+    tell(as_json, {"report": str(page)}, f"report: {page}")
     if show:
         import webbrowser
 
         webbrowser.open(page.as_uri())
+
+
+@app.command("paper")
+@opens_run(*SHOWS)
+def paper(
+    start: Start,
+    out: Annotated[Path | None, typer.Option("--out", help="folder to write; default: runs/PROFILE/paper")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the run's tables and figures as one folder of LaTeX that compiles; computes nothing.
+
+    Take the options of the run itself: what was made with others is marked as stale.
+    """
+    run = start()
+    from msfp.paper.manuscript import COMPILE, write_paper
+
+    made = write_paper(run, out)
+    found = {"folder": str(made.folder), "tables": made.tables, "figures": made.figures, "missing": made.missing}
+    problems = [f"{name} is not in it: {reason}" for name, reason in made.missing.items()]
+    if made.stale:
+        problems.append(f"made by other code or settings: {', '.join(made.stale)}")
+    tell(
+        as_json,
+        {**found, "stale": made.stale, "compile": COMPILE},
+        f"{made.folder}: {len(made.tables)} tables, {len(made.figures)} figures; there: {COMPILE}",
+        [] if as_json else problems,
+    )
+
+
+def _kinds() -> tuple[str, ...]:
+    from msfp.cli.listing import KINDS
+
+    return KINDS
 
 
 @app.command("list")
@@ -83,7 +98,7 @@ def list_things(
         str,
         typer.Argument(
             help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks",
-            autocompletion=offering(kinds),
+            autocompletion=offering(_kinds),
         ),
     ] = "tables",
     as_json: Json = False,
@@ -92,30 +107,22 @@ def list_things(
     from msfp.cli.listing import listing
 
     rows = listing(what)
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-        return
     widths = {key: max(len(str(row[key])) for row in rows) for key in rows[0]} if rows else {}
-    for row in rows:
-        typer.echo("  ".join(str(value).ljust(widths[key]) for key, value in row.items()).rstrip())
+    lines = ("  ".join(str(value).ljust(widths[key]) for key, value in row.items()).rstrip() for row in rows)
+    tell(as_json, rows, lines)
 
 
 @app.command()
+@opens_run(*COMPUTES)
 def table(
+    start: Start,
     number: Annotated[
-        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=of_kind("tables", "extras"))
+        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=listed("tables", "extras"))
     ],
-    profile: Profile = "demo",
-    root: Root = None,
-    weights: Weights = "",
-    device: Device = "",
-    workers: Workers = 0,
-    param: Params = None,
-    home: Home = HERE,
     as_json: Json = False,
 ) -> None:
     """Compute one table of the paper: measured beside the paper's value."""
-    run = run_from(profile, root, weights, device, workers, home, param)
+    run = start()
     from msfp.paper.notebook import as_notebook_run
 
     made = as_notebook_run(run).table(number)
@@ -123,27 +130,179 @@ def table(
 
 
 @app.command()
+@opens_run(*COMPUTES)
 def figure(
-    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=of_kind("figures"))],
-    profile: Profile = "demo",
-    root: Root = None,
-    weights: Weights = "",
-    device: Device = "",
-    workers: Workers = 0,
-    param: Params = None,
-    home: Home = HERE,
+    start: Start,
+    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=listed("figures"))],
     as_json: Json = False,
 ) -> None:
     """Draw one figure of the paper as PDF, SVG and PNG."""
-    run = run_from(profile, root, weights, device, workers, home, param)
+    run = start()
     from msfp.paper.notebook import as_notebook_run
 
     made = as_notebook_run(run).figure(number)
     names = [str(f) for f in made.files]
-    if as_json:
-        typer.echo(json.dumps({"number": number, "files": names, "reason": made.reason}, indent=1))
-    elif names:
-        typer.echo("\n".join(names))
+    problems = [f"figure {number}: n/a: {made.reason}"] if made.reason else []
+    tell(as_json, {"number": number, "files": names, "reason": made.reason}, names, problems)
     if made.reason:
-        typer.echo(f"msfp: figure {number}: n/a: {made.reason}", err=True)
         raise typer.Exit(1)
+
+
+@app.command("import-results")
+@opens_run("profile", "root", "param", "home")
+def import_results(
+    start: Start,
+    name: Annotated[str, typer.Argument(help="the row's name; that of a row of the paper fills it, such as JDE")],
+    folder: Annotated[Path, typer.Argument(help="folder of MOTChallenge result files, one SEQUENCE.txt each")],
+    as_json: Json = False,
+) -> None:
+    """Take anyone's result files: checked, kept with the run, scored, and a measured row of Tables 1 and 2.
+
+    Exit status 1 when files were left out or are missing, 2 when none could be taken.
+    """
+    run = start()
+    from msfp.paper import external_rows
+    from msfp.pipeline.external_results import Refused
+
+    try:
+        kept, scored = external_rows.take(run, name, folder)
+    except Refused as refused:
+        tell(False, None, "", refused.problems)
+        raise typer.Exit(2) from None
+    problems = list(kept.problems)
+    if kept.unshown:
+        problems.append(f"{folder}: kept, though no table of this run shows them: {', '.join(kept.unshown)}")
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for dataset, cells in scored.items():
+        found = rows.setdefault(dataset, {})
+        for cell in cells:
+            if isinstance(cell.value, (int, float)):
+                found.setdefault(cell.row, {})[cell.column] = float(cell.value)
+    lines = [f"{len(kept.sequences)} result files kept at {kept.folder}"]
+    for dataset, scores in rows.items():
+        for row, values in scores.items():
+            text = "  ".join(f"{k} {v:.0f}" if k == "IDSW" else f"{k} {v:.1f}" for k, v in values.items())
+            lines.append(f"{dataset}  {row}: {text}")
+    lines.append(f"shown by: msfp table 1 --profile {run.settings.profile}")
+    record = {"kept": str(kept.folder), "sequences": kept.sequences, "scores": rows, "problems": kept.problems}
+    tell(as_json, {**record, "unshown": kept.unshown}, lines, problems)
+    if kept.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+@opens_run(*COMPUTES, profile="mot17", root=...)
+def submit(
+    start: Start,
+    method: Annotated[str, typer.Argument(help="a row of Table 1, such as MSFP-Track, or its tracker's name")],
+    dataset: Annotated[str, typer.Option("--dataset", help="mot17 or mot20; default: the profile's")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--zip", help="file to write; default: runs/PROFILE/submissions/DATASET-METHOD.zip")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Track a test split whose labels are hidden, and write the zip that motchallenge.net takes, checked."""
+    run = start()
+    from msfp.paper.external_rows import submit_row
+
+    path = str(submit_row(run, method, dataset, out))
+    tell(as_json, {"zip": path}, path)
+
+
+@app.command()
+@opens_run(*COMPUTES, profile="", workers=-1)
+def tune(
+    start: Start,
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="rows of Table 1 or trackers, such as ByteTrack; default: all")
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="draws a row, the same for all")] = 300,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="of the draws")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Select what a paper leaves open: random search on held-out learning frames, HOTA, the same budget for every row.
+
+    Prints the settings chosen, their HOTA where they were chosen and, beside the released ones, on the validation part,
+    which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the embedded worlds are used.
+    """
+    run = start(f"selection.trials={trials}", f"selection.seed={seed}", "tuning=selected")
+    from msfp.paper.selected import tune as tune_rows
+
+    found = tune_rows(run, rows or [])
+    tell(as_json, [_record(one) for one in found], "" if as_json else [_text(one) for one in found])
+    if any(one.chosen.found is None for one in found):
+        raise typer.Exit(1)
+
+
+def _record(one: "Tuned") -> dict[str, object]:
+    found = one.chosen.found
+    record: dict[str, object] = {
+        "row": one.chosen.label,
+        "tracker": one.chosen.method.tracker,
+        "settings": dict(found.options) if found else None,
+        "held_out": {"released": one.released, "selected": one.selected, "interval": one.gain, "reason": one.reason},
+    }
+    if found is None:
+        return {**record, "reason": one.chosen.reason}
+    inner = {"released": 100 * found.released, "selected": 100 * found.hota}
+    return {
+        **record,
+        "inner": {**inner, "quartiles": [100 * float(q) for q in found.quartiles]},
+        "draws": found.draws,
+        "seeds": list(found.seeds),
+        "selected_on": list(found.held_out),
+    }
+
+
+def _text(one: "Tuned") -> str:
+    from msfp.paper.selected import outcome
+    from msfp.pipeline.selection import words
+
+    if one.chosen.found is None:
+        return f"{one.chosen.label}: {one.chosen.reason}"
+    lines = [f"{one.chosen.label}: {words(one.chosen.found.options)}", f"  {outcome(one.chosen.found)}"]
+    if one.released is not None and one.selected is not None:
+        apart = f" [{one.gain[0]:+.1f}, {one.gain[1]:+.1f}]" if one.gain else f" ({one.reason})"
+        lines.append(
+            f"  on the validation part: {one.selected:.1f} HOTA, as released {one.released:.1f}; "
+            f"{one.selected - one.released:+.1f}{apart}"
+        )
+    options = " ".join(f"--set {key}={value}" for key, value in one.chosen.found.options)
+    if options:
+        lines.append(f"  msfp run ROOT --tracker {one.chosen.method.tracker} {options} --out DIR")
+    return "\n".join(lines)
+
+
+def benches() -> dict[str, Path]:
+    """Benchmarks of this checkout by name."""
+    return {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}
+
+
+@app.command()
+def bench(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="a benchmark's name, or all; without one they are listed",
+            autocompletion=offering(lambda: ("all", *benches())),
+        ),
+    ] = "",
+    as_json: Json = False,
+    device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",
+) -> None:
+    """Time a hot path beside its peers, in one process and in turn; medians and ratios."""
+    found = benches()
+    if not found:
+        raise InputError(f"no benchmarks at {BENCHES}; they come with a checkout of the project, not with the package")
+    if not name:
+        return tell(as_json, list(found), found)
+    if device and name != "pipeline":
+        raise InputError(f"--device {device}: only `msfp bench pipeline` runs elsewhere than on the CPU")
+    if name not in ("all", *found):
+        raise InputError(f"bench {name}: not known; there are: all, {', '.join(found)}")
+    words = [*(["--json"] if as_json else []), *(["--device", device] if device else [])]
+    for one in found if name == "all" else [name]:
+        done = subprocess.run([sys.executable, str(found[one]), *words], check=False)
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+    return None

@@ -1,30 +1,47 @@
-"""`msfp run` and `msfp evaluate`: MOTChallenge result files from a folder, and their scores."""
+"""`msfp run` and `evaluate`: result files from a folder, and their scores; `msfp track`: people of somebody's video."""
 
-import json
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from msfp.cli.app import app
 from msfp.cli.options import (
-    HERE,
     AppearanceName,
-    Device,
-    Home,
     Json,
-    Params,
+    Param,
+    Seed,
+    Settings,
+    Start,
     ThresholdName,
     TrackerName,
-    Weights,
-    Workers,
+    one_a_core,
+    opens_run,
     parse_pairs,
-    run_from,
+    tell,
 )
+from msfp.errors import InputError
+
+if TYPE_CHECKING:
+    from msfp.pipeline.online_tracker import Image
+    from msfp.video.source import Source
+
+MOST = 4  # workers for one video, unless more are asked for: learning has few parts
+HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
+Learners = Annotated[int, typer.Option(min=-1, help="processes that share the learning; -1: one a core, at most four")]
+Rate = Annotated[
+    float | None, typer.Option(help="constant rate in frames per second, where the source tells none or lies")
+]
+Split = Annotated[str, typer.Option("--split", help="train, val or test")]
 
 
 @app.command("run")
+@opens_run("weights", "device", "workers", "param", "home")
 def run_tracker(
+    start: Start,
     root: Annotated[Path, typer.Argument(help="folder in the MOTChallenge layout")],
     tracker: TrackerName,
     out: Annotated[Path, typer.Option("--out", help="folder for the result files")],
@@ -39,14 +56,9 @@ def run_tracker(
             "--after", metavar="STEPS", help="post-processing: link (AFLink), fill, smooth (GSI); fill adds boxes"
         ),
     ] = "",
-    options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="of trained heads")] = 0,
-    split: Annotated[str, typer.Option("--split", help="train, val or test")] = "train",
-    weights: Weights = "",
-    device: Device = "",
-    workers: Workers = 0,
-    param: Params = None,
-    home: Home = HERE,
+    options: Settings = None,
+    seed: Seed = 0,
+    split: Split = "train",
     as_json: Json = False,
 ) -> None:
     """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds.
@@ -55,7 +67,7 @@ def run_tracker(
     are named and skipped, and the exit status then is 1.
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
-    run = run_from("mot17", root, weights, device, workers, home, ["tuning=first", *(param or [])])
+    run = start("tuning=first", profile="mot17", root=root)
     from msfp.pipeline.folder_io import method_from, range_warning, track_folder
     from msfp.pipeline.postprocess import steps_from
 
@@ -64,13 +76,9 @@ def run_tracker(
     if warning := range_warning(run, method, split):
         typer.echo(f"msfp: {warning}", err=True)
     written, skipped = track_folder(run, method, split, out, steps, seed)
-    if as_json:
-        typer.echo(json.dumps({"written": [str(p) for p in written], "skipped": skipped}, indent=1))
-    else:
-        for path in written:
-            typer.echo(str(path))
-    for name, reason in skipped.items():
-        typer.echo(f"msfp: {name}: not tracked: {reason}", err=True)
+    names = [str(path) for path in written]
+    problems = [f"{name}: not tracked: {reason}" for name, reason in skipped.items()]
+    tell(as_json, {"written": names, "skipped": skipped}, names, problems)
     if skipped:
         raise typer.Exit(1)
 
@@ -81,7 +89,7 @@ def evaluate(
     results: Annotated[
         Path, typer.Argument(help="folder of result files, one SEQUENCE.txt each, or TrackEval's NAME/data")
     ],
-    split: Annotated[str, typer.Option("--split", help="train, val or test")] = "train",
+    split: Split = "train",
     as_json: Json = False,
 ) -> None:
     """Score result files per sequence and combined with TrackEval, whatever TrackEval reads.
@@ -92,24 +100,108 @@ def evaluate(
 
     found = score_folder(root, results, split)
     rows = found.score.rows()
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-    else:
-        _print_scores(rows)
+    columns = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
+    width = max(len(str(row["sequence"])) for row in rows)
+    lines = [" " * width + "".join(f"{c:>9}" for c in columns)]
+    for row in rows:
+        values = "".join(f"{row[c]:9d}" if c == "IDSW" else f"{100 * float(row[c]):9.3f}" for c in columns)
+        lines.append(f"{row['sequence']!s:<{width}}{values}")
     said = [*found.told, *(f"{name}: not scored: {reason}" for name, reason in found.skipped.items())]
     said += [f"{name}: {doubt}" for name, doubt in found.doubtful.items()]
     if found.missing:
         said.append(f"COMBINED leaves out what has no result file: {', '.join(found.missing)}")
-    for line in said:
-        typer.echo(f"msfp: {line}", err=True)
+    tell(as_json, rows, lines, said)
     if found.missing or found.skipped or found.doubtful:
         raise typer.Exit(1)
 
 
-def _print_scores(rows: list[dict[str, str | float | int]]) -> None:
-    columns = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
-    width = max(len(str(row["sequence"])) for row in rows)
-    typer.echo(" " * width + "".join(f"{c:>9}" for c in columns))
-    for row in rows:
-        values = "".join(f"{row[c]:9d}" if c == "IDSW" else f"{100 * float(row[c]):9.3f}" for c in columns)
-        typer.echo(f"{row['sequence']!s:<{width}}{values}")
+@app.command("track")
+def track(
+    source: Annotated[str, typer.Argument(help="video file, folder of images, or a camera's number")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the results")] = Path("tracked"),
+    tracker: TrackerName = "msfp-track",
+    appearance: AppearanceName = "",
+    threshold: ThresholdName = "atl",
+    options: Settings = None,
+    weights: Annotated[
+        str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")
+    ] = "embedded",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")] = "cpu",
+    fps: Rate = None,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="stop after this many")] = None,
+    film: Annotated[bool, typer.Option("--film/--no-film", help="whether to draw an annotated MP4")] = True,
+    show: Annotated[bool, typer.Option("--show", help="show it in a window while it runs; q ends")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="throw away what an interrupted call left")] = False,
+    seed: Seed = 0,
+    param: Param = None,
+    workers: Learners = -1,
+    home: Annotated[Path | None, typer.Option(help=HOME)] = None,
+    as_json: Json = False,
+) -> None:
+    """Follow the people of a video: detect, embed, choose thresholds, track.
+
+    Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. Frames that
+    cannot be decoded are left out and told, and the exit status then is 1. An interrupted call goes on where it was
+    when repeated. The first call learns heads and ATL for the detector on the embedded worlds (a minute or more, kept
+    for later calls). Small people need a larger input: -p input.size=1280,736.
+
+    \b
+      msfp track street.mp4
+      msfp track frames/ --fps 15 --tracker bytetrack --threshold 0.6,0.1
+      msfp track 0 --show
+    """
+    window = window_for(source) if show else None
+    from msfp.pipeline.folder_io import method_from
+    from msfp.pipeline.online_tracker import OnlineTracker
+    from msfp.pipeline.recording import Recording, check_room, record
+    from msfp.pipeline.run import parse_overrides
+    from msfp.pipeline.tracker import run_for_videos
+    from msfp.video.source import fingerprint, open_source
+
+    seen = open_source(source, fps)
+    check_room(seen, out)  # before minutes are spent on learning
+    settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
+    run = run_for_videos(weights, device, settings, home, min(one_a_core(), MOST) if workers < 0 else workers)
+    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
+    state = {
+        "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, fingerprint(seen)],
+        "method": [tracker, appearance, threshold, sorted(options or []), seed, film],
+        "input": run.settings.input.model_dump(mode="json"),
+        "weights": run.weights_digest(),
+    }
+    recording = Recording(seen, out, state, film)
+    done = record(recording, OnlineTracker(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
+    _tell(done, seen, as_json)
+
+
+def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:
+    """Tell what came of a video; damage is the exit status, too."""
+    from msfp.video.decoding import loss
+
+    rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
+    speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""
+    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film") if kind in done]
+    damage = []
+    if done["lost"] or done["marred"]:
+        said = loss(seen.length or done["frames"], done["lost"], done["marred"])
+        damage = [f"{seen.place}: {said}; what could be decoded was followed: copy the video again"]
+    tell(as_json, done, [f"{done['frames']} frames{rate}, {done['people']} people{speed}", *files], damage)
+    if damage:
+        raise typer.Exit(1)
+
+
+def window_for(title: str) -> "Callable[[Image], bool]":
+    """A function that shows a frame; False once q was pressed.
+
+    Raises:
+        InputError: there is no screen.
+    """
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError("--show needs a screen, and there is none here; leave it out and look at the film afterwards")
+    import cv2
+
+    def show(pixels: "Image") -> bool:
+        cv2.imshow(title, pixels[..., ::-1])
+        return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
+
+    return show

@@ -2,8 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +26,11 @@ CURSOR = "msfp-now"
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over the frames, drawn once, and a cursor that is moved.
+    """Curves over the frames, drawn once, and a cursor that is moved."""
 
-    Attributes:
-        svg: the picture with its cursor at the first frame.
-        first: number of that frame.
-        step: points of the picture a frame.
-    """
-
-    svg: str
-    first: int
-    step: float
+    svg: str  # the picture with its cursor at the first frame
+    first: int  # number of that frame
+    step: float  # points of the picture a frame
 
     def at(self, frame: int) -> str:
         """The picture with its cursor at a frame."""
@@ -45,9 +38,8 @@ class Chart:
         return self.svg.replace(f'<g id="{CURSOR}">', place)
 
 
-@contextmanager
-def _drawn(width: float, height: float, frames: tuple[int, int], out: list[Chart]) -> Iterator["Axes"]:
-    """Axes of a size in inches over the frames from the first to the last; the chart is put into `out` at the end."""
+def _drawn(width: float, height: float, frames: tuple[int, int], plot: Callable[["Axes"], None]) -> Chart:
+    """What is plotted over the frames from the first to the last, on axes of a size in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -56,7 +48,10 @@ def _drawn(width: float, height: float, frames: tuple[int, int], out: list[Chart
         ax = fig.subplots()
         ax.axvline(frames[0], color=INK, lw=0.6, alpha=0.6, gid=CURSOR)
         ax.set_xlim(frames[0] - 0.5, frames[1] + 0.5)
-        yield ax
+        plot(ax)
+        if ax.get_legend_handles_labels()[1]:
+            spaces = {"columnspacing": 1.2, "handlelength": 1.6, "borderaxespad": 0.2}
+            ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), **spaces)
         buffer = io.StringIO()
         fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
@@ -64,66 +59,42 @@ def _drawn(width: float, height: float, frames: tuple[int, int], out: list[Chart
     text = re.sub(r' height="[^"]*pt"', "", text, count=1).replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     (left, _), (right, _) = ax.transData.transform([(0, 0), (1, 0)])
-    out.append(Chart(text, frames[0], float(right - left) * 72 / fig.dpi))
-
-
-def _legend(ax: "Axes", columns: int) -> None:
-    """Names of the curves, above them."""
-    spaces = {"columnspacing": 1.2, "handlelength": 1.6, "borderaxespad": 0.2}
-    ax.legend(ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.0), **spaces)
+    return Chart(text, frames[0], float(right - left) * 72 / fig.dpi)
 
 
 def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked: int, names: tuple[str, str]) -> Chart:
-    """Similarity over time with the person itself and with the best other one.
+    """Similarity over time with the person itself and with the best other one, (T,) each, NaN where there is none.
 
-    Args:
-        frames: (T,) numbers of the frames.
-        own, other: (T,) similarities, NaN where there is none.
-        asked: frame of the box that is asked about.
-        names: of the two curves.
+    `frames` are (T,) numbers, `asked` is that of the box that is asked about.
     """
-    out: list[Chart] = []
-    with _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), out) as ax:
+
+    def plot(ax: "Axes") -> None:
         ax.plot(frames, other, color=OTHER, ls="--", marker=".", ms=3, label=names[1])
         ax.plot(frames, own, color=OWN, marker=".", ms=3, label=names[0])
         ax.plot([asked], [1.0], marker="v", ls="", color=INK, ms=6, label="the box clicked")
-        ax.set_xlabel("frame")
-        ax.set_ylabel("cosine similarity")
-        ax.set_ylim(top=1.06)
-        _legend(ax, 3)
-    return out[0]
+        ax.set(xlabel="frame", ylabel="cosine similarity", ylim=(None, 1.06))
+
+    return _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), plot)
 
 
 def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[float, float]) -> Chart:
-    """ATL's thresholds over time beside the two of the slider.
+    """ATL's (T, 2) tau_high and tau_low over (T,) frames, beside the two of the slider."""
 
-    Args:
-        frames: (T,) numbers of the frames.
-        atl: (T, 2) tau_high and tau_low.
-        fixed: the slider's tau_high and tau_low.
-    """
-    out: list[Chart] = []
-    with _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), out) as ax:
+    def plot(ax: "Axes") -> None:
         for column, (name, colour) in enumerate((("high", HIGH), ("low", LOW))):
             ax.plot(frames, atl[:, column], color=colour, label=f"ATL, τ {name}")
             ax.axhline(fixed[column], color=colour, ls=":", lw=1.6, label=f"slider, τ {name}")
-        ax.set_xlabel("frame")
-        ax.set_ylabel("threshold τ")
         low, high = min(0.0, *fixed, atl.min()), max(1.0, *fixed, atl.max())
-        ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
-        _legend(ax, 4)
-    return out[0]
+        margin = 0.03 * (high - low)
+        ax.set(xlabel="frame", ylabel="threshold τ", ylim=(low - margin, high + margin))
+
+    return _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), plot)
 
 
 def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer]]) -> Chart:
-    """When identities switch, one line a tracker.
+    """When identities switch, one line a tracker: name -> frames of its switches, once each."""
 
-    Args:
-        frames: numbers of the first and last frame.
-        marks: name -> frames of its switches, once each.
-    """
-    out: list[Chart] = []
-    with _drawn(9.0, 0.9, frames, out) as ax:
+    def plot(ax: "Axes") -> None:
         for line, at in enumerate(marks.values()):
             ax.hlines(line, *frames, color=INK, lw=0.3, alpha=0.5)
             ax.plot(at, np.full(len(at), line), ls="", marker="|", ms=11, mew=1.8, color=OTHER)
@@ -131,4 +102,5 @@ def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer
         ax.set_ylim(len(marks) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-    return out[0]
+
+    return _drawn(9.0, 0.9, frames, plot)

@@ -14,7 +14,7 @@ from msfp.metrics.switches import Switches, find_switches
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Method, Threshold, frame_thresholds, material, settled, tracks
+from msfp.pipeline.tracks import Method, frame_thresholds, material, settled, tracks
 from msfp.tracking import make, track
 from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
@@ -23,34 +23,21 @@ FULL = "MSFP-Track"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a method made of a sequence.
+    """What a method made of a sequence."""
 
-    Attributes:
-        tracks: frames from 1, the clip's first.
-        score: None where the labels are not at hand.
-        switches: identity switches; None likewise.
-    """
-
-    tracks: Tracks
-    score: SequenceScore | None
-    switches: Switches | None
+    tracks: Tracks  # frames from 1, the clip's first
+    score: SequenceScore | None  # None where the labels are not at hand
+    switches: Switches | None  # identity switches; None likewise
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A stretch of one sequence. Frames are counted from 1, the stretch's first; `shown` gives the scene's number.
+    """A stretch of one sequence. Frames are counted from 1, the stretch's first; `shown` gives the scene's number."""
 
-    Attributes:
-        run: the run.
-        part: the stretch of the scene.
-        sequence: whose detections are tracked.
-        methods: label of a row of Table 1 -> method; MSFP-Track first.
-    """
-
-    run: Run
-    part: Part
-    sequence: Sequence
-    methods: dict[str, Method]
+    run: Run  # the run
+    part: Part  # the stretch of the scene
+    sequence: Sequence  # whose detections are tracked
+    methods: dict[str, Method]  # label of a row of Table 1 -> method; MSFP-Track first
 
     @property
     def length(self) -> int:
@@ -86,32 +73,19 @@ class Clip:
         return fast.prepare(self.truth, self.length, benchmark=data.benchmark(self.part.scene))
 
     @cached_property
-    def atl_rule(self) -> Threshold:
-        """ATL as MSFP-Track uses it."""
-        return self.methods[FULL].threshold
-
-    @cached_property
     def atl(self) -> NDArray[np.float32]:
-        """(T, 2) tau_high and tau_low that ATL predicts.
-
-        Raises:
-            NotComputable: frames that ATL learns from are missing.
-        """
+        """(T, 2) tau_high and tau_low that ATL predicts; NotComputable where frames that it learns from are missing."""
         taus = frame_thresholds(self.run, self.part, self.sequence, self.methods[FULL])
         assert taus is not None
         return taus
 
     def result(self, label: str) -> Result:
-        """Tracks of a method as the run has them.
-
-        Raises:
-            NotComputable: says what is missing.
-        """
+        """Tracks of a method as the run has them. Raises NotComputable: says what is missing."""
         return _result(self, self.methods[label])
 
     def adapted(self, label: str) -> Result:
         """The method with ATL's thresholds in place of its own."""
-        return _result(self, replace(self.methods[label], threshold=self.atl_rule))
+        return _result(self, replace(self.methods[label], threshold=self.methods[FULL].threshold))
 
     def retrack(self, label: str, high: float, low: float) -> Result:
         """The method with fixed thresholds, tracked now; nothing is stored."""

@@ -13,24 +13,15 @@ HERE = Path(__file__).parent
 
 
 class FrameView(anywidget.AnyWidget):
-    """A frame, the boxes on it, and a line below.
-
-    Attributes:
-        jpeg: the frame.
-        size: its width and height in pixels.
-        boxes: see `overlay.box`.
-        chosen: identity whose boxes are emphasised, -1 for none.
-        clicked: identity that was clicked, and how many clicks there were; (-1, 0) before the first.
-        caption: the line below.
-    """
+    """A frame, the boxes on it, and a line below."""
 
     _esm = HERE / "frame_view.js"
     _css = HERE / "frame_view.css"
     jpeg = traitlets.Bytes().tag(sync=True)
-    size = traitlets.List([1, 1]).tag(sync=True)
-    boxes: Any = traitlets.List().tag(sync=True)
-    chosen = traitlets.Int(-1).tag(sync=True)
-    clicked = traitlets.List([-1, 0]).tag(sync=True)
+    size = traitlets.List([1, 1]).tag(sync=True)  # width and height in pixels
+    boxes: Any = traitlets.List().tag(sync=True)  # see `overlay.box`
+    chosen = traitlets.Int(-1).tag(sync=True)  # identity whose boxes are emphasised, -1 for none
+    clicked = traitlets.List([-1, 0]).tag(sync=True)  # identity, and how many clicks there were
     caption = traitlets.Unicode().tag(sync=True)
 
     def show(self, clip: Clip, frame: int, boxes: list[Box], caption: str, chosen: int = -1) -> None:

@@ -20,21 +20,13 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """The head of MSFP-Track on a clip's N detections, rows as in `clip.detections`.
+    """The head of MSFP-Track on a clip's N detections, rows as in `clip.detections`."""
 
-    Attributes:
-        frame: (N,) from 1.
-        layers: tapped layers, in the order of the columns of `weights`.
-        weights: (N, L) attention weights, rows sum to 1 (eq. 3).
-        vectors: (N, D) unit embeddings.
-        person: (N,) labelled person that a box shows, -1 where it shows none or there are no labels.
-    """
-
-    frame: NDArray[np.int32]
-    layers: tuple[int, ...]
-    weights: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    person: NDArray[np.int32]
+    frame: NDArray[np.int32]  # (N,) from 1
+    layers: tuple[int, ...]  # tapped layers, in the order of the columns of `weights`
+    weights: NDArray[np.float32]  # (N, L) attention weights, rows sum to 1 (eq. 3).
+    vectors: NDArray[np.float32]  # (N, D) unit embeddings
+    person: NDArray[np.int32]  # (N,) labelled person that a box shows, -1 where it shows none or there are no labels
 
     def similarity(self, row: int) -> NDArray[np.float32]:
         """(N,) cosine similarity of every box with one."""
@@ -43,13 +35,8 @@ class Looks:
     def nearest(self, row: int, among: NDArray[np.bool_], count: int, apart: int, one_each: bool = False) -> Rows:
         """The most similar boxes, best first.
 
-        Args:
-            row: the box that is asked about.
-            among: (N,) boxes to choose from.
-            count: how many at most.
-            apart: least distance in frames from the box and, for one person, between two answers; neighbouring frames
-                show the same picture again.
-            one_each: one box a person.
+        `among`: (N,) boxes to choose from. `apart`: least distance in frames from the box and, for one person, between
+        two answers; neighbouring frames show the same picture again.
         """
         near = np.abs(self.frame - self.frame[row]) < apart
         candidates = np.flatnonzero(among & ~near)
@@ -66,13 +53,7 @@ class Looks:
         return np.array(chosen, np.int64)
 
     def over_time(self, row: int, own: NDArray[np.bool_], length: int) -> tuple[NDArray, NDArray]:
-        """(T,) similarity with the own box of each frame, and with the most similar other one; NaN where there is none.
-
-        Args:
-            row: the box that is asked about.
-            own: (N,) boxes of the same person.
-            length: number of frames.
-        """
+        """(T,) similarity with the (N,) own boxes of each frame, and with the best other; NaN where there is none."""
         similarity = self.similarity(row)
         curves = np.full((2, length), -np.inf)
         for curve, mine in zip(curves, (own, ~own), strict=True):
@@ -83,11 +64,7 @@ class Looks:
 
 @lru_cache(maxsize=8)
 def looks_of(clip: Clip) -> Looks:
-    """Run the head on a clip's boxes; features and head come from the store.
-
-    Raises:
-        NotComputable: frames that it learned from are missing.
-    """
+    """Run the head on a clip's boxes; NotComputable where frames that it learned from are missing."""
     run, look, boxes = clip.run, clip.methods[FULL].look, clip.detections
     assert look is not None
     layers = part_vectors(run, clip.part, clip.sequence.detector, look)

@@ -1,67 +1,38 @@
 """What `explore.ipynb` begins with."""
 
-from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
 from msfp.explore.clip import FULL
 from msfp.explore.people import PeoplePanel
 from msfp.explore.sequence_controls import SequenceControls
-from msfp.explore.session import open_session
+from msfp.explore.session import open_clips
 from msfp.explore.thresholds import ThresholdPanel
 from msfp.explore.trackers import TrackersPanel
 
 
-class Explorer:
+class Explorer(SequenceControls):
     """The panels over one run; the sequence and the frame are the same in all of them."""
-
-    def __init__(self, desk: SequenceControls) -> None:
-        self._desk = desk
 
     @property
     def sequences(self) -> widgets.Dropdown:
         """Choose the sequence."""
-        return self._desk.chooser
+        return self.chooser
 
     def people(self, tracker: str = FULL) -> PeoplePanel:
         """Boxes and identities; click a person."""
-        return PeoplePanel(self._desk, tracker)
+        return PeoplePanel(self, tracker)
 
     def thresholds(self, tracker: str = FULL) -> ThresholdPanel:
         """Thresholds by hand beside ATL's."""
-        return ThresholdPanel(self._desk, tracker)
+        return ThresholdPanel(self, tracker)
 
     def trackers(self, first: str = FULL, second: str = "ByteTrack") -> TrackersPanel:
         """Two trackers side by side."""
-        return TrackersPanel(self._desk, first, second)
+        return TrackersPanel(self, first, second)
 
 
-def begin(
-    profile: str = "demo",
-    *,
-    dataset: str = "",
-    sequence: str = "",
-    root: str = "",
-    weights: str = "",
-    device: str = "",
-    settings: str = "",
-    home: str | Path = "..",
-) -> Explorer:
-    """Open a finished run.
-
-    Args:
-        profile: smoke, demo, mot17 or full.
-        dataset: of the run's; empty: its main one.
-        sequence: opened first, such as SYNTH17-01-FRCNN; empty: the first there is.
-        root, weights, device, settings: as the run was made.
-        home: folder that holds data/ and runs/.
-
-    Raises:
-        NoRun: this profile has not been run; says how.
-        InputError: unknown profile, setting or sequence, or a path that is not there.
-        NotComputable: not one sequence has its frames.
-    """
-    session = open_session(
-        profile, dataset=dataset, root=root, weights=weights, device=device, settings=settings, home=home
-    )
-    return Explorer(SequenceControls(session, sequence))
+def begin(profile: str = "demo", *, sequence: str = "", **options: Any) -> Explorer:
+    """Open a finished run at a sequence, such as SYNTH17-01-FRCNN (empty: the first); for the rest see `open_clips`."""
+    return Explorer(open_clips(profile, **options), sequence)

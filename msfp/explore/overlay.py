@@ -53,16 +53,11 @@ def crop(clip: Clip, row: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(sized)).decode()
 
 
-def colour_of(identity: int) -> str:
-    """An identity's colour, as in the films of `msfp track`."""
-    return COLOURS[identity % len(COLOURS)]
-
-
 def box(xyxy: NDArray[np.floating], identity: int, label: str, kind: str = "track") -> Box:
     """One box for the view, in pixels from 0: `track` boxes can be clicked, `switch` boxes are marks."""
     left, top, right, bottom = (float(v) for v in np.round(np.asarray(xyxy) - FIRST_PIXEL, 1))
     place = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-    return {**place, "id": identity, "label": label, "colour": colour_of(identity), "kind": kind}
+    return {**place, "id": identity, "label": label, "colour": COLOURS[identity % len(COLOURS)], "kind": kind}
 
 
 def boxes_of(result: Result, frame: int, switches: bool = False) -> list[Box]:

@@ -7,7 +7,6 @@ import traitlets
 
 from msfp.errors import InputError
 from msfp.explore.clip import Clip
-from msfp.explore.session import Session
 
 NARROW = widgets.Layout(width="max-content")
 
@@ -25,18 +24,14 @@ class SequenceControls(traitlets.HasTraits):
     clip = traitlets.Instance(Clip)
     frame = traitlets.Int(1)
 
-    def __init__(self, session: Session, sequence: str = "") -> None:
-        """Open a sequence; empty: the first.
-
-        Raises:
-            InputError: the run has no such sequence; names those it has.
-        """
-        name = sequence or next(iter(session.clips))
-        if name not in session.clips:
-            raise InputError(f"sequence {name!r} is not in this run; there are: {', '.join(session.clips)}")
-        super().__init__(clip=session.clips[name])
-        self._clips = session.clips
-        self.chooser = widgets.Dropdown(options=list(session.clips), value=name, description="sequence")
+    def __init__(self, clips: dict[str, Clip], sequence: str = "") -> None:
+        """Open a sequence; empty: the first. Raises InputError: the run has no such sequence; names those it has."""
+        name = sequence or next(iter(clips))
+        if name not in clips:
+            raise InputError(f"sequence {name!r} is not in this run; there are: {', '.join(clips)}")
+        super().__init__(clip=clips[name])
+        self._clips = clips
+        self.chooser = widgets.Dropdown(options=list(clips), value=name, description="sequence")
         self.slider = widgets.IntSlider(description="frame", layout=widgets.Layout(width="60%", min_width="260px"))
         self._opening = False
         self._range()
@@ -80,11 +75,7 @@ class SequenceControls(traitlets.HasTraits):
 
 
 def tracker_choice(desk: SequenceControls, label: str, description: str = "tracker") -> widgets.Dropdown:
-    """Drop-down of the run's trackers.
-
-    Raises:
-        InputError: no such tracker; names those there are.
-    """
+    """Drop-down of the run's trackers. Raises InputError: no such tracker; names those there are."""
     there = list(desk.clip.methods)
     if label not in there:
         raise InputError(f"tracker {label!r} is not among the run's; there are: {', '.join(there)}")

@@ -20,15 +20,10 @@ STRIDE = 32  # what the strides of YOLOs and RT-DETRs divide
 
 @dataclass(frozen=True)
 class Part:
-    """Some channels of a tapped map, possibly at a coarser resolution than the tap itself.
+    """Some channels of a tapped map, possibly at a coarser resolution than the tap itself."""
 
-    Attributes:
-        map: (B, C, h, w) tensor.
-        upsample: the tap shows `map` repeated this many times along height and width (nearest).
-    """
-
-    map: torch.Tensor
-    upsample: int = 1
+    map: torch.Tensor  # (B, C, h, w) tensor
+    upsample: int = 1  # the tap shows `map` repeated this many times along height and width (nearest)
 
 
 class Backbone:
@@ -45,14 +40,7 @@ class Backbone:
     precision = torch.float16
 
     def __init__(self, model: Any, preset: Preset, device: str = "cpu", also: Iterable[int] = ()) -> None:
-        """Take the layers that the taps need out of an ultralytics model.
-
-        Args:
-            model: an ultralytics detection model, batch normalisation folded.
-            preset: layers to tap.
-            device: torch device.
-            also: modules that have to run too, and whose outputs are kept.
-        """
+        """Take what the taps and the modules in `also` need out of an ultralytics model with folded batch norms."""
         self.preset = preset
         self.device = device_named(device)
         modules = list(model.model)
@@ -71,24 +59,13 @@ class Backbone:
 
     @classmethod
     def load(
-        cls,
-        preset: str | Preset,
-        weights: str | Path = "embedded",
-        device: str = "cpu",
-        seed: int = 0,
-        **options: Any,
+        cls, preset: str | Preset, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0, **options: Any
     ) -> Self:
         """Load a preset's network with its weights, frozen.
 
-        Args:
-            preset: name of a preset, `yolov8n-paper`, or a preset.
-            weights: `embedded`, a .safetensors or .pt file, a bare ultralytics name, or the control `random-init`.
-            device: torch device, `cpu` or `cuda`.
-            seed: of `random-init`.
-            options: further ones of the class.
-
-        Raises:
-            InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
+        `preset`: name of a preset, `yolov8n-paper`, or a preset. `weights`: `embedded`, a .safetensors or .pt file, a
+        bare ultralytics name, or the control `random-init`.
+        Raises InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
         """
         chosen = preset_named(preset) if isinstance(preset, str) else preset
         found = cls(load_detector(chosen.architecture, weights, chosen.embedded, seed), chosen, device, **options)
@@ -103,25 +80,11 @@ class Backbone:
 
     @torch.inference_mode()
     def parts(self, batch: torch.Tensor) -> dict[int, tuple[Part, ...]]:
-        """Tapped maps as the pieces they are concatenated from, coarse pieces left coarse.
-
-        Args:
-            batch: (B, 3, H, W) float RGB in 0..1, H and W multiples of 32.
-
-        Returns:
-            layer -> parts, whose channels in this order are the tap's channels.
-        """
+        """Layer -> pieces that its map is concatenated from, coarse ones left coarse, of (B, 3, H, W) RGB in 0..1."""
         return self._taps(self._forward(batch))
 
     def maps(self, batch: torch.Tensor) -> dict[int, torch.Tensor]:
-        """Tapped maps, whole.
-
-        Args:
-            batch: (B, 3, H, W) float RGB in 0..1, H and W multiples of 32.
-
-        Returns:
-            layer -> (B, C, H / stride, W / stride).
-        """
+        """Layer -> (B, C, H / stride, W / stride) tapped map of (B, 3, H, W) RGB in 0..1, H and W multiples of 32."""
         return {layer: whole(parts) for layer, parts in self.parts(batch).items()}
 
     def modules(self) -> Iterator[nn.Module]:
@@ -169,11 +132,7 @@ load_backbone = Backbone.load
 
 
 def device_named(name: str) -> torch.device:
-    """`cpu`, `cuda`, `cuda:1`, ... as torch knows it.
-
-    Raises:
-        InputError: not a device, or one that is not there.
-    """
+    """`cpu`, `cuda`, `cuda:1`, ... as torch knows it. Raises InputError: not a device, or one that is not there."""
     try:
         device = torch.device(name)
     except RuntimeError:

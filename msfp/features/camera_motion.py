@@ -32,27 +32,15 @@ SEED = 0
 
 @dataclass(frozen=True)
 class View:
-    """A frame made ready for estimation.
+    """A frame made ready for estimation."""
 
-    Attributes:
-        grey: (h, w) uint8, shrunk.
-        background: (h, w) uint8, 255 where no box lies, else 0.
-        to_view: (3, 3) map of file coordinates to pixel centres of `grey`.
-    """
-
-    grey: Image
-    background: Image
-    to_view: Floats
+    grey: Image  # (h, w) uint8, shrunk
+    background: Image  # (h, w) uint8, 255 where no box lies, else 0
+    to_view: Floats  # (3, 3) map of file coordinates to pixel centres of `grey`
 
 
 def see(frame: Image, tlwh: Floats, width: int) -> View:
-    """Shrink a frame to a width (never enlarge it), and mask its boxes.
-
-    Args:
-        frame: (H, W, 3) uint8 RGB.
-        tlwh: (N, 4) boxes of what may move by itself, file coordinates.
-        width: of the shrunk image.
-    """
+    """Shrink a (H, W, 3) frame to at most a width, and mask its (N, 4) tlwh boxes, which may move by themselves."""
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     high, wide = grey.shape
     if wide > width:
@@ -73,8 +61,7 @@ def see(frame: Image, tlwh: Floats, width: int) -> View:
 def ecc(previous: View, current: View) -> Floats | None:
     """Rotation and translation that maximise the correlation of the backgrounds (Evangelidis and Psarakis, 2008).
 
-    Returns:
-        (2, 3) map between the views' pixels; None where it does not converge.
+    Returns (2, 3) map between the views' pixels; None where it does not converge.
     """
     start = np.eye(2, 3, dtype=np.float32)
     # OpenCV takes one mask, of the current frame; a person hides the background in either.
@@ -91,8 +78,7 @@ def ecc(previous: View, current: View) -> Floats | None:
 def sparse_flow(previous: View, current: View) -> Floats | None:
     """Rotation, scale and translation most background corners agree on, followed by pyramidal Lucas-Kanade.
 
-    Returns:
-        (2, 3) map between the views' pixels; None where too few corners agree.
+    Returns (2, 3) map between the views' pixels; None where too few corners agree.
     """
     corners = cv2.goodFeaturesToTrack(previous.grey, mask=previous.background, **CORNERS)
     if corners is None or len(corners) < LEAST_INLIERS:
@@ -133,19 +119,11 @@ def camera_motions(
 ) -> Floats:
     """The camera's motion over a sequence, each frame read once.
 
-    Args:
-        frames: (number from 1, (H, W, 3) uint8 RGB), ascending.
-        length: frames of the sequence.
-        method: `ecc` (StrongSORT), `sparse-flow` (BoT-SORT) or `none`.
-        boxes: gives (N, 4) tlwh of what may move by itself in a frame.
-        progress: called with 1 after each frame.
-
-    Returns:
-        (length, 2, 3) float64: the previous frame's file coordinates to each frame's; the identity for the first frame
-        and where either frame is absent.
-
-    Raises:
-        InputError: an unknown method; lists those there are.
+    `frames`: (number from 1, (H, W, 3) uint8 RGB), ascending. `method`: `ecc` (StrongSORT), `sparse-flow` (BoT-SORT) or
+    `none`. `boxes`: gives (N, 4) tlwh of what may move by itself in a frame.
+    Returns (length, 2, 3) float64: the previous frame's file coordinates to each frame's; the identity for the first
+    frame and where either frame is absent.
+    Raises InputError: an unknown method; lists those there are.
     """
     if method not in NAMES:
         raise InputError(f"camera motion {method!r} is not known; there are: {', '.join(NAMES)}")

@@ -1,12 +1,8 @@
 """Tensors out of a PyTorch `.pt` file without executing anything that the file names.
 
 A `.pt` file is a zip with one pickle and the raw bytes of each storage. A pickle may name any function and have it
-called, so here every name is looked up in a short list and stands for an inert object of ours; so do rebuilt tensors.
-Nothing that the file names is ever imported.
-
-A file may cost no more than its size lets expect: `torch.save` compresses nothing, so compressed entries, and entries
-larger than the file, are refused; so are pickles of millions of steps, and tensors with more elements than their
-storage.
+called: here every name is looked up in a short list and stands for an inert object. Nothing that it names is imported.
+A file may cost no more than its size lets expect: `torch.save` compresses nothing.
 """
 
 import io
@@ -27,24 +23,20 @@ from msfp.errors import InputError
 # Names that checkpoints of ultralytics and of torch carry beside tensors. They become inert records, whatever they are.
 INERT_MODULES = ("torch.nn.modules.", "ultralytics.")
 INERT_NAMES = {
-    ("__builtin__", "set"),
-    ("builtins", "set"),
-    ("builtins", "object"),
-    ("copyreg", "_reconstructor"),
-    ("copy_reg", "_reconstructor"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "WindowsPath"),
-    ("pathlib", "PurePosixPath"),
+    *((module, name) for module in ("builtins", "__builtin__") for name in ("set", "object")),
+    *((module, "_reconstructor") for module in ("copyreg", "copy_reg")),
+    *(("pathlib", name) for name in ("PosixPath", "WindowsPath", "PurePosixPath")),
     ("pathlib._local", "PosixPath"),
-    ("torch", "Size"),
-    ("torch", "device"),
-    ("torch", "dtype"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
+    *(("torch", name) for name in ("Size", "device", "dtype")),
+    *(("numpy", name) for name in ("dtype", "ndarray")),
+    *((f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")),
     ("_codecs", "encode"),
 }
+STORAGES = {
+    "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16, "Double": torch.float64,
+    "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
+    "Bool": torch.bool,
+}  # fmt: skip
 MOST_PICKLED = 1 << 24  # bytes of the pickle; ultralytics' largest checkpoint has less than one million
 MOST_STEPS = 2_000_000
 MOST_MODULES = 100_000
@@ -61,17 +53,13 @@ class Record:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Pickles of dict subclasses set items; they matter only where OrderedDict is named."""
+    def _ignored(self, *_: Any) -> None:
+        """Pickles of subclasses of dict and list set, append and extend; only OrderedDict's matter."""
+
+    __setitem__ = append = extend = _ignored
 
     def __hash__(self) -> int:
         return id(self)
-
-    def append(self, value: Any) -> None:
-        """Pickles of list subclasses append."""
-
-    def extend(self, values: Any) -> None:
-        """Pickles of list subclasses extend."""
 
 
 class Refused(Exception):
@@ -89,11 +77,7 @@ def too_costly(what: str) -> Refused:
 def rebuild_tensor(
     storage: torch.Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> torch.Tensor:
-    """The tensor over a flat storage; torch refuses views beyond its end.
-
-    Raises:
-        Refused: it has more elements than its storage, as strides of 0 give.
-    """
+    """The tensor over a flat storage, beyond whose end torch refuses it; strides of 0 could repeat it without end."""
     if math.prod(size) > storage.numel():
         raise too_costly(f"a tensor of {math.prod(size):,} elements over a storage of {storage.numel():,}")
     return torch.as_strided(storage, tuple(size), tuple(stride), offset)
@@ -103,16 +87,7 @@ KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-    ("torch", "FloatStorage"): torch.float32,
-    ("torch", "HalfStorage"): torch.float16,
-    ("torch", "BFloat16Storage"): torch.bfloat16,
-    ("torch", "DoubleStorage"): torch.float64,
-    ("torch", "LongStorage"): torch.int64,
-    ("torch", "IntStorage"): torch.int32,
-    ("torch", "ShortStorage"): torch.int16,
-    ("torch", "CharStorage"): torch.int8,
-    ("torch", "ByteStorage"): torch.uint8,
-    ("torch", "BoolStorage"): torch.bool,
+    **{("torch", f"{name}Storage"): dtype for name, dtype in STORAGES.items()},
 }
 
 
@@ -143,9 +118,8 @@ class Reader(pickle.Unpickler):
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """State dict of a `.pt` file: of an ultralytics checkpoint (its EMA where it has one), a module or a state dict.
 
-    Raises:
-        InputError: not a zip checkpoint, corrupt, names that are not on the list, costs more than weights do, or no
-            tensors in it.
+    Raises InputError: not a zip checkpoint, corrupt, names that are not on the list, costs more than weights do, or no
+    tensors in it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -174,11 +148,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _refuse_costly(archive: zipfile.ZipFile, size: int) -> None:
-    """Hold an archive's entries to what lies in the file.
-
-    Raises:
-        Refused: a compressed entry, or more bytes than the file has.
-    """
+    """Refuse compressed entries, and entries that hold more bytes than the file has."""
     entries = archive.infolist()
     packed = next((entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED), None)
     if packed is not None:
@@ -188,11 +158,7 @@ def _refuse_costly(archive: zipfile.ZipFile, size: int) -> None:
 
 
 def _refuse_endless(data: bytes) -> None:
-    """Hold a pickle to as many steps as weights need, and to places of its memory that its steps could fill.
-
-    Raises:
-        Refused: too long, too many steps, or a place far beyond.
-    """
+    """Refuse a pickle of more steps than weights need, and places of its memory that its steps could not fill."""
     if len(data) > MOST_PICKLED:
         raise too_costly(f"its pickle has {len(data):,} bytes")
     for steps, (code, argument, _) in enumerate(pickletools.genops(data)):
@@ -203,11 +169,7 @@ def _refuse_endless(data: bytes) -> None:
 
 
 def _state_of(content: Any, depth: int = 0) -> dict[str, torch.Tensor]:
-    """Name -> tensor of what a checkpoint holds.
-
-    Raises:
-        Refused: it contains itself, or its tensors together are many times what the file holds.
-    """
+    """Name -> tensor of what a checkpoint holds; refuses one that contains itself or shows storages again and again."""
     if depth > DEEPEST:
         raise too_costly("it contains itself")
     found: dict[str, torch.Tensor] = {}

@@ -18,19 +18,12 @@ from msfp.features.presets import Preset
 
 @dataclass(frozen=True)
 class Sight:
-    """What one look at a frame gives.
+    """What one look at a frame gives."""
 
-    Attributes:
-        tlwh: (N, 4) float64, file coordinates, best score first where the detector found them.
-        score: (N,) float32.
-        layers: tapped layer -> (N, C) float16 mean-pooled vectors (eq. 1).
-        scene: (C,) float16, mean of the scene layer (eq. 6).
-    """
-
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
-    layers: dict[int, NDArray[np.float16]]
-    scene: NDArray[np.float16]
+    tlwh: NDArray[np.float64]  # (N, 4) float64, file coordinates, best score first where the detector found them
+    score: NDArray[np.float32]  # (N,) float32
+    layers: dict[int, NDArray[np.float16]]  # tapped layer -> (N, C) float16 mean-pooled vectors (eq. 1).
+    scene: NDArray[np.float16]  # (C,) float16, mean of the scene layer (eq. 6).
 
 
 class Detector(Backbone):
@@ -39,10 +32,8 @@ class Detector(Backbone):
     def __init__(self, model: Any, preset: Preset, device: str = "cpu", sparse: bool | None = None) -> None:
         """Take a whole ultralytics detection model, batch normalisation folded.
 
-        Args:
-            model, preset, device: as of a backbone.
-            sparse: compute boxes only where people are; None: on a CPU. It has to be known which cells passed before
-                it goes on, for which a GPU would be waited for.
+        `sparse`: compute boxes only where people are; None: on a CPU. It has to be known which cells passed before it
+        goes on, for which a GPU would be waited for.
         """
         self.family = type(model).__name__
         last = model.model[-1]
@@ -68,16 +59,9 @@ class Detector(Backbone):
     ) -> Sight:
         """People in a frame, with their vectors.
 
-        Args:
-            frame: (H, W, 3) uint8 RGB.
-            size: (width, height) of the network's input, multiples of 32.
-            confidence: smallest score kept.
-            overlap: IoU above which the lower-scoring of two boxes is suppressed.
-            limit: most boxes kept.
-            geometry: how the frame is placed in the input.
-            boxes: (N, 4) tlwh in file coordinates and (N,) scores of another detector, to be looked at in place of
-                the people found here.
-            pooling: how boxes are pooled.
+        `frame`: (H, W, 3) uint8 RGB. `overlap`: IoU above which the lower-scoring of two boxes is suppressed. `boxes`:
+        (N, 4) tlwh in file coordinates and (N,) scores of another detector, to be looked at in place of the people
+        found here.
         """
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         batch = to_batch(box.apply(frame)[None], self.device)
@@ -105,11 +89,7 @@ class Detector(Backbone):
         return self._head is not None
 
     def keep_grid_exact(self) -> None:
-        """Hold the grid of cells in single precision, after a pass in half: that knows whole pixels only beyond 1024.
-
-        A YOLO's box is a distance of some cells, which half precision can tell, added to its cell's place, which it
-        cannot.
-        """
+        """Hold the grid of cells in single precision: half precision knows whole pixels only beyond 1024."""
         last: Any = self._modules[str(self._ends[0])]
         last.anchors, last.strides = last.anchors.float(), last.strides.float()
 
@@ -123,16 +103,7 @@ class Detector(Backbone):
     def detect(
         self, batch: torch.Tensor, box: Letterbox, confidence: float = 0.25, overlap: float = 0.7, limit: int = 300
     ) -> tuple[dict[int, tuple[Part, ...]], Boxes]:
-        """Tapped maps and people of one frame, for those who pool the boxes of several sets.
-
-        Args:
-            batch: (1, 3, H, W) float RGB in 0..1.
-            box: how the frame lies in it.
-            confidence, overlap, limit: see `look`.
-
-        Returns:
-            layer -> parts as `Backbone.parts` gives them; (N, 4) tlwh in file coordinates and (N,) scores, best first.
-        """
+        """Layer -> parts as of `Backbone.parts`, and people best first, of a frame that lies in its input as `box`."""
         outputs = self._forward(batch)
         ends = [outputs[i] for i in self._ends]
         if self._head is None:

@@ -47,22 +47,12 @@ def extract_modes(
 ) -> dict[Mode, dict[str, Features]]:
     """Pool the features of all box sets of one scene.
 
-    Args:
-        frames: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present, in any order, each once.
-        box_sets: by name.
-        backbone: the frozen detector.
-        wanted: way to pool -> the layers wanted of it.
-        size: (width, height) of the network's input, multiples of 32.
-        geometry: how a frame is placed in the input.
-        progress: called with 1 after each frame.
-        through: gives the backbone's parts of a batch for those who take more from the pass; None: `backbone.parts`.
-
-    Returns:
-        Way to pool -> box set -> features aligned with its rows, fp16; rows of frames that never came have `present`
-        False.
-
-    Raises:
-        InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
+    `frames`: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present, in any order, each once.
+    `wanted`: way to pool -> the layers wanted of it. `through`: gives the backbone's parts of a batch for those who
+    take more from the pass; None: `backbone.parts`.
+    Returns way to pool -> box set -> features aligned with its rows, fp16; rows of frames that never came have
+    `present` False.
+    Raises InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
     """
     found = Found(box_sets, backbone, wanted)
     for number, box, parts, rows in _passes(frames, box_sets, backbone, size, geometry, progress, through):
@@ -87,14 +77,8 @@ def extract_cells(
 ) -> Iterator[tuple[str, slice, dict[int, NDArray[np.float16]]]]:
     """RoIAlign's 7x7 cells of every box, frame by frame, as they are too many to keep (50 KB a box of YOLOv8n's taps).
 
-    Args:
-        frames, box_sets, backbone, size, geometry, progress: as in `extract_modes`.
-
-    Yields:
-        box set, its rows of one frame, and layer -> (n, 49, C) cells of these rows.
-
-    Raises:
-        InputError: as `extract_modes`.
+    Yields box set, its rows of one frame, and layer -> (n, 49, C) cells of these rows.
+    Raises InputError: as `extract_modes`.
     """
     for _, box, parts, rows in _passes(frames, box_sets, backbone, size, geometry, progress):
         for name, mine in rows.items():
@@ -119,14 +103,11 @@ def _passes(
 
 
 def with_rows(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    progress: Callable[[int], None] | None = None,
+    frames: Iterable[tuple[int, Image]], box_sets: Mapping[str, BoxSet], progress: Callable[[int], None] | None = None
 ) -> Iterator[tuple[int, Image, Rows]]:
     """Add to each frame the rows of the box sets that have some in it; arguments as of `extract_modes`.
 
-    Raises:
-        InputError: a box set that pooling cannot take, naming it and the row, or a frame that comes twice.
+    Raises InputError: a box set that pooling cannot take, naming it and the row, or a frame that comes twice.
     """
     for name, (frame, tlwh) in box_sets.items():
         if len(frame) != len(tlwh):

@@ -1,9 +1,7 @@
 """Convolutions with what follows them, where the maps are large: one pass over memory instead of two or three.
 
-A convolutional network's activations are operators of their own in PyTorch, each of which reads and writes every map
-once more, and the maps of the first layers are larger than any cache. oneDNN, which PyTorch carries for the CPU,
-applies them while a result is still in a register; on a GPU, `gpu.blocks` does. Values differ in the last bits from the
-operators in turn.
+The maps of the first layers are larger than any cache. oneDNN, which PyTorch carries for the CPU, applies an activation
+while a result is still in a register; on a GPU, `gpu.blocks` does. The last bits of values differ.
 """
 
 from functools import lru_cache
@@ -31,11 +29,7 @@ def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch
 
 
 def fuse(module: nn.Module) -> None:
-    """Make ultralytics' blocks of a frozen network pass memory less often, in place.
-
-    Args:
-        module: holds the blocks, batch normalisation folded.
-    """
+    """Make ultralytics' blocks of a frozen network with folded batch norms pass memory less often, in place."""
     from ultralytics.nn.modules.block import SPPF, C2f
     from ultralytics.nn.modules.conv import Conv
 

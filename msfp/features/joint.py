@@ -50,12 +50,9 @@ class JointNetwork(nn.Module):
     def forward(self, batch: torch.Tensor) -> tuple[Any, torch.Tensor]:
         """What the detector gives, and the map of appearances.
 
-        Args:
-            batch: (B, 3, H, W) float RGB in 0..1.
-
-        Returns:
-            In evaluation (B, 5, A) boxes and scores of all anchors, in training what the detector's loss takes; and
-            (B, WIDTH, H / 8, W / 8).
+        `batch`: (B, 3, H, W) float RGB in 0..1.
+        Returns in evaluation (B, 5, A) boxes and scores of all anchors, in training what the detector's loss takes; and
+        (B, WIDTH, H / 8, W / 8).
         """
         output = self.detector(batch)
         predictions, raw = (output, output) if self.training else output
@@ -64,30 +61,19 @@ class JointNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Seen:
-    """People in a frame, or in a scene, best first within a frame.
+    """People in a frame, or in a scene, best first within a frame."""
 
-    Attributes:
-        frame: (N,) int32 frame number.
-        tlwh: (N, 4) float64 in file coordinates.
-        score: (N,) float32.
-        vectors: (N, WIDTH) float16 unit vectors.
-    """
-
-    frame: NDArray[np.int32]
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
-    vectors: NDArray[np.float16]
+    frame: NDArray[np.int32]  # (N,) int32 frame number
+    tlwh: NDArray[np.float64]  # (N, 4) float64 in file coordinates
+    score: NDArray[np.float32]  # (N,) float32
+    vectors: NDArray[np.float16]  # (N, WIDTH) float16 unit vectors
 
 
 def load_joint(weights: str | Path = "embedded", device: str = "cpu") -> JointNetwork:
     """The jointly trained network, frozen.
 
-    Args:
-        weights: `embedded`, or a .safetensors file that `scripts/make_weights.py joint` made.
-        device: torch device.
-
-    Raises:
-        InputError: weights that are missing, damaged or another network's.
+    `weights`: `embedded`, or a .safetensors file that `scripts/make_weights.py joint` made.
+    Raises InputError: weights that are missing, damaged or another network's.
     """
     path = find(weights, EMBEDDED)
     network = JointNetwork(build(ARCHITECTURE, classes=1))
@@ -98,12 +84,8 @@ def load_joint(weights: str | Path = "embedded", device: str = "cpu") -> JointNe
 def untrained_joint(weights: str | Path = "embedded", seed: int = 0) -> JointNetwork:
     """A detector as it is, with a branch of seeded random weights: where joint training starts.
 
-    Args:
-        weights: of the plain one-class detector; `embedded`, or a file.
-        seed: of the branch.
-
-    Raises:
-        InputError: weights that are missing or do not fit.
+    `weights`: of the plain one-class detector; `embedded`, or a file.
+    Raises InputError: weights that are missing or do not fit.
     """
     detector = load_detector(ARCHITECTURE, weights, DETECTOR)
     with torch.random.fork_rng(devices=[]):
@@ -125,16 +107,7 @@ def see(
     confidence: float = 0.1,
     geometry: Geometry = "letterbox",
 ) -> Seen:
-    """People in a frame with their appearance, from one forward pass.
-
-    Args:
-        network: from `load_joint`.
-        number: of the frame.
-        frame: (H, W, 3) uint8 RGB.
-        size: (width, height) of the network's input.
-        confidence: smallest score kept.
-        geometry: how the frame is placed in the input.
-    """
+    """People in a frame with their appearance, from one forward pass. `frame`: (H, W, 3) uint8 RGB."""
     box = fit((frame.shape[1], frame.shape[0]), size, geometry)
     predictions, appearance = network(to_batch(box.apply(frame)[None], next(network.parameters()).device))
     found = predicted(predictions, size, type(network.detector).__name__)
@@ -151,15 +124,7 @@ def describe(
     size: tuple[int, int] = (640, 384),
     geometry: Geometry = "letterbox",
 ) -> NDArray[np.float32]:
-    """(N, WIDTH) unit vectors of given boxes.
-
-    Args:
-        network: from `load_joint`.
-        frame: (H, W, 3) uint8 RGB.
-        tlwh: (N, 4) in file coordinates.
-        size: (width, height) of the network's input.
-        geometry: how the frame is placed in the input.
-    """
+    """(N, WIDTH) unit vectors of given boxes. `frame`: (H, W, 3) uint8 RGB. `tlwh`: (N, 4) in file coordinates."""
     box = fit((frame.shape[1], frame.shape[0]), size, geometry)
     appearance = network(to_batch(box.apply(frame)[None], next(network.parameters()).device))[1]
     return _pooled(appearance, box.to_network(tlwh))
@@ -175,16 +140,8 @@ def see_all(
 ) -> Seen:
     """People in all frames of a scene.
 
-    Args:
-        frames: (number from 1, (H, W, 3) uint8 RGB), ascending.
-        network: from `load_joint`.
-        size: (width, height) of the network's input.
-        confidence: smallest score kept.
-        geometry: how a frame is placed in the input.
-        progress: called with 1 after each frame.
-
-    Raises:
-        InputError: frames that do not ascend.
+    `frames`: (number from 1, (H, W, 3) uint8 RGB), ascending.
+    Raises InputError: frames that do not ascend.
     """
     found = [Seen(np.zeros(0, np.int32), np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros((0, WIDTH), np.float16))]
     last = 0

@@ -17,19 +17,12 @@ STRIDE = 32
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image of one size lies in the network's input.
+    """How an image of one size lies in the network's input."""
 
-    Attributes:
-        image: (width, height) of the image.
-        size: (width, height) of the network's input, multiples of 32.
-        content: (width, height) that the resized image takes inside the input.
-        offset: (left, top) of the content, in input pixels.
-    """
-
-    image: tuple[int, int]
-    size: tuple[int, int]
-    content: tuple[int, int]
-    offset: tuple[int, int]
+    image: tuple[int, int]  # (width, height) of the image
+    size: tuple[int, int]  # (width, height) of the network's input, multiples of 32
+    content: tuple[int, int]  # (width, height) that the resized image takes inside the input
+    offset: tuple[int, int]  # (left, top) of the content, in input pixels
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -39,15 +32,10 @@ class Letterbox:
     def apply(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The network's input of an image.
 
-        Args:
-            frame: (H, W, 3) uint8 of the size this letterbox was made for.
-            out: (size[1], size[0], 3) uint8 that is filled and returned; None makes one.
-
-        Returns:
-            (size[1], size[0], 3) uint8, grey where the image does not reach.
-
-        Raises:
-            InputError: an image of another size.
+        `frame`: (H, W, 3) uint8 of the size this letterbox was made for. `out`: (size[1], size[0], 3) uint8 that is
+        filled and returned; None makes one.
+        Returns (size[1], size[0], 3) uint8, grey where the image does not reach.
+        Raises InputError: an image of another size.
         """
         if frame.shape[:2] != self.image[::-1]:
             raise InputError(
@@ -85,13 +73,8 @@ def fit(image: tuple[int, int], size: tuple[int, int], geometry: Geometry = "let
     `paper_scale` is A.6 to the letter, s_x = 1280 / W and s_y = 720 / H without a pad: the image is stretched to 16:9
     from the top left corner, and only the rows that a multiple of 32 needs stay grey below it.
 
-    Args:
-        image: (width, height) in pixels.
-        size: (width, height) of the network's input.
-        geometry: `letterbox` or `paper_scale`.
-
-    Raises:
-        InputError: sizes that are not positive or not multiples of 32, or an unknown geometry.
+    `image`: (width, height) in pixels. `geometry`: `letterbox` or `paper_scale`.
+    Raises InputError: sizes that are not positive or not multiples of 32, or an unknown geometry.
     """
     if min(*image, *size) <= 0 or any(side % STRIDE for side in size):
         raise InputError(

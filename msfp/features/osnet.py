@@ -92,11 +92,7 @@ class OSNet(nn.Module):
     """
 
     def __init__(self, identities: int = 1) -> None:
-        """Make the network with random weights.
-
-        Args:
-            identities: outputs of the classifier.
-        """
+        """Make the network with random weights."""
         super().__init__()
         first, second, third, fourth = WIDTHS
         self.conv1 = ConvBlock(3, first, kernel=7, stride=2)

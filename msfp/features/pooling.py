@@ -30,43 +30,28 @@ Weights = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 def pool(parts: tuple[Part, ...], boxes: Floats, stride: int, mode: Mode = "roi_align") -> NDArray[np.float32]:
     """One vector a box from one tapped map.
 
-    Args:
-        parts: the tap's pieces with batch size 1, as `Backbone.parts` gives them.
-        boxes: (N, 4) xyxy in network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top.
-        stride: network pixels a cell of the tap.
-        mode: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper,
-            not defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same
-            with the map's cell that the sample falls into; `average`, the plain mean of the cells the box touches.
-            `lite` as LITE's authors released it: the mean of whole cells and one more on every side (`lite_weights`).
-
-    Returns:
-        (N, C) float32, zero for boxes wholly outside the map.
-
-    Raises:
-        ValueError: boxes that are not finite or have negative sides.
+    `parts`: the tap's pieces with batch size 1, as `Backbone.parts` gives them. `boxes`: (N, 4) xyxy in network pixels
+    (first pixel's left edge at 0), finite, right >= left, bottom >= top. `stride`: network pixels a cell of the tap.
+    `mode`: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper, not
+    defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same with the map's
+    cell that the sample falls into; `average`, the plain mean of the cells the box touches. `lite` as LITE's authors
+    released it: the mean of whole cells and one more on every side (`lite_weights`).
+    Returns (N, C) float32, zero for boxes wholly outside the map.
+    Raises ValueError: boxes that are not finite or have negative sides.
     """
     return pool_levels({0: parts}, boxes, {0: stride}, mode)[0]
 
 
 def pool_levels(
-    levels: Mapping[int, tuple[Part, ...]],
-    boxes: Floats,
-    strides: Mapping[int, int],
-    mode: Mode = "roi_align",
+    levels: Mapping[int, tuple[Part, ...]], boxes: Floats, strides: Mapping[int, int], mode: Mode = "roi_align"
 ) -> dict[int, NDArray[np.float32]]:
     """One vector a box from each of several tapped maps; a piece that two taps share is pooled once.
 
-    Args:
-        levels: layer -> the tap's pieces with batch size 1, as `Backbone.parts` gives them.
-        boxes: (N, 4) xyxy in network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top.
-        strides: layer -> network pixels a cell of the tap.
-        mode: as in `pool`.
-
-    Returns:
-        layer -> (N, C) float32, zero for boxes wholly outside the map.
-
-    Raises:
-        ValueError: boxes that are not finite or have negative sides, or an unknown mode.
+    `levels`: layer -> the tap's pieces with batch size 1, as `Backbone.parts` gives them. `boxes`: (N, 4) xyxy in
+    network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top. `strides`: layer -> network
+    pixels a cell of the tap.
+    Returns layer -> (N, C) float32, zero for boxes wholly outside the map.
+    Raises ValueError: boxes that are not finite or have negative sides, or an unknown mode.
     """
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
     if not np.isfinite(boxes).all() or (boxes[:, 2:] < boxes[:, :2]).any():
@@ -98,11 +83,7 @@ def _pool_piece(part: Part, boxes: Floats, stride: int, mode: Mode) -> NDArray[n
 def pool_cells(parts: tuple[Part, ...], boxes: Floats, stride: int) -> NDArray[np.float32]:
     """RoIAlign's 7x7 cells themselves, for a head that weighs them before it pools (Table 16).
 
-    Args:
-        parts, boxes, stride: as in `pool`.
-
-    Returns:
-        (N, 49, C) float32, cells row by row; their mean is `pool`'s `roi_align`.
+    Returns (N, 49, C) float32, cells row by row; their mean is `pool`'s `roi_align`.
     """
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
     edges = boxes / stride
@@ -141,11 +122,8 @@ def as_grid(feature_map: torch.Tensor) -> NDArray[np.float32]:
 def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Mode) -> Weights:
     """Weights of the cells along one axis.
 
-    Args:
-        low, high: (N,) edges of the boxes in cells of the tap.
-        length: cells of the tap along this axis.
-        repeat: how many of them show one cell of the stored map.
-        mode: as in `pool`.
+    `low`, `high`: (N,) edges of the boxes in cells of the tap. `length`: cells of the tap along this axis. `repeat`:
+    how many of them show one cell of the stored map.
     """
     if mode in ("roi_align", "bilinear"):
         return roi_align_weights(low, high, length, repeat, CELLS * (SAMPLES if mode == "roi_align" else 1))
@@ -264,10 +242,8 @@ def pool_separably(
 def align_with_torchvision(part: Part, boxes: Floats, stride: int) -> torch.Tensor:
     """(N, C, 7, 7) of torchvision's RoIAlign: what runs on a GPU.
 
-    Args:
-        part: a piece of a tap, batch size 1.
-        boxes: (N, 4) xyxy in network pixels.
-        stride: network pixels a cell of the tap.
+    `part`: a piece of a tap, batch size 1. `boxes`: (N, 4) xyxy in network pixels. `stride`: network pixels a cell of
+    the tap.
     """
     from torchvision.ops import roi_align
 

@@ -23,13 +23,8 @@ DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int = 0) -> OSNet:
     """OSNet x0.25, frozen.
 
-    Args:
-        weights: `embedded`, a .safetensors or .pt file with torchreid's names, or the control `random-init`.
-        device: torch device.
-        seed: of `random-init`.
-
-    Raises:
-        InputError: weights that are missing, damaged or another network's.
+    `weights`: `embedded`, a .safetensors or .pt file with torchreid's names, or the control `random-init`.
+    Raises InputError: weights that are missing, damaged or another network's.
     """
     if str(weights) == "random-init":
         with torch.random.fork_rng(devices=[]):
@@ -61,13 +56,9 @@ def resnet50(device: str = "cpu") -> torch.nn.Module:
 def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64], size: tuple[int, int] = CROP) -> NDArray[np.uint8]:
     """Crops of people, stretched to one size.
 
-    Args:
-        frame: (H, W, 3) uint8 RGB.
-        tlwh: (N, 4) in file coordinates; cut to the frame, mid-grey where nothing of the box is inside.
-        size: width and height of a crop.
-
-    Returns:
-        (N, height, width, 3) uint8.
+    `frame`: (H, W, 3) uint8 RGB. `tlwh`: (N, 4) in file coordinates; cut to the frame, mid-grey where nothing of the
+    box is inside.
+    Returns (N, height, width, 3) uint8.
     """
     height, width = frame.shape[:2]
     crops = np.full((len(tlwh), size[1], size[0], 3), 128, np.uint8)
@@ -101,13 +92,7 @@ def embed(
 ) -> NDArray[np.float32]:
     """(N, width) unit vectors of the people in a frame.
 
-    Args:
-        model: from `load_reid` or `resnet50`.
-        frame: (H, W, 3) uint8 RGB.
-        tlwh: (N, 4) in file coordinates.
-        batch: crops a forward pass.
-        size: width and height of a crop.
-        width: of the model's vectors.
+    `frame`: (H, W, 3) uint8 RGB. `tlwh`: (N, 4) in file coordinates.
     """
     device = next(model.parameters()).device
     crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4), size)
@@ -130,18 +115,10 @@ def extract_reid(
 ) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float16]]]:
     """ReID vectors of all box sets of one scene.
 
-    Args:
-        frames: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present.
-        box_sets: name -> (frame (N,) int32 ascending, tlwh (N, 4) in file coordinates).
-        model: from `load_reid`.
-        progress: called with 1 after each frame.
-        size: width and height of a crop.
-
-    Returns:
-        name -> (present (N,) bool, (N, 512) float16 unit vectors, zero where absent).
-
-    Raises:
-        InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
+    `frames`: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present. `box_sets`: name -> (frame
+    (N,) int32 ascending, tlwh (N, 4) in file coordinates).
+    Returns name -> (present (N,) bool, (N, 512) float16 unit vectors, zero where absent).
+    Raises InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
     """
     out = {
         name: (np.zeros(len(frame), np.bool_), np.zeros((len(frame), FEATURE), np.float16))

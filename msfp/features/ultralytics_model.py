@@ -43,16 +43,14 @@ def cache_folder() -> Path:
 def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = True) -> Any:
     """An ultralytics detection model (untyped, as ultralytics is) with seeded random weights.
 
-    Args:
-        architecture: `yolov8n`, `yolo11m`, `rtdetr-l`, `rtdetr-resnet50`, ...
-        classes: number of classes of the head.
-        seed: of the initial weights; the global generator is left as it was.
-        fused: fold batch normalisation into the convolutions (evaluation) or keep it (training).
-
-    Raises:
-        InputError: an unknown architecture.
+    `architecture`: `yolov8n`, `yolo11m`, `rtdetr-l`, `rtdetr-resnet50`, ... `classes`: number of classes of the head.
+    `fused`: fold batch normalisation into the convolutions (evaluation) or keep it (training).
+    Raises InputError: an unknown architecture.
     """
-    family, scale = split(architecture)
+    if not is_known(architecture):
+        known = [name if detr else f"{name}[{SCALES}]" for name, (_, detr) in FAMILIES.items()]
+        raise InputError(f"architecture {architecture!r} is not known; there are: {', '.join(known)}")
+    family, scale = (architecture, "l") if architecture in FAMILIES else (architecture[:-1], architecture[-1])
     yaml, detr = FAMILIES[family]
     options = np.get_printoptions()
     prepare_environment()
@@ -73,16 +71,8 @@ def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = Tru
     return model
 
 
-def split(architecture: str) -> tuple[str, str]:
-    """Family and size letter of an architecture; RT-DETRs have one size, `l`.
-
-    Raises:
-        InputError: an unknown architecture.
-    """
-    if architecture in FAMILIES and FAMILIES[architecture][1]:
-        return architecture, "l"
-    family, scale = architecture[:-1], architecture[-1:]
-    if family not in FAMILIES or FAMILIES[family][1] or scale not in SCALES:
-        known = [name if detr else f"{name}[{SCALES}]" for name, (_, detr) in FAMILIES.items()]
-        raise InputError(f"architecture {architecture!r} is not known; there are: {', '.join(known)}")
-    return family, scale
+def is_known(architecture: str) -> bool:
+    """True for a family's name and a size letter, or an RT-DETR's name."""
+    if architecture in FAMILIES:
+        return FAMILIES[architecture][1]
+    return architecture[-1:] in tuple(SCALES) and not FAMILIES.get(architecture[:-1], ("", True))[1]

@@ -12,9 +12,9 @@ from torch import nn
 
 from msfp.errors import InputError
 from msfp.features.checkpoint import read_checkpoint
-from msfp.features.ultralytics_model import FAMILIES, SCALES, build, cache_folder, prepare_environment
+from msfp.features.ultralytics_model import SCALES, build, cache_folder, is_known, prepare_environment
 
-FIRST_WIDTH = {"yolov8": dict(zip((16, 32, 48, 64, 80), SCALES, strict=True))}
+FIRST_WIDTH = dict(zip((16, 32, 48, 64, 80), SCALES, strict=True))  # of YOLOv8's first convolution
 SUMS = "SHA256SUMS"  # checksums of the weights in a folder, as `sha256sum` writes them
 State = dict[str, torch.Tensor]
 
@@ -22,8 +22,7 @@ State = dict[str, torch.Tensor]
 def embedded_path(file: str) -> Path:
     """Path of a weights file shipped inside the package.
 
-    Raises:
-        InputError: no such file is shipped, or it is not as it was shipped.
+    Raises InputError: no such file is shipped, or it is not as it was shipped.
     """
     path = Path(str(resources.files("msfp.features") / "weights" / file))
     if not file or not path.is_file():
@@ -63,8 +62,7 @@ def list_sum(path: Path) -> None:
 def find(weights: str | Path, embedded: str = "") -> Path:
     """The file meant by `weights`: `embedded`, a path, or a bare ultralytics name (`yolov8m.pt`), downloaded if absent.
 
-    Raises:
-        InputError: nothing was named, the file is not there, or it could not be downloaded.
+    Raises InputError: nothing was named, the file is not there, or it could not be downloaded.
     """
     if not str(weights):
         raise InputError("no weights named: use 'embedded', a .safetensors or .pt file, or the control 'random-init'")
@@ -73,14 +71,9 @@ def find(weights: str | Path, embedded: str = "") -> Path:
     path = Path(weights)
     if path.is_file():
         return path
-    if path.suffix == ".pt" and path.parent == Path() and _is_published(path.name):
+    if path.suffix == ".pt" and path.parent == Path() and is_known(path.stem):
         return _download(path.name)
     raise InputError(f"weights {weights}: file not found; name a .safetensors or .pt file, or use 'embedded'")
-
-
-def _is_published(name: str) -> bool:
-    stem = name.removesuffix(".pt")
-    return any(stem == family if detr else stem[:-1] == family for family, (_, detr) in FAMILIES.items())
 
 
 def _download(name: str) -> Path:
@@ -99,8 +92,7 @@ def _download(name: str) -> Path:
 def read_state(path: Path) -> State:
     """Tensors of a `.safetensors` or `.pt` file in float32, batch normalisation not yet folded.
 
-    Raises:
-        InputError: unknown suffix, missing or corrupt file, or a pickle with foreign names.
+    Raises InputError: unknown suffix, missing or corrupt file, or a pickle with foreign names.
     """
     if path.suffix == ".pt":
         state = read_checkpoint(path)
@@ -115,11 +107,9 @@ def read_state(path: Path) -> State:
     else:
         raise InputError(f"{path}: weights are .safetensors or .pt files, not {path.suffix or 'without suffix'!r}")
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    broken = [
-        key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())
-    ]
-    if broken:
-        raise InputError(f"{path}: tensor {broken[0]} holds values that are not finite; the file is damaged")
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise InputError(f"{path}: tensor {key} holds values that are not finite; the file is damaged")
     return state
 
 
@@ -128,7 +118,7 @@ def architecture_of(state: State) -> str | None:
     first, head = state.get("model.0.conv.weight"), state.get("model.22.cv3.0.2.weight")
     if first is None or head is None:
         return None
-    scale = FIRST_WIDTH["yolov8"].get(first.shape[0])
+    scale = FIRST_WIDTH.get(first.shape[0])
     return f"yolov8{scale}" if scale else None
 
 
@@ -141,14 +131,9 @@ def class_count(state: State, default: int = 80) -> int:
 def load_detector(architecture: str, weights: str | Path, embedded: str = "", seed: int = 0) -> Any:
     """A fused ultralytics detector with these weights, in evaluation mode, frozen.
 
-    Args:
-        architecture: `yolov8n`, ...
-        weights: path, `embedded`, a bare ultralytics name, or `random-init`, the named control.
-        embedded: file meant by `embedded`.
-        seed: of `random-init`.
-
-    Raises:
-        InputError: weights missing, unreadable, or not this architecture's.
+    `architecture`: `yolov8n`, ... `weights`: path, `embedded`, a bare ultralytics name, or `random-init`, the named
+    control. `embedded`: file meant by `embedded`.
+    Raises InputError: weights missing, unreadable, or not this architecture's.
     """
     if str(weights) == "random-init":
         model = random_detector(architecture, seed)
@@ -186,25 +171,21 @@ def random_detector(architecture: str, seed: int = 0) -> Any:
 def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -> None:
     """Load exactly these tensors, or say in one line why they do not fit.
 
-    Raises:
-        InputError: missing, surplus or differently shaped tensors.
+    Raises InputError: missing, surplus or differently shaped tensors.
     """
     wanted = model.state_dict()
-    missing = [key for key in wanted if key not in state]
-    surplus = [key for key in state if key not in wanted]
-    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
-    if missing or surplus or shapes:
+    wrong = {
+        "missing": [key for key in wanted if key not in state],
+        "surplus": [key for key in state if key not in wanted],
+        "of another shape": [key for key in wanted if key in state and wanted[key].shape != state[key].shape],
+    }
+    if any(wrong.values()):
         found = architecture_of(state)
-        whose = (
-            f"these are {found} weights" if found and found != architecture else _difference(missing, surplus, shapes)
-        )
+        whose = ", ".join(f"{len(keys)} tensors {what} ({keys[0]}, ...)" for what, keys in wrong.items() if keys)
+        if found and found != architecture:
+            whose = f"these are {found} weights"
         raise InputError(f"{path}: weights do not fit {architecture}: {whose}; choose the preset that matches the file")
     model.load_state_dict(state, strict=True)
-
-
-def _difference(missing: list[str], surplus: list[str], shapes: list[str]) -> str:
-    parts = [("missing", missing), ("surplus", surplus), ("of another shape", shapes)]
-    return ", ".join(f"{len(keys)} tensors {what} ({keys[0]}, ...)" for what, keys in parts if keys)
 
 
 def _first_line(error: Exception) -> str:

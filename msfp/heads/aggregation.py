@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from msfp.config import FusionSettings
-from msfp.heads.fusion import SIZE, Attention, strategy
+from msfp.heads.fusion import SIZE, Attention
 
 
-@strategy("hard-assignment")
 class HardAssignment(Attention):
     """One level a box, by its size: FPN's rule of one level an octave, coarser for larger boxes.
 
@@ -19,6 +18,7 @@ class HardAssignment(Attention):
     which is the paper's order from fine to coarse. The choice has no parameters.
     """
 
+    name = "hard-assignment"
     sees_size = True
 
     def weights(self, layers: dict[int, Tensor], projected: Tensor) -> Tensor:
@@ -27,12 +27,13 @@ class HardAssignment(Attention):
         return (level[..., None] == torch.arange(last + 1, device=level.device)).to(projected.dtype)
 
 
-@strategy("soft-roi")
 class SoftRoiSelection(Attention):
     """A gate for each level from that level alone, softmax over the levels (AugFPN's soft RoI selection).
 
     It differs from the paper's attention in that a level's score does not see the other levels.
     """
+
+    name = "soft-roi"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)
@@ -43,10 +44,10 @@ class SoftRoiSelection(Attention):
         return torch.cat(scores, dim=-1).softmax(dim=-1)
 
 
-@strategy("spatial-attention")
 class SpatialAttention(Attention):
     """A 1x1 convolution scores the 7x7 cells of each level; their softmax pools the cells; levels count the same."""
 
+    name = "spatial-attention"
     sees_cells = True
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:

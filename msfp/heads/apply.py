@@ -1,6 +1,7 @@
 """Use of trained heads: arrays in, arrays out."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from msfp.heads.fusion import SIZE, Attention, FusionHead, make_head
 from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.threads import one_thread
 
+M = TypeVar("M", bound=nn.Module)
 CHUNK = 65536  # rows embedded at once, so that memory does not grow with the data set
 
 
-def restore(module: nn.Module, state: Mapping[str, NDArray[np.float32]]) -> nn.Module:
+def restore(module: M, state: Mapping[str, NDArray[np.float32]]) -> M:
     """Load a state into a module, strictly, and set it to evaluation."""
     own = module.state_dict()
     module.load_state_dict(
@@ -31,9 +33,7 @@ def restore_head(
     config: FusionSettings,
 ) -> FusionHead:
     """A trained fusion head."""
-    head = make_head(strategy, channels, config)
-    restore(head, state)
-    return head
+    return restore(make_head(strategy, channels, config), state)
 
 
 @torch.inference_mode()
@@ -68,8 +68,7 @@ class ScenePredictor:
         self, mode: Mode, channels: int, state: Mapping[str, NDArray[np.float32]], config: AtlSettings
     ) -> None:
         """Take a trained encoder's state."""
-        self.encoder = SceneEncoder(channels, mode, config)
-        restore(self.encoder, state)
+        self.encoder = restore(SceneEncoder(channels, mode, config), state)
 
     @torch.inference_mode()
     def __call__(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,14 +1,12 @@
 """Fusion of several layers' pooled vectors into one embedding (section 3.2, eqs. 2-5, Tables 3 and 20).
 
-Each strategy is one class registered under its name, in any module of this folder. All take `{layer: (N, C_l)}` and
+Each strategy is one class with a `name`, in any module of this folder. All take `{layer: (N, C_l)}` and
 give (N, D) rows of unit norm. Axes are counted from the last, so that the same code runs with an axis of seeds in front
 (see `stack`).
 """
 
-import importlib
-import pkgutil
-from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -16,56 +14,28 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from msfp.config import FusionSettings
+from msfp.discovery import concrete
 from msfp.errors import InputError
 
-STRATEGIES: dict[str, type["FusionHead"]] = {}
 SIZE = -1
 """Key beside the layers: (N, 1) size of the box in octaves above the mean of those learned from."""
-
-
-def strategy(name: str) -> Callable[[type["FusionHead"]], type["FusionHead"]]:
-    """Register a fusion strategy under its name."""
-
-    def register(cls: type["FusionHead"]) -> type["FusionHead"]:
-        if name in STRATEGIES:
-            raise ValueError(f"fusion strategy {name!r} is registered twice")
-        STRATEGIES[name] = cls
-        cls.name = name
-        return cls
-
-    return register
 
 
 @cache
 def strategies() -> dict[str, type["FusionHead"]]:
     """All strategies by name, found in the modules of this folder."""
-    for info in pkgutil.iter_modules(importlib.import_module("msfp.heads").__path__):
-        importlib.import_module(f"msfp.heads.{info.name}")
-    return STRATEGIES
+    return concrete("msfp.heads", [str(Path(__file__).parent)], FusionHead)
 
 
 def strategy_named(name: str) -> type["FusionHead"]:
-    """The strategy of that name.
-
-    Raises:
-        InputError: unknown strategy.
-    """
+    """The strategy of that name. Raises InputError: unknown strategy."""
     if name not in strategies():
         raise InputError(f"fusion strategy {name!r} is not known; there are: {', '.join(sorted(strategies()))}")
     return strategies()[name]
 
 
 def make_head(kind: "str | type[FusionHead]", channels: dict[int, int], config: FusionSettings) -> "FusionHead":
-    """A fresh head for features of the given channels.
-
-    Args:
-        kind: a registered strategy by name, or a class of one's own.
-        channels: layer -> width, as read from the backbone; the last key is the single layer of LITE.
-        config: widths and switches.
-
-    Raises:
-        InputError: unknown strategy.
-    """
+    """A fresh head, of a strategy or a class of one's own, for {layer: width}; the last layer is LITE's single one."""
     made = strategy_named(kind) if isinstance(kind, str) else kind
     return made({k: c for k, c in channels.items() if k != SIZE}, config)
 
@@ -96,11 +66,7 @@ class FusionHead(nn.Module):
         raise NotImplementedError
 
     def forward(self, layers: dict[int, Tensor]) -> Tensor:
-        """{layer: (N, C_l)} -> (N, D) unit rows.
-
-        Raises:
-            InputError: a layer is missing or of another width than the head was made for.
-        """
+        """{layer: (N, C_l)} -> (N, D) unit rows; InputError for a layer that is missing or of another width."""
         for layer, width in self.channels.items():
             got = layers[layer].shape[-1] if layer in layers else None
             if got != width:
@@ -120,35 +86,36 @@ def projection(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs))
 
 
-@strategy("native")
 class Native(FusionHead):
     """The last layer's RoIAligned vector as it is, without training, at its native width."""
 
+    name = "native"
     sees_last = True
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         return layers[list(self.channels)[-1]]
 
 
-@strategy("lite")
 class Lite(Native):
     """LITE as its authors released it: the mean of the last layer's whole cells with a rim of one, without training."""
 
+    name = "lite"
     pooling = "lite"
 
 
-@strategy("native-concat")
 class NativeConcat(FusionHead):
     """Training-free control: unit vectors of all layers side by side, so that no layer's scale decides."""
+
+    name = "native-concat"
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         return torch.cat([normalize(layers[layer], dim=-1) for layer in self.channels], dim=-1)
 
 
-@strategy("single")
 class Single(FusionHead):
     """LITE's single layer with a trained projection to 64 (4.1: "64 (single-layer)")."""
 
+    name = "single"
     sees_last = True
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
@@ -160,9 +127,10 @@ class Single(FusionHead):
         return self.project(layers[self.layer])
 
 
-@strategy("concat")
 class Concat(FusionHead):
     """Concatenation followed by an MLP (eq. 2)."""
+
+    name = "concat"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)
@@ -197,9 +165,10 @@ class Attention(FusionHead):
         return (self.weights(layers, projected)[..., None] * projected).sum(dim=-2)
 
 
-@strategy("attention-instance")
 class InstanceAttention(Attention):
     """Weights from each detection's own features (eq. 3)."""
+
+    name = "attention-instance"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)
@@ -213,9 +182,10 @@ class InstanceAttention(Attention):
         return self.attend(given).softmax(dim=-1)
 
 
-@strategy("attention-global")
 class GlobalAttention(Attention):
     """The same weights for every detection: free logits, one a layer (undefined in the paper)."""
+
+    name = "attention-global"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)
@@ -238,9 +208,10 @@ class SqueezeExcitation(nn.Module):
         return x * self.gate(x)
 
 
-@strategy("se-single")
 class SingleStageSE(FusionHead):
     """One gate over the concatenation, then a projection (Table 3's "SE-style (single)")."""
+
+    name = "se-single"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)
@@ -252,9 +223,10 @@ class SingleStageSE(FusionHead):
         return self.project(self.fused(self.concatenated(layers)))
 
 
-@strategy("se-two-stage")
 class TwoStageSE(SingleStageSE):
     """A gate per layer, then one over the concatenation, then a projection (eq. 5)."""
+
+    name = "se-two-stage"
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__(channels, config)

@@ -34,20 +34,7 @@ class FusionSteps:
         dtype: torch.dtype = torch.float32,
         loss: Loss | None = None,
     ) -> None:
-        """Take over the heads.
-
-        Args:
-            heads: one a seed, with their initial weights.
-            layers: layer -> (N, C) pooled vectors.
-            labels: whose they are.
-            training: settings.
-            seeds: of batches and dropout.
-            dtype: the heads' precision.
-            loss: in place of the triplet loss.
-
-        Raises:
-            NotComputable: there is no batch at all.
-        """
+        """Take over the heads, one a seed; NotComputable where the labels make no batch."""
         self.layers = {k: torch.from_numpy(v) for k, v in layers.items()}
         self.dtype, self.training, self.loss = dtype, training, loss
         self.batches = Batches(labels, training)

@@ -46,14 +46,8 @@ class LinkNet(nn.Module):
 def fit_link(pairs: NDArray[np.float32], same: NDArray[np.bool_], epochs: int, seed: int) -> Fitted:
     """Train with binary cross-entropy, both answers weighing alike.
 
-    Args:
-        pairs: (M, 2, T, 3), see `msfp.tracking.linking.pair`.
-        same: (M,) whether they are one person's.
-        epochs: passes over the pairs.
-        seed: of weights and batches.
-
-    Raises:
-        NotComputable: only one of both answers occurs.
+    `pairs`: (M, 2, T, 3), see `msfp.tracking.linking.pair`. `same`: (M,) whether they are one person's.
+    Raises NotComputable: only one of both answers occurs.
     """
     if same.all() or not same.any():
         raise NotComputable("linking needs people seen twice and others beside them; the labels have no such pairs")
@@ -80,8 +74,7 @@ class Linker:
 
     def __init__(self, state: Mapping[str, NDArray[np.float32]]) -> None:
         """Take a trained state."""
-        self._net = LinkNet()
-        restore(self._net, state)
+        self._net = restore(LinkNet(), state)
 
     @torch.inference_mode()
     def __call__(self, pairs: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,15 +11,10 @@ def triplet_loss(embeddings: Tensor, count: Tensor, margin: float, positives: Po
 
     The paper mines negatives only: an anchor's term is the mean over all its positives, or that of its farthest one.
 
-    Args:
-        embeddings: (..., P, K, D) unit rows of P different persons; axes in front are batches of their own.
-        count: (..., P) how many of a person's K rows are detections of their own, at least two; those after them
-            repeat one of them, and are neither anchor nor positive.
-        margin: m.
-        positives: which of the person's other detections are p.
-
-    Returns:
-        The loss, and the share of triplets inside the margin, weighted as the loss weighs them, (...) each.
+    `embeddings`: (..., P, K, D) unit rows of P different persons; axes in front are batches of their own. `count`:
+    (..., P) how many of a person's K rows are detections of their own, at least two; those after them repeat one of
+    them, and are neither anchor nor positive. `positives`: which of the person's other detections are p.
+    Returns the loss, and the share of triplets inside the margin, weighted as the loss weighs them, (...) each.
     """
     persons, instances = embeddings.shape[-3:-1]
     flat = embeddings.flatten(-3, -2)

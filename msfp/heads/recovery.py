@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, scaled_dot_product_attention
 
 from msfp.errors import NotComputable
-from msfp.heads.apply import restore
 from msfp.heads.training import Fitted, fit_net
 from msfp.threads import one_thread
 
@@ -25,18 +24,13 @@ RATE, DECAY, BATCH, DROPOUT = 2e-3, 1e-2, 128, 0.1
 
 @dataclass(frozen=True)
 class Cases:
-    """Tracks without a detection, and where their person was.
+    """Tracks without a detection, and where their person was."""
 
-    Attributes:
-        look: (N, T, D) unit embeddings, tokens in the order history, predicted box, detections; zero for padding.
-        place: (N, T, P) places relative to the predicted box.
-        there: (N, T) False for padding.
-        choice: (N,) what is right: 0 missed, 1 at the predicted box, 2.. at a detection; empty where unknown.
-    """
-
+    # (N, T, D) unit embeddings, tokens in the order history, predicted box, detections; zero for padding
     look: NDArray[np.float32]
-    place: NDArray[np.float32]
-    there: NDArray[np.bool_]
+    place: NDArray[np.float32]  # (N, T, P) places relative to the predicted box
+    there: NDArray[np.bool_]  # (N, T) False for padding
+    # (N,) what is right: 0 missed, 1 at the predicted box, 2.. at a detection; empty where unknown.
     choice: NDArray[np.int64]
 
 
@@ -44,13 +38,7 @@ class RecoveryNet(nn.Module):
     """About 20 000 parameters for embeddings 128 wide."""
 
     def __init__(self, look_width: int, place_width: int, history: int) -> None:
-        """Make it with random weights.
-
-        Args:
-            look_width: of the embeddings.
-            place_width: of the places.
-            history: tokens of observations; the predicted box's is next, the rest are detections.
-        """
+        """Make it with random weights, for `history` tokens of observations before that of the predicted box."""
         super().__init__()
         self.history = history
         self.look = nn.Linear(look_width, WIDTH)
@@ -101,18 +89,7 @@ class Block(nn.Module):
 
 
 def fit_recovery(cases: Cases, history: int, epochs: int, seed: int, tick: Callable[[], None] | None = None) -> Fitted:
-    """Train the decision with cross-entropy.
-
-    Args:
-        cases: with their right choices.
-        history: tokens of observations.
-        epochs: passes over the cases.
-        seed: of weights, dropout and batches.
-        tick: called once an epoch.
-
-    Raises:
-        NotComputable: there are no cases.
-    """
+    """Train the decision with cross-entropy; NotComputable where there are no cases."""
     if not len(cases.choice):
         raise NotComputable("no track loses its detection on the learning parts, so recovery cannot learn")
     look, place, there, choice = (
@@ -128,15 +105,6 @@ def fit_recovery(cases: Cases, history: int, epochs: int, seed: int, tick: Calla
         torch.manual_seed(seed)
         net = RecoveryNet(cases.look.shape[2], cases.place.shape[2], history)
         return fit_net(net, torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY), losses, epochs, tick)
-
-
-def restore_recovery(
-    state: dict[str, NDArray[np.float32]], look_width: int, place_width: int, history: int
-) -> RecoveryNet:
-    """A trained decision."""
-    net = RecoveryNet(look_width, place_width, history)
-    restore(net, state)
-    return net
 
 
 @torch.inference_mode()

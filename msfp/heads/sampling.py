@@ -13,38 +13,25 @@ Batch = tuple[Ints, Ints]
 
 @dataclass(frozen=True)
 class Labels:
-    """Whose box each feature row is.
+    """Whose box each feature row is."""
 
-    Attributes:
-        scene: (N,) int64 number of the scene.
-        frame: (N,) int64 frame.
-        identity: (N,) int64 identity, unique within its scene only.
-    """
-
-    scene: Ints
-    frame: Ints
-    identity: Ints
+    scene: Ints  # (N,) int64 number of the scene
+    frame: Ints  # (N,) int64 frame
+    identity: Ints  # (N,) int64 identity, unique within its scene only
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person's boxes and the windows of frames that hold at least two of them.
+    """One person's boxes and the windows of frames that hold at least two of them."""
 
-    Attributes:
-        rows: (B,) feature rows in the order of their frames.
-        first, end: (V,) each window's boxes are rows[first:end]; one window for each frame it may begin at.
-    """
-
-    rows: Ints
+    rows: Ints  # (B,) feature rows in the order of their frames
+    # first, end: (V,) each window's boxes are rows[first:end]; one window for each frame it may begin at
     first: Ints
     end: Ints
 
 
 def people(labels: Labels, window: int) -> list[Person]:
-    """Everyone with two boxes in some window, unique over scenes.
-
-    Windows slide by single frames, so that any two boxes of a person less than `window` frames apart share one.
-    """
+    """Everyone with two boxes in some window, unique over scenes; windows slide by single frames."""
     keys = np.stack([labels.scene, labels.identity], axis=1)
     person = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     order = np.lexsort((labels.frame, person))

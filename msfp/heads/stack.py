@@ -1,7 +1,4 @@
-"""Modules of one shape trained as one: their parameters lie along a leading axis, so a step costs as much as for one.
-
-Training is many tiny steps, most of whose time is PyTorch's own; the seeds of a configuration share it.
-"""
+"""Modules of one shape trained as one: of such small ones a step of many costs hardly more than one of one."""
 
 import copy
 from collections.abc import Mapping
@@ -29,10 +26,8 @@ class Stack(nn.Module):
     def __init__(self, members: ListLike[nn.Module], seeds: ListLike[int], sample: Any) -> None:
         """Join modules.
 
-        Args:
-            members: modules of one class and shape, with their initial weights; they are taken over.
-            seeds: of the random numbers that members draw in training, as dropout does.
-            sample: an input of the whole, (S, N, ...) or a dict of such, with two rows or more.
+        `members`: modules of one class and shape, with their initial weights; they are taken over. `sample`: an input
+        of the whole, (S, N, ...) or a dict of such, with two rows or more.
         """
         super().__init__()
         self.shapes = {name: value.shape for name, value in members[0].state_dict().items()}
@@ -116,11 +111,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def _merge(parts: ListLike[Any]) -> nn.Module:
-    """One module that computes what each of the parts does on its slice.
-
-    Raises:
-        TypeError: a part of PyTorch whose parameters or random numbers are not known here.
-    """
+    """One module that does on each slice what its part does; TypeError for parts of PyTorch not known here."""
     first = parts[0]
     if type(first) in MERGED:
         return MERGED[type(first)](parts)

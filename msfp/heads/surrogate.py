@@ -29,23 +29,14 @@ TEMPERATURE = 0.05  # T, the step of the grid of thresholds
 
 @dataclass(frozen=True)
 class Clip:
-    """Successive frames of one sequence with one detector's boxes.
+    """Successive frames of one sequence with one detector's boxes."""
 
-    Attributes:
-        scene: (T, C) scene vectors.
-        frame: (N,) frame of each detection, from 0, ascending.
-        score: (N,) in the detector's own range.
-        person: (N,) identity that the detection shows, -1 for none.
-        truth: number of labelled boxes.
-        buffer: frames for which a lost track is kept.
-    """
-
-    scene: NDArray[np.float16]
-    frame: NDArray[np.int64]
-    score: NDArray[np.float32]
-    person: NDArray[np.int64]
-    truth: int
-    buffer: int
+    scene: NDArray[np.float16]  # (T, C) scene vectors
+    frame: NDArray[np.int64]  # (N,) frame of each detection, from 0, ascending
+    score: NDArray[np.float32]  # (N,) in the detector's own range
+    person: NDArray[np.int64]  # (N,) identity that the detection shows, -1 for none
+    truth: int  # number of labelled boxes
+    buffer: int  # frames for which a lost track is kept
 
 
 class SoftIdf1:
@@ -79,11 +70,7 @@ class SoftIdf1:
 
 
 def fit_surrogate(clips: Iterable[Clip], atl: AtlSettings, training: TrainingSettings, seed: int) -> Fitted:
-    """Train ATL (single threshold) on 1 - soft IDF1, one clip a step, with the optimiser of `fit_threshold`.
-
-    Raises:
-        NotComputable: no clip has labels.
-    """
+    """Train ATL (single threshold) on 1 - soft IDF1, one clip a step; NotComputable where no clip has labels."""
     tasks = [SoftIdf1(clip) for clip in clips if clip.truth]
     if not tasks:
         raise NotComputable("no learning frame has labelled people, so there is no identity to keep")

@@ -31,15 +31,7 @@ class ThresholdSteps:
         seeds: ListLike[int],
         learning_rate: float,
     ) -> None:
-        """Take the encoders' initial weights.
-
-        Args:
-            encoders: one a seed, of one mode and settings.
-            scene: (T, C) scene vectors.
-            target: (T, k) of each frame.
-            seeds: of batches and dropout.
-            learning_rate: of Adam.
-        """
+        """Take the encoders' initial weights, one a seed, with (T, C) scene vectors and (T, k) targets."""
         self._config, self._rate = encoders[0].config, learning_rate
         self._fraction = encoders[0].mode == "dual" and self._config.dual == "fraction"
         self._target = np.ascontiguousarray(target, np.float32)
@@ -88,18 +80,13 @@ def train_epoch(
 ) -> tuple[float, int]:  # fmt: skip
     """Train on all frames once, in batches; weights and moments are changed in place.
 
-    Args:
-        w1, b1, w2, b2: (H, C), (H,), (k, H), (k,).
-        moments_w1, moments_b1, moments_w2, moments_b2: Adam's first and second moments of each, along axis 0.
-        scene, target: (T, C) standardised vectors and (T, k).
-        order: (T,) in which frames are taken.
-        kept: (T, H) hidden units that dropout keeps, a row a place in the order; (0, H) where all are kept.
-        dropout, batch, steps, learning_rate, decay: its share, frames a step, steps made before, Adam's settings.
-        low, high: bounds of the prediction.
-        fraction: the second output is how far tau_low lies between `low` and tau_high.
-
-    Returns:
-        Mean over batches of their loss, and the number of steps made.
+    `w1`, `b1`, `w2`, `b2`: (H, C), (H,), (k, H), (k,). `moments_w1`, `moments_b1`, `moments_w2`, `moments_b2`: Adam's
+    first and second moments of each, along axis 0. `scene`, `target`: (T, C) standardised vectors and (T, k). `order`:
+    (T,) in which frames are taken. `kept`: (T, H) hidden units that dropout keeps, a row a place in the order; (0, H)
+    where all are kept. `dropout`, `batch`, `steps`, `learning_rate`, `decay`: its share, frames a step, steps made
+    before, Adam's settings. `low`, `high`: bounds of the prediction. `fraction`: the second output is how far tau_low
+    lies between `low` and tau_high.
+    Returns mean over batches of their loss, and the number of steps made.
     """
     total, batches, outputs = 0.0, 0, len(b2)
     for start in range(0, len(order), batch):
@@ -135,11 +122,7 @@ def train_epoch(
 
 @kernel
 def slope(out: Floats, b2: Floats, y: Floats, low: np.float32, high: np.float32, fraction: bool) -> float:
-    """Turn (N, k) outputs less their bias into the gradient of the mean squared error by them, in place.
-
-    Returns:
-        Sum of the squared errors.
-    """
+    """Turn (N, k) outputs less their bias into the gradient of the mean squared error, in place; returns the sum."""
     count, outputs = out.shape
     span = high - low
     loss = 0.0

@@ -1,17 +1,12 @@
-"""Training of the fusion head and of ATL, and their joint fine-tuning (section 3.4, 4.1), all seeds of one at once.
+"""Training of the fusion head and of ATL (section 3.4, 4.1): arrays in, arrays out, every seed for itself.
 
-Arrays come in and go out; tensors stay here. Every random source is seeded by the call: a seed's initial weights,
-batches and dropout are its own, whichever others train beside it.
-
-"Jointly ... for 10 epochs" (4.1) minimises the sum of the head's loss and ATL's. The detector is frozen and the two
-share no parameter, so the gradient of the sum is each one's own: joint fine-tuning is some more epochs of each. A test
-compares the two ways; here each module is trained on by itself, right after its own epochs.
+"Jointly ... for 10 epochs" (4.1) minimises the sum of the head's loss and ATL's, which share no parameter: joint
+fine-tuning is some more epochs of each, which a test holds to the sum.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,32 +28,13 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained module as arrays, with how it came to be.
+    """A trained module as arrays, with how it came to be."""
 
-    Attributes:
-        state: parameter and buffer name -> array.
-        loss: (E,) mean loss per epoch.
-        active: (E,) share of anchors inside the margin (fusion), or NaN.
-        joint: the same module after joint fine-tuning, with the history of that; None where it was not asked for.
-    """
-
-    state: dict[str, NDArray[np.float32]]
-    loss: NDArray[np.float32]
-    active: NDArray[np.float32]
+    state: dict[str, NDArray[np.float32]]  # parameter and buffer name -> array
+    loss: NDArray[np.float32]  # (E,) mean loss per epoch
+    active: NDArray[np.float32]  # (E,) share of anchors inside the margin (fusion), or NaN
+    # the same module after joint fine-tuning, with the history of that; None where it was not asked for
     joint: "Fitted | None" = None
-
-
-class Steps(Protocol):
-    """Training of one module for each of S seeds."""
-
-    def start(self) -> None:
-        """Begin with a fresh optimiser."""
-
-    def epoch(self) -> NDArray[np.float64]:
-        """Train one epoch; (2, S) mean loss and active share."""
-
-    def states(self) -> list[dict[str, NDArray[np.float32]]]:
-        """Each seed's parameters and buffers now, by name."""
 
 
 def fit_fusion(
@@ -74,21 +50,10 @@ def fit_fusion(
 ) -> list[Fitted]:
     """Train a fusion head with the triplet loss on features of ground-truth boxes, once for each seed.
 
-    Args:
-        strategy: registered fusion strategy, or a class of one's own; training-free ones come back at once.
-        layers: layer -> (N, C) pooled vectors.
-        labels: whose they are.
-        fusion, training: settings.
-        seeds: of initial weights and batches.
-        tick: called once an epoch.
-        joint: fine-tune jointly afterwards, too.
-        loss: another loss than the paper's, see `fusion_steps.Loss`.
-
-    Returns:
-        One a seed.
-
-    Raises:
-        NotComputable: no two people with two boxes each in any window.
+    `strategy`: registered fusion strategy, or a class of one's own; training-free ones come back at once. `layers`:
+    layer -> (N, C) pooled vectors. `loss`: another loss than the paper's, see `fusion_steps.Loss`.
+    Returns one a seed.
+    Raises NotComputable: no two people with two boxes each in any window.
     """
     heads: list[nn.Module] = []
     for seed in seeds:
@@ -112,17 +77,8 @@ def fit_threshold(
 ) -> list[Fitted]:
     """Train ATL with MSE against grid-searched thresholds (eq. 9), once for each seed.
 
-    Args:
-        mode: what is predicted.
-        scene: (T, C) scene vectors of training frames.
-        target: (T, 1) or (T, 2) target of each frame's sequence.
-        atl, training: settings.
-        seeds: of initial weights, dropout and batches.
-        tick: called once an epoch.
-        joint: fine-tune jointly afterwards, too.
-
-    Returns:
-        One a seed.
+    `scene`: (T, C) scene vectors of training frames. `target`: (T, 1) or (T, 2) target of each frame's sequence.
+    Returns one a seed.
     """
     if not len(scene):
         raise NotComputable("no training frame has pixels, so ATL cannot be trained")
@@ -134,7 +90,9 @@ def fit_threshold(
     return _fit(ThresholdSteps(encoders, scene, target, seeds, training.learning_rate), training, tick, joint)
 
 
-def _fit(steps: Steps, training: TrainingSettings, tick: Tick | None, joint: bool) -> list[Fitted]:
+def _fit(
+    steps: FusionSteps | ThresholdSteps, training: TrainingSettings, tick: Tick | None, joint: bool
+) -> list[Fitted]:
     """Train for `epochs`, then for `joint_epochs` where that is wanted, each with a fresh optimiser."""
 
     def run(epochs: int) -> list[Fitted]:
@@ -162,15 +120,7 @@ def fit_net(
     epochs: int,
     tick: Tick | None = None,
 ) -> Fitted:
-    """Train one network of any kind.
-
-    Args:
-        net: with its initial weights.
-        optimiser: of its parameters.
-        losses: gives the batches of one epoch: the loss of each, and what it weighs in the epoch's mean.
-        epochs: how many.
-        tick: called once an epoch.
-    """
+    """Train one network; `losses` gives an epoch's batches: the loss of each, and what it weighs in the mean."""
     history = []
     net.train()
     with one_thread():

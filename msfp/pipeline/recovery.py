@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
 from msfp.engine.progress import Bar
-from msfp.heads.apply import embed, restore_head
+from msfp.heads.apply import embed, restore, restore_head
 from msfp.heads.fusion import FusionHead
-from msfp.heads.recovery import Cases, decide, fit_recovery, restore_recovery
+from msfp.heads.recovery import Cases, RecoveryNet, decide, fit_recovery
 from msfp.heads.training import Fitted
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
@@ -205,7 +205,7 @@ def decider(run: Run, recovery: Recovery) -> Decide:
     """The trained decision as `Recovered` asks for it."""
     head = _head(run, recovery)
     state = train_recovery(run, recovery).state
-    net = restore_recovery(dict(state), state["look.weight"].shape[1], PLACE, HISTORY)
+    net = restore(RecoveryNet(state["look.weight"].shape[1], PLACE, HISTORY), state)
 
     def choose(proposals: Proposals) -> NDArray[np.float32]:
         look = embedded(run, head, proposals.look, proposals.there)

@@ -14,7 +14,7 @@ __all__ = ["FrameContext", "Tracker", "TrackerOutput", "make", "names", "track",
 @cache
 def _classes() -> dict[str, type[Tracker]]:
     """Concrete trackers by name, found in the modules of this folder."""
-    return concrete(__name__, __path__, Tracker)  # type: ignore[type-abstract]  # only its subclasses are made
+    return concrete(__name__, __path__, Tracker)
 
 
 def names() -> tuple[str, ...]:
@@ -25,8 +25,7 @@ def names() -> tuple[str, ...]:
 def tracker_class(name: str) -> type[Tracker]:
     """Class of a tracker, for its `label`, `needs_embeddings`, `appearance` and `Settings`.
 
-    Raises:
-        InputError: no such tracker; lists those there are.
+    Raises InputError: no such tracker; lists those there are.
     """
     if name not in _classes():
         raise InputError(f"tracker {name!r} is not known; there are: {', '.join(names())}")
@@ -36,7 +35,6 @@ def tracker_class(name: str) -> type[Tracker]:
 def make(name: str, **settings: Any) -> Tracker:
     """A tracker with its own state.
 
-    Raises:
-        InputError: unknown tracker, unknown setting or a value that does not fit.
+    Raises InputError: unknown tracker, unknown setting or a value that does not fit.
     """
     return tracker_class(name)(**settings)

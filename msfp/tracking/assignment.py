@@ -19,17 +19,11 @@ def choose_then_drop(cost: Floats, limit: float) -> Rows:
 
     Where every pair within the limit is isolated those pairs are the answer without solving (SORT, OC-SORT).
 
-    Args:
-        cost: (M, N), finite.
-        limit: pairs costing more are dropped.
+    `cost`: (M, N), finite. `limit`: pairs costing more are dropped.
     """
     choice, alone = _isolated(cost, limit)
     if not alone:
-        total = np.empty(cost.shape)
-        for i in range(cost.shape[0]):
-            for j in range(cost.shape[1]):
-                total[i, j] = -cost[i, j]
-        choice = _greatest(total)
+        choice = _greatest(-cost)
         for i in range(len(choice)):
             if choice[i] >= 0 and cost[i, choice[i]] > limit:
                 choice[i] = -1
@@ -40,9 +34,7 @@ def choose_then_drop(cost: Floats, limit: float) -> Rows:
 def choose_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Rows:
     """Return the column of each row, or -1, in an assignment of greatest total less the pairs not allowed.
 
-    Args:
-        total: (M, N), finite.
-        allowed: (M, N) pairs that may stay.
+    `total`: (M, N), finite. `allowed`: (M, N) pairs that may stay.
     """
     choice = _greatest(total)
     for i in range(len(choice)):
@@ -54,10 +46,8 @@ def choose_allowed(total: Floats, allowed: NDArray[np.bool_]) -> Rows:
 @kernel
 def _greatest(total: Floats) -> Rows:
     """Column of each row in an assignment of greatest total; refuses what the solver would never come back from."""
-    for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            if not np.isfinite(total[i, j]):
-                raise ValueError("what pairs cost is not finite; boxes are far too large")
+    if not np.isfinite(total).all():
+        raise ValueError("what pairs cost is not finite; boxes are far too large")
     return assign_maximum(total)
 
 

@@ -1,6 +1,5 @@
 """What every tracker is: settings, `update` once a frame, `reset`; one compiled step behind a frame and a sequence."""
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError, create_model
 from msfp.config import Frozen
 from msfp.errors import InputError
 from msfp.tracking.iou import with_area
-from msfp.tracking.kalman import Model, Motion, state_boxes
+from msfp.tracking.kalman import Motion, state_boxes
 from msfp.tracking.lifecycle import (
     Frames,
     Progress,
@@ -103,20 +102,18 @@ class TrackerOutput:
 
 
 class Kernels(NamedTuple):
-    """The compiled step of a family of trackers; both change the tracks in place.
+    """The compiled step of a family of trackers; both change the tracks in place."""
 
-    Attributes:
-        follow: takes frames, the first of them to track, rules, tracks, progress, and a report to fill; returns the
-            first frame for which there was no room.
-        correct: takes frames, rows of tracks, rules, tracks, progress; the tracks take the detections in `tracks.row`.
-    """
-
+    # takes frames, the first of them to track, rules, tracks, progress, and a report to fill; returns the first frame
+    # for which there was no room
     follow: Callable[[Frames, int, Any, TrackState, Progress, Report], int]
+    # takes frames, rows of tracks, rules, tracks, progress; the tracks take the detections in `tracks.row`
     correct: Callable[[Frames, Rows, Any, TrackState, Progress], None]
+    rules: type[tuple[Any, ...]]  # settings as a tuple of numbers, those of the same names; first the filter's `model`
 
 
-class Tracker(ABC):
-    """A tracker: either abstract or final; a family of trackers gives the kernels and what is abstract here.
+class Tracker:
+    """A tracker; a family of trackers gives the kernels, and rules that are not settings.
 
     Attributes:
         name: as `make` knows it.
@@ -138,22 +135,24 @@ class Tracker(ABC):
 
     def __init__(self, **settings: Any) -> None:
         """Raises InputError for an unknown setting or a value that does not fit."""
-        self.settings = parse(self.name, self.Settings, settings)
-        self._rules = self._make_rules(self.motion.model())
-        self._thresholds = np.array([self._default_thresholds()], np.float32)
+        own = self.settings = parse(self.name, self.Settings, settings)
+        high = getattr(own, "track_high", getattr(own, "min_score", None))
+        least = (high, getattr(own, "track_low", high))  # of frames that bring none; None takes all boxes
+        self._thresholds = np.array([[-np.inf if value is None else value for value in least]], np.float32)
+        fields = self.kernels.rules._fields  # type: ignore[attr-defined]
+        found = {name: getattr(own, name) for name in fields if hasattr(own, name)} | self._special_rules()
+        counts = {name: min(value, MANY) for name, value in found.items() if type(value) is int}
+        self._rules: Any = self.kernels.rules(**{**found, **counts, "model": self.motion.model()})
         self.reset()
 
-    @abstractmethod
-    def _make_rules(self, model: Model) -> Any:
-        """Return the settings as a tuple of numbers, as kernels take them."""
-
-    @abstractmethod
-    def _default_thresholds(self) -> tuple[float, float]:
-        """Return tau_high and tau_low of frames that bring none."""
+    def _special_rules(self) -> dict[str, Any]:
+        """Return the rules that are something else than the setting of their name."""
+        return {}
 
     def _kept(self) -> int:
-        """Return the frames that a track is kept without a match, at this moment; by default the setting `max_age`."""
-        return self._buffered(self.settings.max_age)  # type: ignore[attr-defined]
+        """Return the frames that a track is kept without a match, at this moment."""
+        own: Any = self.settings
+        return self._buffered(own.buffer if hasattr(own, "buffer") else own.max_age)
 
     def _depth(self) -> int:
         """Return the most embeddings that are kept of a track; 0 looks at none."""
@@ -183,14 +182,10 @@ class Tracker(ABC):
 
         A track whose box has no area is not reported; it lives on, and is reported again once its box has one.
 
-        Args:
-            boxes: (N, 4) xyxy, file coordinates.
-            scores: (N,) in the detector's own range.
-            embeddings: (N, D) appearance of each box; required by trackers that need them.
-            frame: number, thresholds, camera motion. Skipped numbers count as frames without detections.
-
-        Raises:
-            InputError: names tracker, frame and remedy.
+        `boxes`: (N, 4) xyxy, file coordinates. `scores`: (N,) in the detector's own range. `embeddings`: (N, D)
+        appearance of each box; required by trackers that need them. `frame`: number, thresholds, camera motion. Skipped
+        numbers count as frames without detections.
+        Raises InputError: names tracker, frame and remedy.
         """
         context = frame or FrameContext()
         index = context.index
@@ -218,6 +213,8 @@ class Tracker(ABC):
         """Track the next frames, of which all is checked; as `lifecycle.Frames` has it, None leaves the default."""
         boxes, scores, vectors, known = found
         length, depth = len(bounds) - 1, self._depth()
+        # Of a track's embeddings those of the frames so far need room, in doubling steps.
+        deep = min(depth, max(8, 1 << (int(self._progress.frame[0]) + length - 1).bit_length()))
         if not depth:
             vectors = np.zeros((len(boxes), 0), np.float32)
         if thresholds is None:
@@ -229,24 +226,15 @@ class Tracker(ABC):
         at, parts, t = self._progress, [], 0
         while t < length:
             alive, coming = int(at.alive[0]), int(bounds[t + 1] - bounds[t])
-            self._tracks = with_room(self._tracks, alive + coming, self._deep(depth, length), vectors.shape[1])
+            self._tracks = with_room(self._tracks, alive + coming, deep, vectors.shape[1])
             out = make_report(len(boxes) + len(self._tracks.id), length)
             t = self.kernels.follow(frames, t, self._rules, self._tracks, at, out)
             count = int(at.reported[0])
             parts.append(Report(out.id[:count], out.boxes[:count], out.score[:count], out.row[:count], out.counts))
-        if len(parts) == 1:
-            return parts[0]
         if not parts:
             return make_report(0, 0)
-        ids, places, values, rows = (
-            np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)
-        )
-        return Report(ids, places, values, rows, np.sum([part.counts for part in parts], axis=0))
-
-    def _deep(self, most: int, length: int) -> int:
-        """Return how many of a track's embeddings need room: those of the frames so far, in doubling steps."""
-        frames = int(self._progress.frame[0]) + length
-        return min(most, max(8, 1 << (frames - 1).bit_length()))
+        columns = [np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)]
+        return Report(*columns, np.sum([part.counts for part in parts], axis=0))
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:
@@ -264,10 +252,7 @@ class Tracker(ABC):
     def resume(self, ids: NDArray[np.int32], boxes: Floats, scores: NDArray[np.float32]) -> None:
         """Let tracks take boxes in the last frame as if detected there, without appearance (see `recovery`).
 
-        Args:
-            ids: (K,) of `unmatched`, each once.
-            boxes: (K, 4) xyxy.
-            scores: (K,).
+        `ids`: (K,) of `unmatched`, each once.
         """
         tracks, at, count = self._tracks, self._progress, len(ids)
         order = {identity: row for row, identity in enumerate(tracks.id[: at.alive[0]].tolist())}
@@ -356,18 +341,12 @@ class Tracker(ABC):
                 f"score {worst:g} lies outside the declared range {limits[0]:g} to {limits[1]:g}; "
                 "calibrate the scores or declare the detector's own score_range",
             )
-        return places, values, *self._check_embeddings(index, count, embeddings, has_embedding)
-
-    def _check_embeddings(
-        self, index: int, count: int, embeddings: ArrayLike | None, mask: NDArray[np.bool_] | None
-    ) -> tuple[Vectors, NDArray[np.bool_]]:
-        """Unit vectors (zero where unknown) and which rows have one."""
-        known = np.ones(count, np.bool_) if mask is None else np.array(mask, np.bool_).reshape(-1)
+        known = np.ones(count, np.bool_) if has_embedding is None else np.array(has_embedding, np.bool_).reshape(-1)
         if len(known) != count:
             self._refuse(index, f"has_embedding has {len(known)} entries for {count} boxes; give one a box")
-        none = np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
+        none = places, values, np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
         if embeddings is None:
-            if self.needs_embeddings and count and mask is None:
+            if self.needs_embeddings and count and has_embedding is None:
                 self._refuse(index, "boxes come without embeddings; give (N, D), or take a tracker of motion only")
             return none
         vectors = np.asarray(embeddings, np.float32)
@@ -383,24 +362,19 @@ class Tracker(ABC):
             row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
             self._refuse(index, f"embedding {row} is not finite; mark boxes without pixels in has_embedding")
         self._width = vectors.shape[1]
-        return unit_rows(vectors, known)
+        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        known = known & (length > 0)
+        unit = np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0))
+        return places, values, unit, known
 
     def _refuse(self, index: int, what: str) -> None:
         raise InputError(f"{self.name}, frame {index}: {what}")
 
 
-def unit_rows(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Rows scaled to unit length, zero where not known or without length; and which are known then."""
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    known = known & (length > 0)
-    return np.where(known[:, None], vectors / np.where(known, length, 1.0)[:, None], np.float32(0)), known
-
-
 def parse(name: str, kind: type[TrackerSettings], given: Mapping[str, Any]) -> TrackerSettings:
     """Settings of a tracker.
 
-    Raises:
-        InputError: an unknown setting (the message lists the known ones) or a value that does not fit.
+    Raises InputError: an unknown setting (the message lists the known ones) or a value that does not fit.
     """
     unknown = sorted(set(given) - set(kind.model_fields))
     if unknown:

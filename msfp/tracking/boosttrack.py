@@ -10,30 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.assignment import choose_allowed
-from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import inner_product
 from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
-from msfp.tracking.lifecycle import (
-    CONFIRMED,
-    Frames,
-    Progress,
-    Report,
-    Rows,
-    TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    drop_old,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report_track,
-    take,
-    take_boxes,
-)
+from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
 from msfp.tracking.observation_centric_kernels import isolated, learn
 
 MAHALANOBIS_99 = 13.2767
@@ -95,26 +78,26 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
         rows, high = np.arange(at.alive[0]), frames.thresholds[t, 0]
         if len(frames.warps):
             warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
         predict(tracks.mean, tracks.blocks, rows, rules.model)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
-        candidates = between(frames, t, frames.thresholds[t, 1], np.float32(np.inf))
+        candidates = lifecycle.between(frames, t, frames.thresholds[t, 1], np.float32(np.inf))
         scores = _boosted(frames, candidates, float(high), rules, tracks, at)
         enough = np.flatnonzero(scores.astype(np.float32) >= high)
         usable, scores = candidates[enough], scores[enough]
-        left = note_matches(tracks, rows, usable, _choose(frames, usable, scores, rules, tracks, at))
-        correct(frames, matched(tracks, at), rules, tracks, at)
-        add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
+        left = lifecycle.note_matches(tracks, rows, usable, _choose(frames, usable, scores, rules, tracks, at))
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
+        lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, scores.astype(np.float32), high, rules.ema, at)
         _report(tracks, t, rules, at, out)
-        drop_old(tracks, at, frames.kept[t])
+        lifecycle.drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -122,13 +105,17 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 @kernel
 def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
     """Let matched tracks take their boxes."""
-    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
 
 
 @kernel
 def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
     """Return the candidates' scores after both boosts; they never fall."""
-    boxes, scores, alive = take(frames.boxes, candidates), frames.scores[candidates].astype(np.float64), at.alive[0]
+    boxes, scores, alive = (
+        take(frames.boxes, candidates),
+        frames.scores[candidates].astype(np.float64),
+        at.alive[0],
+    )
     if alive == 0 or len(candidates) == 0:
         return scores
     kind = rules.model.kind
@@ -137,7 +124,8 @@ def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks
     if rules.boost_likely:
         similarity = iou(boxes, known)
         if rules.rich:
-            similarity = rich_similarity(boxes, known, apart, _confidences(tracks, at), rules.corrected_shape)
+            similarity = mahalanobis_similarity(apart) + shape_similarity(boxes, known, rules.corrected_shape)
+            similarity = (similarity + soft_biou(boxes, known, _confidences(tracks, at))) / 3
         if rules.soft or not rules.tracklet_acceptance:
             likely_objects(scores, similarity, rules.soft, rules.coefficient)
         if rules.tracklet_acceptance:
@@ -185,15 +173,11 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
 @kernel
 def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
     """Report the tracks matched in this frame whose box could be a standing person's."""
-    before = at.reported[0]
-    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        width, height = boxes[k, 2] - boxes[k, 0], boxes[k, 3] - boxes[k, 1]
-        proven = tracks.streak[k] >= rules.min_hits or at.frame[0] < rules.min_hits
-        upright = width * height > rules.min_area and width <= rules.max_aspect * height
-        if tracks.row[k] >= 0 and proven and upright:
-            report_track(tracks, k, boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
+    boxes, young = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), at.frame[0] < rules.min_hits
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    upright = (width * height > rules.min_area) & (width <= rules.max_aspect * height)
+    now = lifecycle.matched(tracks, at)
+    lifecycle.report(tracks, now[upright[now] & ((tracks.streak[now] >= rules.min_hits) | young)], boxes, t, at, out)
 
 
 @kernel
@@ -270,21 +254,6 @@ def _confidences(tracks: TrackState, at: Progress) -> Floats:
 
 
 @kernel
-def rich_similarity(boxes: Floats, tracks: Floats, distances: Floats, confidence: Floats, corrected: bool) -> Floats:
-    """Compute the (N, M) mean of the similarities of motion, shape and soft BIoU (BoostTrack++).
-
-    Args:
-        boxes: (N, 4) xyxy.
-        tracks: (M, 4) predicted xyxy.
-        distances: (N, M) squared Mahalanobis distances.
-        confidence: (M,) of the tracks.
-        corrected: the paper's shape similarity in place of the released code's.
-    """
-    shape = shape_similarity(boxes, tracks, corrected)
-    return (mahalanobis_similarity(distances) + shape + soft_biou(boxes, tracks, confidence)) / 3
-
-
-@kernel
 def state_distances(measured: Floats, tracks: TrackState, alive: int) -> Floats:
     """Compute (N, M) squared distances by the variance of the state alone, as released (no measurement noise).
 
@@ -302,11 +271,7 @@ def state_distances(measured: Floats, tracks: TrackState, alive: int) -> Floats:
 def likely_objects(scores: Floats, similarity: Floats, soft: bool, coefficient: float) -> None:
     """Raise the scores of boxes that resemble a track, in place (DLO, detecting likely objects); none falls.
 
-    Args:
-        scores: (N,).
-        similarity: (N, M) S, M > 0.
-        soft: BoostTrack++'s 0.65 score + 0.35 S^1.5, else BoostTrack's coefficient * S.
-        coefficient: of the latter.
+    `similarity`: (N, M) S, M > 0. `soft`: BoostTrack++'s 0.65 score + 0.35 S^1.5, else BoostTrack's coefficient * S.
     """
     for i in range(len(scores)):
         best = similarity[i].max()
@@ -330,11 +295,7 @@ def unlike_objects(boxes: Floats, scores: Floats, distances: Floats, threshold: 
 
     Of candidates overlapping by more than 0.3 only those stay whose score is the highest among their neighbours.
 
-    Args:
-        boxes: (N, 4) xyxy.
-        scores: (N,).
-        distances: (N, M) squared Mahalanobis distances, M > 0.
-        threshold: boxes at or above need no raise.
+    `distances`: (N, M) squared Mahalanobis distances, M > 0. `threshold`: boxes at or above need no raise.
     """
     out = np.zeros(len(boxes), np.bool_)
     for i in range(len(boxes)):
@@ -354,15 +315,7 @@ class Boosting(Tracker):
     Settings = BoostTrackSettings
     settings: BoostTrackSettings
     motion = XYHR
-    kernels = Kernels(follow, correct)
-
-    def _make_rules(self, model: Model) -> Rules:
-        own = {name: getattr(self.settings, name) for name in Rules._fields if name != "model"}
-        return Rules(model, **(own | {"min_hits": min(self.settings.min_hits, MANY)}))
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        least = self.settings.track_low
-        return self.settings.track_high, -np.inf if least is None else least
+    kernels = Kernels(follow, correct, Rules)
 
     def _depth(self) -> int:
         return 1
@@ -371,14 +324,11 @@ class Boosting(Tracker):
 class BoostTrack(Boosting):
     """With the embeddings of a separate network, or any other."""
 
-    name = "boosttrack"
-    label = "BoostTrack++"
+    name, label, appearance = "boosttrack", "BoostTrack++", "reid"
     needs_embeddings = True
-    appearance = "reid"
 
 
 class BoostTrackMotion(Boosting):
     """Without embeddings, as its authors offer it too: boxes and tracks are compared by motion, shape and overlap."""
 
-    name = "boosttrack-motion"
-    label = "BoostTrack++ (motion only)"
+    name, label = "boosttrack-motion", "BoostTrack++ (motion only)"

@@ -6,40 +6,19 @@ cascade (woC); its linking and interpolation are post-processing, not here. Came
 (Alikhanov et al., ICONIP 2024) puts whole cells of the detector's layer 14 in place of the separate network.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
-from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
-from msfp.tracking.embeddings import add_motion, blend, gallery_distance
-from msfp.tracking.iou import complement, iou
+from msfp.tracking import lifecycle
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
+from msfp.tracking.embeddings import blend, gallery_distance
+from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
-from msfp.tracking.lifecycle import (
-    CONFIRMED,
-    REMOVED,
-    TENTATIVE,
-    Frames,
-    Progress,
-    Report,
-    Rows,
-    TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report_track,
-    rows_in,
-    sweep,
-    take,
-    take_boxes,
-    unmatched,
-)
+from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Frames, Progress, Report, Rows, TrackState, take
 
 
 class GatedAppearanceSettings(TrackerSettings):
@@ -93,34 +72,38 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
         # what scores tau_high is tracked, here alone
-        usable = between(frames, t, np.nextafter(frames.thresholds[t, 0], np.float32(-np.inf)), np.float32(np.inf))
+        usable = lifecycle.between(
+            frames, t, np.nextafter(frames.thresholds[t, 0], np.float32(-np.inf)), np.float32(np.inf)
+        )
         rows = np.arange(at.alive[0])
         if len(frames.warps):
             warp(tracks.mean, tracks.blocks, rows, frames.warps[t], rules.model.powers)
         predict(tracks.mean, tracks.blocks, rows, rules.model)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
-        confirmed = rows_in(tracks, at, CONFIRMED, CONFIRMED)
+        confirmed = lifecycle.rows_in(tracks, at, CONFIRMED, CONFIRMED)
         cost = _appearance_costs(frames, rules, tracks, confirmed, usable)
-        free = note_matches(tracks, confirmed, usable, _match_appearance(cost, tracks.last[confirmed], rules))
-        missed = unmatched(tracks, confirmed, CONFIRMED)
+        free = lifecycle.note_matches(tracks, confirmed, usable, _match_appearance(cost, tracks.last[confirmed], rules))
+        missed = lifecycle.unmatched(tracks, confirmed, CONFIRMED)
         missed = missed[tracks.last[missed] == at.frame[0] - 1]
-        candidates = np.concatenate((rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
+        candidates = np.concatenate((lifecycle.rows_in(tracks, at, TENTATIVE, TENTATIVE), missed))
         boxes = state_boxes(tracks.mean[: len(rows)], rules.model.kind)
-        cost = complement(iou(take(boxes, candidates), take(frames.boxes, free)))
-        free = note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
+        cost = 1.0 - iou(take(boxes, candidates), take(frames.boxes, free))
+        free = lifecycle.note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
 
-        correct(frames, matched(tracks, at), rules, tracks, at)
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         _miss(tracks, at, frames.kept[t])
-        add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
+        lifecycle.add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
         _learn(tracks, frames, rules, at)
-        sweep(tracks, at)
-        _report(tracks, t, rules, at, out)
+        lifecycle.sweep(tracks, at)
+        seen = at.frame[0] - tracks.last[: at.alive[0]] <= rules.coast
+        coasting = np.flatnonzero(seen & (tracks.state[: at.alive[0]] == CONFIRMED))
+        lifecycle.report(tracks, coasting, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), t, at, out)
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -132,7 +115,7 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
     if rules.strong:
         confidence = frames.scores[tracks.row[rows]].astype(np.float64)
         factor = (1.0 - np.minimum(np.maximum(confidence, 0.0), 1.0)) ** 2
-    take_boxes(tracks, rows, frames, factor, rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, factor, rules.model, at)
     tracks.state[rows[tracks.streak[rows] + 1 >= rules.n_init]] = CONFIRMED  # a track's first box counts
 
 
@@ -148,9 +131,7 @@ def _appearance_costs(frames: Frames, rules: Rules, tracks: TrackState, rows: Ro
             wanted[i, j] = counts[i] > 0 and frames.known[chosen[j]] and motion[i, j] <= rules.gate
     slots, embeddings = tracks.slot[rows], take(frames.embeddings, chosen)
     cost = gallery_distance(tracks.gallery, slots, counts, embeddings, wanted)
-    if rules.strong:
-        add_motion(cost, motion, rules.weight)
-    return cost
+    return rules.weight * cost + (1.0 - rules.weight) * motion if rules.strong else cost
 
 
 @kernel
@@ -173,7 +154,7 @@ def _match_appearance(cost: Floats, last: Rows, rules: Rules) -> Rows:
 @kernel
 def _learn(tracks: TrackState, frames: Frames, rules: Rules, at: Progress) -> None:
     """Take the embeddings of matched tracks' detections: into the moving average, or in the oldest's place."""
-    for k in matched(tracks, at):
+    for k in lifecycle.matched(tracks, at):
         if not frames.known[tracks.row[k]]:
             continue
         own, seen = tracks.gallery[tracks.slot[k]], frames.embeddings[tracks.row[k]]
@@ -192,17 +173,6 @@ def _miss(tracks: TrackState, at: Progress, kept: int) -> None:
             tracks.state[k] = REMOVED
 
 
-@kernel
-def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the confirmed tracks matched at most `coast` frames ago, at the filter's box."""
-    before = at.reported[0]
-    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        if tracks.state[k] == CONFIRMED and at.frame[0] - tracks.last[k] <= rules.coast:
-            report_track(tracks, k, boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
-
-
 class GatedAppearance(Tracker):
     """The common course of DeepSORT, StrongSORT and their descendants."""
 
@@ -211,21 +181,13 @@ class GatedAppearance(Tracker):
     needs_embeddings = True
     appearance = "reid"
     motion = XYAH
-    kernels = Kernels(follow, correct)
+    kernels = Kernels(follow, correct, Rules)
 
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return Rules(
-            model=model,
-            cosine_limit=float(np.nextafter(settings.max_cosine, np.inf)),
-            overlap_limit=float(np.nextafter(settings.max_iou_distance, np.inf)),
-            gate=settings.gate,
-            n_init=min(settings.n_init, MANY),
-            coast=min(settings.coast, MANY),
-        )
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        return self.settings.track_high, self.settings.track_high
+    def _special_rules(self) -> dict[str, Any]:
+        limits = self.settings.max_cosine, self.settings.max_iou_distance  # of which a pair may cost all
+        cosine, overlap = (float(np.nextafter(limit, np.inf)) for limit in limits)
+        ema, strong = np.float32(getattr(self.settings, "ema", 0.0)), isinstance(self.settings, StrongSortSettings)
+        return {"cosine_limit": cosine, "overlap_limit": overlap, "strong": strong, "ema": ema}
 
     def _depth(self) -> int:
         return self._rules.gallery
@@ -234,27 +196,15 @@ class GatedAppearance(Tracker):
 class DeepSort(GatedAppearance):
     """The nearest embedding of a track's gallery counts; tracks seen last are matched first."""
 
-    name = "deepsort"
-    label = "DeepSORT"
+    name, label = "deepsort", "DeepSORT"
     Settings = DeepSortSettings
-    settings: DeepSortSettings
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return super()._make_rules(model)._replace(gallery=min(settings.gallery, MANY), cascade=settings.cascade)
 
 
 class StrongSort(GatedAppearance):
     """One assignment by appearance and motion, then IoU."""
 
-    name = "strongsort"
-    label = "StrongSORT"
+    name, label = "strongsort", "StrongSORT"
     Settings = StrongSortSettings
-    settings: StrongSortSettings
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return super()._make_rules(model)._replace(strong=True, weight=settings.weight, ema=np.float32(settings.ema))
 
 
 class LiteDeepSort(DeepSort):
@@ -263,16 +213,12 @@ class LiteDeepSort(DeepSort):
     As LITE's authors released it; the row "LITE (trained 64-d)" shares MSFP's association instead.
     """
 
-    name = "lite-deepsort"
-    label = "LITE:DeepSORT"
-    appearance = "lite"
+    name, label, appearance = "lite-deepsort", "LITE:DeepSORT", "lite"
     Settings = DeepSortSettings.having(track_high=0.25, max_cosine=0.7, cascade=False)
 
 
 class LiteStrongSort(StrongSort):
     """LITE:StrongSORT: a wide limit (0.7, and 0.05 for motion), no camera motion, as LITE's authors released it."""
 
-    name = "lite-strongsort"
-    label = "LITE:StrongSORT"
-    appearance = "lite"
+    name, label, appearance = "lite-strongsort", "LITE:StrongSORT", "lite"
     Settings = StrongSortSettings.having(track_high=0.25, max_cosine=0.75)

@@ -19,12 +19,8 @@ def gallery_distance(
     Only wanted pairs are computed, which a motion gate makes few; no gallery is copied. The order of a sum does not
     depend on how many vectors there are.
 
-    Args:
-        gallery: (tracks, G, D) unit vectors.
-        rows: (M,) rows of the gallery.
-        counts: (M,) how many of a track's G vectors are filled, from the first.
-        embeddings: (N, D) unit vectors.
-        wanted: (M, N) pairs.
+    `gallery`: (tracks, G, D) unit vectors. `rows`: (M,) rows of the gallery. `counts`: (M,) how many of a track's G
+    vectors are filled, from the first. `embeddings`: (N, D) unit vectors. `wanted`: (M, N) pairs.
     """
     out = np.full(wanted.shape, np.inf)
     for i in range(len(rows)):
@@ -35,15 +31,6 @@ def gallery_distance(
             for k in range(counts[i]):
                 out[i, j] = min(out[i, j], max(1.0 - float(inner_product(own[k], embeddings[j])), 0.0))
     return out
-
-
-@kernel
-def add_motion(cosine: Floats, motion: Floats, weight: float) -> None:
-    """Replace (M, N) cosine distances by their weighted mean with (M, N) distances in motion; infinite ones stay."""
-    for i in range(cosine.shape[0]):
-        for j in range(cosine.shape[1]):
-            if cosine[i, j] < np.inf:
-                cosine[i, j] = weight * cosine[i, j] + (1.0 - weight) * motion[i, j]
 
 
 @summing_kernel

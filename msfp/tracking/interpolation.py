@@ -31,11 +31,9 @@ def fill_gaps(tracks: Tracks, most: int = 20) -> Tracks:
 def smooth(tracks: Tracks, tau: float = 10.0, noise: float = 1.0) -> Tracks:
     """Each coordinate of each track replaced by the mean of a Gaussian process fitted to it (eqs. 13-15 of StrongSORT).
 
-    Args:
-        tracks: filled before, usually.
-        tau: smoothness; the kernel's length is tau log(tau^3 / frames), held to [1 / tau, tau^2] frames.
-        noise: variance of a box's coordinate relative to the process's. The paper names no value, and the released code
-            leaves it at the library's 1e-10, where the process passes through every box: here one, said so.
+    `tracks`: filled before, usually. `tau`: smoothness; the kernel's length is tau log(tau^3 / frames), held to [1 /
+    tau, tau^2] frames. `noise`: variance of a box's coordinate relative to the process's. The paper names no value, and
+    the released code leaves it at the library's 1e-10, where the process passes through every box: here one, said so.
     """
     boxes = tracks.tlwh.copy()
     for identity in np.unique(tracks.id):
@@ -49,11 +47,7 @@ def smooth(tracks: Tracks, tau: float = 10.0, noise: float = 1.0) -> Tracks:
 def posterior_mean(at: Floats, values: Floats, length: float, noise: float) -> Floats:
     """(T, K) mean at the points themselves of a process with kernel exp(-d^2 / 2 length^2) about a straight line.
 
-    Args:
-        at: (T,) points.
-        values: (T, K).
-        length: of the kernel.
-        noise: variance of each value, relative to the kernel's.
+    `at`: (T,) points. `values`: (T, K). `noise`: variance of each value, relative to the kernel's.
     """
     design = np.stack([np.ones_like(at), at - at.mean()], axis=1)
     line = design @ np.linalg.lstsq(design, values, rcond=None)[0]

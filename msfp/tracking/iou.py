@@ -44,13 +44,3 @@ def iou(first: Floats, second: Floats) -> Floats:
             union = own + area[j] - inner
             out[i, j] = inner / union if inner > 0.0 else 0.0
     return out
-
-
-@kernel
-def complement(overlap: Floats) -> Floats:
-    """(M, N) 1 - IoU."""
-    out = np.empty(overlap.shape)
-    for i in range(overlap.shape[0]):
-        for j in range(overlap.shape[1]):
-            out[i, j] = 1.0 - overlap[i, j]
-    return out

@@ -30,27 +30,21 @@ class Motion:
 
     A standard deviation is a weight times a scale: the state's own coordinate `scale[i]` (sizes in pixels), or 1 where
     that is -1.
-
-    Attributes:
-        coordinates: `xyah` centre, aspect w/h, height; `xywh` centre, width, height; `xysr` centre, area, aspect;
-            `xyhr` centre, height, aspect.
-        scale: per coordinate, index of the coordinate its noise is proportional to, or -1.
-        initial, initial_velocity: weights of a new track's position and velocity.
-        process, process_velocity: weights of what a step adds.
-        measured: weights of a measurement.
-        still: velocities that a lost track forgets (indices of coordinates).
-        positive: coordinate whose velocity is dropped when it would carry it to zero or below, or -1.
     """
 
+    # `xyah` centre, aspect w/h, height; `xywh` centre, width, height; `xysr` centre, area, aspect; `xyhr` centre,
+    # height, aspect
     coordinates: Literal["xyah", "xywh", "xysr", "xyhr"]
-    scale: tuple[int, int, int, int]
+    scale: tuple[int, int, int, int]  # per coordinate, index of the coordinate its noise is proportional to, or -1
+    # initial, initial_velocity: weights of a new track's position and velocity
     initial: tuple[float, ...]
     initial_velocity: tuple[float, ...]
+    # process, process_velocity: weights of what a step adds
     process: tuple[float, ...]
     process_velocity: tuple[float, ...]
-    measured: tuple[float, ...]
-    still: tuple[int, ...] = ()
-    positive: int = -1
+    measured: tuple[float, ...]  # weights of a measurement
+    still: tuple[int, ...] = ()  # velocities that a lost track forgets (indices of coordinates)
+    positive: int = -1  # coordinate whose velocity is dropped when it would carry it to zero or below, or -1
 
     def model(self) -> "Model":
         """Return the numbers that kernels take."""
@@ -67,23 +61,14 @@ class Motion:
 
 
 class Model(NamedTuple):
-    """A `Motion` as kernels take it.
+    """A `Motion` as kernels take it."""
 
-    Attributes:
-        weights: (5, 4) initial, initial velocity, process, process velocity, measured.
-        scale: (4,) as `Motion.scale`.
-        kind: index of the coordinates in `KINDS`.
-        positive: as `Motion.positive`.
-        powers: (2,) powers of the camera's scale that the last two coordinates follow.
-        still: coordinates in which lost tracks do not move.
-    """
-
-    weights: Floats
-    scale: Rows
-    kind: int
-    positive: int
-    powers: Rows
-    still: Rows
+    weights: Floats  # (5, 4) initial, initial velocity, process, process velocity, measured
+    scale: Rows  # (4,) as `Motion.scale`
+    kind: int  # index of the coordinates in `KINDS`
+    positive: int  # as `Motion.positive`
+    powers: Rows  # (2,) powers of the camera's scale that the last two coordinates follow
+    still: Rows  # coordinates in which lost tracks do not move
 
 
 _P, _V = 1 / 20, 1 / 160  # DeepSORT's weights of position and velocity, relative to the height

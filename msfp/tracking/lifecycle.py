@@ -20,69 +20,45 @@ ROOM = 64  # tracks that there is room for at first
 
 
 class Frames(NamedTuple):
-    """Checked input of frames in a row; frame t (from 0) has rows `bounds[t]:bounds[t + 1]`.
+    """Checked input of frames in a row; frame t (from 0) has rows `bounds[t]:bounds[t + 1]`."""
 
-    Attributes:
-        bounds: (T + 1,), from 0.
-        boxes: (N, 4) xyxy.
-        scores: (N,); thresholds are compared in float32, as the original trackers do.
-        embeddings: (N, D) unit vectors, zero where unknown; D is 0 where there are none.
-        known: (N,) rows that have an embedding.
-        thresholds: (T, 2) tau_high and tau_low.
-        warps: (T, 2, 3) camera motion, or (0, 2, 3).
-        kept: (T,) frames without a match after which a track is dropped.
-    """
-
-    bounds: Rows
-    boxes: Floats
-    scores: NDArray[np.float32]
-    embeddings: Vectors
-    known: NDArray[np.bool_]
-    thresholds: NDArray[np.float32]
-    warps: Floats
-    kept: Rows
+    bounds: Rows  # (T + 1,), from 0
+    boxes: Floats  # (N, 4) xyxy
+    scores: NDArray[np.float32]  # (N,); thresholds are compared in float32, as the original trackers do
+    embeddings: Vectors  # (N, D) unit vectors, zero where unknown; D is 0 where there are none
+    known: NDArray[np.bool_]  # (N,) rows that have an embedding
+    thresholds: NDArray[np.float32]  # (T, 2) tau_high and tau_low
+    warps: Floats  # (T, 2, 3) camera motion, or (0, 2, 3)
+    kept: Rows  # (T,) frames without a match after which a track is dropped
 
 
 class TrackState(NamedTuple):
-    """One row a track, in the order of birth; rows from `Progress.alive` on are free.
+    """One row a track, in the order of birth; rows from `Progress.alive` on are free."""
 
-    Attributes:
-        id: identity, from 1.
-        state: TENTATIVE, CONFIRMED, LOST or REMOVED.
-        start, last: frame of birth and of the last match.
-        score: of the last match.
-        row: row of the detection matched in this frame, or -1.
-        streak: matches in a row; all matches of DeepSORT's tracks.
-        expired: whether it was lost for longer than it is kept.
-        mean, blocks: (8,) and (4, 3) of the filter, see `kalman`.
-        learned: number of embeddings taken.
-        slot: the track's row of `gallery`; every row is in `slot` once, so that those of free rows are free.
-        gallery: (depth, D) embeddings, which stay where they are; a moving average is the first of one.
-        observed: whether it was matched since its birth. This and the next are of observation-centric trackers.
-        box, recent, recent_frame: (4,) last observation; (W, 4) those of the last frames, at the frame's number modulo
-            W; (W,) which frames these are.
-        direction: (2,) of motion.
-        missed_mean, missed_blocks: filter at the first frame without a match.
-    """
-
-    id: NDArray[np.int32]
-    state: NDArray[np.int8]
+    id: NDArray[np.int32]  # identity, from 1
+    state: NDArray[np.int8]  # TENTATIVE, CONFIRMED, LOST or REMOVED
+    # start, last: frame of birth and of the last match
     start: Rows
     last: Rows
-    score: NDArray[np.float32]
-    row: Rows
-    streak: Rows
-    expired: NDArray[np.bool_]
+    score: NDArray[np.float32]  # of the last match
+    row: Rows  # row of the detection matched in this frame, or -1
+    streak: Rows  # matches in a row; all matches of DeepSORT's tracks
+    expired: NDArray[np.bool_]  # whether it was lost for longer than it is kept
+    # mean, blocks: (8,) and (4, 3) of the filter, see `kalman`
     mean: Floats
     blocks: Floats
-    learned: Rows
-    slot: Rows
-    gallery: Vectors
+    learned: Rows  # number of embeddings taken
+    slot: Rows  # the track's row of `gallery`; every row is in `slot` once, so that those of free rows are free
+    gallery: Vectors  # (depth, D) embeddings, which stay where they are; a moving average is the first of one
+    # whether it was matched since its birth. This and the next are of observation-centric trackers.
     observed: NDArray[np.bool_]
+    # box, recent, recent_frame: (4,) last observation; (W, 4) those of the last frames, at the frame's number modulo
+    # W; (W,) which frames these are
     box: Floats
     recent: Floats
     recent_frame: Rows
-    direction: Floats
+    direction: Floats  # (2,) of motion
+    # missed_mean, missed_blocks: filter at the first frame without a match
     missed_mean: Floats
     missed_blocks: Floats
 
@@ -274,12 +250,20 @@ def add_tracks(tracks: TrackState, chosen: Rows, state: int, frames: Frames, mod
 
 
 @kernel
-def report_track(tracks: TrackState, k: int, box: Floats, at: Progress, out: Report) -> None:
-    """Write a track to the report where its box has an area."""
-    to = at.reported[0]
-    if has_area(box):
-        out.id[to], out.score[to], out.row[to], out.boxes[to] = tracks.id[k], tracks.score[k], tracks.row[k], box
-        at.reported[0] = to + 1
+def report(tracks: TrackState, rows: Rows, boxes: Floats, t: int, at: Progress, out: Report) -> None:
+    """Write tracks `rows` to the report of frame t, those of which the row of `boxes` has an area."""
+    before = at.reported[0]
+    for k in rows:
+        to = at.reported[0]
+        if has_area(boxes[k]):
+            out.id[to], out.score[to], out.row[to], out.boxes[to] = (
+                tracks.id[k],
+                tracks.score[k],
+                tracks.row[k],
+                boxes[k],
+            )
+            at.reported[0] = to + 1
+    out.counts[t] = at.reported[0] - before
 
 
 @kernel

@@ -5,7 +5,7 @@ Offline only: it looks at what comes later. No box is added or moved, so public-
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,10 @@ Decide = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Stretch:
-    """A track's observations in order.
+    """A track's observations in order."""
 
-    Attributes:
-        frame: (T,) numbers, ascending.
-        tlwh: (T, 4) boxes.
-    """
-
-    frame: NDArray[np.int64]
-    tlwh: Floats
+    frame: NDArray[np.int64]  # (T,) numbers, ascending
+    tlwh: Floats  # (T, 4) boxes
 
     @property
     def centre(self) -> Floats:
@@ -68,26 +63,24 @@ def link(tracks: Tracks, decide: Decide, least: float = LEAST) -> Tracks:
     """The same boxes with the identity of the earliest stretch of each person.
 
     Each stretch has at most one before and one after it; the best pairing of all is taken.
-
-    Args:
-        tracks: finished.
-        decide: the trained decision.
-        least: weight from which a pair is linked.
     """
     found = stretches(tracks)
     ids = sorted(found)
-    pairs = [
-        (i, j) for i in range(len(ids)) for j in range(len(ids)) if i != j and may_follow(*_both(found, ids, i, j))
-    ]
+    each = [found[identity] for identity in ids]
+    pairs = [(i, j) for i, j in permutations(range(len(ids)), 2) if may_follow(each[i], each[j])]
     if not pairs:
         return tracks
-    weights = decide(np.stack([pair(*_both(found, ids, i, j)) for i, j in pairs]))
+    weights = decide(np.stack([pair(each[i], each[j]) for i, j in pairs]))
     cost = np.full((len(ids), len(ids)), np.inf)
     for (i, j), weight in zip(pairs, weights, strict=True):
         cost[i, j] = 1.0 - weight
     following = assign_below(cost, np.nextafter(1.0 - least, np.inf))
     before = {second: first for first, second in enumerate(following.tolist()) if second >= 0}
-    renamed = {identity: ids[_earliest(k, before)] for k, identity in enumerate(ids)}
+    renamed = {}
+    for k, identity in enumerate(ids):
+        while k in before:  # no circle: none begins before its predecessor ends
+            k = before[k]
+        renamed[identity] = ids[k]
     return Tracks(tracks.frame, np.array([renamed[i] for i in tracks.id.tolist()], np.int32), tracks.tlwh, tracks.score)
 
 
@@ -101,14 +94,3 @@ def stretches(tracks: Tracks) -> dict[int, Stretch]:
         for a, b in pairwise(cuts)
         if a < b
     }
-
-
-def _both(found: dict[int, Stretch], ids: list[int], i: int, j: int) -> tuple[Stretch, Stretch]:
-    return found[ids[i]], found[ids[j]]
-
-
-def _earliest(k: int, before: dict[int, int]) -> int:
-    """Follow a stretch to the first of its person; none begins before its predecessor ends, so there is no circle."""
-    while k in before:
-        k = before[k]
-    return k

@@ -7,39 +7,20 @@ track found again has its filter re-run along the line between its last and its 
 the frame.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.assignment import choose_allowed, choose_then_drop
-from msfp.tracking.base import MANY, Kernels, Tracker, TrackerSettings
+from msfp.tracking.base import Kernels, Tracker, TrackerSettings
 from msfp.tracking.embeddings import inner_product
-from msfp.tracking.iou import complement, iou
+from msfp.tracking.iou import iou
 from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
-from msfp.tracking.lifecycle import (
-    CONFIRMED,
-    Frames,
-    Progress,
-    Report,
-    Rows,
-    TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    copy_filter,
-    drop_old,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report_track,
-    take,
-    take_boxes,
-    unmatched,
-)
+from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
 from msfp.tracking.observation_centric_kernels import (
     adaptive_weight,
     agreement,
@@ -90,7 +71,7 @@ class Rules(NamedTuple):
     min_hits: int
     centric: bool = True  # SORT is not: overlap of predicted boxes is all it looks at
     inertia: float = 0.0
-    weight: float = 0.0  # of appearance
+    look_weight: float = 0.0
     adaptive: bool = False
     adaptive_bottom: float = 0.0
     ema: float = 0.0
@@ -101,33 +82,38 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
-        usable = between(frames, t, frames.thresholds[t, 0], np.float32(np.inf))
+        usable = lifecycle.between(frames, t, frames.thresholds[t, 0], np.float32(np.inf))
         rows = np.arange(at.alive[0])
         _move(tracks, rows, frames, t, rules)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
         overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), take(frames.boxes, usable))
         if not rules.centric:
-            choice = choose_then_drop(complement(overlap), 1.0 - rules.match_iou)
+            choice = choose_then_drop(1.0 - overlap, 1.0 - rules.match_iou)
         elif isolated(overlap, rules.match_iou):
-            choice = assign_below(complement(overlap), 1.0 - rules.match_iou)
+            choice = assign_below(1.0 - overlap, 1.0 - rules.match_iou)
         else:
             choice = _choose(overlap, usable, frames, rules, tracks, at)
-        left = note_matches(tracks, rows, usable, choice)
+        left = lifecycle.note_matches(tracks, rows, usable, choice)
         if rules.centric:
-            left = _recover(tracks, unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
-        correct(frames, matched(tracks, at), rules, tracks, at)
+            left = _recover(tracks, lifecycle.unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         for k in rows:
             if tracks.row[k] < 0 and tracks.last[k] == at.frame[0] - 1:  # kept for the re-run
-                copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
-        add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
+                lifecycle.copy_filter(tracks.mean, tracks.blocks, k, tracks.missed_mean, tracks.missed_blocks, k)
+        lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, frames.scores[usable], frames.thresholds[t, 0], rules.ema, at)
-        _report(tracks, frames, t, rules, at, out)
-        drop_old(tracks, at, frames.kept[t])
+        now, young = lifecycle.matched(tracks, at), at.frame[0] < rules.min_hits
+        now = now[(tracks.streak[now] >= rules.min_hits) | young]
+        boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+        if rules.centric:  # at their observations
+            boxes[now] = take(frames.boxes, tracks.row[now])
+        lifecycle.report(tracks, now, boxes, t, at, out)
+        lifecycle.drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -137,7 +123,7 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
     """Let matched tracks take their boxes, and observe them."""
     if rules.centric:
         _observe(tracks, rows, frames.boxes, rules.model, at.frame[0])
-    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
 
 
 @kernel
@@ -188,7 +174,7 @@ def _similarity(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tra
     clear = adaptive_weight(out, rules.adaptive_bottom) if rules.adaptive else np.ones(out.shape)
     for i in range(overlap.shape[0]):
         for j in range(overlap.shape[1]):
-            out[i, j] *= rules.weight * clear[i, j]
+            out[i, j] *= rules.look_weight * clear[i, j]
     return out
 
 
@@ -199,7 +185,7 @@ def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_io
     overlap = iou(take(tracks.box, known), take(boxes, left))
     if not (overlap > match_iou).any():
         return left
-    return note_matches(tracks, known, left, choose_then_drop(complement(overlap), 1.0 - match_iou))
+    return lifecycle.note_matches(tracks, known, left, choose_then_drop(1.0 - overlap, 1.0 - match_iou))
 
 
 @kernel
@@ -217,7 +203,7 @@ def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame:
         if tracks.last[k] < frame - 1:
             again[count], which[count], gaps[count] = k, i, frame - tracks.last[k]
             count += 1
-            copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
+            lifecycle.copy_filter(tracks.missed_mean, tracks.missed_blocks, k, tracks.mean, tracks.blocks, k)
     again, which = again[:count], which[:count]
     retrace(tracks.mean, tracks.blocks, again, take(tracks.box, again), take(boxes, which), gaps, model)
     for i in range(len(rows)):
@@ -227,94 +213,47 @@ def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame:
         tracks.box[k] = tracks.recent[k, frame % window] = boxes[i]
 
 
-@kernel
-def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the tracks matched in this frame: at their observation, SORT's at the filter's box."""
-    before = at.reported[0]
-    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        if tracks.row[k] >= 0 and (tracks.streak[k] >= rules.min_hits or at.frame[0] < rules.min_hits):
-            report_track(tracks, k, frames.boxes[tracks.row[k]] if rules.centric else boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
-
-
 class Sort(Tracker):
     """SORT: assignment on IoU, no memory; reports tracks matched in this frame and in the `min_hits` before it."""
 
-    name = "sort"
-    label = "SORT"
+    name, label = "sort", "SORT"
     Settings = SortSettings
     settings: SortSettings
     motion = XYSR
-    kernels = Kernels(follow, correct)
+    kernels = Kernels(follow, correct, Rules)
 
-    def _make_rules(self, model: Model) -> Rules:
-        return Rules(model, self.settings.match_iou, min(self.settings.min_hits, MANY), centric=False)
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        least = -np.inf if self.settings.min_score is None else self.settings.min_score
-        return least, least
+    def _special_rules(self) -> dict[str, Any]:
+        return {"centric": False}
 
     def _kept(self) -> int:
         return self.settings.max_age  # frames, whatever they last
 
 
-class ObservationCentric(Tracker):
-    """The common course of OC-SORT and Deep OC-SORT."""
+class OcSort(Tracker):
+    """OC-SORT by motion alone; one stage, as released (its optional second stage on unsure boxes is off there)."""
 
+    name, label = "ocsort", "OC-SORT"
     Settings: ClassVar[type[TrackerSettings]] = ObservationCentricSettings
     settings: ObservationCentricSettings
     motion = XYSR
-    kernels = Kernels(follow, correct)
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return Rules(model, settings.match_iou, min(settings.min_hits, MANY), inertia=settings.inertia)
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        return self.settings.track_high, self.settings.track_high
+    kernels = Kernels(follow, correct, Rules)
 
     def _window(self) -> int:
         return self.settings.delta_t + 1
 
-
-class OcSort(ObservationCentric):
-    """Motion alone; one stage, as released (its optional second stage on unsure boxes is off there)."""
-
-    name = "ocsort"
-    label = "OC-SORT"
+    def _depth(self) -> int:
+        return int(self._rules.look_weight > 0)
 
 
-class DeepOcSort(ObservationCentric):
+class DeepOcSort(OcSort):
     """Dynamic appearance: unsure detections change a track's embedding less."""
 
-    name = "deep-ocsort"
-    label = "Deep OC-SORT"
+    name, label, appearance = "deep-ocsort", "Deep OC-SORT", "reid"
     needs_embeddings = True
-    appearance = "reid"
     Settings = DeepOcSortSettings
-    settings: DeepOcSortSettings
-
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        return (
-            super()
-            ._make_rules(model)
-            ._replace(
-                weight=settings.look_weight,
-                adaptive=settings.adaptive,
-                adaptive_bottom=settings.adaptive_bottom,
-                ema=settings.ema,
-            )
-        )
-
-    def _depth(self) -> int:
-        return int(self.settings.look_weight > 0)
 
 
 class LiteDeepOcSort(DeepOcSort):
     """Deep OC-SORT on LITE's embedding; appearance weighs as in its host."""
 
-    name = "lite-deep-ocsort"
-    label = "LITE:Deep OC-SORT"
-    appearance = "lite"
+    name, label, appearance = "lite-deep-ocsort", "LITE:Deep OC-SORT", "lite"

@@ -49,11 +49,8 @@ def headings(start: Floats, end: Floats) -> Floats:
 def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_], places: Floats) -> Floats:
     """Compute (M, N) (pi/2 - a) / pi for the angle a between the way to a place and a track's direction of motion.
 
-    Args:
-        reference: (M, 2) where the tracks were.
-        direction: (M, 2) unit vectors of their motion.
-        observed: (M,) tracks that have one; the others agree with nothing, 0.
-        places: (N, 2).
+    `reference`: (M, 2) where the tracks were. `direction`: (M, 2) unit vectors of their motion. `observed`: (M,) tracks
+    that have one; the others agree with nothing, 0. `places`: (N, 2).
     """
     out = np.zeros((len(reference), len(places)))
     for i in range(len(reference)):

@@ -34,28 +34,17 @@ Look = Callable[[int, Floats], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Proposals:
-    """What is known of K tracks without a detection: HISTORY observations, the predicted box, NEIGHBOURS detections.
+    """What is known of K tracks without a detection: HISTORY observations, the predicted box, NEIGHBOURS detections."""
 
-    Attributes:
-        frame: number of the frame.
-        look: (K, TOKENS, D) float32 appearance of each token, zero where there is none.
-        place: (K, TOKENS, PLACE) float32.
-        there: (K, TOKENS) False for tokens that are only padding.
-        boxes: (K, 4) predicted xyxy.
-        detection: (K, NEIGHBOURS) row of each detection proposed, -1 for padding.
-        neighbour_boxes: (K, NEIGHBOURS, 4) their xyxy boxes.
-        taken: (K, NEIGHBOURS) detections that another track has.
-        last_frame, last_box: (K,) and (K, 4) of the last detection that each track had.
-    """
-
-    frame: int
-    look: NDArray[np.float32]
-    place: NDArray[np.float32]
-    there: NDArray[np.bool_]
-    boxes: Floats
-    detection: NDArray[np.int64]
-    neighbour_boxes: Floats
-    taken: NDArray[np.bool_]
+    frame: int  # number of the frame
+    look: NDArray[np.float32]  # (K, TOKENS, D) float32 appearance of each token, zero where there is none
+    place: NDArray[np.float32]  # (K, TOKENS, PLACE) float32
+    there: NDArray[np.bool_]  # (K, TOKENS) False for tokens that are only padding
+    boxes: Floats  # (K, 4) predicted xyxy
+    detection: NDArray[np.int64]  # (K, NEIGHBOURS) row of each detection proposed, -1 for padding
+    neighbour_boxes: Floats  # (K, NEIGHBOURS, 4) their xyxy boxes
+    taken: NDArray[np.bool_]  # (K, NEIGHBOURS) detections that another track has
+    # last_frame, last_box: (K,) and (K, 4) of the last detection that each track had
     last_frame: NDArray[np.int64]
     last_box: Floats
 
@@ -80,21 +69,13 @@ class Recovered:
     """A tracker that searches again for tracks without a detection; drives like the tracker itself."""
 
     def __init__(
-        self,
-        tracker: Tracker,
-        look: Look,
-        decide: Decide,
-        image: tuple[float, float] | None = None,
-        longest: int = 30,
+        self, tracker: Tracker, look: Look, decide: Decide, image: tuple[float, float] | None = None, longest: int = 30
     ) -> None:
         """Wrap a tracker.
 
-        Args:
-            tracker: of any kind; from then on driven through this.
-            look: (frame, (N, 4) xyxy in file coordinates) -> (N, D) appearance.
-            decide: the choice for tracks without a detection.
-            image: width and height, for how much of a box lies inside; None: unknown, all of it.
-            longest: frames in a row that a track may be kept without a detection.
+        `tracker`: of any kind; from then on driven through this. `look`: (frame, (N, 4) xyxy in file coordinates) ->
+        (N, D) appearance. `image`: width and height, for how much of a box lies inside; None: unknown, all of it.
+        `longest`: frames in a row that a track may be kept without a detection.
         """
         self.tracker, self.look, self.decide = tracker, look, decide
         self.image, self.longest = image, longest
@@ -120,8 +101,7 @@ class Recovered:
     ) -> TrackerOutput:
         """As `Tracker.update`; recovered tracks come last, with the weight of the decision as score.
 
-        Raises:
-            InputError: whatever the tracker refuses.
+        Raises InputError: whatever the tracker refuses.
         """
         out = self.tracker.update(boxes, scores, embeddings, frame)
         self._frame = self._frame + 1 if frame is None or frame.index is None else frame.index
@@ -133,7 +113,11 @@ class Recovered:
         if len(ids):
             proposals = self._proposals(ids, predicted, places, values, pooled)
             found = self._follow(ids, proposals, places, values, pooled, out).with_area()
-        self._remember(out, places, pooled)
+        for identity, row in zip(out.ids.tolist(), out.detections.tolist(), strict=True):
+            if row >= 0:
+                memory = self._memory.setdefault(identity, Memory())
+                memory.seen.append((self._frame, places[row], pooled[row]))
+                memory.last_frame, memory.last_box = self._frame, places[row]
         self._active = frozenset(found.ids.tolist())
         self._memory = {i: m for i, m in self._memory.items() if self._frame - m.last_frame < self.longest}
         return found
@@ -203,18 +187,13 @@ class Recovered:
         offset = ((boxes[:, :2] + boxes[:, 2:]) - (origin[:2] + origin[2:])) / 2 / size
         out = np.empty((len(boxes), PLACE), np.float32)
         out[:, :2], out[:, 2:4] = offset, np.log(own / size)
-        out[:, 4], out[:, 5], out[:, 6] = frames / 10, iou(origin[None], boxes)[0], self._inside(boxes)
+        out[:, 4], out[:, 5], out[:, 6] = frames / 10, iou(origin[None], boxes)[0], 1.0
+        if self.image is not None:
+            low, high = np.maximum(boxes[:, :2], 1.0), np.minimum(boxes[:, 2:], np.asarray(self.image) + 1.0)
+            area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
+            out[:, 6] = np.maximum(high - low, 0.0).prod(axis=1) / area
         out[:, 7], out[:, 8] = taken, scores
         return np.clip(out, -3.0, 3.0)
-
-    def _inside(self, boxes: Floats) -> Floats:
-        """(N,) share of each box that lies in the image."""
-        if self.image is None:
-            return np.ones(len(boxes))
-        low = np.maximum(boxes[:, :2], 1.0)
-        high = np.minimum(boxes[:, 2:], np.asarray(self.image) + 1.0)
-        area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
-        return np.maximum(high - low, 0.0).prod(axis=1) / area
 
     def _follow(
         self,
@@ -254,15 +233,14 @@ class Recovered:
             memory.seen.append((self._frame, box, embeddings[row] if row >= 0 else proposals.look[k, HISTORY]))
             if row >= 0:
                 memory.last_frame, memory.last_box = self._frame, box
-        return joined(out, TrackerOutput(ids[which], places, values, rows))
-
-    def _remember(self, out: TrackerOutput, boxes: Floats, embeddings: NDArray[np.float32]) -> None:
-        """Tracks with a detection keep how it looked."""
-        for identity, row in zip(out.ids.tolist(), out.detections.tolist(), strict=True):
-            if row >= 0:
-                memory = self._memory.setdefault(identity, Memory())
-                memory.seen.append((self._frame, boxes[row], embeddings[row]))
-                memory.last_frame, memory.last_box = self._frame, boxes[row]
+        # A track in both, which coasts, is taken from what was recovered.
+        keep = ~np.isin(out.ids, ids[which])
+        return TrackerOutput(
+            np.concatenate([out.ids[keep], ids[which]]),
+            np.concatenate([out.boxes[keep], places]),
+            np.concatenate([out.scores[keep], values]),
+            np.concatenate([out.detections[keep], rows]),
+        )
 
 
 def neighbours(box: Floats, boxes: Floats, overlap: Floats) -> NDArray[np.int64]:
@@ -273,14 +251,3 @@ def neighbours(box: Floats, boxes: Floats, overlap: Floats) -> NDArray[np.int64]
     apart = np.hypot(*(((boxes[:, :2] + boxes[:, 2:]) - (box[:2] + box[2:])) / 2).T) / height
     order = np.lexsort((apart, -overlap))[:NEIGHBOURS]
     return order[apart[order] <= REACH]
-
-
-def joined(out: TrackerOutput, more: TrackerOutput) -> TrackerOutput:
-    """Both outputs; a track in both (a coasting one) is taken from the second."""
-    keep = ~np.isin(out.ids, more.ids)
-    return TrackerOutput(
-        np.concatenate([out.ids[keep], more.ids]),
-        np.concatenate([out.boxes[keep], more.boxes]),
-        np.concatenate([out.scores[keep], more.scores]),
-        np.concatenate([out.detections[keep], more.detections]),
-    )

@@ -3,32 +3,19 @@
 from collections.abc import Iterator
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.tracking.base import Detected, FrameContext, Tracker, TrackerOutput
+from msfp.tracking.base import FrameContext, Tracker
+from msfp.tracking.recovery import Recovered
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 STRETCH = 1 << 14  # boxes taken at once, so that a long sequence's embeddings are not copied as a whole
 
 
-class Updates(Protocol):
-    """A tracker, or a plug-in around one."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    def reset(self) -> None:
-        """Forget every track."""
-
-    def update(
-        self, boxes: ArrayLike, scores: ArrayLike, embeddings: ArrayLike | None, frame: FrameContext | None
-    ) -> TrackerOutput:
-        """Take one frame's detections and report the tracks in it."""
+Updates = Tracker | Recovered
 
 
 def track(
@@ -46,21 +33,11 @@ def track(
 
     Many frames go through the tracker's compiled step in one call, which gives what `update` does frame by frame.
 
-    Args:
-        tracker: made by `make`.
-        detections: of these frames.
-        length: number of frames.
-        embeddings: (N, D) aligned with the detections' rows.
-        thresholds: (length, 2) tau_high and tau_low of each frame; None leaves the tracker's own.
-        first: number of the first frame.
-        has_embedding: (N,) False for rows whose embedding means nothing.
-        warps: (length, 2, 3) camera motion from the previous frame.
-
-    Returns:
-        Tracks with the tracker's boxes; frames numbered as the detections'.
-
-    Raises:
-        InputError: arrays that do not fit each other, and whatever `Tracker.update` refuses.
+    `embeddings`: (N, D) aligned with the detections' rows. `thresholds`: (length, 2) tau_high and tau_low of each
+    frame; None leaves the tracker's own. `first`: number of the first frame. `has_embedding`: (N,) False for rows whose
+    embedding means nothing. `warps`: (length, 2, 3) camera motion from the previous frame.
+    Returns tracks with the tracker's boxes; frames numbered as the detections'.
+    Raises InputError: arrays that do not fit each other, and whatever `Tracker.update` refuses.
     """
     given = gather(tracker, detections, length, embeddings, thresholds, first, has_embedding=has_embedding, warps=warps)
     tracker.reset()
@@ -80,11 +57,26 @@ def gather(
     has_embedding: NDArray[np.bool_] | None = None,
     warps: NDArray[np.float64] | None = None,
 ) -> "Given":
-    """What `track` takes, checked; see there."""
-    _check(tracker, detections, length, embeddings, thresholds, first, has_embedding, warps)
-    bounds = frame_bounds(detections.frame - (first - 1), length)
+    """Check what `track` takes; arguments and errors as there."""
+    frames = detections.frame
+    if len(frames) and (frames[0] < first or frames[-1] >= first + length):
+        raise InputError(
+            f"{tracker.name}: detections lie in frames {frames[0]} to {frames[-1]}, tracked are {first} to "
+            f"{first + length - 1}; cut the detections or give first and length"
+        )
+    for what, rows, expected, per in (
+        ("embeddings", embeddings, len(frames), "detection"),
+        ("has_embedding", has_embedding, len(frames), "detection"),
+        ("thresholds", thresholds, length, "frame"),
+        ("warps", warps, length, "frame"),
+    ):
+        if rows is not None and len(rows) != expected:
+            raise InputError(f"{tracker.name}: {what} has {len(rows)} rows, needed are {expected}, one a {per}")
     if thresholds is not None:
         thresholds = np.asarray(thresholds, np.float32)
+        if thresholds.shape[1:] != (2,):
+            raise InputError(f"{tracker.name}: thresholds have shape {thresholds.shape}; give (length, 2): high, low")
+    bounds = frame_bounds(frames - (first - 1), length)
     return Given(bounds, tlwh_to_xyxy(detections.tlwh), detections.score, embeddings, has_embedding, thresholds, warps)
 
 
@@ -146,15 +138,19 @@ class Part:
 def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[Part]:
     """Track a sequence, many frames in one call; `first` is the number of the first frame, for messages.
 
-    Raises:
-        InputError: whatever `Tracker.update` refuses.
+    Raises InputError: whatever `Tracker.update` refuses.
     """
     parts = []
     start, length = 0, len(given.bounds) - 1
     while start < length:
         stop = int(np.searchsorted(given.bounds, given.bounds[start] + STRETCH, side="right")) - 1
         stop = min(max(stop, start + 1), length)
-        found = _checked(tracker, given, start, stop, first)
+        try:
+            found = tracker.check(*given.rows(start, stop), first + start)
+        except InputError:
+            for t in range(start, stop):  # names the frame at fault
+                tracker.check(*given.rows(t, t + 1), first + t)
+            raise
         frames = slice(start, stop)
         out = tracker.advance(
             given.bounds[start : stop + 1] - given.bounds[start],
@@ -167,47 +163,8 @@ def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[Part]:
     return parts
 
 
-def _checked(tracker: Tracker, given: Given, start: int, stop: int, first: int) -> Detected:
-    """Check the detections of some frames together; where something is wrong the frame at fault is named."""
-    try:
-        return tracker.check(*given.rows(start, stop), first + start)
-    except InputError:
-        for t in range(start, stop):
-            tracker.check(*given.rows(t, t + 1), first + t)
-        raise
-
-
 def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[Part]:
     """Through `update`, one frame after the other, so that several trackers can go through frames together."""
     for t in range(len(given.bounds) - 1):
         out = tracker.update(*given.frame(t, first + t))
         yield Part(out.ids, out.boxes, out.scores, np.array([len(out)]))
-
-
-def _check(
-    tracker: Updates,
-    detections: Detections,
-    length: int,
-    embeddings: NDArray[np.floating] | None,
-    thresholds: NDArray[np.float32] | None,
-    first: int,
-    has_embedding: NDArray[np.bool_] | None,
-    warps: NDArray[np.float64] | None,
-) -> None:
-    frames = detections.frame
-    if len(frames) and (frames[0] < first or frames[-1] >= first + length):
-        raise InputError(
-            f"{tracker.name}: detections lie in frames {frames[0]} to {frames[-1]}, tracked are {first} to "
-            f"{first + length - 1}; cut the detections or give first and length"
-        )
-    for what, rows, expected in (
-        ("embeddings", embeddings, len(frames)),
-        ("has_embedding", has_embedding, len(frames)),
-        ("thresholds", thresholds, length),
-        ("warps", warps, length),
-    ):
-        if rows is not None and len(rows) != expected:
-            per = "detection" if expected == len(frames) and what not in ("thresholds", "warps") else "frame"
-            raise InputError(f"{tracker.name}: {what} has {len(rows)} rows, needed are {expected}, one a {per}")
-    if thresholds is not None and np.shape(thresholds)[1:] != (2,):
-        raise InputError(f"{tracker.name}: thresholds have shape {np.shape(thresholds)}; give (length, 2): high, low")

@@ -4,16 +4,17 @@ ByteTrack, LITE, the MSFP variants, BoT-SORT and the association of JDE and Fair
 limits, filters and appearances: rows at the end of this file.
 """
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from msfp.assignment import assign_below
 from msfp.compiled import kernel
+from msfp.tracking import lifecycle
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.embeddings import blend, gallery_distance
-from msfp.tracking.iou import complement, iou
+from msfp.tracking.embeddings import blend, inner_product
+from msfp.tracking.iou import iou
 from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -25,26 +26,13 @@ from msfp.tracking.lifecycle import (
     Report,
     Rows,
     TrackState,
-    add_tracks,
-    between,
-    clear_matches,
-    drop_duplicates,
-    expire,
-    has_room,
-    is_over,
-    matched,
-    note_matches,
-    report_track,
-    rows_in,
-    sweep,
     take,
-    take_boxes,
-    unmatched,
 )
 
 Fusion = Literal["sum", "min_gate", "mahalanobis"]
 MOTION, SUM, MIN_GATE, MAHALANOBIS = -1, 0, 1, 2
 FUSIONS = {"sum": SUM, "min_gate": MIN_GATE, "mahalanobis": MAHALANOBIS}
+GATE = CHI2_95[4]
 MAHALANOBIS_WEIGHT = 0.98  # share of the cosine distance in `mahalanobis`, as in JDE and FairMOT
 
 
@@ -78,24 +66,23 @@ class AppearanceSettings(TwoStageSettings):
 
 
 class Rules(NamedTuple):
-    """The settings as numbers."""
+    """The settings as numbers; by motion alone those of appearance are not read."""
 
     model: Model
     match: float
     match_low: float
     match_unconfirmed: float
-    margin: np.float32
+    new_track_margin: np.float32
     fuse_score: bool
     detected: bool  # report the detected box, not the filter's
     sure_only: bool  # both stages and the unconfirmed take sure detections; the latter two by overlap
     fusion: int
-    weight: float
-    min_iou: float
-    proximity: float
-    max_appearance: float
-    divisor: float
-    gate: float
-    ema: np.float32
+    weight: float = 0.0
+    min_iou: float = 0.0
+    proximity: float = 0.0
+    max_appearance: float = 0.0
+    look_divisor: float = 1.0
+    ema: np.float32 = np.float32(0.0)
 
 
 @kernel
@@ -103,40 +90,41 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
     """Track frames from `first` on; returns the first for which there was no room."""
     at.reported[0] = 0
     for t in range(first, len(frames.bounds) - 1):
-        if is_over(frames, t, at):
+        if lifecycle.is_over(frames, t, at):
             break
-        if not has_room(frames, t, tracks, at, out):
+        if not lifecycle.has_room(frames, t, tracks, at, out):
             return t
         high = frames.thresholds[t, 0]
-        sure, unsure = between(frames, t, high, np.float32(np.inf)), between(frames, t, frames.thresholds[t, 1], high)
-        unconfirmed = rows_in(tracks, at, TENTATIVE, TENTATIVE)
-        pool = rows_in(tracks, at, CONFIRMED, LOST)
+        sure = lifecycle.between(frames, t, high, np.float32(np.inf))
+        unsure = lifecycle.between(frames, t, frames.thresholds[t, 1], high)
+        unconfirmed = lifecycle.rows_in(tracks, at, TENTATIVE, TENTATIVE)
+        pool = lifecycle.rows_in(tracks, at, CONFIRMED, LOST)
         _move(tracks, pool, unconfirmed, frames, t, rules.model)
         boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-        clear_matches(tracks, at)
+        lifecycle.clear_matches(tracks, at)
 
         cost = pair_costs(frames, rules, tracks, boxes, pool, sure, at)
-        free = note_matches(tracks, pool, sure, assign_below(cost, rules.match))
-        waiting = unmatched(tracks, pool, CONFIRMED)
+        free = lifecycle.note_matches(tracks, pool, sure, assign_below(cost, rules.match))
+        waiting = lifecycle.unmatched(tracks, pool, CONFIRMED)
         offered = free if rules.sure_only else unsure
         cost = overlap_costs(boxes, waiting, frames.boxes, offered)
-        left = note_matches(tracks, waiting, offered, assign_below(cost, rules.match_low))
-        tracks.state[unmatched(tracks, waiting, CONFIRMED)] = LOST
+        left = lifecycle.note_matches(tracks, waiting, offered, assign_below(cost, rules.match_low))
+        tracks.state[lifecycle.unmatched(tracks, waiting, CONFIRMED)] = LOST
         if rules.sure_only:
             free = left
             cost = overlap_costs(boxes, unconfirmed, frames.boxes, free)
         else:
             cost = pair_costs(frames, rules, tracks, boxes, unconfirmed, free, at)
-        free = note_matches(tracks, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
-        tracks.state[unmatched(tracks, unconfirmed, TENTATIVE)] = REMOVED
+        free = lifecycle.note_matches(tracks, unconfirmed, free, assign_below(cost, rules.match_unconfirmed))
+        tracks.state[lifecycle.unmatched(tracks, unconfirmed, TENTATIVE)] = REMOVED
 
-        correct(frames, matched(tracks, at), rules, tracks, at)
+        correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         _begin(tracks, free, frames, t, rules, at)
         _learn(tracks, frames, t, rules, at)
-        expire(tracks, at, frames.kept[t])
-        sweep(tracks, at)
-        drop_duplicates(tracks, at, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind))
-        sweep(tracks, at)
+        lifecycle.expire(tracks, at, frames.kept[t])
+        lifecycle.sweep(tracks, at)
+        lifecycle.drop_duplicates(tracks, at, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind))
+        lifecycle.sweep(tracks, at)
         _report(tracks, frames, t, rules, at, out)
         at.frame[0] += 1
     return len(frames.bounds) - 1
@@ -145,7 +133,7 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
 @kernel
 def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Progress) -> None:
     """Let matched tracks take their boxes."""
-    take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
+    lifecycle.take_boxes(tracks, rows, frames, np.ones(len(rows)), rules.model, at)
     tracks.state[rows] = CONFIRMED
 
 
@@ -167,63 +155,35 @@ def pair_costs(
     """
     targets = take(frames.boxes, chosen)
     near = iou(take(boxes, rows), targets)
-    trust = np.ones(len(chosen))
-    if rules.fuse_score and rules.fusion != MAHALANOBIS:
-        trust[:] = frames.scores[chosen]
-    cost = np.empty_like(near)
-    for i in range(len(rows)):
-        for j in range(len(chosen)):
-            cost[i, j] = 1.0 - near[i, j] * trust[j]
     embedded = at.has_embeddings[0] and frames.embeddings.shape[1] > 0 and rules.fusion != MOTION
-    if not embedded and rules.fusion != MAHALANOBIS:
-        return cost
-    cosine, motion = near, near  # not read unless they are cues
-    if rules.fusion == MAHALANOBIS:
+    gated = rules.fusion == MAHALANOBIS
+    cost, motion = np.empty_like(near), near  # motion is not read unless it is a cue
+    if gated:
         motion = distances(tracks.mean, tracks.blocks, rows, measure(targets, rules.model.kind), rules.model)
-    if embedded:
-        cosine = _cosine_distances(frames, rules, tracks, near, motion, rows, chosen)
     for i in range(len(rows)):
+        own = tracks.gallery[tracks.slot[rows[i]]]
         for j in range(len(chosen)):
-            if embedded and cosine[i, j] < np.inf:
-                cost[i, j] = _fused(rules, cost[i, j], cosine[i, j], near[i, j], motion[i, j])
-            if embedded and rules.fusion == SUM and near[i, j] < rules.min_iou:
+            column = chosen[j]
+            trust = float(frames.scores[column]) if rules.fuse_score and not gated else 1.0
+            spatial = 1.0 - near[i, j] * trust
+            known = embedded and tracks.learned[rows[i]] > 0 and frames.known[column]
+            cost[i, j] = spatial
+            apart = motion[i, j] > GATE if gated else embedded and rules.fusion == SUM and near[i, j] < rules.min_iou
+            if apart:
                 cost[i, j] = np.inf
-            if rules.fusion == MAHALANOBIS and motion[i, j] > rules.gate:
-                cost[i, j] = np.inf
+            elif known and (gated or rules.fusion == SUM or near[i, j] >= 1.0 - rules.proximity):
+                cosine = max(1.0 - float(inner_product(own[0], frames.embeddings[column])), 0.0)
+                if gated or rules.fusion == SUM:
+                    cost[i, j] = rules.weight * cosine + (1.0 - rules.weight) * (motion[i, j] if gated else spatial)
+                elif cosine / rules.look_divisor <= rules.max_appearance:
+                    cost[i, j] = min(spatial, cosine / rules.look_divisor)
     return cost
-
-
-@kernel
-def _cosine_distances(
-    frames: Frames, rules: Rules, tracks: TrackState, near: Floats, motion: Floats, rows: Rows, chosen: Rows
-) -> Floats:
-    """Compute (M, N) cosine distances; infinite where an embedding is unknown, or where the pair's cost reads none."""
-    counts, wanted = np.minimum(tracks.learned[rows], 1), np.empty(near.shape, np.bool_)
-    least = rules.min_iou if rules.fusion == SUM else 1.0 - rules.proximity
-    for i in range(len(rows)):
-        for j in range(len(chosen)):
-            read = motion[i, j] <= rules.gate if rules.fusion == MAHALANOBIS else near[i, j] >= least
-            wanted[i, j] = counts[i] > 0 and read and frames.known[chosen[j]]
-    return gallery_distance(tracks.gallery, tracks.slot[rows], counts, take(frames.embeddings, chosen), wanted)
-
-
-@kernel
-def _fused(rules: Rules, spatial: float, cosine: float, near: float, motion: float) -> float:
-    """Compute the cost of a pair whose embeddings are known."""
-    if rules.fusion == SUM:
-        return rules.weight * cosine + (1.0 - rules.weight) * spatial
-    if rules.fusion == MAHALANOBIS:
-        return rules.weight * cosine + (1.0 - rules.weight) * motion
-    half = cosine / rules.divisor
-    if near >= 1.0 - rules.proximity and half <= rules.max_appearance:
-        return min(spatial, half)
-    return spatial
 
 
 @kernel
 def overlap_costs(boxes: Floats, rows: Rows, found: Floats, chosen: Rows) -> Floats:
     """Compute 1 - IoU of tracks `rows` and detections `chosen`."""
-    return complement(iou(take(boxes, rows), take(found, chosen)))
+    return 1.0 - iou(take(boxes, rows), take(found, chosen))
 
 
 @kernel
@@ -241,8 +201,8 @@ def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: 
 @kernel
 def _begin(tracks: TrackState, free: Rows, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
     """Begin tracks at boxes left that score enough: confirmed at once in the first frame, else once seen again."""
-    new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.margin]
-    add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
+    new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.new_track_margin]
+    lifecycle.add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
 
 
 @kernel
@@ -250,7 +210,7 @@ def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progres
     """Blend the embeddings of sure detections into those of their tracks; unsure ones change none."""
     if frames.embeddings.shape[1] == 0:
         return
-    for k in matched(tracks, at):
+    for k in lifecycle.matched(tracks, at):
         at.has_embeddings[0] = True
         row = tracks.row[k]
         if frames.scores[row] > frames.thresholds[t, 0] and frames.known[row]:
@@ -262,12 +222,11 @@ def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progres
 @kernel
 def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
     """Report the confirmed tracks."""
-    before = at.reported[0]
+    rows = lifecycle.rows_in(tracks, at, CONFIRMED, CONFIRMED)
     boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    for k in range(at.alive[0]):
-        if tracks.state[k] == CONFIRMED:
-            report_track(tracks, k, frames.boxes[tracks.row[k]] if rules.detected else boxes[k], at, out)
-    out.counts[t] = at.reported[0] - before
+    if rules.detected:
+        boxes[rows] = take(frames.boxes, tracks.row[rows])
+    lifecycle.report(tracks, rows, boxes, t, at, out)
 
 
 class TwoStage(Tracker):
@@ -276,36 +235,19 @@ class TwoStage(Tracker):
     Settings: ClassVar[type[TrackerSettings]] = TwoStageSettings
     settings: TwoStageSettings
     motion = XYAH
-    kernels = Kernels(follow, correct)
+    kernels = Kernels(follow, correct, Rules)
     sure_only: ClassVar[bool] = False
 
-    def _make_rules(self, model: Model) -> Rules:
-        settings = self.settings
-        appearance = settings if isinstance(settings, AppearanceSettings) else AppearanceSettings.model_validate({})
-        return Rules(
-            model=model,
-            match=settings.match,
-            match_low=settings.match_low,
-            match_unconfirmed=settings.match_unconfirmed,
-            margin=np.float32(settings.new_track_margin),
-            fuse_score=settings.fuse_score,
-            detected=settings.output == "detection",
-            sure_only=self.sure_only,
-            fusion=FUSIONS[appearance.fusion] if appearance is settings else MOTION,
-            weight=MAHALANOBIS_WEIGHT if appearance.fusion == "mahalanobis" else appearance.weight,
-            min_iou=appearance.min_iou,
-            proximity=appearance.proximity,
-            max_appearance=appearance.max_appearance,
-            divisor=appearance.look_divisor,
-            gate=CHI2_95[4],
-            ema=np.float32(appearance.ema),
-        )
-
-    def _default_thresholds(self) -> tuple[float, float]:
-        return self.settings.track_high, self.settings.track_low
-
-    def _kept(self) -> int:
-        return self._buffered(self.settings.buffer)
+    def _special_rules(self) -> dict[str, Any]:
+        fusion = getattr(self.settings, "fusion", None)
+        own = {
+            "new_track_margin": np.float32(self.settings.new_track_margin),
+            "detected": self.settings.output == "detection",
+            "sure_only": self.sure_only,
+            "fusion": FUSIONS.get(str(fusion), MOTION),
+            "ema": np.float32(getattr(self.settings, "ema", 0.0)),
+        }
+        return own | ({"weight": MAHALANOBIS_WEIGHT} if fusion == "mahalanobis" else {})
 
     def _depth(self) -> int:
         return int(self._rules.fusion != MOTION)
@@ -317,72 +259,54 @@ class ByteTrack(TwoStage):
     As released for MOT17, where the IoU is weighted by the score; thresholds as the paper's fixed row has them.
     """
 
-    name = "bytetrack"
-    label = "ByteTrack"
+    name, label = "bytetrack", "ByteTrack"
     Settings = TwoStageSettings.having(fuse_score=True)
 
 
-class Lite(TwoStage):
+class WithAppearance(TwoStage):
+    """Association by appearance and motion."""
+
+    needs_embeddings = True
+    Settings = AppearanceSettings
+
+
+class Lite(WithAppearance):
     """LITE: embeddings of a single backbone layer, all else as the MSFP rows: the difference is the embedding's."""
 
-    name = "lite"
-    label = "LITE"
-    needs_embeddings = True
-    appearance = "single"
-    Settings = AppearanceSettings
+    name, label, appearance = "lite", "LITE", "single"
 
 
-class MsfpConcat(TwoStage):
+class MsfpConcat(WithAppearance):
     """MSFP (concat): three layers concatenated and projected (eq. 2)."""
 
-    name = "msfp-concat"
-    label = "MSFP (concat)"
-    needs_embeddings = True
-    appearance = "concat"
-    Settings = AppearanceSettings
+    name, label, appearance = "msfp-concat", "MSFP (concat)", "concat"
 
 
-class MsfpAttention(TwoStage):
+class MsfpAttention(WithAppearance):
     """MSFP (attention): three layers weighted for each box (eqs. 3-4)."""
 
-    name = "msfp-attention"
-    label = "MSFP (attention)"
-    needs_embeddings = True
-    appearance = "attention-instance"
-    Settings = AppearanceSettings
+    name, label, appearance = "msfp-attention", "MSFP (attention)", "attention-instance"
 
 
-class MsfpTrackSettings(AppearanceSettings):
-    """Thresholds of frames for which ATL gives none are its base, an offset of zero."""
-
-    track_high: float = Field(0.5, description="tau_high where the frame brings none")
-    track_low: float = Field(0.05, description="tau_low where the frame brings none")
-
-
-class MsfpTrack(TwoStage):
+class MsfpTrack(WithAppearance):
     """MSFP-Track: MSFP (attention) whose thresholds come per frame from ATL (section 4.1, association pipeline).
 
-    Give `FrameContext.tau_high` and `tau_low`, or `thresholds` to `track`.
+    Give `FrameContext.tau_high` and `tau_low`, or `thresholds` to `track`. Thresholds of frames for which ATL gives
+    none are its base, an offset of zero.
     """
 
-    name = "msfp-track"
-    label = "MSFP-Track"
-    needs_embeddings = True
-    appearance = "attention-instance"
-    Settings = MsfpTrackSettings
+    name, label, appearance = "msfp-track", "MSFP-Track", "attention-instance"
+    Settings = AppearanceSettings.having(track_high=0.5, track_low=0.05)
 
 
-class BotSort(TwoStage):
+class BotSort(WithAppearance):
     """BoT-SORT-ReID (Aharon et al., 2022): a filter over width and height, camera motion, and a gated minimum.
 
     As released for MOT17. Camera motion comes with the frame, none is taken where it brings none. Boxes without
     embeddings (`has_embedding` False) make it BoT-SORT.
     """
 
-    name = "botsort"
-    label = "BoTSORT"
-    needs_embeddings = True
-    appearance = "reid"
+    name, label, appearance = "botsort", "BoTSORT", "reid"
     motion = XYWH
     Settings = AppearanceSettings.having(fuse_score=True, match=0.7, fusion="min_gate")
 
@@ -390,31 +314,17 @@ class BotSort(TwoStage):
 class LiteBotSort(BotSort):
     """BoT-SORT on LITE's embedding of layer 14, where the script of LITE's authors names layer 0."""
 
-    name = "lite-botsort"
-    label = "LITE:BoTSORT"
-    appearance = "lite"
+    name, label, appearance = "lite-botsort", "LITE:BoTSORT", "lite"
 
 
-class JointSettings(AppearanceSettings):
-    """FairMOT's as released; `track_low` and `match_low` of unsure boxes have no meaning here."""
-
-    track_high: float = Field(0.4, description="detections above are tracked, the rest are ignored")
-    match: float = Field(0.4, description="limit of the association by appearance and motion")
-    match_low: float = Field(0.5, description="limit of the association by IoU of what is left")
-    new_track_margin: float = Field(0.0, description="a new track needs track_high plus this")
-    fusion: Fusion = Field("mahalanobis", description="how appearance and motion make one cost")
-
-
-class Joint(TwoStage):
+class Joint(WithAppearance):
     """The association of JDE and FairMOT: appearance within the motion's gate, then overlap for tracks in sight.
 
-    For boxes and embeddings from one network; it takes any. Where it follows neither of them: the filter is the core's,
-    and duplicates are dropped as ByteTrack does.
+    For boxes and embeddings from one network; it takes any. Settings are FairMOT's as released; `track_low` of unsure
+    boxes has no meaning here, and `match_low` is the limit of the association by IoU of what is left. Where it follows
+    neither of them: the filter is the core's, and duplicates are dropped as ByteTrack does.
     """
 
-    name = "joint"
-    label = "Joint (JDE, FairMOT)"
-    needs_embeddings = True
-    appearance = "attention-instance"
-    Settings = JointSettings
+    name, label, appearance = "joint", "Joint (JDE, FairMOT)", "attention-instance"
+    Settings = AppearanceSettings.having(track_high=0.4, match=0.4, new_track_margin=0.0, fusion="mahalanobis")
     sure_only = True

@@ -8,7 +8,7 @@ from papermill.parameterize import parameterize_notebook
 
 from msfp.experiment.evaluate import evaluate
 from msfp.explore.clip import Clip
-from msfp.explore.session import open_session
+from msfp.explore.session import open_clips
 from msfp.paper.methods import BYTETRACK, MSFP_TRACK
 from msfp.pipeline import data
 from msfp.pipeline.run import open_run
@@ -29,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def clip(home: Path) -> Clip:
     """One sequence of that run."""
-    return next(c for name, c in open_session("smoke", home=home, settings=SETTINGS).clips.items() if "FRCNN" in name)
+    return next(c for name, c in open_clips("smoke", home=home, settings=SETTINGS).items() if "FRCNN" in name)
 
 
 @pytest.fixture

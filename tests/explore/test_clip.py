@@ -8,7 +8,7 @@ import pytest
 from msfp.explore.clip import FULL, Clip, boxes_in
 from msfp.explore.looks import detections_of, looks_of
 from msfp.explore.overlay import boxes_of, crop
-from msfp.explore.session import NoRun, open_session
+from msfp.explore.session import NoRun, open_clips
 from msfp.metrics import tracking
 from msfp.pipeline.attention import weigh
 from msfp.pipeline.embeddings import embeddings
@@ -97,5 +97,5 @@ def test_without_a_run_one_line_says_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(
         NoRun, match=r"^There is no run in .* yet\. Make one first: msfp reproduce --profile smoke$"
     ) as e:
-        open_session("smoke", home=tmp_path)
+        open_clips("smoke", home=tmp_path)
     assert e.value._render_traceback_() == [str(e.value)]

@@ -8,7 +8,6 @@ from msfp.errors import InputError
 from msfp.explore.clip import FULL, Clip
 from msfp.explore.people import PeoplePanel
 from msfp.explore.sequence_controls import SequenceControls
-from msfp.explore.session import Session
 from msfp.explore.thresholds import ThresholdPanel
 from msfp.explore.trackers import TrackersPanel
 from msfp.pipeline.data import Part
@@ -19,9 +18,7 @@ def desk(clip: Clip) -> SequenceControls:
     """A scene whole, and two stretches of it, of which neither slider range contains the other."""
     scene = clip.part.scene
     parts = {"whole": clip.part, "first": Part(scene, 1, 7), "last": Part(scene, 9, 16), "again": Part(scene, 9, 16)}
-    return SequenceControls(
-        Session(clip.run, {name: replace(clip, part=part) for name, part in parts.items()}), "whole"
-    )
+    return SequenceControls({name: replace(clip, part=part) for name, part in parts.items()}, "whole")
 
 
 def test_sequences_bring_their_own_frames(desk: SequenceControls) -> None:
@@ -80,6 +77,6 @@ def test_who_was_clicked_is_forgotten_with_another_tracker(desk: SequenceControl
 
 def test_what_is_not_there_names_what_is(clip: Clip, desk: SequenceControls) -> None:
     with pytest.raises(InputError, match=f"there are: {clip.sequence.name}"):
-        SequenceControls(Session(clip.run, {clip.sequence.name: clip}), "MOT99")
+        SequenceControls({clip.sequence.name: clip}, "MOT99")
     with pytest.raises(InputError, match=f"tracker 'none' is not among the run's; there are: {FULL}"):
         PeoplePanel(desk, "none")

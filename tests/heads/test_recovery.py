@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from msfp.errors import NotComputable
-from msfp.heads.recovery import Cases, RecoveryNet, decide, fit_recovery, restore_recovery
+from msfp.heads.apply import restore
+from msfp.heads.recovery import Cases, RecoveryNet, decide, fit_recovery
 
 HISTORY, DETECTIONS, LOOK, PLACE = 3, 2, 8, 4
 TOKENS = HISTORY + 1 + DETECTIONS
@@ -30,7 +31,7 @@ def cases(count: int, seed: int = 0) -> Cases:
 
 def test_it_learns_to_compare_looks() -> None:
     trained = fit_recovery(cases(800), HISTORY, 15, seed=0)
-    net = restore_recovery(trained.state, LOOK, PLACE, HISTORY)
+    net = restore(RecoveryNet(LOOK, PLACE, HISTORY), trained.state)
     other = cases(400, seed=1)
     weights = decide(net, other)
     assert trained.loss[-1] < trained.loss[0]

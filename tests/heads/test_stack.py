@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
-from msfp.heads.fusion import SIZE, STRATEGIES, FusionHead, make_head, strategies
+from msfp.heads.fusion import SIZE, FusionHead, make_head, strategies
 from msfp.heads.fusion_steps import FusionSteps
 from msfp.heads.loss import triplet_loss
 from msfp.heads.sampling import Batches, Labels
@@ -48,12 +48,12 @@ class Normed(Crossed):
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     for cls in (Crossed, Normed):
-        monkeypatch.setitem(STRATEGIES, cls.__name__, cls)
+        monkeypatch.setitem(strategies(), cls.__name__, cls)
 
 
 def people(strategy: str = "concat") -> tuple[dict[int, np.ndarray], Labels]:
     """What a strategy sees, with the identity's mean; one of the two scenes has fewer people than a batch."""
-    rng, kind = np.random.default_rng(0), STRATEGIES[strategy]
+    rng, kind = np.random.default_rng(0), strategies()[strategy]
     scene, identity, frame = (a.ravel() for a in np.meshgrid(np.arange(2), np.arange(12), np.arange(1, 41)))
     keep = (scene == 0) | (identity < 5)
     scene, identity, frame = scene[keep], identity[keep], frame[keep]

@@ -34,11 +34,7 @@ def policies() -> dict[str, type[Policy]]:
 
 
 def make_policy(name: str, **settings: Any) -> Policy:
-    """A policy with its own state.
-
-    Raises:
-        InputError: no such policy; lists those there are.
-    """
+    """A policy with its own state. Raises InputError: no such policy; lists those there are."""
     if name not in policies():
         raise InputError(f"threshold policy {name!r} is not known; there are: {', '.join(policies())}")
     return policies()[name](**settings)

@@ -37,8 +37,7 @@ class Policy(ABC):
     def __init__(self, low: float = 0.01, high: float = 0.50, memory: int | None = None) -> None:
         """Bounds of the threshold (eq. 6), and how many frames back scores count; None: as the rule has it.
 
-        Raises:
-            InputError: bounds out of order, or no frame to look at.
+        Raises InputError: bounds out of order, or no frame to look at.
         """
         if not low <= high:
             raise InputError(f"threshold policy {self.name!r}: the lower bound {low:g} lies above the upper {high:g}")
@@ -58,8 +57,7 @@ class Policy(ABC):
     def update(self, scores: ArrayLike) -> NDArray[np.float32]:
         """(2,) this frame's tau_high and tau_low.
 
-        Args:
-            scores: (N,) of the frame's detections, in the detector's own range.
+        `scores`: (N,) of the frame's detections, in the detector's own range.
         """
         self._recent.append(np.asarray(scores, np.float32).reshape(-1))
         chosen = np.array(self.choose(np.concatenate(self._recent)), np.float32)

@@ -43,15 +43,11 @@ def offset(
 ) -> Taus:
     """Base thresholds moved by a predicted offset: tau_high = base + d, tau_low = base + d / 2 (section 4.1).
 
-    Args:
-        delta: (T,) predicted d; eq. 6 holds it to [0.01, 0.50], so that it never lowers a threshold (`literal`).
-        base_high, base_low: at d = 0.
-        center: mean target; given, d is taken relative to it and has a sign (`centered`).
-        name: sequence named in the warning.
-        warn: whether to warn; a grid search tries such values on purpose.
-
-    Returns:
-        Thresholds held to [0, 1]. Warns where tau_high reaches 1, at which no score of a range up to 1 is above it.
+    `delta`: (T,) predicted d; eq. 6 holds it to [0.01, 0.50], so that it never lowers a threshold (`literal`).
+    `base_high`, `base_low`: at d = 0. `center`: mean target; given, d is taken relative to it and has a sign
+    (`centered`). `name`: sequence named in the warning. `warn`: whether to warn; a grid search tries such values on
+    purpose.
+    Returns thresholds held to [0, 1]. Warns where tau_high reaches 1, at which no score of a range up to 1 is above it.
     """
     d = np.asarray(delta, np.float32).reshape(-1) - np.float32(center or 0.0)
     out = np.stack([np.float32(base_high) + d, np.float32(base_low) + d / 2], axis=1)
@@ -65,14 +61,9 @@ def offset(
 def smooth(raw: ArrayLike, temporal: Temporal = "ema", beta: float = 0.9) -> Taus:
     """Raw predictions over time (eq. 7).
 
-    Args:
-        raw: (T,) or (T, k) of one sequence, in order of frames.
-        temporal: `frame` leaves them; `ema` is tau_t = beta tau_(t-1) + (1 - beta) raw_t with tau_0 the first raw
-            value; `sequence` is their mean.
-        beta: memory of `ema`.
-
-    Raises:
-        InputError: another `temporal`.
+    `raw`: (T,) or (T, k) of one sequence, in order of frames. `temporal`: `frame` leaves them; `ema` is tau_t = beta
+    tau_(t-1) + (1 - beta) raw_t with tau_0 the first raw value; `sequence` is their mean. `beta`: memory of `ema`.
+    Raises InputError: another `temporal`.
     """
     values = np.asarray(raw, np.float32)
     if temporal == "frame" or not len(values):
