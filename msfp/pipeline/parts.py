@@ -123,10 +123,9 @@ def pack_looks(looks: list[Look], state: str, after: int, start: float) -> bytes
     for name in BOX:
         rows = [getattr(s, name) for s in looks]
         arrays[name] = np.concatenate([r for r in rows if len(r)] or rows[:1])  # a frame's 0 vectors may be 0 wide
-    count = np.array([len(s.score) for s in looks])
-    np.savez_compressed(
-        data, **arrays, count=count, state=np.array(state), after=np.array(after), start=np.array(start)
-    )
+    arrays["count"] = np.array([len(s.score) for s in looks])
+    arrays |= {"state": np.array(state), "after": np.array(after), "start": np.array(start)}
+    np.savez_compressed(data, **arrays)  # type: ignore[arg-type]
     return data.getvalue()
 
 
