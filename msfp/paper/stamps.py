@@ -72,7 +72,7 @@ def stamp(
     """Remember what an artefact was made from, its files by content, why it is absent, remarks, and what was scored."""
     record = {
         "fingerprint": fingerprint(run, made),
-        "files": {_within(run, path): file_digest(path) for path in files},
+        "files": {path.relative_to(run.home).as_posix(): file_digest(path) for path in files},
         "reason": reason,
         "notes": run.notes,
         "scored": dict(scored),
@@ -117,10 +117,6 @@ def intact(run: Run) -> Callable[[Path], bool]:
 
 def _holds(path: Path, digest: str) -> bool:
     return path.is_file() and file_digest(path) == digest
-
-
-def _within(run: Run, path: Path) -> str:
-    return path.relative_to(run.home).as_posix()
 
 
 def stale(run: Run, kind: Kind, number: int) -> str:

@@ -94,7 +94,7 @@ def lay_out(frame: pd.DataFrame, number: int) -> TableLayout:
     remarks = tuple(dict.fromkeys(part for text in frame["remark"] for part in text.split(REMARKS) if part))
     lines = []
     for row, cells in frame.groupby("row", sort=False):
-        by_column: dict[str, dict[str, Any]] = {r["column"]: r for r in _records(cells)}
+        by_column: dict[str, dict[Any, Any]] = {r["column"]: r for r in cells.to_dict("records")}
         found = []
         for c in labels:
             record = by_column.get(c)
@@ -143,7 +143,7 @@ def _digits(frame: pd.DataFrame, number: int, column: str) -> int:
     return col.decimals(number, column, values, next((u for u in cells["unit"] if u), ""))
 
 
-def _shown(record: dict[str, Any], digits: int, rank: int, notes: Sequence[str], remarks: Sequence[str]) -> CellText:
+def _shown(record: dict[Any, Any], digits: int, rank: int, notes: Sequence[str], remarks: Sequence[str]) -> CellText:
     source, measured = record["source"], record["measured"]
     paper = _paper_text(record)
     if isinstance(measured, str) and measured == paper:
@@ -174,10 +174,6 @@ def _shown(record: dict[str, Any], digits: int, rank: int, notes: Sequence[str],
     )
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in record.items()} for record in frame.to_dict("records")]
-
-
 def _is(value: object) -> bool:
     return value is not None and not (isinstance(value, float) and value != value)
 
@@ -194,14 +190,14 @@ def _spread(std: float | None, digits: int) -> str:
     return f"{std:.{digits + 1}f}" if std and not float(text) else text
 
 
-def _paper_text(record: dict[str, Any]) -> str:
+def _paper_text(record: dict[Any, Any]) -> str:
     if not record["paper_printed"]:
         return ""
     spread = f" ±{record['paper_std_printed']}" if record["paper_std_printed"] else ""
     return record["paper_printed"] + spread + ("†" if record["private"] else "")
 
 
-def _facts(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _facts(record: dict[Any, Any]) -> tuple[tuple[str, str], ...]:
     unit = f" {record['unit']}" if record["unit"] else ""
     facts = [("cell", f"{record['row']} / {record['column']}"), ("source", str(record["source"]))]
     if record["source"] == "measured":
@@ -220,6 +216,6 @@ def _facts(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def _numbers(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _numbers(record: dict[Any, Any]) -> tuple[tuple[str, str], ...]:
     found = {name: record[name] for name in ("measured", "paper", "difference") if _is(record[name])}
     return tuple((name, f"{value:.10g}" if isinstance(value, float) else str(value)) for name, value in found.items())
