@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence as ListLike
 
-import numpy as np
-from numpy.typing import NDArray
-
 from msfp.errors import NotComputable
 from msfp.pipeline import data
 from msfp.pipeline.data import Part
 from msfp.pipeline.run import Run
-from msfp.pipeline.speed import PREFERRED
+from msfp.pipeline.speed import PREFERRED, Times
 from msfp.pipeline.stopwatch import Stopwatch
 from msfp.pipeline.tracks import Method, material
 from msfp.tracking import make
@@ -17,7 +14,6 @@ from msfp.tracking.base import FrameContext
 from msfp.types import frame_bounds, tlwh_to_xyxy
 
 FRAMES, WARM_UP = 108, 8  # looked at, and of these not counted: kernels compile there and trackers fill
-Times = NDArray[np.float64]
 
 
 def association_times(run: Run, methods: ListLike[Method], parts: ListLike[Part]) -> dict[str, Times | str]:
