@@ -14,10 +14,10 @@ from harness import OURS, Case, Options, main
 from numpy.typing import NDArray
 
 from msfp.config import FusionSettings
+from msfp.experiment.choices import embedder, given
 from msfp.features.backbone import Backbone, Part, load_backbone
 from msfp.features.pooling import MODES, Mode
 from msfp.heads.fusion import make_head
-from msfp.pipeline.choices import embedder, given
 
 Vectors = NDArray[np.float32]
 Maps = Mapping[int, tuple[Part, ...]]

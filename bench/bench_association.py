@@ -19,7 +19,7 @@ from harness import OURS, Case, Clocked, Options, main
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from msfp.features.ultralytics_model import prepare_environment
+from msfp.features.weights import prepare_environment
 from msfp.tracking import make, track
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 

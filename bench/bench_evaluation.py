@@ -1,4 +1,4 @@
-"""Evaluation: TrackEval reading files and in memory beside `msfp.metrics.fast`; HOTA, CLEAR and Identity of each.
+"""Evaluation: TrackEval reading files and in memory beside `msfp.metrics.hota`; HOTA, CLEAR and Identity of each.
 
 The tracks are our ByteTrack's. Both TrackEval sides and both of ours give the same score: integers equal, floats
 within 1e-9. TrackEval's own report files and plots are switched off, and its parallel processes too.
@@ -15,9 +15,10 @@ import crowd
 import numpy as np
 from harness import OURS, Case, Options, main
 
-from msfp.datasets.motchallenge import read_ground_truth, read_tracks, write_tracks
-from msfp.metrics import fast, tracking
-from msfp.metrics.score import SequenceScore, identical
+from msfp.data.motchallenge import read_ground_truth, read_tracks, write_tracks
+from msfp.metrics import hota
+from msfp.metrics import scores as trackeval
+from msfp.metrics.scores import SequenceScore, identical
 from msfp.tracking import make, track
 from msfp.types import GroundTruth
 
@@ -44,9 +45,9 @@ def case(scenes: list[crowd.Scene], folder: Path) -> Case:
     held = [(*read(folder, scene), scene.length) for scene in scenes]
     sides = {
         FILES: lambda: from_files(scenes, folder),
-        MEMORY: lambda: [tracking.evaluate(*one) for one in held],
-        OURS_FILES: lambda: [fast.evaluate(*read(folder, scene), scene.length) for scene in scenes],
-        OURS: lambda: [fast.evaluate(*one) for one in held],
+        MEMORY: lambda: [trackeval.evaluate(*one) for one in held],
+        OURS_FILES: lambda: [hota.evaluate(*read(folder, scene), scene.length) for scene in scenes],
+        OURS: lambda: [hota.evaluate(*one) for one in held],
     }
     boxes = sum(len(tracks) for _, tracks, _ in held)
     frames = sum(scene.length for scene in scenes)
@@ -92,9 +93,9 @@ def from_files(scenes: list[crowd.Scene], folder: Path) -> Scores:
 
 def as_score(hota: Mapping[str, Any], clear: Mapping[str, Any], identity: Mapping[str, Any]) -> SequenceScore:
     """TrackEval's results as the value both sides share."""
-    columns: dict[str, Any] = {k: np.asarray(hota[v], float) for k, v in (tracking.COUNTS | tracking.FLOATS).items()}
-    columns |= {k: int(clear[v]) for k, v in tracking.CLEAR.items()}
-    columns |= {k: int(identity[v]) for k, v in tracking.IDENTITY.items()}
+    found = {**hota, **clear, **identity}
+    columns: dict[str, Any] = {k: np.asarray(found[v], float) for k, v in trackeval.ARRAYS.items()}
+    columns |= {k: int(found[v]) for k, v in trackeval.TRACKEVAL_NAMES.items()}
     return SequenceScore(**columns, motp_sum=float(clear["MOTP_sum"]))
 
 

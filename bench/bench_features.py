@@ -14,9 +14,8 @@ from bench_pooling import align, error
 from harness import OURS, Case, Options, main
 from numpy.typing import NDArray
 
-from msfp.features.backbone import Backbone, load_backbone, to_batch
-from msfp.features.extract import extract
-from msfp.features.letterbox import fit
+from msfp.features.backbone import Backbone, fit, load_backbone, to_batch
+from msfp.features.pooling import extract
 from msfp.features.weights import load_detector
 
 PEER = "ultralytics forward + roi_align"

@@ -1,6 +1,6 @@
 """Threshold grid: eleven values of tau over sequences, each tracked and scored, as the search for ATL's targets does.
 
-Ours is our ByteTrack with `msfp.metrics.fast`, the whole grid. What somebody without this package would run is boxmot's
+Ours is our ByteTrack with `msfp.metrics.hota`, the whole grid. What somebody without this package would run is boxmot's
 ByteTrack (after `make oracle`; its `update` calls alone are counted) or ultralytics', with TrackEval: as these take
 minutes they run one threshold, the middle one. Times are therefore for a threshold, all sequences together.
 """
@@ -17,9 +17,10 @@ import outside
 from bench_association import per_frame
 from harness import OURS, Case, Clocked, Options, main
 
-from msfp.features.ultralytics_model import prepare_environment
-from msfp.metrics import fast, tracking
-from msfp.metrics.tracking import combine
+from msfp.features.weights import prepare_environment
+from msfp.metrics import hota as fast
+from msfp.metrics import scores as tracking
+from msfp.metrics.scores import combine
 from msfp.tracking import make, thresholds, track
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 

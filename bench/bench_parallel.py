@@ -13,7 +13,7 @@ import numpy as np
 from harness import OURS, Case, Clocked, Options, by_the_wall, main
 
 from msfp.engine import parallel
-from msfp.metrics import fast
+from msfp.metrics import hota
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
 from msfp.types import Tracks, tlwh_to_xyxy, xyxy_to_tlwh
@@ -57,7 +57,7 @@ def cell(seed: int, frames: int) -> float:
         np.asarray(xyxy_to_tlwh(np.concatenate([one.boxes for one in made])), np.float64),
         np.concatenate([one.scores for one in made]),
     )
-    return float(fast.score(fast.prepare(scene.truth, frames), tracks).hota)
+    return float(hota.score(hota.prepare(scene.truth, frames), tracks).hota)
 
 
 if __name__ == "__main__":

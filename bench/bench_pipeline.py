@@ -19,22 +19,20 @@ from harness import OURS, Case, Options, main
 from numpy.typing import NDArray
 
 from msfp.config import AtlSettings, FusionSettings, settings
-from msfp.datasets import catalog
-from msfp.datasets.frames import decode_in_turn
-from msfp.datasets.synth.catalogue import scene_worlds
-from msfp.datasets.synth.render import render
-from msfp.errors import MsfpError
-from msfp.features.backbone import Part, to_batch, whole
+from msfp.data import catalog
+from msfp.data.frames import decode_in_turn
+from msfp.features.backbone import Part, fit, to_batch, whole
 from msfp.features.detector import Detector, load_whole
-from msfp.features.letterbox import fit
 from msfp.features.pooling import global_average, pool_levels
 from msfp.features.weights import load_detector
-from msfp.heads.apply import ScenePredictor, embed
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
+from msfp.heads.training import ScenePredictor, embed
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext
-from msfp.types import tlwh_to_xyxy
+from msfp.types import MsfpError, tlwh_to_xyxy
+from msfp.worlds.render import render
+from msfp.worlds.world import scene_worlds
 
 LITE, BOTSORT = "LITE's way", "ultralytics BoT-SORT + native ReID"
 PRESET, LAYER = "yolov8n-paper", 14
@@ -171,7 +169,7 @@ class Botsort:
     def __init__(self, size: tuple[int, int]) -> None:
         from ultralytics import YOLO
 
-        from msfp.features.presets import preset_named
+        from msfp.features.backbone import preset_named
 
         preset = preset_named(PRESET)
         network = copy.deepcopy(load_detector(preset.architecture, "embedded", preset.embedded))

@@ -14,8 +14,7 @@ from harness import OURS, Case, Options, main
 from numpy.typing import NDArray
 from torchvision.ops import roi_align
 
-from msfp.features.backbone import Backbone, Part, load_backbone, whole
-from msfp.features.letterbox import fit
+from msfp.features.backbone import Backbone, Part, fit, load_backbone, whole
 from msfp.features.pooling import CELLS, SAMPLES, pool_levels
 
 PEER = "torchvision roi_align + mean"

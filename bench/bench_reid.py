@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from msfp.metrics import reid
-from msfp.metrics.pairs import Pairs, pairs
+from msfp.metrics.reid import Pairs, pairs
 
 PEER = "NumPy + scikit-learn"
 AREA = "scikit-learn roc_auc_score"

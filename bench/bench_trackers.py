@@ -14,7 +14,7 @@ import outside
 from harness import OURS, Case, Clocked, Options, main
 from parity_pairs import PAIRS, Pair
 
-from msfp.metrics import fast
+from msfp.metrics import hota as fast
 from msfp.tracking import make, run, track, tracker_class
 from msfp.tracking.run import Given
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets import catalog
-from msfp.datasets.motchallenge import read_detections, read_ground_truth
-from msfp.datasets.synth.twins import detect
-from msfp.tracking.iou import iou
+from msfp.data import catalog
+from msfp.data.motchallenge import read_detections, read_ground_truth
+from msfp.tracking.costs import iou
 from msfp.types import Detections, GroundTruth, tlwh_to_xyxy
+from msfp.worlds.public_detections import detect
 
 WIDTH, HEIGHT = 1920, 1080
 STAY = 250  # mean frames a person stays

@@ -70,7 +70,7 @@ def _extract(frames: int) -> Clocked:
 def extract_frames(frames: int) -> None:
     """Extract features of frames that are made as they are asked for."""
     from msfp.features.backbone import load_backbone
-    from msfp.features.extract import extract
+    from msfp.features.pooling import extract
 
     still = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     frame = np.repeat(np.arange(1, frames + 1, dtype=np.int32), BOXES)

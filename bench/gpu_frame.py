@@ -28,17 +28,15 @@ from numpy.typing import NDArray
 from msfp.config import settings
 from msfp.engine.files import atomic_write
 from msfp.engine.provenance import git_state, hardware
-from msfp.features.backbone import Backbone, load_backbone, to_batch
+from msfp.experiment.live import CANDIDATES, CudaGraphPredictor, Stopwatch, spread
+from msfp.features.backbone import Backbone, fit, load_backbone, to_batch
 from msfp.features.detector import load_whole
 from msfp.features.gpu.extract import extract_modes_batched
 from msfp.features.gpu.frame import DeviceFrame
-from msfp.features.letterbox import fit
 from msfp.features.pooling import Mode
-from msfp.heads.apply import ScenePredictor
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
-from msfp.pipeline.frame_predictor import CANDIDATES, CudaGraphPredictor
-from msfp.pipeline.stopwatch import Stopwatch, spread
+from msfp.heads.training import ScenePredictor
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
 from msfp.types import tlwh_to_xyxy

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from msfp.datasets.motchallenge import read_tracks
+from msfp.data.motchallenge import read_tracks
 from msfp.types import Tracks
 
 HERE = Path(__file__).resolve().parent

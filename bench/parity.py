@@ -22,11 +22,10 @@ import numpy as np
 
 from bench.crowd import looks
 from bench.parity_pairs import PAIRS, Pair
-from msfp.datasets import catalog
-from msfp.datasets.motchallenge import read_detections, read_ground_truth, read_tracks
-from msfp.metrics.fast import evaluate
-from msfp.metrics.score import SequenceScore
-from msfp.metrics.tracking import combine
+from msfp.data import catalog
+from msfp.data.motchallenge import read_detections, read_ground_truth, read_tracks
+from msfp.metrics.hota import evaluate
+from msfp.metrics.scores import SequenceScore, combine
 from msfp.tracking import FrameContext, Tracker, make
 from msfp.types import Sequence, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 

@@ -64,30 +64,30 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
 
 if TYPE_CHECKING:
     from msfp.config import Settings as Settings
-    from msfp.errors import InputError as InputError
-    from msfp.errors import MsfpError as MsfpError
-    from msfp.errors import NotComputable as NotComputable
     from msfp.experiment.clip import Clip as Clip
-    from msfp.experiment.evaluate import combine as combine
-    from msfp.experiment.evaluate import difference as difference
-    from msfp.experiment.evaluate import measures as measures
-    from msfp.experiment.evaluate import track as track
-    from msfp.experiment.look import draw as draw
-    from msfp.experiment.look import show as show
-    from msfp.experiment.method import Method as Method
-    from msfp.experiment.method import atl as atl
-    from msfp.experiment.method import fixed as fixed
-    from msfp.experiment.method import policy as policy
-    from msfp.experiment.method import searched as searched
-    from msfp.experiment.run import measure
+    from msfp.experiment.clip import draw as draw
+    from msfp.experiment.clip import show as show
+    from msfp.experiment.data import Fold as Fold
+    from msfp.experiment.heads import Appearance as Appearance
+    from msfp.experiment.methods import Method as Method
+    from msfp.experiment.methods import atl as atl
+    from msfp.experiment.methods import combine as combine
+    from msfp.experiment.methods import difference as difference
+    from msfp.experiment.methods import fixed as fixed
+    from msfp.experiment.methods import measures as measures
+    from msfp.experiment.methods import policy as policy
+    from msfp.experiment.methods import searched as searched
+    from msfp.experiment.methods import track as track
     from msfp.experiment.trained import Trained as Trained
+    from msfp.experiment.verbs import measure
     from msfp.heads.fusion import FusionHead as FusionHead
     from msfp.heads.fusion import make_head as make_head
     from msfp.heads.fusion import strategies as strategies
-    from msfp.heads.sampling import Batches as Batches
     from msfp.heads.threshold import SceneEncoder as SceneEncoder
-    from msfp.metrics.pairs import pairs as pairs
+    from msfp.heads.triplets import Batches as Batches
     from msfp.metrics.reid import auc as auc
+    from msfp.metrics.reid import pairs as pairs
+    from msfp.online.tracker import Tracker as Tracker
     from msfp.paper.measure import absent as absent
     from msfp.paper.measure import association_cells as association_cells
     from msfp.paper.measure import attempt as attempt
@@ -102,12 +102,12 @@ if TYPE_CHECKING:
     from msfp.paper.measure import tracking_cells as tracking_cells
     from msfp.paper.measure import validation as validation
     from msfp.paper.notebook import begin
-    from msfp.paper.reference import frame
-    from msfp.pipeline.data import Fold as Fold
-    from msfp.pipeline.heads import Appearance as Appearance
-    from msfp.pipeline.tracker import Tracker as Tracker
-    from msfp.tracking.iou import iou as iou
+    from msfp.paper.registry import frame
+    from msfp.tracking.costs import iou as iou
     from msfp.types import Cell as Cell
+    from msfp.types import InputError as InputError
+    from msfp.types import MsfpError as MsfpError
+    from msfp.types import NotComputable as NotComputable
 
     open, reid, reference = begin, measure, frame
 
@@ -115,47 +115,47 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "absent": "msfp.paper.measure",
-    "Appearance": "msfp.pipeline.heads",
+    "Appearance": "msfp.experiment.heads",
     "association_cells": "msfp.paper.measure",
-    "atl": "msfp.experiment.method",
+    "atl": "msfp.experiment.methods",
     "attempt": "msfp.paper.measure",
     "auc": "msfp.metrics.reid",
-    "Batches": "msfp.heads.sampling",
+    "Batches": "msfp.heads.triplets",
     "ceiling_cells": "msfp.paper.measure",
     "Cell": "msfp.types",
     "cell": "msfp.paper.measure",
     "Clip": "msfp.experiment.clip",
-    "combine": "msfp.experiment.evaluate",
+    "combine": "msfp.experiment.methods",
     "cross_domain": "msfp.paper.measure",
     "crowded": "msfp.paper.measure",
-    "difference": "msfp.experiment.evaluate",
+    "difference": "msfp.experiment.methods",
     "difference_cell": "msfp.paper.measure",
-    "draw": "msfp.experiment.look",
+    "draw": "msfp.experiment.clip",
     "embedding_cells": "msfp.paper.measure",
-    "fixed": "msfp.experiment.method",
-    "Fold": "msfp.pipeline.data",
+    "fixed": "msfp.experiment.methods",
+    "Fold": "msfp.experiment.data",
     "FusionHead": "msfp.heads.fusion",
-    "InputError": "msfp.errors",
-    "iou": "msfp.tracking.iou",
+    "InputError": "msfp.types",
+    "iou": "msfp.tracking.costs",
     "judged": "msfp.paper.measure",
     "make_head": "msfp.heads.fusion",
-    "measures": "msfp.experiment.evaluate",
-    "Method": "msfp.experiment.method",
-    "MsfpError": "msfp.errors",
-    "NotComputable": "msfp.errors",
+    "measures": "msfp.experiment.methods",
+    "Method": "msfp.experiment.methods",
+    "MsfpError": "msfp.types",
+    "NotComputable": "msfp.types",
     "open": "msfp.paper.notebook:begin",
-    "pairs": "msfp.metrics.pairs",
-    "policy": "msfp.experiment.method",
-    "reference": "msfp.paper.reference:frame",
-    "reid": "msfp.experiment.run:measure",
+    "pairs": "msfp.metrics.reid",
+    "policy": "msfp.experiment.methods",
+    "reference": "msfp.paper.registry:frame",
+    "reid": "msfp.experiment.verbs:measure",
     "reid_cells": "msfp.paper.measure",
     "SceneEncoder": "msfp.heads.threshold",
-    "searched": "msfp.experiment.method",
+    "searched": "msfp.experiment.methods",
     "Settings": "msfp.config",
-    "show": "msfp.experiment.look",
+    "show": "msfp.experiment.clip",
     "strategies": "msfp.heads.fusion",
-    "track": "msfp.experiment.evaluate",
-    "Tracker": "msfp.pipeline.tracker",
+    "track": "msfp.experiment.methods",
+    "Tracker": "msfp.online.tracker",
     "tracking_cells": "msfp.paper.measure",
     "Trained": "msfp.experiment.trained",
     "validation": "msfp.paper.measure",

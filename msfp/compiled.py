@@ -1,20 +1,37 @@
-"""Kernels: small functions that numba compiles once a machine and keeps.
-
-numba keeps a compiled function until the function's own file changes. A kernel that calls one of another file has that
-one compiled in, and would go on with it after the other file changed. Here the folder of what is kept is named after
-the source of every file with kernels and of all they import, so that a change to any of them compiles anew.
-"""
+"""Kernels: small functions that numba compiles once a machine and keeps; and one thread where results are kept."""
 
 import hashlib
 import logging
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from numba import config, njit
 from numba.core import event
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold PyTorch and OpenCV, where they are loaded, to one thread."""
+    torch, cv2 = sys.modules.get("torch"), sys.modules.get("cv2")
+    threads = torch.get_num_threads() if torch else 1
+    others = cv2.getNumThreads() if cv2 else 1
+    if torch:
+        torch.set_num_threads(1)
+    if cv2:
+        cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
+        if cv2:
+            cv2.setNumThreads(others)
+
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,16 +1,62 @@
-"""The values that flow between the floors: frozen, checked once when made, NumPy only.
+"""The values that flow between the floors: frozen, checked once when made, NumPy only; errors told to people; families
+that register by existing."""
 
-Frames are numbered from 1, as MOTChallenge does. Boxes are `tlwh` or `xyxy` in *file coordinates*: pixels of the
-original image as MOTChallenge writes them, where the left edge of the first pixel lies at 1.0 (only feature
-extraction, which looks at pixels, subtracts that 1).
-"""
-
+import importlib
+import pkgutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class MsfpError(Exception):
+    """Any error a user can mend; the CLI prints its message and exits with 2, without a traceback."""
+
+
+class InputError(MsfpError):
+    """A file or parameter is not what it has to be: the message names file, line or parameter, and the remedy."""
+
+
+class NotComputable(MsfpError):
+    """A result cannot be had from what is there; the message is the reason a table cell shows."""
+
+
+def each_once(reasons: Iterable[str]) -> str:
+    """Reasons as one text, each said once, although some of them are several already, parted by semicolons."""
+    return "; ".join(dict.fromkeys(one for text in reasons for one in text.split("; ") if one))
+
+
+Base = TypeVar("Base")
+
+
+def concrete(package: str, path: Iterable[str], base: type[Base]) -> dict[str, type[Base]]:
+    """Subclasses of `base` with a `name` of their own, by name; each counts where it is defined, not where imported.
+
+    Args:
+        package: the folder's name, `msfp.tracking`.
+        path: its `__path__`.
+        base: abstract class of the family, which carries `name`.
+
+    Raises:
+        TypeError: two of one name.
+    """
+    found: dict[str, type[Base]] = {}
+    for info in pkgutil.iter_modules(list(path)):
+        module = importlib.import_module(f"{package}.{info.name}")
+        for value in vars(module).values():
+            if not (isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__):
+                continue
+            name = str(getattr(value, "name", ""))
+            if not name:
+                continue
+            if name in found:
+                raise TypeError(f"two of {package} are named {name!r}: {found[name]} and {value}")
+            found[name] = value
+    return dict(sorted(found.items()))
+
 
 Array = NDArray[np.generic]
 Stamp = tuple[int, ...]
@@ -21,7 +67,7 @@ BOXES = (*DETECTORS, "OWN", "TRUE")  # suffixes of names: a public detector's bo
 
 @dataclass(frozen=True)
 class FileState:
-    """State in which a sequence's files were found; see `msfp.datasets.states`.
+    """State in which a sequence's files were found; see `msfp.data.frames`.
 
     Attributes:
         labels, detections: stamps of the files; None where there is none.

@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from twin_matching import match, read
 from twin_statistics import probit
 
-from msfp.datasets.frames import FrameReader, Image
-from msfp.datasets.motchallenge import read_ground_truth, read_sequence
-from msfp.datasets.synth import twins
-from msfp.datasets.synth.lens import VEIL
-from msfp.datasets.synth.sight import clearness
+from msfp.data.frames import FrameReader, Image
+from msfp.data.motchallenge import read_ground_truth, read_sequence
 from msfp.features.detector import load_whole
 from msfp.types import DETECTORS, Detections, GroundTruth, Sequence
+from msfp.worlds import public_detections
+from msfp.worlds.render import VEIL, clearness
 
 FOUND = 0.25  # score from which the YOLOv8n counts as having found a person
 NOISE = 4.0  # of the sensor at dusk, grey levels
@@ -57,8 +56,10 @@ def observed(root: Path, step: int = 5) -> dict[str, tuple[float, float]]:
             sequence = read_sequence(root / real.name, "mot17", "train")
             for image, rows in frames_of(sequence, real.truth, step):
                 rows = rows[real.truth.pedestrian[rows]]
-                inside = twins.within(real.truth.tlwh[rows], detector, *real.size)
-                terms = twins.design(twins.covariates(inside, real.truth.visibility[rows], real.size[1]))
+                inside = public_detections.within(real.truth.tlwh[rows], detector, *real.size)
+                terms = public_detections.design(
+                    public_detections.covariates(inside, real.truth.visibility[rows], real.size[1])
+                )
                 x.append(np.column_stack([terms, np.full(len(rows), float(number))]))
                 clear.append(clearness(image, real.truth.tlwh[rows]))
                 hit.append(real.hit[rows] >= 0)
@@ -94,7 +95,9 @@ def intervention(root: Path, weights: Path, step: int = 50) -> dict[str, float]:
         for image, rows in frames_of(sequence, truth, step):
             labels = rows_of(truth, rows)
             counts = labels.pedestrian
-            terms = twins.design(twins.covariates(labels.tlwh, labels.visibility, sequence.height))
+            terms = public_detections.design(
+                public_detections.covariates(labels.tlwh, labels.visibility, sequence.height)
+            )
             before: tuple[Floats, Floats] | None = None
             for name, change in pictures().items():
                 seen = change(image)
@@ -127,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder that holds MOT17 train sequences with frames")
     parser.add_argument("weights", type=Path, help="of a YOLOv8n trained on real pictures")
-    parser.add_argument("--out", type=Path, default=Path(twins.__file__).with_name("twins.json"))
+    parser.add_argument("--out", type=Path, default=Path(public_detections.__file__).with_name("twins.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     seen, network = observed(args.root), intervention(args.root, args.weights)

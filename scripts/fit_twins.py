@@ -22,8 +22,8 @@ from scipy.stats import norm
 from twin_matching import Real, columns, measures, read, twin_of
 from twin_statistics import normal_scores, pairs, probit, spread_ties, time_of_events, time_of_values
 
-from msfp.datasets.synth import twins
 from msfp.types import DETECTORS
+from msfp.worlds import public_detections
 
 TAILS = np.array([0.002, 0.006, 0.015, 0.04, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96, 0.985, 0.994, 0.998])
 LEVELS = np.concatenate([[0.0, 0.01, 0.02], np.arange(0.05, 0.96, 0.05), [0.98, 0.99, 1.0]])
@@ -109,28 +109,31 @@ def score_part(terms: Floats, value: Floats, fresh: Floats, rows: dict[str, Any]
 def hit_parts(reals: list[Real], detector: str) -> dict[str, Any]:
     """Detection of people: curve, time, look-alikes; score and box of what is detected."""
     people, hits = columns(reals, "people", detector), columns(reals, "hits", detector)
-    beta = probit(twins.design(people["x"]), people["hit"])
-    f = twins.curve(beta, people["x"])
+    beta = probit(public_detections.design(people["x"]), people["hit"])
+    f = public_detections.curve(beta, people["x"])
     time = time_of_events(f, people["hit"], people["frame"], people["id"])
     r = time["fixed"] + time["slow"] * time["rho_slow"] + time["fast"] * time["rho_fast"]
 
-    look = [np.isin(real.truth.category, twins.DISTRACTORS) for real in reals]
-    boxes = [twins.within(a.truth.tlwh[m], detector, *a.size) for a, m in zip(reals, look, strict=True)]
+    look = [np.isin(real.truth.category, public_detections.DISTRACTORS) for real in reals]
+    boxes = [public_detections.within(a.truth.tlwh[m], detector, *a.size) for a, m in zip(reals, look, strict=True)]
     x = np.concatenate(
-        [twins.covariates(b, a.truth.visibility[m], a.size[1]) for a, b, m in zip(reals, boxes, look, strict=True)]
+        [
+            public_detections.covariates(b, a.truth.visibility[m], a.size[1])
+            for a, b, m in zip(reals, boxes, look, strict=True)
+        ]
     )
     seen = np.concatenate([real.distractor_hit[m] for real, m in zip(reals, look, strict=True)])
-    offset = probit(np.ones((len(x), 1)), seen, twins.curve(beta, x))[0] if len(x) else 0.0
+    offset = probit(np.ones((len(x), 1)), seen, public_detections.curve(beta, x))[0] if len(x) else 0.0
 
     key = people["id"].astype(np.int64) * 1_000_000 + people["frame"]
     order = np.argsort(key)
     own = hits["id"].astype(np.int64) * 1_000_000 + hits["frame"] + 1
     at = order[np.minimum(np.searchsorted(key[order], own), len(key) - 1)]
     later = np.where(key[at] == own, people["hit"][at].astype(int), -1)
-    now = twins.curve(beta, hits["x"])
+    now = public_detections.curve(beta, hits["x"])
     mean, variance = margin_given(now, np.where(later >= 0, f[at], now), later, min(r, 0.995))
     drawn = now + norm.isf(norm.sf(-now) * np.random.default_rng(0).random(len(now)))
-    side = np.stack([hits["x"][:, 0], hits["x"][:, 1], twins.iou(hits["box"], hits["truth"])], 1)
+    side = np.stack([hits["x"][:, 0], hits["x"][:, 1], public_detections.iou(hits["box"], hits["truth"])], 1)
     scores = score_part(
         np.column_stack([mean, side]), hits["score"], np.column_stack([drawn, side]), hits, float(variance.mean())
     )
@@ -140,9 +143,9 @@ def hit_parts(reals: list[Real], detector: str) -> dict[str, Any]:
 def loose_part(reals: list[Real], detector: str) -> dict[str, Any]:
     """Second boxes and near misses on people."""
     people, rows = columns(reals, "people", detector), columns(reals, "loose", detector)
-    beta = probit(np.column_stack([twins.design(people["x"]), people["hit"]]), people["loose"])
-    f = twins.curve(beta[:-1], people["x"]) + beta[-1] * people["hit"]
-    overlap = twins.iou(rows["box"], rows["truth"])
+    beta = probit(np.column_stack([public_detections.design(people["x"]), people["hit"]]), people["loose"])
+    f = public_detections.curve(beta[:-1], people["x"]) + beta[-1] * people["hit"]
+    overlap = public_detections.iou(rows["box"], rows["truth"])
     terms = np.stack([rows["hit"].astype(float), rows["x"][:, 0], rows["x"][:, 1], overlap], 1)
     return {
         "curve": beta[:-1],
@@ -161,7 +164,7 @@ def spots(real: Real) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     for n in range(len(rows)):
         before = np.flatnonzero((frame[:n] < frame[n]) & (frame[:n] >= frame[n] - 3))
         if len(before):
-            overlap = twins.iou(box[before], np.repeat(box[n : n + 1], len(before), 0))
+            overlap = public_detections.iou(box[before], np.repeat(box[n : n + 1], len(before), 0))
             if overlap.max() >= 0.5:
                 spot[n] = spot[before[overlap.argmax()]]
     return rows, spot
@@ -232,7 +235,7 @@ def as_text(fitted: dict[str, Any]) -> str:
 def report(root: Path, seeds: int) -> None:
     """Print real against twin: combined, per sequence, and per sequence left out of the fit."""
     for detector in DETECTORS:
-        reals, model = read(root, detector), twins.fitted()["detectors"][detector]
+        reals, model = read(root, detector), public_detections.fitted()["detectors"][detector]
         print(f"\n{detector}: {numbers(model)} numbers")
         print(f"{'':26}" + "".join(f"{k:>12}" for k in measures(reals)))
         groups = [("all", reals, model)] + [(real.name, [real], model) for real in reals]
@@ -249,7 +252,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder that holds MOT17 train sequences")
     parser.add_argument("--report", action="store_true", help="print real against twin, write nothing")
     parser.add_argument("--seeds", type=int, default=2, help="twins drawn per sequence in the report")
-    parser.add_argument("--out", type=Path, default=Path(twins.__file__).with_name("twins.json"))
+    parser.add_argument("--out", type=Path, default=Path(public_detections.__file__).with_name("twins.json"))
     args = parser.parse_args()
     if args.report:
         report(args.root, args.seeds)
@@ -257,7 +260,7 @@ def main() -> None:
     fitted = {
         "source": sorted({p.name for p in args.root.glob("*-*")}),
         "detectors": {name: fit(read(args.root, name), name) for name in DETECTORS},
-        "picture": twins.fitted()["picture"],  # `fit_clearness.py` measures it
+        "picture": public_detections.fitted()["picture"],  # `fit_clearness.py` measures it
     }
     args.out.write_text(as_text(fitted), encoding="utf-8")
     print(f"{args.out}: {numbers(fitted['detectors'])} numbers")

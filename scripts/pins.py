@@ -104,8 +104,8 @@ def stored(store: Path) -> Iterator[tuple[str, str]]:
 
 def tracks(real: Path) -> Iterator[tuple[str, str]]:
     """Each tracker's tracks on each real sequence, with made-up embeddings where it takes any."""
-    from msfp.datasets import catalog
-    from msfp.datasets.motchallenge import read_detections
+    from msfp.data import catalog
+    from msfp.data.motchallenge import read_detections
     from msfp.tracking import make, names, track, tracker_class
 
     for scene in catalog.load(real, None, "train"):

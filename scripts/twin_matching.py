@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.datasets.motchallenge import read_detections, read_ground_truth, read_sequence
-from msfp.datasets.synth import twins
+from msfp.data.motchallenge import read_detections, read_ground_truth, read_sequence
 from msfp.types import Detections, GroundTruth
+from msfp.worlds import public_detections
 
 BACKGROUND_IOU = 0.2  # a false positive that overlaps no person more than this is background
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -31,7 +31,7 @@ class Real(NamedTuple):
 
 def overlaps(a: Floats, b: Floats) -> Floats:
     """(N, M) IoU of tlwh boxes."""
-    return twins.iou(np.repeat(a, len(b), 0), np.tile(b, (len(a), 1))).reshape(len(a), len(b))
+    return public_detections.iou(np.repeat(a, len(b), 0), np.tile(b, (len(a), 1))).reshape(len(a), len(b))
 
 
 def match(name: str, size: tuple[int, int], length: int, truth: GroundTruth, found: Detections) -> Real:
@@ -68,8 +68,8 @@ def columns(reals: list[Real], field: str, detector: str) -> dict[str, Any]:
             order = np.argsort(real.truth.frame[real.person[dets]], kind="stable")
             rows, dets = real.person[dets][order], dets[order]
         truth = real.truth
-        inside = twins.within(truth.tlwh[rows], detector, *real.size)
-        out["x"].append(twins.covariates(inside, truth.visibility[rows], real.size[1]))
+        inside = public_detections.within(truth.tlwh[rows], detector, *real.size)
+        out["x"].append(public_detections.covariates(inside, truth.visibility[rows], real.size[1]))
         out["frame"].append(truth.frame[rows])
         out["id"].append(truth.id[rows] + 100_000 * n)
         out["truth"].append(inside)
@@ -96,7 +96,7 @@ def read(root: Path, detector: str) -> list[Real]:
 def twin_of(real: Real, model: dict[str, Any], detector: str, seed: int) -> Real:
     """The twin's detections for a real sequence's labels, matched in the same way."""
     rng = np.random.default_rng(seed)
-    found = twins.detect(real.truth, *real.size, 0.0, detector, rng, model=model)
+    found = public_detections.detect(real.truth, *real.size, 0.0, detector, rng, model=model)
     return match(real.name, real.size, real.length, real.truth, found)
 
 
@@ -119,7 +119,7 @@ def measures(reals: list[Real]) -> dict[str, float]:
     scores = np.concatenate([real.detections.score for real in reals])
     for q in QUANTILES:
         out[f"q{100 * q:.0f}"] = float(np.quantile(scores, q))
-    ious = [twins.iou(r.detections.tlwh[r.kind == 0], r.truth.tlwh[r.person[r.kind == 0]]) for r in reals]
+    ious = [public_detections.iou(r.detections.tlwh[r.kind == 0], r.truth.tlwh[r.person[r.kind == 0]]) for r in reals]
     out["iou"] = float(np.mean(np.concatenate(ious)))
     tp = np.concatenate([real.detections.score[real.kind == 0] for real in reals])
     fp = np.concatenate([real.detections.score[real.kind > 1] for real in reals])

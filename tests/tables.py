@@ -1,7 +1,7 @@
 """Tables and figures as the notebooks' cells make them, for tests."""
 
+from msfp.experiment.run import Run
 from msfp.paper.notebook import NotebookRun, as_notebook_run
-from msfp.pipeline.run import Run
 from msfp.types import Cell
 
 Cells = dict[tuple[str, str], Cell]

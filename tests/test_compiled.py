@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msfp import compiled
-from msfp.tracking.iou import iou
+from msfp.tracking.costs import iou
 
 
 def test_kernels_of_other_files_and_their_constants_count() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from msfp.discovery import concrete
+from msfp.types import concrete
 
 
 class Base:

@@ -15,8 +15,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from msfp.paper.figures import FORMATS
 from msfp.paper.registry import every
-from msfp.paper.style import FORMATS
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -193,7 +193,7 @@ def test_a_second_run_executes_no_notebook(home: Path) -> None:
 PUBLISH = """
 import sys
 from msfp.paper.notebook import as_notebook_run
-from msfp.pipeline.run import open_run
+from msfp.experiment.run import open_run
 run = open_run("smoke", weights="random-init", home=sys.argv[1], overrides=sys.argv[2])
 for number in sys.argv[3:]:
     as_notebook_run(run).table(int(number))

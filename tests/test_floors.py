@@ -9,13 +9,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("types", "config", "errors", "discovery", "compiled", "assignment", "threads"),
-    ("video",),
-    ("datasets", "features", "heads", "tracking", "metrics"),
-    ("engine",),
-    ("pipeline",),
+    ("types", "config", "compiled"),
+    ("engine", "data", "features", "heads", "tracking"),
+    ("metrics", "worlds"),
     ("experiment",),
-    ("paper",),
+    ("paper", "online"),
     ("explore",),
     ("cli",),
 )

@@ -11,10 +11,10 @@ import typer
 
 from msfp.cli.app import app
 from msfp.cli.options import Json, Start, offering, opens_run, tell
-from msfp.errors import InputError
+from msfp.types import InputError
 
 if TYPE_CHECKING:
-    from msfp.datasets.obtain import Plan
+    from msfp.data.download import Plan
 
 data_app = typer.Typer(
     help="Render the embedded worlds; fetch real data sets; check what a folder holds.", no_args_is_help=True
@@ -53,7 +53,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say exactly which sequences, frames and label files are present and right; exit status 1 when some are not."""
-    from msfp.datasets.catalog import check as findings_of
+    from msfp.data.catalog import check as findings_of
 
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder; name the one that holds train/ or test/")
@@ -64,7 +64,7 @@ def check(
 
 
 def _fetched() -> list[str]:
-    from msfp.datasets.registry import DATASETS
+    from msfp.data.sequences import DATASETS
 
     return [one.name for one in DATASETS.values() if one.archives]
 
@@ -88,8 +88,8 @@ def get(
     came is unpacked in the usual layout, noted with its checksums in obtained.json, and counted; exit status 1 when
     sequences are missing.
     """
-    from msfp.datasets.catalog import check as findings_of
-    from msfp.datasets.obtain import need_room, obtain, plan
+    from msfp.data.catalog import check as findings_of
+    from msfp.data.download import need_room, obtain, plan
 
     asked = plan(name, to or home / "data" / name, labels_only, mirror)
     _agree(asked, accept_licence)
@@ -130,7 +130,7 @@ def _agree(asked: "Plan", accepted: bool) -> None:
 @contextlib.contextmanager
 def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar's progress function; the bar leaves the screen with its transfer, also with one that failed."""
-    from msfp.engine.progress import Bar
+    from msfp.engine.parallel import Bar
 
     with Bar(total, label) as shown:
         yield shown.update

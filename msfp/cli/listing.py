@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from importlib.resources import files
 
-from msfp.errors import InputError
+from msfp.types import InputError
 
 Row = dict[str, object]
 KINDS = ("tables", "figures", "extras", "trackers", "datasets", "presets", "appearances", "thresholds", "notebooks")
@@ -31,11 +31,11 @@ def listing(what: str) -> list[Row]:
             classes = [tracker_class(name) for name in names()]
             return [{"name": c.name, "label": c.label, "appearance": c.appearance or "none"} for c in classes]
         case "datasets":
-            from msfp.datasets.catalog import DATASETS
+            from msfp.data.catalog import DATASETS
 
             return [{"name": d.name, "role": d.role, "licence": d.licence} for d in DATASETS.values()]
         case "presets":
-            from msfp.features.presets import presets
+            from msfp.features.backbone import presets
 
             return [
                 {"name": p.name, "detector": p.architecture, "layers": ",".join(map(str, p.layers)), "remark": p.remark}
@@ -48,8 +48,7 @@ def listing(what: str) -> list[Row]:
 
             return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in policies().items()]
         case "notebooks":
-            from msfp.paper.registry import every
-            from msfp.paper.tagged import notebooks_folder
+            from msfp.paper.registry import every, notebooks_folder
 
             ready = [a for a in every() if a.status == "ready"]
             stems = sorted(path.stem for path in notebooks_folder().glob("[0-9][0-9]_*.ipynb"))

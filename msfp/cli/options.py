@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msfp.errors import InputError
+from msfp.types import InputError
 
 if TYPE_CHECKING:
-    from msfp.pipeline.run import Run
+    from msfp.experiment.run import Run
 
 Names = Callable[[], Iterable[str]]
 Command = Callable[..., None]
@@ -95,7 +95,7 @@ def run_from(
     Raises:
         InputError: a parameter without `=`, or anything `open_run` refuses.
     """
-    from msfp.pipeline.run import open_run
+    from msfp.experiment.run import open_run
 
     words = [*settings, *(param or [])]
     parse_pairs(words, "-p")

@@ -9,10 +9,10 @@ import typer
 
 from msfp.cli.app import app
 from msfp.cli.options import Json, Start, listed, offering, opens_run, tell
-from msfp.errors import InputError
+from msfp.types import InputError
 
 if TYPE_CHECKING:
-    from msfp.paper.selected import Tuned
+    from msfp.paper.protocol import Tuned
 
 BENCHES = Path(__file__).resolve().parents[2] / "bench"
 COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
@@ -49,7 +49,7 @@ def report(
     Give the options of the run: what was made with others, or by other code, is marked as such.
     """
     run = start()
-    from msfp.paper.publish import publish_report
+    from msfp.paper.notebook import publish_report
 
     page = publish_report(run).path
     tell(as_json, {"report": str(page)}, f"report: {page}")
@@ -71,7 +71,7 @@ def paper(
     Take the options of the run itself: what was made with others is marked as stale.
     """
     run = start()
-    from msfp.paper.manuscript import COMPILE, write_paper
+    from msfp.paper.report import COMPILE, write_paper
 
     made = write_paper(run, out)
     found = {"folder": str(made.folder), "tables": made.tables, "figures": made.figures, "missing": made.missing}
@@ -161,8 +161,8 @@ def import_results(
     Exit status 1 when files were left out or are missing, 2 when none could be taken.
     """
     run = start()
+    from msfp.experiment.external import Refused
     from msfp.paper import external_rows
-    from msfp.pipeline.external_results import Refused
 
     try:
         kept, scored = external_rows.take(run, name, folder)
@@ -226,7 +226,7 @@ def tune(
     which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the embedded worlds are used.
     """
     run = start(f"selection.trials={trials}", f"selection.seed={seed}", "tuning=selected")
-    from msfp.paper.selected import tune as tune_rows
+    from msfp.paper.protocol import tune as tune_rows
 
     found = tune_rows(run, rows or [])
     tell(as_json, [_record(one) for one in found], "" if as_json else [_text(one) for one in found])
@@ -255,8 +255,8 @@ def _record(one: "Tuned") -> dict[str, object]:
 
 
 def _text(one: "Tuned") -> str:
-    from msfp.paper.selected import outcome
-    from msfp.pipeline.selection import words
+    from msfp.experiment.selection import words
+    from msfp.paper.protocol import outcome
 
     if one.chosen.found is None:
         return f"{one.chosen.label}: {one.chosen.reason}"

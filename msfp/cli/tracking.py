@@ -23,11 +23,11 @@ from msfp.cli.options import (
     parse_pairs,
     tell,
 )
-from msfp.errors import InputError
+from msfp.types import InputError
 
 if TYPE_CHECKING:
-    from msfp.pipeline.online_tracker import Image
-    from msfp.video.source import Source
+    from msfp.online.tracker import Image
+    from msfp.online.video import Source
 
 MOST = 4  # workers for one video, unless more are asked for: learning has few parts
 HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
@@ -68,8 +68,7 @@ def run_tracker(
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
     run = start("tuning=first", profile="mot17", root=root)
-    from msfp.pipeline.folder_io import method_from, range_warning, track_folder
-    from msfp.pipeline.postprocess import steps_from
+    from msfp.experiment.folders import method_from, range_warning, steps_from, track_folder
 
     steps = steps_from(after)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery)
@@ -96,7 +95,7 @@ def evaluate(
 
     Exit status 1 when some are missing or cannot be read, or a score says nothing.
     """
-    from msfp.pipeline.folder_io import score_folder
+    from msfp.experiment.folders import score_folder
 
     found = score_folder(root, results, split)
     rows = found.score.rows()
@@ -151,12 +150,11 @@ def track(
       msfp track 0 --show
     """
     window = window_for(source) if show else None
-    from msfp.pipeline.folder_io import method_from
-    from msfp.pipeline.online_tracker import OnlineTracker
-    from msfp.pipeline.recording import Recording, check_room, record
-    from msfp.pipeline.run import parse_overrides
-    from msfp.pipeline.tracker import run_for_videos
-    from msfp.video.source import fingerprint, open_source
+    from msfp.experiment.folders import method_from
+    from msfp.experiment.run import parse_overrides
+    from msfp.online.recording import Recording, check_room, record
+    from msfp.online.tracker import OnlineTracker, run_for_videos
+    from msfp.online.video import fingerprint, open_source
 
     seen = open_source(source, fps)
     check_room(seen, out)  # before minutes are spent on learning
@@ -176,7 +174,7 @@ def track(
 
 def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:
     """Tell what came of a video; damage is the exit status, too."""
-    from msfp.video.decoding import loss
+    from msfp.data.video import loss
 
     rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
     speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from msfp.errors import InputError
+from msfp.types import InputError
 
 log = logging.getLogger(__name__)
 TIMEOUT = "15s"  # for a scheduler elsewhere

@@ -1,20 +1,27 @@
-"""Files that are either whole or absent, and locks that die with their process."""
+"""Files and folders that are either whole or absent, locks that die with their process, digests of content."""
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import hashlib
+import json
 import logging
 import os
 import secrets
 import shutil
+import struct
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
-from msfp.errors import MsfpError
+from msfp.types import InputError, MsfpError
 
 TEMPORARY = ".partial"
 AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
@@ -157,3 +164,240 @@ def read_with_checksum(path: Path) -> tuple[memoryview, str]:
             digest.update(data[at : at + got])
             at += got
     return data[:at], digest.hexdigest()
+
+
+def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder whole: a kill while its files are written leaves the old folder, never a mixture of both.
+
+    The files go to a folder beside it, which then takes its name. Only between two renames is there no folder of that
+    name; whoever writes next mends that.
+
+    Args:
+        folder: where to; what lay there is gone afterwards.
+        contents: path within the folder, with `/`, -> bytes.
+
+    Raises:
+        MsfpError: full disk, no permission or the like; an old folder is left as it was.
+    """
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
+    new, old = folder.with_name(f".{folder.name}.{mark}"), folder.with_name(f".{folder.name}.old-{mark}")
+    try:
+        for name, data in contents.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(data)
+        for name in contents:  # all are written before the first wait for the disk, so that one serves all
+            with (new / name).open("rb") as file:
+                os.fsync(file.fileno())
+        with locked(folder.with_name(f".{folder.name}.lock")):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(folder, old)
+            try:
+                os.rename(new, folder)
+            except OSError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(old, folder)
+                raise
+            sync_folder(folder.parent)
+    except OSError as error:
+        raise write_error(folder, error, sum(map(len, contents.values()))) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    remove_stale(folder.parent, f".{folder.name}.*{TEMPORARY}")
+
+
+DIGEST_BYTES = 20
+
+
+def digest(value: Any) -> str:
+    """Hex digest of a value's content.
+
+    Numbers are told apart by kind (1, 1.0 and True differ, so do 0.0 and -0.0; all NaN are one), a NumPy scalar of
+    Python's own precision counts as the Python number. Lists and tuples with equal items are equal, as JSON cannot
+    tell them apart. Dicts and sets ignore order. Arrays count by dtype, shape and bytes; frames by column.
+    Dataclasses and pydantic models count by type and fields.
+
+    Raises:
+        MsfpError: a path (give `file_digest(path)`: content, not place) or an object with no defined content.
+    """
+    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    _add(state.update, value, "inputs")
+    return state.hexdigest()
+
+
+def file_digest(path: str | PurePath) -> str:
+    """Hex digest of a file's bytes.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check that the file is there") from error
+
+
+def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
+    """Add pieces of bytes that say where they end, so that no two values run into the same stream."""
+    if value is None:
+        add(b"N;")
+    elif isinstance(value, bool | np.bool_):
+        add(b"T;" if value else b"F;")
+    elif isinstance(value, Enum):
+        add(_tagged(b"E", _kind(value).encode()))
+        _add(add, value.value, where)
+    elif isinstance(value, int | np.integer):
+        add(_tagged(b"I", str(int(value)).encode()))
+    elif isinstance(value, float):
+        add(b"D" + struct.pack(">d", value if value == value else float("nan")))
+    elif isinstance(value, str):
+        add(_tagged(b"S", value.encode("utf-8", "surrogatepass")))
+    elif isinstance(value, bytes | bytearray):
+        add(_tagged(b"B", bytes(value)))
+    elif isinstance(value, np.ndarray | np.generic):
+        if value.dtype.hasobject:
+            raise MsfpError(
+                f"{where}: an array of Python objects has no bytes to hash; give it a numeric or text dtype"
+            )
+        add(_tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode()))
+        add(value.tobytes())
+    elif isinstance(value, Mapping):
+        add(f"M{len(value)}:".encode())
+        for name, key in sorted(((digest(key), key) for key in value), key=lambda pair: pair[0]):
+            add(name.encode())
+            _add(add, value[key], f"{where}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        add(f"L{len(value)}:".encode())
+        for index, item in enumerate(value):
+            _add(add, item, f"{where}[{index}]")
+    elif isinstance(value, Set):
+        add(_tagged(b"U", "".join(sorted(digest(item) for item in value)).encode()))
+    elif isinstance(value, PurePath):
+        raise MsfpError(f"{where}: {value} is a place, not content; give file_digest(path) as the input instead")
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        add(_tagged(b"O", _kind(value).encode()))
+        _add(add, {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}, where)
+    elif isinstance(value, BaseModel):
+        add(_tagged(b"O", _kind(value).encode()))
+        _add(add, {name: getattr(value, name) for name in type(value).model_fields}, where)
+    elif hasattr(value, "columns") and hasattr(value, "to_parquet"):
+        add(f"P{len(value.columns)}:".encode())
+        columns = [(name, value.iloc[:, number]) for number, name in enumerate(value.columns)]
+        for name, column in [("index", value.index), *columns]:
+            _add(add, name, where)
+            add(_tagged(b"d", str(column.dtype).encode()))
+            array = column.to_numpy()
+            _add(add, array.tolist() if array.dtype.hasobject else array, f"{where}[{name!r}]")
+    else:
+        raise MsfpError(
+            f"{where}: {_kind(value).replace(':', '.')} has no content to hash; "
+            "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
+        )
+
+
+def _tagged(tag: bytes, data: bytes) -> bytes:
+    return tag + str(len(data)).encode() + b":" + data
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}:{type(value).__qualname__}"
+
+
+# A file written within a clock tick of being read could change again without a new mtime; such are not remembered.
+SETTLED_NS = 2_000_000_000
+TRIES = 3  # a file that changes while it is read is read again
+
+
+def unsettled(mtime_ns: int) -> bool:
+    """True where a file was written so lately that it may change again under the same times."""
+    return abs(time.time_ns() - mtime_ns) <= SETTLED_NS
+
+
+class FileMemo:
+    """Digests of files by folder, kept in one small JSON file per folder, all of them in the folder `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folders: dict[str, dict[str, Any]] = {}
+
+    def file_digest(self, path: str | Path) -> str:
+        """Hex digest of a file's bytes, read only when size, times or inode changed.
+
+        Raises:
+            InputError: the file is missing or cannot be read.
+        """
+        folder, name = os.path.split(os.path.abspath(path))
+        return self._digests(folder, [name])[name]
+
+    def folder_digest(self, path: str | Path) -> str:
+        """Hex digest of the relative names and contents of all files below a folder.
+
+        Raises:
+            InputError: the folder is missing or a file in it cannot be read.
+        """
+        return digest(self.folder_digests(path))
+
+    def folder_digests(self, path: str | Path) -> dict[str, str]:
+        """Relative name of every file below a folder -> hex digest of its bytes.
+
+        Raises:
+            InputError: the folder is missing or a file in it cannot be read.
+        """
+        top = Path(path).resolve()
+        if not top.is_dir():
+            raise InputError(f"{path}: no such folder; check the path")
+        found: dict[str, str] = {}
+        for folder, _, names in os.walk(top):
+            below = Path(folder).relative_to(top)
+            for name, value in self._digests(folder, names).items():
+                found[(below / name).as_posix()] = value
+        return found
+
+    def _digests(self, folder: str, names: Iterable[str]) -> dict[str, str]:
+        """Digest of each of a folder's files; what was read is written into the folder's memo."""
+        if folder not in self._folders:
+            self._folders[folder] = {}
+            # The memo saves time only: one that is missing, cut off or altered is read as empty.
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                kept = json.loads(self._place(folder).read_text("utf-8"))
+                if kept["digest"] == digest([folder, kept["files"]]):
+                    self._folders[folder] = kept["files"]
+        memo, found, changed = self._folders[folder], {}, False
+        for name in names:
+            path, known = os.path.join(folder, name), memo.get(name)
+            stamp = _stamp(path)
+            if known is not None and known[:-1] == stamp:
+                found[name] = known[-1]
+                continue
+            stamp, found[name] = _read(path, stamp)
+            if not unsettled(stamp[1]):
+                memo[name] = [*stamp, found[name]]
+                changed = True
+        if changed:
+            text = json.dumps({"folder": folder, "digest": digest([folder, memo]), "files": memo})
+            with suppress(MsfpError):
+                atomic_write(self._place(folder), text.encode())
+        return found
+
+    def _place(self, folder: str) -> Path:
+        return self.root / f"{digest(folder)}.json"
+
+
+def _stamp(path: str) -> list[int]:
+    """Size, times of change of content and entry, inode: another one once a file was written."""
+    try:
+        stat = os.stat(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check that it is there") from error
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _read(path: str, stamp: list[int]) -> tuple[list[int], str]:
+    """A file's stamp and digest that belong together: it is read again where it changed meanwhile."""
+    for _ in range(TRIES):
+        found, after = file_digest(path), _stamp(path)
+        if after == stamp:
+            return stamp, found
+        stamp = after
+    raise InputError(f"{path}: is being written; repeat the command when that is done")

@@ -1,23 +1,214 @@
-"""Execution of the numbered notebooks in order: parameters checked first, unchanged ones skipped, partial ones kept."""
+"""A Jupyter kernel of the Python that runs now, whatever kernels are installed on the machine, ended when we are.
 
+In the main thread nbclient handles Ctrl+C and SIGTERM itself, and what is said of one depends on where it is just then:
+at times tracebacks of its own stay behind the kernel that it has ended. So it works in a thread of its own.
+"""
+
+import ast
+import asyncio
+import difflib
 import json
+import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
+import typing
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+import papermill
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from msfp.engine import progress as bars
+from msfp.engine import parallel as bars
 from msfp.engine.code import code_digest
-from msfp.engine.files import atomic_write, write_error
-from msfp.engine.hashing import digest, file_digest
-from msfp.engine.parameters import check_parameters
-from msfp.errors import InputError, MsfpError
+from msfp.engine.files import atomic_write, digest, file_digest, write_error
+from msfp.types import InputError, MsfpError
+
+# The first silences a remark of the debugger; the second makes two runs go through sets in the same order.
+ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
+# A busy machine may take minutes for what takes a second otherwise; a kernel that died is noticed at once all the same.
+PATIENCE = 900
+LONGEST_SOCKET = 100  # characters of a Unix socket's path that every system takes
+GRACE = 10.0  # seconds in which a thread notices that what it waits for is gone
+TICK = 0.3
+
+
+def execute(
+    source: str,
+    target: str,
+    parameters: Mapping[str, Any],
+    folder: Path,
+    environment: Mapping[str, str],
+    tick: Callable[[], object],
+) -> None:
+    """Execute a notebook with papermill; the kernel's files, `kernel.log` among them, lie in `folder`.
+
+    Kernel and client talk through sockets there: they need no network, and no port that another program may take
+    between its choice and its use.
+
+    Raises:
+        PapermillExecutionError: a cell failed.
+        DeadKernelError: the kernel died.
+        RuntimeError: it did not start.
+    """
+    variables = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
+    short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
+    cut = threading.Event()
+    started: list[int] = []
+
+    def end() -> None:
+        """End the kernel, now or as soon as it starts."""
+        cut.set()  # before the process is looked at: a kernel that starts looks in the other order
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    class Manager(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(
+                kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # none installed: this interpreter's is left
+                connection_file=str(folder / "kernel.json"),
+                transport="ipc" if short else "tcp",
+                ip=str(folder / "socket") if short else "127.0.0.1",
+                **options,
+            )
+
+        async def start_kernel(self, **arguments: Any) -> None:  # type: ignore[override]  # wrapped by jupyter_client
+            with (folder / "kernel.log").open("w", encoding="utf-8") as log:
+                await super().start_kernel(**{**arguments, "env": variables, "stderr": log})
+            started.extend(filter(None, [getattr(self.provisioner, "pid", None)]))
+            if cut.is_set():
+                end()
+
+    work = partial(
+        papermill.execute_notebook,
+        *(source, target, parameters),
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        start_timeout=PATIENCE,
+        iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
+        cwd=os.path.dirname(source),
+        kernel_manager_class=Manager,
+        shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
+    )
+    in_thread(work, end, tick)
+
+
+def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object]) -> None:
+    """Do the work in a thread of its own, so that a signal comes to this one, which calls `tick` meanwhile.
+
+    Raises:
+        BaseException: what `work` raised; or what interrupted this thread, after `stop` and the end of `work`, which is
+            waited for as long as `GRACE`.
+    """
+    future: Future[object] = Future()
+
+    def do() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            result = error
+        with suppress(RuntimeError):  # there is none
+            asyncio.get_event_loop().close()  # which jupyter_core makes for a thread, and leaves open
+        future.set_exception(result) if isinstance(result, BaseException) else future.set_result(result)
+
+    try:
+        threading.Thread(target=do, daemon=True).start()
+        while wait([future], TICK).not_done:
+            tick()
+    except BaseException:
+        logging.disable()  # remarks that the kernel is gone
+        stop()
+        wait([future], GRACE)
+        logging.disable(logging.NOTSET)
+        raise
+    future.result()
+
+
+TAG = "parameters"
+NAMED = {"true": True, "false": False, "null": None, "none": None}
+
+
+class Parameter(NamedTuple):
+    """A parameter's type as written, `int`, `str | None`, and its value in the notebook."""
+
+    annotation: str
+    default: Any
+
+
+def read_parameters(notebook: Path) -> dict[str, Parameter]:
+    """Parameters of a notebook, from the cell tagged `parameters`; none where no cell is.
+
+    Raises:
+        InputError: the file is no notebook, or a default is no literal.
+    """
+    # Read as the JSON it is: importing nbformat takes seconds, and a mistyped parameter should not wait for it.
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if TAG in cell["metadata"].get("tags", ())]
+        body = ast.parse(sources[0]).body if sources else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
+        raise InputError(f"{notebook}: cannot be read as a notebook ({error})") from error
+    found = {}
+    for node in body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        annotation = "" if isinstance(node, ast.Assign) else ast.unparse(node.annotation)
+        if isinstance(target, ast.Name):
+            try:
+                default = ast.literal_eval(node.value)
+            except ValueError as error:
+                raise InputError(
+                    f"{notebook}: parameter {target.id!r} must be a literal such as 0 or 'demo'"
+                ) from error
+            kind = "Any" if default is None else type(default).__name__
+            found[target.id] = Parameter(annotation or kind, default)
+    return found
+
+
+def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
+    """The parameters each notebook gets: those of the given that it declares, text converted to the declared type.
+
+    Raises:
+        InputError: a parameter that no notebook has, or a value of the wrong type.
+    """
+    declared = {notebook: read_parameters(notebook) for notebook in notebooks}
+    known = sorted({name for parameters in declared.values() for name in parameters})
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"unknown parameter {name!r}{hint} (there are: {', '.join(known) or 'none'})")
+    return {
+        notebook: {
+            name: _converted(name, value, *parameters[name]) for name, value in given.items() if name in parameters
+        }
+        for notebook, parameters in declared.items()
+    }
+
+
+def _converted(name: str, value: Any, annotation: str, default: Any) -> Any:
+    adapter: TypeAdapter[Any] = TypeAdapter(eval(annotation, vars(typing).copy()))
+    readings = [value]
+    if isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            readings.append(NAMED[value.lower()] if value.lower() in NAMED else ast.literal_eval(value))
+    for reading in readings:
+        with suppress(ValidationError):
+            return adapter.validate_python(reading, strict=True)
+    raise InputError(f"parameter {name!r}: {value!r} is not {annotation} (in the notebook: {default!r})")
+
 
 PATTERN = "[0-9][0-9]*.ipynb"
 OUTPUTS = "MSFP_OUTPUTS"
@@ -135,7 +326,7 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from msfp.engine import kernel
+    pass
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"
@@ -160,7 +351,7 @@ def _execute(
             bar.note(f"{notebook.stem}: {label} {done}/{total or '?'}" if label else notebook.stem)
 
         try:
-            kernel.execute(str(notebook.resolve()), str(path.resolve()), parameters, folder, variables, show_progress)
+            execute(str(notebook.resolve()), str(path.resolve()), parameters, folder, variables, show_progress)
         except PapermillExecutionError as error:
             text = error.evalue if error.ename in OWN_ERRORS and error.evalue else f"{error.ename}: {error.evalue}"
             raise MsfpError(f"{notebook.name}, cell {error.exec_count}: {text}\n{go_on}") from error

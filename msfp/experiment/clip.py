@@ -1,20 +1,26 @@
 """A clip: a stretch of a scene as pandas frames and pictures, and the score of tracks on it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from msfp.errors import InputError
-from msfp.metrics import fast, tracking
-from msfp.metrics.score import SequenceScore
-from msfp.pipeline import data
-from msfp.pipeline.data import Part
-from msfp.pipeline.run import Run
-from msfp.pipeline.search import member
-from msfp.types import Detections, GroundTruth, Tracks, tlwh_to_xyxy
+from msfp.engine.code import source_of
+from msfp.experiment import data
+from msfp.experiment.data import Part
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import member
+from msfp.metrics import hota, scores
+from msfp.metrics.scores import SequenceScore
+from msfp.types import Detections, GroundTruth, InputError, Tracks, tlwh_to_xyxy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -77,18 +83,18 @@ class Clip:
 
     def image(self, frame: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB pixels of a frame; InputError where it is not there."""
-        from msfp.datasets.frames import FrameReader
+        from msfp.data.frames import FrameReader
 
         with FrameReader(self.part.scene.pixels, [frame + self.part.first - 1]) as frames:
             return next(iter(frames))[1]
 
     def score(self, tracks: pd.DataFrame) -> SequenceScore:
         """Score of tracks (frame, id, x1, y1, x2, y2, score) by the compiled kernels, with the benchmark's rules."""
-        return fast.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
+        return hota.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
 
     def trackeval(self, tracks: pd.DataFrame) -> SequenceScore:
         """The same by TrackEval's own code, which takes some forty times as long."""
-        return tracking.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
+        return scores.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
 
 
 def as_detections(boxes: pd.DataFrame) -> Detections:
@@ -131,3 +137,47 @@ def _tlwh(boxes: pd.DataFrame, what: str, also: str) -> NDArray[np.float64]:
     out = boxes[CORNERS].to_numpy(np.float64, copy=True)
     out[:, 2:] -= out[:, :2]
     return out
+
+
+COLOURS = 20  # of the map `tab20`
+
+
+def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int = 4) -> "Figure":
+    """Draw frames of a clip with boxes; a colour an identity, where the boxes have one.
+
+    Args:
+        clip: which scene.
+        boxes: frame and x1, y1, x2, y2 or x, y, w, h; `id` where they have identities.
+        frames: which to draw; InputError where one is not there.
+        columns: pictures in a row.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
+
+    chosen = list(frames)
+    rows = -(-len(chosen) // columns)
+    wide = min(columns, len(chosen))
+    pixels = clip.part.scene.pixels
+    height = 10 / wide * pixels.height / pixels.width
+    fig, axes = plt.subplots(rows, wide, figsize=(10, rows * (height + 0.25)), squeeze=False)
+    palette = plt.get_cmap("tab20")
+    for axis, frame in zip(axes.flat, chosen, strict=False):
+        axis.imshow(clip.image(frame))
+        axis.set_title(f"{clip.name}, frame {frame}", fontsize=7)
+        for box in boxes[boxes["frame"] == frame].to_dict("records"):
+            left, top = (box["x1"], box["y1"]) if "x1" in box else (box["x"], box["y"])
+            w, h = (box["x2"] - left, box["y2"] - top) if "x1" in box else (box["w"], box["h"])
+            colour = palette(int(box["id"]) % COLOURS) if "id" in box else "w"
+            axis.add_patch(Rectangle((left - 1, top - 1), w, h, fill=False, ec=colour, lw=1))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    fig.tight_layout(pad=0.3)
+    plt.close(fig)  # shown once, as the value of its cell
+    return fig
+
+
+def show(thing: Any) -> Any:
+    """Show the source of a function or class, coloured where a notebook does that; MsfpError where it has none."""
+    from IPython.display import Code
+
+    return Code(source_of(thing), language="python")

@@ -1,316 +1,481 @@
-"""The verbs of a run in a notebook: data, heads, embeddings, trackers, scores; each a thin front of the pipeline."""
+"""Files within a task: each is looked at once, and what was found of it holds until the task ends.
 
+Results are kept under the content of the files that they come from, so files are asked for whether they are still the
+same before every use. A task of a few milliseconds would ask for the same ones a thousand times.
+"""
+
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Sequence as ListLike
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache, partial, update_wrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from msfp import config
+from msfp.compiled import one_thread
+from msfp.data.frames import need_same_pixels, need_unchanged, stamp
+from msfp.engine import parallel
+from msfp.engine.code import code_digest
+from msfp.engine.parallel import Bar
+from msfp.engine.store import Store
+from msfp.types import InputError, NotComputable, Scene, Sequence
 
-from msfp.engine.typed import need_originals, typed_digest
-from msfp.errors import InputError, NotComputable
-from msfp.experiment.clip import Clip
-from msfp.experiment.evaluate import as_frame, evaluate
-from msfp.experiment.method import Method, learned, looks_of_seeds
-from msfp.experiment.trained import Trained, train
-from msfp.heads.fusion import FusionHead
-from msfp.heads.fusion_steps import Loss
-from msfp.heads.sampling import Labels
-from msfp.metrics.reid import evaluate_reid
-from msfp.pipeline import data
-from msfp.pipeline.data import Fold, Part
-from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import TRUTH, feature_inputs, features, layers, scene_vectors
-from msfp.pipeline.heads import Appearance, head_inputs, training_set
-from msfp.pipeline.reid import PAIR_SEED, paper_parts, usable
-from msfp.pipeline.reid import measure as measure_reid
-from msfp.pipeline.run import Run
-from msfp.pipeline.scores import ceilings
-from msfp.pipeline.search import member, search
-from msfp.pipeline.tracks import frame_thresholds
-from msfp.types import Scene
+if TYPE_CHECKING:
+    from msfp.data.frames import FrameReader
+    from msfp.features.backbone import Backbone
 
-Inputs = ParamSpec("Inputs")
+
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-LABELS = "labels"
-CEILING = "recall ceiling"
-REID = ("auc", "gap", "hard_auc", "first_of_two")
+
+_found: ContextVar[dict[Any, Any] | None] = ContextVar("_found", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Within, `looked_once` functions look at each file once; a task within a task shares its looks."""
+    if _found.get() is not None:
+        yield
+        return
+    token = _found.set({})
+    try:
+        yield
+    finally:
+        _found.reset(token)
+
+
+def looked_once(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Within `one_look`, give what the function gave for these very arguments; outside of it, call the function."""
+
+    @functools.wraps(function)
+    def look(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        known = _found.get()
+        if known is None:
+            return function(*arguments, **options)
+        given = (*arguments, *options.values())
+        key = (function, *options, *(one if isinstance(one, str) else id(one) for one in given))
+        if key not in known:
+            known[key] = function(*arguments, **options), given  # kept, so that no other object gets its place
+        return known[key][0]
+
+    return look
+
+
+def task(item: Any, function: Callable[[Any], Result]) -> Result:
+    """Call a function on an item as a task of its own."""
+    with one_look():
+        return function(item)
+
+
+Item = TypeVar("Item")
+Listed = tuple[tuple[Scene, ...], tuple[Sequence, ...], tuple[object, ...]]
+SETTING = "input.families"
+NAME_LENGTH = 80  # characters of a cell that has no name
+EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
 
 @dataclass(frozen=True)
-class Maps:
-    """The tapped maps of one frame, as the network gets it.
+class Job:
+    """A picklable call whose result goes to the store, its name in messages, and whether it runs a network."""
 
-    `boxes` are its labels, with corners x1, y1, x2, y2 in pixels of the input (the first pixel's left edge at 0).
-    """
+    call: Callable[[], object]
+    name: str
+    network: bool = False
 
-    input: NDArray[np.uint8]  # (h, w, 3)
-    layers: dict[int, NDArray[np.float32]]  # layer -> (C, h, w)
-    strides: dict[int, int]  # layer -> pixels of the input a cell
-    boxes: pd.DataFrame
-
-
-class Experiment(Run):
-    """A run whose parts are at hand: `run.clips()`, `run.train(...)`, `run.embed(...)`, `run.evaluate(...)`.
-
-    Where a verb takes `boxes`, these are `labels` (rows of `clip.labels()`) or a public detector's (rows of
-    `clip.detections(...)`). Where it takes `learn`, None stands for the learning parts of `run.fold()`. All raise
-    NotComputable where frames or labels that they need are missing.
-    """
-
-    def fold(self, dataset: str = "") -> Fold:
-        """The first validation fold of a data set (the main one unless named): `.learn` and `.evaluate` parts."""
-        return data.folds(self, dataset or self.settings.data.main)[0]
-
-    def _learn(self, learn: ListLike[Part] | None) -> tuple[Part, ...]:
-        return tuple(self.fold().learn if learn is None else learn)
-
-    def clips(self, parts: ListLike[Part] | None = None) -> list[Clip]:
-        """Parts as clips; None: those that the validation fold evaluates."""
-        return [Clip(self, part) for part in (self.fold().evaluate if parts is None else parts)]
-
-    def reid_clips(self) -> list[Clip]:
-        """The clips of section 4.2: scenes 02, 04 and 09 (all where there are none such), at most 150 frames each."""
-        return self.clips(paper_parts(self.fold().evaluate, self))
-
-    def test_clips(self) -> list[Clip]:
-        """The test split where its labels are at hand, else the validation clips."""
-        folds, _ = data.judged_folds(self, self.settings.data.main)
-        return self.clips(folds[0].evaluate)
-
-    def features(self, clip: Clip, boxes: str = LABELS) -> dict[int, NDArray[np.float16]]:
-        """Mean-pooled RoIAligned vectors of a clip's boxes (eq. 1): tapped layer -> (N, C)."""
-        data.need_pixels((clip.part,))
-        found = layers(features(self, clip.part.scene)[TRUTH if boxes == LABELS else boxes], clip.part)
-        return {layer: vectors[_rows(clip, boxes)] for layer, vectors in found.items()}
-
-    def maps(self, clip: Clip, frame: int) -> Maps:
-        """Run the frozen detector, cut after its deepest tapped layer, on one frame."""
-        from msfp.features.backbone import to_batch
-        from msfp.features.letterbox import fit
-
-        image, backbone, config = clip.image(frame), self.backbone(), self.settings.input
-        box = fit((image.shape[1], image.shape[0]), config.size, config.geometry)
-        given = box.apply(image)
-        maps = backbone.maps(to_batch(given[None], backbone.device))
-        labels = clip.labels()
-        labels = labels[labels["frame"] == frame].copy()
-        labels[["x1", "y1", "x2", "y2"]] = box.to_network(labels[["x", "y", "w", "h"]].to_numpy(np.float64))
-        found = {layer: values[0].float().cpu().numpy() for layer, values in maps.items()}
-        return Maps(given, found, dict(backbone.strides), labels)
-
-    def scene_vectors(self, clip: Clip) -> NDArray[np.float16]:
-        """(T, C) mean of the scene layer over the whole image, a row a frame: what ATL sees (eq. 6)."""
-        return scene_vectors(self, clip.part)
-
-    def training_set(self, learn: ListLike[Part] | None = None) -> tuple[dict[int, NDArray[np.float16]], Labels]:
-        """Vectors that heads learn from, tapped layer -> (N, C), and the scene, frame and identity of each row."""
-        return training_set(self, self._learn(learn))
-
-    def train(
-        self,
-        head: str | type[FusionHead],
-        learn: ListLike[Part] | None = None,
-        *,
-        seed: int = 0,
-        loss: Loss | None = None,
-        name: str = "",
-    ) -> Trained:
-        """A trained head: of a registered strategy, or of a class and a loss that stand in a cell.
-
-        See `msfp.experiment.trained.train`.
-        """
-        need_originals()
-        return train(self, head, self._learn(learn), seed, loss, name)
-
-    def embed(
-        self,
-        head: str | Trained,
-        clip: Clip,
-        boxes: str = LABELS,
-        *,
-        seed: int = 0,
-        learn: ListLike[Part] | None = None,
-    ) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of a clip's boxes.
-
-        `head` is a trained head; or a strategy by name, `native` or `reid`, with other detector weights as
-        `native@random-init`, whose head has this seed and learned from these parts.
-        """
-        which = TRUTH if boxes == LABELS else boxes
-        if isinstance(head, Trained):
-            found = head.embed(clip.part, which)
-        else:
-            found = embeddings(self, clip.part, which, learned(head, self._learn(learn), seed))
-        return found[_rows(clip, boxes)]
-
-    def reid(self, heads: Iterable[str | Trained] | str | Trained, clips: ListLike[Clip] | None = None) -> pd.DataFrame:
-        """Section 4.2 for embeddings: name, seed, scene, auc, gap, hard_auc, first_of_two; a row a clip and seed.
-
-        Args:
-            heads: trained heads, or strategies (with every seed of the run where something is random).
-            clips: None: those of section 4.2.
-        """
-        given = [heads] if isinstance(heads, str | Trained) else list(heads)
-        chosen = self.reid_clips() if clips is None else list(clips)
-        pairs = self.settings.reid.model_dump(include={"frames", "max_gap", "negatives"})
-        rows = []
-        for head in given:
-            if isinstance(head, Trained):
-                found = [measure(self.embed(head, clip), clip.labels(), **pairs) for clip in chosen]
-                told = [(head.name, head.seed, clip, one) for clip, one in zip(chosen, found, strict=True)]
-            else:
-                looks = self.embedding(head)
-                by_look = measure_reid(self, looks, [clip.part for clip in chosen], "re-identification")
-                told = [
-                    (head, seed, clip, vars(one))
-                    for seed, look in zip(self.settings.seeds, looks, strict=False)
-                    for clip, one in zip(chosen, usable(by_look[look]), strict=True)
-                ]
-            for name, seed, clip, one in told:
-                rows.append({"name": name, "seed": seed, "scene": clip.name, **{key: one[key] for key in REID}})
-        return pd.DataFrame(rows)
-
-    def embedding(self, name: str | Appearance, learn: ListLike[Part] | None = None) -> list[Appearance]:
-        """An embedding, `concat` or with other detector weights `native@random-init`, with what it learns from.
-
-        One a seed of the run, one in all where it is training-free.
-        """
-        return looks_of_seeds(name, self._learn(learn), self.settings.seeds)
-
-    def evaluate(
-        self,
-        methods: Iterable[Method],
-        on: Fold | ListLike[Fold] | ListLike[Clip] | None = None,
-        learn: ListLike[Part] | None = None,
-    ) -> pd.DataFrame:
-        """Every method on every public detector's boxes of every clip; see `msfp.combine` for the whole.
-
-        Args:
-            methods: rows.
-            on: folds, which also say what is learned from, or clips; None: the validation fold.
-            learn: of clips, what heads and ATL learn from, and settings are selected on.
-        """
-        need_originals()
-        given = [on] if isinstance(on, Fold) else list(self.clips() if on is None else on)
-        folds = [one for one in given if isinstance(one, Fold)]
-        if clips := tuple(one.part for one in given if isinstance(one, Clip)):
-            folds.append(Fold("clips", self._learn(learn), clips))
-        return evaluate(self, methods, folds)
-
-    def ceiling(self, folds: Iterable[Fold]) -> pd.DataFrame:
-        """What no tracker that adds no box can exceed, as `evaluate` gives it."""
-        return as_frame(CEILING, ceilings(self, [p for fold in folds for p in fold.evaluate]))
-
-    def thresholds(self, method: Method, clip: Clip, detector: str, *, seed: int = 0) -> NDArray[np.float32] | None:
-        """(T, 2) tau_high and tau_low that a method gives its tracker; None: the tracker's own."""
-        made = method.configured(self.fold().learn, seed)
-        return frame_thresholds(self, clip.part, member(clip.part, detector), made)
-
-    def grid(
-        self, clip: Clip, detector: str, tracker: str = "bytetrack", options: Mapping[str, object] | None = None
-    ) -> pd.Series:
-        """HOTA in percent of each threshold of A.2's grid, tracked without appearance; kept in the store."""
-        chosen = tuple(sorted((options or {}).items()))
-        found = search(self, clip.part, member(clip.part, detector), "single", None, tracker, chosen)
-        return pd.Series(100 * found.hota, index=pd.Index(found.grid[:, 0].round(6), name="tau"), name="HOTA")
-
-    def cached(self, function: Callable[Inputs, Result]) -> "Cached[Inputs, Result]":
-        """Keep a function's results under its source and its arguments' content; a decorator.
-
-        It works for functions of a cell, of a file and of a library. A change of its source, of a function of a cell
-        that it calls, or of a variable that it reads makes another key; so does other content of an argument, and other
-        settings where an argument is the run itself.
-        """
-        return Cached(self, function)
+    def __call__(self) -> None:
+        self.call()
 
 
-class Cached(Generic[Inputs, Result]):
-    """A function that computes each result once and then reads it from the run's store.
+@dataclass(eq=False)
+class Run:
+    """Settings, places and counters of one run."""
 
-    It takes numbers, text, arrays, frames, settings, clips and trained heads, and returns such.
-    """
+    settings: config.Settings
+    home: Path  # holds data/, runs/ and figures/
+    workers: int = 0  # processes; 0 computes in this one
+    cluster: str | None = None  # address of a Dask scheduler, or `slurm:FILE`
+    overrides: str = ""  # the dotted settings given, as text, so that a notebook can be given the same
+    notes: list[str] = field(default_factory=list)  # remarks that the report prints, in the order they came
+    # Benchmark -> scores asked for in this process, and how many of them TrackEval computed too.
+    scored: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # (data set, split) -> its scenes as this process listed them last, what they came from, and its files' state then.
+    listed: dict[tuple[str, str], Listed] = field(default_factory=dict, repr=False)
+    embedded_names: ClassVar = EMBEDDED  # data sets that are rendered here
 
-    def __init__(self, run: Run, function: Callable[Inputs, Result], code: str = "") -> None:
-        """Wrap a function; `code` is the digest of its source where that cannot be read, as in a worker."""
-        functools.update_wrapper(self, function)
-        self._run, self._function, self._code = run, function, code
+    def __hash__(self) -> int:
+        """Of the run and of the files its networks come from, as they are now: what is remembered by run is found again
+        only while they are unchanged, in workers too."""
+        return hash((id(self), *map(stamp, self.weights_files)))
 
-    def __call__(self, *arguments: Inputs.args, **options: Inputs.kwargs) -> Result:
-        """Give the stored result, or the function's, stored.
-
-        Raises:
-            MsfpError: the source cannot be read, or an argument has no content to tell it by.
-        """
-        inputs = {"arguments": _content(self._run, arguments), "options": _content(self._run, options)}
-        code = self._code or typed_digest(self._function)
-        return self._run.store.get_or_compute(
-            "cached", inputs, lambda: self._function(*arguments, **options), code=code
-        )
+    @cached_property
+    def weights_files(self) -> tuple[Path, ...]:
+        """Files that settings name; a network that is shipped does not change under a run."""
+        chosen = self.settings.input
+        return tuple(Path(name) for name in (chosen.weights, chosen.reid_weights, chosen.joint_weights) if "." in name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A worker cannot read the source of a cell.
-        return Cached, (self._run, self._function, self._code or typed_digest(self._function))
+        """A worker gets one run per settings and home, so that what it has read stays read."""
+        return revive, (self.settings.model_dump_json(), self.home, type(self))
+
+    @property
+    def out(self) -> Path:
+        """`runs/<profile>`: store, executed notebooks, tables, report."""
+        return self.home / "runs" / self.settings.profile
+
+    @property
+    def figures(self) -> Path:
+        return self.home / "figures" / self.settings.profile
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.out / "store")
+
+    @property
+    def embedded_folder(self) -> Path:
+        """Where the embedded data sets of the run's size and length lie."""
+        data = self.settings.data
+        return self.home / "data" / "{}x{}-{}x{}".format(*data.frame_size, data.frames, data.train_times)
+
+    def dataset_root(self, dataset: str) -> Path:
+        """Folder of a data set; an embedded one is rendered when it is not there.
+
+        Raises:
+            InputError: a real data set without --root.
+        """
+        chosen = self.settings.data
+        if dataset not in EMBEDDED:
+            if chosen.root is not None:
+                return chosen.root
+            raise InputError(
+                f"profile {self.settings.profile!r} reads real data: name its folder with --root "
+                "(data/README.md says where it is had), or use --profile demo, which needs none"
+            )
+        from msfp import worlds
+
+        return worlds.generate(
+            dataset,
+            self.embedded_folder,
+            **chosen.model_dump(include={"seed", "frames", "train_times"}),
+            size=chosen.frame_size,
+            map=lambda function, items: self.map(function, items, f"rendering {dataset}"),
+            digests=self.store.memo.folder_digests,
+        )
+
+    @looked_once
+    def weights_digest(self, weights: str = "") -> str:
+        """What detector weights are, by content; empty: the run's."""
+        from msfp.features.backbone import preset_named
+        from msfp.features.weights import find
+
+        chosen = weights or self.settings.input.weights
+        if chosen == "random-init":
+            return chosen
+        return self.store.file_digest(find(chosen, preset_named(self.settings.input.preset).embedded))
+
+    @cache  # noqa: B019  a run lives as long as its process
+    def backbone(self, weights: str = "", further: bool = False) -> "Backbone":
+        """The frozen detector (`weights` empty: the run's), cut after its deepest tapped or `further` layer."""
+        from msfp.features.backbone import load_backbone, preset_named
+
+        preset = preset_named(self.settings.input.preset)
+        chosen = preset.extended() if further else preset
+        return load_backbone(chosen, weights or self.settings.input.weights, self.settings.device)
+
+    @cache  # noqa: B019
+    def pixels_digest(self, scene: Scene) -> str:
+        """The scene's frames by content; InputError where they changed since the scene was listed."""
+        images = scene.pixels.images
+        if images is None:
+            return ""
+        found = self.store.folder_digest(images) if images.is_dir() else self.store.file_digest(images)
+        need_same_pixels(scene.pixels)
+        return found
+
+    def file_digest(self, path: Path | None) -> str:
+        """A file by content; empty for None."""
+        return "" if path is None else self.store.file_digest(path)
+
+    def boxes_digest(self, scene: Scene) -> dict[str, str]:
+        """Labels and detections of a scene by content; a test split's labels stay closed."""
+        return {"gt": self.labels_digest(scene), **{s.detector: self.detections_digest(s) for s in scene.sequences}}
+
+    @looked_once
+    def labels_digest(self, scene: Scene) -> str:
+        """Labels for training by content, empty where there are none; InputError where they changed since listed."""
+        need_unchanged(scene.pixels)
+        return self.file_digest(scene.pixels.gt_path)
+
+    @looked_once
+    def detections_digest(self, sequence: Sequence) -> str:
+        """Detections by content, empty where there are none; InputError where they changed since listed."""
+        need_unchanged(sequence)
+        return self.file_digest(sequence.det_path)
+
+    def variant(self, **changes: Any) -> "Run":
+        """The run with other top-level settings, `detections="detector"`, in the same store; one object per changes."""
+        key = repr(sorted(changes.items()))
+        if key not in self._variants:
+            changed = config.Settings.model_validate(self.settings.model_copy(update=changes).model_dump())
+            self._variants[key] = replace(self, settings=changed, listed={})
+        return self._variants[key]
+
+    @cached_property
+    def _variants(self) -> "dict[str, Run]":
+        return {}
+
+    def note(self, text: str) -> None:
+        """Keep a remark for the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], label: str, *, network: bool = False
+    ) -> list[Result]:
+        """Fan out over items, with progress; results in order, which should be small.
+
+        `network`: the items pass frames through a network, on the run's device.
+        """
+        return parallel.map(
+            partial(task, function=function),
+            items,
+            workers=self.workers,
+            cluster=self.cluster,
+            gpu=network and self.settings.device.startswith("cuda"),
+            store=self.store.root,
+            label=label,
+            name=cell_name,
+        )
+
+    def do(self, jobs: Iterable[Job], label: str) -> None:
+        """Fan out jobs of any kind, started in their order; jobs for a GPU go first and alone."""
+        todo, cuda = list(jobs), self.settings.device.startswith("cuda")
+        for on_gpu in (True, False):
+            chosen = [job for job in todo if (job.network and cuda) == on_gpu]
+            if chosen:
+                self.map(Job.__call__, chosen, label, network=on_gpu)
 
 
-def _content(run: Run, value: Any) -> Any:
-    """The content by which a value is told from others: files by their bytes and not by where they lie."""
-    match value:
-        case Clip():
-            return _content(run, value.part)
-        case Part():
-            return [_content(run, value.scene), value.first, value.last]
-        case Scene():
-            known = [value.name, feature_inputs(run, value, ""), run.boxes_digest(value)]
-            with suppress(NotComputable):  # labels that are kept from learning count here: a clip shows them
-                known.append(data.truth_digest(run, value))
-            return known
-        case Trained():
-            return value.inputs(run)
-        case Appearance():
-            return head_inputs(run, value)
-        case Run():
-            return [value.settings, value.weights_digest()]
-        case list() | tuple():
-            return [_content(run, one) for one in value]
-        case Mapping():
-            return {key: _content(run, one) for key, one in value.items()}
-    return typed_digest(value) if callable(value) else value
+def cell_name(item: object) -> str:
+    """What a message calls a cell: the names of its parts, `MSFP-Track, MOT17-02 frames 301-600, MOT17-02-SDP`."""
+    if isinstance(item, tuple):
+        return ", ".join(dict.fromkeys(cell_name(one) for one in item))
+    named = (getattr(item, attribute, None) for attribute in ("label", "name", "strategy"))
+    if found := next((name for name in named if isinstance(name, str)), ""):
+        return found
+    text = str(item)
+    return text if len(text) <= NAME_LENGTH else f"{text[:NAME_LENGTH]}..."
 
 
-def measure(
-    rows: NDArray[np.floating],
-    boxes: pd.DataFrame,
+@cache
+def revive(settings: str, home: Path, kind: type[Run] = Run) -> Run:
+    """The run in a worker process: it computes, it does not fan out."""
+    return kind(config.Settings.model_validate_json(settings), home)
+
+
+def open_run(
+    profile: str = "demo",
     *,
-    frames: int = 150,
-    max_gap: int = 30,
-    negatives: int = 10,
-    seed: int = PAIR_SEED,
-) -> Mapping[str, float]:
-    """Section 4.2 on one clip: auc, gap, by_gap, hard_auc, first_of_two and counts.
+    root: str | Path = "",
+    weights: str | Path = "",
+    device: str = "",
+    workers: int = 0,
+    cluster: str = "",
+    home: str | Path = ".",
+    overrides: str | Mapping[str, Any] = "",
+) -> Run:
+    """A run of a profile.
 
     Args:
-        rows: (N, D) embeddings.
-        boxes: frame, id, x, y, w, h of each.
-        frames, max_gap, negatives, seed: as of `msfp.metrics.pairs.pairs`.
+        profile: `smoke`, `demo`, `mot17` or `full`.
+        root: folder of real data, in the MOTChallenge layout.
+        weights: `embedded`, `random-init`, or a .safetensors or .pt file.
+        device: `cpu` or `cuda`; empty: the profile's.
+        workers: processes to fan out over; 0: none.
+        cluster: in place of them, `tcp://HOST:PORT` of a Dask scheduler or `slurm:FILE`.
+        home: folder of data/, runs/ and figures/.
+        overrides: dotted settings, as a mapping or as text, `"atl.beta=0.7 split=loso"`.
 
     Raises:
-        InputError: a column is missing, or of another length.
-        NotComputable: nobody is seen twice.
+        InputError: unknown profile or setting, or a folder or file that is not there.
     """
-    if missing := [name for name in ("frame", "id", "x", "y", "w", "h") if name not in boxes]:
-        raise InputError(f"boxes: column {missing[0]!r} is missing; needed are frame, id, x, y, w, h")
-    frame, identity = boxes["frame"].to_numpy(np.int32), boxes["id"].to_numpy(np.int32)
-    tlwh = boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
-    return evaluate_reid(
-        rows, frame, identity, tlwh=tlwh, frames=frames, max_gap=max_gap, negatives=negatives, seed=seed
-    )
+    given = dict(parse_overrides(overrides) if isinstance(overrides, str) else overrides)
+    text = overrides if isinstance(overrides, str) else " ".join(f"{key}={value}" for key, value in given.items())
+    if root:
+        if not Path(root).is_dir():
+            raise InputError(f"--root {root}: there is no such folder")
+        given["data.root"] = Path(root).resolve()
+    if weights:
+        given["input.weights"] = str(Path(weights).resolve()) if Path(weights).is_file() else str(weights)
+    if device:
+        given["device"] = device
+    if named := given.get(SETTING):  # weights by their full paths, as a notebook runs in another folder
+        full = pairs([named] if isinstance(named, str) else named)
+        given[SETTING] = tuple(f"{preset}={path}" for preset, path in full.items())
+        words = [w for w in shlex.split(text) if not w.startswith(f"{SETTING}=")]
+        text = shlex.join([*words, f"{SETTING}={','.join(given[SETTING])}"])
+    kind, colon, place = cluster.partition(":")
+    if kind == "slurm":  # notebooks run in other folders
+        cluster = f"{kind}{colon}{Path(place).resolve()}"
+    return Run(config.settings(profile, given), Path(home).resolve(), workers, cluster or None, overrides=text)
 
 
-def _rows(clip: Clip, boxes: str) -> NDArray[np.bool_] | slice:
-    """Which of a part's rows a clip has: of its labels those that count."""
-    return clip._truth.pedestrian if boxes == LABELS else slice(None)
+def pairs(families: Iterable[str]) -> dict[str, str]:
+    """`["yolov8s-paper=yolov8s.pt"]` -> preset -> weights.
+
+    Raises:
+        InputError: not written so, an unknown preset, one twice, or weights that are not there.
+    """
+    from msfp.features.backbone import preset_named
+    from msfp.features.weights import find
+
+    found: dict[str, str] = {}
+    for text in families:
+        name, equals, weights = text.partition("=")
+        if not equals or not weights:
+            raise InputError(f"{SETTING} {text}: write PRESET=WEIGHTS, several separated by commas")
+        preset = preset_named(name)
+        if name in found:
+            raise InputError(f"{SETTING}: {name} is named twice")
+        found[name] = weights if weights == "random-init" else str(find(weights, preset.embedded).resolve())
+    return found
+
+
+def parse_overrides(text: str) -> dict[str, Any]:
+    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`.
+
+    Raises:
+        InputError: a word without `=`.
+    """
+    found: dict[str, Any] = {}
+    for word in shlex.split(text):
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"setting {word!r}: write it as name=value")
+        inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        several = "," in value or inner != value
+        found[key] = [literal(v.strip()) for v in inner.removesuffix(",").split(",")] if several else literal(value)
+    return found
+
+
+def literal(value: str) -> Any:
+    """A number, true, false or none where the text is one, else the text."""
+    words = {"true": True, "false": False, "none": None}
+    if value.lower() in words:
+        return words[value.lower()]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(value)
+    return value
+
+
+Inputs = Mapping[str, object]
+
+
+class Stage(Generic[Arguments, Result]):
+    """A function whose results are kept under what they depend on: its name, its inputs and its code."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[Concatenate[Run, Arguments], Result],
+        inputs: Callable[Concatenate[Run, Arguments], Inputs],
+        code: Iterable[str],
+        memory: int,
+        network: bool,
+    ) -> None:
+        update_wrapper(self, function)
+        self.name, self.function, self.inputs, self.network = name, function, inputs, network
+        self._code = tuple(code)
+        self._recall = lru_cache(memory)(self._read) if memory else self._read
+
+    def __reduce__(self) -> str:
+        # A worker finds it by its name, as it finds a function.
+        return str(self.function.__qualname__)
+
+    def __call__(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        """The stored result, or the function's, which is then stored; nothing is where the function raises."""
+        return self._recall(run, *arguments, **options)
+
+    def _read(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        return self.keep(run, partial(self.function, run, *arguments, **options), *arguments, **options)
+
+    def keep(
+        self, run: Run, compute: Callable[[], Result], *arguments: Arguments.args, **options: Arguments.kwargs
+    ) -> Result:
+        """Give the stored result of these arguments, or what `compute` gives in the function's place, stored."""
+        inputs = self.inputs(run, *arguments, **options)
+        return run.store.get_or_compute(self.name, inputs, compute, code=self.code)
+
+    @cached_property
+    def code(self) -> str:
+        return code_digest(*self._code)
+
+    def key(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> str:
+        """Name the result by content: an input of whatever is computed from it."""
+        return run.store.key(self.name, self.inputs(run, *arguments, **options), code=self.code)
+
+    def is_stored(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> bool:
+        return run.store.contains(self.name, self.key(run, *arguments, **options))
+
+    def jobs(self: "Stage[..., Any]", run: Run, cells: Iterable[tuple[Any, ...]]) -> list[Job]:
+        """To compute what the store lacks, in the order of `cells`, the arguments after the run.
+
+        Equal ones count once; what cannot be computed is left out: whoever needs it says why in its own cells.
+        """
+        found = []
+        for arguments in dict.fromkeys(cells):
+            with contextlib.suppress(NotComputable), one_look():
+                if not self.is_stored(run, *arguments):
+                    name = cell_name((self.name, *filter(None, arguments)))
+                    found.append(Job(partial(attempt, arguments, self, run), name, self.network))
+        return found
+
+    def cache_clear(self) -> None:
+        """Forget what this process holds in memory."""
+        getattr(self._recall, "cache_clear", lambda: None)()
+
+
+def stage(
+    name: str,
+    inputs: Callable[Concatenate[Run, Arguments], Inputs],
+    code: Iterable[str],
+    *,
+    memory: int = 0,
+    network: bool = False,
+) -> Callable[[Callable[Concatenate[Run, Arguments], Result]], Stage[Arguments, Result]]:
+    """Keep a function's results; a decorator.
+
+    Args:
+        name: of the store's folder.
+        inputs: takes what the function takes and gives all that the result depends on, by content: digests of files,
+            settings, keys of other stages. What is left out is shared between arguments that differ in it.
+        code: modules that the result depends on, as `code_digest` takes them.
+        memory: how many results a process holds beside the store; their arguments must then be hashable.
+        network: whether the function passes frames through a network, on the run's device.
+    """
+    return lambda function: Stage(name, function, inputs, code, memory, network)
+
+
+def attempt(arguments: tuple[Any, ...], function: Callable[..., object], run: Run) -> None:
+    """Call a function whose results go to the store; what cannot be computed says why in the cells that need it."""
+    with contextlib.suppress(NotComputable):
+        function(run, *arguments)
+
+
+@contextlib.contextmanager
+def frames_of(
+    pixels: Sequence, label: str, frames: Iterable[int] | None = None, decoders: int = 1
+) -> "Iterator[tuple[FrameReader, Callable[[int], None]]]":
+    """A scene's frames (all that are present), computed on one thread, and what moves the progress bar."""
+    from msfp.data.frames import FrameReader
+
+    with (
+        one_thread(),
+        FrameReader(pixels, frames, decoders) as reader,
+        Bar(len(reader.frames), f"{label} of {pixels.scene}") as progress,
+    ):
+        yield reader, progress.update

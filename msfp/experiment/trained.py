@@ -8,17 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from msfp.engine.progress import Bar
-from msfp.engine.typed import typed_digest
-from msfp.errors import InputError
-from msfp.heads.apply import embed
-from msfp.heads.fusion import FusionHead, make_head
-from msfp.heads.fusion_steps import Loss
-from msfp.heads.training import Fitted, fit_fusion
-from msfp.pipeline import data
-from msfp.pipeline.data import Part
-from msfp.pipeline.features import ROI_ALIGN
-from msfp.pipeline.heads import (
+from msfp.engine.code import typed_digest
+from msfp.engine.parallel import Bar
+from msfp.experiment import data
+from msfp.experiment.data import Part
+from msfp.experiment.features import ROI_ALIGN
+from msfp.experiment.heads import (
     ATTENTION,
     HEAD_CODE,
     Appearance,
@@ -32,8 +27,11 @@ from msfp.pipeline.heads import (
     train_head,
     training_set,
 )
-from msfp.pipeline.run import Run
-from msfp.pipeline.stage import stage
+from msfp.experiment.run import Run, stage
+from msfp.heads.fusion import FusionHead, make_head
+from msfp.heads.training import Fitted, embed, fit_fusion
+from msfp.heads.triplets import Loss
+from msfp.types import InputError
 
 Learn = tuple[Part, ...]
 

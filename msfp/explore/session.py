@@ -1,14 +1,143 @@
-"""Which sequences of a finished run can be looked at, and with which methods."""
+"""One sequence of a run: its frames, labels and tracks, and how it is tracked with other thresholds."""
 
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from msfp.errors import MsfpError, NotComputable
-from msfp.explore.clip import Clip
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.data.frames import Image, read_frame
+from msfp.experiment import data
+from msfp.experiment.data import Part
+from msfp.experiment.heads import part_vectors, train_head
+from msfp.experiment.run import Run, open_run
+from msfp.experiment.scores import affordable
+from msfp.experiment.tracks import Method, frame_thresholds, material, settled, tracks
+from msfp.heads.fusion import Attention
+from msfp.heads.training import attention, embed, restore_head
+from msfp.metrics import hota
+from msfp.metrics.oracle import COUNT_FIRST, true_identities
+from msfp.metrics.scores import SequenceScore
+from msfp.metrics.switches import Switches, find_switches
 from msfp.paper.measure import heads_for
 from msfp.paper.methods import TABLE_1
-from msfp.pipeline import data
-from msfp.pipeline.run import open_run
-from msfp.pipeline.scores import affordable
+from msfp.tracking import make, track
+from msfp.tracking.assignment import assign_maximum
+from msfp.tracking.costs import iou
+from msfp.types import Detections, GroundTruth, MsfpError, NotComputable, Sequence, Tracks, tlwh_to_xyxy
+
+FULL = "MSFP-Track"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a method made of a sequence."""
+
+    tracks: Tracks  # frames from 1, the clip's first
+    score: SequenceScore | None  # None where the labels are not at hand
+    switches: Switches | None  # identity switches; None likewise
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A stretch of one sequence. Frames are counted from 1, the stretch's first; `shown` gives the scene's number."""
+
+    run: Run  # the run
+    part: Part  # the stretch of the scene
+    sequence: Sequence  # whose detections are tracked
+    methods: dict[str, Method]  # label of a row of Table 1 -> method; MSFP-Track first
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return self.part.length
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a frame in pixels."""
+        return self.sequence.width, self.sequence.height
+
+    def shown(self, frame: int) -> int:
+        """Number of a frame in the scene, as its files have it."""
+        return self.part.first + frame - 1
+
+    @cached_property
+    def detections(self) -> Detections:
+        """Public detections, sorted by frame."""
+        return data.window(data.detections(self.sequence), self.part)
+
+    @cached_property
+    def truth(self) -> GroundTruth | None:
+        """Labels; None where nobody here has them."""
+        try:
+            return data.window(data.truth(self.part.scene), self.part)
+        except NotComputable:
+            return None
+
+    @cached_property
+    def _prepared(self) -> hota.PreparedTruth | None:
+        if self.truth is None:
+            return None
+        return hota.prepare(self.truth, self.length, benchmark=data.benchmark(self.part.scene))
+
+    @cached_property
+    def atl(self) -> NDArray[np.float32]:
+        """(T, 2) tau_high and tau_low that ATL predicts; NotComputable where frames that it learns from are missing."""
+        taus = frame_thresholds(self.run, self.part, self.sequence, self.methods[FULL])
+        assert taus is not None
+        return taus
+
+    def result(self, label: str) -> Result:
+        """Tracks of a method as the run has them. Raises NotComputable: says what is missing."""
+        return _result(self, self.methods[label])
+
+    def adapted(self, label: str) -> Result:
+        """The method with ATL's thresholds in place of its own."""
+        return _result(self, replace(self.methods[label], threshold=self.methods[FULL].threshold))
+
+    def retrack(self, label: str, high: float, low: float) -> Result:
+        """The method with fixed thresholds, tracked now; nothing is stored."""
+        taus = np.tile(np.array([high, low], np.float32), (self.length, 1))
+        found, vectors, warps = _material(self, label)
+        method = settled(self.run, self.methods[label])
+        tracker = make(method.tracker, fps=self.sequence.fps, **dict(method.options))
+        return self._judged(track(tracker, found, self.length, vectors, taus, warps=warps))
+
+    def image(self, frame: int) -> Image:
+        """(H, W, 3) uint8 RGB."""
+        return _image(self, frame)
+
+    def _judged(self, found: Tracks) -> Result:
+        if self._prepared is None:
+            return Result(found, None, None)
+        return Result(found, hota.score(self._prepared, found), find_switches(self._prepared, found))
+
+
+@lru_cache(maxsize=64)
+def _result(clip: Clip, method: Method) -> Result:
+    return clip._judged(tracks(clip.run, clip.part, clip.sequence, method))
+
+
+@lru_cache(maxsize=16)
+def _material(clip: Clip, label: str) -> tuple[Detections, NDArray[np.float32] | None, NDArray[np.float64] | None]:
+    return material(clip.run, clip.part, clip.sequence, clip.methods[label])
+
+
+@lru_cache(maxsize=128)
+def _image(clip: Clip, frame: int) -> Image:
+    return read_frame(clip.part.scene.pixels, clip.shown(frame))
+
+
+def rows_in(rows: Tracks | Detections, frame: int) -> slice:
+    """Rows of one frame."""
+    return slice(*np.searchsorted(rows.frame, [frame, frame + 1]).tolist())
+
+
+def boxes_in(found: Tracks, frame: int) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
+    """(M,) identities and (M, 4) xyxy boxes of one frame, file coordinates."""
+    rows = rows_in(found, frame)
+    return found.id[rows], tlwh_to_xyxy(found.tlwh[rows])
 
 
 class NoRun(MsfpError):
@@ -59,3 +188,84 @@ def open_clips(
     if not found:
         raise NotComputable("; ".join(missing) or f"{dataset} has no sequence with detections")
     return dict(sorted(found.items()))
+
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """The head of MSFP-Track on a clip's N detections, rows as in `clip.detections`."""
+
+    frame: NDArray[np.int32]  # (N,) from 1
+    layers: tuple[int, ...]  # tapped layers, in the order of the columns of `weights`
+    weights: NDArray[np.float32]  # (N, L) attention weights, rows sum to 1 (eq. 3).
+    vectors: NDArray[np.float32]  # (N, D) unit embeddings
+    person: NDArray[np.int32]  # (N,) labelled person that a box shows, -1 where it shows none or there are no labels
+
+    def similarity(self, row: int) -> NDArray[np.float32]:
+        """(N,) cosine similarity of every box with one."""
+        return self.vectors @ self.vectors[row]
+
+    def nearest(self, row: int, among: NDArray[np.bool_], count: int, apart: int, one_each: bool = False) -> Rows:
+        """The most similar boxes, best first.
+
+        `among`: (N,) boxes to choose from. `apart`: least distance in frames from the box and, for one person, between
+        two answers; neighbouring frames show the same picture again.
+        """
+        near = np.abs(self.frame - self.frame[row]) < apart
+        candidates = np.flatnonzero(among & ~near)
+        order = candidates[np.argsort(-self.similarity(row)[candidates], kind="stable")]
+        chosen: list[int] = []
+        for one in order:
+            same = [c for c in chosen if self.person[c] == self.person[one] >= 0]
+            close = any(abs(int(self.frame[c]) - int(self.frame[one])) < apart for c in same)
+            if close or (one_each and same):
+                continue
+            chosen.append(int(one))
+            if len(chosen) == count:
+                break
+        return np.array(chosen, np.int64)
+
+    def over_time(self, row: int, own: NDArray[np.bool_], length: int) -> tuple[NDArray, NDArray]:
+        """(T,) similarity with the (N,) own boxes of each frame, and with the best other; NaN where there is none."""
+        similarity = self.similarity(row)
+        curves = np.full((2, length), -np.inf)
+        for curve, mine in zip(curves, (own, ~own), strict=True):
+            np.maximum.at(curve, self.frame[mine] - 1, similarity[mine])
+        curves[np.isneginf(curves)] = np.nan
+        return curves[0], curves[1]
+
+
+@lru_cache(maxsize=8)
+def looks_of(clip: Clip) -> Looks:
+    """Run the head on a clip's boxes; NotComputable where frames that it learned from are missing."""
+    run, look, boxes = clip.run, clip.methods[FULL].look, clip.detections
+    assert look is not None
+    layers = part_vectors(run, clip.part, clip.sequence.detector, look)
+    state = train_head(run, look).state
+    head = restore_head(look.strategy, {k: v.shape[1] for k, v in layers.items()}, state, run.settings.fusion)
+    assert isinstance(head, Attention)
+    person = np.full(len(boxes), -1, np.int32)
+    if clip.truth is not None:
+        person = true_identities(clip.truth, boxes)
+    return Looks(boxes.frame, tuple(head.channels), attention(head, layers), embed(head, layers), person)
+
+
+def detections_of(clip: Clip, found: Tracks) -> Rows:
+    """(M,) detection that each row of the tracks took, -1 where it took none.
+
+    A track carries the score of its detection; its box is the filter's. Of the ways to give the tracks of a frame one
+    detection each, of their score, that of greatest overlap is meant.
+    """
+    boxes, rows = clip.detections, np.full(len(found), -1, np.int64)
+    for frame in np.unique(found.frame):
+        mine, theirs = rows_in(found, int(frame)), rows_in(boxes, int(frame))
+        tracked, seen = (np.asarray(tlwh_to_xyxy(b), np.float64) for b in (found.tlwh[mine], boxes.tlwh[theirs]))
+        overlap = iou(tracked, seen)
+        may = (overlap > 0) & (found.score[mine, None] == boxes.score[None, theirs])
+        column = assign_maximum(np.where(may, COUNT_FIRST + overlap, 0.0))
+        held = np.flatnonzero(column >= 0)
+        held = held[may[held, column[held]]]
+        rows[mine.start + held] = theirs.start + column[held]
+    return rows

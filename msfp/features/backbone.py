@@ -1,19 +1,236 @@
-"""The frozen detector, cut after its deepest tapped layer: images in, feature maps out."""
+"""From an image to the network's input and back: resize, pad, and the exact map of boxes (A.6)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from types import MethodType
+from typing import Any, Literal, Self
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from msfp.errors import InputError
-from msfp.features.fused import fuse
-from msfp.features.presets import Preset, preset_named
+from msfp.features.gpu import blocks
 from msfp.features.weights import load_detector
+from msfp.types import InputError, tlwh_to_xyxy, xyxy_to_tlwh
+
+Geometry = Literal["letterbox", "paper_scale"]
+GREY = 114
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How an image of one size lies in the network's input."""
+
+    image: tuple[int, int]  # (width, height) of the image
+    size: tuple[int, int]  # (width, height) of the network's input, multiples of 32
+    content: tuple[int, int]  # (width, height) that the resized image takes inside the input
+    offset: tuple[int, int]  # (left, top) of the content, in input pixels
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Input pixels an image pixel, along x and y; exact, so that boxes follow the rounding of the content."""
+        return self.content[0] / self.image[0], self.content[1] / self.image[1]
+
+    def apply(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """The network's input of an image.
+
+        `frame`: (H, W, 3) uint8 of the size this letterbox was made for. `out`: (size[1], size[0], 3) uint8 that is
+        filled and returned; None makes one.
+        Returns (size[1], size[0], 3) uint8, grey where the image does not reach.
+        Raises InputError: an image of another size.
+        """
+        if frame.shape[:2] != self.image[::-1]:
+            raise InputError(
+                f"image is {frame.shape[1]}x{frame.shape[0]} where {self.image[0]}x{self.image[1]} was declared; "
+                "correct seqinfo.ini or replace the image"
+            )
+        if out is None:
+            out = np.empty((self.size[1], self.size[0], 3), np.uint8)
+        left, top = self.offset
+        right, bottom = left + self.content[0], top + self.content[1]
+        for margin in (out[:top], out[bottom:], out[top:bottom, :left], out[top:bottom, right:]):
+            margin[...] = GREY
+        content = out[top:bottom, left:right]
+        if self.content == self.image:
+            content[...] = frame
+        else:
+            cv2.resize(frame, self.content, content)
+        return out
+
+    def to_network(self, tlwh: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(N, 4) file-coordinate tlwh -> (N, 4) xyxy in input pixels, whose first pixel's left edge is 0."""
+        xyxy = tlwh_to_xyxy(np.asarray(tlwh, np.float64).reshape(-1, 4)) - 1.0
+        return xyxy * np.tile(self.scale, 2) + np.tile(self.offset, 2)
+
+    def to_file(self, xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(N, 4) xyxy in input pixels -> (N, 4) file-coordinate tlwh; the inverse of `to_network`."""
+        image = (np.asarray(xyxy, np.float64).reshape(-1, 4) - np.tile(self.offset, 2)) / np.tile(self.scale, 2)
+        return np.asarray(xyxy_to_tlwh(image + 1.0), np.float64)
+
+
+def fit(image: tuple[int, int], size: tuple[int, int], geometry: Geometry = "letterbox") -> Letterbox:
+    """Place an image in a network input.
+
+    `letterbox` keeps the aspect ratio and centres: 1920x1080 in 1280x736 becomes 1280x720 with 8 px above and below.
+    `paper_scale` is A.6 to the letter, s_x = 1280 / W and s_y = 720 / H without a pad: the image is stretched to 16:9
+    from the top left corner, and only the rows that a multiple of 32 needs stay grey below it.
+
+    `image`: (width, height) in pixels. `geometry`: `letterbox` or `paper_scale`.
+    Raises InputError: sizes that are not positive or not multiples of 32, or an unknown geometry.
+    """
+    if min(*image, *size) <= 0 or any(side % STRIDE for side in size):
+        raise InputError(
+            f"network input {size[0]}x{size[1]} for images {image[0]}x{image[1]}: multiples of 32 are needed"
+        )
+    if geometry == "letterbox":
+        scale = min(size[0] / image[0], size[1] / image[1])
+        content = (max(1, round(image[0] * scale)), max(1, round(image[1] * scale)))
+        return Letterbox(image, size, content, ((size[0] - content[0]) // 2, (size[1] - content[1]) // 2))
+    if geometry == "paper_scale":
+        return Letterbox(image, size, (size[0], min(size[1], round(size[0] * 9 / 16))), (0, 0))
+    raise InputError(f"geometry {geometry!r} is not known; there are: letterbox, paper_scale")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A detector and the layers read from it, in the paper's order shallow, middle, last (section 3.1)."""
+
+    name: str  # as written in `input.preset`
+    architecture: str  # as `ultralytics_model.build` knows it
+    layers: tuple[int, ...]  # tapped layer indices. Channels and strides are read from the tensors, not written here.
+    scene: int  # the layer whose global average is the scene vector (eq. 6).
+    embedded: str = ""  # file of the shipped weights, empty where none are shipped
+    remark: str = ""  # why this reading of the paper exists
+    further: tuple[int, ...] = ()  # layers that Table 4 adds to these; the network is cut deeper for them
+
+    def extended(self) -> "Preset":
+        """This preset with its further layers tapped too."""
+        return replace(self, name=f"{self.name}+", layers=(*self.layers, *self.further), further=())
+
+
+C2F = (
+    4,
+    9,
+    14,
+)  # the paper's "C2f blocks 4/9/14, strides 4/16/32, channels 64/256/192" fit no YOLOv8: several readings
+# YOLO11 by role: the layers that do what YOLOv8's 4/9/14 do. RT-DETR: the stages of its backbone at strides 8, 16, 32.
+PAPER = "the paper's channels 64/256/192 are exactly YOLOv8n's; matches Table 20 to the parameter"
+ROLES = "512 channels at stride 8, 512 at 32, 1024 at 8: the roles of YOLOv8's 4/9/14"
+NEAR = "strides 4/16/32 with the channels nearest to the paper's"
+PRESETS = (
+    Preset("rtdetr-l", "rtdetr-l", (3, 7, 9), 9, remark="HGNetv2 stages 2 to 4"),
+    Preset("rtdetr-resnet50", "rtdetr-resnet50", (2, 3, 4), 4, remark="ResNet-50 stages 2 to 4"),
+    Preset("rtdetr-resnet101", "rtdetr-resnet101", (2, 3, 4), 4, remark="ResNet-101 stages 2 to 4"),
+    Preset("yolo11m", "yolo11m", (4, 9, 15), 15, remark=ROLES),
+    Preset("yolov8n-paper", "yolov8n", C2F, 14, "yolov8n-synth.safetensors", PAPER, further=(17,)),
+    Preset("yolov8m-paper", "yolov8m", C2F, 14, remark="the paper's words: YOLOv8m, indices 4/9/14", further=(17,)),
+    Preset("yolov8m-strides", "yolov8m", (2, 6, 8), 8, remark="the paper's strides 4/16/32 on YOLOv8m"),
+    Preset("yolov8s-near", "yolov8s", (2, 6, 19), 19, remark=NEAR),
+    Preset("yolov8s-paper", "yolov8s", C2F, 14, remark="Table 22's size s", further=(17,)),
+    Preset("yolov8l-paper", "yolov8l", C2F, 14, remark="Table 22's size l", further=(17,)),
+    Preset("yolov8x-paper", "yolov8x", C2F, 14, remark="Table 22's size x", further=(17,)),
+)
+
+
+def presets() -> dict[str, Preset]:
+    """All presets by name."""
+    return {preset.name: preset for preset in PRESETS}
+
+
+def preset_named(name: str) -> Preset:
+    """The preset of that name. Raises InputError: no such preset; lists those there are."""
+    known = presets()
+    if name not in known:
+        raise InputError(f"backbone preset {name!r} is not known; there are: {', '.join(known)}")
+    return known[name]
+
+
+Activation = Literal["relu", "swish"]
+PLAIN = {"relu": torch.relu, "swish": nn.functional.silu}
+
+
+def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch.Tensor:
+    """(B, C, H, W) -> (B, D, h, w): the activation of a convolution; without gradients in fewer operators."""
+    if activation == "swish" and conv.bias is not None and blocks.can_fuse(x):
+        return blocks.conv_silu(conv, x)
+    # Of lower precisions oneDNN's operator asks for instructions that not every processor has.
+    fusable = x.device.type == "cpu" and x.dtype == torch.float32
+    if not fusable or torch.is_grad_enabled() or not available():
+        return PLAIN[activation](conv(x))
+    return _operator(conv, x, activation)
+
+
+def fuse(module: nn.Module) -> None:
+    """Make ultralytics' blocks of a frozen network with folded batch norms pass memory less often, in place."""
+    from ultralytics.nn.modules.block import SPPF, C2f
+    from ultralytics.nn.modules.conv import Conv
+
+    for block in module.modules():
+        if isinstance(block, C2f) and type(block).forward is C2f.forward:
+            vars(block)["forward"] = MethodType(_cross_stage, block)
+        elif isinstance(block, SPPF) and type(block).forward is SPPF.forward:
+            vars(block)["forward"] = MethodType(_pyramid, block)
+        elif isinstance(block, Conv) and not hasattr(block, "bn") and isinstance(block.act, nn.SiLU):
+            vars(block)["forward"] = MethodType(_conv_silu, block)
+
+
+def _conv_silu(block: Any, x: torch.Tensor) -> torch.Tensor:
+    return activated(block.conv, x, "swish")
+
+
+def _cross_stage(block: Any, x: torch.Tensor) -> torch.Tensor:
+    """C2f without a copy by halves: `torch.cat` is twice as slow on the halves of a map as on the map."""
+    if blocks.can_fuse(x) and _plain(block.cv1, block.cv2, *(c for b in block.m for c in (b, b.cv1, b.cv2))):
+        return blocks.cross_stage(block, x)
+    pieces = [block.cv1(x)]
+    last = pieces[0].chunk(2, 1)[1]
+    for bottleneck in block.m:
+        last = bottleneck(last)
+        pieces.append(last)
+    joined: torch.Tensor = block.cv2(torch.cat(pieces, 1))
+    return joined
+
+
+def _pyramid(block: Any, x: torch.Tensor) -> torch.Tensor:
+    """SPPF, on a GPU in one pass for all its windows."""
+    known = getattr(block, "n", 3) == 3 and not getattr(block, "add", False)
+    if known and blocks.can_fuse(x) and _plain(block.cv1, block.cv2):
+        return blocks.pyramid(block, x)
+    found: torch.Tensor = type(block).forward(block, x)
+    return found
+
+
+def _plain(*parts: Any) -> bool:
+    """Whether these are bottlenecks, and convolutions with a bias of their own that SiLU follows."""
+    from ultralytics.nn.modules.block import Bottleneck
+
+    convolutions = [p for p in parts if type(p) is not Bottleneck]
+    return all(hasattr(p, "conv") and p.conv.bias is not None and isinstance(p.act, nn.SiLU) for p in convolutions)
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether oneDNN's operator is there and computes what its parts do; it is not among PyTorch's documented ones."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    with torch.random.fork_rng(devices=[]):  # whoever has seeded goes on as if nobody had asked
+        conv, x = nn.Conv2d(3, 4, 3, 2, 1), torch.linspace(-1, 1, 192).reshape(1, 3, 8, 8)
+    try:
+        with torch.inference_mode():
+            return all(torch.allclose(_operator(conv, x, name), PLAIN[name](conv(x)), atol=1e-5) for name in PLAIN)
+    except (AttributeError, RuntimeError):  # not in this version, or called otherwise
+        return False
+
+
+def _operator(conv: nn.Conv2d, x: torch.Tensor, activation: str) -> torch.Tensor:
+    place = (conv.padding, conv.stride, conv.dilation, conv.groups)
+    fused: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *place, activation, [], "")
+    return fused
+
 
 STRIDE = 32  # what the strides of YOLOs and RT-DETRs divide
 

@@ -1,22 +1,18 @@
-"""The decision of recovery: a small transformer over what a track was and where it may be now (Table 10).
+"""Small networks over tracks: whether a missed person is where it is expected, and which stretches are one person's."""
 
-Tokens are the track's last observations, the box its filter predicts, detections nearby, and a learned one for
-"missed". A token is the sum of its projected appearance, its projected place and its kind. After two blocks of
-attention one linear map scores the choices: missed, at the predicted box, at each detection.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, scaled_dot_product_attention
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize, scaled_dot_product_attention
 
-from msfp.errors import NotComputable
-from msfp.heads.training import Fitted, fit_net
-from msfp.threads import one_thread
+from msfp.compiled import one_thread
+from msfp.heads.training import Fitted, fit_net, restore
+from msfp.types import NotComputable
 
 WIDTH, HEADS, BLOCKS = 32, 4, 2
 RATE, DECAY, BATCH, DROPOUT = 2e-3, 1e-2, 128, 0.1
@@ -112,3 +108,69 @@ def decide(net: RecoveryNet, cases: Cases) -> NDArray[np.float32]:
     """(K, 2 + detections) weights of missed, predicted box and each detection; rows sum to 1."""
     arrays = (torch.from_numpy(np.ascontiguousarray(a)) for a in (cases.look, cases.place, cases.there))
     return net(*arrays).softmax(-1).numpy()
+
+
+WIDTHS = (1, 16, 32, 32)
+SPAN = 7  # frames that one convolution sees
+LINK_RATE, LINK_DECAY, LINK_BATCH = 3e-3, 1e-4, 64
+
+
+class LinkNet(nn.Module):
+    """(M, 2, T, 3) earlier and later stretches -> (M,) logits that they are one person's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise(WIDTHS):
+            layers += [nn.Conv2d(before, after, (SPAN, 1)), nn.BatchNorm2d(after), nn.ReLU()]
+        self.over_time = nn.Sequential(*layers)
+        self.together = nn.Sequential(nn.Conv2d(WIDTHS[-1], WIDTHS[-1], (1, 3)), nn.ReLU())
+        self.compare = nn.Sequential(nn.Linear(2 * WIDTHS[-1], 32), nn.ReLU(), nn.Linear(32, 1))
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """See the class."""
+        count, _, length, _ = pairs.shape
+        each = self.together(self.over_time(pairs.reshape(2 * count, 1, length, 3))).mean((2, 3))
+        out: Tensor = self.compare(each.reshape(count, -1))[:, 0]
+        return out
+
+
+def fit_link(pairs: NDArray[np.float32], same: NDArray[np.bool_], epochs: int, seed: int) -> Fitted:
+    """Train with binary cross-entropy, both answers weighing alike.
+
+    `pairs`: (M, 2, T, 3), see `msfp.tracking.postprocess.pair`. `same`: (M,) whether they are one person's.
+    Raises NotComputable: only one of both answers occurs.
+    """
+    if same.all() or not same.any():
+        raise NotComputable("linking needs people seen twice and others beside them; the labels have no such pairs")
+    given, wanted = torch.from_numpy(pairs), torch.from_numpy(same.astype(np.float32))
+    weigh = torch.tensor(float((~same).sum() / same.sum()))
+    rng = np.random.default_rng([seed, 4])
+
+    def losses() -> Iterator[tuple[Tensor, int]]:
+        for rows in torch.from_numpy(rng.permutation(len(same))).split(LINK_BATCH):
+            if len(rows) >= 2:  # a batch norm has no spread of one
+                yield binary_cross_entropy_with_logits(net(given[rows]), wanted[rows], pos_weight=weigh), 1
+        slower.step()
+
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = LinkNet()
+        optimiser = torch.optim.AdamW(net.parameters(), lr=LINK_RATE, weight_decay=LINK_DECAY)
+        slower = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, max(epochs, 1))
+        return fit_net(net, optimiser, losses, epochs)
+
+
+class Linker:
+    """A trained decision: arrays in, arrays out."""
+
+    def __init__(self, state: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take a trained state."""
+        self._net = restore(LinkNet(), state)
+
+    @torch.inference_mode()
+    def __call__(self, pairs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(M, 2, T, 3) -> (M,) weights in [0, 1] that a pair is one person's."""
+        if not len(pairs):
+            return np.zeros(0)
+        return self._net(torch.from_numpy(np.ascontiguousarray(pairs))).sigmoid().double().numpy()

@@ -1,4 +1,4 @@
-"""AUC and positive-negative gap of cosine similarities (section 4.2); pairs lie within one sequence."""
+"""Pairs of boxes compared when re-identification is measured (section 4.2), always within one sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,184 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import summing_kernel
-from msfp.errors import InputError, NotComputable
-from msfp.metrics.pairs import Pairs, hard_pairs, pairs, same_frame_pairs
+from msfp.types import InputError, NotComputable
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.floating]
+Ints = NDArray[np.integer]
+Keep = NDArray[np.bool_] | None
+NOBODY_NEAR = "no frame shows two identities, so there is no near negative"
+FAR = 20, 30  # frames between the boxes of a hard positive
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """(P,) pairs of boxes, positives first: rows of the two, whether of one identity, frames between them."""
+
+    i: NDArray[np.int32]
+    j: NDArray[np.int32]
+    same: NDArray[np.bool_]
+    gap: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.i)
+
+
+def pairs(
+    frame: Ints, identity: Ints, *, frames: int = 150, max_gap: int = 30, negatives: int = 10, seed: int = 0,
+    keep: Keep = None,
+) -> Pairs:  # fmt: skip
+    """Pairs of section 4.2: all positives 1 to `max_gap` frames apart, and `negatives` times as many random negatives.
+
+    Args:
+        frame, identity: (N,) of each box; frames from 1.
+        frames: how many frames take part.
+        negatives: per positive, drawn uniformly with replacement from all pairs of different identities, in the same or
+            in different frames.
+        keep: (N,) rows that take part (visible enough, pixels present); all where None.
+
+    Raises:
+        InputError: columns of unequal length, or an identity twice in a frame.
+        NotComputable: no positive pair, or a single identity.
+    """
+    rows = _rows(frame, identity, frames, keep)
+    left, right = positives(frame, identity, rows, 1, max_gap)
+    if not len(left):
+        raise NotComputable(f"no identity is seen twice within {max_gap} frames among the {len(rows)} boxes compared")
+    i, j = _draw(np.asarray(identity), rows, negatives * len(left), seed)
+    return _join(frame, left, right, i, j)
+
+
+def hard_pairs(
+    frame: Ints, identity: Ints, tlwh: Floats, *, frames: int = 150, gap: tuple[int, int] = FAR, keep: Keep = None
+) -> Pairs:
+    """Pairs that ask what tracking asks: who of two is it, gap[0] to gap[1] frames later?
+
+    A positive joins a box with the same person's later one, the k-th negative joins the k-th positive's earlier box
+    with whoever stands nearest to that person in the later frame. Near means centres close in units of the mean height,
+    and widths and heights of a like ratio. Where nobody else is in the later frame there is nothing to ask.
+
+    Raises:
+        InputError: columns of unequal length, or an identity twice in a frame.
+        NotComputable: no such positive, or never two identities in a frame.
+    """
+    _, left, right, nearest = _far_and_near(frame, identity, tlwh, frames, keep, gap)
+    rival = nearest[right]
+    asked = rival >= 0
+    if not asked.any():
+        raise NotComputable(NOBODY_NEAR)
+    return _join(frame, left[asked], right[asked], left[asked], rival[asked])
+
+
+def same_frame_pairs(frame: Ints, identity: Ints, tlwh: Floats, *, frames: int = 150, keep: Keep = None) -> Pairs:
+    """The positives of `hard_pairs` against each box and its nearest of the same frame, each pair once.
+
+    What changes with time (light, pose, background) lowers the positives only, so this measure favours an embedding
+    that pushes the people of one frame apart. Errors as `hard_pairs`.
+    """
+    rows, left, right, rival = _far_and_near(frame, identity, tlwh, frames, keep, FAR)
+    couples = np.sort(np.stack([rows, rival[rows]], axis=1)[rival[rows] >= 0], axis=1)
+    if not len(couples):
+        raise NotComputable(NOBODY_NEAR)
+    i, j = np.unique(couples, axis=0).T
+    return _join(frame, left, right, i, j)
+
+
+def _far_and_near(
+    frame: Ints, identity: Ints, tlwh: Floats, frames: int, keep: Keep, gap: tuple[int, int]
+) -> tuple[Rows, Rows, Rows, Rows]:
+    """Rows that take part; earlier and later row of every far positive; (N,) nearest other person of each row."""
+    rows = _rows(frame, identity, frames, keep)
+    if len(tlwh) != len(frame):
+        raise InputError(f"tlwh: {len(tlwh)} boxes beside {len(frame)} frame numbers")
+    left, right = positives(frame, identity, rows, *gap)
+    if not len(left):
+        raise NotComputable(f"no identity is seen again {gap[0]} to {gap[1]} frames later")
+    return rows, left, right, _nearest(np.asarray(frame), np.asarray(tlwh, dtype=np.float64), rows)
+
+
+def positives(frame: Ints, identity: Ints, rows: Rows, first: int, last: int) -> tuple[Rows, Rows]:
+    """Every pair among `rows` of one identity, first to last frames apart: earlier and later row, in row order."""
+    order = rows[np.lexsort((frame[rows], identity[rows]))]
+    f, k = frame[order].astype(np.int64), identity[order]
+    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for step in range(1, last + 1):  # an identity has at most one box a frame: nothing lies further in the order
+        gap = f[step:] - f[:-step]
+        found = np.flatnonzero((k[step:] == k[:-step]) & (gap >= first) & (gap <= last))
+        left.append(order[found])
+        right.append(order[found + step])
+    i, j = np.concatenate(left), np.concatenate(right)
+    order = np.lexsort((j, i))
+    return i[order], j[order]
+
+
+def _rows(frame: Ints, identity: Ints, frames: int, keep: Keep) -> Rows:
+    """Rows that take part, checked."""
+    if len(identity) != len(frame):
+        raise InputError(f"identity: {len(identity)} values beside {len(frame)} frame numbers")
+    if keep is not None and len(keep) != len(frame):
+        raise InputError(f"keep: {len(keep)} values beside {len(frame)} frame numbers")
+    chosen = (frame >= 1) & (frame <= frames)
+    rows = np.flatnonzero(chosen if keep is None else chosen & keep)
+    order = rows[np.lexsort((identity[rows], frame[rows]))]
+    twice = (np.diff(frame[order]) == 0) & (np.diff(identity[order]) == 0)
+    if twice.any():
+        row = order[np.argmax(twice)]
+        raise InputError(f"identity {identity[row]} appears more than once in frame {frame[row]}; keep one box of it")
+    return rows
+
+
+def _draw(identity: Ints, rows: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
+    """`count` pairs of different identities, uniform with replacement, sorted by row."""
+    named = identity[rows]
+    if len(np.unique(named)) < 2:
+        raise NotComputable("all boxes compared show one identity, so there is no negative pair")
+    rng = np.random.default_rng(seed)
+    drawn: list[NDArray[np.int64]] = []
+    missing = count
+    while missing > 0:
+        a, b = rng.integers(0, len(rows), (2, missing + 64), dtype=np.int32)
+        found = np.flatnonzero(named[a] != named[b])[:missing]
+        drawn.append(a[found].astype(np.int64) * len(rows) + b[found])
+        missing -= len(found)
+    # sorted, because walking the embeddings in order is what the cache likes
+    i, j = np.divmod(np.sort(np.concatenate(drawn)), len(rows))
+    return rows[i], rows[j]
+
+
+def _nearest(frame: Ints, tlwh: NDArray[np.float64], rows: Rows) -> Rows:
+    """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows."""
+    nearest = np.full(len(frame), -1, np.int64)
+    order = rows[np.argsort(frame[rows], kind="stable")]
+    for group in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
+        if len(group) > 1:
+            distance = _box_distance(tlwh[group])
+            np.fill_diagonal(distance, np.inf)
+            nearest[group] = group[np.argmin(distance, axis=1)]
+    return nearest
+
+
+def _box_distance(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, n) squared distance in place (centres, in mean heights) and size (logarithms)."""
+    size = np.log(np.maximum(tlwh[:, 2:], 1e-9))
+    centre = tlwh[:, :2] + tlwh[:, 2:] / 2
+    height = np.maximum((tlwh[:, None, 3] + tlwh[None, :, 3]) / 2, 1e-9)
+    place = (centre[:, None] - centre[None]) / height[..., None]
+    return (place**2).sum(axis=2) + ((size[:, None] - size[None]) ** 2).sum(axis=2)
+
+
+def _join(frame: Ints, left: Rows, right: Rows, i: Rows, j: Rows) -> Pairs:
+    """Positives, then negatives."""
+    first, second = np.concatenate([left, i]), np.concatenate([right, j])
+    gap = np.abs(frame[second].astype(np.int32) - frame[first].astype(np.int32))
+    same = np.arange(len(first)) < len(left)
+    return Pairs(first.astype(np.int32), second.astype(np.int32), same, gap)
+
 
 ROUNDING = 1e-12
 NOT_NUMBERS = "similarities: NaN or infinity among them; check the embeddings"
 HARD = ("auc", "gap", "positives", "negatives")
 GAP_BINS = ((1, 1), (2, 5), (6, 10), (11, 15), (16, 20), (21, 25), (26, 30))
-Floats = NDArray[np.floating]
 Bins = Sequence[tuple[int, int]]
 
 

@@ -1,14 +1,15 @@
-"""Where identities switch: the frames and people that CLEAR counts in IDSW."""
+"""Mistakes of trackers one by one: switches and their causes, returns, and accuracy by condition."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.metrics.fast import PreparedTruth, judged_frames, nothing_tracked
-from msfp.metrics.kernels import KEPT, clear_frame, overlaps
-from msfp.metrics.rules import window
-from msfp.types import Tracks
+from msfp.metrics.hota import EPS, KEPT, PreparedTruth, clear_frame, judged_frames, match, nothing_tracked, overlaps
+from msfp.metrics.rules import chosen_rows, rules, window
+from msfp.metrics.scores import ALPHAS
+from msfp.types import GroundTruth, Tracks, tlwh_to_xyxy
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,9 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
         if len(frame.track):  # else CLEAR leaves its memory of the frame before as it is
             last[people[state.previous_track[people] >= 0]] = t + 1
     columns = zip(*found, strict=True) if found else ((),) * 6
-    at, person, box, old, new, latest = (np.array(c) for c in columns)
-    whole = [c.astype(np.int64) for c in (at, person, old, new, latest)]
-    return Switches(whole[0], whole[1], box.reshape(-1, 4).astype(np.float64), *whole[2:])
+    at, person, boxes, before_it, after_it, latest = (np.array(c) for c in columns)
+    whole = [c.astype(np.int64) for c in (at, person, before_it, after_it, latest)]
+    return Switches(whole[0], whole[1], boxes.reshape(-1, 4).astype(np.float64), *whole[2:])
 
 
 CAUSES = ("occlusion", "crossing", "gap", "small", "other")
@@ -102,3 +103,189 @@ def _cause(
     area = float((box[2] - box[0]) * (box[3] - box[1]))
     applies = (min(seen) < OCCLUDED, overlap >= CROSSED, now - last > 1, area <= small, True)
     return Cause(CAUSES[applies.index(True)], now - last - 1, min(seen), overlap)
+
+
+@dataclass(frozen=True, eq=False)
+class Returns:
+    """Every return of a person who had been tracked before leaving, in order of frames.
+
+    Attributes:
+        frame: (R,) int64, from 1: the first labelled frame after the absence.
+        person: (R,) int64, the labelled person, numbered from 0 as in `PreparedTruth`.
+        absent: (R,) int64 frames without a label before.
+        recovered: (R,) bool, the first track matched after the return is the last one before it.
+    """
+
+    frame: NDArray[np.int64]
+    person: NDArray[np.int64]
+    absent: NDArray[np.int64]
+    recovered: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def find_returns(truth: PreparedTruth, tracks: Tracks, least: int = 60) -> Returns:
+    """Match frame by frame as CLEAR does, and judge the first match after every absence.
+
+    Somebody who is never matched again before leaving anew, or until the end, was not recovered.
+    `least` frames without a label make an absence; the truth's window cuts the tracks too.
+    """
+    state = nothing_tracked(truth.identities)
+    seen = np.full(truth.identities, -1, np.int64)
+    waiting: dict[int, int] = {}  # person -> place in `found` of a return that no match has judged yet
+    found: list[tuple[int, int, int]] = []
+    recovered: list[bool] = []
+    for t, frame in enumerate(judged_frames(truth, tracks)):
+        last, matched = state.last_track.copy(), state.matched.copy()
+        clear_frame(frame, state)
+        for who in frame.gt.tolist():
+            absent = t - seen[who] - 1
+            if seen[who] >= 0 and absent >= least and last[who] >= 0:
+                waiting[who] = len(found)
+                found.append((t + 1, who, int(absent)))
+                recovered.append(False)
+            seen[who] = t
+            if who in waiting and state.matched[who] > matched[who]:
+                recovered[waiting.pop(who)] = bool(state.last_track[who] == last[who])
+    frame_of, person, away = np.array(found, np.int64).reshape(-1, 3).T
+    return Returns(frame_of, person, away, np.array(recovered, np.bool_))
+
+
+FRAMES = 50  # looked at for what would make boxes overlap
+LIKELY = 0.2  # of these frames' boxes overlap under a right guess; under a wrong one some do by chance
+CORNERS = "its columns 5 and 6 are right and bottom, not width and height"
+
+
+def nothing_counts(gt: GroundTruth, benchmark: str) -> str:
+    """Say why no box of the ground truth is evaluated; empty where one is, or where there is none at all."""
+    chosen = rules(benchmark)
+    if not len(gt) or chosen.kept(gt).any():
+        return ""
+    found = np.unique(gt.category)
+    if chosen.preprocess and not (gt.category == 1).any():
+        listed = ", ".join(map(str, found[:8].tolist()))
+        why = f"their class, column 8, is {listed} and only pedestrians, class 1, are evaluated"
+    elif (gt.flag < 1).all():
+        why = f"their flag, column 7, is at most {gt.flag.max():g} and only rows from 1 on are evaluated"
+    else:
+        why = "no row has both a flag of 1, column 7, and class 1, column 8"
+    return f"not one of the {len(gt)} boxes of the ground truth counts: {why}"
+
+
+def nothing_overlaps(gt: GroundTruth, tracks: Tracks, size: tuple[int, int] = (0, 0)) -> str:
+    """Guess what is amiss where no box of the results overlaps one of the ground truth; empty where any does.
+
+    size: width and height of the image, 0 where not known.
+    """
+    if not len(gt) or not len(tracks) or _overlap(gt, tracks) > 0:
+        return ""
+    said = f"not one of the {len(tracks)} boxes overlaps a box of the ground truth"
+    corner, extent = tracks.tlwh[:, :2], tracks.tlwh[:, 2:]
+    guesses: dict[str, Callable[[], Tracks]] = {
+        "the results count frames from 0: add 1": lambda: _shifted(tracks, 1),
+        "the results count frames from 2: subtract 1": lambda: _shifted(tracks, -1),
+        "its columns 1 and 2 are id and frame, not frame and id": lambda: _exchanged(tracks),
+        CORNERS: lambda: replace(tracks, tlwh=np.hstack([corner, extent - corner])),
+        "its columns 3 and 4 are the box's centre, not left and top": lambda: replace(
+            tracks, tlwh=np.hstack([corner - extent / 2, extent])
+        ),
+        "its columns 3 to 6 are top, left, height, width": lambda: replace(tracks, tlwh=tracks.tlwh[:, [1, 0, 3, 2]]),
+    }
+    if min(size) > 0:
+        scaled = replace(tracks, tlwh=tracks.tlwh * np.array([*size, *size], float))
+        guesses["its boxes are shares of the image: multiply by width and height"] = lambda: scaled
+    shares = {guess: _overlap(gt, made()) for guess, made in guesses.items()}
+    best = max(shares, key=shares.__getitem__)
+    if shares[best] >= LIKELY:
+        return f"{said}; it seems that {best}"
+    return f"{said}; are these results of this sequence, in pixels, as frame, id, left, top, width, height?"
+
+
+def _overlap(gt: GroundTruth, tracks: Tracks) -> float:
+    """Share of the result boxes of some frames that overlap a box of the ground truth."""
+    frames = np.intersect1d(gt.frame, tracks.frame)
+    boxes = met = 0
+    for t in frames[np.linspace(0, len(frames) - 1, min(len(frames), FRAMES)).astype(int)] if len(frames) else ():
+        mine, truth = tracks.tlwh[tracks.frame == t], gt.tlwh[gt.frame == t]
+        pairs = overlaps(*(np.ascontiguousarray(tlwh_to_xyxy(b), dtype=np.float64) for b in (mine, truth)))
+        boxes, met = boxes + len(mine), met + len(np.unique(pairs.row))
+    return met / max(boxes, 1)
+
+
+def _shifted(tracks: Tracks, by: int) -> Tracks:
+    moved = replace(tracks, frame=tracks.frame + np.int32(by))
+    return chosen_rows(moved, moved.frame >= 1)
+
+
+def _exchanged(tracks: Tracks) -> Tracks:
+    order = np.argsort(tracks.id, kind="stable")
+    return Tracks(tracks.id[order], tracks.frame[order], tracks.tlwh[order], tracks.score[order])
+
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+SHOWN, HIDDEN = 0.75, 0.25  # share visible from which a person is in sight, and below which one is hidden
+AFTER = 10  # frames after a gap in which a person counts as coming back
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Size, visibility and history of each labelled box of a `PreparedTruth`, row by row.
+
+    Attributes:
+        area: (N,) square pixels of the file.
+        visibility: (N,) share visible.
+        returning: (N,) within ten frames after one in which the person, seen before, was hidden or not labelled.
+    """
+
+    area: Floats
+    visibility: Floats
+    returning: Bools
+
+
+def describe(gt: GroundTruth, benchmark: str) -> Boxes:
+    """Describe the boxes of `fast.prepare(gt, ..., benchmark=benchmark)`."""
+    gt = chosen_rows(gt, ~rules(benchmark).regions(gt))
+    returning = np.zeros(len(gt), np.bool_)
+    for person in np.unique(gt.id):
+        rows = np.flatnonzero(gt.id == person)
+        returning[rows] = coming_back(gt.frame[rows], gt.visibility[rows] >= HIDDEN)
+    return Boxes(gt.tlwh[:, 2:].prod(axis=1), gt.visibility.astype(np.float64), returning)
+
+
+def coming_back(frame: NDArray[np.int32], seen: Bools) -> Bools:
+    """(B,) of one person's boxes in order of frames: seen, within ten frames of being seen first again after a gap."""
+    at = frame[seen]
+    out = np.zeros(len(frame), np.bool_)
+    back = at[1:][np.diff(at) > 1]  # first frames after a gap
+    for first in back:
+        out |= seen & (frame >= first) & (frame < first + AFTER)
+    return out
+
+
+def association(truth: PreparedTruth, tracks: Tracks, masks: Bools) -> Floats:
+    """(C, 2, 19) sum of A(c) over each property's true positives, and their number, at each localisation threshold.
+
+    masks: (C, N) labelled boxes that have each property. Sums of several sequences may be added.
+    """
+    alignment, _, key, iou, box = match(truth, tracks)
+    row = np.flatnonzero(truth.kind == KEPT)[box]
+    of_gt, of_track = alignment.gt_count, alignment.track_count
+    levels = len(ALPHAS)
+    reached = np.searchsorted(np.array(ALPHAS) - EPS, iou, side="right")
+    hit = reached[:, None] > np.arange(levels)  # (M, 19)
+    pairs, pair = np.unique(key, return_inverse=True)
+    together = np.zeros((len(pairs), levels))
+    np.add.at(together, pair, hit)
+    gt, track = np.divmod(key, max(len(of_track), 1))
+    either = (of_gt[gt] + of_track[track])[:, None] - together[pair]
+    share = together[pair] / np.maximum(1, either) * hit
+    return np.stack([np.stack([share[m].sum(axis=0), hit[m].sum(axis=0)]) for m in masks[:, row]])
+
+
+def accuracy(sums: Floats) -> Floats:
+    """(..., 2, 19) sums -> (...) association accuracy in [0, 1], mean over thresholds; NaN where nothing matched."""
+    found, count = sums[..., 0, :], sums[..., 1, :]
+    value = (found / np.maximum(1, count)).mean(axis=-1)
+    return np.where(count[..., 0] > 0, value, np.nan)

@@ -4,21 +4,18 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from msfp.datasets.registry import DATASETS
-from msfp.datasets.submission import expected
-from msfp.errors import InputError
-from msfp.experiment.evaluate import as_frame
-from msfp.experiment.method import Method
-from msfp.experiment.run import CEILING
+from msfp.data.sequences import DATASETS
+from msfp.data.submission import expected
+from msfp.experiment import data, external
+from msfp.experiment.data import Fold
+from msfp.experiment.external import Imported, submit
+from msfp.experiment.methods import Method, as_frame
+from msfp.experiment.run import Run
+from msfp.experiment.verbs import CEILING
 from msfp.paper import methods
+from msfp.paper.layout import SEPARATOR
 from msfp.paper.measure import UNITS, tracking_cells
-from msfp.paper.table_layout import SEPARATOR
-from msfp.pipeline import data, external_results
-from msfp.pipeline.data import Fold
-from msfp.pipeline.external_results import Imported
-from msfp.pipeline.run import Run
-from msfp.pipeline.submission import submit
-from msfp.types import Cell
+from msfp.types import Cell, InputError
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 TEST_SET = "test set"
@@ -31,8 +28,8 @@ def imported_cells(
     """A row for each name under which results were imported, measured on the folds like our own, and saying so."""
     every, wanted = tuple(folds), tuple(columns)
     cells: list[Cell] = []
-    for name in external_results.names(run):
-        found = [m for fold in every for m in external_results.measured(run, name, fold)]
+    for name in external.names(run):
+        found = [m for fold in every for m in external.measured(run, name, fold)]
         if not found:
             continue
         lines = as_frame(name, found, f"imported results: {name}")
@@ -50,9 +47,9 @@ def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Ce
         InputError: see `external_results.take`.
     """
     measured_here = {row.row.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *methods.JOINT_ROWS)}
-    kept = external_results.take(run, name, folder, reserved={*measured_here, CEILING})
+    kept = external.take(run, name, folder, reserved={*measured_here, CEILING})
     scored = {}
-    for dataset in external_results.datasets(run):
+    for dataset in external.datasets(run):
         cells = [
             c for c in imported_cells(run, data.judged_folds(run, dataset)[0]) if c.row.partition(SEPARATOR)[0] == name
         ]

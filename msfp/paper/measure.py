@@ -11,25 +11,34 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from msfp.errors import InputError, NotComputable
-from msfp.experiment.evaluate import combine, difference, evaluate, need_scores, of_row, tracked
-from msfp.experiment.method import Learn, Method, looks_of_seeds, policy
-from msfp.experiment.run import CEILING
-from msfp.metrics import fast
-from msfp.metrics.returns import find_returns
-from msfp.metrics.statistics import Sample
-from msfp.metrics.tracked import Tracked
-from msfp.paper.cell_samples import MeasuredCell
+from msfp.experiment import data, reid
+from msfp.experiment.data import Fold, Part
+from msfp.experiment.heads import Appearance, train_heads
+from msfp.experiment.methods import (
+    Learn,
+    Method,
+    combine,
+    difference,
+    evaluate,
+    looks_of_seeds,
+    need_scores,
+    of_row,
+    policy,
+    tracked,
+)
+from msfp.experiment.reid import Discrimination, usable
+from msfp.experiment.run import Run
+from msfp.experiment.scores import Measured
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import atl_thresholds, tracks
+from msfp.experiment.verbs import CEILING
+from msfp.metrics import hota
+from msfp.metrics.bootstrap import Sample, Tracked
+from msfp.metrics.switches import find_returns
+from msfp.paper.cells import MeasuredCell
 from msfp.paper.methods import MSFP_ATTENTION
-from msfp.pipeline import data, reid
-from msfp.pipeline.data import Fold, Part
-from msfp.pipeline.heads import Appearance, train_heads
-from msfp.pipeline.reid import Discrimination, usable
-from msfp.pipeline.run import Run
-from msfp.pipeline.scores import Measured
-from msfp.pipeline.tracks import Threshold, atl_thresholds, tracks
 from msfp.tracking.thresholds import policies
-from msfp.types import Cell
+from msfp.types import Cell, InputError, NotComputable
 
 UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
 MEASURES = tuple(UNITS)
@@ -407,6 +416,6 @@ def _returns(run: Run, lines: pd.DataFrame, away: int) -> list[float]:
 def _returned(one: Measured, run: Run, away: int) -> tuple[int, int]:
     """Returns recovered, and all, of one sequence."""
     part = one.part
-    truth = fast.prepare(data.window(data.truth(part.scene), part), part.length, benchmark=data.benchmark(part.scene))
+    truth = hota.prepare(data.window(data.truth(part.scene), part), part.length, benchmark=data.benchmark(part.scene))
     found = find_returns(truth, tracks(run, part, one.sequence, one.method), away)
     return int(found.recovered.sum()), len(found)

@@ -1,11 +1,14 @@
 """The rows of Tables 1 and 2: which tracker, which embedding, which thresholds; a table's own rows are in its cell."""
 
-from msfp.errors import InputError
-from msfp.experiment.method import Method, atl
-from msfp.pipeline.features import Pooling
-from msfp.pipeline.heads import ATTENTION
-from msfp.pipeline.reid_features import REID
+from pathlib import Path
+
+from msfp.experiment.detections import architecture, detectors
+from msfp.experiment.features import REID, Pooling
+from msfp.experiment.heads import ATTENTION
+from msfp.experiment.methods import Method, atl
+from msfp.experiment.run import Run
 from msfp.tracking import tracker_class
+from msfp.types import InputError
 
 DEEPSORT = Method("DeepSORT", "deepsort", REID)
 STRONGSORT = Method("StrongSORT", "strongsort", REID)
@@ -89,3 +92,36 @@ def rows_named(label: str) -> list[Method]:
     if not rows:
         raise InputError(f"method {label!r}: not known; there are: {', '.join(row.row for row in TABLE_1)}")
     return rows
+
+
+PRESETS = {
+    "YOLOv8s": "yolov8s-paper",
+    "YOLOv8m": "yolov8m-paper",
+    "YOLOv8l": "yolov8l-paper",
+    "YOLOv8x": "yolov8x-paper",
+    "YOLO11m": "yolo11m",
+    "RT-DETR-R50": "rtdetr-resnet50",
+    "RT-DETR-R101": "rtdetr-resnet101",
+}
+
+
+def rows(run: Run, labels: dict[str, str]) -> dict[str, str]:
+    """Label -> preset: the paper's rows, then this run's detectors that the paper does not list.
+
+    Args:
+        run: the run.
+        labels: the table's label -> name in `PRESETS`.
+    """
+    found = {label: PRESETS[name] for label, name in labels.items()}
+    for preset, one in detectors(run).items():
+        if preset not in found.values():
+            found[f"{preset} ({Path(one.settings.input.weights).stem} weights)"] = preset
+    return found
+
+
+def described(run: Run, preset: str) -> str:
+    """`layers 4/9/14: 64/256/192 channels at strides 8/32/8`, read from the network."""
+    backbone = run.backbone()
+    layers, channels, strides = ("/".join(map(str, each)) for each in (
+        backbone.layers, backbone.channels.values(), backbone.strides.values()))  # fmt: skip
+    return f"{architecture(preset).architecture}, layers {layers}: {channels} channels at strides {strides}"

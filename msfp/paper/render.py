@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from msfp.engine.escapes import csv_frame
 from msfp.engine.files import atomic_write
-from msfp.errors import InputError
-from msfp.paper import reference
+from msfp.engine.html import csv_frame
+from msfp.paper import registry
 from msfp.paper.cells import write_cells
-from msfp.paper.formats import markdown, plain, sheet_html
 from msfp.paper.latex import latex
-from msfp.paper.table_layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, part_of
-from msfp.types import Cell
+from msfp.paper.layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, markdown, part_of, plain, sheet_html
+from msfp.types import Cell, InputError
 
 TIDY = (
     "row",
@@ -130,7 +128,7 @@ def _joined(cells: Iterable[Cell], table: int) -> pd.DataFrame:
         if (cell.row, cell.column) in ours:
             raise InputError(f"table {table}: two cells for row {cell.row!r}, column {cell.column!r}; keep one")
         ours[cell.row, cell.column] = cell
-    records = [_record(ours.get(key), reference.lookup(table, *key), key) for key in _places(ours, table)]
+    records = [_record(ours.get(key), registry.lookup(table, *key), key) for key in _places(ours, table)]
     for record in records:
         record["group"] = _group(record["row"], table)
     frame = pd.DataFrame(records, columns=[*TIDY, *PRINTED], dtype=object)
@@ -141,25 +139,25 @@ def _joined(cells: Iterable[Cell], table: int) -> pd.DataFrame:
 
 def _places(ours: dict[tuple[str, str], Cell], table: int) -> list[tuple[str, str]]:
     """(row, column) of every line, in order."""
-    columns = list(dict.fromkeys([*reference.columns(table), *(c for _, c in ours)]))
-    known = reference.rows(table)
+    columns = list(dict.fromkeys([*registry.columns(table), *(c for _, c in ours)]))
+    known = registry.rows(table)
     extra = [row for row in dict.fromkeys(r for r, _ in ours) if row not in known]
     parts = list(dict.fromkeys(part_of(row) for row in extra))
     extra.sort(key=lambda row: (part_of(row) != "", parts.index(part_of(row))))
     every = [(row, column) for row in [*known, *extra] for column in columns]
-    return [key for key in every if key in ours or reference.lookup(table, *key) is not None]
+    return [key for key in every if key in ours or registry.lookup(table, *key) is not None]
 
 
 def _group(row: str, table: int) -> str:
     """Heading under which a row stands: the paper's, else the part of the data, else ours."""
-    if row in reference.rows(table):
-        return next(e.group for e in reference.table(table) if e.row == row)
+    if row in registry.rows(table):
+        return next(e.group for e in registry.table(table) if e.row == row)
     if SEPARATOR in row:
         return part_of(row)
-    return OURS if reference.rows(table) else ""
+    return OURS if registry.rows(table) else ""
 
 
-def _record(cell: Cell | None, entry: reference.Entry | None, key: tuple[str, str]) -> dict[str, Any]:
+def _record(cell: Cell | None, entry: registry.Entry | None, key: tuple[str, str]) -> dict[str, Any]:
     """One line of the tidy frame."""
     source = cell.source if cell else "paper"
     value = _plain(cell.value) if cell else None

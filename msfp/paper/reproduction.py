@@ -3,11 +3,21 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from msfp.paper.tagged import notebooks_folder
+import pandas as pd
+
+from msfp.config import choices_used
+from msfp.experiment import data, features
+from msfp.experiment.passes import extract_once
+from msfp.experiment.run import Run
+from msfp.experiment.scores import ceiling_one
+from msfp.paper.registry import every, notebooks_folder
+from msfp.paper.stamps import read_stamp, stale
+from msfp.types import NotComputable, Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.engine.notebooks import Executed
-    from msfp.pipeline.run import Run
+    from msfp.experiment.run import Run
+
 
 REPORT = "08_report"
 """The notebook that writes the report: it is added to it when it has ended."""
@@ -29,11 +39,12 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         InputError: before anything runs, for weights, data or notebooks that are not there.
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
-    from msfp.engine import notebooks, parallel
+    from msfp.engine import cluster, notebooks
     from msfp.engine.cluster import lent_workers
     from msfp.paper import stamps
-    from msfp.paper.notebook_views import every_scene
-    from msfp.pipeline import external_results
+
+    pass
+    from msfp.experiment import external
 
     config = run.settings
     folder = notebooks_folder()
@@ -45,9 +56,9 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         f"{name}/{split}/{s.name}": [run.pixels_digest(s), run.boxes_digest(s)] for name, split, s in every_scene(run)
     }
     inputs: dict[str, Any] = {"weights": weights, "data": data}
-    if results := external_results.contents(run):
+    if results := external.contents(run):
         inputs["imported"] = results
-    parallel.close()  # the notebooks' kernels get workers of their own; idle ones here would only hold memory
+    cluster.close()  # the notebooks' kernels get workers of their own; idle ones here would only hold memory
     parameters = {
         "profile": config.profile,
         "root": str(config.data.root or ""),
@@ -75,7 +86,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
 
 def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
     """Path of the report, the notebook that wrote it added where it was executed now; None where there is none."""
-    from msfp.paper import report_contents
+    from msfp.paper import report as report_contents
     from msfp.paper.stamps import report_path
 
     report = report_path(run)
@@ -85,3 +96,112 @@ def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
         if one.path.stem == REPORT and not one.skipped:
             report_contents.complete(run, REPORT)
     return str(report)
+
+
+def every_scene(run: Run) -> list[tuple[str, str, Scene]]:
+    """(data set, split, scene) of all data the run uses."""
+    names = [run.settings.data.main, run.settings.data.crowded, run.settings.data.cross, run.settings.data.embedded]
+    wanted = [(name, split) for name in dict.fromkeys(n for n in names if n) for split in ("train", "test")]
+    if run.settings.data.dance:  # on which nothing is trained
+        wanted.append((run.settings.data.dance, "test"))
+    found = []
+    for name, split in wanted:
+        try:
+            found += [(name, split, s) for s in data.scenes(run, name, split)]
+        except NotComputable:
+            continue
+    return found
+
+
+def overview(run: Run) -> pd.DataFrame:
+    """One row a sequence: frames present, people and detections a frame, recall and precision of its detections.
+
+    A test split's labels stay closed here; its people, recall and precision are left empty.
+    """
+    return pd.DataFrame(
+        [_sequence(run, name, split, scene, s) for name, split, scene in every_scene(run) for s in scene.sequences]
+    )
+
+
+def _sequence(run: Run, name: str, split: str, scene: Scene, sequence: Sequence) -> dict[str, object]:
+    found = data.detections(sequence) if sequence.det_path else None
+    row: dict[str, object] = {
+        "data set": name,
+        "split": split,
+        "sequence": sequence.name,
+        "detector": sequence.detector,
+        "size": f"{sequence.width} x {sequence.height}",
+        "fps": sequence.fps,
+        "frames": sequence.length,
+        "with pixels": len(scene.pixels.frames),
+        "detections a frame": len(found) / sequence.length if found is not None else float("nan"),
+        "people a frame": float("nan"),
+        "recall": float("nan"),
+        "precision": float("nan"),
+    }
+    if scene.pixels.gt_path is not None and found is not None:
+        score = ceiling_one((data.whole(scene), sequence), run).score
+        if score is not None:
+            row["people a frame"] = (score.tp + score.fn) / sequence.length
+            row["recall"] = score.tp / max(score.tp + score.fn, 1)
+            row["precision"] = score.tp / max(len(found), 1)
+    return row
+
+
+def by_detector(sequences: pd.DataFrame) -> pd.DataFrame:
+    """Means over sequences of `overview`, per data set, split and public detector."""
+    columns = ["detections a frame", "people a frame", "recall", "precision"]
+    return sequences.groupby(["data set", "split", "detector"])[columns].mean().round(2)
+
+
+def switches(run: Run) -> pd.DataFrame:
+    """The choices that the paper leaves open, as this run made them."""
+    return pd.DataFrame(choices_used(run.settings), columns=["setting", "used", "other choices", "why"])
+
+
+def layers(run: Run) -> pd.DataFrame:
+    """Tapped layers with the channels and strides of their maps."""
+    backbone = run.backbone()
+    return pd.DataFrame(
+        [(layer, c, backbone.strides[layer]) for layer, c in backbone.channels.items()],
+        columns=["layer", "channels", "stride"],
+    )
+
+
+def ablated(run: Run) -> list[Scene]:
+    """Scenes of which Tables 4, 13 and 18 ask for further layers, other ways to pool and the detector's own boxes."""
+    try:
+        fold = data.folds(run, run.settings.data.main)[0]
+    except NotComputable:
+        return []
+    return [part.scene for part in (*fold.learn, *fold.evaluate)]
+
+
+def extract(run: Run) -> pd.DataFrame:
+    """Extract the features of every scene; how many boxes of each set have them."""
+    scenes = every_scene(run)
+    extract_once(run, ablated(run))
+    features.extract_all(run, [s for _, _, s in scenes])
+    rows = []
+    for name, split, scene in scenes:
+        row: dict[str, object] = {"data set": name, "split": split, "scene": scene.name}
+        try:
+            found = features.features(run, scene)
+            row |= {f"{box_set} boxes": int(f.present.sum()) for box_set, f in sorted(found.items())}
+            row["remark"] = data.missing_pixels(data.whole(scene))
+        except NotComputable as error:
+            row["remark"] = str(error)
+        rows.append(row)
+    return pd.DataFrame(rows).fillna({"remark": ""})
+
+
+def artefact_status(run: Run) -> pd.DataFrame:
+    """Every artefact: planned, missing, stale, absent with its reason, or present and fresh."""
+    rows = []
+    for made in every():
+        state: str = made.status
+        if state == "ready":
+            reason = read_stamp(run, made).get("reason", "")
+            state = stale(run, made.kind, made.number) or (f"n/a: {reason}" if reason else "fresh")
+        rows.append((made.name, made.title, made.notebook, state))
+    return pd.DataFrame(rows, columns=["artefact", "title", "notebook", "state"])

@@ -8,15 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 from msfp.engine.code import code_digest, digest_tree
-from msfp.engine.files import atomic_write
-from msfp.engine.hashing import digest, file_digest
-from msfp.errors import InputError
+from msfp.engine.files import atomic_write, digest, file_digest
+from msfp.experiment import external
+from msfp.experiment.run import Run
 from msfp.paper.cells import read_cells
-from msfp.paper.registry import Artefact, Kind, artefact, every
-from msfp.paper.tagged import imported
-from msfp.pipeline import external_results
-from msfp.pipeline.run import Run
-from msfp.types import Cell
+from msfp.paper.registry import Artefact, Kind, artefact, every, imported
+from msfp.types import Cell, InputError
 
 IMPORTS = "imported_cells"
 """What a cell calls that shows imported results; another import makes its table stale."""
@@ -44,7 +41,7 @@ def fingerprint(run: Run, made: Artefact) -> str:
     source = [digest_tree(ast.parse(cell.source)) for cell in cells]
     made_from = [run.settings.model_dump_json(), run.weights_digest(), source, code_digest(*modules)]
     shows_imports = any(IMPORTS in cell.source for cell in cells if made.tag in cell.tags)
-    return digest([*made_from, external_results.contents(run)] if shows_imports else made_from)
+    return digest([*made_from, external.contents(run)] if shows_imports else made_from)
 
 
 def stamp_path(run: Run, made: Artefact) -> Path:

@@ -13,25 +13,21 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from msfp.errors import NotComputable
-from msfp.experiment.evaluate import configured
-from msfp.experiment.method import Method
-from msfp.metrics.statistics import Sample, draws
-from msfp.paper.cell_samples import MeasuredCell
-from msfp.paper.families import PRESETS
-from msfp.paper.methods import AGGREGATIONS, DEEPSORT, HEURISTICS, LEARNED, MSFP_TRACK, POOLINGS, TABLE_1
-from msfp.pipeline import choices, data, speed
-from msfp.pipeline.association_time import association_times
-from msfp.pipeline.choices import Given, Work, embedder, learned_threshold, untrained
-from msfp.pipeline.data import Fold, Part
-from msfp.pipeline.run import Run
-from msfp.pipeline.scores import SWITCHED_OFF, affordable
-from msfp.pipeline.selection import select_all
-from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Speeds, Times
-from msfp.pipeline.stopwatch import MILLI, spread
-from msfp.pipeline.tracks import subject_of
+from msfp.experiment import choices, data, speed
+from msfp.experiment.choices import Given, Work, association_times, embedder, learned_threshold, untrained
+from msfp.experiment.data import Fold, Part
+from msfp.experiment.live import MILLI, spread
+from msfp.experiment.methods import Method, configured
+from msfp.experiment.run import Run
+from msfp.experiment.scores import SWITCHED_OFF, affordable
+from msfp.experiment.selection import select_all
+from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times
+from msfp.experiment.tracks import subject_of
+from msfp.metrics.bootstrap import Sample, draws
+from msfp.paper.cells import MeasuredCell
+from msfp.paper.methods import AGGREGATIONS, DEEPSORT, HEURISTICS, LEARNED, MSFP_TRACK, POOLINGS, PRESETS, TABLE_1
 from msfp.tracking.thresholds import Policy, make_policy
-from msfp.types import Cell
+from msfp.types import Cell, NotComputable
 
 LARGE = f"{DEEPSORT.row}{speed.OF_RESNET}"
 """DeepSORT with a ReID network as large as ResNet-50, which the paper's separate models may be."""

@@ -3,10 +3,9 @@
 from functools import cache
 from typing import Any
 
-from msfp.discovery import concrete
-from msfp.errors import InputError
 from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
 from msfp.tracking.run import track
+from msfp.types import InputError, concrete
 
 __all__ = ["FrameContext", "Tracker", "TrackerOutput", "make", "names", "track", "tracker_class"]
 

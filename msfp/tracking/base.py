@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, create_model
 
 from msfp.config import Frozen
-from msfp.errors import InputError
-from msfp.tracking.iou import with_area
+from msfp.tracking.costs import with_area
 from msfp.tracking.kalman import Motion, state_boxes
 from msfp.tracking.lifecycle import (
     Frames,
@@ -26,6 +25,7 @@ from msfp.tracking.lifecycle import (
     make_tracks,
     with_room,
 )
+from msfp.types import InputError
 
 Floats = NDArray[np.float64]
 Detected = tuple[Floats, NDArray[np.float32], Vectors, NDArray[np.bool_]]
@@ -233,8 +233,8 @@ class Tracker:
             parts.append(Report(out.id[:count], out.boxes[:count], out.score[:count], out.row[:count], out.counts))
         if not parts:
             return make_report(0, 0)
-        columns = [np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)]
-        return Report(*columns, np.sum([part.counts for part in parts], axis=0))
+        columns = (np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True))
+        return Report._make([*columns, np.sum([part.counts for part in parts], axis=0)])
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:

@@ -13,11 +13,10 @@ from msfp.compiled import kernel
 from msfp.tracking import lifecycle
 from msfp.tracking.assignment import choose_allowed
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.embeddings import inner_product
-from msfp.tracking.iou import iou
+from msfp.tracking.costs import inner_product, iou
 from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
-from msfp.tracking.observation_centric_kernels import isolated, learn
+from msfp.tracking.observation_centric import isolated, learn
 
 MAHALANOBIS_99 = 13.2767
 """99 % quantile of chi-square with four degrees of freedom."""

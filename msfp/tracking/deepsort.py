@@ -11,12 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
+from msfp.tracking.assignment import assign_below
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.embeddings import blend, gallery_distance
-from msfp.tracking.iou import iou
+from msfp.tracking.costs import blend, gallery_distance, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Frames, Progress, Report, Rows, TrackState, take
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import kernel
-from msfp.tracking.iou import has_area, iou
+from msfp.tracking.costs import has_area, iou
 from msfp.tracking.kalman import Floats, Model, correct, measure, start
 
 Rows = NDArray[np.int64]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
-from msfp.tracking.iou import iou
+from msfp.tracking.costs import iou
 from msfp.tracking.kalman import Floats
 
 HISTORY, NEIGHBOURS = 5, 3

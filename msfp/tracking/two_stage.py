@@ -9,12 +9,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from msfp.assignment import assign_below
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
+from msfp.tracking.assignment import assign_below
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.embeddings import blend, inner_product
-from msfp.tracking.iou import iou
+from msfp.tracking.costs import blend, inner_product, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,

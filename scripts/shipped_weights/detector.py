@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.features.backbone import to_batch
-from msfp.features.detect import detect
-from msfp.features.ultralytics_model import build
+from msfp.features.detector import detect
+from msfp.features.weights import build
 from shipped_weights.average_precision import Found, Labels, mean_average_precision
 from shipped_weights.crops import CropSettings, draw_crop
 from shipped_weights.progress import (

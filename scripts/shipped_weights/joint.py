@@ -18,9 +18,8 @@ from torch import nn
 from torchvision.ops import roi_align
 
 from msfp.features.backbone import load_backbone
-from msfp.features.extract import extract
 from msfp.features.joint import STRIDE, JointNetwork, describe, untrained_joint
-from msfp.features.pooling import CELLS, SAMPLES
+from msfp.features.pooling import CELLS, SAMPLES, extract
 from shipped_weights.detector import GAINS
 from shipped_weights.people import Batch, JointRecipe, appearances, draw_batch
 from shipped_weights.progress import (

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msfp.engine import parallel
-from msfp.engine.progress import Bar
-from msfp.errors import InputError
+from msfp.engine.parallel import Bar
+from msfp.types import InputError
 
 if TYPE_CHECKING:
-    from msfp.datasets.synth import World
+    from msfp.worlds import World
     from shipped_weights.samples import Labelled, Sample
 
 TRAIN_SEED, HELD_OUT_SEED = 1000, 2000
@@ -208,7 +208,7 @@ def train_joint(
 
 def render_samples(pool: Pool, workers: int = 0) -> "list[Sample]":
     """Labelled frames of a pool's worlds, people numbered uniquely over all of them."""
-    from msfp.datasets.synth import worlds
+    from msfp.worlds import worlds
 
     drawn = [
         world
@@ -222,7 +222,7 @@ def render_samples(pool: Pool, workers: int = 0) -> "list[Sample]":
 
 
 def _render(item: "tuple[int, World]", every: int) -> "list[Sample]":
-    from msfp.datasets.synth import render
+    from msfp.worlds import render
     from shipped_weights.samples import Labelled, gather
 
     number, world = item

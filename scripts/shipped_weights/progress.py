@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from msfp.errors import InputError
+from msfp.types import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
 

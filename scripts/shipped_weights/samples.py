@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.errors import InputError
+from msfp.types import InputError
 
 
 class Labelled(NamedTuple):

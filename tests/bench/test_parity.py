@@ -7,10 +7,10 @@ import pytest
 
 from bench.parity import LIMITS
 from bench.parity_pairs import PAIRS
-from msfp.datasets import catalog
-from msfp.datasets.motchallenge import read_detections, read_ground_truth
-from msfp.metrics.fast import evaluate
-from msfp.metrics.tracking import combine
+from msfp.data import catalog
+from msfp.data.motchallenge import read_detections, read_ground_truth
+from msfp.metrics.hota import evaluate
+from msfp.metrics.scores import combine
 from msfp.tracking import make, track
 from msfp.types import Detections
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.datasets import catalog
-from msfp.datasets.motchallenge import read_ground_truth, read_tracks
-from msfp.datasets.score_ranges import SLACK, remedy, score_range
-from msfp.metrics.tracking import evaluate
+from msfp.data import catalog
+from msfp.data.motchallenge import read_ground_truth, read_tracks
+from msfp.data.sequences import SLACK, remedy, score_range
+from msfp.metrics.scores import evaluate
 from msfp.types import Detections
 
 from .conftest import LENGTH, Command, write_sequence

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from msfp.datasets import catalog
-from msfp.datasets.registry import dataset_of
-from msfp.errors import InputError
-from msfp.types import DETECTORS
+from msfp.data import catalog
+from msfp.data.sequences import dataset_of
+from msfp.types import DETECTORS, InputError
 
 GT = "1,1,10,20,30,20,1,1,0.5\n"
 DET = "1,-1,10,20,30,20,0.9\n"
@@ -88,7 +87,7 @@ def test_known_data_sets() -> None:
 
 
 def test_every_embedded_world_is_told_by_its_name() -> None:
-    scenes = pytest.importorskip("msfp.datasets.synth.catalogue").SCENES
+    scenes = pytest.importorskip("msfp.worlds.world").SCENES
     for dataset, found in scenes.items():
         assert {dataset_of(scene.name) for scene in found} == {dataset}
         splits = Counter(scene.split for scene in found)

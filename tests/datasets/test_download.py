@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.datasets.download import CHUNK, fetch, remote_size
-from msfp.errors import InputError, MsfpError
+from msfp.data.download import CHUNK, fetch, remote_size
+from msfp.types import InputError, MsfpError
 
 BODY = np.random.default_rng(0).bytes(3_000_000)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.datasets.frames import FrameReader, read_frame
-from msfp.datasets.motchallenge import read_sequence
-from msfp.errors import InputError
-from msfp.video.decoding import health
+from msfp.data.frames import FrameReader, read_frame
+from msfp.data.motchallenge import read_sequence
+from msfp.data.video import health
+from msfp.types import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_several_decoders_keep_the_order(make, decoders: int) -> None:
 
 
 def test_no_more_frames_are_held_than_are_ahead(make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from msfp.datasets import frames
+    from msfp.data import frames
 
     begun: list[int] = []
     decode = frames._from_file

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from msfp.datasets.motchallenge import (
+from msfp.data.motchallenge import (
     parse_tracks,
     read_detections,
     read_ground_truth,
@@ -17,8 +17,7 @@ from msfp.datasets.motchallenge import (
     read_tracks,
     write_tracks,
 )
-from msfp.errors import InputError
-from msfp.types import Sequence, Tracks
+from msfp.types import InputError, Sequence, Tracks
 
 FUZZ = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from msfp.datasets import obtain, personpath
-from msfp.datasets.catalog import load
-from msfp.datasets.frames import FrameReader
-from msfp.datasets.motchallenge import read_detections, read_ground_truth
-from msfp.datasets.registry import DATASETS
-from msfp.errors import InputError
+from msfp.data import download, personpath
+from msfp.data.catalog import load
+from msfp.data.frames import FrameReader
+from msfp.data.motchallenge import read_detections, read_ground_truth
+from msfp.data.sequences import DATASETS
+from msfp.types import InputError
 
 INI = "[Sequence]\nname={}\nimDir=img1\nframeRate=30\nseqLength=2\nimWidth=64\nimHeight=48\nimExt=.jpg\n"
 GT = "1,1,5,5,10,20,1,1,1\n2,1,6,5,10,20,1,1,1\n"
@@ -84,10 +84,10 @@ def serve_mot17(folder: Path, name: str = "MOT17Labels.zip", top: str = "") -> N
 def test_labels_are_fetched_unpacked_and_read(mirror, tmp_path, top):
     address, served = mirror
     serve_mot17(served, top=top)
-    asked = obtain.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
+    asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
     assert asked.total == (served / "MOT17Labels.zip").stat().st_size
-    obtain.need_room(asked)
-    folder = obtain.obtain(asked, silent, wait=0.0)
+    download.need_room(asked)
+    folder = download.obtain(asked, silent, wait=0.0)
     scene = load(folder, "mot17", "train")[0]
     assert scene.name == "MOT17-02"
     assert len(read_ground_truth(scene.pixels.gt_path, scene.pixels)) == 2
@@ -96,18 +96,18 @@ def test_labels_are_fetched_unpacked_and_read(mirror, tmp_path, top):
     assert len(note["MOT17Labels.zip"]["sha256"]) == 64
     assert not (folder / "MOT17Labels.zip").exists()
     (served / "MOT17Labels.zip").unlink()
-    assert obtain.obtain(asked, silent, wait=0.0) == folder, "what is done is not fetched again"
+    assert download.obtain(asked, silent, wait=0.0) == folder, "what is done is not fetched again"
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:-9], lambda text: "", lambda text: "[]", lambda text: '{"a": 1}'])
 def test_a_note_that_cannot_be_read_tells_nothing(mirror, tmp_path, caplog, spoil):
     address, served = mirror
     serve_mot17(served)
-    asked = obtain.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
-    note = obtain.obtain(asked, silent, wait=0.0) / "obtained.json"
+    asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
+    note = download.obtain(asked, silent, wait=0.0) / "obtained.json"
     whole = note.read_text()
     note.write_text(spoil(whole))
-    obtain.obtain(asked, silent, wait=0.0)
+    download.obtain(asked, silent, wait=0.0)
     assert "obtained.json: cannot be read; what it told of is fetched again" in caplog.text
     assert json.loads(note.read_text()) == json.loads(whole)
     assert not list(note.parent.glob("*.partial"))
@@ -116,20 +116,20 @@ def test_a_note_that_cannot_be_read_tells_nothing(mirror, tmp_path, caplog, spoi
 def test_a_damaged_archive_is_removed_and_fetched_anew(mirror, tmp_path):
     address, served = mirror
     (served / "MOT17Labels.zip").write_text("<html>moved</html>")
-    asked = obtain.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
+    asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
     with pytest.raises(InputError, match="not a whole zip file"):
-        obtain.obtain(asked, silent, wait=0.0)
+        download.obtain(asked, silent, wait=0.0)
     serve_mot17(served)
-    assert (obtain.obtain(asked, silent, wait=0.0) / "train").is_dir()
+    assert (download.obtain(asked, silent, wait=0.0) / "train").is_dir()
 
 
 def test_too_full_a_disk_is_found_before_anything_is_fetched(mirror, tmp_path, monkeypatch):
     address, served = mirror
     serve_mot17(served)
-    asked = obtain.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
-    monkeypatch.setattr(obtain.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
+    asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1}))
     with pytest.raises(InputError, match=r"GB are free, .* GB are needed to fetch and unpack MOT17; .*--to"):
-        obtain.need_room(asked)
+        download.need_room(asked)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_too_full_a_disk_is_found_before_anything_is_fetched(mirror, tmp_path, m
 )
 def test_what_is_not_to_be_had_is_told(tmp_path, name, options, message):
     with pytest.raises(InputError, match=message):
-        obtain.plan(name, tmp_path, **options)
+        download.plan(name, tmp_path, **options)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_is_not_to_be_had_is_told(tmp_path, name, options, message):
 )
 def test_archives_land_in_the_usual_layout(entry, expected):
     name = "dancetrack" if "dance" in entry else "mot17"
-    assert str(obtain.placed(PurePosixPath(entry), DATASETS[name])) == expected
+    assert str(download.placed(PurePosixPath(entry), DATASETS[name])) == expected
 
 
 def label(frame: int, name: str, box: tuple[float, ...], *kinds: str) -> dict[str, object]:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from msfp.datasets.catalog import check
-from msfp.datasets.frames import FrameReader, read_frame
-from msfp.datasets.motchallenge import read_sequence
-from msfp.errors import InputError
+from msfp.data.catalog import check
+from msfp.data.frames import FrameReader, read_frame
+from msfp.data.motchallenge import read_sequence
+from msfp.types import InputError
 from tests.video.conftest import numbers_of, spoil, write
 
 

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.datasets.motchallenge import read_tracks
-from msfp.datasets.registry import DATASETS
-from msfp.datasets.submission import check_submission, write_submission
-from msfp.errors import InputError
-from msfp.types import Tracks
+from msfp.data.motchallenge import read_tracks
+from msfp.data.sequences import DATASETS
+from msfp.data.submission import check_submission, write_submission
+from msfp.types import InputError, Tracks
 
 ROW = "1,1,10,20,30,40,0.9,-1,-1,-1\n"
 

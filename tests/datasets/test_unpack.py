@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.datasets.unpack import unpack
-from msfp.errors import InputError, MsfpError
+from msfp.data.download import unpack
+from msfp.types import InputError, MsfpError
 
 
 def archive(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_STORED) -> Path:

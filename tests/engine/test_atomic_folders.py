@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from msfp.engine.atomic_folders import replace_folder
-from msfp.engine.files import STALE_SECONDS
-from msfp.errors import MsfpError
+from msfp.engine.files import STALE_SECONDS, replace_folder
+from msfp.types import MsfpError
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from msfp.engine.code import code_digest
-from msfp.errors import MsfpError
+from msfp.types import MsfpError
 
 SOURCE = '"""Doc."""\n\ndef f(x):\n    """Doc."""\n    return x + 1  # why\n'
 
@@ -54,7 +54,7 @@ def test_a_package_counts_with_all_its_files(package: Path) -> None:
 def test_modules_and_digests() -> None:
     known = code_digest("msfp.types")
     assert known.startswith("code:")
-    assert code_digest("msfp.engine.hashing") != known
+    assert code_digest("msfp.engine.files") != known
     assert code_digest(known) == code_digest(known) != known
     with pytest.raises(MsfpError, match=r"code 'msfp\.nothing': no such module"):
         code_digest("msfp.nothing")

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load, save
 
-from msfp.engine.encoding import decode, encode, views
-from msfp.engine.hashing import digest
-from msfp.errors import MsfpError
-from msfp.types import Cell, Detections, Features, Tracks
+from msfp.engine.files import digest
+from msfp.engine.store import decode, encode, views
+from msfp.types import Cell, Detections, Features, MsfpError, Tracks
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 VALUES = st.recursive(

@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import BaseModel
 
-from msfp.engine.filememo import FileMemo
-from msfp.engine.hashing import digest, file_digest
-from msfp.errors import InputError, MsfpError
-from msfp.types import Detections, Sequence
+from msfp.engine.files import FileMemo, digest, file_digest
+from msfp.types import Detections, InputError, MsfpError, Sequence
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 VALUES = st.recursive(
@@ -124,9 +122,7 @@ def test_file_digests_follow_content_and_are_remembered(tmp_path: Path, monkeypa
     assert first == FileMemo(tmp_path / "other").folder_digest(folder)
 
     reads: list[Path] = []
-    monkeypatch.setattr(
-        "msfp.engine.filememo.file_digest", lambda path: (reads.append(Path(path)), file_digest(path))[1]
-    )
+    monkeypatch.setattr("msfp.engine.files.file_digest", lambda path: (reads.append(Path(path)), file_digest(path))[1])
     again = FileMemo(tmp_path / "memo")
     assert again.folder_digest(folder) == first
     assert reads == []

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from msfp.engine import kernel
-from msfp.engine.kernel import in_thread
+from msfp.engine import notebooks
+from msfp.engine.notebooks import in_thread
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_an_interruption_stops_the_work_and_waits_for_its_end() -> None:
 
 
 def test_work_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "GRACE", 0.1)
+    monkeypatch.setattr(notebooks, "GRACE", 0.1)
     end = threading.Event()
     with pytest.raises(KeyboardInterrupt):
         in_thread(lambda: os.kill(os.getpid(), signal.SIGINT) or end.wait(10), lambda: None, lambda: None)

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from msfp.engine.notebook_html import mathml, notebook_html
-from msfp.errors import InputError
+from msfp.engine.html import mathml, notebook_html
+from msfp.types import InputError
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from msfp.engine import notebooks
-from msfp.engine.hashing import file_digest
-from msfp.engine.parameters import check_parameters, read_parameters
-from msfp.errors import InputError, MsfpError
+from msfp.engine.files import file_digest
+from msfp.engine.notebooks import check_parameters, read_parameters
+from msfp.types import InputError, MsfpError
 
 PARAMETERS = 'profile: str = "demo"\nseed: int = 0\ntau: float = 0.5\nwidth: int | None = None\nnames: list[str] = []'
 
@@ -129,7 +129,7 @@ def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_failure_keeps_the_partial_notebook(tmp_path: Path) -> None:
-    bad = "from msfp.errors import InputError\nraise InputError('gt.txt:3: a box has no width; remove the line')"
+    bad = "from msfp.types import InputError\nraise InputError('gt.txt:3: a box has no width; remove the line')"
     write(tmp_path / "nb", "00_data", "print('before')", bad, "print('after')")
     write(tmp_path / "nb", "01_heads", "1 / 0")
     partial = tmp_path / "out" / "00_data.ipynb"

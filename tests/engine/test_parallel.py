@@ -26,13 +26,13 @@ from msfp.engine import cluster as clusters
 from msfp.engine import parallel
 from msfp.engine.parallel import CellsFailed, FolderLost, Work, mark_folder
 from msfp.engine.store import Store
-from msfp.errors import InputError, NotComputable
+from msfp.types import InputError, NotComputable
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _workers_stop() -> Iterator[None]:
     yield
-    parallel.close()
+    clusters.close()
 
 
 @contextmanager

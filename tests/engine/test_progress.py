@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from msfp.engine import progress
+from msfp.engine import parallel
 
 
 class Terminal(io.StringIO):
@@ -19,13 +19,13 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """Called in the test itself, as pytest changes stderr between set-up and call."""
     found = Terminal()
     monkeypatch.setattr("sys.stderr", found)
-    for name in ("CI", "NO_COLOR", progress.VARIABLE):
+    for name in ("CI", "NO_COLOR", parallel.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     return found
 
 
 def show(total: int, label: str) -> None:
-    with progress.Bar(total, label) as bar:
+    with parallel.Bar(total, label) as bar:
         for _ in range(total):
             bar.update()
 
@@ -37,7 +37,7 @@ def test_a_terminal_shows_a_bar_with_and_without_colour(monkeypatch: pytest.Monk
     assert "\x1b[36m" in terminal.getvalue()
     terminal.truncate(0)
     monkeypatch.setenv("NO_COLOR", "1")
-    with progress.Bar(2, "scores") as bar:
+    with parallel.Bar(2, "scores") as bar:
         bar.update(2)
         bar.note("MOT17-02")
     assert "MOT17-02" in terminal.getvalue()
@@ -50,22 +50,22 @@ def test_logs_stay_clean(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     if why == "pipe":
         monkeypatch.setattr(terminal, "isatty", lambda: False)
     else:
-        monkeypatch.setenv("CI" if why == "CI" else progress.VARIABLE, "1" if why == "CI" else "")
+        monkeypatch.setenv("CI" if why == "CI" else parallel.VARIABLE, "1" if why == "CI" else "")
     show(3, "tracks")
     assert terminal.getvalue() == ""
 
 
 def test_the_runner_reads_how_far_a_stage_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "progress"
-    monkeypatch.setenv(progress.VARIABLE, str(file))
-    assert progress.read(file) is None
-    bar = progress.Bar(4, "features")
-    assert progress.read(file) == ("features", 0, 4)
+    monkeypatch.setenv(parallel.VARIABLE, str(file))
+    assert parallel.read(file) is None
+    bar = parallel.Bar(4, "features")
+    assert parallel.read(file) == ("features", 0, 4)
     bar.update(1)
     bar.update(3)
-    assert progress.read(file) == ("features", 4, 4)
+    assert parallel.read(file) == ("features", 4, 4)
     file.write_text('["feat')
-    assert progress.read(file) is None
+    assert parallel.read(file) is None
 
 
 @pytest.mark.parametrize("kernel", [False, True])
@@ -80,7 +80,7 @@ def test_only_a_kernel_has_a_notebooks_bar(monkeypatch: pytest.MonkeyPatch, kern
     made = []
     monkeypatch.setattr("tqdm.notebook.tqdm", lambda **given: made.append(given))
     if kernel:
-        progress.Bar(3, "tracks")
+        parallel.Bar(3, "tracks")
         assert made[0]["desc"] == "tracks"
     else:
         show(3, "tracks")

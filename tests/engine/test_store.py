@@ -16,8 +16,7 @@ import pytest
 
 from msfp.engine.files import atomic_write, locked
 from msfp.engine.store import Store
-from msfp.errors import MsfpError
-from msfp.types import Tracks
+from msfp.types import MsfpError, Tracks
 
 CODE = "msfp.types"
 HANGS_IN_WRITE = """
@@ -91,7 +90,7 @@ def test_keys_follow_stage_inputs_and_code(tmp_path: Path) -> None:
         store.key("b", {"x": 1}),
         store.key("a", {"x": 2}),
         store.key("a", {"x": 1}, code="msfp.types"),
-        store.key("a", {"x": 1}, code=("msfp.types", "msfp.errors")),
+        store.key("a", {"x": 1}, code=("msfp.types", "msfp.types")),
     }
     assert len(keys) == 5
     for stage in ("", "../x", "locks", "a/b"):

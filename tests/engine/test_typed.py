@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from msfp.engine.typed import need_originals, source_of, typed_digest
-from msfp.errors import MsfpError
+from msfp.engine.code import need_originals, source_of, typed_digest
+from msfp.types import MsfpError
 
 
 class Kernel:
@@ -139,11 +139,11 @@ def test_code_of_packages_counts_by_module() -> None:
 
 
 def test_a_replaced_function_of_the_package_is_refused(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    import msfp.heads.fusion_steps
+    import msfp.heads.triplets
 
     need_originals()
     kernel.run("def triplet_loss(*arguments):\n    return 0")
-    monkeypatch.setattr(msfp.heads.fusion_steps, "triplet_loss", kernel["triplet_loss"])
+    monkeypatch.setattr(msfp.heads.triplets, "triplet_loss", kernel["triplet_loss"])
     with pytest.raises(
         MsfpError, match=r"msfp\.heads\.fusion_steps\.triplet_loss was replaced by one of this notebook"
     ):

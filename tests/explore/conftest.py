@@ -6,12 +6,11 @@ import pytest
 from papermill.iorw import load_notebook_node, write_ipynb
 from papermill.parameterize import parameterize_notebook
 
-from msfp.experiment.evaluate import evaluate
-from msfp.explore.clip import Clip
-from msfp.explore.session import open_clips
+from msfp.experiment import data
+from msfp.experiment.methods import evaluate
+from msfp.experiment.run import open_run
+from msfp.explore.session import Clip, open_clips
 from msfp.paper.methods import BYTETRACK, MSFP_TRACK
-from msfp.pipeline import data
-from msfp.pipeline.run import open_run
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
 SETTINGS = "data.separate_reid=false data.crowded=none"

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from msfp.explore.charts import INK, switch_marks, taus
+from msfp.explore.drawing import INK, switch_marks, taus
 
 
 @pytest.mark.parametrize("frame", [51, 73, 100])

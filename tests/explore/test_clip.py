@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.explore.clip import FULL, Clip, boxes_in
-from msfp.explore.looks import detections_of, looks_of
-from msfp.explore.overlay import boxes_of, crop
-from msfp.explore.session import NoRun, open_clips
-from msfp.metrics import tracking
-from msfp.pipeline.attention import weigh
-from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.tracks import settled
+from msfp.experiment.heads import embeddings
+from msfp.experiment.reid import weigh
+from msfp.experiment.tracks import settled
+from msfp.explore.drawing import boxes_of, crop
+from msfp.explore.session import FULL, Clip, NoRun, boxes_in, detections_of, looks_of, open_clips
+from msfp.metrics import scores
 from msfp.tracking import make
 
 pytestmark = pytest.mark.xdist_group("explore")
@@ -24,7 +22,7 @@ def test_scores_are_trackevals_and_switches_are_all_there(clip: Clip) -> None:
         assert clip.truth is not None
         assert result.score is not None
         assert result.switches is not None
-        reference = tracking.evaluate(clip.truth, result.tracks, clip.length)
+        reference = scores.evaluate(clip.truth, result.tracks, clip.length)
         assert result.score.hota == pytest.approx(reference.hota, abs=1e-9)
         assert len(result.switches) == result.score.idsw == reference.idsw
 

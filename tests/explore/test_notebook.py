@@ -9,7 +9,7 @@ import nbformat
 import papermill
 import pytest
 
-from msfp.explore.clip import FULL, Clip
+from msfp.explore.session import FULL, Clip
 
 from .jupyterlab import Notebook, serving, wait
 

@@ -4,13 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from msfp.errors import InputError
-from msfp.explore.clip import FULL, Clip
-from msfp.explore.people import PeoplePanel
-from msfp.explore.sequence_controls import SequenceControls
-from msfp.explore.thresholds import ThresholdPanel
-from msfp.explore.trackers import TrackersPanel
-from msfp.pipeline.data import Part
+from msfp.experiment.data import Part
+from msfp.explore.panels import PeoplePanel, SequenceControls, ThresholdPanel, TrackersPanel
+from msfp.explore.session import FULL, Clip
+from msfp.types import InputError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from msfp.features.backbone import Backbone
-from msfp.features.extract import BoxSet, Image
 from msfp.features.gpu.extract import BATCH, extract_modes_batched
+from msfp.features.pooling import BoxSet, Image
 from msfp.types import Features
 
 

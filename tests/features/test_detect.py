@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from msfp.features.detect import detect
+from msfp.features.detector import detect
 from msfp.features.weights import load_detector
 from shipped_weights.average_precision import iou
 from tests.whole_model import load_person_detector

@@ -6,24 +6,24 @@ import pytest
 import torch
 from torch import nn
 
-from msfp.features import fused
+from msfp.features import backbone
 from msfp.features.weights import load_detector
 
 
 @pytest.mark.parametrize("activation", ["relu", "swish"])
 @pytest.mark.parametrize(("kernel", "stride", "groups"), [(1, 1, 1), (3, 1, 1), (3, 2, 1), (3, 1, 8)])
-def test_one_operator_is_two_in_turn(activation: fused.Activation, kernel: int, stride: int, groups: int) -> None:
+def test_one_operator_is_two_in_turn(activation: backbone.Activation, kernel: int, stride: int, groups: int) -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 16, kernel, stride, kernel // 2, groups=groups)
     x = torch.randn(2, 8, 13, 17).to(memory_format=torch.channels_last)
     with torch.inference_mode():
-        torch.testing.assert_close(fused.activated(conv, x, activation), fused.PLAIN[activation](conv(x)))
+        torch.testing.assert_close(backbone.activated(conv, x, activation), backbone.PLAIN[activation](conv(x)))
 
 
 def test_gradients_take_the_ordinary_way() -> None:
     torch.manual_seed(0)
     conv, x = nn.Conv2d(3, 4, 3), torch.randn(1, 3, 8, 8)
-    fused.activated(conv, x, "relu").sum().backward()
+    backbone.activated(conv, x, "relu").sum().backward()
     assert conv.weight.grad is not None
     assert conv.weight.grad.abs().sum() > 0
 
@@ -31,31 +31,31 @@ def test_gradients_take_the_ordinary_way() -> None:
 def test_asking_for_the_operator_leaves_the_random_numbers() -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    fused.available.cache_clear()
-    fused.available()
+    backbone.available.cache_clear()
+    backbone.available()
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_other_devices_take_the_ordinary_way() -> None:
     with torch.inference_mode():
         conv = nn.Conv2d(3, 4, 3).to("meta")
-        assert fused.activated(conv, torch.empty(1, 3, 8, 8, device="meta"), "swish").shape == (1, 4, 6, 6)
+        assert backbone.activated(conv, torch.empty(1, 3, 8, 8, device="meta"), "swish").shape == (1, 4, 6, 6)
 
 
 def test_a_torch_without_the_operator_takes_the_ordinary_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> torch.Tensor:
         raise AttributeError("_convolution_pointwise")
 
-    monkeypatch.setattr(fused, "_operator", gone)
-    fused.available.cache_clear()
+    monkeypatch.setattr(backbone, "_operator", gone)
+    backbone.available.cache_clear()
     try:
-        assert not fused.available()
+        assert not backbone.available()
         conv, x = nn.Conv2d(3, 4, 3), torch.randn(1, 3, 8, 8)
         with torch.inference_mode():
-            assert torch.equal(fused.activated(conv, x, "swish"), nn.functional.silu(conv(x)))
+            assert torch.equal(backbone.activated(conv, x, "swish"), nn.functional.silu(conv(x)))
     finally:
         monkeypatch.undo()
-        fused.available.cache_clear()
+        backbone.available.cache_clear()
 
 
 @pytest.mark.parametrize("architecture", ["yolov8n", "yolo11n"])
@@ -63,7 +63,7 @@ def test_every_fused_block_says_the_same(architecture: str) -> None:
     """Block by block, each on what the plain network gives it: through a whole random network last bits would grow."""
     plain = load_detector(architecture, "random-init")
     ours = copy.deepcopy(plain)
-    fused.fuse(ours)
+    backbone.fuse(ours)
     again = copy.deepcopy(ours)
     pairs = zip(plain.modules(), again.modules(), strict=True)
     twins = {m: other for m, other in pairs if "forward" in vars(other)}

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from msfp.features import fused
+from msfp.features import backbone
 from msfp.features.backbone import Part, load_backbone, to_batch, whole
 from msfp.features.detector import load_whole
-from msfp.features.extract import extract
 from msfp.features.gpu import TRITON, blocks
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
-from msfp.features.pooling import pool_levels
+from msfp.features.pooling import extract, pool_levels
 from msfp.features.reid import embed, load_reid
 from msfp.features.weights import load_detector
 
@@ -90,7 +89,7 @@ def test_every_block_of_a_network(architecture: str, monkeypatch: pytest.MonkeyP
     """
     plain = load_detector(architecture, "random-init").cuda().double().to(memory_format=torch.channels_last)
     exact, ours = copy.deepcopy(plain), copy.deepcopy(plain).half()
-    fused.fuse(ours)
+    backbone.fuse(ours)
     modules = zip(plain.modules(), exact.modules(), ours.modules(), strict=True)
     twins = {block: others for block, *others in modules if "forward" in vars(others[1])}
     seen = set()
@@ -116,11 +115,11 @@ def test_every_block_of_a_network(architecture: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("activation", ["relu", "swish"])
-def test_a_convolution_with_its_activation(activation: fused.Activation) -> None:
+def test_a_convolution_with_its_activation(activation: backbone.Activation) -> None:
     conv = nn.Conv2d(32, 48, 3, 2, 1).cuda().half().to(memory_format=torch.channels_last)
     x = torch.randn(1, 32, 33, 45, device="cuda").half().contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        found, wanted = fused.activated(conv, x, activation), fused.PLAIN[activation](conv(x))
+        found, wanted = backbone.activated(conv, x, activation), backbone.PLAIN[activation](conv(x))
     torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)
 
 

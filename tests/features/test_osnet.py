@@ -7,8 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msfp.features.osnet import OmniScaleBlock, OSNet, fold
-from msfp.features.reid import load_reid
+from msfp.features.reid import OmniScaleBlock, OSNet, fold, load_reid
 
 
 def randomised(module: torch.nn.Module) -> torch.nn.Module:

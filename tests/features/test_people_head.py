@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.features import detect as module
-from msfp.features.detect import PeopleHead, can_take
+from msfp.features import detector as module
+from msfp.features.detector import PeopleHead, can_take
 from msfp.features.weights import load_detector
 
 WIDTHS = (64, 128, 256)

@@ -10,11 +10,8 @@ from torch import Tensor, nn
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.heads.fusion import SIZE, FusionHead, make_head, strategies
-from msfp.heads.fusion_steps import FusionSteps
-from msfp.heads.loss import triplet_loss
-from msfp.heads.sampling import Batches, Labels
-from msfp.heads.stack import Linears, Stack
 from msfp.heads.training import Fitted, fit_fusion, fit_threshold
+from msfp.heads.triplets import Batches, FusionSteps, Labels, Linears, Stack, triplet_loss
 
 CHANNELS = {4: 8, 9: 16, 14: 12}
 FUSION = FusionSettings(width=16, single_width=8, concat_width=16, se_reduction=4)

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from msfp.errors import NotComputable
-from msfp.metrics.calibration import fit, outcomes
+from msfp.metrics.oracle import fit, outcomes
 from msfp.metrics.rules import rules
-from msfp.types import Detections, GroundTruth
+from msfp.types import Detections, GroundTruth, NotComputable
 
 
 @settings(max_examples=80, deadline=None)

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.metrics import fast
-from msfp.metrics.conditions import accuracy, association, coming_back, describe
-from msfp.metrics.switches import explain, find_switches
+from msfp.metrics import hota
+from msfp.metrics.switches import accuracy, association, coming_back, describe, explain, find_switches
 from msfp.types import GroundTruth, Tracks
 
 BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "DanceTrack", "PersonPath22"])
@@ -18,13 +17,13 @@ BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "DanceTrack", "PersonPath22"])
 def test_properties_share_out_association_accuracy(make_scene, seed, grid, benchmark):
     """All boxes together have AssA as scored, and what two halves add up to is the whole."""
     gt, tracks = make_scene(seed, grid=grid)
-    truth = fast.prepare(gt, 8, benchmark=benchmark)
+    truth = hota.prepare(gt, 8, benchmark=benchmark)
     boxes = describe(gt, benchmark)
     assert len(boxes.area) == len(truth.id)
     half = np.random.default_rng(seed).random(len(boxes.area)) < 0.5
     whole, one, other = association(truth, tracks, np.stack([np.ones_like(half), half, ~half]))
     np.testing.assert_allclose(one + other, whole, atol=1e-9)
-    score = fast.score(truth, tracks)
+    score = hota.score(truth, tracks)
     np.testing.assert_array_equal(whole[1], score.hota_tp)
     np.testing.assert_allclose(whole[0] / np.maximum(1, whole[1]), score.ass_a, atol=1e-9)
 
@@ -50,7 +49,7 @@ def test_a_track_that_breaks_on_the_small_person_costs_the_small_alone() -> None
         [(t, 7 if t <= 5 else 8, 0, 0, 10, 20) for t in range(1, 11)] + [(t, 9, 500, 0, 100, 200) for t in range(1, 11)]
     )
     small = describe(gt, "MOT17").area < 1000
-    sums = association(fast.prepare(gt, 10), tracks, np.stack([small, ~small]))
+    sums = association(hota.prepare(gt, 10), tracks, np.stack([small, ~small]))
     np.testing.assert_allclose(accuracy(sums), [0.5, 1.0])
     assert np.isnan(accuracy(np.zeros((2, 19))))
 
@@ -81,7 +80,7 @@ def test_causes_by_hand(visibility: float, neighbour: bool, missed: int, side: f
     rows += [(t, 2, side / 2, 0, side, side, 1) for t in range(1, 9)] if neighbour else []
     gt = labels(rows)
     tracks = results([(t, 5 if t < 6 else 6, 0, 0, side, side) for t in range(1, 9) if not 6 - missed <= t < 6])
-    truth = fast.prepare(gt, 8)
+    truth = hota.prepare(gt, 8)
     found = find_switches(truth, tracks)
     assert (found.frame.tolist(), found.last.tolist()) == ([6], [5 - missed])
     (reason,) = explain(truth, describe(gt, "MOT17").visibility, found, small=1000)

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.errors import InputError
-from msfp.metrics import fast
+from msfp.metrics import hota
 from msfp.metrics.oracle import oracle_tracks
-from msfp.types import Detections
+from msfp.types import Detections, InputError
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -47,15 +46,15 @@ def test_perfect_detections_make_a_perfect_tracker(make_scene):
     own = gt.pedestrian
     # other boxes of the scene cannot hide a pedestrian when every pedestrian has its exact box
     detections = Detections(gt.frame[own], gt.tlwh[own], np.ones(int(own.sum()), np.float32))
-    score = fast.evaluate(gt, oracle_tracks(gt, detections), 8)
+    score = hota.evaluate(gt, oracle_tracks(gt, detections), 8)
     assert (score.hota, score.mota, score.idf1) == pytest.approx((1, 1, 1))
 
 
 def test_no_tracker_over_the_same_boxes_beats_it_in_true_positives(make_truth, make_tracks, walk):
     gt = make_truth(walk(1, range(1, 5), 0, 1, 1) + walk(2, range(1, 5), 100, 1, 1))
     seen = make_tracks(walk(1, range(1, 4), 2) + walk(2, range(1, 5), 300))
-    ceiling = fast.evaluate(gt, oracle_tracks(gt, Detections(seen.frame, seen.tlwh, seen.score)), 4)
-    real = fast.evaluate(gt, seen, 4)
+    ceiling = hota.evaluate(gt, oracle_tracks(gt, Detections(seen.frame, seen.tlwh, seen.score)), 4)
+    real = hota.evaluate(gt, seen, 4)
     assert (ceiling.tp, ceiling.fp, ceiling.fn) == (3, 0, 5)
     assert ceiling.tp >= real.tp
     assert ceiling.hota > real.hota

@@ -4,9 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.metrics import fast
-from msfp.metrics.returns import find_returns
-from msfp.metrics.switches import find_switches
+from msfp.metrics import hota
+from msfp.metrics.switches import find_returns, find_switches
 
 
 def test_a_return_under_the_old_a_new_or_no_identity(make_truth, make_tracks, walk):
@@ -18,25 +17,25 @@ def test_a_return_under_the_old_a_new_or_no_identity(make_truth, make_tracks, wa
         *walk(52, range(1, 11), 200.0),  # never found again
         *walk(63, range(21, 31), 300.0),  # not tracked before it left: nothing to recover
     ]  # fmt: skip
-    found = find_returns(fast.prepare(make_truth(truth), 30), make_tracks(tracks), least=10)
+    found = find_returns(hota.prepare(make_truth(truth), 30), make_tracks(tracks), least=10)
     assert found.frame.tolist() == [21, 21, 21]
     assert found.person.tolist() == [0, 1, 2]
     assert found.absent.tolist() == [10, 10, 10]
     assert found.recovered.tolist() == [True, False, False]
-    assert len(find_returns(fast.prepare(make_truth(truth), 30), make_tracks(tracks), least=11)) == 0
+    assert len(find_returns(hota.prepare(make_truth(truth), 30), make_tracks(tracks), least=11)) == 0
 
 
 def test_a_box_of_somebody_else_on_the_way_is_judged_first(make_truth, make_tracks, walk):
     truth = make_truth(walk(1, [*range(1, 6), *range(20, 31)], 0.0, 1, 1))
     tracks = make_tracks([*walk(7, range(1, 6)), *walk(8, [20]), *walk(7, range(21, 31))])
-    found = find_returns(fast.prepare(truth, 30), tracks, least=10)
+    found = find_returns(hota.prepare(truth, 30), tracks, least=10)
     assert found.recovered.tolist() == [False]
 
 
 def test_leaving_again_before_being_found_is_a_return_of_its_own(make_truth, make_tracks, walk):
     truth = make_truth(walk(1, [*range(1, 6), *range(20, 23), *range(40, 51)], 0.0, 1, 1))
     tracks = make_tracks([*walk(7, range(1, 6)), *walk(7, range(41, 51))])
-    found = find_returns(fast.prepare(truth, 50), tracks, least=10)
+    found = find_returns(hota.prepare(truth, 50), tracks, least=10)
     assert found.frame.tolist() == [20, 40]
     assert found.recovered.tolist() == [False, True]
 
@@ -54,7 +53,7 @@ def test_who_was_not_recovered_but_found_is_a_switch(make_truth, make_tracks, se
                 track_rows.append((t, 10 * (who + 1) + int(rng.integers(2)), 100.0 * who, 0.0, 20.0, 40.0))
     if not truth_rows or not track_rows:
         return
-    truth, tracks = fast.prepare(make_truth(truth_rows), 100), make_tracks(track_rows)
+    truth, tracks = hota.prepare(make_truth(truth_rows), 100), make_tracks(track_rows)
     switches = find_switches(truth, tracks)
     at = set(zip(switches.frame.tolist(), switches.person.tolist(), strict=True))
     found, names = find_returns(truth, tracks, least), np.unique([row[1] for row in truth_rows])

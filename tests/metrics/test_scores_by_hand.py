@@ -5,12 +5,12 @@ import pickle
 import numpy as np
 import pytest
 
-from msfp.errors import InputError
-from msfp.metrics import fast, tracking
-from msfp.metrics.score import ALPHAS, identical
-from msfp.types import Tracks
+from msfp.metrics import hota
+from msfp.metrics import scores as tracking
+from msfp.metrics.scores import ALPHAS, identical
+from msfp.types import InputError, Tracks
 
-pytestmark = pytest.mark.parametrize("evaluate", [tracking.evaluate, fast.evaluate], ids=["trackeval", "fast"])
+pytestmark = pytest.mark.parametrize("evaluate", [tracking.evaluate, hota.evaluate], ids=["trackeval", "fast"])
 
 
 def test_the_truth_itself_is_perfect(evaluate, make_truth, walk):

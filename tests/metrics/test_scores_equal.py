@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from msfp.assignment import assign_maximum
-from msfp.errors import InputError
-from msfp.metrics import fast, tracking
-from msfp.metrics.kernels import pairwise_sum
-from msfp.metrics.score import identical
-from msfp.types import GroundTruth, Tracks
+from msfp.metrics import hota, scores
+from msfp.metrics.hota import pairwise_sum
+from msfp.metrics.scores import identical
+from msfp.tracking.assignment import assign_maximum
+from msfp.types import GroundTruth, InputError, Tracks
 
 BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack", "PersonPath22"])
 SMALL = st.integers(0, 9)
@@ -26,16 +25,16 @@ SMALL = st.integers(0, 9)
 @given(seed=st.integers(0, 2**32), grid=st.booleans(), people=st.integers(1, 14), benchmark=BENCHMARKS)
 def test_kernels_equal_trackeval(make_scene, seed, grid, people, benchmark):
     gt, tracks = make_scene(seed, grid=grid, people=people)
-    prepared = fast.prepare(gt, 8, benchmark=benchmark)
-    reference = tracking.evaluate(gt, tracks, 8, benchmark=benchmark)
-    assert identical(fast.score(prepared, tracks), reference, 1e-9)
-    assert identical(fast.score(prepared, tracks), reference, 1e-9), "a prepared truth serves again"
+    prepared = hota.prepare(gt, 8, benchmark=benchmark)
+    reference = scores.evaluate(gt, tracks, 8, benchmark=benchmark)
+    assert identical(hota.score(prepared, tracks), reference, 1e-9)
+    assert identical(hota.score(prepared, tracks), reference, 1e-9), "a prepared truth serves again"
 
 
 @pytest.mark.parametrize("people", [40, 150])
 def test_kernels_equal_trackeval_in_a_crowd(make_scene, people):
     gt, tracks = make_scene(1, people=people, length=4)
-    assert identical(fast.evaluate(gt, tracks, 4), tracking.evaluate(gt, tracks, 4), 1e-9)
+    assert identical(hota.evaluate(gt, tracks, 4), scores.evaluate(gt, tracks, 4), 1e-9)
 
 
 @settings(max_examples=200, deadline=None)
@@ -77,7 +76,7 @@ def test_in_memory_equals_trackevals_own_reading_of_files(make_scene, tmp_path):
     )
     data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("ours", "A"), "pedestrian")
     expected = HOTA().eval_sequence(data)
-    found = tracking.evaluate(gt, tracks, 8)
+    found = scores.evaluate(gt, tracks, 8)
     assert found.hota_alpha.tolist() == expected["HOTA"].tolist()
     assert found.loc_a.tolist() == expected["LocA"].tolist()
     assert found.hota_tp.tolist() == expected["HOTA_TP"].tolist()
@@ -85,13 +84,13 @@ def test_in_memory_equals_trackevals_own_reading_of_files(make_scene, tmp_path):
 
 def test_trackeval_says_nothing(make_scene, capfd):
     gt, tracks = make_scene(2)
-    tracking.combine({"a": tracking.evaluate(gt, tracks, 8)})
+    scores.combine({"a": scores.evaluate(gt, tracks, 8)})
     assert capfd.readouterr() == ("", "")
 
 
 def test_nothing_to_combine():
     with pytest.raises(InputError, match="evaluate at least one sequence"):
-        tracking.combine({})
+        scores.combine({})
 
 
 @pytest.mark.real
@@ -102,14 +101,14 @@ def test_published_results_score_as_the_official_tool_says(shared, scene, detect
     gt, length = read_truth(shared / "mot17-dev" / "train" / f"MOT17-{scene}-FRCNN")
     a = read(shared / "oracle" / "MPNTrack" / f"{name}.txt")
     tracks = Tracks(a[:, 0].astype(np.int32), a[:, 1].astype(np.int32), a[:, 2:6].copy(), a[:, 6].astype(np.float32))
-    score = tracking.evaluate(gt, tracks, length)
+    score = scores.evaluate(gt, tracks, length)
     with (shared / "oracle" / "MPNTrack-scores.csv").open() as file:
         expected = next(row for row in csv.DictReader(file) if row["sequence"] == name)
     row = score.row() | {"CLR_TP": score.tp, "CLR_FN": score.fn, "CLR_FP": score.fp}
     for field in ("HOTA", "DetA", "AssA", "MOTA", "IDF1"):
         assert row[field] == pytest.approx(float(expected[field]), rel=0, abs=1e-9)
     assert all(row[field] == int(expected[field]) for field in ("IDSW", "CLR_TP", "CLR_FN", "CLR_FP"))
-    assert identical(fast.evaluate(gt, tracks, length), score, 1e-9)
+    assert identical(hota.evaluate(gt, tracks, length), score, 1e-9)
 
 
 def read(path: Path) -> np.ndarray:

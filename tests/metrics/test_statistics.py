@@ -5,34 +5,36 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from msfp.errors import InputError, NotComputable
-from msfp.metrics import additive_scores, bootstrap_identities, reid, statistics, tracking
-from msfp.metrics.pairs import Pairs, hard_pairs, pairs
-from msfp.metrics.statistics import SEEDS, RankCorrelation, Sample
+from msfp.metrics import bootstrap, reid
+from msfp.metrics import scores as additive_scores
+from msfp.metrics import scores as tracking
+from msfp.metrics.bootstrap import SEEDS, RankCorrelation, Sample
+from msfp.metrics.reid import Pairs, hard_pairs, pairs
+from msfp.types import InputError, NotComputable
 
 UNITS = tuple(f"scene {k}" for k in range(7))
 
 
 def sample(values: np.ndarray, units: tuple[str, ...] = UNITS) -> Sample:
     """Mean of a number a unit, as a sample with one seed."""
-    return Sample(np.array([values.mean()]), (statistics.draws(units) @ values / len(units))[:, None], units)
+    return Sample(np.array([values.mean()]), (bootstrap.draws(units) @ values / len(units))[:, None], units)
 
 
 def test_draws_are_bootstrap_draws_and_repeat():
-    drawn = statistics.draws(UNITS)
-    assert drawn.shape == (statistics.DRAWS, 7)
+    drawn = bootstrap.draws(UNITS)
+    assert drawn.shape == (bootstrap.DRAWS, 7)
     assert (drawn.sum(axis=1) == 7).all()
     assert drawn.mean() == 1
     assert drawn.var() == pytest.approx(1 - 1 / 7, rel=0.03)  # binomial(7, 1/7)
-    assert (drawn == statistics.draws(UNITS)).all()
-    assert (drawn != statistics.draws(UNITS[::-1])).any()
+    assert (drawn == bootstrap.draws(UNITS)).all()
+    assert (drawn != bootstrap.draws(UNITS[::-1])).any()
 
 
 @pytest.mark.parametrize(("units", "noise"), [(7, "normal"), (7, "uniform"), (21, "exponential")])
 def test_intervals_cover_the_truth_as_often_as_they_say(units, noise):
     rng = np.random.default_rng(5)
     names = tuple(str(k) for k in range(units))
-    drawn = statistics.draws(names)
+    drawn = bootstrap.draws(names)
     centre = {"normal": 0.0, "uniform": 0.5, "exponential": 1.0}[noise]
     trials = getattr(rng, noise if noise != "exponential" else "standard_exponential")(size=(1500, units))
     hits = 0
@@ -58,7 +60,7 @@ def test_the_interval_of_a_mean_is_students(count):
 def test_the_standard_error_adds_units_and_seeds_as_an_analysis_of_variance_does():
     rng = np.random.default_rng(3)
     values = rng.normal(size=(7, 1)) + rng.normal(size=(1, 3)) + 0.1 * rng.normal(size=(7, 3))
-    drawn = np.stack([statistics.draws(UNITS) @ seed / 7 for seed in values.T], axis=1)
+    drawn = np.stack([bootstrap.draws(UNITS) @ seed / 7 for seed in values.T], axis=1)
     error, freedom = Sample(values.mean(axis=0), drawn, UNITS).error
     by_unit, by_seed = values.mean(axis=1).var(ddof=1) / 7, values.mean(axis=0).var(ddof=1) / 3
     assert error == pytest.approx(np.sqrt(by_unit + by_seed), rel=0.03)
@@ -92,7 +94,7 @@ def test_pairing_removes_what_two_methods_share():
     rng = np.random.default_rng(0)
     hard = rng.normal(0, 10, 7)
     a, b = sample(hard + 1 + rng.normal(0, 0.1, 7)), sample(hard)
-    low, high = statistics.difference(a, b).interval()
+    low, high = bootstrap.difference(a, b).interval()
     assert 0.7 < low < 1 < high < 1.3
     assert a.interval()[0] < b.interval()[1]  # unpaired they overlap
 
@@ -116,7 +118,7 @@ def test_undefined_draws_are_left_out_until_they_are_most():
 
 
 def test_what_has_one_seed_is_compared_with_every_seed_of_the_other():
-    found = statistics.difference(
+    found = bootstrap.difference(
         Sample(np.array([3.0, 4.0, 5.0]), np.tile([3.0, 4.0, 5.0], (10, 1)), UNITS),
         Sample(np.array([1.0]), np.ones((10, 1)), UNITS),
     )
@@ -125,7 +127,7 @@ def test_what_has_one_seed_is_compared_with_every_seed_of_the_other():
     low, high = found.interval()
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 3, 1 / np.sqrt(3)))  # seeds alone vary
     assert Sample(np.array([1.0])).spread is None
-    assert statistics.negative(found).value == -3
+    assert bootstrap.negative(found).value == -3
 
 
 def test_people_of_a_few_scenes_say_how_many():
@@ -136,9 +138,9 @@ def test_people_of_a_few_scenes_say_how_many():
 
 def test_different_units_are_not_compared():
     with pytest.raises(NotComputable, match="measured on different scenes: 7 and 6"):
-        statistics.difference(sample(np.ones(7)), sample(np.ones(6), UNITS[:6]))
+        bootstrap.difference(sample(np.ones(7)), sample(np.ones(6), UNITS[:6]))
     with pytest.raises(NotComputable, match="one has 3 seeds, the other 2"):
-        statistics.difference(Sample(np.ones(3)), Sample(np.ones(2)))
+        bootstrap.difference(Sample(np.ones(3)), Sample(np.ones(2)))
 
 
 def test_a_drawn_selection_is_combined_as_trackeval_combines_it(make_scene):
@@ -171,9 +173,9 @@ def crowd(seed: int, ties: bool) -> tuple[np.ndarray, Pairs, np.ndarray]:
 @pytest.mark.parametrize("ties", [False, True])
 def test_auc_of_drawn_people_is_its_definition(ties):
     sim, chosen, identity = crowd(3, ties)
-    found = bootstrap_identities.resample(sim, bootstrap_identities.drawing(chosen, identity, "scene", 12))
+    found = bootstrap.resample(sim, bootstrap.drawing(chosen, identity, "scene", 12))
     people = np.unique(identity)
-    weights = statistics.draws([f"scene/{k}" for k in people], 12)
+    weights = bootstrap.draws([f"scene/{k}" for k in people], 12)
     for b in range(12):
         drawn = dict(zip(people, weights[b], strict=True))
         repeat = np.array(
@@ -198,8 +200,8 @@ def test_first_of_two_of_drawn_people_is_its_definition():
     sim = np.round(rng.normal(size=len(chosen)), 1).astype(np.float32)
     won = reid.wins(sim, chosen.same)
     assert set(won) == {0, 0.5, 1}
-    found = bootstrap_identities.resample_first(won, bootstrap_identities.drawing(chosen, identity, "scene", 20))
-    weights = statistics.draws([f"scene/{k}" for k in (3, 5, 8, 13, 21)], 20)
+    found = bootstrap.resample_first(won, bootstrap.drawing(chosen, identity, "scene", 20))
+    weights = bootstrap.draws([f"scene/{k}" for k in (3, 5, 8, 13, 21)], 20)
     for b in range(20):
         drawn = dict(zip((3, 5, 8, 13, 21), weights[b], strict=True))
         repeat = [drawn[identity[i]] * drawn[identity[k]] for i, k in zip(chosen.i, chosen.j, strict=True)]
@@ -209,6 +211,6 @@ def test_first_of_two_of_drawn_people_is_its_definition():
 
 def test_everybody_once_is_the_measure_itself(monkeypatch):
     sim, chosen, identity = crowd(4, False)
-    monkeypatch.setattr(statistics, "draws", lambda units, count: np.ones((count, len(units))))
-    found = bootstrap_identities.resample(sim, bootstrap_identities.drawing(chosen, identity, "scene", 2))
+    monkeypatch.setattr(bootstrap, "draws", lambda units, count: np.ones((count, len(units))))
+    found = bootstrap.resample(sim, bootstrap.drawing(chosen, identity, "scene", 2))
     assert found.auc == pytest.approx(reid.auc(sim, chosen.same), abs=1e-12)

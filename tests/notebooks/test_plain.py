@@ -16,12 +16,11 @@ from sklearn.metrics import roc_auc_score
 import msfp
 from msfp.config import FusionSettings, TrainingSettings
 from msfp.experiment.clip import as_detections
+from msfp.experiment.thresholds import plateau_middle
 from msfp.features.pooling import align_with_torchvision, axis_weights
-from msfp.heads.loss import triplet_loss
-from msfp.heads.sampling import Labels
 from msfp.heads.training import fit_fusion
+from msfp.heads.triplets import Labels, triplet_loss
 from msfp.metrics.oracle import oracle_tracks
-from msfp.pipeline.search import plateau_middle
 from msfp.tracking.thresholds import smooth
 from msfp.types import Detections, GroundTruth
 

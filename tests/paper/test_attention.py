@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from msfp.paper.attention import binned, joined
-from msfp.pipeline.attention import Weighed
+from msfp.experiment.reid import Weighed
+from msfp.paper.analyses import binned, joined
 
 
 def drawn(count: int, seed: int) -> Weighed:

@@ -7,17 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from msfp.errors import InputError, NotComputable
-from msfp.experiment.evaluate import as_frame, difference, tracked
-from msfp.metrics import fast
-from msfp.metrics.statistics import Sample
-from msfp.paper import cell_samples
+from msfp.experiment.data import whole
+from msfp.experiment.methods import as_frame, difference, tracked
+from msfp.experiment.scores import Measured
+from msfp.experiment.tracks import Method
+from msfp.metrics import hota
+from msfp.metrics.bootstrap import Sample
+from msfp.paper import cells as cell_samples
 from msfp.paper.cells import read_cells, write_cells
 from msfp.paper.measure import attempt, cell, difference_cell, tracking_cells
-from msfp.pipeline.data import whole
-from msfp.pipeline.scores import Measured
-from msfp.pipeline.tracks import Method
-from msfp.types import Cell, GroundTruth, Scene, Sequence, Tracks
+from msfp.types import Cell, GroundTruth, InputError, NotComputable, Scene, Sequence, Tracks
 
 DETECTORS = ("DPM", "SDP")
 
@@ -35,7 +34,7 @@ def scored(scene: int, detector: str, quality: float, seed: int) -> Measured:
     name = f"S-{scene:02d}-{detector}"
     sequence = Sequence(name, "mot17", "train", Path(name), 30, 20, 1200, 100)
     part = whole(Scene(f"S-{scene:02d}", sequence, (sequence,)))
-    return Measured(Method("m", "sort"), part, sequence, fast.score(fast.prepare(truth, 20), found))
+    return Measured(Method("m", "sort"), part, sequence, hota.score(hota.prepare(truth, 20), found))
 
 
 def group(quality: float, seeds: int = 2, scenes: int = 6, row: str = "LITE (trained 64-d)") -> pd.DataFrame:

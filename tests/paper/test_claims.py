@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import NotComputable
-from msfp.metrics import statistics
-from msfp.metrics.statistics import Sample
-from msfp.paper import reference
-from msfp.paper.claims.listed import Claim, apart, load, reasons_apart
-from msfp.paper.claims.numbers import Printed
-from msfp.paper.claims.rules import KINDS
+from msfp.metrics import bootstrap
+from msfp.metrics.bootstrap import Sample
+from msfp.paper import registry
+from msfp.paper.claims.listed import Claim, Printed, apart, load, reasons_apart
+from msfp.paper.claims.rules import KINDS, WORDS
 from msfp.paper.claims.verdict import Verdict, verdicts
-from msfp.paper.claims.words import WORDS
 from msfp.paper.registry import EXTRA, artefact
+from msfp.types import NotComputable
 
 CLAIMS = {c.id: c for c in load()}
 
@@ -46,7 +44,7 @@ class Made:
         value = self.values[row, column]
         own = np.random.default_rng(len(row) + sum(map(ord, row))).normal(0, self.noise, 7)
         own -= own.mean()
-        drawn = value + statistics.draws(UNITS, 500) @ (own + NOISE) / 7
+        drawn = value + bootstrap.draws(UNITS, 500) @ (own + NOISE) / 7
         by_seed = self.seeds * np.array([-1, 0, 1]) * (1 + len(row) % 3)
         return Sample(value + by_seed, drawn[:, None] + by_seed, UNITS)
 
@@ -257,7 +255,7 @@ class Gains(Made):
     """Gains on seven sequences, of which each seed moves every one by itself."""
 
     def __init__(self, gains: list[float], noise: float) -> None:
-        names = reference.columns(6)
+        names = registry.columns(6)
         rng = np.random.default_rng(4)
         self.table = {name: gain + rng.normal(0, noise, 3) for name, gain in zip(names, gains, strict=True)}
         super().__init__({(row, name): 0.0 for row in "ab" for name in names})
@@ -364,12 +362,12 @@ def test_a_claim_names_rows_and_columns_of_the_paper(one: Claim) -> None:
         assert artefact("table", one.table).status == "ready"
         return
     for n, table in enumerate(one.tables):
-        rows, columns = set(reference.rows(table)), set(reference.columns(table))
+        rows, columns = set(registry.rows(table)), set(registry.columns(table))
         assert rows  # the table exists
         for name in (*one.a, *one.b):
             if len(one.tables) < 3:
                 first, _, second = name.partition("==")
-                own = reference.here(second or first if n else first)
+                own = registry.here(second or first if n else first)
                 assert own in rows | OURS, f"Table {table} has no row {name}"
         if one.basis == "measured" and one.columns:
             assert set(one.columns[0].split("~")) <= columns

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from msfp.errors import InputError
-from msfp.paper import reference
+from msfp.paper import registry
 from msfp.paper.registry import EXTRA, artefact, artefacts, every, extras
 from msfp.paper.render import write_table
-from msfp.types import Cell
+from msfp.types import Cell, InputError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -27,15 +26,15 @@ def test_every_artefact_is_of_one_notebook_and_has_the_paper_s_numbers() -> None
     for one in every():
         assert one.notebook in names
     for one in artefacts():
-        assert one.kind == "figure" or len(reference.table(one.number)) > 3
+        assert one.kind == "figure" or len(registry.table(one.number)) > 3
 
 
 def test_an_extra_table_has_no_number_of_the_paper() -> None:
-    assert reference.table(101) == ()
-    assert reference.lookup(101, "LITE (trained 64-d)", "HOTA") is None
+    assert registry.table(101) == ()
+    assert registry.lookup(101, "LITE (trained 64-d)", "HOTA") is None
     assert artefact("table", 101).name == "Extra table 101"
     with pytest.raises(InputError, match="the paper has tables 1 to 24"):
-        reference.table(25)
+        registry.table(25)
     with pytest.raises(InputError, match="the paper has tables 1 to 24"):
         artefact("table", 99)
 

@@ -1,13 +1,13 @@
 """What a table says beside the paper's, on cells worked out by hand."""
 
-from msfp.paper import reference
-from msfp.paper.findings import compare
-from msfp.paper.report_contents import sentences
+from msfp.paper import registry
+from msfp.paper.layout import compare
+from msfp.paper.report import sentences
 from msfp.types import Cell
 
 
 def paper_value(row: str, column: str) -> float:
-    entry = reference.lookup(1, row, column)
+    entry = registry.lookup(1, row, column)
     assert entry is not None
     assert isinstance(entry.value, float)
     return entry.value

@@ -5,9 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.paper.latex import latex
+from msfp.paper.latex import SIGNS, code, escape, latex, prose
 from msfp.paper.render import sheet
-from msfp.paper.tex import SIGNS, code, escape, prose
 from msfp.types import Cell
 
 CELLS = [

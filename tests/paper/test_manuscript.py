@@ -7,13 +7,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from msfp.errors import InputError
-from msfp.paper.manuscript import write_paper
+from msfp.experiment.run import Run, open_run
 from msfp.paper.registry import every
 from msfp.paper.render import write_table
+from msfp.paper.report import write_paper
 from msfp.paper.stamps import tables_folder
-from msfp.pipeline.run import Run, open_run
-from msfp.types import Cell
+from msfp.types import Cell, InputError
 
 ENGINES = ("latexmk", "tectonic", "pdflatex")
 ODD = r"50 % of a_b & c ~ d ^ {e} \ $f$ # τ ≤ 1 ± 0.1 – † “q” ünïcode 中"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from msfp.paper import reference
+from msfp.paper import registry
 from msfp.paper.registry import every
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -15,7 +15,7 @@ def test_the_headline_table_quotes_the_paper_as_it_is() -> None:
     quoted = re.findall(r"^\| ([^|]+?) +\| [^|]+ \| [^|]+ \| ([\d.]+)[^|]*\|$", table, re.M)
     assert len(quoted) == 7
     for name, value in quoted:
-        entry = reference.lookup(1, NAMES.get(name, name), "HOTA")
+        entry = registry.lookup(1, NAMES.get(name, name), "HOTA")
         assert entry is not None, name
         assert entry.value == float(value), name
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from msfp.errors import InputError
-from msfp.paper import reference
-from msfp.paper.reference import Entry
+from msfp.paper import registry
+from msfp.paper.registry import Entry
+from msfp.types import InputError
 
 SHAPES = {
     1: (13, 7), 2: (7, 7), 3: (6, 4), 4: (5, 3), 5: (8, 3), 6: (3, 7), 7: (6, 5), 8: (5, 3), 9: (4, 2), 10: (3, 2),
@@ -29,7 +29,7 @@ OTHER_LABELS = {
 
 
 def value(table: int, row: str, column: str) -> float:
-    entry = reference.lookup(table, row, column)
+    entry = registry.lookup(table, row, column)
     assert entry is not None
     assert isinstance(entry.value, float)
     return entry.value
@@ -79,7 +79,7 @@ def test_every_entry_is_what_an_independent_parser_reads_in_the_paper(shared: Pa
     tables = paper_tables((shared / "paper" / "msfp-track.txt").read_text(encoding="utf-8"))
     assert sorted(tables) == list(range(1, 25))
     for number, rows in tables.items():
-        ours = [[e for e in reference.table(number) if e.row == label] for label in reference.rows(number)]
+        ours = [[e for e in registry.table(number) if e.row == label] for label in registry.rows(number)]
         assert len(rows) == len(ours), number
         for (group, label, *cells), entries in zip(rows, ours, strict=True):
             assert {e.group for e in entries} == {group}
@@ -95,21 +95,21 @@ def same_label(theirs: str, ours: str) -> bool:
 @pytest.mark.parametrize("number", range(1, 25))
 def test_shape(number: int) -> None:
     rows, columns = SHAPES[number]
-    assert (len(reference.rows(number)), len(reference.columns(number))) == (rows, columns)
-    for row in reference.rows(number):
-        count = sum(e.row == row for e in reference.table(number))
+    assert (len(registry.rows(number)), len(registry.columns(number))) == (rows, columns)
+    for row in registry.rows(number):
+        count = sum(e.row == row for e in registry.table(number))
         assert count == (1 if (number, row) in SPANNED else columns)
 
 
 def test_order_counts_from_one_and_labels_are_unique() -> None:
     for number in SHAPES:
-        entries = reference.table(number)
+        entries = registry.table(number)
         assert [e.order for e in entries] == list(range(1, len(entries) + 1))
         assert len({(e.row, e.column) for e in entries}) == len(entries)
 
 
 def test_private_are_the_jointly_trained_rows_of_table_1() -> None:
-    private = [e for e in reference.load() if e.private]
+    private = [e for e in registry.load() if e.private]
     assert {(e.table, e.row) for e in private} == {(1, "JDE"), (1, "FairMOT")}
     assert len(private) == 12
     assert "FPS" not in {e.column for e in private}
@@ -120,29 +120,29 @@ def test_numbers_are_read_and_words_kept() -> None:
     assert value(6, "Δ", "13") == 2.2
     assert value(21, "ATL (MOT17→MOT20)", "Gap") == -1.3
     assert value(8, "ATL (ours)", "Runtime") == 0.05
-    assert reference.lookup(17, "Per-frame (β=0)", "Stability").value == "Oscillating"  # type: ignore[union-attr]
-    assert reference.lookup(1, "nobody", "HOTA") is None
-    assert reference.number("N/A*") is None
+    assert registry.lookup(17, "Per-frame (β=0)", "Stability").value == "Oscillating"  # type: ignore[union-attr]
+    assert registry.lookup(1, "nobody", "HOTA") is None
+    assert registry.number("N/A*") is None
 
 
 def test_three_sources_stay_apart() -> None:
-    lite = reference.lookup(1, "LITE", "HOTA")
-    assert lite is reference.lookup(1, LITE, "HOTA"), "the paper's name and this suite's"
+    lite = registry.lookup(1, "LITE", "HOTA")
+    assert lite is registry.lookup(1, LITE, "HOTA"), "the paper's name and this suite's"
     assert lite is not None
     assert (lite.value, lite.published) == (61.1, 43.0)
     assert "README" in lite.published_source
-    for e in reference.load():
+    for e in registry.load():
         assert (e.published is None) == (e.published_source == "")
 
 
 def test_unknown_table_names_what_there_is() -> None:
     with pytest.raises(InputError, match=r"table 25: the paper has tables 1 to 24"):
-        reference.table(25)
+        registry.table(25)
 
 
 @pytest.mark.parametrize("number", [7, 11])
 def test_times_add_up(number: int) -> None:
-    for row in reference.rows(number):
+    for row in registry.rows(number):
         parts = sum(value(number, row, c) for c in ("Det", "ReID", "Assoc"))
         assert parts == pytest.approx(value(number, row, "Total"))
 
@@ -165,8 +165,8 @@ SPEEDS += [(24, "A: ms/frame", "A: FPS"), (24, "B: ms/frame", "B: FPS")]
 @pytest.mark.parametrize(("number", "time", "fps"), SPEEDS)
 def test_frames_a_second_are_the_inverse_of_the_time(number: int, time: str, fps: str) -> None:
     checked = 0
-    for row in reference.rows(number):
-        entry, speed = reference.lookup(number, row, time), reference.lookup(number, row, fps)
+    for row in registry.rows(number):
+        entry, speed = registry.lookup(number, row, time), registry.lookup(number, row, fps)
         if entry is None or speed is None or isinstance(entry.value, str):
             continue
         assert isinstance(speed.value, float)
@@ -176,29 +176,29 @@ def test_frames_a_second_are_the_inverse_of_the_time(number: int, time: str, fps
 
 
 def test_known_contradiction_speeds_of_tables_1_and_7() -> None:
-    shared_rows = set(reference.rows(1)) & set(reference.rows(7))
+    shared_rows = set(registry.rows(1)) & set(registry.rows(7))
     differing = {r for r in shared_rows if value(1, r, "FPS") != value(7, r, "FPS")}
     assert differing == {"DeepSORT", "StrongSORT", LITE, "MSFP (concat)", "MSFP (attention)", "MSFP-Track"}
 
 
 @pytest.mark.parametrize("number", [1, 2, 19])
 def test_hota_is_near_the_geometric_mean_of_its_parts(number: int) -> None:
-    for row in reference.rows(number):
+    for row in registry.rows(number):
         mean = (value(number, row, "DetA") * value(number, row, "AssA")) ** 0.5
         assert mean == pytest.approx(value(number, row, "HOTA"), abs=0.2), row
 
 
 def test_known_contradiction_averages_of_table_6() -> None:
     for row, average in (("LITE", 61.9), ("MSFP-Track", 63.7)):
-        values = [value(6, row, c) for c in reference.columns(6)]
+        values = [value(6, row, c) for c in registry.columns(6)]
         assert sum(values) / len(values) == pytest.approx(average, abs=0.06)
         assert value(1, row, "HOTA") != average
 
 
 def test_differences_that_the_paper_prints() -> None:
-    for c in reference.columns(6):
+    for c in registry.columns(6):
         assert value(6, "MSFP-Track", c) - value(6, "LITE", c) == pytest.approx(value(6, "Δ", c))
-    for row in reference.rows(18):
+    for row in registry.rows(18):
         gain = value(18, row, "HOTA (ATL)") - value(18, row, "HOTA (fixed τ)")
         assert gain == pytest.approx(value(18, row, "Δ"))
     same = "ATL (same dataset)"
@@ -228,7 +228,7 @@ def test_known_contradictions_carry_a_remark() -> None:
         *((1, row, "IDSW") for row in ("ByteTrack", "OC-SORT", "BoTSORT")),
     ]
     for place in known:
-        entry = reference.lookup(*place)
+        entry = registry.lookup(*place)
         assert entry is not None
         assert entry.remark, place
 
@@ -247,5 +247,5 @@ def test_table_10_repeats_table_1() -> None:
 
 def test_rows_stay_together() -> None:
     for number in SHAPES:
-        labels = [e.row for e in reference.table(number)]
-        assert len(reference.rows(number)) == 1 + sum(a != b for a, b in pairwise(labels))
+        labels = [e.row for e in registry.table(number)]
+        assert len(registry.rows(number)) == 1 + sum(a != b for a, b in pairwise(labels))

@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from msfp.errors import InputError, NotComputable
-from msfp.paper import reference, tagged
+from msfp.paper import registry
 from msfp.paper.notebook import NotebookRun, begin
 from msfp.paper.registry import artefact, artefacts, every
 from msfp.paper.stamps import fingerprint, read_stamp, stale
-from msfp.types import Cell
+from msfp.types import Cell, InputError, NotComputable
 
 NOTEBOOKS = re.compile(r"0[0-8]_[a-z]+")
 
@@ -52,7 +51,7 @@ def written(folder: Path, *cells: tuple[str, str]) -> None:
 
 
 def test_without_its_tag_it_is_planned(tmp_path: Path, run: NotebookRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tagged, "notebooks_folder", lambda: tmp_path)
+    monkeypatch.setattr(registry, "notebooks_folder", lambda: tmp_path)
     written(tmp_path, ("setup", "x = 1"))
     assert artefact("table", 20).status == "planned"
     with pytest.raises(NotComputable, match=r"table 20 .* is planned: no cell of 03_heads is tagged table-20"):
@@ -74,7 +73,7 @@ def test_without_the_notebooks_a_table_is_still_saved(
 def test_cells_run_without_a_kernel_on_the_run_at_hand(
     tmp_path: Path, run: NotebookRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tagged, "notebooks_folder", lambda: tmp_path)
+    monkeypatch.setattr(registry, "notebooks_folder", lambda: tmp_path)
     setup = "import msfp\nrun = msfp.open('full', root='/nowhere')\nwidth = 7.0"
     own = "run.table(20, [msfp.Cell('Attention MLP', 'Parameters', width)])"
     written(tmp_path, ("setup", setup), ("table-20", own))
@@ -119,5 +118,5 @@ def test_unknown_numbers_say_what_there_is(run: NotebookRun) -> None:
 
 
 def test_every_table_has_reference_numbers() -> None:
-    assert {e.table for e in reference.load()} == {a.number for a in artefacts() if a.kind == "table"}
+    assert {e.table for e in registry.load()} == {a.number for a in artefacts() if a.kind == "table"}
     assert artefact("table", 3).name == "Table 3"

@@ -14,14 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.engine.escapes import csv_frame, md_cell, md_text
-from msfp.errors import InputError, MsfpError
-from msfp.paper import columns, reference
+from msfp.engine.html import csv_frame, md_cell, md_text
+from msfp.paper import layout, registry
 from msfp.paper.cells import read_cells, write_cells
-from msfp.paper.formats import markdown
+from msfp.paper.layout import NOT_MEASURED, OURS, markdown
 from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, wide, write_table
-from msfp.paper.table_layout import NOT_MEASURED, OURS
-from msfp.types import Cell
+from msfp.types import Cell, InputError, MsfpError
 
 REASON = "8 of 1050 frames present"
 CELLS = [
@@ -52,7 +50,7 @@ def line(row: str, column: str = "HOTA", cells: list[Cell] = CELLS, number: int 
 def test_merge_has_every_entry_of_the_paper_once() -> None:
     frame = merge([], 1)
     assert list(frame.columns) == list(TIDY)
-    assert len(frame) == len(reference.table(1))
+    assert len(frame) == len(registry.table(1))
     assert set(frame["source"]) == {"paper"}
     assert set(frame["reason"]) == {NOT_MEASURED}
     assert frame["measured"].isna().all()
@@ -89,7 +87,7 @@ def test_published_cell_keeps_its_value_apart_from_the_papers() -> None:
 def test_rows_beyond_the_paper_follow_in_groups() -> None:
     frame = merge(CELLS, 1)
     rows = list(dict.fromkeys(frame["row"]))
-    known = reference.rows(1)
+    known = registry.rows(1)
     assert rows[: len(known)] == list(known)
     assert rows[len(known) :] == ["LITE (training-free)", "SORT · SDP", "MSFP-Track · SDP", "recall ceiling · SDP"]
     groups = dict(zip(frame["row"], frame["group"], strict=True))
@@ -100,7 +98,7 @@ def test_rows_beyond_the_paper_follow_in_groups() -> None:
 
 def test_columns_beyond_the_paper_follow() -> None:
     made = wide([Cell("Concat + MLP", "AUC, hard pairs", 0.8123)], 3)
-    assert list(made.columns) == [*reference.columns(3), "AUC, hard pairs"]
+    assert list(made.columns) == [*registry.columns(3), "AUC, hard pairs"]
     assert made.loc["Concat + MLP", "AUC, hard pairs"] == "0.812"
 
 
@@ -140,10 +138,10 @@ def test_best_and_second_in_the_columns_direction() -> None:
 
 def test_ranks_agree_with_a_naive_sort() -> None:
     rng = np.random.default_rng(0)
-    rows = reference.rows(2)
+    rows = registry.rows(2)
     for column in ("HOTA", "IDSW", "FPS"):
         values = np.round(rng.uniform(1, 100, len(rows)), 0)
-        better = columns.direction(2, column)
+        better = layout.direction(2, column)
         levels = sorted(set(values * better), reverse=True)
         expected = {r: levels.index(v * better) + 1 for r, v in zip(rows, values, strict=True)}
         found = ranks(column, [Cell(r, column, float(v)) for r, v in zip(rows, values, strict=True)], 2)
@@ -170,11 +168,11 @@ def test_difference_rows_and_columns_without_direction_do_not_rank() -> None:
     assert ranks(
         "02", [Cell(r, "02", v) for r, v in (("LITE (trained 64-d)", 50.0), ("MSFP-Track", 52.0), ("Δ", 60.0))], 6
     ) == {"MSFP-Track": 1}
-    assert columns.direction(21, "Gap") == columns.NEITHER
-    assert columns.direction(3, "Gap") == columns.HIGHER
-    assert columns.direction(3, "AUC, hard pairs") == columns.HIGHER
-    assert columns.direction(18, "HOTA (ATL)") == columns.HIGHER
-    assert columns.direction(20, "Parameters") == columns.NEITHER
+    assert layout.direction(21, "Gap") == layout.NEITHER
+    assert layout.direction(3, "Gap") == layout.HIGHER
+    assert layout.direction(3, "AUC, hard pairs") == layout.HIGHER
+    assert layout.direction(18, "HOTA (ATL)") == layout.HIGHER
+    assert layout.direction(20, "Parameters") == layout.NEITHER
 
 
 def test_signs_digits_and_words_as_the_paper_prints_them() -> None:
@@ -182,7 +180,7 @@ def test_signs_digits_and_words_as_the_paper_prints_them() -> None:
     made = wide([Cell("Total MSFP", "Parameters", 67075), Cell("Proj(4)", "Layers", "Linear+ReLU+BN")], 20)
     assert made.loc["Total MSFP", "Parameters"] == "67075 (paper 67.3K, -225)"
     assert made.loc["Proj(4)", "Layers"] == "Linear+ReLU+BN (paper same)"
-    assert columns.fixed(-0.004, 1, signed=True) == "0.0"
+    assert layout.fixed(-0.004, 1, signed=True) == "0.0"
     assert wide([Cell("MSFP-Track", "IDSW", 100.4, 0.2)], 1).loc["MSFP-Track", "IDSW"].startswith("100 ±0.2 (")
 
 
@@ -240,7 +238,7 @@ def test_html_escapes_and_keeps_sources_apart() -> None:
 
 @pytest.mark.parametrize("number", range(1, 25))
 def test_every_table_renders_with_nothing_and_with_everything_measured(number: int, tmp_path: Path) -> None:
-    cells = [Cell(e.row, e.column, e.value, e.std, unit=e.unit) for e in reference.table(number)]
+    cells = [Cell(e.row, e.column, e.value, e.std, unit=e.unit) for e in registry.table(number)]
     for some in ([], cells):
         assert len(write_table(tmp_path, number, some)) == 4
     frame = merge(cells, number)

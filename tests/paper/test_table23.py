@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from msfp.experiment.method import Method
-from msfp.paper import tagged
+from msfp.experiment.methods import Method
+from msfp.experiment.thresholds import Threshold
+from msfp.paper import registry
 from msfp.paper.notebook import begin
 from msfp.paper.registry import artefact
-from msfp.pipeline.tracks import Threshold
 from msfp.tracking import make
 
 
@@ -29,7 +29,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Method]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("msfp.paper.measure.validation", lambda _run: ())
         with pytest.raises(Stop):
-            tagged.execute(run, "05_tracking", artefact("table", 23).tag)
+            registry.execute(run, "05_tracking", artefact("table", 23).tag)
     return seen
 
 

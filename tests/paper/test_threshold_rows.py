@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from msfp.errors import NotComputable
+from msfp.experiment.data import Fold, Part, halves
 from msfp.paper.measure import left_out
-from msfp.pipeline.data import Fold, Part, halves
-from msfp.types import Scene, Sequence
+from msfp.types import NotComputable, Scene, Sequence
 
 
 def scene(name: str) -> Scene:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from msfp.pipeline.run import Run, open_run
+from msfp.experiment.run import Run, open_run
 from tests.pipeline.conftest import FEW, LENGTH, write_sequence
 from tests.tables import made
 

@@ -5,10 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from msfp.metrics.statistics import Sample, difference
-from msfp.metrics.studies import Design, studies
-from msfp.paper.claims.effects import Effect, Found
-from msfp.paper.claims.words import Word, holm, together, words
+from msfp.metrics.bootstrap import Design, Sample, difference, studies
+from msfp.paper.claims.listed import Effect, Found
+from msfp.paper.claims.rules import Word, holm, together, words
 
 COUNT = 1000
 STUDY = Design()  # 7 scenes, 3 seeds

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from msfp.errors import InputError
-from msfp.paper import cell_samples, report_contents
+from msfp.experiment.run import Run, open_run
+from msfp.paper import cells as cell_samples
+from msfp.paper import report
 from msfp.paper.claims.listed import apart, load
-from msfp.paper.claims.shown import CONSTRUCTION, HARDWARE, PRINTED, frame, groups, line
-from msfp.paper.claims.verdict import Verdict, dataset, judge
-from msfp.paper.claims.words import MEANINGS, WORDS
+from msfp.paper.claims.rules import MEANINGS, WORDS
+from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, Verdict, dataset, frame, groups, judge, line
 from msfp.paper.measure import cell
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
 from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
-from msfp.pipeline.run import Run, open_run
+from msfp.types import InputError
 
 CLAIMS = {c.id: c for c in load()}
 FOUND = Verdict(
@@ -129,7 +129,7 @@ def test_the_frame_has_a_row_a_claim(run: Run) -> None:
 
 
 def test_the_report_opens_with_the_verdicts(run: Run) -> None:
-    text = report_contents.write(run).read_text(encoding="utf-8")
+    text = report.write(run).read_text(encoding="utf-8")
     assert 'id="verdicts"' in text
     for one in judge(run):
         assert f'id="claim-{one.claim.id}"' in text
@@ -157,7 +157,7 @@ def test_what_the_clock_decides_stands_in_a_file_of_its_own(run: Run) -> None:
         cells = [cell(row, column, [value], "ms") for row, value in times.items() for column in claim.columns]
         write_table(tables_folder(run), 7, cells)
         cell_samples.write(evidence_path(run, 7), cells)
-        report_contents.write(run)
+        report.write(run)
         said.append([(run.out / f"{name}.csv").read_bytes() for name in ("claims", "claims-time")])
     assert said[0][0] == said[1][0]
     assert said[0][1] != said[1][1]
@@ -188,8 +188,8 @@ def test_a_table_altered_after_it_was_made_is_refused_by_name(run: Run) -> None:
 def test_real_data_are_not_told_what_embedded_worlds_decide() -> None:
     assert line(FOUND, embedded=False)["notes"] == []
     on_worlds = replace(FOUND, apart=apart(FOUND.claim, True))
-    assert report_contents.by_construction([on_worlds], True) == [
+    assert report.by_construction([on_worlds], True) == [
         "Dancers of the embedded world wear one costume and change places on the beat: appearance says little "
         "(`dance-ocsort`)."
     ]
-    assert report_contents.by_construction([FOUND], False) == []
+    assert report.by_construction([FOUND], False) == []

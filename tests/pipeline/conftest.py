@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from msfp.pipeline.run import Run, open_run
+from msfp.experiment.run import Run, open_run
 
 WIDTH, HEIGHT, LENGTH = 96, 64, 9
 FEW = {"selection.trials": 4, "selection.finalists": 2}  # three hundred draws show no more of a few frames

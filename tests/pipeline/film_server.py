@@ -18,7 +18,8 @@ import cv2
 
 from msfp import cli
 from msfp.cli import tracking  # noqa: F401  loaded once, before the forks
-from msfp.pipeline import folder_io, parts, recording, tracker  # noqa: F401  likewise
+from msfp.online import recording
+from msfp.online import recording as parts
 
 PART = 4
 HALF = "half a part"

@@ -6,25 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from msfp.errors import NotComputable
-from msfp.experiment.evaluate import configured
-from msfp.experiment.method import Method as Row
-from msfp.experiment.run import CEILING
+from msfp.experiment import data
+from msfp.experiment.choices import association_times
+from msfp.experiment.features import TRUTH
+from msfp.experiment.heads import (
+    NOTHING,
+    PERFECT,
+    STRANGERS,
+    appearance,
+    bound_embeddings,
+    embeddings,
+    identity_vectors,
+)
+from msfp.experiment.methods import Method as Row
+from msfp.experiment.methods import configured
+from msfp.experiment.passes import default_camera
+from msfp.experiment.selection import select
+from msfp.experiment.tracks import Method, subject_of, tracks
+from msfp.experiment.verbs import CEILING
 from msfp.metrics.oracle import true_identities
-from msfp.metrics.tracking import evaluate
-from msfp.paper.cell_samples import MeasuredCell
+from msfp.metrics.scores import evaluate
+from msfp.paper.cells import MeasuredCell
 from msfp.paper.render import sheet
-from msfp.pipeline import data
-from msfp.pipeline.association_time import association_times
-from msfp.pipeline.bounds import NOTHING, PERFECT, STRANGERS, bound_embeddings, identity_vectors
-from msfp.pipeline.camera import default_camera
-from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import TRUTH
-from msfp.pipeline.heads import appearance
-from msfp.pipeline.selection import select
-from msfp.pipeline.tracks import Method, subject_of, tracks
 from msfp.tracking import make, names, track, tracker_class
-from msfp.types import Detections, GroundTruth
+from msfp.types import Detections, GroundTruth, NotComputable
 from tests.tables import cells_of
 
 from .conftest import LENGTH, Make

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from msfp import tracking
-from msfp.errors import NotComputable
+from msfp.experiment import data
+from msfp.experiment.data import Part
+from msfp.experiment.folders import method_from
+from msfp.experiment.passes import default_camera, part_warps, scene_warps
+from msfp.experiment.run import Run
+from msfp.experiment.scores import prepare
+from msfp.experiment.tracks import Method, tracks
 from msfp.features import camera_motion
-from msfp.pipeline import data
-from msfp.pipeline.camera import default_camera, part_warps, scene_warps
-from msfp.pipeline.data import Part
-from msfp.pipeline.folder_io import method_from
-from msfp.pipeline.run import Run
-from msfp.pipeline.scores import prepare
-from msfp.pipeline.tracks import Method, tracks
-from msfp.types import Scene
+from msfp.types import NotComputable, Scene
 from tests.pipeline.conftest import HEIGHT, LENGTH, WIDTH
 
 NAME = "MOT17-02-SDP"
@@ -101,7 +100,7 @@ def test_the_tracker_gets_the_warps_and_the_key_knows(make_run: Make, monkeypatc
         given.append(warps)
         return tracking.track(*args, warps=warps, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("msfp.pipeline.tracks.track", spy)
+    monkeypatch.setattr("msfp.experiment.tracks.track", spy)
     still, moving = Method("a", "sort"), Method("b", "sort", camera="sparse-flow")
     prepare(run, [still, moving], [part])
     for method in (still, moving, still, moving):

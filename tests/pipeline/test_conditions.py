@@ -4,12 +4,12 @@ import csv
 
 import pytest
 
-from msfp.experiment.evaluate import evaluate
-from msfp.paper.conditions import COLUMNS, EVENTS, FILE, HEAD
+from msfp.experiment import data
+from msfp.experiment.methods import evaluate
+from msfp.experiment.run import Run
+from msfp.paper.analyses import COLUMNS, EVENTS, FILE, HEAD
 from msfp.paper.measure import tracking_cells
 from msfp.paper.methods import LITE, MSFP_TRACK
-from msfp.pipeline import data
-from msfp.pipeline.run import Run
 from tests.tables import cells_of, made
 
 from .conftest import LENGTH, Make

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.datasets.frames import FrameReader
-from msfp.errors import NotComputable, each_once
-from msfp.pipeline import data
-from msfp.pipeline.run import Run, open_run
-from msfp.types import Scene
+from msfp.data.frames import FrameReader
+from msfp.experiment import data
+from msfp.experiment.run import Run, open_run
+from msfp.types import NotComputable, Scene, each_once
 
 from .conftest import LENGTH, Make
 

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from msfp.datasets.frames import read_frame
-from msfp.errors import NotComputable
-from msfp.features.detect import detect
-from msfp.metrics.fast import evaluate
-from msfp.pipeline import data
-from msfp.pipeline.detection_source import CONFIDENCE
-from msfp.pipeline.features import features
-from msfp.pipeline.tracks import Method, Threshold, tracks
+from msfp.data.frames import read_frame
+from msfp.experiment import data
+from msfp.experiment.detections import CONFIDENCE
+from msfp.experiment.features import features
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method, tracks
+from msfp.features.detector import detect
+from msfp.metrics.hota import evaluate
+from msfp.types import NotComputable
 from tests.whole_model import load_person_detector
 
 from .conftest import LENGTH, Make

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from msfp.errors import InputError
-from msfp.features.ultralytics_model import build
-from msfp.paper.families import rows
-from msfp.pipeline.detectors import detectors
-from msfp.pipeline.run import open_run
+from msfp.experiment.detections import detectors
+from msfp.experiment.run import open_run
+from msfp.features.weights import build
+from msfp.paper.methods import rows
+from msfp.types import InputError
 from tests.tables import made
 
 from .conftest import LENGTH, Make

@@ -10,14 +10,13 @@ import torch
 from torch import nn
 
 import msfp
-from msfp.errors import InputError, MsfpError, NotComputable
-from msfp.experiment.run import Experiment
-from msfp.metrics import tracking
-from msfp.metrics.score import identical
+from msfp.experiment import data, reid, scores
+from msfp.experiment.heads import appearance
+from msfp.experiment.verbs import Experiment
+from msfp.metrics import scores as tracking
+from msfp.metrics.scores import identical
 from msfp.paper.notebook import begin
-from msfp.pipeline import data, reid, scores
-from msfp.pipeline.heads import appearance
-from msfp.types import Detections
+from msfp.types import Detections, InputError, MsfpError, NotComputable
 
 from .conftest import FEW, LENGTH, Make
 
@@ -122,7 +121,7 @@ def test_a_head_and_a_loss_of_ones_own(run: Experiment) -> None:
 
 
 def test_a_registered_head_is_the_one_of_the_tables(run: Experiment) -> None:
-    from msfp.pipeline.heads import train_head
+    from msfp.experiment.heads import train_head
 
     fold = run.fold()
     trained = run.train("concat", seed=1)

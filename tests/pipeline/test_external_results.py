@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.datasets.motchallenge import read_ground_truth, read_tracks
-from msfp.errors import InputError
-from msfp.metrics.tracking import evaluate
+from msfp.data.motchallenge import read_ground_truth, read_tracks
+from msfp.experiment import data, external
+from msfp.experiment.external import Refused
+from msfp.experiment.run import Run, open_run
+from msfp.metrics.scores import evaluate
 from msfp.paper import external_rows
 from msfp.paper.methods import TABLE_1
 from msfp.paper.registry import artefact
 from msfp.paper.stamps import fingerprint
-from msfp.pipeline import data, external_results
-from msfp.pipeline.external_results import Refused
-from msfp.pipeline.run import Run, open_run
+from msfp.types import InputError
 from tests.pipeline.conftest import LENGTH
 
 Make = Callable[..., Run]
@@ -82,7 +82,7 @@ def test_sequences_that_the_run_leaves_out_are_kept_all_the_same(make_run: Make,
     only = write(tmp_path / "only", MOT17_04_SDP=result())
     with pytest.raises(Refused, match=r"no table of this run shows any of MOT17-04-SDP; .*MOT17-02-DPM, MOT17-02-SDP"):
         external_rows.take(run, "other", only)
-    assert external_results.names(run) == ("SGT",)
+    assert external.names(run) == ("SGT",)
 
 
 def test_a_missing_sequence_is_told_and_no_number_hides_it(make_run: Make, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_one_bad_file_never_keeps_out_the_others(make_run: Make, tmp_path: Path)
             path.write_bytes(result().encode() if state in ("good", "stray") else BAD[state])
         good = {name for name, state in states.items() if state == "good"}
         try:
-            kept = external_results.take(run, "SGT", folder)
+            kept = external.take(run, "SGT", folder)
             problems, sequences = kept.problems, set(kept.sequences)
             assert sequences == {p.stem for p in kept.folder.glob("*.txt")}
         except Refused as refused:
@@ -139,7 +139,7 @@ def test_every_problem_is_told_at_once(make_run: Make, tmp_path: Path) -> None:
         MOT17_05_SDP="",
         readme="hello",
     )
-    kept = external_results.take(run, "SGT", folder)
+    kept = external.take(run, "SGT", folder)
     assert kept.sequences == {"MOT17-05-SDP": 0}
     first, second, third, fourth, fifth = kept.problems
     assert first.startswith(f"{folder / 'MOT17-02-DPM.txt'}:1: 3 columns")
@@ -152,7 +152,7 @@ def test_every_problem_is_told_at_once(make_run: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", " SGT", "a/b", "..", ".hidden", "x" * 61, "a · b", "a\nb"])
 def test_names_that_make_no_row_are_refused(make_run: Make, tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"name .*: a row's name has 1 to 60 letters"):
-        external_results.take(make_run(NAMES), name, write(tmp_path / "given", MOT17_02=result()))
+        external.take(make_run(NAMES), name, write(tmp_path / "given", MOT17_02=result()))
 
 
 def test_names_and_folders_that_cannot_be_are_refused(make_run: Make, tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_importing_again_replaces_and_makes_the_table_stale(make_run: Make, tmp_
     table, other = artefact("table", 1), artefact("table", 3)
     marks = [fingerprint(run, table)]
     for shift in (0, 6, 0):
-        external_results.take(run, "SGT", write(tmp_path / "given", MOT17_02=result(shift)))
-        assert external_results.names(run) == ("SGT",)
+        external.take(run, "SGT", write(tmp_path / "given", MOT17_02=result(shift)))
+        assert external.names(run) == ("SGT",)
         marks.append(fingerprint(make_run({}), table))
     assert marks[1] == marks[3]
     assert len(set(marks)) == 3

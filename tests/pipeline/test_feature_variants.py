@@ -6,17 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.datasets.frames import FrameReader
-from msfp.errors import NotComputable
+from msfp.data.frames import FrameReader
+from msfp.experiment import data
+from msfp.experiment.features import TRUTH, box_vectors, features, layers_of
+from msfp.experiment.heads import appearance, embeddings, labelled_cells, octaves, thinned, train_head, training_set
 from msfp.features.backbone import Backbone
-from msfp.features.extract import extract
-from msfp.heads.apply import embed, restore_head
-from msfp.pipeline import data
-from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.feature_variants import box_vectors
-from msfp.pipeline.features import TRUTH, features, layers
-from msfp.pipeline.heads import appearance, octaves, train_head, training_set
-from msfp.pipeline.roi_cells import labelled_cells, thinned
+from msfp.features.pooling import extract
+from msfp.heads.training import embed, restore_head
+from msfp.types import NotComputable
 
 from .conftest import HEIGHT, LENGTH, WIDTH, Make
 
@@ -27,7 +24,7 @@ def test_a_further_layer_and_other_pooling_come_from_one_pass(make_run: Make, mo
     run = make_run({"MOT17-02-SDP": LENGTH})
     (scene,) = data.scenes(run, "mot17")
     part = data.halves(scene)[1]
-    usual = layers(features(run, scene)["SDP"], part)
+    usual = layers_of(features(run, scene)["SDP"], part)
     passes = []
     original = Backbone.parts
     monkeypatch.setattr(Backbone, "parts", lambda self, batch: passes.append(1) or original(self, batch))

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from msfp import worlds
 from msfp.config import settings
-from msfp.datasets import synth
-from msfp.errors import InputError
+from msfp.experiment.live import CpuPredictor, CudaGraphPredictor, Seen
 from msfp.features.detector import Detector, load_whole
-from msfp.heads.apply import ScenePredictor
 from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.threshold import SceneEncoder
-from msfp.pipeline.frame_predictor import CpuPredictor, CudaGraphPredictor, Seen
-from msfp.video.source import frames, open_source
+from msfp.heads.training import ScenePredictor
+from msfp.online.video import frames, open_source
+from msfp.types import InputError
 
 pytestmark = pytest.mark.xdist_group("eyes")
 
@@ -26,7 +26,7 @@ def in_one_piece() -> Detector:
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
     """Three frames with people."""
-    folder = synth.generate("synth17", tmp_path_factory.mktemp("street"), seed=0, frames=5, size=(320, 180))
+    folder = worlds.generate("synth17", tmp_path_factory.mktemp("street"), seed=0, frames=5, size=(320, 180))
     source = open_source(str(sorted(folder.rglob("img1"))[0]))
     return [pixels for _, pixels in frames(source)][::2]
 

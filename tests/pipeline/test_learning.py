@@ -2,11 +2,11 @@
 
 import pytest
 
-from msfp.pipeline import data
-from msfp.pipeline.heads import appearance
-from msfp.pipeline.learning import learn_all
-from msfp.pipeline.scores import measure_one
-from msfp.pipeline.tracks import Method, Threshold
+from msfp.experiment import data
+from msfp.experiment.heads import appearance
+from msfp.experiment.scores import learn_all, measure_one
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method
 
 from .conftest import LENGTH, Make
 

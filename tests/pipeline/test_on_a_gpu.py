@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from msfp.datasets import synth
+from msfp import worlds
+from msfp.experiment import data
+from msfp.experiment.features import features
+from msfp.experiment.live import CpuPredictor, CudaGraphPredictor
 from msfp.features.detector import load_whole
-from msfp.pipeline import data
-from msfp.pipeline.features import features
-from msfp.pipeline.frame_predictor import CpuPredictor, CudaGraphPredictor
-from msfp.pipeline.tracker import Tracker
-from msfp.tracking.iou import iou
+from msfp.online.tracker import Tracker
+from msfp.online.video import frames, open_source
+from msfp.tracking.costs import iou
 from msfp.types import tlwh_to_xyxy
-from msfp.video.source import frames, open_source
 
 from .conftest import LENGTH, Make
 from .test_frame_predictor import CONFIG, networks
@@ -26,7 +26,7 @@ __all__ = ["networks"]
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
-    folder = synth.generate("synth17", tmp_path_factory.mktemp("film"), seed=0, frames=30, size=(640, 360))
+    folder = worlds.generate("synth17", tmp_path_factory.mktemp("film"), seed=0, frames=30, size=(640, 360))
     return [pixels for _, pixels in frames(open_source(str(sorted(folder.rglob("img1"))[0])))]
 
 

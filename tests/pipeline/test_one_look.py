@@ -1,6 +1,6 @@
 """Within a task a file is looked at once; outside of it, each time."""
 
-from msfp.pipeline.one_look import looked_once, one_look, task
+from msfp.experiment.run import looked_once, one_look, task
 
 
 def counting() -> tuple[list[object], object]:

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.experiment import data
+from msfp.experiment.features import Pooled, pooled, variants
+from msfp.experiment.passes import extract_once
+from msfp.experiment.run import Run
 from msfp.features.backbone import Backbone
 from msfp.features.detector import Detector
-from msfp.pipeline import data
-from msfp.pipeline.feature_variants import variants
-from msfp.pipeline.features import Pooled, pooled
-from msfp.pipeline.one_pass import extract_once
-from msfp.pipeline.run import Run
 
 from .conftest import LENGTH, Make
 

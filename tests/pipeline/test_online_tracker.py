@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 import msfp
-from msfp.datasets.frames import FrameReader
-from msfp.datasets.motchallenge import read_tracks
-from msfp.errors import InputError
-from msfp.pipeline import data, recording, tracker
-from msfp.pipeline.heads import appearance
-from msfp.pipeline.online_tracker import OnlineTracker
-from msfp.pipeline.recording import Recording, record
-from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Method, Threshold, frame_thresholds, tracks
-from msfp.video.source import frames, open_source
+from msfp.data.frames import FrameReader
+from msfp.data.motchallenge import read_tracks
+from msfp.experiment import data
+from msfp.experiment.heads import appearance
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method, frame_thresholds, tracks
+from msfp.online import recording, tracker
+from msfp.online.recording import Recording, record
+from msfp.online.tracker import OnlineTracker
+from msfp.online.video import frames, open_source
+from msfp.types import InputError
 
 from .conftest import LENGTH, run_of_one_street
 

@@ -5,15 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import InputError
-from msfp.heads.linking import Linker, fit_link
+from msfp.experiment import data
+from msfp.experiment.folders import finish, link_pairs, steps_from, track_folder
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method
+from msfp.heads.recovery import Linker, fit_link
 from msfp.heads.training import Fitted
-from msfp.metrics.fast import evaluate
-from msfp.pipeline import data
-from msfp.pipeline.folder_io import track_folder
-from msfp.pipeline.postprocess import finish, link_pairs, steps_from
-from msfp.pipeline.tracks import Method, Threshold
-from msfp.types import GroundTruth, Tracks
+from msfp.metrics.hota import evaluate
+from msfp.types import GroundTruth, InputError, Tracks
 
 from .conftest import LENGTH, Make
 

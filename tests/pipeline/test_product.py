@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from msfp import tracking
-from msfp.errors import InputError
+from msfp.experiment import data
+from msfp.experiment.folders import ALIASES, ATL_MODES, RECOVERIES, method_from
+from msfp.experiment.heads import appearance
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method, tracks
 from msfp.heads.fusion import strategies
-from msfp.pipeline import data
-from msfp.pipeline.folder_io import ALIASES, ATL_MODES, RECOVERIES, method_from
-from msfp.pipeline.heads import appearance
-from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Method, Threshold, tracks
 from msfp.tracking.thresholds import policies
+from msfp.types import InputError
 from tests.pipeline.conftest import LENGTH, Make
 
 SMALL = {"training.identities": 2, "training.instances": 2, "training.joint_epochs": 1, "atl.grid": (0.1, 0.4)}
@@ -26,7 +27,7 @@ def run(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> Run:
     """One small scene, which is also what `msfp run` learns from."""
     made = make_run({"MOT17-02-SDP": LENGTH}, **SMALL, **{"input.reid_weights": "random-init", "recovery.epochs": 1})
     part = data.folds(made, "mot17")[0].learn
-    monkeypatch.setattr("msfp.pipeline.folder_io._learn", lambda run: part)
+    monkeypatch.setattr("msfp.experiment.folders._learn", lambda run: part)
     return made
 
 

@@ -10,15 +10,16 @@ import pytest
 
 from msfp import tracking
 from msfp.engine.files import locked
-from msfp.errors import InputError, MsfpError
-from msfp.pipeline import recording
-from msfp.pipeline.camera import default_camera
-from msfp.pipeline.heads import appearance
-from msfp.pipeline.online_tracker import Look, OnlineTracker
-from msfp.pipeline.recording import LOCK, Recording, record
-from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Method, Threshold
-from msfp.video.source import Source, frames, open_source
+from msfp.experiment.heads import appearance
+from msfp.experiment.passes import default_camera
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method
+from msfp.online import recording
+from msfp.online.recording import LOCK, Recording, record
+from msfp.online.tracker import Look, OnlineTracker
+from msfp.online.video import Source, frames, open_source
+from msfp.types import InputError, MsfpError
 from tests.video.conftest import numbers_of, spoil, write
 
 from .conftest import run_of_one_street
@@ -221,14 +222,14 @@ def test_one_bit_of_a_part_is_noticed(run: Run, street: Path, tmp_path: Path) ->
 
 
 def test_no_more_than_one_part_is_in_memory(run: Run, street: Path, tmp_path: Path, monkeypatch) -> None:
-    from msfp.pipeline import parts
+    from msfp.online import recording
 
     source, method = open_source(str(street)), method_of("lite")
     with pytest.raises(Killed):
         follow(run, source, tmp_path / "cut", method, 2 * PART + 2)
     read: list[int] = []
-    unpack = parts.unpack_looks
-    monkeypatch.setattr(parts, "unpack_looks", lambda data: read.append(1) or unpack(data))
+    unpack = recording.unpack_looks
+    monkeypatch.setattr(recording, "unpack_looks", lambda data: read.append(1) or unpack(data))
     kept = Recording(source, tmp_path / "cut", {"method": method.label}, film=False).parts
     kept.begin(False)
     seen = []

@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from msfp.errors import InputError, NotComputable
+from msfp.experiment import data
+from msfp.experiment.folders import method_from
+from msfp.experiment.scores import measure
+from msfp.experiment.tracks import Expert, Method, Recovery, part_cases, thinned, tracks, train_recovery
 from msfp.paper.methods import BYTETRACK, LITE_FREE, recovered
-from msfp.pipeline import data
-from msfp.pipeline.folder_io import method_from
-from msfp.pipeline.recovery import Expert, Recovery, part_cases, thinned, train_recovery
-from msfp.pipeline.scores import measure
-from msfp.pipeline.tracks import Method, tracks
 from msfp.tracking.recovery import AT_PREDICTION, FIRST_NEIGHBOUR, HISTORY, MISSED, NEIGHBOURS, PLACE, TOKENS, Proposals
-from msfp.types import Detections, GroundTruth
+from msfp.types import Detections, GroundTruth, InputError, NotComputable
 from tests.pipeline.conftest import LENGTH, Make
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}
@@ -111,7 +109,7 @@ def test_what_it_lacks(make_run: Make) -> None:
 
 def test_words_choose_it(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(NAMES)
-    monkeypatch.setattr("msfp.pipeline.folder_io._learn", lambda run: ())
+    monkeypatch.setattr("msfp.experiment.folders._learn", lambda run: ())
     assert method_from(run, "sort", "", "default", {}, 3).recovery is None
     assert method_from(run, "sort", "", "default", {}, 3, "busca").recovery == Recovery((), 3)
     with pytest.raises(InputError, match="--recovery lost: not known; there are: none, busca"):

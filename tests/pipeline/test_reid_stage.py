@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import InputError, NotComputable
+from msfp.experiment import data, features
+from msfp.experiment.data import Part
+from msfp.experiment.folders import method_from
+from msfp.experiment.heads import Appearance, appearance, box_inputs, embeddings, head_inputs
+from msfp.experiment.run import Run
+from msfp.experiment.scores import measure, prepare
+from msfp.experiment.thresholds import Threshold, search
+from msfp.experiment.tracks import Method, tracks
 from msfp.features import reid
-from msfp.pipeline import data, reid_features
-from msfp.pipeline.data import Part
-from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.folder_io import method_from
-from msfp.pipeline.heads import Appearance, appearance, box_inputs, head_inputs
-from msfp.pipeline.run import Run
-from msfp.pipeline.scores import measure, prepare
-from msfp.pipeline.search import search
-from msfp.pipeline.tracks import Method, Threshold, tracks
+from msfp.types import InputError, NotComputable
 from tests.pipeline.conftest import LENGTH
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}
@@ -28,7 +27,7 @@ Make = Callable[..., Run]
 def test_all_public_boxes_of_a_scene_in_one_pass(make_run: Make) -> None:
     run = make_run(NAMES, **RANDOM)
     (scene,) = data.scenes(run, run.settings.data.main)
-    found = reid_features.reid_features(run, data.whole(scene))
+    found = features.reid_features(run, data.whole(scene))
     assert set(found) == {"SDP", "DPM"}, "labels are none of them"
     for vectors in found.values():
         assert vectors.shape == (3 * LENGTH, 512)
@@ -44,7 +43,7 @@ def test_all_public_boxes_of_a_scene_in_one_pass(make_run: Make) -> None:
 
 
 def data_frames(run: Run) -> list[tuple[int, np.ndarray]]:
-    from msfp.datasets.frames import FrameReader
+    from msfp.data.frames import FrameReader
 
     (scene,) = data.scenes(run, run.settings.data.main)
     return list(FrameReader(scene.pixels))
@@ -61,9 +60,7 @@ def test_embeddings_of_parts_and_labels(make_run: Make) -> None:
     part = Part(scene, 4, 6)
     own = embeddings(run, part, "SDP", LOOK)
     assert own.dtype == np.float32
-    np.testing.assert_array_equal(
-        own, reid_features.reid_features(run, data.whole(scene))["SDP"][9:18].astype(np.float32)
-    )
+    np.testing.assert_array_equal(own, features.reid_features(run, data.whole(scene))["SDP"][9:18].astype(np.float32))
     assert "reid-truth-features" not in run.store.misses, "labelled boxes only when asked for"
     labelled = embeddings(run, part, "gt", LOOK)
     assert labelled.shape == (9, 512)
@@ -89,17 +86,17 @@ def test_a_file_of_weights_is_keyed_by_content(make_run: Make, tmp_path: Path) -
     digests = []
     for seed in (0, 1):
         save_file({k: v.contiguous() for k, v in reid.load_reid("random-init", seed=seed).state_dict().items()}, path)
-        digests.append(reid_features.network_inputs(make_run({}, **{"input.reid_weights": str(path)}))["network"])
+        digests.append(features.network_inputs(make_run({}, **{"input.reid_weights": str(path)}))["network"])
         path = path.with_stem("other")
     assert digests[0] != digests[1]
     with pytest.raises(InputError, match=r"absent.pt: file not found"):
-        reid_features.network_inputs(make_run({}, **{"input.reid_weights": "absent.pt"}))
+        features.network_inputs(make_run({}, **{"input.reid_weights": "absent.pt"}))
 
 
 def test_why_there_is_none(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reid, "EMBEDDED", "absent.safetensors")
     with pytest.raises(NotComputable, match="separate ReID network: no embedded weights absent.safetensors"):
-        reid_features.network_inputs(make_run({"MOT17-02-SDP": 0}))
+        features.network_inputs(make_run({"MOT17-02-SDP": 0}))
     partial = make_run({"MOT17-04-SDP": 5}, **RANDOM)
     part = data.whole(data.scenes(partial, partial.settings.data.main)[-1])
     with pytest.raises(NotComputable, match="MOT17-04: 5 of 9 frames present"):

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from msfp.engine.hashing import digest
-from msfp.errors import InputError
+from msfp.engine.files import digest
+from msfp.experiment import data, external
+from msfp.experiment.features import features
+from msfp.experiment.heads import Appearance
+from msfp.experiment.run import Run, open_run
+from msfp.experiment.scores import score
+from msfp.experiment.tracks import Method, tracks
 from msfp.features.weights import random_detector
-from msfp.pipeline import data, external_results
-from msfp.pipeline.features import features
-from msfp.pipeline.heads import Appearance
-from msfp.pipeline.run import Run, open_run
-from msfp.pipeline.scores import score
-from msfp.pipeline.tracks import Method, tracks
+from msfp.types import InputError
 
 from .conftest import FEW, LENGTH, Make
 
@@ -134,14 +134,14 @@ def test_rewritten_results_count_from_then_on(make_run: Make, tmp_path: Path) ->
     run = make_run({NAME: LENGTH})
     scene = data.scenes(run, "mot17")[0]
     part, sequence = data.whole(scene), scene.sequences[0]
-    path = external_results.place(run, "Theirs") / f"{NAME}.txt"
+    path = external.place(run, "Theirs") / f"{NAME}.txt"
     path.parent.mkdir(parents=True)
     path.write_text("1,1,5,9,16,36,1\n")
     was = path.stat()
-    first = external_results.tracks(run, "Theirs", part, sequence)
-    kept = external_results.contents(run)
+    first = external.read_tracks(run, "Theirs", part, sequence)
+    kept = external.contents(run)
     path.write_text("1,1,7,9,16,36,1\n")
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
-    second = external_results.tracks(run, "Theirs", part, sequence)
+    second = external.read_tracks(run, "Theirs", part, sequence)
     np.testing.assert_array_equal(second.tlwh - first.tlwh, [[2, 0, 0, 0]])
-    assert external_results.contents(run) != kept
+    assert external.contents(run) != kept

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from msfp.engine import parallel
-from msfp.errors import InputError
-from msfp.pipeline.run import Job, literal, open_run, parse_overrides
+from msfp.engine import cluster, parallel
+from msfp.experiment.run import Job, literal, open_run, parse_overrides
+from msfp.types import InputError
 
 
 def test_words_become_settings() -> None:
@@ -80,7 +80,7 @@ def test_a_cluster_is_asked_in_place_of_workers_here(tmp_path: Path) -> None:
         run = open_run("smoke", home=tmp_path, cluster=there.scheduler_address)
         (process,) = set(run.map(lambda _: os.getpid(), range(3), "where"))
         assert process != os.getpid()
-        parallel.close()
+        cluster.close()
     assert open_run("smoke", home=tmp_path).cluster is None
     assert open_run("smoke", cluster="slurm:queue.yaml").cluster == f"slurm:{Path('queue.yaml').resolve()}"
 

@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.errors import NotComputable
-from msfp.metrics import fast
-from msfp.paper.methods import BYTETRACK, MSFP_ATTENTION, MSFP_TRACK, SORT, TABLE_1, TABLE_2
-from msfp.pipeline import data, search, selection
-from msfp.pipeline.data import Part
-from msfp.pipeline.heads import Appearance
-from msfp.pipeline.run import Run
-from msfp.pipeline.selection import (
+from msfp.experiment import data, selection, thresholds
+from msfp.experiment.data import Part
+from msfp.experiment.heads import Appearance
+from msfp.experiment.run import Run
+from msfp.experiment.selection import (
     FIRST_GUESS,
     Subject,
     draws,
@@ -29,8 +26,11 @@ from msfp.pipeline.selection import (
     search_space,
     select,
 )
-from msfp.pipeline.tracks import Method, settled, settled_as, subject_of
+from msfp.experiment.tracks import Method, settled, settled_as, subject_of
+from msfp.metrics import hota
+from msfp.paper.methods import BYTETRACK, MSFP_ATTENTION, MSFP_TRACK, SORT, TABLE_1, TABLE_2
 from msfp.tracking import make, tracker_class
+from msfp.types import NotComputable
 
 Make = Callable[..., Run]
 TWO = {"MOT17-02-SDP": 0, "MOT17-04-SDP": 0}
@@ -245,7 +245,7 @@ def test_thresholds_are_searched_with_heads_that_never_saw_the_frames(make_run: 
     run = make_run(names)
     learn = learn_of(run)
     for part in learn:
-        frames, look = search.searched(run, learn, part)
+        frames, look = thresholds.searched(run, learn, part)
         assert look.learn
         assert frames.length
         assert not any(overlap(p, frames) for p in look.learn)
@@ -253,15 +253,15 @@ def test_thresholds_are_searched_with_heads_that_never_saw_the_frames(make_run: 
 
 def test_thresholds_are_searched_by_the_rules_of_the_benchmark(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    prepare = fast.prepare
+    prepare = hota.prepare
 
     def noting(*args: object, benchmark: str = "MOT17", **rest: object) -> object:
         seen.append(benchmark)
         return prepare(*args, benchmark=benchmark, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fast, "prepare", noting)
+    monkeypatch.setattr(hota, "prepare", noting)
     run = make_run({"MOT20-01": 0, "MOT17-02-SDP": 0}, **{"data.learn_from": ("*",)})
     for part in learn_of(run):
         for sequence in data.sequences(part):
-            search.search(run, part, sequence, "single", None, "bytetrack", ())
+            thresholds.search(run, part, sequence, "single", None, "bytetrack", ())
     assert sorted(seen) == ["MOT17", "MOT20"]

@@ -7,18 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from msfp.errors import InputError, NotComputable
-from msfp.metrics.statistics import draws
-from msfp.paper import reference, timing
+from msfp.experiment import data, speed
+from msfp.experiment.run import Run
+from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Course, Speeds
+from msfp.experiment.tracks import Method
+from msfp.metrics.bootstrap import draws
+from msfp.paper import registry, timing
 from msfp.paper.measure import NO_TIME
 from msfp.paper.methods import BYTETRACK, DEEPSORT, LITE, MSFP_TRACK, TABLE_1
 from msfp.paper.stamps import TIMED as TIMED_APART
 from msfp.paper.stamps import TIMES, with_times
-from msfp.pipeline import data, speed
-from msfp.pipeline.run import Run
-from msfp.pipeline.speed import CUT, DETECTOR, PREPARE, Course, Speeds
-from msfp.pipeline.tracks import Method
-from msfp.types import Cell
+from msfp.types import Cell, InputError, NotComputable
 from tests.notebooks.plain import plain
 from tests.tables import cells_of, notebook_run
 
@@ -135,7 +134,7 @@ def test_times_of_the_ablations_stand_in_a_table_of_their_own_and_in_the_report(
     assert {c.reason for c in cells if c.column == "FPS"} == {"not timed here"}
     times = {(c.row, c.column): c for c in cells if c.column != "FPS"}
     assert all(c.source == "measured" and float(c.value or 0) > 0 for c in times.values()), times
-    known = {number: {(e.row, e.column) for e in reference.table(number)} for number in TIMED_APART}
+    known = {number: {(e.row, e.column) for e in registry.table(number)} for number in TIMED_APART}
     for place in times:
         assert place in set().union(*known.values()), place
     wanted = [(8, "Runtime", "ATL (ours)"), (13, "ms/frame", "RoIAlign (ours)"), (16, "ms/frame", "Single level (L14)")]

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from msfp.errors import NotComputable
-from msfp.pipeline.run import Run
-from msfp.pipeline.stage import stage
+from msfp.experiment.run import Run, stage
+from msfp.types import NotComputable
 from tests.pipeline.conftest import Make
 
 CALLS: list[tuple[int, str]] = []
@@ -81,6 +80,6 @@ def test_jobs_are_what_the_store_lacks_each_once(run: Run) -> None:
 
 
 def test_a_worker_finds_a_stage_by_its_name(run: Run, tmp_path: Path) -> None:
-    from msfp.pipeline.features import pooled
+    from msfp.experiment.features import pooled
 
     assert pickle.loads(pickle.dumps(pooled)) is pooled

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import MsfpError
-from msfp.metrics import fast
-from msfp.metrics.score import SequenceScore
+from msfp.experiment import data, reid, scores
+from msfp.experiment.features import TRUTH, features
+from msfp.experiment.heads import appearance, embeddings, train_head
+from msfp.experiment.run import Run, open_run
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method, tracks
+from msfp.metrics import hota
+from msfp.metrics.scores import SequenceScore
 from msfp.paper import methods
 from msfp.paper.methods import BYTETRACK, LITE, SORT
-from msfp.pipeline import data, reid, scores
-from msfp.pipeline.embeddings import embeddings
-from msfp.pipeline.features import TRUTH, features
-from msfp.pipeline.heads import appearance, train_head
-from msfp.pipeline.run import Run, open_run
-from msfp.pipeline.tracks import Method, Threshold, tracks
+from msfp.types import MsfpError
 from tests.tables import made
 
 from .conftest import FEW, LENGTH, Make
@@ -83,13 +83,13 @@ def test_a_score_that_is_not_trackevals_stops_the_run(
 ) -> None:
     run = make_run({"MOT17-02-SDP": 0})
     (fold,) = data.folds(run, "mot17")
-    true = fast.evaluate
+    true = hota.evaluate
 
     def wrong(*args: object, **options: object) -> SequenceScore:
         found = true(*args, **options)  # type: ignore[arg-type]
         return replace(found, **{field: getattr(found, field) + (1 if field == "idsw" else 1e-6)})
 
-    monkeypatch.setattr(fast, "evaluate", wrong)
+    monkeypatch.setattr(hota, "evaluate", wrong)
     with pytest.raises(MsfpError, match="ByteTrack on MOT17-02-SDP, frames 5 to 9: .* differs from TrackEval's"):
         scores.measure(run, BYTETRACK.each_seed((), (0,)), fold.evaluate, "")
 

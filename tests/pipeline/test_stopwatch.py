@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from msfp.pipeline.stopwatch import Stopwatch, spread
+from msfp.experiment.live import Stopwatch, spread
 
 
 def test_stages_add_up_and_absent_ones_are_zero() -> None:

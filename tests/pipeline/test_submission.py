@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from msfp.datasets.registry import DATASETS
-from msfp.datasets.submission import check_submission
-from msfp.errors import InputError, NotComputable
+from msfp.data.sequences import DATASETS
+from msfp.data.submission import check_submission
+from msfp.experiment.run import Run, open_run
 from msfp.paper.external_rows import submit_row
-from msfp.pipeline.run import Run, open_run
+from msfp.types import InputError, NotComputable
 
 from .conftest import FEW
 

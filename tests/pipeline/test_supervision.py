@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 
 from msfp.config import AtlSettings
-from msfp.pipeline import data
-from msfp.pipeline.run import Run
-from msfp.pipeline.supervision import clips, consistency_target, distractors, statistics_target
-from msfp.pipeline.thresholds import Threshold, atl_inputs, sequence_targets, train_atl
+from msfp.experiment import data
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import (
+    Threshold,
+    atl_inputs,
+    clips,
+    consistency_target,
+    distractors,
+    sequence_targets,
+    statistics_target,
+    train_atl,
+)
 from msfp.types import Detections, GroundTruth
 
 from .conftest import LENGTH, Make

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from msfp.pipeline import data
-from msfp.pipeline.features import box_sets, compute
-from msfp.threads import one_thread
+from msfp.compiled import one_thread
+from msfp.experiment import data
+from msfp.experiment.features import box_sets, compute
 
 from .conftest import LENGTH, Make
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from msfp.paper import reference
+from msfp.experiment import data
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import atl_thresholds
+from msfp.paper import registry
 from msfp.paper.protocol import spans
-from msfp.pipeline import data
-from msfp.pipeline.run import Run
-from msfp.pipeline.tracks import Threshold, atl_thresholds
 from tests.notebooks.plain import plain
 from tests.tables import made, notebook_run
 
@@ -30,7 +31,7 @@ def small(make_run: Make, frames: int = LENGTH, **settings: object) -> Run:
 @pytest.mark.parametrize("number", [8, 9, 12, 14, 17, 21])
 def test_every_entry_of_the_paper_is_measured_or_says_why(make_run: Make, number: int) -> None:
     cells = made(small(make_run), number)
-    for entry in reference.table(number):
+    for entry in registry.table(number):
         cell = cells[entry.row, entry.column]
         assert cell.source == "measured" or cell.reason, entry
     assert sum(cell.source == "measured" for cell in cells.values()) > 5
@@ -39,7 +40,7 @@ def test_every_entry_of_the_paper_is_measured_or_says_why(make_run: Make, number
 @pytest.mark.parametrize("number", [8, 9, 14, 17])
 def test_without_pixels_learned_rows_say_so(make_run: Make, number: int) -> None:
     cells = made(small(make_run, frames=3), number)
-    for entry in reference.table(number):
+    for entry in registry.table(number):
         cell = cells[entry.row, entry.column]
         if entry.column in ("Tuning", "Runtime", "Stability"):
             continue
@@ -67,7 +68,7 @@ def test_rules_on_calibrated_scores_stand_beside_them(make_run: Make, number: in
     cells = made(run, number)
     raw = {row for row, column in cells if cells[row, column].source == "measured" and " · " not in row}
     scored = {row.removesuffix(CALIBRATED) for row, _ in cells if row.endswith(CALIBRATED)}
-    assert scored >= {entry.row for entry in reference.table(number) if entry.row in raw}
+    assert scored >= {entry.row for entry in registry.table(number) if entry.row in raw}
     assert {run.settings.scores, *(r.settings.scores for r in notebook_run(run)._variants.values())} == {
         "raw",
         "calibrated",

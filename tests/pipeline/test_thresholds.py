@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.errors import NotComputable
-from msfp.pipeline import data
-from msfp.pipeline.run import Run
-from msfp.pipeline.search import Search, parted, plateau_middle
-from msfp.pipeline.supervision import Supervision
-from msfp.pipeline.thresholds import Threshold, train_atl
+from msfp.experiment import data
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import Search, Supervision, Threshold, parted, plateau_middle, train_atl
 from msfp.tracking import make, track
-from msfp.types import Detections
+from msfp.types import Detections, NotComputable
 
 Make = Callable[..., Run]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from msfp.errors import NotComputable
-from msfp.pipeline import data, tsne
-from msfp.pipeline.attention import weigh
-from msfp.pipeline.heads import appearance
+from msfp.experiment import data, reid
+from msfp.experiment.heads import appearance
+from msfp.experiment.reid import weigh
+from msfp.types import NotComputable
 
 from .conftest import LENGTH, Make
 
@@ -26,9 +26,9 @@ def test_silhouette_tells_separated_people_from_mixed_ones() -> None:
     rng = np.random.default_rng(0)
     person = np.repeat(np.arange(4, dtype=np.int32), 12)
     apart = np.eye(8, dtype=np.float32)[person] + rng.normal(0, 0.01, (48, 8)).astype(np.float32)
-    good = tsne._lay_out.function(None, apart, person, 1)
-    again = tsne._lay_out.function(None, apart, person, 1)
-    mixed = tsne._lay_out.function(None, rng.normal(size=(48, 8)).astype(np.float32), person, 1)
+    good = reid._lay_out.function(None, apart, person, 1)
+    again = reid._lay_out.function(None, apart, person, 1)
+    mixed = reid._lay_out.function(None, rng.normal(size=(48, 8)).astype(np.float32), person, 1)
     assert good.silhouette > 0.9
     assert mixed.silhouette < 0.1
     np.testing.assert_array_equal(good.place, again.place)
@@ -41,7 +41,7 @@ def test_whole_frames_are_left_out_where_there_are_too_many_boxes(make_run: Make
     run = make_run({"MOT17-02-SDP": LENGTH})
     part = data.whole(data.scenes(run, "mot17")[0])
     look = appearance("native", (), 0)
-    found = tsne.lay_out(run, part, look, most=14)
+    found = reid.lay_out(run, part, look, most=14)
     assert (found.every, len(found.person)) == (2, 15)
     with pytest.raises(NotComputable, match="fewer than two people are seen twice"):
-        tsne.lay_out(run, data.Part(part.scene, 1, 1), look)
+        reid.lay_out(run, data.Part(part.scene, 1, 1), look)

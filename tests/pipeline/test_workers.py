@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from msfp.engine import parallel
+from msfp.engine import cluster
 from msfp.engine.parallel import CellsFailed, FolderLost
 from msfp.engine.store import MANIFEST
+from msfp.experiment import data, scores
+from msfp.experiment.features import extract_all
+from msfp.experiment.run import Run, open_run
+from msfp.experiment.scores import Measured, measure_one
 from msfp.paper.methods import BYTETRACK, LITE, MSFP_TRACK
-from msfp.pipeline import data, scores
-from msfp.pipeline.features import extract_all
-from msfp.pipeline.run import Run, open_run
-from msfp.pipeline.scores import Measured, measure_one
 from msfp.types import Sequence
 
 pytestmark = pytest.mark.xdist_group("workers")
@@ -41,7 +41,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
     home = tmp_path_factory.mktemp("alone")
     measured = compute(smoke(home))
     yield Alone(home, contents(home), measured)
-    parallel.close()
+    cluster.close()
 
 
 def smoke(home: Path, workers: int = 0) -> Run:

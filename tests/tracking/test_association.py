@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.tracking import FrameContext, make
-from msfp.tracking.embeddings import blend, gallery_distance
+from msfp.tracking.costs import blend, gallery_distance
 from msfp.tracking.lifecycle import Frames
 from msfp.tracking.two_stage import pair_costs
 

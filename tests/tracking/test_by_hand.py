@@ -16,7 +16,7 @@ from msfp.tracking.boosttrack import (
     unlike_objects,
 )
 from msfp.tracking.kalman import XYSR
-from msfp.tracking.observation_centric_kernels import adaptive_weight, confident_memory
+from msfp.tracking.observation_centric import adaptive_weight, confident_memory
 
 from .definitions import Textbook, iou_plain
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from msfp.tracking.interpolation import fill_gaps, posterior_mean, smooth
+from msfp.tracking.postprocess import fill_gaps, posterior_mean, smooth
 from msfp.types import Tracks
 
 

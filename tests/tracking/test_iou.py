@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from msfp.tracking.iou import iou
+from msfp.tracking.costs import iou
 
 from .definitions import iou_plain
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking.linking import LENGTH, LONGEST, Stretch, link, may_follow, pair, stretches
+from msfp.tracking.postprocess import LENGTH, LONGEST, Stretch, link, may_follow, pair, stretches
 from msfp.types import Tracks
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msfp.errors import InputError
 from msfp.tracking import make, names, track, tracker_class
-from msfp.types import Detections
+from msfp.types import Detections, InputError
 from tests.tracking.conftest import Walk
 
 
@@ -65,7 +64,7 @@ def read(folder: Path) -> tuple[Detections, int, float]:
 @pytest.mark.real
 @pytest.mark.parametrize(("name", "least"), [("sort", 0.40), ("bytetrack", 0.45)])
 def test_real_detections_give_a_sane_hota(shared: Path, name: str, least: float) -> None:
-    from msfp.metrics.tracking import evaluate
+    from msfp.metrics.scores import evaluate
     from msfp.types import GroundTruth
 
     folder = shared / "mot17-dev/train/MOT17-09-SDP"

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from msfp.errors import InputError
-from msfp.video.decoding import Health, decode, health, loss, numbers_in_short, pixels_of
-from msfp.video.source import fingerprint, frames, open_source
-from msfp.video.videos import open_video
+from msfp.data.video import Health, decode, health, loss, numbers_in_short, open_video, pixels_of
+from msfp.online.video import fingerprint, frames, open_source
+from msfp.types import InputError
 
 from .conftest import numbers_of, packets, spoil, write
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.errors import InputError
-from msfp.video.film import Film
-from msfp.video.pictures import declared_size
-from msfp.video.source import frames, open_source
+from msfp.data.video import declared_size
+from msfp.online.video import Film, frames, open_source
+from msfp.types import InputError
 
 
 def grey(level: int, width: int = 64, height: int = 48) -> np.ndarray:

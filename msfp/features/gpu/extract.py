@@ -17,14 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from msfp.errors import InputError
-from msfp.features.backbone import Backbone
-from msfp.features.extract import HALF_MAX, BoxSet, Found, Image, Rows, with_rows
+from msfp.features.backbone import Backbone, Geometry, fit
 from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
-from msfp.features.letterbox import Geometry, fit
-from msfp.features.pooling import Mode
-from msfp.types import Features
+from msfp.features.pooling import HALF_MAX, BoxSet, Found, Image, Mode, Rows, with_rows
+from msfp.types import Features, InputError
 
 MOST_HANDS = 8  # a decoder makes some 100 frames of 1920x1080 a second
 BATCH = 16  # frames; 1280x736 takes about 0.2 GB a frame with YOLOv8x
@@ -60,7 +57,7 @@ def extract_modes_batched(
     batch: int = BATCH,
     dtype: torch.dtype | None = None,
 ) -> dict[Mode, dict[str, Features]]:
-    """As `msfp.features.extract.extract_modes` by `roi_align` and `lite`, several frames at once.
+    """As `msfp.features.pooling.extract_modes` by `roi_align` and `lite`, several frames at once.
 
     Args:
         frames, box_sets, backbone, wanted, size, geometry: as there; the backbone stays as it is.

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.features.backbone import Backbone, Part
-from msfp.features.detect import predicted
-from msfp.features.detector import Detector
+from msfp.features.detector import Detector, predicted
 from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 

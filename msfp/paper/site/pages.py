@@ -9,21 +9,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from msfp.engine.atomic_folders import replace_folder
-from msfp.engine.files import atomic_write
-from msfp.engine.notebook_html import notebook_html
-from msfp.errors import NotComputable
-from msfp.metrics.statistics import LEVEL
-from msfp.paper.cell_samples import Evidence
-from msfp.paper.claims.shown import groups, line
-from msfp.paper.claims.verdict import Verdict
-from msfp.paper.claims.words import MEANINGS
-from msfp.paper.columns import decimals, fixed
-from msfp.paper.findings import compare
-from msfp.paper.formats import environment, sheet_html
+from msfp.engine.files import atomic_write, replace_folder
+from msfp.engine.html import notebook_html
+from msfp.metrics.bootstrap import LEVEL
+from msfp.paper.cells import Evidence
+from msfp.paper.claims.rules import MEANINGS
+from msfp.paper.claims.verdict import Verdict, groups, line
+from msfp.paper.layout import compare, decimals, environment, fixed, sheet_html
 from msfp.paper.registry import Artefact, artefact, artefacts, every
 from msfp.paper.render import merge, sheet
-from msfp.types import Cell
+from msfp.types import Cell, NotComputable
 
 STYLES = ("sheet.css", "site.css", "print.css")
 SCRIPTS = ("tables.js", "cells.js", "figures.js", "commands.js")
@@ -110,7 +105,7 @@ def add_notebook(folder: Path, contents: Contents, name: str) -> None:
 
 def _files(contents: Contents) -> dict[str, bytes]:
     """Every file of the site."""
-    chapters = [
+    chapters: list[dict[str, Any]] = [
         {"notebook": notebook, "title": _title(notebook), "blocks": [_block(a, contents) for a in made]}
         for notebook, made in _made().items()
     ]
@@ -119,7 +114,7 @@ def _files(contents: Contents) -> dict[str, bytes]:
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
         topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
-    summary = {
+    summary: dict[str, Any] = {
         "stale": contents.stale,
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
@@ -128,8 +123,12 @@ def _files(contents: Contents) -> dict[str, bytes]:
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
     }
-    reasons = {"compared": _compared(contents.cells), "absent": _absent(contents.cells), "report": contents}
-    facts = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
+    reasons: dict[str, Any] = {
+        "compared": _compared(contents.cells),
+        "absent": _absent(contents.cells),
+        "report": contents,
+    }
+    facts: dict[str, Any] = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
     executed = {path.stem for path in contents.notebooks}
     texts = {
         INDEX: _page(contents, INDEX, "The paper’s claims, tested", places=places, **summary),
@@ -146,7 +145,7 @@ def _files(contents: Contents) -> dict[str, bytes]:
     }
     for chapter in chapters:
         name = f"{chapter['notebook']}.html"
-        more = {"chapter": chapter, "exported": chapter["notebook"] in executed}
+        more: dict[str, Any] = {"chapter": chapter, "exported": chapter["notebook"] in executed}
         texts[name] = _page(contents, name, chapter["title"], "chapter.html.j2", **more)
     images = {name: path.read_bytes() for one in blocks for name, path in one["files"].items()}
     return {name: text.encode() for name, text in texts.items()} | images

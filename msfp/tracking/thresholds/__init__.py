@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from msfp.discovery import concrete
-from msfp.errors import InputError
 from msfp.tracking.thresholds.policy import Policy
 from msfp.tracking.thresholds.rules import Taus, Temporal, dual, fixed, offset, single, smooth
-from msfp.types import Detections, frame_bounds
+from msfp.types import Detections, InputError, concrete, frame_bounds
 
 __all__ = [
     "Policy",

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from msfp.errors import InputError
+from msfp.types import InputError
 
 Scores = NDArray[np.float32]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from msfp.datasets.synth import render
-from msfp.datasets.synth.sight import clearness
-from msfp.datasets.synth.world import World, draw_world
+from msfp.worlds import render
+from msfp.worlds.render import clearness
+from msfp.worlds.world import World, draw_world
 
 
 def defined(image: np.ndarray, box: np.ndarray) -> float:

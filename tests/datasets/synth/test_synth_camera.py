@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.datasets.synth.camera import NEAR, Camera, CameraPath, cameras, rotation
-from msfp.datasets.synth.raster import clip_near
+from msfp.worlds.raster import clip_near
+from msfp.worlds.world import NEAR, Camera, CameraPath, cameras, rotation
 
 metres = st.floats(-20, 20)
 

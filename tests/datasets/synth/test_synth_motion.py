@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msfp.datasets.synth.catalogue import DATASETS, scene_worlds
-from msfp.datasets.synth.gait import ANKLE, FOOT, Motion, joints
-from msfp.datasets.synth.motion import Area
-from msfp.datasets.synth.render import Stage
-from msfp.datasets.synth.scenery import still
-from msfp.datasets.synth.world import World, draw_world, worlds
+from msfp.worlds.motion import Area
+from msfp.worlds.people import ANKLE, FOOT, Motion, joints
+from msfp.worlds.render import Stage
+from msfp.worlds.scene import still
+from msfp.worlds.world import DATASETS, World, draw_world, scene_worlds, worlds
 
 
 def pose(phase: float, pace: float, crouch: float, heading: float) -> Motion:

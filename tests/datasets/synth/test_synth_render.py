@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from msfp.datasets.synth import DATASETS, render, worlds
-from msfp.datasets.synth.body import figures
-from msfp.datasets.synth.painter import put, shape
-from msfp.datasets.synth.raster import Polygon, fixed
-from msfp.datasets.synth.render import Stage, draw
-from msfp.datasets.synth.world import World, draw_world
-from msfp.errors import InputError
+from msfp.types import InputError
+from msfp.worlds import DATASETS, render, worlds
+from msfp.worlds.people import figures
+from msfp.worlds.raster import Polygon, fixed, put, shape
+from msfp.worlds.render import Stage, draw
+from msfp.worlds.world import World, draw_world
 
 SIZE = (192, 108)
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from msfp.datasets.motchallenge import read_detections, read_ground_truth, read_sequence
-from msfp.datasets.synth import DATASETS, generate, jobs
-from msfp.datasets.synth.catalogue import SCENES
-from msfp.datasets.synth.write import Job
-from msfp.errors import InputError
+from msfp.data.motchallenge import read_detections, read_ground_truth, read_sequence
+from msfp.types import InputError
+from msfp.worlds import DATASETS, generate, jobs
+from msfp.worlds.world import SCENES
+from msfp.worlds.write import Job
 
 SMALL = {"frames": 2, "size": (128, 72)}
 

@@ -1,0 +1,299 @@
+"""Folders in and out: tracking one with what was learned on the embedded worlds, finishing tracks, scoring results."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp import tracking
+from msfp.data import catalog
+from msfp.data.motchallenge import read_tracks, write_tracks
+from msfp.data.sequences import ScoreRange, read_length, remedy, score_range
+from msfp.data.submission import result_folder
+from msfp.engine.files import atomic_write
+from msfp.experiment import data
+from msfp.experiment.data import Part
+from msfp.experiment.features import REID
+from msfp.experiment.heads import TRAINING_FREE, appearance
+from msfp.experiment.passes import default_camera
+from msfp.experiment.run import Run, literal, stage
+from msfp.experiment.thresholds import Threshold
+from msfp.experiment.tracks import Method, Recovery, tracks
+from msfp.heads.fusion import strategies
+from msfp.heads.recovery import Linker, fit_link
+from msfp.heads.training import Fitted
+from msfp.metrics import scores as metrics
+from msfp.metrics.scores import Score
+from msfp.metrics.switches import nothing_counts, nothing_overlaps
+from msfp.tracking.postprocess import LONGEST, Stretch, fill_gaps, link, may_follow, pair, smooth, stretches
+from msfp.tracking.thresholds import policies
+from msfp.types import GroundTruth, InputError, NotComputable, Tracks
+
+STEPS = ("link", "fill", "smooth")
+CUTS = 8  # times that the labels are cut anew
+EPOCHS, OTHERS = 60, 3  # passes over the pairs; strangers for each pair of one person
+PIECE = (10, 60)  # observations of a stretch between two cuts
+WOBBLE = 0.03  # spread of a detected box's place, as a share of its height
+LINK_CODE = ("msfp.heads.recovery", "msfp.tracking.postprocess")
+
+
+def steps_from(text: str) -> tuple[str, ...]:
+    """`"link,smooth"` -> those steps in their order; empty: none."""
+    asked = [word.strip() for word in text.split(",") if word.strip()]
+    for word in asked:
+        if word not in STEPS:
+            raise InputError(f"--after {word}: not known; there are: {', '.join(STEPS)}, several separated by commas")
+    return tuple(step for step in STEPS if step in asked)
+
+
+def finish(run: Run, tracks: Tracks, steps: Iterable[str], learn: tuple[Part, ...], seed: int = 0) -> Tracks:
+    """Tracks of a whole sequence after steps of `STEPS`; `link` learns from the labels of `learn`."""
+    for step in steps:
+        if not len(tracks):
+            return tracks
+        if step == "link":
+            tracks = link(tracks, Linker(train_link(run, learn, seed).state))
+        else:
+            tracks = fill_gaps(tracks) if step == "fill" else smooth(tracks)
+    return tracks
+
+
+def _link_inputs(run: Run, learn: tuple[Part, ...], seed: int) -> dict[str, object]:
+    return {
+        "labels": [(data.truth_digest(run, p.scene), p.first, p.last) for p in learn],
+        "recipe": (CUTS, EPOCHS, OTHERS, PIECE, WOBBLE),
+        "seed": seed,
+    }
+
+
+@stage("link", _link_inputs, LINK_CODE)
+def train_link(run: Run, learn: tuple[Part, ...], seed: int) -> Fitted:
+    """The decision, taught by the labels of the learning parts."""
+    return fit_link(*link_pairs([data.window(data.labels(p.scene), p) for p in learn], seed), EPOCHS, seed)
+
+
+def link_pairs(labels: Iterable[GroundTruth], seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Stretches that follow each other, (M, 2, T, 3), and (M,) whether they are one person's."""
+    rng = np.random.default_rng([seed, 5])
+    found, same = [], []
+    for seen in [people(truth) for truth in labels] * CUTS:
+        pieces = [(who, piece) for who, whole in seen.items() for piece in cut(whole, rng)]
+        for who, before in pieces:
+            after = [(other, piece) for other, piece in pieces if may_follow(before, piece)]
+            own = [piece for other, piece in after if other == who][:1]
+            strangers = [piece for other, piece in after if other != who]
+            chosen = rng.permutation(len(strangers))[:OTHERS]
+            for piece in [*own, *(strangers[k] for k in chosen)]:
+                found.append(pair(before, piece))
+                same.append(bool(own) and piece is own[0])
+    empty = np.zeros((0, 2, 0, 3), np.float32)
+    return np.stack(found) if found else empty, np.array(same, np.bool_)
+
+
+def people(truth: GroundTruth) -> dict[int, Stretch]:
+    """Labelled pedestrians as tracks without a mistake."""
+    rows = truth.pedestrian
+    score = np.ones(int(rows.sum()), np.float32)
+    return stretches(Tracks(truth.frame[rows], truth.id[rows], truth.tlwh[rows], score))
+
+
+def cut(whole: Stretch, rng: np.random.Generator) -> list[Stretch]:
+    """A person's observations in stretches with gaps between them, their places as inexact as detections are."""
+    pieces, at = [], 0
+    while at < len(whole.frame):
+        end = min(at + int(rng.integers(*PIECE)), len(whole.frame))
+        tlwh = whole.tlwh[at:end].copy()
+        tlwh[:, :2] += rng.normal(0.0, WOBBLE, (end - at, 2)) * tlwh[:, 3:]
+        pieces.append(Stretch(whole.frame[at:end], tlwh))
+        at = end + int(rng.integers(0, LONGEST))
+    return pieces
+
+
+LEARN_FROM = "synth17"
+RECOVERIES = ("none", "busca")
+ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
+ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
+
+
+def method_from(
+    run: Run, tracker: str, look: str, threshold: str, options: Mapping[str, str], seed: int, recovery: str = "none"
+) -> Method:
+    """A method from words.
+
+    Raises:
+        InputError: an unknown tracker, tracker setting, appearance or threshold, naming what there is; an appearance
+            that the tracker cannot use, or lacks.
+    """
+    appearances = ", ".join(sorted({*strategies(), *ALIASES, REID}))
+    if tracker not in tracking.names():
+        raise InputError(f"--tracker {tracker}: not known; there are: {', '.join(tracking.names())}")
+    if "fps" in options:
+        raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
+    kind = tracking.tracker_class(tracker)
+    chosen = look or kind.appearance or "none"
+    of_policy = dict(policies()[threshold].options) if threshold in policies() else {}
+    of_policy = {key: value for key, value in of_policy.items() if key in kind.Settings.model_fields}
+    pairs = tuple(sorted({**of_policy, **{key: literal(value) for key, value in options.items()}}.items()))
+    tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
+    if kind.needs_embeddings and chosen == "none":
+        raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {appearances}")
+    if chosen != "none" and not kind.needs_embeddings:
+        able = ", ".join(name for name in tracking.names() if tracking.tracker_class(name).needs_embeddings)
+        raise InputError(f"--appearance {chosen}: {tracker} goes by motion alone; leave it out, or take one of {able}")
+    if recovery not in RECOVERIES:
+        raise InputError(f"--recovery {recovery}: not known; there are: {', '.join(RECOVERIES)}")
+    rule = _threshold(run, threshold, seed)
+    plugin = Recovery(_learn(run), seed) if recovery == "busca" else None
+    strategy = ALIASES.get(chosen, chosen)
+    if strategy not in ("none", *strategies(), REID):
+        raise InputError(f"--appearance {chosen}: not known; there are: none, {appearances}")
+    # The embedded worlds are rendered only where something is learned from them.
+    learn = () if strategy in ("none", *TRAINING_FREE) else _learn(run)
+    seen = None if strategy == "none" else appearance(strategy, learn, seed)
+    return Method(tracker, tracker, seen, rule, pairs, default_camera(tracker), recovery=plugin)
+
+
+def _learn(run: Run) -> tuple[Part, ...]:
+    return tuple(data.whole(s) for s in data.scenes(run, LEARN_FROM))
+
+
+def _threshold(run: Run, text: str, seed: int) -> Threshold:
+    if text == "default":
+        return Threshold()
+    if text in ATL_MODES:
+        return Threshold("atl", mode=ATL_MODES[text], learn=_learn(run), seed=seed)  # type: ignore[arg-type]
+    if text in policies():
+        return Threshold("policy", policy=text)
+    try:
+        values = [float(v) for v in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2) or not all(isfinite(v) for v in values) or values[-1] > values[0]:
+        raise InputError(
+            f"--threshold {text}: write default, a number TAU, two numbers HIGH,LOW with LOW not above HIGH, or "
+            f"{', '.join((*ATL_MODES, *policies()))}"
+        )
+    return Threshold("fixed", values[0], values[-1])
+
+
+def range_warning(run: Run, method: Method, split: str) -> str:
+    """One line of files whose scores lie outside what the method's thresholds mean; empty where none does.
+
+    Thresholds given as numbers are in the scores' own range, save where those are percentages; ATL learned DPM's.
+    """
+    odd: dict[Path, ScoreRange] = {}
+    for scene in data.scenes(run, run.settings.data.main, split):
+        for sequence in scene.sequences:
+            try:
+                found = score_range(data.detections(sequence))
+            except (NotComputable, InputError):
+                continue  # told where it is tracked
+            rule = method.threshold
+            meant = (rule.kind == "fixed" and not (found.percent and rule.high <= 1)) or (
+                rule.kind == "atl" and sequence.detector == "DPM" and not found.percent
+            )
+            if sequence.det_path is not None and not found.unit and not meant:
+                odd[sequence.det_path] = found
+    if not odd:
+        return ""
+    path, first = next(iter(odd.items()))
+    whole = ScoreRange(min(f.low for f in odd.values()), max(f.high for f in odd.values()))
+    more = f" (and {len(odd) - 1} more files)" if len(odd) > 1 else ""
+    return f"{path}{more}: {whole}, as the thresholds of {method.tracker} assume: {remedy(first)}"
+
+
+def track_folder(
+    run: Run, method: Method, split: str, out: Path, after: tuple[str, ...] = (), seed: int = 0
+) -> tuple[list[Path], dict[str, str]]:
+    """Track every sequence of a split into `out`: the files written, and why a sequence has none.
+
+    `after`: steps of post-processing, see `finish`; `seed`: of what they learn.
+
+    Raises:
+        NotComputable: not one sequence could be tracked.
+        InputError: settings that fit nothing.
+        MsfpError: the output folder cannot be written, which is found before anything is computed.
+    """
+    trial = out / ".writable"
+    atomic_write(trial, b"")
+    trial.unlink(missing_ok=True)
+    written, skipped = [], {}
+    learn = _learn(run) if "link" in after else ()
+    for scene in data.scenes(run, run.settings.data.main, split):
+        part = data.whole(scene)
+        for sequence in scene.sequences:
+            try:
+                found = finish(run, tracks(run, part, sequence, method), after, learn, seed)
+            except (NotComputable, InputError) as error:
+                skipped[sequence.name] = str(error)
+                continue
+            path = out / f"{sequence.name}.txt"
+            write_tracks(path, found)
+            written.append(path)
+    if not written:
+        raise NotComputable("; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no sequence here")
+    return written, skipped
+
+
+@dataclass(frozen=True)
+class FolderScore:
+    """Scores of a folder of result files."""
+
+    score: Score  # of each sequence, and combined
+    missing: list[str]  # sequences without a result file
+    skipped: dict[str, str]  # sequence -> why it has no score
+    told: list[str]  # what a person should know of the files; the score stands
+    doubtful: dict[str, str]  # sequence -> why its score says nothing
+
+
+def score_folder(root: Path, results: Path, split: str) -> FolderScore:
+    """Score result files against a folder's labels with TrackEval. What cannot be read is left out and named.
+
+    Args:
+        root: folder in the MOTChallenge layout; of seqinfo.ini only the length is needed.
+        results: folder of result files, one `SEQUENCE.txt` each, or TrackEval's `NAME/data/SEQUENCE.txt`.
+        split: `train`, `val` or `test`.
+
+    Raises:
+        InputError: no such folder, no file named after a sequence, or not one that can be scored.
+    """
+    if not results.is_dir():
+        raise InputError(f"{results}: there is no such folder of result files")
+    skipped: dict[str, str] = {}
+    scenes = catalog.load(root, None, split, read=read_length, unreadable=skipped)
+    sequences = [(scene, sequence) for scene in scenes for sequence in scene.sequences]
+    folder = result_folder(results, [sequence.name for _, sequence in sequences])
+    scores, missing, doubtful = {}, [], {}
+    told: dict[str, list[Path]] = {}
+    for scene, sequence in sequences:
+        path = folder / f"{sequence.name}.txt"
+        if not path.is_file():
+            missing.append(sequence.name)
+            continue
+        said: list[str] = []
+        try:
+            truth, benchmark = data.truth(scene), data.benchmark(scene)
+            found = read_tracks(path, said)
+        except (InputError, NotComputable) as error:
+            skipped[sequence.name] = str(error)
+            continue
+        try:
+            scores[sequence.name] = metrics.evaluate(truth, found, sequence.length, benchmark=benchmark)
+        except InputError as error:
+            skipped[sequence.name] = f"{path}: {error}"
+            continue
+        if doubt := nothing_counts(truth, benchmark) or nothing_overlaps(truth, found):
+            doubtful[sequence.name] = doubt
+        for text in said:
+            told.setdefault(text, []).append(path)
+    if not scores and skipped:
+        raise InputError("; ".join(skipped.values()))
+    if not scores:
+        wanted = f"{missing[0]}.txt" if missing else "MOT17-02-SDP.txt"
+        raise InputError(f"{results}: no file is named after a sequence of {root}, such as {wanted}")
+    more = {text: f" (and {len(paths) - 1} more files)" if len(paths) > 1 else "" for text, paths in told.items()}
+    lines = [f"{paths[0]}{more[text]}: {text}" for text, paths in told.items()]
+    return FolderScore(metrics.combine(scores), missing, skipped, lines, doubtful)

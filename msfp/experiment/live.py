@@ -1,0 +1,309 @@
+"""A method frame by frame, batch size 1: its parts, the networks' pass, and a stopwatch."""
+
+import copy
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msfp.config import InputSettings
+from msfp.experiment.detections import CONFIDENCE
+from msfp.experiment.heads import Appearance, train_head
+from msfp.experiment.run import Run
+from msfp.experiment.thresholds import atl_rule, atl_settings, per_frame
+from msfp.experiment.tracks import Method
+from msfp.features.backbone import Letterbox, fit
+from msfp.features.camera_motion import METHODS, View, between, see
+from msfp.features.detector import Boxes, Detector, load_whole, suppressed
+from msfp.features.gpu.extract import check_finite
+from msfp.features.gpu.frame import DeviceFrame
+from msfp.heads.fusion import strategy_named
+from msfp.heads.threshold import Mode
+from msfp.heads.training import ScenePredictor, embed, restore_head
+from msfp.types import InputError
+
+if TYPE_CHECKING:
+    from msfp.heads.fusion import FusionHead
+
+
+@lru_cache(maxsize=32)
+def head_of(run: Run, look: Appearance) -> "FusionHead":
+    """A look's head, trained where the store has none yet."""
+    wanted = strategy_named(look.strategy)
+    if wanted.sees_cells or wanted.sees_size:
+        raise InputError(f"appearance {look.strategy} is an ablation and not made for live use; choose another")
+    channels = run.backbone(look.weights).channels
+    used = {layer: channels[layer] for layer in look.layers or channels}
+    state = train_head(run, look).state
+    return restore_head(look.strategy, used, state, run.settings.fusion)
+
+
+def pooled_layers(head: "FusionHead") -> tuple[int, ...]:
+    """The layers whose vectors a head reads: one for the single-layer heads, else all it was made for."""
+    return (list(head.channels)[-1],) if head.sees_last else tuple(head.channels)
+
+
+def embed_boxes(head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]]) -> NDArray[np.float32]:
+    """(N, D) unit embeddings of a frame's boxes; vectors of layers that the head does not read may be absent."""
+    some = next(iter(vectors.values()))
+    # A single-layer head is told of every layer it was made for, and reads one.
+    given = {k: vectors.get(k, np.broadcast_to(np.float32(0), (len(some), c))) for k, c in head.channels.items()}
+    return embed(head, given)
+
+
+@dataclass
+class LiveThresholds:
+    """ATL frame by frame: scene vector in, this frame's (tau_high, tau_low) out (eqs. 6-8)."""
+
+    run: Run  # whose base thresholds the offset mode has
+    predictor: ScenePredictor  # of raw thresholds
+    mode: Mode  # how they are read
+    beta: float  # memory of eq. 7; 0 smooths nothing
+    center: float = 0.0  # what a signed offset is relative to
+    smoothed: NDArray[np.float64] | None = None  # (k,) tau_(t-1), None before the first frame
+
+    def step(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(C,) scene vector -> (2,)."""
+        return self.smooth(self.predictor(scene))
+
+    def smooth(self, prediction: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(k,) raw prediction of a frame -> (2,)."""
+        raw = prediction.astype(np.float64)
+        self.smoothed = raw if self.smoothed is None else self.beta * self.smoothed + (1 - self.beta) * raw
+        return per_frame(self.run, self.mode, self.smoothed.astype(np.float32)[None], self.center, warn=False)[0]
+
+
+def live_thresholds(run: Run, method: Method, detector: str) -> LiveThresholds | None:
+    """A method's ATL for a detector's boxes, trained where the store has none; None where it has other thresholds."""
+    rule = method.threshold
+    if rule.kind != "atl":
+        return None
+    atl, backbone = atl_settings(run, rule.changes), run.backbone()
+    mode, center, state = atl_rule(run, rule, detector)
+    predictor = ScenePredictor(mode, backbone.channels[backbone.preset.scene], state, atl)
+    smooth = (rule.temporal or atl.temporal) == "ema"
+    return LiveThresholds(run, predictor, rule.mode, atl.beta if smooth else 0.0, center)
+
+
+@dataclass
+class LiveCamera:
+    """The camera's motion by `ecc` or `sparse-flow` from the frame before, `last`; the first frame has none."""
+
+    method: str
+    last: View | None = None
+
+    def step(self, image: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(2, 3) map of the frame before to this (H, W, 3) one, file coordinates; the (N, 4) boxes may move themselves.
+
+        Raises:
+            InputError: a frame of another size than the one before.
+        """
+        before = self.last
+        view = self.remember(image, tlwh)
+        if before is None:
+            return np.eye(2, 3)
+        if before.grey.shape != view.grey.shape or not np.array_equal(before.to_view, view.to_view):
+            raise InputError(
+                f"a frame of {image.shape[1]}x{image.shape[0]} after frames of another size; camera motion needs one "
+                "size: scale the frames, or call reset() where another video begins"
+            )
+        return between(before, view, self.method)
+
+    def remember(self, image: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> View:
+        """Take a frame as the one before the next."""
+        self.last = see(image, tlwh, METHODS[self.method][1])
+        return self.last
+
+
+Image = NDArray[np.uint8]
+OVERLAP, LIMIT = 0.7, 300  # of the suppression, as in `Detector.look`
+CANDIDATES = 1024  # the most certain ones are pooled before suppression: some fifteen a person for seventy people
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the networks make of a frame."""
+
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates
+    score: NDArray[np.float32]  # (N,)
+    vectors: NDArray[np.float32]  # (N, D) unit embeddings; (N, 0) without a head
+    prediction: NDArray[np.float32]  # (k,) ATL's raw thresholds; (0,) without ATL
+
+
+def frame_predictor(
+    run: Run, head: "FusionHead | None", predictor: ScenePredictor | None
+) -> "CpuPredictor | CudaGraphPredictor":
+    """The predictor for a run's device; RT-DETR's decoder has not been made part of a graph."""
+    config, device = run.settings.input, run.settings.device
+    if device.startswith("cuda"):
+        detector = load_whole(config.preset, config.weights, device)
+        if detector.family != "RTDETRDetectionModel":
+            return CudaGraphPredictor(detector, config, head, predictor)
+    return CpuPredictor(_detector_of(run), config, head, predictor)
+
+
+@lru_cache(maxsize=4)
+def _detector_of(run: Run) -> Detector:
+    chosen = run.settings.input  # loaded once: it keeps nothing of the frames it saw
+    return load_whole(chosen.preset, chosen.weights, run.settings.device)
+
+
+@dataclass(frozen=True, eq=False)
+class CpuPredictor:
+    """Detector, fusion head and ATL's encoder one after the other: people are known before their vectors are pooled."""
+
+    detector: Detector
+    config: InputSettings
+    head: "FusionHead | None" = None
+    predictor: ScenePredictor | None = None
+
+    def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
+        """The next frame, (H, W, 3) uint8 RGB.
+
+        `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
+        """
+        sight = self.detector.look(
+            pixels,
+            self.config.size,
+            confidence=CONFIDENCE,
+            overlap=OVERLAP,
+            limit=LIMIT,
+            geometry=self.config.geometry,
+            boxes=boxes,
+            pooling="roi_align" if self.head is None else self.head.pooling,
+        )
+        nobody = np.zeros((len(sight.tlwh), 0), np.float32)
+        vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers)
+        prediction = np.zeros(0, np.float32) if self.predictor is None else self.predictor(sight.scene)
+        return Seen(sight.tlwh, sight.score, vectors, prediction)
+
+
+class CudaGraphPredictor:
+    """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        config: InputSettings,
+        head: "FusionHead | None" = None,
+        predictor: ScenePredictor | None = None,
+        most: int = CANDIDATES,
+    ) -> None:
+        """Record the networks with room for `most` candidates or given boxes.
+
+        The detector's weights are converted in place; it must not be sparse.
+        """
+        encoder = None if predictor is None else predictor.encoder
+        head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
+        lite = head is not None and head.pooling == "lite"
+        self.frame = DeviceFrame(detector, head, encoder, config.size, most, CONFIDENCE, lite=lite)
+        self._config = config
+        self._box: Letterbox | None = None
+
+    def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
+        """As of `CpuPredictor`; InputError where boxes outnumber the room, or numbers the detector's precision."""
+        image = (pixels.shape[1], pixels.shape[0])
+        if self._box is None or self._box.image != image:
+            self._box = fit(image, self._config.size, self._config.geometry)
+        if boxes is not None and len(boxes[0]) > self.frame.most:
+            raise InputError(
+                f"{len(boxes[0])} boxes in a frame, and room for {self.frame.most} on a GPU; keep the most certain"
+            )
+        self._box.apply(pixels, self.frame.room())
+        self.frame.submit(None if boxes is None else self._box.to_network(boxes[0]))
+        found = self.frame.collect()
+        check_finite("a frame", *map(torch.from_numpy, (found.regions, found.embeddings, found.thresholds)))
+        if boxes is not None:
+            return Seen(*boxes, found.embeddings, found.thresholds)
+        passing = int((found.scores >= CONFIDENCE).sum())  # the most certain come first
+        xyxy, score = torch.from_numpy(found.regions[:passing]), torch.from_numpy(found.scores[:passing])
+        order = suppressed(xyxy, score, OVERLAP, LIMIT).numpy()
+        tlwh = self._box.to_file(found.regions[order])
+        return Seen(tlwh, found.scores[order], found.embeddings[order], found.thresholds)
+
+
+MILLI = 1e3
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """First quartile, median and third quartile of `count` times."""
+
+    low: float
+    median: float
+    high: float
+    count: int
+
+    @property
+    def half(self) -> float:
+        """Half the distance of the quartiles."""
+        return (self.high - self.low) / 2
+
+
+def spread(values: NDArray[np.float64]) -> Spread:
+    """Quartiles of (T,) times."""
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return Spread(low, median, high, len(values))
+
+
+class Stopwatch:
+    """Times stages of frames; on a GPU a stage marked `device` by two events on its stream, without synchronisation."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        """`device` is torch's name of where stages marked `device` run."""
+        self.on_gpu = device.startswith("cuda")
+        self._frames: list[dict[str, float]] = []
+        self._pending: list[tuple[str, Any, Any]] = []
+
+    def begin(self) -> None:
+        """Begin a frame."""
+        self._frames.append({})
+
+    @contextmanager
+    def stage(self, name: str, *, device: bool = False) -> Iterator[None]:
+        """Time the block as a stage of the current frame; a stage timed twice counts both times."""
+        if device and self.on_gpu:
+            import torch
+
+            first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            first.record()
+            yield
+            last.record()
+            self._pending.append((name, first, last))
+            return
+        began = time.perf_counter()
+        yield
+        self.add(name, MILLI * (time.perf_counter() - began))
+
+    def finish(self) -> None:
+        """End the frame: wait for its last event and read all of them."""
+        if self._pending:
+            self._pending[-1][2].synchronize()
+        for name, first, last in self._pending:
+            self.add(name, first.elapsed_time(last))
+        self._pending.clear()
+
+    def times(self, skip: int = 0) -> dict[str, NDArray[np.float64]]:
+        """Stage -> (T,) milliseconds of the frames after the first `skip`; 0 in frames that lacked the stage."""
+        kept = self._frames[skip:]
+        names = dict.fromkeys(name for frame in kept for name in frame)
+        return {name: np.array([frame.get(name, 0.0) for frame in kept]) for name in names}
+
+    def add(self, name: str, milliseconds: float) -> None:
+        """Count milliseconds, timed elsewhere, to a stage of the current frame."""
+        frame = self._frames[-1]
+        frame[name] = frame.get(name, 0.0) + milliseconds
+
+
+def in_turn(items: Iterable[Item], turn: int) -> list[Item]:
+    """The items, another one first with every frame: who comes first finds the caches cold, and pays for all."""
+    some = list(items)
+    first = turn % max(len(some), 1)
+    return some[first:] + some[:first]

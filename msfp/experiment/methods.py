@@ -1,0 +1,356 @@
+"""A row of a tracking table: which tracker, which embedding, which thresholds; where it learns is said when it runs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from msfp.experiment import data, scores
+from msfp.experiment.clip import as_detections, tracks_frame
+from msfp.experiment.data import Fold, Part
+from msfp.experiment.heads import ATTENTION, TRAINING_FREE, Appearance, appearance
+from msfp.experiment.passes import JOINT, default_camera, part_warps
+from msfp.experiment.run import Run
+from msfp.experiment.scores import learn_all
+from msfp.experiment.thresholds import Supervision, Threshold
+from msfp.experiment.tracks import Method as Configured
+from msfp.experiment.tracks import Recovery, frame_thresholds, settled, settled_as
+from msfp.experiment.trained import Trained
+from msfp.heads.threshold import Mode
+from msfp.metrics import bootstrap
+from msfp.metrics import scores as additive_scores
+from msfp.metrics import scores as tracking
+from msfp.metrics.bootstrap import Sample, Tracked
+from msfp.metrics.scores import SequenceScore
+from msfp.tracking import make
+from msfp.tracking import track as follow
+from msfp.tracking.thresholds import Temporal
+from msfp.types import InputError, NotComputable, each_once
+
+Learn = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of a tracking table.
+
+    Attributes:
+        row: its label.
+        tracker: registered tracker, see `msfp list trackers`.
+        embedding: a fusion strategy, `reid` (the separate network), a template of either with other layers, pooling or
+            detector weights, or a trained head; None: motion only.
+        thresholds: (high, low); `atl(...)`, `searched()`, `policy(...)`; "atl": the scene's own, of ATL's offsets;
+            None: the tracker's.
+        camera: how camera motion is compensated: `none`, `ecc`, `sparse-flow`; None: as the tracker was released.
+        options: settings of the tracker. What is left open is selected on the learning part, as `tuning` says.
+        joint: head and ATL are fine-tuned together (A.6).
+        recovery: looks again for tracks without a detection, re-derived after BUSCA; adds boxes.
+        boxes: what is tracked: `public` detections, or those of the jointly trained network.
+        like: the method whose selected settings it takes, so that an ablation changes one thing alone; None: its own.
+        remark: said with the row's numbers.
+    """
+
+    row: str
+    tracker: str
+    embedding: str | Appearance | Trained | None = None
+    thresholds: Threshold | tuple[float, float] | str | None = None
+    camera: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict, hash=False)
+    joint: bool = False
+    recovery: bool = False
+    boxes: Literal["public", "joint"] = "public"
+    like: "Method | Configured | None" = None
+    remark: str = ""
+
+    @property
+    def template(self) -> Appearance | None:
+        """The embedding before anything is learned; a head of one's own is replaced by the paper's."""
+        if isinstance(self.embedding, Trained):
+            return Appearance(ATTENTION)
+        return Appearance(self.embedding) if isinstance(self.embedding, str) else self.embedding
+
+    @property
+    def rule(self) -> Threshold:
+        """The thresholds before anything is learned; InputError for what is none of these."""
+        given = self.thresholds
+        if given is None or isinstance(given, Threshold):
+            return given or Threshold()
+        if given == "atl":
+            return atl("offset")
+        if isinstance(given, str) or len(given) != 2:
+            raise InputError(f"{self.row}: thresholds {given!r}; give (high, low), 'atl', or None")
+        return fixed(*given)
+
+    @property
+    def random(self) -> bool:
+        """Whether the seed matters: a head, ATL or recovery is trained for it."""
+        look = self.template
+        trained = look is not None and look.strategy not in (*TRAINING_FREE, JOINT)
+        return trained or self.rule.kind == "atl" or self.recovery
+
+    def configured(self, learn: Learn, seed: int, select: Learn = (), atl: Learn = ()) -> Configured:
+        """The method as the pipeline runs it.
+
+        Args:
+            learn: what its head learns from.
+            seed: of the head, ATL and recovery.
+            select: on which open settings are selected; empty: `learn`.
+            atl: what ATL learns from, where those are other parts; it is then trained alone.
+        """
+        look, rule = self.template, self.rule
+        if look is not None and look.strategy != JOINT:
+            look = learned(look, learn, seed, joint=self.joint)
+        if rule.kind == "atl":
+            rule = replace(rule, learn=atl or learn, seed=seed, joint=self.joint and not atl)
+        elif rule.kind == "grid":
+            rule = replace(rule, learn=atl or learn)
+        camera = default_camera(self.tracker) if self.camera is None else self.camera
+        options = tuple(sorted(self.options.items()))
+        recovery = Recovery(learn, seed) if self.recovery else None
+        return Configured(
+            self.row, self.tracker, look, rule, options, camera, self.boxes, recovery, learn=select or learn
+        )
+
+    def each_seed(self, learn: Learn, seeds: Iterable[int], select: Learn = (), atl: Learn = ()) -> list[Configured]:
+        """One method a seed, one in all where nothing is random."""
+        chosen = tuple(seeds)
+        return [self.configured(learn, seed, select, atl) for seed in (chosen if self.random else chosen[:1])]
+
+    def but(self, **changes: object) -> "Method":
+        """The method with other attributes."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def fixed(high: float, low: float) -> Threshold:
+    """The same thresholds everywhere."""
+    return Threshold("fixed", float(high), float(low))
+
+
+def atl(
+    mode: Mode = "single", temporal: Temporal | None = None, supervision: Supervision = "grid", **changes: object
+) -> Threshold:
+    """ATL's thresholds (eqs. 6 to 9).
+
+    Args:
+        mode: `single`, `dual` or `offset`.
+        temporal: `ema`, `frame` or `sequence`; None: the run's setting.
+        supervision: what teaches it: `grid`, `idf1`, `statistics`, `consistency`.
+        **changes: settings of ATL that differ from the run's, such as `beta=0.7`.
+    """
+    kept = tuple(sorted(changes.items()))
+    return Threshold("atl", mode=mode, temporal=temporal, supervision=supervision, changes=kept)
+
+
+def searched() -> Threshold:
+    """The optimum of a grid search on the same sequence's learning part."""
+    return Threshold("grid")
+
+
+def bound() -> Threshold:
+    """The optimum of a grid search on the evaluated frames themselves."""
+    return Threshold("oracle")
+
+
+def policy(name: str) -> Threshold:
+    """A registered rule that sees scores only."""
+    return Threshold("policy", policy=name)
+
+
+def learned(embedding: str | Appearance, learn: ListLike[Part], seed: int, *, joint: bool = False) -> Appearance:
+    """An embedding, by name with other detector weights `native@random-init`, with what it learns from and its seed."""
+    if isinstance(embedding, str):
+        strategy, _, weights = embedding.partition("@")
+        embedding = Appearance(strategy, weights=weights)
+    kept = {"layers": embedding.layers, "weights": embedding.weights, "pooling": embedding.pooling}
+    return appearance(embedding.strategy, learn, seed, joint=joint, **kept)
+
+
+def looks_of_seeds(
+    embedding: str | Appearance, learn: ListLike[Part], seeds: ListLike[int], *, joint: bool = False
+) -> list[Appearance]:
+    """An embedding with what it learns from: one a seed, one in all where it is training-free."""
+    return list(dict.fromkeys(learned(embedding, learn, seed, joint=joint) for seed in seeds))
+
+
+MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
+COLUMNS = ("row", "seed", "scene", "detector", *MEASURES, "score", "reason", "remark", "of")
+NO_SEQUENCE = "no such sequence is present"
+
+
+def evaluate(run: Run, methods: Iterable[Method], folds: Iterable[Fold]) -> pd.DataFrame:
+    """Every method on every public detector's boxes of every evaluated part, once a seed where something is random.
+
+    What is learned is learned on the fold's learning parts. Where one cannot be computed, the others still are.
+
+    Returns:
+        A tidy frame: row, seed, scene, detector; HOTA, AssA, DetA, IDF1, MOTA in percent and IDSW; `score`, the sums
+        from which `combine` combines them; `reason` where there is no score, `remark` of the method, and `of`, what was
+        measured.
+    """
+    rows, chosen = list(methods), list(folds)
+    made = {id(row): [configured(run, row, fold) for fold in chosen] for row in rows}
+    ready = [row for row in rows if not isinstance(row.embedding, Trained)]
+    if len(chosen) > 1:  # of all folds at once, as each alone is little
+        every = [m for row in ready for fold in made[id(row)] for m in fold if scores.affordable(run, m)]
+        learn_all(run, every, [p for fold in chosen for p in fold.evaluate])
+    found: dict[tuple[int, Configured], list[scores.Measured]] = {}
+    for number, fold in enumerate(chosen):
+        mine = [m for row in ready for m in made[id(row)][number]]
+        for one in scores.measure(run, mine, fold.evaluate, f"tracking, {fold.name}"):
+            found.setdefault((number, one.method), []).append(one)
+    frames = []
+    for row in rows:
+        lines = []
+        if isinstance(row.embedding, Trained):
+            lines = [line for fold in chosen for line in _of_own(run, row, row.embedding, fold)]
+        else:
+            for k, seed in enumerate(run.settings.seeds if row.random else run.settings.seeds[:1]):
+                of_seed = [found.get((n, fold[k]), []) for n, fold in enumerate(made[id(row)])]
+                lines += [_line(row, seed, one) for group in of_seed for one in group]
+        frames += lines or [_nothing(row)]
+    return pd.DataFrame(frames, columns=COLUMNS)
+
+
+def configured(run: Run, row: Method, fold: Fold) -> list[Configured]:
+    """A row on a fold, one method a seed, with another method's settings where it is `like` one."""
+    made = row.each_seed(fold.learn, run.settings.seeds, fold.select, fold.atl)
+    like = row.like
+    if isinstance(like, Method):
+        like = like.configured(fold.learn, run.settings.seeds[0], fold.select, fold.atl)
+    return made if like is None else settled_as(run, made, like)
+
+
+def as_frame(label: str, measured: Iterable[scores.Measured], remark: str = "") -> pd.DataFrame:
+    """Measurements that no method of a table made, such as imported results or a ceiling, as `evaluate` gives them."""
+    row = Method(label, "", remark=remark)
+    return pd.DataFrame([_line(row, 0, one) for one in measured] or [_nothing(row)], columns=COLUMNS)
+
+
+def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dict[str, object]]:
+    """Lines of a head of one's own, tracked with the settings that are selected for the paper's."""
+    if method.rule.kind == "atl":
+        raise InputError(f"{method.row}: ATL is learned with the paper's heads; give (high, low) beside your own")
+    model = method.configured(fold.learn, head.seed, fold.select)
+    for part in fold.evaluate:
+        for sequence in data.sequences(part):
+            score, reason = None, ""
+            try:
+                chosen = settled(run, model)
+                taus = frame_thresholds(run, part, sequence, chosen)
+                warps = None if chosen.camera == "none" else part_warps(run, part, chosen.camera)
+                tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
+                boxes, vectors = data.window(data.detections(sequence), part), head.embed(part, sequence.detector)
+                score = scores.score(run, part, follow(tracker, boxes, part.length, vectors, taus, warps=warps))
+            except NotComputable as error:
+                reason = str(error)
+            yield _line(method, head.seed, scores.Measured(model, part, sequence, score, reason))
+
+
+def _line(row: Method, seed: int, one: scores.Measured) -> dict[str, object]:
+    known: dict[str, object] = {} if one.score is None else scores.percents(one.score)  # type: ignore[assignment]
+    place = {"row": row.row, "seed": seed, "scene": one.part.scene.name, "detector": one.sequence.detector}
+    return {**place, **known, "score": one.score, "reason": one.reason, "remark": row.remark, "of": one}
+
+
+def _nothing(row: Method) -> dict[str, object]:
+    place = {"row": row.row, "seed": 0, "scene": "", "detector": ""}
+    return {**place, "score": None, "reason": NO_SEQUENCE, "remark": row.remark, "of": None}
+
+
+def measures(score: SequenceScore) -> pd.Series:
+    """HOTA, AssA, DetA, IDF1 and MOTA in percent, and identity switches."""
+    return pd.Series(scores.percents(score))
+
+
+def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) -> pd.DataFrame:
+    """Combine the sequences of each group as TrackEval's COMBINED row does: sums are added, ratios taken of the sums.
+
+    `evaluated` comes of `run.evaluate`; `by` names the columns that make a group.
+
+    Raises:
+        InputError: no such column, or no sums.
+        NotComputable: a sequence has no score; says why.
+    """
+    keys = [by] if isinstance(by, str) else list(by)
+    if missing := [name for name in (*keys, "score") if name not in evaluated]:
+        raise InputError(f"column {missing[0]!r} is not in the frame; combine what run.evaluate gives")
+    need_scores(evaluated)
+    found = {}
+    for key, group in evaluated.groupby(keys, sort=False):
+        found[key] = measures(tracking.combine(dict(enumerate(group["score"]))).combined)  # type: ignore[arg-type]
+    index = pd.MultiIndex.from_tuples(list(found), names=keys)
+    return pd.DataFrame(list(found.values()), index=index if len(keys) > 1 else index.get_level_values(0))
+
+
+def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HOTA") -> Sample:
+    """Difference of two rows of `run.evaluate` in HOTA, AssA, DetA, IDF1, MOTA or IDSW, with its spread.
+
+    Returns:
+        A sample: `.value`, `.interval()`, `.over`, `.error` (standard error and its degrees of freedom).
+
+    Raises:
+        InputError: no such row or measure.
+        NotComputable: a sequence has no score, or the rows were measured on different scenes.
+    """
+    return bootstrap.difference(*(tracked(of_row(evaluated, name)).sample(measure) for name in (row, other)))
+
+
+def of_row(evaluated: pd.DataFrame, row: str) -> pd.DataFrame:
+    """The lines of one row; InputError where there are none."""
+    mine = evaluated[evaluated["row"] == row]
+    if mine.empty:
+        raise InputError(f"row {row!r} is not in the frame; there are: {', '.join(evaluated['row'].unique())}")
+    return mine
+
+
+def need_scores(evaluated: pd.DataFrame) -> None:
+    """Raise NotComputable, with every distinct reason, unless every line has a score."""
+    if len(absent := evaluated[evaluated["score"].isna()]):
+        raise NotComputable(each_once(sorted(set(absent["reason"]))))
+
+
+def tracked(evaluated: pd.DataFrame) -> Tracked:
+    """The sums of one row's lines, seed by seed and sequence by sequence; NotComputable where a score is missing."""
+    need_scores(evaluated)
+    groups = [group for _, group in evaluated.groupby("seed", sort=False)]
+    sums = np.stack([additive_scores.contributions(list(group["score"])) for group in groups])
+    return Tracked(tuple(groups[0]["scene"]), sums)
+
+
+def track(
+    tracker: str,
+    detections: pd.DataFrame,
+    embeddings: NDArray[np.floating] | None = None,
+    thresholds: tuple[float, float] | NDArray[np.floating] | None = None,
+    *,
+    length: int | None = None,
+    warps: NDArray[np.float64] | None = None,
+    **settings: object,
+) -> pd.DataFrame:
+    """Follow people through a sequence with a compiled tracker.
+
+    Args:
+        tracker: registered name, see `msfp list trackers`.
+        detections: frame, x1, y1, x2, y2, score; sorted by frame, from 1.
+        embeddings: (N, D), a row a detection.
+        thresholds: (high, low), or (T, 2) of each frame; None: the tracker's own.
+        length: number of frames T; None: up to the last detection.
+        warps: (T, 2, 3) camera motion from the frame before.
+        **settings: of the tracker, such as `fps`, `match`, `buffer`.
+
+    Returns:
+        frame, id, x1, y1, x2, y2, score; a row a tracked box.
+
+    Raises:
+        InputError: unknown tracker or setting, or frames that do not fit each other.
+    """
+    found = as_detections(detections)
+    count = length if length is not None else int(found.frame.max(initial=0))
+    taus = None if thresholds is None else np.asarray(thresholds, np.float32)
+    if taus is not None and taus.shape == (2,):
+        taus = np.tile(taus, (count, 1))
+    return tracks_frame(follow(make(tracker, **settings), found, count, embeddings, taus, warps=warps))

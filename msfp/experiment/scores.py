@@ -1,0 +1,223 @@
+"""All that methods must learn before they are measured, stage by stage and fanned out, so that no worker waits."""
+
+import math
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from msfp.experiment import data
+from msfp.experiment.data import Part, benchmark
+from msfp.experiment.features import REID, reid_jobs
+from msfp.experiment.heads import BOUNDS, Appearance, head_jobs, together, train_heads
+from msfp.experiment.passes import JOINT, frozen_features, scene_warps, seen
+from msfp.experiment.run import Run, attempt, one_look, stage
+from msfp.experiment.selection import select_all
+from msfp.experiment.thresholds import (
+    Threshold,
+    atl_settings,
+    atl_state,
+    detectors_of,
+    of_training,
+    search_all,
+    searching_looks,
+    searching_subject,
+)
+from msfp.experiment.tracks import Method, recover_all, subject_of, tracks, train_all
+from msfp.heads.threshold import Mode
+from msfp.metrics import hota, scores
+from msfp.metrics.oracle import oracle_tracks
+from msfp.metrics.scores import SequenceScore, identical
+from msfp.types import MsfpError, NotComputable, Sequence, Tracks
+
+
+def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
+    """Train heads, select settings, search thresholds and train ATL for methods that are measured on `parts`.
+
+    All is then kept. ATL is trained for the public detectors that the parts have.
+    """
+    chosen = list(methods)
+    rules = _rules(chosen)
+    train_heads(run, looks_of(run, chosen))
+    own = [subject_of(m) for m in chosen if m.learn and m.boxes != JOINT]
+    select_all(run, [*own, *(searching_subject(run, rule.learn) for rule in rules if _searches(rule))])
+    with one_look():
+        taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
+    search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
+    atl = [one for one in taught if one[0].kind == "atl"]
+    run.map(partial(attempt, function=atl_state, run=run), atl, "training thresholds")
+
+
+def looks_of(run: Run, methods: Iterable[Method]) -> list[Appearance]:
+    """The embeddings with a head that methods need: their own, and those with which thresholds are searched."""
+    chosen = list(methods)
+    own = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT, *BOUNDS)]
+    searching = [look for rule in _rules(chosen) if _searches(rule) for look in searching_looks(run, rule.learn)]
+    return list(dict.fromkeys([*own, *searching]))
+
+
+def _rules(methods: ListLike[Method]) -> list[Threshold]:
+    return [m.threshold for m in methods if m.threshold.kind == "atl" or (m.threshold.kind == "grid" and m.look)]
+
+
+def _searches(rule: Threshold) -> bool:
+    return rule.kind == "grid" or rule.supervision == "grid"
+
+
+def _taught(run: Run, rule: Threshold, detector: str) -> tuple[Threshold, str, Mode]:
+    """What is trained for a rule, less what only its use depends on."""
+    offset = rule.kind == "atl" and rule.mode == "offset"
+    centered = offset and atl_settings(run, rule.changes).offset == "centered"
+    kept = of_training(rule.changes)
+    alone = replace(rule, temporal=None, joint=False, seed=together(run, rule.seed)[0], changes=kept)
+    return alone, detector, "single" if centered else rule.mode
+
+
+SCORE_CODE = ("msfp.metrics.hota", "msfp.metrics.hota", "msfp.metrics.oracle")
+OFFICIAL_CODE = ("msfp.metrics.scores",)
+SHARE, LEAST = 0.05, 12  # of a process's scores by one benchmark's rules, computed by TrackEval too
+SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One method on one sequence's part: its score, or why there is none."""
+
+    method: Method
+    part: Part
+    sequence: Sequence
+    score: SequenceScore | None
+    reason: str = ""
+
+
+def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
+    return {
+        "tracks": found,
+        "truth": data.truth_digest(run, part.scene),
+        "part": (part.first, part.last),
+        "benchmark": benchmark(part.scene),
+    }
+
+
+@stage("score", _score_inputs, SCORE_CODE)
+def score(run: Run, part: Part, found: Tracks) -> SequenceScore:
+    """Score of tracks of a part, whose frames count from the part's first; TrackEval's numbers by kernels."""
+    truth = data.window(data.truth(part.scene), part)
+    return hota.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
+
+
+@stage("official-score", _score_inputs, OFFICIAL_CODE)
+def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
+    """The same score from TrackEval itself, which takes some forty times as long."""
+    truth = data.window(data.truth(part.scene), part)
+    return scores.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
+
+
+def measured(run: Run, method: Method, part: Part, sequence: Sequence, found: Callable[[], Tracks]) -> Measured:
+    """Score of the tracks that a function gives; a reason in place of it where there are none."""
+    try:
+        return Measured(method, part, sequence, score(run, part, found()))
+    except NotComputable as error:
+        return Measured(method, part, sequence, None, str(error))
+
+
+def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
+    """Track and score one sequence."""
+    method, part, sequence = item
+    if not affordable(run, method):
+        return Measured(method, part, sequence, None, SWITCHED_OFF)
+    return measured(run, method, part, sequence, lambda: tracks(run, part, sequence, method))
+
+
+def measure(run: Run, methods: Iterable[Method], parts: ListLike[Part], label: str) -> list[Measured]:
+    """Every method on every sequence of every part, fanned out."""
+    chosen = list(methods)
+    prepare(run, chosen, parts)
+    items = [(m, p, s) for m in chosen for p in parts for s in data.sequences(p)]
+    found = run.map(partial(measure_one, run=run), items, label)
+    check_sample(run, found)
+    return found
+
+
+def check_sample(run: Run, measured: Iterable[Measured]) -> None:
+    """Compute a sample of the scores by TrackEval too: of each benchmark a twentieth, but not less than twelve."""
+    groups: dict[str, list[Measured]] = {}
+    for one in measured:
+        if one.score is not None:
+            groups.setdefault(benchmark(one.part.scene), []).append(one)
+    drawn = []
+    for rules, mine in sorted(groups.items()):
+        scores, checked = run.scored.get(rules, (0, 0))
+        total = scores + len(mine)
+        count = min(len(mine), max(0, max(LEAST, math.ceil(SHARE * total)) - checked))
+        rows = np.random.default_rng([run.settings.seeds[0], total]).choice(len(mine), count, replace=False)
+        drawn += [mine[i] for i in sorted(rows)]
+        run.scored[rules] = total, checked + count
+    run.map(partial(check_one, run=run), drawn, "scores by TrackEval")
+
+
+def check_one(measured: Measured, run: Run) -> None:
+    """Hold one score against TrackEval's: integers exactly, floats to 1e-9."""
+    part, sequence = measured.part, measured.sequence
+    expected = official(run, part, tracks(run, part, sequence, measured.method))
+    if measured.score is None or not identical(measured.score, expected, 1e-9):
+        raise MsfpError(
+            f"{measured.method.label} on {sequence.name}, frames {part.first} to {part.last}: the score differs from "
+            "TrackEval's; no table is made of it. Please report it with this sequence's ground truth and detections"
+        )
+
+
+def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
+    """What is needed once for all measurements, fanned out, so that workers do not wait for each other's."""
+    chosen = [m for m in methods if affordable(run, m)]
+    separate = sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID})
+    if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
+        run.note(
+            "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
+            "give weights trained on people with -p input.reid_weights=FILE."
+        )
+    jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]  # the longest first
+    jobs += head_jobs(run, looks_of(run, chosen))
+    if any(m.boxes == JOINT for m in chosen):
+        jobs += seen.jobs(run, [(p,) for p in parts])
+    cameras = sorted({m.camera for m in chosen} - {"none"})
+    jobs += scene_warps.jobs(run, [(part.scene, camera) for camera in cameras for part in parts])
+    run.do(jobs, "heads, ReID and cameras")
+    private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
+    for weights in sorted({look.weights for look in private}):
+        run.do(frozen_features.jobs(run, [(p, weights) for p in parts]), "features of the joint network's boxes")
+    learn_all(run, chosen, parts)
+    recovering = [m for m in chosen if m.recovery is not None]
+    if recovering:
+        train_all(run, [m.recovery for m in recovering if m.recovery is not None])
+        run.map(partial(recover_all, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
+
+
+def affordable(run: Run, method: Method) -> bool:
+    """Whether a table measures the method: `data.separate_reid` leaves out those with a ReID network of their own."""
+    return run.settings.data.separate_reid or method.look is None or method.look.strategy != REID
+
+
+def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
+    """Score of the tracker that keeps exactly the true boxes of a detection set."""
+    part, sequence = item
+
+    def kept() -> Tracks:
+        truth = data.window(data.truth(part.scene), part)
+        return oracle_tracks(truth, data.window(data.detections(sequence), part))
+
+    return measured(run, Method("recall ceiling", "oracle"), part, sequence, kept)
+
+
+def ceilings(run: Run, parts: ListLike[Part]) -> list[Measured]:
+    """What no tracker that adds no boxes can exceed, per sequence (SETTLED: "Recall ceiling")."""
+    items = [(p, s) for p in parts for s in data.sequences(p)]
+    return run.map(partial(ceiling_one, run=run), items, "recall ceilings")
+
+
+def percents(score: SequenceScore) -> dict[str, float]:
+    """The measures of the tables: fractions in percent, and identity switches."""
+    fractions = {"HOTA": score.hota, "AssA": score.assoc_a, "DetA": score.det_a, "IDF1": score.idf1, "MOTA": score.mota}
+    return {name: 100 * value for name, value in fractions.items()} | {"IDSW": score.idsw}

@@ -1,0 +1,279 @@
+"""A video, frame by frame: detected, embedded, thresholds chosen, tracked (all of the paper, live).
+
+`look` runs the networks and `follow` the tracker, so that an interrupted film goes on from what was kept of its frames.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.data.video import check_size
+from msfp.experiment.features import REID
+from msfp.experiment.folders import method_from
+from msfp.experiment.live import Image, LiveCamera, frame_predictor, head_of, live_thresholds
+from msfp.experiment.run import Run, open_run
+from msfp.experiment.thresholds import detectors_of
+from msfp.experiment.tracks import Method
+from msfp.features.detector import Boxes
+from msfp.features.reid import embed as embed_crops
+from msfp.features.reid import load_reid
+from msfp.tracking import make, thresholds
+from msfp.tracking.base import FrameContext, TrackerOutput
+from msfp.types import InputError, tlwh_to_xyxy
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a frame shows, before anybody is followed."""
+
+    number: int  # of the frame, from 1
+    tlwh: NDArray[np.float64]  # (N, 4) float64 boxes, file coordinates
+    score: NDArray[np.float32]  # (N,) float32
+    vectors: NDArray[np.float32]  # (N, D) float32 unit embeddings; (N, 0) for trackers of motion only
+    taus: NDArray[np.float32]  # (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own
+    # (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL
+    memory: NDArray[np.float64]
+    warp: NDArray[np.float64]  # (2, 3) camera motion since the frame before; the identity where it is not looked at
+    seconds: float = np.nan  # time of the frame; NaN where frames come at a constant rate
+
+    @property
+    def pair(self) -> tuple[float, float] | None:
+        """tau_high and tau_low, None where the tracker keeps its own."""
+        return None if np.isnan(self.taus[0]) else (float(self.taus[0]), float(self.taus[1]))
+
+
+class OnlineTracker:
+    """Networks, heads, thresholds and tracker of one method over one video."""
+
+    def __init__(self, run: Run, method: Method, fps: float, boxes: str = "") -> None:
+        """Load what the method needs; heads and ATL are trained where the store has none yet.
+
+        Args:
+            run: detector, input size and settings.
+            method: its thresholds may need no more than the frames so far (else InputError).
+            fps: of the video.
+            boxes: name of the detections on which ATL was trained; empty: the first of its learning parts.
+        """
+        settings = run.settings
+        rule = method.threshold
+        if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
+            raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
+        self._method = method
+        self._atl = live_thresholds(run, method, boxes or next(iter(detectors_of(rule.learn)), ""))
+        self._policy = None
+        if rule.kind == "policy":
+            self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)
+        look = method.look
+        self._reid = load_reid(settings.input.reid_weights) if look is not None and look.strategy == REID else None
+        head = head_of(run, look) if look is not None and self._reid is None else None
+        self._predictor = frame_predictor(run, head, None if self._atl is None else self._atl.predictor)
+        self._camera = None if method.camera == "none" else LiveCamera(method.camera)
+        self._tracker = make(method.tracker, fps=fps, **dict(method.options))
+
+    def look(self, number: int, pixels: Image, boxes: Boxes | None = None, seconds: float = np.nan) -> Look:
+        """Run the networks on a frame.
+
+        Args:
+            number: of the frame, ascending.
+            pixels: (H, W, 3) uint8 RGB.
+            boxes: (N, 4) tlwh in file coordinates and (N,) scores to follow in place of the detector's own.
+            seconds: time of the frame where frames do not come at a constant rate.
+
+        Raises:
+            InputError: a frame of another size than the one before, where the camera's motion is looked at.
+        """
+        seen = self._predictor.see(pixels, boxes)
+        warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, seen.tlwh)
+        vectors = seen.vectors if self._reid is None else embed_crops(self._reid, pixels, seen.tlwh)
+        rule = self._method.threshold
+        if self._atl is not None:
+            taus = self._atl.smooth(seen.prediction)
+        elif self._policy is not None:
+            taus = self._policy.update(seen.score)
+        else:
+            taus = np.array((rule.high, rule.low) if rule.kind == "fixed" else (np.nan, np.nan), np.float32)
+        memory = np.zeros(0) if self._atl is None or self._atl.smoothed is None else self._atl.smoothed
+        return Look(number, seen.tlwh, seen.score, vectors, taus, memory, warp, seconds)
+
+    def follow(self, look: Look) -> TrackerOutput:
+        """The tracker's next frame; frames come in order, each once."""
+        high, low = look.pair or (None, None)
+        seconds = None if np.isnan(look.seconds) else look.seconds
+        context = FrameContext(index=look.number, tau_high=high, tau_low=low, warp=look.warp, seconds=seconds)
+        vectors = look.vectors if look.vectors.shape[1] else None
+        return self._tracker.update(tlwh_to_xyxy(look.tlwh), look.score, vectors, context)
+
+    def resume(self, look: Look) -> TrackerOutput:
+        """Follow a frame that was looked at in an earlier run, so that the thresholds' memory goes on from it.
+
+        The camera's motion needs the last such frame's pixels as well: see `recall`.
+        """
+        if self._atl is not None:
+            self._atl.smoothed = look.memory
+        if self._policy is not None:
+            self._policy.update(look.score)
+        return self.follow(look)
+
+    @property
+    def recalls(self) -> bool:
+        """True where going on needs the pixels of the frame before."""
+        return self._camera is not None
+
+    def recall(self, look: Look, pixels: Image) -> None:
+        """Take the last frame that was looked at in an earlier run as the one before the next."""
+        if self._camera is not None:
+            self._camera.remember(pixels, look.tlwh)
+
+    def reset(self) -> None:
+        """Forget everybody: another video begins."""
+        self._tracker.reset()
+        if self._atl is not None:
+            self._atl.smoothed = None
+        if self._policy is not None:
+            self._policy.reset()
+        if self._camera is not None:
+            self._camera.last = None
+
+
+FIRST_PIXEL = 1.0  # file coordinates begin at 1, pixels at 0
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is in a frame.
+
+    Attributes:
+        ids: (M,) int32 identities, from 1, each once.
+        xyxy: (M, 4) float64 left, top, right, bottom in pixels, from 0.
+        scores: (M,) float32 detection scores.
+        taus: tau_high and tau_low of the frame, None where the tracker keeps its own.
+    """
+
+    ids: NDArray[np.int32]
+    xyxy: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    taus: tuple[float, float] | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to_supervision(self) -> "Detections":
+        """As `supervision.Detections` with `tracker_id`, for its annotators, zones and sinks."""
+        import supervision as sv
+
+        return sv.Detections(
+            xyxy=self.xyxy.astype(np.float32),
+            confidence=self.scores,
+            class_id=np.zeros(len(self), int),
+            tracker_id=self.ids.astype(int),
+        )
+
+
+class Tracker:
+    """Detects and follows people, frame by frame.
+
+        tracker = Tracker()
+        for frame in frames:                      # (H, W, 3) uint8 RGB
+            people = tracker.update(frame)
+            print(people.ids, people.xyxy, people.taus)
+
+    Heads and ATL are those learned on the embedded worlds. The first tracker of a detector learns them, which takes
+    some minutes; they are then kept under `home`.
+    """
+
+    def __init__(
+        self,
+        tracker: str = "msfp-track",
+        *,
+        weights: str | Path = "embedded",
+        appearance: str = "",
+        threshold: str = "atl",
+        fps: float = 30.0,
+        device: str = "cpu",
+        options: Mapping[str, object] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        home: str | Path | None = None,
+    ) -> None:
+        """Load the networks, and learn what is not kept yet.
+
+        Args:
+            tracker: a name of `msfp list trackers`.
+            weights: of the detector: `embedded`, or a .safetensors or .pt file.
+            appearance: a name of `msfp list appearances`, `none`; empty: what the tracker needs.
+            threshold: `default`, a number, two numbers `HIGH,LOW`, `atl`, `atl-single`, `atl-dual` or a policy's name.
+            fps: frames per second; scales how long a lost person is remembered.
+            device: `cpu` or `cuda`.
+            options: the tracker's own settings.
+            settings: any setting of the suite by its dotted name, such as `input.size`.
+            seed: of trained heads.
+            home: folder that holds data/ and runs/; None: the user's cache.
+
+        Raises:
+            InputError: names what is not known or does not fit, and what there is.
+        """
+        run = run_for_videos(weights, device, settings or {}, home)
+        words = {key: str(value) for key, value in (options or {}).items()}
+        method = method_from(run, tracker, appearance, threshold, words, seed)
+        self._watcher = OnlineTracker(run, method, fps)
+        self._number = 0
+
+    def update(self, frame: Image, detections: "Detections | None" = None, seconds: float | None = None) -> People:
+        """Follow everybody into the next frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            detections: people found by another detector, as `supervision.Detections`; None: the network's own.
+            seconds: time of the frame, where frames do not come at the constant rate `fps`; then give it always.
+
+        Raises:
+            InputError: not an image; boxes without scores; a time before the last; a frame of another size than the
+                last, where the tracker follows the camera.
+        """
+        image = np.asarray(frame)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise InputError(f"frame is {image.dtype} {image.shape}; give (H, W, 3) uint8, red first")
+        check_size("frame", image.shape[1], image.shape[0])
+        self._number += 1
+        boxes = None if detections is None else boxes_from(detections)
+        look = self._watcher.look(self._number, image, boxes, np.nan if seconds is None else seconds)
+        found = self._watcher.follow(look)
+        return People(found.ids, found.boxes - FIRST_PIXEL, found.scores, look.pair)
+
+    def reset(self) -> None:
+        """Forget everybody; the next frame is the first of another video."""
+        self._number = 0
+        self._watcher.reset()
+
+
+def boxes_from(detections: "Detections") -> Boxes:
+    """(N, 4) tlwh in file coordinates and (N,) scores of `supervision.Detections`."""
+    if detections.confidence is None:
+        raise InputError("the detections carry no confidence; give one a box, as thresholds choose by it")
+    xyxy = np.asarray(detections.xyxy, np.float64).reshape(-1, 4) + FIRST_PIXEL
+    return np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1), np.asarray(detections.confidence, np.float32)
+
+
+def run_for_videos(
+    weights: str | Path, device: str, settings: Mapping[str, Any], home: str | Path | None, workers: int = 0
+) -> Run:
+    """A run whose heads and ATL are learned on the embedded worlds, with the detector's own boxes; see `Tracker`."""
+    given = {"detections": "detector", "tuning": "first", **settings}
+    return open_run(
+        "demo", weights=weights, device=device, workers=workers, home=home or home_folder(), overrides=given
+    )
+
+
+def home_folder() -> Path:
+    """The working folder where runs/ is, as in a checkout; else `msfp` in the user's cache (XDG)."""
+    if Path("runs").is_dir():
+        return Path()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msfp"
