@@ -1,10 +1,13 @@
 """Where a fan-out runs: local worker processes, a Dask scheduler, or jobs that Slurm starts."""
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
+import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -120,7 +123,7 @@ def local_cluster(workers: int) -> Any:
     """Worker processes on this machine, a Dask `LocalCluster`.
 
     Raises:
-        InputError: fewer than one.
+        InputError: fewer than one, this machine's own address does not answer, or too few files may be open.
     """
     if workers < 1:
         raise InputError(f"workers={workers}: must be 0 (in-process) or the number of processes")
@@ -137,6 +140,8 @@ def local_cluster(workers: int) -> Any:
         "distributed.admin.system-monitor.interval": "10s",
         "distributed.comm.timeouts.connect": PATIENCE,
     }
+    _need_loopback()
+    _need_descriptors()
     with dask.config.set(settings):
         cluster = LocalCluster(
             n_workers=workers,
@@ -148,6 +153,32 @@ def local_cluster(workers: int) -> Any:
             preload=[__name__],
         )
     return _revived(cluster)
+
+
+def _need_loopback() -> None:
+    """Hold the machine to what workers talk through."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname()[:2], timeout=5.0).close()
+    except OSError as error:
+        raise InputError(
+            f"workers talk through this machine's own address 127.0.0.1, which does not answer "
+            f"({error.strerror or error}); bring the loopback interface up (`ip link set lo up`), or give --workers 0"
+        ) from error
+
+
+def _need_descriptors() -> None:
+    """Let this process open as many files as the system allows, and hold the system to what workers need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else max(soft, DESCRIPTORS)
+    if soft < most:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, max(soft, MANY_DESCRIPTORS)), hard))
+    if most < DESCRIPTORS:
+        raise InputError(
+            f"this process may open {most} files, and workers need {DESCRIPTORS}; allow more with `ulimit -n "
+            f"{MANY_DESCRIPTORS}`, or give --workers 0"
+        )
 
 
 def _revived(cluster: Any) -> Any:
