@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = "15s"  # for a scheduler elsewhere
 PATIENCE = "300s"  # for workers of this machine, which may be busy
 REVIVE_MS = 2000
+DESCRIPTORS, MANY_DESCRIPTORS = 128, 4096  # files that workers need open, and that are asked of the system
 LENT = "MSFP_WORKERS_AT"  # variable: how many workers another process lends to this one, and where
 GPU = "GPU"  # the resource that `dask worker --resources GPU=1` declares
 LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
