@@ -25,7 +25,7 @@ from msfp.experiment.tracks import Method, Recovery, tracks
 from msfp.heads.fusion import strategies
 from msfp.heads.recovery import Linker, fit_link
 from msfp.heads.training import Fitted
-from msfp.metrics import scores as metrics
+from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import Score
 from msfp.metrics.switches import nothing_counts, nothing_overlaps
 from msfp.tracking.postprocess import LONGEST, Stretch, fill_gaps, link, may_follow, pair, smooth, stretches
@@ -281,7 +281,7 @@ def score_folder(root: Path, results: Path, split: str) -> FolderScore:
             skipped[sequence.name] = str(error)
             continue
         try:
-            scores[sequence.name] = metrics.evaluate(truth, found, sequence.length, benchmark=benchmark)
+            scores[sequence.name] = trackeval.evaluate(truth, found, sequence.length, benchmark=benchmark)
         except InputError as error:
             skipped[sequence.name] = f"{path}: {error}"
             continue
@@ -296,4 +296,4 @@ def score_folder(root: Path, results: Path, split: str) -> FolderScore:
         raise InputError(f"{results}: no file is named after a sequence of {root}, such as {wanted}")
     more = {text: f" (and {len(paths) - 1} more files)" if len(paths) > 1 else "" for text, paths in told.items()}
     lines = [f"{paths[0]}{more[text]}: {text}" for text, paths in told.items()]
-    return FolderScore(metrics.combine(scores), missing, skipped, lines, doubtful)
+    return FolderScore(trackeval.combine(scores), missing, skipped, lines, doubtful)

@@ -22,8 +22,7 @@ from msfp.experiment.tracks import Recovery, frame_thresholds, settled, settled_
 from msfp.experiment.trained import Trained
 from msfp.heads.threshold import Mode
 from msfp.metrics import bootstrap
-from msfp.metrics import scores as additive_scores
-from msfp.metrics import scores as tracking
+from msfp.metrics import scores as trackeval
 from msfp.metrics.bootstrap import Sample, Tracked
 from msfp.metrics.scores import SequenceScore
 from msfp.tracking import make
@@ -281,7 +280,7 @@ def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) 
     need_scores(evaluated)
     found = {}
     for key, group in evaluated.groupby(keys, sort=False):
-        found[key] = measures(tracking.combine(dict(enumerate(group["score"]))).combined)  # type: ignore[arg-type]
+        found[key] = measures(trackeval.combine(dict(enumerate(group["score"]))).combined)  # type: ignore[arg-type]
     index = pd.MultiIndex.from_tuples(list(found), names=keys)
     return pd.DataFrame(list(found.values()), index=index if len(keys) > 1 else index.get_level_values(0))
 
@@ -317,7 +316,7 @@ def tracked(evaluated: pd.DataFrame) -> Tracked:
     """The sums of one row's lines, seed by seed and sequence by sequence; NotComputable where a score is missing."""
     need_scores(evaluated)
     groups = [group for _, group in evaluated.groupby("seed", sort=False)]
-    sums = np.stack([additive_scores.contributions(list(group["score"])) for group in groups])
+    sums = np.stack([trackeval.contributions(list(group["score"])) for group in groups])
     return Tracked(tuple(groups[0]["scene"]), sums)
 
 

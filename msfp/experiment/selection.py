@@ -24,7 +24,7 @@ from msfp.experiment.heads import TRAINING_FREE, Appearance, box_inputs, embeddi
 from msfp.experiment.passes import part_warps, scene_warps
 from msfp.experiment.run import Job, Run, attempt, literal, one_look, stage
 from msfp.metrics import hota
-from msfp.metrics import scores as tracking
+from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import SequenceScore
 from msfp.tracking import Tracker, make, track, tracker_class
 from msfp.types import Detections, NotComputable, Scene, Sequence
@@ -289,7 +289,7 @@ def inner_hota(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) 
         for one in _materials(run, subject, seed):
             tracker = make(subject.tracker, fps=one.sequence.fps, **dict(subject.fixed), **dict(options))
             scores[one.sequence.name] = one.score(tracker)
-        hota.append(tracking.combine(scores).combined.hota)
+        hota.append(trackeval.combine(scores).combined.hota)
     return np.array(hota)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import LENGTH, write_sequence
+from tests.experiment.conftest import LENGTH, write_sequence
 
 from .conftest import Command, refused
 

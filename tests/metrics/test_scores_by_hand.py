@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from msfp.metrics import hota
-from msfp.metrics import scores as tracking
+from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import ALPHAS, identical
 from msfp.types import InputError, Tracks
 
-pytestmark = pytest.mark.parametrize("evaluate", [tracking.evaluate, hota.evaluate], ids=["trackeval", "fast"])
+pytestmark = pytest.mark.parametrize("evaluate", [trackeval.evaluate, hota.evaluate], ids=["trackeval", "fast"])
 
 
 def test_the_truth_itself_is_perfect(evaluate, make_truth, walk):
@@ -103,7 +103,7 @@ def test_a_window_is_a_sequence_of_its_own(evaluate, make_scene):
 def test_combined_counts_are_sums_and_association_is_weighted_by_hits(evaluate, make_scene):
     scores = {str(seed): evaluate(*make_scene(seed), 8) for seed in range(3)}
     stored = pickle.loads(pickle.dumps(scores))
-    score = tracking.combine(stored)
+    score = trackeval.combine(stored)
     total = score.combined
     parts = list(scores.values())
     assert total.idsw == sum(p.idsw for p in parts)

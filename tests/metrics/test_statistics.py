@@ -6,8 +6,7 @@ import pytest
 from scipy import stats
 
 from msfp.metrics import bootstrap, reid
-from msfp.metrics import scores as additive_scores
-from msfp.metrics import scores as tracking
+from msfp.metrics import scores as trackeval
 from msfp.metrics.bootstrap import SEEDS, RankCorrelation, Sample
 from msfp.metrics.reid import Pairs, hard_pairs, pairs
 from msfp.types import InputError, NotComputable
@@ -144,22 +143,22 @@ def test_different_units_are_not_compared():
 
 
 def test_a_drawn_selection_is_combined_as_trackeval_combines_it(make_scene):
-    scores = [tracking.evaluate(*make_scene(k), 8) for k in range(4)]
-    rows = additive_scores.contributions(scores)
+    scores = [trackeval.evaluate(*make_scene(k), 8) for k in range(4)]
+    rows = trackeval.contributions(scores)
     for taken in ([0, 1, 2, 3], [0, 0, 2, 3], [1, 1, 1, 1]):
         weights = np.bincount(taken, minlength=4).astype(float)
-        theirs = tracking.combine({str(n): scores[k] for n, k in enumerate(taken)}).combined.row()
-        for name in additive_scores.NAMES:
+        theirs = trackeval.combine({str(n): scores[k] for n, k in enumerate(taken)}).combined.row()
+        for name in trackeval.NAMES:
             scale = 1 if name == "IDSW" else 100
-            assert additive_scores.measure(weights @ rows, name) == pytest.approx(scale * theirs[name], abs=1e-10), name
+            assert trackeval.measure(weights @ rows, name) == pytest.approx(scale * theirs[name], abs=1e-10), name
     with pytest.raises(InputError, match="there are HOTA, AssA"):
-        additive_scores.measure(rows, "LocA")
+        trackeval.measure(rows, "LocA")
 
 
 def test_combined_hota_is_not_a_mean_of_hotas(make_scene):
-    rows = additive_scores.contributions([tracking.evaluate(*make_scene(k), 8) for k in range(4)])
-    apart = additive_scores.measure(rows, "HOTA")
-    assert abs(additive_scores.measure(rows.sum(axis=0), "HOTA") - apart.mean()) > 1e-3
+    rows = trackeval.contributions([trackeval.evaluate(*make_scene(k), 8) for k in range(4)])
+    apart = trackeval.measure(rows, "HOTA")
+    assert abs(trackeval.measure(rows.sum(axis=0), "HOTA") - apart.mean()) > 1e-3
 
 
 def crowd(seed: int, ties: bool) -> tuple[np.ndarray, Pairs, np.ndarray]:

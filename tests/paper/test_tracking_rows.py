@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from msfp.experiment.run import Run, open_run
-from tests.pipeline.conftest import FEW, LENGTH, write_sequence
+from tests.experiment.conftest import FEW, LENGTH, write_sequence
 from tests.tables import made
 
 SMALL = {"training.identities": 2, "training.instances": 2, "training.epochs": 1, "training.joint_epochs": 1, **FEW}

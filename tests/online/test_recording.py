@@ -20,9 +20,8 @@ from msfp.online.recording import LOCK, Recording, record
 from msfp.online.tracker import Look, OnlineTracker
 from msfp.online.video import Source, frames, open_source
 from msfp.types import InputError, MsfpError
-from tests.video.conftest import numbers_of, spoil, write
-
-from .conftest import run_of_one_street
+from tests.experiment.conftest import run_of_one_street
+from tests.online.conftest import numbers_of, spoil, write
 
 pytestmark = pytest.mark.xdist_group("recording")
 

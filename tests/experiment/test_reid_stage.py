@@ -16,7 +16,7 @@ from msfp.experiment.thresholds import Threshold, search
 from msfp.experiment.tracks import Method, tracks
 from msfp.features import reid
 from msfp.types import InputError, NotComputable
-from tests.pipeline.conftest import LENGTH
+from tests.experiment.conftest import LENGTH
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}
 RANDOM = {"input.reid_weights": "random-init", "data.separate_reid": True}

@@ -7,7 +7,7 @@ import pytest
 
 from msfp.experiment.run import Run, stage
 from msfp.types import NotComputable
-from tests.pipeline.conftest import Make
+from tests.experiment.conftest import Make
 
 CALLS: list[tuple[int, str]] = []
 

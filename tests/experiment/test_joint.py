@@ -17,7 +17,7 @@ from msfp.paper.measure import tracking_cells
 from msfp.paper.methods import JOINT_ROWS
 from msfp.types import InputError, NotComputable
 from shipped_weights.card import save_weights
-from tests.pipeline.conftest import LENGTH
+from tests.experiment.conftest import LENGTH
 
 pytestmark = pytest.mark.xdist_group("joint")
 

@@ -17,7 +17,7 @@ from msfp.experiment.scores import prepare
 from msfp.experiment.tracks import Method, tracks
 from msfp.features import camera_motion
 from msfp.types import NotComputable, Scene
-from tests.pipeline.conftest import HEIGHT, LENGTH, WIDTH
+from tests.experiment.conftest import HEIGHT, LENGTH, WIDTH
 
 NAME = "MOT17-02-SDP"
 STEP = (2.0, 1.0)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.experiment.conftest import make_run as make_run
+
 Make = Callable[..., Path]
 STEP = 6
 

@@ -11,7 +11,7 @@ from msfp.data.catalog import check
 from msfp.data.frames import FrameReader, read_frame
 from msfp.data.motchallenge import read_sequence
 from msfp.types import InputError
-from tests.video.conftest import numbers_of, spoil, write
+from tests.online.conftest import numbers_of, spoil, write
 
 
 def test_a_whole_sequence(make) -> None:

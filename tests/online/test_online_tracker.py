@@ -20,8 +20,7 @@ from msfp.online.recording import Recording, record
 from msfp.online.tracker import OnlineTracker
 from msfp.online.video import frames, open_source
 from msfp.types import InputError
-
-from .conftest import LENGTH, run_of_one_street
+from tests.experiment.conftest import LENGTH, run_of_one_street
 
 STREET = Threshold("fixed", 0.2, 0.05)
 

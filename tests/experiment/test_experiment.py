@@ -13,7 +13,7 @@ import msfp
 from msfp.experiment import data, reid, scores
 from msfp.experiment.heads import appearance
 from msfp.experiment.verbs import Experiment
-from msfp.metrics import scores as tracking
+from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import identical
 from msfp.paper.notebook import begin
 from msfp.types import Detections, InputError, MsfpError, NotComputable
@@ -80,7 +80,7 @@ def test_scores_are_those_of_the_tables(run: Experiment) -> None:
     whole = msfp.combine(found, by=["row", "seed"])
     fold = run.fold()
     theirs = scores.measure(run, [rows[0].configured(fold.learn, 0)], fold.evaluate, "tracking")
-    total = tracking.combine({m.sequence.name: m.score for m in theirs if m.score is not None}).combined
+    total = trackeval.combine({m.sequence.name: m.score for m in theirs if m.score is not None}).combined
     assert whole.loc[("ByteTrack", 0)].to_dict() == pytest.approx(scores.percents(total))
     assert pytest.approx(whole.loc["concat"].HOTA.mean(), abs=1) == msfp.combine(found, by="row").loc["concat"].HOTA
 

@@ -19,7 +19,6 @@ import cv2
 from msfp import cli
 from msfp.cli import tracking  # noqa: F401  loaded once, before the forks
 from msfp.online import recording
-from msfp.online import recording as parts
 
 PART = 4
 HALF = "half a part"
@@ -62,7 +61,7 @@ def one(words: list[str], stop: int | str | None) -> int:
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if stop == HALF:
-        parts.atomic_write = killed_at_sums(parts.atomic_write)
+        recording.atomic_write = killed_at_sums(recording.atomic_write)
     elif isinstance(stop, int):
         recording.frames = killed_before(stop)
     os._exit(run(words))

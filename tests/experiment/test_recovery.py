@@ -12,7 +12,7 @@ from msfp.experiment.tracks import Expert, Method, Recovery, part_cases, thinned
 from msfp.paper.methods import BYTETRACK, LITE_FREE, recovered
 from msfp.tracking.recovery import AT_PREDICTION, FIRST_NEIGHBOUR, HISTORY, MISSED, NEIGHBOURS, PLACE, TOKENS, Proposals
 from msfp.types import Detections, GroundTruth, InputError, NotComputable
-from tests.pipeline.conftest import LENGTH, Make
+from tests.experiment.conftest import LENGTH, Make
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}
 SMALL = {"training.identities": 2, "training.instances": 2, "recovery.epochs": 2}

@@ -20,7 +20,7 @@ from msfp.paper.methods import TABLE_1
 from msfp.paper.registry import artefact
 from msfp.paper.stamps import fingerprint
 from msfp.types import InputError
-from tests.pipeline.conftest import LENGTH
+from tests.experiment.conftest import LENGTH
 
 Make = Callable[..., Run]
 NAMES = {"MOT17-02-DPM": 0, "MOT17-02-SDP": 0}

@@ -15,7 +15,7 @@ from msfp.experiment.tracks import Method, tracks
 from msfp.heads.fusion import strategies
 from msfp.tracking.thresholds import policies
 from msfp.types import InputError
-from tests.pipeline.conftest import LENGTH, Make
+from tests.experiment.conftest import LENGTH, Make
 
 SMALL = {"training.identities": 2, "training.instances": 2, "training.joint_epochs": 1, "atl.grid": (0.1, 0.4)}
 THRESHOLDS = ("default", "0.4", "0.6,0.1", *ATL_MODES, *policies())
