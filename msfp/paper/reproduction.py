@@ -86,7 +86,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
 
 def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
     """Path of the report, the notebook that wrote it added where it was executed now; None where there is none."""
-    from msfp.paper import report
+    from msfp.paper.report import complete
     from msfp.paper.stamps import report_path
 
     report = report_path(run)
@@ -94,7 +94,7 @@ def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
         return None
     for one in done:
         if one.path.stem == REPORT and not one.skipped:
-            report.complete(run, REPORT)
+            complete(run, REPORT)
     return str(report)
 
 
