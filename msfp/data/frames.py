@@ -1,4 +1,4 @@
-"""States of a sequence's files, so that what was read of them once is never taken for what they hold now."""
+"""The pixels of a sequence: from a folder of images or a video, decoded ahead in background threads."""
 
 import hashlib
 import os

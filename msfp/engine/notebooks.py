@@ -1,8 +1,4 @@
-"""A Jupyter kernel of the Python that runs now, whatever kernels are installed on the machine, ended when we are.
-
-In the main thread nbclient handles Ctrl+C and SIGTERM itself, and what is said of one depends on where it is just then:
-at times tracebacks of its own stay behind the kernel that it has ended. So it works in a thread of its own.
-"""
+"""Execution of the numbered notebooks in order: parameters checked first, unchanged ones skipped, partial ones kept."""
 
 import ast
 import asyncio

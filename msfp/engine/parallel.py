@@ -1,9 +1,4 @@
-"""Progress: a bar for a person at a terminal or in JupyterLab, nothing in a log.
-
-A notebook that the runner executes has no terminal; there, the progress goes to the small file named by the variable
-MSFP_PROGRESS, which the runner reads and shows beside its own bar. Where the variable is empty, as in worker processes,
-nothing is shown.
-"""
+"""Fan-out: one call for every loop over sequences, settings and seeds; in-process, on local workers or a cluster."""
 
 import json
 import math

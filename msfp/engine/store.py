@@ -1,8 +1,8 @@
-"""Values as files without pickle: a JSON tree, arrays as safetensors, tables as Parquet.
+"""Content-addressed store: a stage's result is kept under a hash of its inputs and of the code it ran.
 
-A value is any nesting of None, bool, int, float, str, bytes, list, tuple, dict, NumPy arrays and scalars, pandas frames
-and dataclasses or named tuples of this package. Only types inside msfp are restored by name, so an entry cannot call
-foreign code.
+An entry is a manifest, `<root>/<stage>/<key>.jsonl`, and the payloads it names with their checksums. Payloads are
+written first and the manifest last, each atomically, so an entry is whole or absent whenever a run is killed. Payloads
+are named by their content; two runs that write one entry write the same files.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Embeddings that bound all others: none at all, and a perfect one that reads whom a box shows from the labels."""
+"""Stage 2: fusion heads trained on a fold's learning parts (section 3.4), and what they make of a part's boxes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike

@@ -1,4 +1,4 @@
-"""A row of a tracking table: which tracker, which embedding, which thresholds; where it learns is said when it runs."""
+"""Rows of tracking tables: tracker, embedding and thresholds; evaluated on folds into one tidy frame of sums."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike

@@ -1,8 +1,4 @@
-"""Files within a task: each is looked at once, and what was found of it holds until the task ends.
-
-Results are kept under the content of the files that they come from, so files are asked for whether they are still the
-same before every use. A task of a few milliseconds would ask for the same ones a thousand times.
-"""
+"""One run: its settings, folders and store; `@stage`, whose results it keeps; files looked at once within a task."""
 
 import contextlib
 import functools

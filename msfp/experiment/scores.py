@@ -1,4 +1,8 @@
-"""All that methods must learn before they are measured, stage by stage and fanned out, so that no worker waits."""
+"""Stage 5: scores of methods on parts, with the reason where there is none; combined as TrackEval combines.
+
+Scores come from kernels that equal TrackEval. By every benchmark's rules a sample is computed by TrackEval itself too,
+and a difference stops the run.
+"""
 
 import math
 from collections.abc import Callable, Iterable

@@ -1,8 +1,4 @@
-"""Recovery of missed people as a stage: cases from the learning parts, a decision trained on them, and its use.
-
-Cases come from ByteTrack on detections thinned out at random, driven by an expert who knows the labels: it keeps a
-track while its predicted box still covers its person, so that later frames of a long recovery are met as well.
-"""
+"""Stage 4: tracks of a method on a part's detections, from cached features and thresholds."""
 
 import contextlib
 from collections.abc import Iterable

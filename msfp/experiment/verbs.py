@@ -1,4 +1,4 @@
-"""The verbs of a run in a notebook: data, heads, embeddings, trackers, scores; each a thin front of the pipeline."""
+"""The verbs of a run in a notebook: data, heads, embeddings, trackers, scores; each a thin front of the stages."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""One sequence of a run: its frames, labels and tracks, and how it is tracked with other thresholds."""
+"""A finished run as the widgets see it: its sequences and methods, frames, labels, tracks, and how heads see boxes."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache

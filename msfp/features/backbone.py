@@ -1,4 +1,4 @@
-"""From an image to the network's input and back: resize, pad, and the exact map of boxes (A.6)."""
+"""The frozen detector, cut after its deepest tapped layer: images in, feature maps out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace

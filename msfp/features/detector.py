@@ -1,4 +1,4 @@
-"""People in what a whole detector says of a frame."""
+"""The whole detector in one forward pass: people with their scores, pooled vectors, and the scene vector."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,8 +1,4 @@
-"""OSNet x0.25, the separate re-identification network (Zhou et al., ICCV 2019), with torchreid's tensor names.
-
-A block looks at its input at four scales: streams of one to four light 3x3 convolutions (receptive fields 3, 5, 7, 9),
-each weighted channel by channel by one gate that all streams share, then summed.
-"""
+"""The separate ReID network on crops: OSNet x0.25 (Zhou et al., ICCV 2019), with torchreid's tensor names."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

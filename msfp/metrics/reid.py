@@ -1,4 +1,4 @@
-"""Pairs of boxes compared when re-identification is measured (section 4.2), always within one sequence."""
+"""Section 4.2: which pairs of boxes are compared, always within one sequence, and AUC and gap of their similarities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

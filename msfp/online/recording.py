@@ -1,7 +1,6 @@
-"""The unfinished part of a film: what the networks saw of every hundred frames, and the film drawn of them.
+"""A video followed from end to end, kept in parts as it goes: a stop costs nothing, a crash some seconds.
 
-`.parts/` beside the results holds, named by a part's first frame, `.npz` (looks), `.mp4` (film) and `.sha256` (of both,
-written last: it says that the part is whole). A part that is cut, altered, alone or of other settings is made again.
+A later call follows the kept frames again, which needs no network, and goes on behind them.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""A video, frame by frame: detected, embedded, thresholds chosen, tracked (all of the paper, live).
-
-`look` runs the networks and `follow` the tracker, so that an interrupted film goes on from what was kept of its frames.
-"""
+"""`msfp.Tracker`: frames in, people out, in a few lines of Python."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,8 @@
-"""Text for LaTeX: any text at all becomes ASCII that every engine sets as it was written."""
+r"""A laid-out table as LaTeX that fits a page: ours and the paper's in columns of their own, reasons as notes.
+
+What is written is to be put into a document with `\input`; it needs `PACKAGES`. Widths are estimated here, so that a
+table turns to landscape, takes smaller type or is parted by columns before it would run over the margin.
+"""
 
 import re
 import textwrap

@@ -1,4 +1,4 @@
-"""Settings selected for the rows of the tracking tables, for people: Table 12, the report and `msfp tune`."""
+"""Table 12: what each module learned from and is used for, read from the settings and the folds of this run."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator

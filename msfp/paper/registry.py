@@ -1,8 +1,4 @@
-"""The cells of the notebooks that make tables and figures, found by their tags and run without a kernel.
-
-A cell tagged `table-3` makes Table 3: its last line is `run.table(3, ...)`. Cells tagged `setup` of the same notebook
-come before it; what they open is replaced by the run at hand.
-"""
+"""Which tables and figures there are; the notebooks' cells that are tagged with their numbers make them."""
 
 import ast
 import csv

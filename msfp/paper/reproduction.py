@@ -1,4 +1,4 @@
-"""The whole suite: every notebook in order, then the report they end with."""
+"""The whole suite: every notebook in order, then the report they end with; what notebooks show of the data."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any

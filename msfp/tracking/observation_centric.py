@@ -1,4 +1,11 @@
-"""Directions of motion, camera motion of observations, and the weights of appearance in Deep OC-SORT, compiled."""
+"""SORT (Bewley et al., ICIP 2016) and observation-centric tracking: OC-SORT (Cao et al., CVPR 2023), Deep OC-SORT.
+
+SORT's filter drifts while a track is not seen. OC-SORT's three cures, all from observations: the direction of motion
+between observations enters the cost (OCM), unmatched tracks are tried again at their last observation (OCR), and a
+track found again has its filter re-run along the line between its last and its new observation (ORU). Deep OC-SORT
+(Maggiolino et al., ICIP 2023) adds appearance, which it trusts by the detector's confidence. Camera motion comes with
+the frame.
+"""
 
 from typing import Any, ClassVar, NamedTuple
 

@@ -1,19 +1,4 @@
-"""The words of a verdict, and when each is said.
-
-A claim wants an effect somewhere: above a bound ("a is better than b": above 0), or inside a region ("similar": within
-half a point). Its 95 % interval, over units and training seeds together, decides; `MEANINGS` defines the words, and the
-first that fits is said. The margin of indifference is the spread that the paper prints for itself (`MARGINS`).
-"No difference" and "smaller" are said of bounds only: a region has its margin in itself.
-
-Several effects (better than each of k rivals; on every sequence): all have to be supported, each at the claim's own
-level, as a claim with an "and" is only as likely to be wrong as its weakest part (Berger's intersection-union test,
-1982). One that is refuted, without difference or smaller is enough to end the claim, so these are said at 1 / k of the
-level: the first step of Holm's correction.
-
-Claims of a family, which ask the same question of the same method, are corrected by Holm over all of them that have an
-interval: the words are read from intervals at 1 - 0.05 / h, with h claims of the family still open. The interval that
-is shown is the plain one of 95 %.
-"""
+"""Tests of claims by their kinds, and the words of a verdict."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, pairwise
