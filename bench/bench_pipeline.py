@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from msfp.config import AtlSettings, FusionSettings, settings
 from msfp.data import catalog
 from msfp.data.frames import decode_in_turn
+from msfp.errors import MsfpError
 from msfp.features.backbone import Part, fit, to_batch, whole
 from msfp.features.detector import Detector, load_whole
 from msfp.features.pooling import global_average, pool_levels
@@ -30,7 +31,7 @@ from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import ScenePredictor, embed
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext
-from msfp.types import MsfpError, tlwh_to_xyxy
+from msfp.types import tlwh_to_xyxy
 from msfp.worlds.render import render
 from msfp.worlds.world import scene_worlds
 
@@ -169,7 +170,7 @@ class Botsort:
     def __init__(self, size: tuple[int, int]) -> None:
         from ultralytics import YOLO
 
-        from msfp.features.backbone import preset_named
+        from msfp.features.presets import preset_named
 
         preset = preset_named(PRESET)
         network = copy.deepcopy(load_detector(preset.architecture, "embedded", preset.embedded))

@@ -64,6 +64,9 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
 
 if TYPE_CHECKING:
     from msfp.config import Settings as Settings
+    from msfp.errors import InputError as InputError
+    from msfp.errors import MsfpError as MsfpError
+    from msfp.errors import NotComputable as NotComputable
     from msfp.experiment.clip import Clip as Clip
     from msfp.experiment.clip import draw as draw
     from msfp.experiment.clip import show as show
@@ -105,9 +108,6 @@ if TYPE_CHECKING:
     from msfp.paper.registry import frame
     from msfp.tracking.costs import iou as iou
     from msfp.types import Cell as Cell
-    from msfp.types import InputError as InputError
-    from msfp.types import MsfpError as MsfpError
-    from msfp.types import NotComputable as NotComputable
 
     open, reid, reference = begin, measure, frame
 
@@ -135,14 +135,14 @@ _PLACES = {
     "fixed": "msfp.experiment.methods",
     "Fold": "msfp.experiment.data",
     "FusionHead": "msfp.heads.fusion",
-    "InputError": "msfp.types",
+    "InputError": "msfp.errors",
     "iou": "msfp.tracking.costs",
     "judged": "msfp.paper.measure",
     "make_head": "msfp.heads.fusion",
     "measures": "msfp.experiment.methods",
     "Method": "msfp.experiment.methods",
-    "MsfpError": "msfp.types",
-    "NotComputable": "msfp.types",
+    "MsfpError": "msfp.errors",
+    "NotComputable": "msfp.errors",
     "open": "msfp.paper.notebook:begin",
     "pairs": "msfp.metrics.reid",
     "policy": "msfp.experiment.methods",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 Positives = Literal["all", "hardest"]
 PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")

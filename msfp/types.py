@@ -1,5 +1,4 @@
-"""The values that flow between the floors: frozen, checked once when made, NumPy only; errors told to people; families
-that register by existing."""
+"""The values that flow between the floors: frozen, checked when made, NumPy only; families that register by being there."""
 
 import importlib
 import pkgutil
@@ -10,24 +9,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-
-class MsfpError(Exception):
-    """Any error a user can mend; the CLI prints its message and exits with 2, without a traceback."""
-
-
-class InputError(MsfpError):
-    """A file or parameter is not what it has to be: the message names file, line or parameter, and the remedy."""
-
-
-class NotComputable(MsfpError):
-    """A result cannot be had from what is there; the message is the reason a table cell shows."""
-
-
-def each_once(reasons: Iterable[str]) -> str:
-    """Reasons as one text, each said once, although some of them are several already, parted by semicolons."""
-    return "; ".join(dict.fromkeys(one for text in reasons for one in text.split("; ") if one))
-
 
 Base = TypeVar("Base")
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from msfp import tracking
 from msfp.config import PROFILES, SWITCHES, Settings, choices_used, settings
+from msfp.errors import InputError
 from msfp.experiment.run import literal, parse_overrides
-from msfp.types import InputError
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("types", "config", "compiled"),
+    ("types", "config", "compiled", "errors"),
     ("engine", "data", "features", "heads", "tracking"),
     ("metrics", "worlds"),
     ("experiment",),

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from msfp.features.backbone import preset_named
+from msfp.features.presets import preset_named
 from msfp.features.weights import load_detector
 
 

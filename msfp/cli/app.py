@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
 ROOMS = ("datasets", "paper", "tracking")

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from importlib.resources import files
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 Row = dict[str, object]
 KINDS = ("tables", "figures", "extras", "trackers", "datasets", "presets", "appearances", "thresholds", "notebooks")
@@ -35,7 +35,7 @@ def listing(what: str) -> list[Row]:
 
             return [{"name": d.name, "role": d.role, "licence": d.licence} for d in DATASETS.values()]
         case "presets":
-            from msfp.features.backbone import presets
+            from msfp.features.presets import presets
 
             return [
                 {"name": p.name, "detector": p.architecture, "layers": ",".join(map(str, p.layers)), "remark": p.remark}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.experiment.run import Run

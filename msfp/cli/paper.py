@@ -9,7 +9,7 @@ import typer
 
 from msfp.cli.app import app
 from msfp.cli.options import Json, Start, listed, offering, opens_run, tell
-from msfp.types import InputError
+from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.paper.protocol import Tuned

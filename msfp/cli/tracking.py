@@ -23,7 +23,7 @@ from msfp.cli.options import (
     parse_pairs,
     tell,
 )
-from msfp.types import InputError
+from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.online.tracker import Image

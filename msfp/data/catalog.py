@@ -8,7 +8,8 @@ from msfp.data.frames import FrameReader, with_state
 from msfp.data.motchallenge import read_detections, read_ground_truth
 from msfp.data.sequences import CUSTOM, DATASETS, Dataset, dataset_of, read_sequence, remedy, score_range
 from msfp.data.video import health, loss, numbers_in_short
-from msfp.types import DETECTORS, Detections, InputError, Scene, Sequence
+from msfp.errors import InputError
+from msfp.types import DETECTORS, Detections, Scene, Sequence
 
 __all__ = ["CUSTOM", "DATASETS", "Dataset", "Finding", "check", "hidden_truth", "load"]
 

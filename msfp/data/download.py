@@ -18,7 +18,7 @@ from typing import Any
 from msfp.data import personpath
 from msfp.data.motchallenge import write_whole
 from msfp.data.sequences import DATASETS, Archive, Dataset
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 Place = Callable[[PurePosixPath], PurePosixPath]
 # Images and videos hardly shrink; an archive that would grow more than this is no data set.

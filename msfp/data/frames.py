@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from msfp.data.video import Image, by_number, decode, open_video, pictures_in, pixels_of, read_picture
-from msfp.types import FileState, InputError, Sequence, Stamp
+from msfp.errors import InputError
+from msfp.types import FileState, Sequence, Stamp
 
 
 def stamp(path: Path | None) -> Stamp | None:

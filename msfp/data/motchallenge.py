@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from msfp.data.rows import Bools, Floats, Rows, parse_rows, plain_text, read_bytes
 from msfp.data.sequences import read_sequence
-from msfp.types import Detections, GroundTruth, InputError, Sequence, Tracks
+from msfp.errors import InputError
+from msfp.types import Detections, GroundTruth, Sequence, Tracks
 
 __all__ = ["parse_tracks", "read_detections", "read_ground_truth", "read_sequence", "read_tracks", "write_tracks"]
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from msfp.data.rows import parse_rows, read_bytes
 from msfp.data.video import decode, open_video, pixels_of
-from msfp.types import InputError
+from msfp.errors import InputError
 
 PEDESTRIAN, DISTRACTOR, REFLECTION, CROWD = 1, 8, 12, 13
 # MOTChallenge class of a label; of several labels the first class here counts.

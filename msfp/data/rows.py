@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 DELIMITERS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b" ": "spaces", b":": "colons"}
 """In the order in which TrackEval prefers them where a line has several."""

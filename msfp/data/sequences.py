@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from msfp.data.rows import parse_rows, plain_text, read_bytes
 from msfp.data.video import NUMBER, SUFFIXES, by_number, health, loss, pictures_in
-from msfp.types import DETECTORS, Detections, InputError, Sequence
+from msfp.errors import InputError
+from msfp.types import DETECTORS, Detections, Sequence
 
 SECTION = "Sequence"
 LONGEST = 10_000_000

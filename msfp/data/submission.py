@@ -10,7 +10,8 @@ import numpy as np
 from msfp.data.download import grown_too_far
 from msfp.data.motchallenge import format_tracks, parse_tracks, write_whole
 from msfp.data.sequences import DATASETS
-from msfp.types import InputError, Tracks
+from msfp.errors import InputError
+from msfp.types import Tracks
 
 
 def result_folder(folder: Path, names: Collection[str]) -> Path:

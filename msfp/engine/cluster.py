@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 log = logging.getLogger(__name__)
 TIMEOUT = "15s"  # for a scheduler elsewhere

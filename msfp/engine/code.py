@@ -18,7 +18,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from msfp.engine.files import DIGEST_BYTES, atomic_write, digest
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 PREFIX = "code:"
 PACKAGE = Path(__file__).resolve().parents[1]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 TEMPORARY = ".partial"
 AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken

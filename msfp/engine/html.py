@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bleach.sanitizer import Cleaner
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

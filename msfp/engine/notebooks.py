@@ -27,7 +27,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from msfp.engine import parallel as bars
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write, digest, file_digest, write_error
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 # The first silences a remark of the debugger; the second makes two runs go through sets in the same order.
 ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}

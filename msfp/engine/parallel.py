@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from msfp.engine import cluster as clusters
 from msfp.engine.files import atomic_write, locked, write_error
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 VARIABLE = "MSFP_PROGRESS"
 INTERVAL = 0.2

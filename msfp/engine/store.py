@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_tensors
 from msfp.engine import files
 from msfp.engine.code import code_digest
 from msfp.engine.files import FileMemo, digest
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 ARRAYS = "safetensors"
 TAG = "$"

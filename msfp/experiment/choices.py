@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from msfp.errors import NotComputable
 from msfp.experiment import data, live, speed
 from msfp.experiment.data import Part
 from msfp.experiment.heads import Appearance
@@ -22,7 +23,7 @@ from msfp.heads.fusion import SIZE, FusionHead
 from msfp.heads.training import embed
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
-from msfp.types import NotComputable, frame_bounds, tlwh_to_xyxy
+from msfp.types import frame_bounds, tlwh_to_xyxy
 
 
 class Given(NamedTuple):

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from msfp.engine.code import source_of
+from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.run import Run
 from msfp.experiment.thresholds import member
 from msfp.metrics import hota, scores
 from msfp.metrics.scores import SequenceScore
-from msfp.types import Detections, GroundTruth, InputError, Tracks, tlwh_to_xyxy
+from msfp.types import Detections, GroundTruth, Tracks, tlwh_to_xyxy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,10 +14,11 @@ from msfp.data import catalog
 from msfp.data.frames import changed, need_unchanged, pixels_state, stamp
 from msfp.data.motchallenge import read_detections, read_ground_truth
 from msfp.engine.files import file_digest, unsettled
+from msfp.errors import InputError, NotComputable, each_once
 from msfp.experiment.detections import Stretch, calibrated, with_boxes
 from msfp.experiment.run import Run, looked_once
 from msfp.metrics.rules import chosen_rows
-from msfp.types import Detections, GroundTruth, InputError, NotComputable, Scene, Sequence, Stamp, Tracks, each_once
+from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 
 Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)
 BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}

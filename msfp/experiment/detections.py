@@ -17,13 +17,14 @@ from msfp.data import catalog
 from msfp.data.frames import is_unchanged, stamp
 from msfp.data.motchallenge import read_detections, read_ground_truth
 from msfp.engine.files import atomic_write
+from msfp.errors import NotComputable
 from msfp.experiment.run import SETTING, Run, frames_of, pairs, stage
 from msfp.metrics.oracle import Calibration, fit, outcomes
 from msfp.metrics.rules import rules, window
-from msfp.types import Detections, NotComputable, Scene, Sequence
+from msfp.types import Detections, Scene, Sequence
 
 if TYPE_CHECKING:
-    from msfp.features.backbone import Preset
+    from msfp.features.presets import Preset
 
 
 OWN, TRUE = "OWN", "TRUE"
@@ -259,6 +260,6 @@ def run_with(run: Run, preset: str) -> Run:
 
 
 def architecture(preset: str) -> "Preset":
-    from msfp.features.backbone import preset_named
+    from msfp.features.presets import preset_named
 
     return preset_named(preset)

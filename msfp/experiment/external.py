@@ -11,12 +11,13 @@ from msfp.data.motchallenge import parse_tracks
 from msfp.data.submission import expected, write_submission
 from msfp.engine.files import atomic_write, digest, replace_folder
 from msfp.engine.parallel import Bar
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, scores
 from msfp.experiment.data import Fold, Part
 from msfp.experiment.run import Run
 from msfp.experiment.scores import Measured, prepare
 from msfp.experiment.tracks import Method, tracks
-from msfp.types import InputError, NotComputable, Scene, Sequence, Tracks
+from msfp.types import Scene, Sequence, Tracks
 
 TRACKER = "imported"
 NAME = re.compile(r"[\w+()†-][\w +().†-]{0,59}")

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.run import Job, Run, frames_of, looked_once, stage
-from msfp.types import Features, InputError, NotComputable, Scene, Sequence
+from msfp.types import Features, Scene, Sequence
 
 if TYPE_CHECKING:
-    from msfp.features.backbone import Preset
+    from msfp.features.presets import Preset
     from msfp.features.reid import OSNet
 
 
@@ -177,7 +178,7 @@ PLAIN: tuple[Pooling, ...] = ("nearest", "bilinear", "average")
 
 
 def preset(run: Run) -> "Preset":
-    from msfp.features.backbone import preset_named
+    from msfp.features.presets import preset_named
 
     return preset_named(run.settings.input.preset)
 

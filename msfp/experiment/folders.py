@@ -14,6 +14,7 @@ from msfp.data.motchallenge import read_tracks, write_tracks
 from msfp.data.sequences import ScoreRange, read_length, remedy, score_range
 from msfp.data.submission import result_folder
 from msfp.engine.files import atomic_write
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import REID
@@ -30,7 +31,7 @@ from msfp.metrics.scores import Score
 from msfp.metrics.switches import nothing_counts, nothing_overlaps
 from msfp.tracking.postprocess import LONGEST, Stretch, fill_gaps, link, may_follow, pair, smooth, stretches
 from msfp.tracking.thresholds import policies
-from msfp.types import GroundTruth, InputError, NotComputable, Tracks
+from msfp.types import GroundTruth, Tracks
 
 STEPS = ("link", "fill", "smooth")
 CUTS = 8  # times that the labels are cut anew

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from msfp.config import InputSettings
+from msfp.errors import InputError
 from msfp.experiment.detections import CONFIDENCE
 from msfp.experiment.heads import Appearance, train_head
 from msfp.experiment.run import Run
@@ -26,7 +27,6 @@ from msfp.features.gpu.frame import DeviceFrame
 from msfp.heads.fusion import strategy_named
 from msfp.heads.threshold import Mode
 from msfp.heads.training import ScenePredictor, embed, restore_head
-from msfp.types import InputError
 
 if TYPE_CHECKING:
     from msfp.heads.fusion import FusionHead

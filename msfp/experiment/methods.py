@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from msfp.errors import InputError, NotComputable, each_once
 from msfp.experiment import data, scores
 from msfp.experiment.clip import as_detections, tracks_frame
 from msfp.experiment.data import Fold, Part
@@ -28,7 +29,6 @@ from msfp.metrics.scores import SequenceScore
 from msfp.tracking import make
 from msfp.tracking import track as follow
 from msfp.tracking.thresholds import Temporal
-from msfp.types import InputError, NotComputable, each_once
 
 Learn = tuple[Part, ...]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
+from msfp.errors import NotComputable, each_once
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import TRUTH
@@ -29,7 +30,6 @@ from msfp.heads.fusion import Attention
 from msfp.heads.training import attention
 from msfp.metrics import reid as metrics
 from msfp.metrics.bootstrap import FEWEST, PeopleDraws, Sample, drawing, draws, resample, resample_first
-from msfp.types import NotComputable, each_once
 
 REID_CODE = (code_digest(__name__, follow=False), "msfp.metrics.reid", "msfp.metrics.bootstrap")
 PAPER_SCENES = ("02", "04", "09")

@@ -18,7 +18,8 @@ from msfp.engine import parallel
 from msfp.engine.code import code_digest
 from msfp.engine.parallel import Bar
 from msfp.engine.store import Store
-from msfp.types import InputError, NotComputable, Scene, Sequence
+from msfp.errors import InputError, NotComputable
+from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.data.frames import FrameReader
@@ -164,7 +165,7 @@ class Run:
     @looked_once
     def weights_digest(self, weights: str = "") -> str:
         """What detector weights are, by content; empty: the run's."""
-        from msfp.features.backbone import preset_named
+        from msfp.features.presets import preset_named
         from msfp.features.weights import find
 
         chosen = weights or self.settings.input.weights
@@ -175,7 +176,8 @@ class Run:
     @cache  # noqa: B019  a run lives as long as its process
     def backbone(self, weights: str = "", further: bool = False) -> "Backbone":
         """The frozen detector (`weights` empty: the run's), cut after its deepest tapped or `further` layer."""
-        from msfp.features.backbone import load_backbone, preset_named
+        from msfp.features.backbone import load_backbone
+        from msfp.features.presets import preset_named
 
         preset = preset_named(self.settings.input.preset)
         chosen = preset.extended() if further else preset
@@ -325,7 +327,7 @@ def pairs(families: Iterable[str]) -> dict[str, str]:
     Raises:
         InputError: not written so, an unknown preset, one twice, or weights that are not there.
     """
-    from msfp.features.backbone import preset_named
+    from msfp.features.presets import preset_named
     from msfp.features.weights import find
 
     found: dict[str, str] = {}

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from msfp.errors import MsfpError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part, benchmark
 from msfp.experiment.features import REID, reid_jobs
@@ -34,7 +35,7 @@ from msfp.heads.threshold import Mode
 from msfp.metrics import hota, scores
 from msfp.metrics.oracle import oracle_tracks
 from msfp.metrics.scores import SequenceScore, identical
-from msfp.types import MsfpError, NotComputable, Sequence, Tracks
+from msfp.types import Sequence, Tracks
 
 
 def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:

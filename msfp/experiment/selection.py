@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import REID, reid_jobs
@@ -27,7 +28,7 @@ from msfp.metrics import hota
 from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import SequenceScore
 from msfp.tracking import Tracker, make, track, tracker_class
-from msfp.types import Detections, NotComputable, Scene, Sequence
+from msfp.types import Detections, Scene, Sequence
 
 Options = tuple[tuple[str, object], ...]
 """Settings of a tracker, as (name, value), in order of name."""

@@ -21,6 +21,7 @@ from msfp.data.video import Image
 from msfp.engine.files import atomic_write
 from msfp.engine.parallel import Bar
 from msfp.engine.provenance import hardware
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, live
 from msfp.experiment.data import Part
 from msfp.experiment.features import REID, network_inputs
@@ -37,8 +38,8 @@ from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.heads.training import ScenePredictor
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
-from msfp.types import InputError, NotComputable, tlwh_to_xyxy
 from msfp.types import Sequence as Video
+from msfp.types import tlwh_to_xyxy
 
 if TYPE_CHECKING:
     from msfp.features.reid import OSNet

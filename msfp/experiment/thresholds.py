@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from msfp.config import AtlSettings
 from msfp.engine.code import code_digest
 from msfp.engine.parallel import Bar
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import feature_inputs, scene_vectors
@@ -25,7 +26,7 @@ from msfp.metrics.rules import DISTRACTORS
 from msfp.tracking import Tracker, make, thresholds, track
 from msfp.tracking.lifecycle import buffer_frames
 from msfp.tracking.two_stage import TwoStage
-from msfp.types import Detections, GroundTruth, NotComputable, Sequence
+from msfp.types import Detections, GroundTruth, Sequence
 
 if TYPE_CHECKING:
     from msfp.heads.surrogate import Clip

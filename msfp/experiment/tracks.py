@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
 from msfp.engine.parallel import Bar
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import FEATURE_CODE, feature_inputs, pooled, scene_vectors
@@ -65,7 +66,7 @@ from msfp.tracking.recovery import (
     Recovered,
 )
 from msfp.tracking.run import frame_by_frame, gather, gathered
-from msfp.types import Detections, GroundTruth, NotComputable, Sequence, Tracks, tlwh_to_xyxy
+from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
 COPIES = 2  # thinnings of each public detector's boxes
 GAP_BEGINS, GAP_FRAMES = 0.04, 8  # a person's detections are dropped so often a frame, for at most so many

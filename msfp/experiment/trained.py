@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from msfp.engine.code import typed_digest
 from msfp.engine.parallel import Bar
+from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import ROI_ALIGN
@@ -31,7 +32,6 @@ from msfp.experiment.run import Run, stage
 from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.training import Fitted, embed, fit_fusion
 from msfp.heads.triplets import Loss
-from msfp.types import InputError
 
 Learn = tuple[Part, ...]
 

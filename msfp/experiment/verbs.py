@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from msfp.engine.code import need_originals, typed_digest
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.clip import Clip
 from msfp.experiment.data import Fold, Part
@@ -28,7 +29,7 @@ from msfp.experiment.trained import Trained, train
 from msfp.heads.fusion import FusionHead
 from msfp.heads.triplets import Labels, Loss
 from msfp.metrics.reid import evaluate_reid
-from msfp.types import InputError, NotComputable, Scene
+from msfp.types import Scene
 
 Inputs = ParamSpec("Inputs")
 Result = TypeVar("Result")

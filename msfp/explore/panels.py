@@ -8,10 +8,10 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from msfp.errors import InputError, NotComputable
 from msfp.explore import drawing
 from msfp.explore.drawing import FrameView, boxes_of, crop
 from msfp.explore.session import FULL, Clip, Looks, Result, detections_of, looks_of, open_clips
-from msfp.types import InputError, NotComputable
 
 NARROW = widgets.Layout(width="max-content")
 

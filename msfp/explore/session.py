@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.data.frames import Image, read_frame
+from msfp.errors import MsfpError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.heads import part_vectors, train_head
@@ -25,7 +26,7 @@ from msfp.paper.methods import TABLE_1
 from msfp.tracking import make, track
 from msfp.tracking.assignment import assign_maximum
 from msfp.tracking.costs import iou
-from msfp.types import Detections, GroundTruth, MsfpError, NotComputable, Sequence, Tracks, tlwh_to_xyxy
+from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
 FULL = "MSFP-Track"
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]

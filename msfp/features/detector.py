@@ -9,19 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torchvision.ops import nms
 
-from msfp.features.backbone import (
-    Backbone,
-    Geometry,
-    Letterbox,
-    Part,
-    Preset,
-    device_named,
-    fit,
-    fuse,
-    inputs_of,
-    to_batch,
-)
+from msfp.features.backbone import Backbone, Geometry, Letterbox, Part, device_named, fit, fuse, inputs_of, to_batch
 from msfp.features.pooling import Mode, global_average, half, pool_levels
+from msfp.features.presets import Preset
 
 PERSON = 0  # COCO's first class, and the only one of the embedded weights
 REACH = 2  # cells that two 3x3 convolutions see to each side

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from msfp.errors import InputError
 from msfp.features.backbone import Geometry, Part, device_named, fit, to_batch
 from msfp.features.detector import chosen, predicted
 from msfp.features.pooling import pool
 from msfp.features.weights import build, find, load_detector, load_strict, read_state
-from msfp.types import InputError
 
 ARCHITECTURE = "yolov8n"
 EMBEDDED = "joint-synth.safetensors"

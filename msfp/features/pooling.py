@@ -8,8 +8,9 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Geometry, Letterbox, Part, fit, to_batch
-from msfp.types import Features, InputError
+from msfp.types import Features
 
 Mode = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
 MODES: tuple[Mode, ...] = get_args(Mode)

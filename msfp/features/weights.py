@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 # Names that checkpoints of ultralytics and of torch carry beside tensors. They become inert records, whatever they are.
 INERT_MODULES = ("torch.nn.modules.", "ultralytics.")

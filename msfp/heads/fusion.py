@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from msfp.config import FusionSettings
-from msfp.types import InputError, concrete
+from msfp.errors import InputError
+from msfp.types import concrete
 
 SIZE = -1
 """Key beside the layers: (N, 1) size of the box in octaves above the mean of those learned from."""

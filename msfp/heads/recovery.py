@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize, scaled_dot_product_attention
 
 from msfp.compiled import one_thread
+from msfp.errors import NotComputable
 from msfp.heads.training import Fitted, fit_net, restore
-from msfp.types import NotComputable
 
 WIDTH, HEADS, BLOCKS = 32, 4, 2
 RATE, DECAY, BATCH, DROPOUT = 2e-3, 1e-2, 128, 0.1

@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from msfp.config import AtlSettings, TrainingSettings
+from msfp.errors import NotComputable
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import Fitted, fit_net
-from msfp.types import NotComputable
 
 TEMPERATURE = 0.05  # T, the step of the grid of thresholds
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from msfp.compiled import one_thread
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
+from msfp.errors import NotComputable
 from msfp.heads.fusion import SIZE, Attention, FusionHead, make_head
 from msfp.heads.threshold import Mode, SceneEncoder, ThresholdSteps
 from msfp.heads.triplets import FusionSteps, Labels, Loss, as_arrays, take_step
-from msfp.types import NotComputable
 
 Tick = Callable[[], None]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from msfp.config import Positives, TrainingSettings
-from msfp.types import NotComputable
+from msfp.errors import NotComputable
 
 
 def triplet_loss(embeddings: Tensor, count: Tensor, margin: float, positives: Positives) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from msfp.compiled import kernel
+from msfp.errors import InputError, NotComputable
 from msfp.metrics import scores
 from msfp.metrics.reid import Pairs
-from msfp.types import InputError, NotComputable
 
 DRAWS = 2000
 """A standard error of so many draws is off by 1.6 %."""

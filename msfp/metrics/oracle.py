@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.errors import InputError, NotComputable
 from msfp.metrics.hota import EPS, match_pairs, overlaps
 from msfp.metrics.rules import Rules
-from msfp.types import Detections, GroundTruth, InputError, NotComputable, Tracks, frame_bounds, tlwh_to_xyxy
+from msfp.types import Detections, GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 COUNT_FIRST = 1000.0
 """Added to every candidate's IoU, so that one match more outweighs any gain in overlap."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import summing_kernel
-from msfp.types import InputError, NotComputable
+from msfp.errors import InputError, NotComputable
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.floating]

@@ -6,7 +6,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.types import GroundTruth, InputError, Tracks, frame_bounds, tlwh_to_xyxy
+from msfp.errors import InputError
+from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "PersonPath22")
 UNPROCESSED = ("MOT15", "DanceTrack")

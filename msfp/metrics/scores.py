@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.metrics.rules import Rules, check_boxes, check_truth, chosen_rows, rules, window, window_length
-from msfp.types import GroundTruth, InputError, Tracks, frame_bounds
+from msfp.types import GroundTruth, Tracks, frame_bounds
 
 ALPHAS = tuple(np.arange(0.05, 0.99, 0.05).tolist())
 """HOTA's 19 localisation thresholds, exactly the floats TrackEval uses."""

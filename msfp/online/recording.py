@@ -23,10 +23,11 @@ import numpy as np
 from msfp.data.motchallenge import write_tracks
 from msfp.engine.files import atomic_write, checksum, digest, locked, read_with_checksum, write_error
 from msfp.engine.parallel import Bar
+from msfp.errors import InputError
 from msfp.online.tracker import Image, Look, OnlineTracker
 from msfp.online.video import Artist, Film, Source, frames, join
 from msfp.tracking.base import TrackerOutput
-from msfp.types import InputError, Tracks, xyxy_to_tlwh
+from msfp.types import Tracks, xyxy_to_tlwh
 
 PARTS, STATE = ".parts", "recording.json"
 FRAME = ("number", "taus", "memory", "warp", "seconds")

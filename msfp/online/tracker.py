@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.data.video import check_size
+from msfp.errors import InputError
 from msfp.experiment.features import REID
 from msfp.experiment.folders import method_from
 from msfp.experiment.live import Image, LiveCamera, frame_predictor, head_of, live_thresholds
@@ -21,7 +22,7 @@ from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext, TrackerOutput
-from msfp.types import InputError, tlwh_to_xyxy
+from msfp.types import tlwh_to_xyxy
 
 if TYPE_CHECKING:
     from supervision import Detections

@@ -31,7 +31,7 @@ from msfp.data.video import (
     pixels_of,
     read_picture,
 )
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 if TYPE_CHECKING:
     from msfp.data.video import Image

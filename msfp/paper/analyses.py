@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from msfp.engine.files import atomic_write
 from msfp.engine.html import csv_cell
+from msfp.errors import NotComputable
 from msfp.experiment import data, reid
 from msfp.experiment.data import Fold, Part, benchmark
 from msfp.experiment.heads import Appearance, appearance, train_heads
@@ -29,7 +30,7 @@ from msfp.metrics.rules import rules
 from msfp.metrics.switches import CAUSES, HIDDEN, SHOWN, Boxes, accuracy, association, describe, explain, find_switches
 from msfp.paper.measure import UNITS, Detail, absent, cell, predicted, validation
 from msfp.paper.methods import LITE, LITE_FREE, MSFP_ATTENTION, MSFP_CONCAT, MSFP_TRACK
-from msfp.types import Cell, NotComputable
+from msfp.types import Cell
 
 TRAITS = {"size": "box size (px)", "occluded": "hidden share", "crowd": "people in frame"}
 HIDDEN_EDGES = (0.0, 0.05, 0.25, 0.5, 0.75, 1.0)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.engine.files import atomic_write
+from msfp.errors import InputError, NotComputable
 from msfp.metrics.bootstrap import Sample, Tracked
-from msfp.types import Cell, InputError, NotComputable
+from msfp.types import Cell
 
 FIELDS = {f.name for f in fields(Cell)}
 

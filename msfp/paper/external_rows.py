@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msfp.data.sequences import DATASETS
 from msfp.data.submission import expected
+from msfp.errors import InputError
 from msfp.experiment import data, external
 from msfp.experiment.data import Fold
 from msfp.experiment.external import Imported, submit
@@ -15,7 +16,7 @@ from msfp.experiment.verbs import CEILING
 from msfp.paper import methods
 from msfp.paper.layout import SEPARATOR
 from msfp.paper.measure import UNITS, tracking_cells
-from msfp.types import Cell, InputError
+from msfp.types import Cell
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
 TEST_SET = "test set"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, reid
 from msfp.experiment.data import Fold, Part
 from msfp.experiment.heads import Appearance, train_heads
@@ -38,7 +39,7 @@ from msfp.metrics.switches import find_returns
 from msfp.paper.cells import MeasuredCell
 from msfp.paper.methods import MSFP_ATTENTION
 from msfp.tracking.thresholds import policies
-from msfp.types import Cell, InputError, NotComputable
+from msfp.types import Cell
 
 UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
 MEASURES = tuple(UNITS)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from msfp.errors import InputError
 from msfp.experiment.detections import architecture, detectors
 from msfp.experiment.features import REID, Pooling
 from msfp.experiment.heads import ATTENTION
 from msfp.experiment.methods import Method, atl
 from msfp.experiment.run import Run
 from msfp.tracking import tracker_class
-from msfp.types import InputError
 
 DEEPSORT = Method("DeepSORT", "deepsort", REID)
 STRONGSORT = Method("StrongSORT", "strongsort", REID)

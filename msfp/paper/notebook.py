@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msfp.engine.code import need_originals
 from msfp.engine.notebooks import declare_output
+from msfp.errors import InputError, MsfpError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.run import Run, open_run
 from msfp.experiment.verbs import Experiment
@@ -16,7 +17,7 @@ from msfp.paper import layout
 from msfp.paper.registry import Kind, artefact, every, execute, notebooks_folder
 from msfp.paper.render import html, wide, write_table
 from msfp.paper.stamps import evidence_path, newly, stamp, tables_folder
-from msfp.types import Cell, InputError, MsfpError, NotComputable
+from msfp.types import Cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass
 
+from msfp.errors import NotComputable
 from msfp.experiment import data, selection
 from msfp.experiment.data import Fold, Part
 from msfp.experiment.methods import Method as Row
@@ -17,7 +18,7 @@ from msfp.experiment.tracks import Method, subject_of
 from msfp.metrics.bootstrap import Sample, difference
 from msfp.paper.measure import absent
 from msfp.paper.methods import TABLE_1, TABLE_2, rows_named
-from msfp.types import Cell, NotComputable
+from msfp.types import Cell
 
 
 @dataclass(frozen=True)

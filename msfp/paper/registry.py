@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import msfp
-from msfp.types import InputError
+from msfp.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

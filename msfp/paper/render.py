@@ -10,11 +10,12 @@ import pandas as pd
 
 from msfp.engine.files import atomic_write
 from msfp.engine.html import csv_frame
+from msfp.errors import InputError
 from msfp.paper import registry
 from msfp.paper.cells import write_cells
 from msfp.paper.latex import latex
 from msfp.paper.layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, markdown, part_of, plain, sheet_html
-from msfp.types import Cell, InputError
+from msfp.types import Cell
 
 TIDY = (
     "row",

@@ -14,6 +14,7 @@ from msfp.engine.files import atomic_write
 from msfp.engine.html import csv_frame
 from msfp.engine.notebooks import executed
 from msfp.engine.provenance import write_manifest
+from msfp.errors import InputError
 from msfp.experiment.run import Run
 from msfp.paper import cells, protocol, stamps
 from msfp.paper.claims.verdict import Verdict, frame, judge
@@ -22,7 +23,7 @@ from msfp.paper.layout import compare
 from msfp.paper.registry import artefact, every
 from msfp.paper.render import sheet
 from msfp.paper.site.pages import NOT_MADE, Contents, add_notebook, write_site
-from msfp.types import Cell, InputError
+from msfp.types import Cell
 
 LIMITS_EMBEDDED = (
     "The embedded worlds are rendered drawings with known rules. Absolute scores on them say nothing about MOT17; "

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from msfp.config import choices_used
+from msfp.errors import NotComputable
 from msfp.experiment import data, features
 from msfp.experiment.passes import extract_once
 from msfp.experiment.run import Run
 from msfp.experiment.scores import ceiling_one
 from msfp.paper.registry import every, notebooks_folder
 from msfp.paper.stamps import read_stamp, stale
-from msfp.types import NotComputable, Scene, Sequence
+from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
     from msfp.engine.notebooks import Executed

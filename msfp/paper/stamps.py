@@ -9,11 +9,12 @@ from typing import Any
 
 from msfp.engine.code import code_digest, digest_tree
 from msfp.engine.files import atomic_write, digest, file_digest
+from msfp.errors import InputError
 from msfp.experiment import external
 from msfp.experiment.run import Run
 from msfp.paper.cells import read_cells
 from msfp.paper.registry import Artefact, Kind, artefact, every, imported
-from msfp.types import Cell, InputError
+from msfp.types import Cell
 
 IMPORTS = "imported_cells"
 """What a cell calls that shows imported results; another import makes its table stale."""

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from msfp.errors import NotComputable
 from msfp.experiment import choices, data, speed
 from msfp.experiment.choices import Given, Work, association_times, embedder, learned_threshold, untrained
 from msfp.experiment.data import Fold, Part
@@ -27,7 +28,7 @@ from msfp.metrics.bootstrap import Sample, draws
 from msfp.paper.cells import MeasuredCell
 from msfp.paper.methods import AGGREGATIONS, DEEPSORT, HEURISTICS, LEARNED, MSFP_TRACK, POOLINGS, PRESETS, TABLE_1
 from msfp.tracking.thresholds import Policy, make_policy
-from msfp.types import Cell, NotComputable
+from msfp.types import Cell
 
 LARGE = f"{DEEPSORT.row}{speed.OF_RESNET}"
 """DeepSORT with a ReID network as large as ResNet-50, which the paper's separate models may be."""

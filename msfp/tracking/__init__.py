@@ -3,9 +3,10 @@
 from functools import cache
 from typing import Any
 
+from msfp.errors import InputError
 from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
 from msfp.tracking.run import track
-from msfp.types import InputError, concrete
+from msfp.types import concrete
 
 __all__ = ["FrameContext", "Tracker", "TrackerOutput", "make", "names", "track", "tracker_class"]
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, create_model
 
 from msfp.config import Frozen
+from msfp.errors import InputError
 from msfp.tracking.costs import with_area
 from msfp.tracking.kalman import Motion, state_boxes
 from msfp.tracking.lifecycle import (
@@ -25,7 +26,6 @@ from msfp.tracking.lifecycle import (
     make_tracks,
     with_room,
 )
-from msfp.types import InputError
 
 Floats = NDArray[np.float64]
 Detected = tuple[Floats, NDArray[np.float32], Vectors, NDArray[np.bool_]]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.tracking.base import FrameContext, Tracker
 from msfp.tracking.recovery import Recovered
-from msfp.types import Detections, InputError, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
+from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 STRETCH = 1 << 14  # boxes taken at once, so that a long sequence's embeddings are not copied as a whole
 

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.types import DETECTORS, Detections, GroundTruth, InputError
+from msfp.errors import InputError
+from msfp.types import DETECTORS, Detections, GroundTruth
 
 Params = dict[str, Any]
 Floats = NDArray[np.float64]

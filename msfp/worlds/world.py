@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 NEAR = 0.25  # metres; nothing nearer than this is drawn
 Mode = Literal["static", "pan", "shake", "handheld"]

@@ -18,7 +18,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from msfp.types import DETECTORS, GroundTruth, InputError
+from msfp.errors import InputError
+from msfp.types import DETECTORS, GroundTruth
 from msfp.worlds.public_detections import detect
 from msfp.worlds.render import clearness, render
 from msfp.worlds.world import GENERATOR_VERSION, World, scene_worlds

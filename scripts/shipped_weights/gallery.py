@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.features.reid import cut
-from msfp.types import InputError
 from shipped_weights.samples import Sample
 
 

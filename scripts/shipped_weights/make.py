@@ -10,7 +10,7 @@ import numpy as np
 
 from msfp.engine import parallel
 from msfp.engine.parallel import Bar
-from msfp.types import InputError
+from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.worlds import World

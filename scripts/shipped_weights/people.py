@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.features.backbone import to_batch
-from msfp.types import InputError
 from shipped_weights.crops import CropSettings, Pixels, draw_people
 from shipped_weights.detector import relative_boxes
 from shipped_weights.samples import Sample

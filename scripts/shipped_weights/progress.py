@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from msfp.errors import InputError
 from msfp.features.reid import OSNet, embed, normalise
-from msfp.types import InputError
 from shipped_weights.gallery import cut_gallery, draw_rows, vary
 from shipped_weights.progress import (
     Average,

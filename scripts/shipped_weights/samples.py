@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 
 class Labelled(NamedTuple):

@@ -7,7 +7,8 @@ import pytest
 
 from msfp.data import catalog
 from msfp.data.sequences import dataset_of
-from msfp.types import DETECTORS, InputError
+from msfp.errors import InputError
+from msfp.types import DETECTORS
 
 GT = "1,1,10,20,30,20,1,1,0.5\n"
 DET = "1,-1,10,20,30,20,0.9\n"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from msfp.data.download import CHUNK, fetch, remote_size
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 BODY = np.random.default_rng(0).bytes(3_000_000)
 

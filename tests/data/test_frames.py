@@ -12,7 +12,7 @@ import pytest
 from msfp.data.frames import FrameReader, read_frame
 from msfp.data.motchallenge import read_sequence
 from msfp.data.video import health
-from msfp.types import InputError
+from msfp.errors import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,8 @@ from msfp.data.motchallenge import (
     read_tracks,
     write_tracks,
 )
-from msfp.types import InputError, Sequence, Tracks
+from msfp.errors import InputError
+from msfp.types import Sequence, Tracks
 
 FUZZ = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

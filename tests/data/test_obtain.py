@@ -18,7 +18,7 @@ from msfp.data.catalog import load
 from msfp.data.frames import FrameReader
 from msfp.data.motchallenge import read_detections, read_ground_truth
 from msfp.data.sequences import DATASETS
-from msfp.types import InputError
+from msfp.errors import InputError
 
 INI = "[Sequence]\nname={}\nimDir=img1\nframeRate=30\nseqLength=2\nimWidth=64\nimHeight=48\nimExt=.jpg\n"
 GT = "1,1,5,5,10,20,1,1,1\n2,1,6,5,10,20,1,1,1\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msfp.data.catalog import check
 from msfp.data.frames import FrameReader, read_frame
 from msfp.data.motchallenge import read_sequence
-from msfp.types import InputError
+from msfp.errors import InputError
 from tests.online.conftest import numbers_of, spoil, write
 
 

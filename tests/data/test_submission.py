@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msfp.data.motchallenge import read_tracks
 from msfp.data.sequences import DATASETS
 from msfp.data.submission import check_submission, write_submission
-from msfp.types import InputError, Tracks
+from msfp.errors import InputError
+from msfp.types import Tracks
 
 ROW = "1,1,10,20,30,40,0.9,-1,-1,-1\n"
 

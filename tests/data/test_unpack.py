@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.data.download import unpack
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 
 def archive(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_STORED) -> Path:

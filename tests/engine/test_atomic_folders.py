@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from msfp.engine.files import STALE_SECONDS, replace_folder
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from msfp.engine.code import code_digest
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 SOURCE = '"""Doc."""\n\ndef f(x):\n    """Doc."""\n    return x + 1  # why\n'
 

@@ -13,7 +13,8 @@ from safetensors.numpy import load, save
 
 from msfp.engine.files import digest
 from msfp.engine.store import decode, encode, views
-from msfp.types import Cell, Detections, Features, MsfpError, Tracks
+from msfp.errors import MsfpError
+from msfp.types import Cell, Detections, Features, Tracks
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 VALUES = st.recursive(

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 from pydantic import BaseModel
 
 from msfp.engine.files import FileMemo, digest, file_digest
-from msfp.types import Detections, InputError, MsfpError, Sequence
+from msfp.errors import InputError, MsfpError
+from msfp.types import Detections, Sequence
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 VALUES = st.recursive(

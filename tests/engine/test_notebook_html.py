@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from msfp.engine.html import mathml, notebook_html
-from msfp.types import InputError
+from msfp.errors import InputError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from msfp.engine import notebooks
 from msfp.engine.files import file_digest
 from msfp.engine.notebooks import check_parameters, read_parameters
-from msfp.types import InputError, MsfpError
+from msfp.errors import InputError, MsfpError
 
 PARAMETERS = 'profile: str = "demo"\nseed: int = 0\ntau: float = 0.5\nwidth: int | None = None\nnames: list[str] = []'
 

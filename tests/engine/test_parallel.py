@@ -26,7 +26,7 @@ from msfp.engine import cluster as clusters
 from msfp.engine import parallel
 from msfp.engine.parallel import CellsFailed, FolderLost, Work, mark_folder
 from msfp.engine.store import Store
-from msfp.types import InputError, NotComputable
+from msfp.errors import InputError, NotComputable
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from msfp.engine import provenance
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 
 def test_manifest_is_complete_and_repeats(tmp_path: Path) -> None:

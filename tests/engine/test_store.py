@@ -16,7 +16,8 @@ import pytest
 
 from msfp.engine.files import atomic_write, locked
 from msfp.engine.store import Store
-from msfp.types import MsfpError, Tracks
+from msfp.errors import MsfpError
+from msfp.types import Tracks
 
 CODE = "msfp.types"
 HANGS_IN_WRITE = """

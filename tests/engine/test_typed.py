@@ -5,7 +5,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from msfp.engine.code import need_originals, source_of, typed_digest
-from msfp.types import MsfpError
+from msfp.errors import MsfpError
 
 
 class Kernel:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.choices import association_times
 from msfp.experiment.features import TRUTH
@@ -29,7 +30,7 @@ from msfp.metrics.scores import evaluate
 from msfp.paper.cells import MeasuredCell
 from msfp.paper.render import sheet
 from msfp.tracking import make, names, track, tracker_class
-from msfp.types import Detections, GroundTruth, NotComputable
+from msfp.types import Detections, GroundTruth
 from tests.tables import cells_of
 
 from .conftest import LENGTH, Make

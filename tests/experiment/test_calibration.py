@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from msfp.config import choices_used
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part, benchmark, halves, whole
 from msfp.experiment.features import feature_inputs
 from msfp.experiment.tracks import part_cases
 from msfp.metrics.oracle import fit, outcomes
 from msfp.metrics.rules import rules
-from msfp.types import NotComputable
 
 from .conftest import LENGTH, Make
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from msfp import tracking
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.folders import method_from
@@ -16,7 +17,7 @@ from msfp.experiment.run import Run
 from msfp.experiment.scores import prepare
 from msfp.experiment.tracks import Method, tracks
 from msfp.features import camera_motion
-from msfp.types import NotComputable, Scene
+from msfp.types import Scene
 from tests.experiment.conftest import HEIGHT, LENGTH, WIDTH
 
 NAME = "MOT17-02-SDP"

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from msfp.data.frames import FrameReader
+from msfp.errors import NotComputable, each_once
 from msfp.experiment import data
 from msfp.experiment.run import Run, open_run
-from msfp.types import NotComputable, Scene, each_once
+from msfp.types import Scene
 
 from .conftest import LENGTH, Make
 

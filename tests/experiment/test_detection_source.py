@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from msfp.data.frames import read_frame
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.detections import CONFIDENCE
 from msfp.experiment.features import features
@@ -11,7 +12,6 @@ from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, tracks
 from msfp.features.detector import detect
 from msfp.metrics.hota import evaluate
-from msfp.types import NotComputable
 from tests.whole_model import load_person_detector
 
 from .conftest import LENGTH, Make

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import InputError
 from msfp.experiment.detections import detectors
 from msfp.experiment.run import open_run
 from msfp.features.weights import build
 from msfp.paper.methods import rows
-from msfp.types import InputError
 from tests.tables import made
 
 from .conftest import LENGTH, Make

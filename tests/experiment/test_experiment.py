@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 import msfp
+from msfp.errors import InputError, MsfpError, NotComputable
 from msfp.experiment import data, reid, scores
 from msfp.experiment.heads import appearance
 from msfp.experiment.verbs import Experiment
 from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import identical
 from msfp.paper.notebook import begin
-from msfp.types import Detections, InputError, MsfpError, NotComputable
+from msfp.types import Detections
 
 from .conftest import FEW, LENGTH, Make
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.data.motchallenge import read_ground_truth, read_tracks
+from msfp.errors import InputError
 from msfp.experiment import data, external
 from msfp.experiment.external import Refused
 from msfp.experiment.run import Run, open_run
@@ -19,7 +20,6 @@ from msfp.paper import external_rows
 from msfp.paper.methods import TABLE_1
 from msfp.paper.registry import artefact
 from msfp.paper.stamps import fingerprint
-from msfp.types import InputError
 from tests.experiment.conftest import LENGTH
 
 Make = Callable[..., Run]

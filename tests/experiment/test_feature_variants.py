@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from msfp.data.frames import FrameReader
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.features import TRUTH, box_vectors, features, layers_of
 from msfp.experiment.heads import appearance, embeddings, labelled_cells, octaves, thinned, train_head, training_set
 from msfp.features.backbone import Backbone
 from msfp.features.pooling import extract
 from msfp.heads.training import embed, restore_head
-from msfp.types import NotComputable
 
 from .conftest import HEIGHT, LENGTH, WIDTH, Make
 

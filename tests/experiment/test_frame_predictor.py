@@ -6,13 +6,13 @@ import torch
 
 from msfp import worlds
 from msfp.config import settings
+from msfp.errors import InputError
 from msfp.experiment.live import CpuPredictor, CudaGraphPredictor, Seen
 from msfp.features.detector import Detector, load_whole
 from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import ScenePredictor
 from msfp.online.video import frames, open_source
-from msfp.types import InputError
 
 pytestmark = pytest.mark.xdist_group("eyes")
 

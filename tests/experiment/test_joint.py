@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, passes
 from msfp.experiment.data import Part
 from msfp.experiment.heads import Appearance
@@ -15,7 +16,6 @@ from msfp.experiment.tracks import Method, tracks
 from msfp.features import joint as network
 from msfp.paper.measure import tracking_cells
 from msfp.paper.methods import JOINT_ROWS
-from msfp.types import InputError, NotComputable
 from shipped_weights.card import save_weights
 from tests.experiment.conftest import LENGTH
 

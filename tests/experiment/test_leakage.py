@@ -2,13 +2,13 @@
 
 import pytest
 
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.heads import train_heads
 from msfp.experiment.methods import looks_of_seeds
 from msfp.paper.analyses import ONE_SCENE, ROWS, embeddings, leakage_cells
 from msfp.paper.cells import MeasuredCell
 from msfp.paper.methods import AGGREGATIONS
-from msfp.types import NotComputable
 
 from .conftest import LENGTH, Make
 

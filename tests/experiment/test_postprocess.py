@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.folders import finish, link_pairs, steps_from, track_folder
 from msfp.experiment.thresholds import Threshold
@@ -12,7 +13,7 @@ from msfp.experiment.tracks import Method
 from msfp.heads.recovery import Linker, fit_link
 from msfp.heads.training import Fitted
 from msfp.metrics.hota import evaluate
-from msfp.types import GroundTruth, InputError, Tracks
+from msfp.types import GroundTruth, Tracks
 
 from .conftest import LENGTH, Make
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.folders import method_from
 from msfp.experiment.scores import measure
 from msfp.experiment.tracks import Expert, Method, Recovery, part_cases, thinned, tracks, train_recovery
 from msfp.paper.methods import BYTETRACK, LITE_FREE, recovered
 from msfp.tracking.recovery import AT_PREDICTION, FIRST_NEIGHBOUR, HISTORY, MISSED, NEIGHBOURS, PLACE, TOKENS, Proposals
-from msfp.types import Detections, GroundTruth, InputError, NotComputable
+from msfp.types import Detections, GroundTruth
 from tests.experiment.conftest import LENGTH, Make
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, features
 from msfp.experiment.data import Part
 from msfp.experiment.folders import method_from
@@ -15,7 +16,6 @@ from msfp.experiment.scores import measure, prepare
 from msfp.experiment.thresholds import Threshold, search
 from msfp.experiment.tracks import Method, tracks
 from msfp.features import reid
-from msfp.types import InputError, NotComputable
 from tests.experiment.conftest import LENGTH
 
 NAMES = {"MOT17-02-SDP": LENGTH, "MOT17-02-DPM": 0}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from msfp.errors import InputError
 from msfp.experiment.folders import FolderScore, score_folder
-from msfp.types import InputError
 
 LENGTH, PEOPLE = 12, 5
 OFFICIAL = {"TP": "CLR_TP", "FP": "CLR_FP", "FN": "CLR_FN"}

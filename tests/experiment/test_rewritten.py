@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import save_file
 
 from msfp.engine.files import digest
+from msfp.errors import InputError
 from msfp.experiment import data, external
 from msfp.experiment.features import features
 from msfp.experiment.heads import Appearance
@@ -18,7 +19,6 @@ from msfp.experiment.run import Run, open_run
 from msfp.experiment.scores import score
 from msfp.experiment.tracks import Method, tracks
 from msfp.features.weights import random_detector
-from msfp.types import InputError
 
 from .conftest import FEW, LENGTH, Make
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from msfp.engine import cluster, parallel
+from msfp.errors import InputError
 from msfp.experiment.run import Job, literal, open_run, parse_overrides
-from msfp.types import InputError
 
 
 def test_words_become_settings() -> None:

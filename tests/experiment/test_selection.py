@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.errors import NotComputable
 from msfp.experiment import data, selection, thresholds
 from msfp.experiment.data import Part
 from msfp.experiment.heads import Appearance
@@ -30,7 +31,6 @@ from msfp.experiment.tracks import Method, settled, settled_as, subject_of
 from msfp.metrics import hota
 from msfp.paper.methods import BYTETRACK, MSFP_ATTENTION, MSFP_TRACK, SORT, TABLE_1, TABLE_2
 from msfp.tracking import make, tracker_class
-from msfp.types import NotComputable
 
 Make = Callable[..., Run]
 TWO = {"MOT17-02-SDP": 0, "MOT17-04-SDP": 0}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, speed
 from msfp.experiment.run import Run
 from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Course, Speeds
@@ -17,7 +18,7 @@ from msfp.paper.measure import NO_TIME
 from msfp.paper.methods import BYTETRACK, DEEPSORT, LITE, MSFP_TRACK, TABLE_1
 from msfp.paper.stamps import TIMED as TIMED_APART
 from msfp.paper.stamps import TIMES, with_times
-from msfp.types import Cell, InputError, NotComputable
+from msfp.types import Cell
 from tests.notebooks.plain import plain
 from tests.tables import cells_of, notebook_run
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import NotComputable
 from msfp.experiment.run import Run, stage
-from msfp.types import NotComputable
 from tests.experiment.conftest import Make
 
 CALLS: list[tuple[int, str]] = []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.errors import MsfpError
 from msfp.experiment import data, reid, scores
 from msfp.experiment.features import TRUTH, features
 from msfp.experiment.heads import appearance, embeddings, train_head
@@ -16,7 +17,6 @@ from msfp.metrics import hota
 from msfp.metrics.scores import SequenceScore
 from msfp.paper import methods
 from msfp.paper.methods import BYTETRACK, LITE, SORT
-from msfp.types import MsfpError
 from tests.tables import made
 
 from .conftest import FEW, LENGTH, Make

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Search, Supervision, Threshold, parted, plateau_middle, train_atl
 from msfp.tracking import make, track
-from msfp.types import Detections, NotComputable
+from msfp.types import Detections
 
 Make = Callable[..., Run]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from msfp.errors import NotComputable
 from msfp.experiment import data, reid
 from msfp.experiment.heads import appearance
 from msfp.experiment.reid import weigh
-from msfp.types import NotComputable
 
 from .conftest import LENGTH, Make
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from msfp.errors import InputError
 from msfp.experiment.data import Part
 from msfp.explore.panels import PeoplePanel, SequenceControls, ThresholdPanel, TrackersPanel
 from msfp.explore.session import FULL, Clip
-from msfp.types import InputError
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from msfp.features.backbone import Backbone, load_backbone, preset_named, presets
+from msfp.errors import InputError
+from msfp.features.backbone import Backbone, load_backbone
 from msfp.features.pooling import extract
+from msfp.features.presets import preset_named, presets
 from msfp.features.weights import build
-from msfp.types import InputError
 
 BATCH = torch.rand(2, 3, 96, 160, generator=torch.Generator().manual_seed(0))
 # From the architectures' published tables: layer -> (channels, stride).

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.features.camera_motion import IDENTITY, camera_motions
-from msfp.types import InputError
 
 SIZE = (640, 360)
 METHODS = ("ecc", "sparse-flow")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from msfp.errors import InputError
 from msfp.features.backbone import load_backbone
 from msfp.features.detector import detect, load_whole
 from msfp.features.pooling import extract
-from msfp.types import InputError
 from tests.whole_model import load_person_detector
 
 SIZE = (160, 96)

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from msfp.errors import InputError
 from msfp.features import weights
-from msfp.features.backbone import load_backbone, presets
+from msfp.features.backbone import load_backbone
 from msfp.features.joint import EMBEDDED as JOINT
 from msfp.features.joint import load_joint
+from msfp.features.presets import presets
 from msfp.features.reid import EMBEDDED, load_reid
 from msfp.features.weights import SUMS, embedded_path, listed_sums
-from msfp.types import InputError
 from shipped_weights.card import save_weights
 from shipped_weights.detector import held_out_precision
 from shipped_weights.joint import held_out_auc

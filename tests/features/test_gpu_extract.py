@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Part, load_backbone
 from msfp.features.detector import load_whole
 from msfp.features.gpu.extract import extract_modes_batched
 from msfp.features.pooling import BoxSet, Image, Mode, extract, extract_modes
-from msfp.types import Features, InputError
+from msfp.types import Features
 
 from .conftest import extract_batched
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.errors import InputError
 from msfp.features.backbone import GREY, fit
-from msfp.types import InputError
 
 SIDES = st.integers(8, 2000)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from msfp.errors import InputError
 from msfp.features.reid import OSNet, cut, embed, extract_reid, filled, load_reid, normalise
-from msfp.types import InputError
 
 FRAME = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
 

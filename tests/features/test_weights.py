@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from msfp.errors import InputError
 from msfp.features import weights
 from msfp.features.weights import architecture_of, build, class_count, load_detector, read_checkpoint, read_state
-from msfp.types import InputError
 
 IMAGE = torch.linspace(0, 1, 3 * 64 * 96).reshape(1, 3, 64, 96)
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.config import FusionSettings
+from msfp.errors import InputError
 from msfp.heads.fusion import SIZE, Attention, make_head, strategies
-from msfp.types import InputError
 
 CHANNELS = {4: 64, 9: 256, 14: 192}
 CONFIG = FusionSettings()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from msfp.errors import NotComputable
 from msfp.heads.recovery import Cases, RecoveryNet, decide, fit_recovery
 from msfp.heads.training import restore
-from msfp.types import NotComputable
 
 HISTORY, DETECTIONS, LOOK, PLACE = 3, 2, 8, 4
 TOKENS = HISTORY + 1 + DETECTIONS

@@ -13,12 +13,12 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
+from msfp.errors import NotComputable
 from msfp.heads.fusion import make_head
 from msfp.heads.threshold import SceneEncoder
 from msfp.heads.training import embed, fit_fusion, fit_threshold, predict, restore_head
 from msfp.heads.triplets import Batches, FusionSteps, Labels, as_arrays, take_step, triplet_loss
 from msfp.heads.triplets import people as people_of
-from msfp.types import NotComputable
 
 CHANNELS = {4: 8, 9: 16, 14: 12}
 FUSION = FusionSettings(width=16, concat_width=16, se_reduction=4)

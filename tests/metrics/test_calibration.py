@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
+from msfp.errors import NotComputable
 from msfp.metrics.oracle import fit, outcomes
 from msfp.metrics.rules import rules
-from msfp.types import Detections, GroundTruth, NotComputable
+from msfp.types import Detections, GroundTruth
 
 
 @settings(max_examples=80, deadline=None)

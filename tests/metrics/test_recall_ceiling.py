@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msfp.errors import InputError
 from msfp.metrics import hota
 from msfp.metrics.oracle import oracle_tracks
-from msfp.types import Detections, InputError
+from msfp.types import Detections
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from msfp.errors import InputError, NotComputable
 from msfp.metrics import reid
 from msfp.metrics.reid import Pairs, hard_pairs, pairs
-from msfp.types import InputError, NotComputable
 
 
 def similarities(seed: int, ties: bool, count: int = 60) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msfp.errors import InputError, NotComputable
 from msfp.metrics.reid import hard_pairs, pairs, same_frame_pairs
-from msfp.types import InputError, NotComputable
 
 
 def boxes(seed: int, people: int = 5, length: int = 20, seen: float = 0.6):

@@ -5,10 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
+from msfp.errors import InputError
 from msfp.metrics import hota
 from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import ALPHAS, identical
-from msfp.types import InputError, Tracks
+from msfp.types import Tracks
 
 pytestmark = pytest.mark.parametrize("evaluate", [trackeval.evaluate, hota.evaluate], ids=["trackeval", "fast"])
 

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from msfp.errors import InputError
 from msfp.metrics import hota, scores
 from msfp.metrics.hota import pairwise_sum
 from msfp.metrics.scores import identical
 from msfp.tracking.assignment import assign_maximum
-from msfp.types import GroundTruth, InputError, Tracks
+from msfp.types import GroundTruth, Tracks
 
 BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack", "PersonPath22"])
 SMALL = st.integers(0, 9)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from msfp.errors import InputError, NotComputable
 from msfp.metrics import bootstrap, reid
 from msfp.metrics import scores as trackeval
 from msfp.metrics.bootstrap import SEEDS, RankCorrelation, Sample
 from msfp.metrics.reid import Pairs, hard_pairs, pairs
-from msfp.types import InputError, NotComputable
 
 UNITS = tuple(f"scene {k}" for k in range(7))
 

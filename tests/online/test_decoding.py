@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msfp.data.video import Health, decode, health, loss, numbers_in_short, open_video, pixels_of
+from msfp.errors import InputError
 from msfp.online.video import fingerprint, frames, open_source
-from msfp.types import InputError
 
 from .conftest import numbers_of, packets, spoil, write
 

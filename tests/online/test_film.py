@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from msfp.errors import MsfpError
 from msfp.online.video import Artist, Film, frames, join, open_source
-from msfp.types import MsfpError
 
 
 def write(path, grey_levels, size=(64, 48), fps=25):

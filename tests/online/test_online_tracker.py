@@ -10,6 +10,7 @@ import pytest
 import msfp
 from msfp.data.frames import FrameReader
 from msfp.data.motchallenge import read_tracks
+from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.heads import appearance
 from msfp.experiment.run import Run
@@ -19,7 +20,6 @@ from msfp.online import recording, tracker
 from msfp.online.recording import Recording, record
 from msfp.online.tracker import OnlineTracker
 from msfp.online.video import frames, open_source
-from msfp.types import InputError
 from tests.experiment.conftest import LENGTH, run_of_one_street
 
 STREET = Threshold("fixed", 0.2, 0.05)

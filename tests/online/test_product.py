@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from msfp import tracking
+from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.folders import ALIASES, ATL_MODES, RECOVERIES, method_from
 from msfp.experiment.heads import appearance
@@ -14,7 +15,6 @@ from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, tracks
 from msfp.heads.fusion import strategies
 from msfp.tracking.thresholds import policies
-from msfp.types import InputError
 from tests.experiment.conftest import LENGTH, Make
 
 SMALL = {"training.identities": 2, "training.instances": 2, "training.joint_epochs": 1, "atl.grid": (0.1, 0.4)}

@@ -10,6 +10,7 @@ import pytest
 
 from msfp import tracking
 from msfp.engine.files import locked
+from msfp.errors import InputError, MsfpError
 from msfp.experiment.heads import appearance
 from msfp.experiment.passes import default_camera
 from msfp.experiment.run import Run
@@ -19,7 +20,6 @@ from msfp.online import recording
 from msfp.online.recording import LOCK, Recording, record
 from msfp.online.tracker import Look, OnlineTracker
 from msfp.online.video import Source, frames, open_source
-from msfp.types import InputError, MsfpError
 from tests.experiment.conftest import run_of_one_street
 from tests.online.conftest import numbers_of, spoil, write
 

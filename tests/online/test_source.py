@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.data.video import declared_size
+from msfp.errors import InputError
 from msfp.online.video import Film, frames, open_source
-from msfp.types import InputError
 
 
 def grey(level: int, width: int = 64, height: int = 48) -> np.ndarray:

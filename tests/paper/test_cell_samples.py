@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment.data import whole
 from msfp.experiment.methods import as_frame, difference, tracked
 from msfp.experiment.scores import Measured
@@ -16,7 +17,7 @@ from msfp.metrics.bootstrap import Sample
 from msfp.paper import cells as cell_samples
 from msfp.paper.cells import read_cells, write_cells
 from msfp.paper.measure import attempt, cell, difference_cell, tracking_cells
-from msfp.types import Cell, GroundTruth, InputError, NotComputable, Scene, Sequence, Tracks
+from msfp.types import Cell, GroundTruth, Scene, Sequence, Tracks
 
 DETECTORS = ("DPM", "SDP")
 

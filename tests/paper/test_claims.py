@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.errors import NotComputable
 from msfp.metrics import bootstrap
 from msfp.metrics.bootstrap import Sample
 from msfp.paper import registry
@@ -17,7 +18,6 @@ from msfp.paper.claims.listed import Claim, Printed, apart, load, reasons_apart
 from msfp.paper.claims.rules import KINDS, WORDS
 from msfp.paper.claims.verdict import Verdict, verdicts
 from msfp.paper.registry import EXTRA, artefact
-from msfp.types import NotComputable
 
 CLAIMS = {c.id: c for c in load()}
 

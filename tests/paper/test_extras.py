@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import InputError
 from msfp.paper import registry
 from msfp.paper.registry import EXTRA, artefact, artefacts, every, extras
 from msfp.paper.render import write_table
-from msfp.types import Cell, InputError
+from msfp.types import Cell
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
+from msfp.errors import InputError
 from msfp.experiment.run import Run, open_run
 from msfp.paper.registry import every
 from msfp.paper.render import write_table
 from msfp.paper.report import write_paper
 from msfp.paper.stamps import tables_folder
-from msfp.types import Cell, InputError
+from msfp.types import Cell
 
 ENGINES = ("latexmk", "tectonic", "pdflatex")
 ODD = r"50 % of a_b & c ~ d ^ {e} \ $f$ # τ ≤ 1 ± 0.1 – † “q” ünïcode 中"

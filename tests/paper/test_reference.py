@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import InputError
 from msfp.paper import registry
 from msfp.paper.registry import Entry
-from msfp.types import InputError
 
 SHAPES = {
     1: (13, 7), 2: (7, 7), 3: (6, 4), 4: (5, 3), 5: (8, 3), 6: (3, 7), 7: (6, 5), 8: (5, 3), 9: (4, 2), 10: (3, 2),

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from msfp.errors import InputError, NotComputable
 from msfp.paper import registry
 from msfp.paper.notebook import NotebookRun, begin
 from msfp.paper.registry import artefact, artefacts, every
 from msfp.paper.stamps import fingerprint, read_stamp, stale
-from msfp.types import Cell, InputError, NotComputable
+from msfp.types import Cell
 
 NOTEBOOKS = re.compile(r"0[0-8]_[a-z]+")
 

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.engine.html import csv_frame, md_cell, md_text
+from msfp.errors import InputError, MsfpError
 from msfp.paper import layout, registry
 from msfp.paper.cells import read_cells, write_cells
 from msfp.paper.layout import NOT_MEASURED, OURS, markdown
 from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, wide, write_table
-from msfp.types import Cell, InputError, MsfpError
+from msfp.types import Cell
 
 REASON = "8 of 1050 frames present"
 CELLS = [

@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
+from msfp.errors import MsfpError
 from msfp.paper import figures
-from msfp.types import MsfpError
 
 
 @pytest.fixture

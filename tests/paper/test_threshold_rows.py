@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import NotComputable
 from msfp.experiment.data import Fold, Part, halves
 from msfp.paper.measure import left_out
-from msfp.types import NotComputable, Scene, Sequence
+from msfp.types import Scene, Sequence
 
 
 def scene(name: str) -> Scene:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import InputError
 from msfp.experiment.run import Run, open_run
 from msfp.paper import cells as cell_samples
 from msfp.paper import report
@@ -17,7 +18,6 @@ from msfp.paper.measure import cell
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
 from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
-from msfp.types import InputError
 
 CLAIMS = {c.id: c for c in load()}
 FOUND = Verdict(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from msfp.errors import InputError
 from msfp.features.backbone import fit
 from msfp.features.detector import detect
 from msfp.features.joint import STRIDE, WIDTH, JointNetwork, describe, load_joint, see, see_all, untrained_joint
-from msfp.types import InputError
 from shipped_weights import joint as training
 from shipped_weights.card import save_weights
 from shipped_weights.crops import CropSettings

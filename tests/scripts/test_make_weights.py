@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from msfp.errors import InputError
 from msfp.features.backbone import load_backbone
 from msfp.features.reid import load_reid
-from msfp.types import InputError
 from shipped_weights import make as training
 from shipped_weights.make import Pool, pools, render_samples, train_backbone, train_reid
 

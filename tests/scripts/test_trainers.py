@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from msfp.errors import InputError
 from msfp.features.reid import OSNet
-from msfp.types import InputError
 from shipped_weights import detector as detector_training
 from shipped_weights import reid as reid_training
 from shipped_weights.card import save_weights, write_card

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
+from msfp.errors import InputError
 from msfp.tracking import FrameContext, Tracker, make, names, track, tracker_class
-from msfp.types import Detections, InputError, Tracks
+from msfp.types import Detections, Tracks
 from tests.tracking.conftest import Walk, walk
 
 pytestmark = pytest.mark.parametrize("name", names())

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msfp.errors import InputError
 from msfp.tracking import make, names, track, tracker_class
-from msfp.types import Detections, InputError
+from msfp.types import Detections
 from tests.tracking.conftest import Walk
 
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.errors import InputError
 from msfp.tracking import make, track
 from msfp.tracking.thresholds import follow, make_policy, policies
-from msfp.types import Detections, InputError
+from msfp.types import Detections
 from tests.tracking.conftest import walk
 
 every = pytest.mark.parametrize("name", policies())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msfp.errors import InputError
 from msfp.tracking import thresholds
-from msfp.types import InputError
 
 raw = st.lists(st.floats(0.01, 0.5), min_size=1, max_size=30)
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import msfp
+from msfp.errors import InputError
 from msfp.experiment.selection import open_settings
 from msfp.tracking import make, names, run, track, tracker_class
 from msfp.tracking.base import Tracker
 from msfp.tracking.costs import blend
 from msfp.tracking.run import Given, Part, at_once, frame_by_frame
-from msfp.types import Detections, InputError, frame_bounds, tlwh_to_xyxy
+from msfp.types import Detections, frame_bounds, tlwh_to_xyxy
 from tests.tracking.conftest import Walk
 from tests.tracking.test_run import read
 

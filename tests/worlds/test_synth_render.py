@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 from msfp.worlds import DATASETS, render, worlds
 from msfp.worlds.people import figures
 from msfp.worlds.raster import Polygon, fixed, put, shape

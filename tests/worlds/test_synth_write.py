@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from msfp.data.motchallenge import read_detections, read_ground_truth, read_sequence
-from msfp.types import InputError
+from msfp.errors import InputError
 from msfp.worlds import DATASETS, generate, jobs
 from msfp.worlds.world import SCENES
 from msfp.worlds.write import Job

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from scipy.optimize import linear_sum_assignment
 
 from msfp.data.motchallenge import read_detections, read_ground_truth, read_sequence
-from msfp.types import DETECTORS, Detections, GroundTruth, InputError, frame_bounds
+from msfp.errors import InputError
+from msfp.types import DETECTORS, Detections, GroundTruth, frame_bounds
 from msfp.worlds import public_detections
 
 RANGES = {"DPM": (-0.5, 4.8), "FRCNN": (0.05, 1.0), "SDP": (0.4, 1.0)}

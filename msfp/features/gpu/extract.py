@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Geometry, fit
 from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import HALF_MAX, BoxSet, Found, Image, Mode, Rows, with_rows
-from msfp.types import Features, InputError
+from msfp.types import Features
 
 MOST_HANDS = 8  # a decoder makes some 100 frames of 1920x1080 a second
 BATCH = 16  # frames; 1280x736 takes about 0.2 GB a frame with YOLOv8x

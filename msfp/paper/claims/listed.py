@@ -9,11 +9,12 @@ from typing import Literal
 
 import numpy as np
 
+from msfp.errors import InputError, NotComputable
 from msfp.experiment.run import Run
 from msfp.metrics.bootstrap import Sample, Spread
 from msfp.paper import cells, registry
 from msfp.paper.stamps import TIMED, TIMES, evidence_path, published_cells
-from msfp.types import Cell, InputError, NotComputable
+from msfp.types import Cell
 
 
 @dataclass(frozen=True)

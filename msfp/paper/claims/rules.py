@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import (
     FEWEST_SEEDS,
     LEVEL,
@@ -23,7 +24,6 @@ from msfp.metrics.bootstrap import (
 from msfp.paper import layout as col
 from msfp.paper import registry
 from msfp.paper.claims.listed import Claim, Effect, Found, Printed
-from msfp.types import NotComputable
 
 Word = Literal[
     "supported", "smaller than the paper says", "no difference", "refuted", "inconclusive", "not testable here"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msfp.config import Settings
+from msfp.errors import NotComputable
 from msfp.experiment.run import Run
 from msfp.metrics.bootstrap import Sample
 from msfp.paper.claims.listed import Apart, Claim, Effect, Found, Measured, Printed, apart, load
 from msfp.paper.claims.rules import ALPHA, KINDS, WORDS, Word, holm, together, touches, words
 from msfp.paper.layout import fixed
-from msfp.types import NotComputable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from msfp.engine.files import atomic_write, replace_folder
 from msfp.engine.html import notebook_html
+from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
 from msfp.paper.claims.rules import MEANINGS
@@ -18,7 +19,7 @@ from msfp.paper.claims.verdict import Verdict, groups, line
 from msfp.paper.layout import compare, decimals, environment, fixed, sheet_html
 from msfp.paper.registry import Artefact, artefact, artefacts, every
 from msfp.paper.render import merge, sheet
-from msfp.types import Cell, NotComputable
+from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
 SCRIPTS = ("tables.js", "cells.js", "figures.js", "commands.js")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from msfp.errors import InputError
 from msfp.tracking.thresholds.policy import Policy
 from msfp.tracking.thresholds.rules import Taus, Temporal, dual, fixed, offset, single, smooth
-from msfp.types import Detections, InputError, concrete, frame_bounds
+from msfp.types import Detections, concrete, frame_bounds
 
 __all__ = [
     "Policy",

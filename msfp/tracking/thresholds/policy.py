@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 Scores = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from msfp.types import InputError
+from msfp.errors import InputError
 
 Taus = NDArray[np.float32]
 Temporal = Literal["frame", "ema", "sequence"]
