@@ -1,4 +1,4 @@
-"""The values that flow between the floors: frozen, checked when made, NumPy only; families that register by being there."""
+"""The values that flow between the floors: frozen, checked when made, NumPy only; families that register."""
 
 import importlib
 import pkgutil

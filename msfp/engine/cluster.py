@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -56,6 +57,8 @@ def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
 
             client = Client(local_cluster(len(devices) or workers), timeout=PATIENCE, set_as_default=False)
         _clients[choice] = client
+    if client.cluster is None and not client.nthreads():
+        log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
     needs = {GPU: 1} if gpu and cluster is not None else None
     if needs and client.cluster is None:
         there = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -209,8 +212,6 @@ def _connect(cluster: str) -> Any:
                 f"cluster {cluster}: no scheduler answers there; start one with `dask scheduler` and workers with "
                 "`dask worker`, or leave the option out to run in-process"
             ) from error
-        if not client.nthreads():
-            log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
         return client
     if not cluster.startswith("slurm:"):
         raise InputError(f"cluster {cluster!r}: give tcp://host:port of a Dask scheduler, or slurm:FILE")
@@ -232,9 +233,12 @@ def _connect(cluster: str) -> Any:
     return Client(_revived(started), set_as_default=False)
 
 
+_here = threading.local()
+
+
 def inside_worker() -> bool:
-    """Whether cells run in this process, as in a Dask worker: a fan-out then stays in it."""
-    return _one_thread_each.cache_info().currsize > 0
+    """Whether a cell runs in this thread, as in a Dask worker's: a fan-out then stays in it."""
+    return bool(getattr(_here, "cell", False))
 
 
 def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: Any) -> Any:
@@ -244,7 +248,11 @@ def pinned(devices: tuple[str, ...], function: Callable[..., Any], *arguments: A
 
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(get_worker().name)]
     _one_thread_each()
-    return function(*arguments)
+    _here.cell = True
+    try:
+        return function(*arguments)
+    finally:
+        _here.cell = False
 
 
 @functools.cache

@@ -24,7 +24,8 @@ PREFIX = "code:"
 PACKAGE = Path(__file__).resolve().parents[1]
 # What counts of each of the package's files, so that it is parsed once: parsing all takes a second, which each
 # notebook's kernel and each worker would spend anew. How a tree is written as text differs between versions of Python.
-KEPT = Path("__pycache__") / f"sources-{sys.implementation.cache_tag}"
+FORMAT = 2  # another one for another way to digest
+KEPT = Path("__pycache__") / f"sources-{FORMAT}-{sys.implementation.cache_tag}"
 Docstringed = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Stamp = tuple[int, int]
 # A digest, and the files it was made of as they were: asked for once a cell, it is made once a change.

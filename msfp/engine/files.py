@@ -102,7 +102,7 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
     Raises:
         MsfpError: the lock file cannot be made.
     """
-    held = False
+    held, told = False, False
     while not held:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,9 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                waiting()
+                if not told:
+                    waiting()
+                told = True
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             # The holder before us may have removed the file: then what we hold is a name no longer there.
             with contextlib.suppress(FileNotFoundError):
@@ -327,7 +329,8 @@ class FileMemo:
         Raises:
             InputError: the file is missing or cannot be read.
         """
-        folder, name = os.path.split(os.path.abspath(path))
+        folder, name = os.path.split(path)  # `..` after a link leads elsewhere than its text says
+        folder = os.path.realpath(folder)
         return self._digests(folder, [name])[name]
 
     def folder_digest(self, path: str | Path) -> str:

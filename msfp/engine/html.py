@@ -7,8 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bleach.sanitizer import Cleaner
-
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +38,8 @@ def cleaned(markup: str) -> str:
 
     Tables, pictures and formulas within it, their classes and styles stay as they are.
     """
+    from bleach.sanitizer import Cleaner
+
     cleaner = Cleaner(
         tags=frozenset(f"{TAGS} {TAGS.lower()}".split()),
         attributes=_stays,
@@ -90,8 +90,6 @@ def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
         InputError: it cannot be read as a notebook.
     """
     import nbformat
-
-    pass
 
     try:
         text = path.read_text(encoding="utf-8")

@@ -19,9 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import papermill
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from msfp.engine import parallel as bars
@@ -56,6 +53,11 @@ def execute(
         DeadKernelError: the kernel died.
         RuntimeError: it did not start.
     """
+    # Imported here: what a notebook's kernel needs of this file should not wait for seconds.
+    import papermill
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
     variables = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
     short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
     cut = threading.Event()
@@ -321,8 +323,6 @@ def _execute(
     """Execute one notebook and stamp it; returns seconds."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
-
-    pass
 
     began = time.perf_counter()
     go_on = f"the partial notebook is {path}; mend the cause and go on with --from {notebook.stem[:2]}"

@@ -61,7 +61,9 @@ def write_manifest(path: Path, **about: Any) -> dict[str, Any]:
 def git_state() -> dict[str, Any]:
     """Commit of the checkout the package lies in and whether files differ from it; None where there is no git."""
     # A package installed below somebody else's checkout is not tracked by it: that commit would say nothing.
-    commit = _output("git", "rev-parse", "HEAD") if _output("git", "ls-files", "--error-unmatch", "errors.py") else None
+    commit = (
+        _output("git", "rev-parse", "HEAD") if _output("git", "ls-files", "--error-unmatch", "__init__.py") else None
+    )
     changes = _output("git", "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if commit is None else changes != ""}
 

@@ -28,7 +28,7 @@ BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
 """(N,) frames in ascending order and (N, 4) tlwh boxes."""
 Pooled = dict[Pooling, dict[str, Features]]
 """Way to pool -> box set -> features: RoIAlign of all taps, and LITE's whole cells of the last one."""
-FEATURE_CODE = ("msfp.features.backbone", "msfp.features.backbone", "msfp.features.pooling")
+FEATURE_CODE = ("msfp.features.backbone", "msfp.features.presets", "msfp.features.pooling")
 
 
 def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:

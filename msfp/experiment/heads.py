@@ -140,7 +140,6 @@ HEAD_CODE = (
     code_digest(__name__, follow=False),
     "msfp.heads.fusion",
     "msfp.heads.triplets",
-    "msfp.heads.triplets",
     "msfp.heads.training",
 )
 

@@ -173,15 +173,18 @@ class Run:
             return chosen
         return self.store.file_digest(find(chosen, preset_named(self.settings.input.preset).embedded))
 
-    @cache  # noqa: B019  a run lives as long as its process
     def backbone(self, weights: str = "", further: bool = False) -> "Backbone":
         """The frozen detector (`weights` empty: the run's), cut after its deepest tapped or `further` layer."""
+        return self._backbone(weights or self.settings.input.weights, further)
+
+    @cache  # noqa: B019  a run lives as long as its process
+    def _backbone(self, weights: str, further: bool) -> "Backbone":
         from msfp.features.backbone import load_backbone
         from msfp.features.presets import preset_named
 
         preset = preset_named(self.settings.input.preset)
         chosen = preset.extended() if further else preset
-        return load_backbone(chosen, weights or self.settings.input.weights, self.settings.device)
+        return load_backbone(chosen, weights, self.settings.device)
 
     @cache  # noqa: B019
     def pixels_digest(self, scene: Scene) -> str:

@@ -80,7 +80,7 @@ def _taught(run: Run, rule: Threshold, detector: str) -> tuple[Threshold, str, M
     return alone, detector, "single" if centered else rule.mode
 
 
-SCORE_CODE = ("msfp.metrics.hota", "msfp.metrics.hota", "msfp.metrics.oracle")
+SCORE_CODE = ("msfp.metrics.hota", "msfp.metrics.oracle")
 OFFICIAL_CODE = ("msfp.metrics.scores",)
 SHARE, LEAST = 0.05, 12  # of a process's scores by one benchmark's rules, computed by TrackEval too
 SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"

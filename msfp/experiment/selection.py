@@ -36,7 +36,7 @@ Options = tuple[tuple[str, object], ...]
 SPACE = Path(__file__).with_name("search_space.csv")
 WHOLE_SCENES = 5  # from so many scenes on whole ones are held out (A.2: "80/20 split of training sequences")
 CHUNK = 10  # draws that one worker makes in a row
-SELECTION_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.hota", "msfp.metrics.hota")
+SELECTION_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.hota")
 FIRST_GUESS: Options = (
     ("buffer", 30), ("ema", 0.9), ("fuse_score", False), ("fusion", "sum"), ("match", 0.8), ("match_low", 0.5),
     ("match_unconfirmed", 0.7), ("min_iou", 0.2), ("new_track_margin", 0.1), ("weight", 0.5),

@@ -42,10 +42,8 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
     """
     from msfp.engine import cluster, notebooks
     from msfp.engine.cluster import lent_workers
-    from msfp.paper import stamps
-
-    pass
     from msfp.experiment import external
+    from msfp.paper import stamps
 
     config = run.settings
     folder = notebooks_folder()

@@ -156,3 +156,12 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         FileMemo(tmp_path).file_digest(tmp_path / "nope.bin")
     with pytest.raises(InputError, match="nope: no such folder"):
         FileMemo(tmp_path).folder_digest(tmp_path / "nope")
+
+
+def test_a_file_above_a_linked_folder_is_the_one_that_is_opened(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "x.txt").write_text(name)
+    (tmp_path / "b" / "link").symlink_to(tmp_path / "a" / "sub")
+    memo = FileMemo(tmp_path / "memo")
+    assert memo.file_digest(tmp_path / "b" / "link" / ".." / "x.txt") == memo.file_digest(tmp_path / "a" / "x.txt")

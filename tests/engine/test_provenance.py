@@ -1,6 +1,7 @@
 """The manifest names code, machine and inputs, and keeps the times apart."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
 def test_git_commit_only_of_the_own_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "repo" / "package"
     package.mkdir(parents=True)
-    (package / "errors.py").write_text("")
+    (package / "__init__.py").write_text("")
     monkeypatch.setattr(provenance, "PACKAGE", package)
     assert provenance.git_state() == {"commit": None, "dirty": None}
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(package)]
@@ -50,3 +51,10 @@ def test_git_commit_only_of_the_own_checkout(tmp_path: Path, monkeypatch: pytest
     assert provenance.git_state()["dirty"] is True
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.git_state() == {"commit": None, "dirty": None}
+
+
+def test_a_file_that_git_is_asked_for_is_one_of_the_package() -> None:
+    """Else no run of a checkout would ever name its commit."""
+    asked = re.search(r'"--error-unmatch", "([^"]+)"', Path(provenance.__file__).read_text(encoding="utf-8"))
+    assert asked
+    assert (provenance.PACKAGE / asked[1]).is_file()
