@@ -43,11 +43,11 @@ def test_git_commit_only_of_the_own_checkout(tmp_path: Path, monkeypatch: pytest
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(package)]
     subprocess.run([*git, "init", "-q"], check=True)
     assert provenance.git_state()["commit"] is None
-    subprocess.run([*git, "add", "errors.py"], check=True)
+    subprocess.run([*git, "add", "__init__.py"], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
     assert len(provenance.git_state()["commit"]) == 40
     assert provenance.git_state()["dirty"] is False
-    (package / "errors.py").write_text("changed")
+    (package / "__init__.py").write_text("changed")
     assert provenance.git_state()["dirty"] is True
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.git_state() == {"commit": None, "dirty": None}
