@@ -6,7 +6,6 @@ line: other delimiters, line ends, encodings, quotes, rows of unequal length.
 
 import array
 import codecs
-import io
 import os
 import re
 from dataclasses import dataclass, field
@@ -212,10 +211,11 @@ def _line_by_line(text: bytes, where: str, least: int, what: str, strict: bool, 
     """The slow way: any number Python reads, rows of unequal length, and the message for each slip."""
     flat, counts, numbers = array.array("d"), array.array("q"), array.array("q")
     slip = ""
-    for number, row in enumerate(io.BytesIO(text), 1):
-        if row == b"\n":
-            continue
-        fields = row.rstrip(b"\n")[: 40 * MOST].split(b",")
+    number, before = 1, 0
+    for found_row in FILLED.finditer(text):
+        number += text.count(b"\n", before, found_row.start())
+        before = found_row.start()
+        fields = text[before : min(found_row.end(), before + 40 * MOST)].split(b",")
         numbers.append(number)
         counts.append(len(fields))
         for column, value in enumerate(() if slip else fields, 1):
@@ -268,5 +268,5 @@ def _check_numbers(rows: Rows, text: bytes) -> None:
         done = "have an id of more than 31 bits, and all ids are numbered anew from 1"
         rows.tell(large, "id {1}", f"ids are whole numbers up to {LARGEST_ID}", done)
         # Time stamps in nanoseconds have more digits than double precision holds: they are compared as written.
-        written = [int(Decimal(row.split(b",")[1].decode())) for row in io.BytesIO(text) if row != b"\n"]
+        written = [int(Decimal(row.split(b",")[1].decode())) for row in FILLED.findall(text)]
         rows.values[:, 1] = np.unique(np.array(written, object), return_inverse=True)[1].reshape(-1) + 1

@@ -129,7 +129,7 @@ def test_what_makes_a_notebook_run_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_failure_keeps_the_partial_notebook(tmp_path: Path) -> None:
-    bad = "from msfp.types import InputError\nraise InputError('gt.txt:3: a box has no width; remove the line')"
+    bad = "from msfp.errors import InputError\nraise InputError('gt.txt:3: a box has no width; remove the line')"
     write(tmp_path / "nb", "00_data", "print('before')", bad, "print('after')")
     write(tmp_path / "nb", "01_heads", "1 / 0")
     partial = tmp_path / "out" / "00_data.ipynb"

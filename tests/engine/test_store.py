@@ -91,7 +91,7 @@ def test_keys_follow_stage_inputs_and_code(tmp_path: Path) -> None:
         store.key("b", {"x": 1}),
         store.key("a", {"x": 2}),
         store.key("a", {"x": 1}, code="msfp.types"),
-        store.key("a", {"x": 1}, code=("msfp.types", "msfp.types")),
+        store.key("a", {"x": 1}, code=("msfp.types", "msfp.errors")),
     }
     assert len(keys) == 5
     for stage in ("", "../x", "locks", "a/b"):

@@ -144,7 +144,5 @@ def test_a_replaced_function_of_the_package_is_refused(kernel: Kernel, monkeypat
     need_originals()
     kernel.run("def triplet_loss(*arguments):\n    return 0")
     monkeypatch.setattr(msfp.heads.triplets, "triplet_loss", kernel["triplet_loss"])
-    with pytest.raises(
-        MsfpError, match=r"msfp\.heads\.fusion_steps\.triplet_loss was replaced by one of this notebook"
-    ):
+    with pytest.raises(MsfpError, match=r"msfp\.heads\.triplets\.triplet_loss was replaced by one of this notebook"):
         need_originals()

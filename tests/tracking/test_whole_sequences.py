@@ -21,7 +21,7 @@ from msfp.types import Detections, frame_bounds, tlwh_to_xyxy
 from tests.tracking.conftest import Walk
 from tests.tracking.test_run import read
 
-SPACE = Path(msfp.__file__).with_name("pipeline") / "search_space.csv"
+SPACE = Path(msfp.__file__).with_name("experiment") / "search_space.csv"
 GATED = ("deepsort", "lite-deepsort", "strongsort", "lite-strongsort")
 CENTRIC = ("sort", "ocsort", "deep-ocsort", "lite-deep-ocsort")
 VALUES: dict[str, list[Any]] = {
