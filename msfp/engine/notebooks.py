@@ -53,13 +53,9 @@ def execute(
         DeadKernelError: the kernel died.
         RuntimeError: it did not start.
     """
-    # Imported here: what a notebook's kernel needs of this file should not wait for seconds.
-    import papermill
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
+    import papermill  # here: what a notebook's kernel needs of this file should not wait for seconds
 
     variables = {**os.environ, **ENVIRONMENT, "IPYTHONDIR": str(folder / "ipython"), **environment}
-    short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
     cut = threading.Event()
     started: list[int] = []
 
@@ -69,6 +65,33 @@ def execute(
         for process in started:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+
+    def begun(process: int | None) -> None:
+        started.extend(filter(None, [process]))
+        if cut.is_set():
+            end()
+
+    work = partial(
+        papermill.execute_notebook,
+        *(source, target, parameters),
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        start_timeout=PATIENCE,
+        iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
+        cwd=os.path.dirname(source),
+        kernel_manager_class=_manager(folder, variables, begun),
+        shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
+    )
+    in_thread(work, end, tick)
+
+
+def _manager(folder: Path, variables: Mapping[str, str], begun: Callable[[int | None], None]) -> type:
+    """Class of managers of a kernel of this interpreter whose files lie in `folder`; `begun` gets its process."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    short = len(str(folder)) + len("/socket-1") <= LONGEST_SOCKET
 
     class Manager(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
@@ -83,23 +106,9 @@ def execute(
         async def start_kernel(self, **arguments: Any) -> None:  # type: ignore[override]  # wrapped by jupyter_client
             with (folder / "kernel.log").open("w", encoding="utf-8") as log:
                 await super().start_kernel(**{**arguments, "env": variables, "stderr": log})
-            started.extend(filter(None, [getattr(self.provisioner, "pid", None)]))
-            if cut.is_set():
-                end()
+            begun(getattr(self.provisioner, "pid", None))
 
-    work = partial(
-        papermill.execute_notebook,
-        *(source, target, parameters),
-        kernel_name="python3",
-        language="python",
-        progress_bar=False,
-        start_timeout=PATIENCE,
-        iopub_timeout=PATIENCE,  # what a cell shows may arrive long after it has ended
-        cwd=os.path.dirname(source),
-        kernel_manager_class=Manager,
-        shutdown_kernel="immediate",  # all is written; asked to leave, a kernel often takes seconds
-    )
-    in_thread(work, end, tick)
+    return Manager
 
 
 def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object]) -> None:
