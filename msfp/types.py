@@ -47,6 +47,17 @@ BOXES = (*DETECTORS, "OWN", "TRUE")  # suffixes of names: a public detector's bo
 
 
 @dataclass(frozen=True)
+class Strips:
+    """How a box is cut into horizontal strips before it is pooled, each strip for itself."""
+
+    number: int = 4  # strips of equal height, from top to bottom
+    width: float = 0.7  # share of the box's width that they keep, around its middle
+
+    def __str__(self) -> str:
+        return f"{self.number} strips of {self.width:g} of the width"
+
+
+@dataclass(frozen=True)
 class FileState:
     """State in which a sequence's files were found; see `msfp.data.frames`.
 

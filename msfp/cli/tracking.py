@@ -18,6 +18,7 @@ from msfp.cli.options import (
     Start,
     ThresholdName,
     TrackerName,
+    listed,
     one_a_core,
     opens_run,
     parse_pairs,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from msfp.online.tracker import Image
     from msfp.online.video import Source
 
+WHOLE = 1_000_000  # frames of a scene that are compared, more than any has
 MOST = 4  # workers for one video, unless more are asked for: learning has few parts
 HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
 Learners = Annotated[int, typer.Option(min=-1, help="processes that share the learning; -1: one a core, at most four")]
@@ -36,6 +38,11 @@ Rate = Annotated[
     float | None, typer.Option(help="constant rate in frames per second, where the source tells none or lies")
 ]
 Split = Annotated[str, typer.Option("--split", help="train, val or test")]
+Learn = Annotated[
+    Path | None,
+    typer.Option("--learn", help="folder whose labelled scenes are learned from; default: the embedded worlds"),
+]
+OF_REID = ("parts", "native-concat", "attention-instance", "reid")
 
 
 @app.command("run")
@@ -57,21 +64,25 @@ def run_tracker(
         ),
     ] = "",
     options: Settings = None,
+    learn: Learn = None,
+    select: Annotated[
+        bool, typer.Option("--select", help="select the tracker's open settings on what is learned from, too")
+    ] = False,
     seed: Seed = 0,
     split: Split = "train",
     as_json: Json = False,
 ) -> None:
-    """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds.
+    """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds, or on --learn.
 
     Writes one MOTChallenge result file a sequence. Sequences that cannot be read, or lack the pixels a method needs,
     are named and skipped, and the exit status then is 1.
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
-    run = start("tuning=first", profile="mot17", root=root)
+    run = start(f"tuning={'selected' if select else 'first'}", profile="mot17", root=root)
     from msfp.experiment.folders import method_from, range_warning, steps_from, track_folder
 
     steps = steps_from(after)
-    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery)
+    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery, learn)
     if warning := range_warning(run, method, split):
         typer.echo(f"msfp: {warning}", err=True)
     written, skipped = track_folder(run, method, split, out, steps, seed)
@@ -79,6 +90,47 @@ def run_tracker(
     problems = [f"{name}: not tracked: {reason}" for name, reason in skipped.items()]
     tell(as_json, {"written": names, "skipped": skipped}, names, problems)
     if skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+@opens_run("weights", "device", "workers", "param", "home")
+def reid(
+    start: Start,
+    root: Annotated[Path, typer.Argument(help="folder with ground truth, in the MOTChallenge layout")],
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--appearance",
+            help=f"a name of `msfp list appearances`, may be repeated; default: {', '.join(OF_REID)}",
+            autocompletion=listed("appearances"),
+        ),
+    ] = None,
+    learn: Learn = None,
+    split: Split = "train",
+    as_json: Json = False,
+) -> None:
+    """Measure how well embeddings tell the people of a folder apart, on its labelled boxes.
+
+    AUC of the same person 20 to 30 frames later against whoever stands nearest to him then (hard_auc), how often the
+    right one of these two is the more similar (first_of_two), and section 4.2's own auc and gap. All frames count
+    unless -p reid.frames=150 says otherwise. A scene that is measured is never learned from: with --learn ROOT each is
+    measured with what the others taught. Exit status 1 when a scene could not be measured.
+
+    \b
+      msfp reid street/ --appearance parts --appearance reid --learn MOT17/
+    """
+    run = start(f"reid.frames={WHOLE}", profile="mot17", root=root)
+    from msfp.experiment.folders import MEASURES, reid_folder
+
+    found = reid_folder(run, names or list(OF_REID), split, learn)
+    width = max(len(f"{row['appearance']}  {row['scene']}") for row in found.rows)
+    lines = [" " * width + "".join(f"{name:>16}" for name in MEASURES)]
+    for row in found.rows:
+        text = f"{row['appearance']}  {row['scene']}"
+        lines.append(f"{text:<{width}}" + "".join(f"{row[name]:16.3f}" for name in MEASURES))
+    tell(as_json, found.rows, lines, [f"{name}: not measured: {reason}" for name, reason in found.skipped.items()])
+    if found.skipped:
         raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.run import Job, Run, frames_of, looked_once, stage
-from msfp.types import Features, Scene, Sequence
+from msfp.types import Features, Scene, Sequence, Strips
 
 if TYPE_CHECKING:
     from msfp.features.presets import Preset
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 TRUTH = "gt"
-Pooling = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
+Pooling = Literal["roi_align", "nearest", "bilinear", "average", "lite"] | Strips
 ROI_ALIGN: Pooling = "roi_align"
 LITE: Pooling = "lite"
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
 """(N,) frames in ascending order and (N, 4) tlwh boxes."""
 Pooled = dict[Pooling, dict[str, Features]]
-"""Way to pool -> box set -> features: RoIAlign of all taps, and LITE's whole cells of the last one."""
+"""Way to pool -> box set -> features: RoIAlign of all taps, LITE's whole cells of the last one, strips of the first."""
 FEATURE_CODE = ("msfp.features.backbone", "msfp.features.presets", "msfp.features.pooling")
 
 
@@ -54,6 +54,7 @@ def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, objec
         "preset": config.preset,
         "size": config.size,
         "geometry": config.geometry,
+        "strips": (strips(run), strip_layers(run)),
         "code": pooled.code,
     }
 
@@ -152,8 +153,7 @@ def compute(
     config = run.settings.input
     backbone = run.backbone(weights, further is not None)
     batched = backbone.device.type == "cuda" and further is None
-    usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: backbone.layers, LITE: backbone.layers[-1:]}
-    wanted = usual if further is None else further
+    wanted = usual_layers(run) if further is None else further
     label = ("features" if further is None else "layers and ways to pool") + (f" ({weights})" if weights else "")
     hands_used = hands(backbone.device) if batched else 1
     with frames_of(part.scene.pixels, label, part.present, hands_used) as (frames, progress):
@@ -183,6 +183,26 @@ def preset(run: Run) -> "Preset":
     return preset_named(run.settings.input.preset)
 
 
+def strips(run: Run) -> Strips:
+    """How the run cuts boxes into strips."""
+    return Strips(run.settings.fusion.strips, run.settings.fusion.strip_width)
+
+
+def strip_layers(run: Run) -> tuple[int, ...]:
+    """Tapped layers of which strips are pooled; InputError for one that the preset does not tap."""
+    taps, chosen = preset(run).layers, run.settings.fusion.strip_layers
+    if wrong := [layer for layer in chosen if layer not in taps]:
+        there = ", ".join(map(str, taps))
+        raise InputError(f"setting fusion.strip_layers: preset {preset(run).name} taps {there}, and not {wrong[0]}")
+    return chosen or taps[:1]
+
+
+def usual_layers(run: Run) -> dict[Pooling, tuple[int, ...]]:
+    """Way to pool -> the layers that `pooled` has of it."""
+    taps = preset(run).layers
+    return {ROI_ALIGN: taps, LITE: taps[-1:], strips(run): strip_layers(run)}
+
+
 def box_vectors(
     run: Run, part: Part, boxes: str, layers: tuple[int, ...] = (), pooling: Pooling = ROI_ALIGN, weights: str = ""
 ) -> dict[int, NDArray[np.float16]]:
@@ -193,20 +213,19 @@ def box_vectors(
     Raises:
         NotComputable: no frame has pixels, or the preset names no such layer.
     """
-    usual = preset(run).layers
-    usual = usual[-1:] if pooling == LITE else usual
-    wanted = layers or usual
+    usual = usual_layers(run).get(pooling, ())
+    wanted = layers or usual or preset(run).layers
     found: dict[int, NDArray[np.float16]] = {}
-    if pooling in (ROI_ALIGN, LITE) and set(wanted) & set(usual):
+    if set(wanted) & set(usual):
         if boxes == TRUTH:
             given = truth_features(run, part, weights)[pooling]
         else:
             given = pooled(run, part.scene, weights)[pooling][boxes]
         found |= layers_of(given, part)
-    if not set(wanted) <= set(found) and pooling != LITE:
+    if not set(wanted) <= set(found) and pooling in beyond(run):
         found |= layers_of(variants(run, part.scene, weights)[pooling][boxes], part)
     if missing := [str(k) for k in wanted if k not in found]:
-        of = f" pooled as {LITE}" if pooling == LITE else ""
+        of = "" if pooling in beyond(run) else f" pooled as {pooling}"
         raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}{of}")
     return {layer: found[layer] for layer in wanted}
 

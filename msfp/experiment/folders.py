@@ -1,6 +1,8 @@
 """Folders in and out: tracking one with what was learned on the embedded worlds, finishing tracks, scoring results."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as ListLike
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -20,6 +22,7 @@ from msfp.experiment.data import Part
 from msfp.experiment.features import REID
 from msfp.experiment.heads import TRAINING_FREE, appearance
 from msfp.experiment.passes import default_camera
+from msfp.experiment.reid import Discrimination, measure, people_sample, usable
 from msfp.experiment.run import Run, literal, stage
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, Recovery, tracks
@@ -31,7 +34,7 @@ from msfp.metrics.scores import Score
 from msfp.metrics.switches import nothing_counts, nothing_overlaps
 from msfp.tracking.postprocess import LONGEST, Stretch, fill_gaps, link, may_follow, pair, smooth, stretches
 from msfp.tracking.thresholds import policies
-from msfp.types import GroundTruth, Tracks
+from msfp.types import GroundTruth, Scene, Tracks
 
 STEPS = ("link", "fill", "smooth")
 CUTS = 8  # times that the labels are cut anew
@@ -120,9 +123,16 @@ ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 
 def method_from(
-    run: Run, tracker: str, look: str, threshold: str, options: Mapping[str, str], seed: int, recovery: str = "none"
+    run: Run,
+    tracker: str,
+    look: str,
+    threshold: str,
+    options: Mapping[str, str],
+    seed: int,
+    recovery: str = "none",
+    learn: Path | None = None,
 ) -> Method:
-    """A method from words.
+    """A method from words; `learn` is the folder that heads, ATL and selected settings learn from, as `learning_parts`.
 
     Raises:
         InputError: an unknown tracker, tracker setting, appearance or threshold, naming what there is; an appearance
@@ -146,26 +156,52 @@ def method_from(
         raise InputError(f"--appearance {chosen}: {tracker} goes by motion alone; leave it out, or take one of {able}")
     if recovery not in RECOVERIES:
         raise InputError(f"--recovery {recovery}: not known; there are: {', '.join(RECOVERIES)}")
-    rule = _threshold(run, threshold, seed)
-    plugin = Recovery(_learn(run), seed) if recovery == "busca" else None
+    rule = _threshold(run, threshold, seed, learn)
+    plugin = Recovery(learning_parts(run, learn), seed) if recovery == "busca" else None
     strategy = ALIASES.get(chosen, chosen)
     if strategy not in ("none", *strategies(), REID):
         raise InputError(f"--appearance {chosen}: not known; there are: none, {appearances}")
     # The embedded worlds are rendered only where something is learned from them.
-    learn = () if strategy in ("none", *TRAINING_FREE) else _learn(run)
-    seen = None if strategy == "none" else appearance(strategy, learn, seed)
-    return Method(tracker, tracker, seen, rule, pairs, default_camera(tracker), recovery=plugin)
+    parts = () if strategy in ("none", *TRAINING_FREE) else learning_parts(run, learn)
+    seen = None if strategy == "none" else appearance(strategy, parts, seed)
+    select = learning_parts(run, learn) if run.settings.tuning == "selected" else ()
+    return Method(tracker, tracker, seen, rule, pairs, default_camera(tracker), recovery=plugin, learn=select)
 
 
-def _learn(run: Run) -> tuple[Part, ...]:
-    return tuple(data.whole(s) for s in data.scenes(run, LEARN_FROM))
+def learning_parts(run: Run, root: Path | None = None) -> tuple[Part, ...]:
+    """What is learned from: the labelled training scenes of a folder in the MOTChallenge layout, or embedded worlds.
+
+    Raises:
+        InputError: the folder has no labelled training scene.
+    """
+    if root is None:
+        return tuple(data.whole(s) for s in data.scenes(run, LEARN_FROM))
+    other = run.variant(data=run.settings.data.model_copy(update={"root": root.resolve()}))
+    scenes = data.scenes(other, other.settings.data.main)
+    found = tuple(data.whole(s) for s in scenes if s.pixels.gt_path is not None)
+    if not found:
+        raise InputError(f"--learn {root}: no scene under train/ has labels (gt/gt.txt) to learn from")
+    return found
 
 
-def _threshold(run: Run, text: str, seed: int) -> Threshold:
+def others(run: Run, learn: ListLike[Part], scene: Scene) -> tuple[Part, ...]:
+    """Learning parts of other scenes than this one, in whatever folder: nothing is learned where it is measured.
+
+    Raises:
+        InputError: nothing is left to learn from.
+    """
+    digest = run.pixels_digest(scene)
+    kept = tuple(part for part in learn if part.scene.name != scene.name and run.pixels_digest(part.scene) != digest)
+    if learn and not kept:
+        raise InputError(f"{scene.name}: there is no other scene to learn from; give --learn a folder of other scenes")
+    return kept
+
+
+def _threshold(run: Run, text: str, seed: int, learn: Path | None = None) -> Threshold:
     if text == "default":
         return Threshold()
     if text in ATL_MODES:
-        return Threshold("atl", mode=ATL_MODES[text], learn=_learn(run), seed=seed)  # type: ignore[arg-type]
+        return Threshold("atl", mode=ATL_MODES[text], learn=learning_parts(run, learn), seed=seed)  # type: ignore[arg-type]
     if text in policies():
         return Threshold("policy", policy=text)
     try:
@@ -222,7 +258,7 @@ def track_folder(
     atomic_write(trial, b"")
     trial.unlink(missing_ok=True)
     written, skipped = [], {}
-    learn = _learn(run) if "link" in after else ()
+    learn = learning_parts(run) if "link" in after else ()
     for scene in data.scenes(run, run.settings.data.main, split):
         part = data.whole(scene)
         for sequence in scene.sequences:
@@ -237,6 +273,71 @@ def track_folder(
     if not written:
         raise NotComputable("; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no sequence here")
     return written, skipped
+
+
+@dataclass(frozen=True)
+class FolderReid:
+    """How well embeddings tell the people of a folder apart."""
+
+    rows: list[dict[str, object]]  # appearance, scene (`mean` of all), seeds, and the measures of section 4.2
+    skipped: dict[str, str]  # scene -> why it is not measured
+
+
+MEASURES = ("auc", "gap", "hard_auc", "first_of_two", "same_frame_auc")
+
+
+def reid_folder(run: Run, names: ListLike[str], split: str, learn: Path | None) -> FolderReid:
+    """Measure embeddings on the labelled boxes of every scene of a split.
+
+    What is learned is learned from `learn`, see `learning_parts`; a scene that is measured is never learned from.
+
+    Raises:
+        InputError: an unknown embedding, or nothing to learn from.
+        NotComputable: not one scene can be measured.
+    """
+    known = sorted({*strategies(), *ALIASES, REID})
+    if wrong := [name for name in names if ALIASES.get(name, name) not in known]:
+        raise InputError(f"--appearance {wrong[0]}: not known; there are: {', '.join(known)}")
+    scenes, skipped = [], {}
+    for scene in data.scenes(run, run.settings.data.main, split):
+        try:
+            data.truth_path(scene)
+            data.need_pixels((data.whole(scene),))
+            scenes.append(scene)
+        except NotComputable as error:
+            skipped[scene.name] = str(error)
+    rows: list[dict[str, object]] = []
+    parts = learning_parts(run, learn) if any(ALIASES.get(name, name) not in TRAINING_FREE for name in names) else ()
+    from_elsewhere = {scene: others(run, parts, scene) for scene in scenes}
+    for name in names:
+        strategy = ALIASES.get(name, name)
+        by_scene = {}
+        for scene, learned in from_elsewhere.items():
+            looks = list(dict.fromkeys(appearance(strategy, learned, seed) for seed in run.settings.seeds))
+            found = measure(run, looks, [data.whole(scene)], f"{name} on {scene.name}")
+            try:
+                by_scene[scene.name] = [one for look in looks for one in usable(found[look])]
+            except NotComputable as error:
+                skipped[scene.name] = str(error)
+        rows += _reid_rows(name, by_scene)
+    if not rows:
+        raise NotComputable("; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no scene here")
+    return FolderReid(rows, skipped)
+
+
+def _reid_rows(name: str, by_scene: Mapping[str, ListLike[Discrimination]]) -> Iterator[dict[str, object]]:
+    """A row a scene, means over seeds, and one of all scenes with the interval of the mean of hard_auc."""
+    for scene, found in by_scene.items():
+        values = {key: float(np.mean([getattr(one, key) for one in found])) for key in MEASURES}
+        yield {"appearance": name, "scene": scene, "seeds": len(found), **values}
+    if by_scene:
+        groups = list(zip(*by_scene.values(), strict=True))
+        means = {key: float(np.nanmean([[getattr(one, key) for one in group] for group in groups])) for key in MEASURES}
+        interval: list[float] | None = None
+        with suppress(NotComputable):
+            interval = [float(end) for end in people_sample(groups, "hard_auc").interval()]
+        row = {"appearance": name, "scene": "mean", "seeds": len(groups), **means}
+        yield {**row, "hard_auc_interval": interval}
 
 
 @dataclass(frozen=True)

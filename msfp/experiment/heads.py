@@ -28,10 +28,12 @@ from msfp.experiment.features import (
     reid_features,
     reid_inputs,
     reid_truth_features,
+    strips,
     truth_boxes,
 )
 from msfp.experiment.run import Job, Run, frames_of, looked_once, stage
 from msfp.heads.fusion import SIZE, FusionHead, strategy_named
+from msfp.heads.parts import centred
 from msfp.heads.training import Fitted, embed, fit_fusion, restore_head
 from msfp.heads.triplets import Labels
 from msfp.metrics.oracle import true_identities
@@ -171,7 +173,12 @@ def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: objec
     """An embedding by name; a training-free one forgets learning and seed, so that its results are shared."""
     if strategy in TRAINING_FREE:
         return Appearance(strategy, **options)  # type: ignore[arg-type]
-    return Appearance(strategy, tuple(learn), seed, **options)  # type: ignore[arg-type]
+    return Appearance(strategy, tuple(learn), seed if seeded(strategy) else 0, **options)  # type: ignore[arg-type]
+
+
+def seeded(strategy: str) -> bool:
+    """Whether an embedding differs from seed to seed."""
+    return strategy not in TRAINING_FREE and strategy_named(strategy).seeded
 
 
 @cache
@@ -183,6 +190,11 @@ def head_code(strategy: str) -> str:
 def together(run: Run, seed: int) -> tuple[int, ...]:
     """The seeds that train in one go with this one: the run's, or it alone."""
     return run.settings.seeds if seed in run.settings.seeds else (seed,)
+
+
+def _seeds(run: Run, look: Appearance) -> tuple[int, ...]:
+    """The seeds that train in one go with an embedding's."""
+    return together(run, look.seed) if seeded(look.strategy) else (look.seed,)
 
 
 @looked_once
@@ -203,7 +215,7 @@ def learned_from(run: Run, learn: Iterable[Part], weights: str = "") -> list[obj
 def _training_inputs(run: Run, look: Appearance) -> dict[str, object]:
     return {
         "strategy": look.strategy,
-        "seeds": together(run, look.seed),  # which train together counts, as sums may round otherwise
+        "seeds": _seeds(run, look),  # which train together counts, as sums may round otherwise
         "layers": look.layers,
         "pooling": look.pooling,
         "code": head_code(look.strategy),
@@ -225,7 +237,7 @@ def train_head(run: Run, look: Appearance) -> Fitted:
     """A head's trained state and history; `look.joint`: after joint fine-tuning."""
     if look.strategy in TRAINING_FREE:
         return Fitted({}, np.zeros(0, np.float32), np.zeros(0, np.float32))
-    seeds = together(run, look.seed)
+    seeds = _seeds(run, look)
     found = _train_seeds(run, replace(look, seed=seeds[0], joint=False))[seeds.index(look.seed)]
     if not look.joint:
         return found
@@ -238,7 +250,7 @@ def train_head(run: Run, look: Appearance) -> Fitted:
 def _train_seeds(run: Run, look: Appearance) -> list[Fitted]:
     data.need_pixels(look.learn)
     vectors, labels = training_set(run, look.learn, look)
-    training, seeds, fusion = run.settings.training, together(run, look.seed), run.settings.fusion
+    training, seeds, fusion = run.settings.training, _seeds(run, look), run.settings.fusion
     # The head of MSFP-Track is fine-tuned jointly right after it was trained.
     joint = look.strategy == ATTENTION and (look.layers, look.pooling, look.weights) == ((), ROI_ALIGN, "")
     with Bar(training.epochs + joint * training.joint_epochs, f"training {look.strategy}") as progress:
@@ -253,7 +265,7 @@ def train_heads(run: Run, looks: Iterable[Appearance]) -> None:
 def head_jobs(run: Run, looks: Iterable[Appearance]) -> list[Job]:
     """To train many heads, all seeds of one at once; what they learn from is extracted before this returns."""
     wanted = [look for look in looks if look.strategy not in TRAINING_FREE]
-    groups = dict.fromkeys(replace(look, seed=together(run, look.seed)[0], joint=False) for look in wanted)
+    groups = dict.fromkeys(replace(look, seed=_seeds(run, look)[0], joint=False) for look in wanted)
     missing = [look for look in groups if not _train_seeds.is_stored(run, look)]
     extract_all(run, dict.fromkeys(part.scene for look in missing if not look.weights for part in look.learn))
     # The longest first, so that no worker is left with it at the end.
@@ -261,12 +273,19 @@ def head_jobs(run: Run, looks: Iterable[Appearance]) -> list[Job]:
     return _train_seeds.jobs(run, [(look,) for look in missing])
 
 
+Vectors = dict[int, NDArray[np.floating]]
+Kind = type[FusionHead]
+
+
 def training_set(
-    run: Run, learn: ListLike[Part], look: Appearance | None = None
-) -> tuple[dict[int, NDArray[np.float16]], Labels]:
-    """Features and identities of the pedestrians of the learning parts that are visible enough."""
+    run: Run, learn: ListLike[Part], look: Appearance | None = None, kind: Kind | None = None
+) -> tuple[Vectors, Labels]:
+    """Features and identities of the pedestrians of the learning parts that are visible enough.
+
+    `kind`: of a head of one's own, which says what it wants to see.
+    """
     chosen = look or Appearance(ATTENTION, tuple(learn))
-    cells = strategy_named(chosen.strategy).sees_cells
+    cells = (kind or strategy_named(chosen.strategy)).sees_cells
     truths = [data.labels(part.scene) for part in learn]
     seen = []
     for part, truth in zip(learn, truths, strict=True):
@@ -275,13 +294,13 @@ def training_set(
     if cells:
         kept = thinned([truth.frame[rows] for truth, rows in zip(truths, seen, strict=True)])
         seen = [rows[keep] for rows, keep in zip(seen, kept, strict=True)]
-    vectors = []
+    vectors: list[Mapping[int, NDArray[np.floating]]] = []
     for part, truth, rows in zip(learn, truths, seen, strict=True):
         if cells:
             vectors.append(labelled_cells(run, part, rows, chosen.weights))
         else:
             mine = rows - part.rows(truth.frame).start
-            vectors.append({k: v[mine] for k, v in part_vectors(run, part, TRUTH, chosen).items()})
+            vectors.append({k: v[mine] for k, v in part_vectors(run, part, TRUTH, chosen, kind).items()})
     joined = {layer: np.concatenate([v[layer] for v in vectors]) for layer in vectors[0]} if vectors else {}
     scene = np.repeat(np.arange(len(learn)), [len(rows) for rows in seen])
     frame, identity = (
@@ -291,14 +310,37 @@ def training_set(
     return joined, Labels(scene, frame, identity)
 
 
-def part_vectors(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, NDArray[np.float16]]:
-    """layer -> (N, C) of a part's boxes, as the embedding sees them; with their sizes where it wants these."""
-    kind = strategy_named(look.strategy)
-    own = kind.pooling if kind.pooling != ROI_ALIGN else look.pooling
-    vectors = box_vectors(run, part, boxes, look.layers, own, look.weights)
-    if kind.sees_size:
+def part_vectors(run: Run, part: Part, boxes: str, look: Appearance, kind: Kind | None = None) -> Vectors:
+    """layer -> (N, C) of a part's boxes, as the embedding sees them; with their sizes where it wants these.
+
+    `kind`: of a head of one's own in place of the embedding's.
+    """
+    wants = kind or strategy_named(look.strategy)
+    way = way_to_pool(run, wants, look.pooling)
+    vectors: Vectors = dict(box_vectors(run, part, boxes, look.layers, way, look.weights))
+    if wants.centred:
+        vectors = dict(centred(vectors, *_people(part, boxes), run.settings.fusion.strips))
+    if wants.sees_size:
         vectors[SIZE] = octaves(run, part, boxes, look.learn)
     return vectors
+
+
+def way_to_pool(run: Run, kind: Kind, chosen: Pooling = ROI_ALIGN) -> Pooling:
+    """How a kind of head has its boxes pooled: as chosen, unless it has a way of its own."""
+    if kind.pooling == "strips":
+        return strips(run)
+    return chosen if kind.pooling == ROI_ALIGN else kind.pooling
+
+
+def _people(part: Part, boxes: str) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """(N,) frame of a part's boxes, and (N,) which of them count as people: labelled ones, or all detected."""
+    if boxes == TRUTH:
+        truth = data.truth(part.scene) if part.scene.pixels.gt_path is None else data.labels(part.scene)
+        seen = data.window(truth, part)
+        return seen.frame, seen.pedestrian
+    (sequence,) = (s for s in part.scene.sequences if s.detector == boxes)
+    frame = data.window(data.detections(sequence), part).frame
+    return frame, np.ones(len(frame), np.bool_)
 
 
 def network_sides(run: Run, part: Part, boxes: str) -> NDArray[np.float64]:
@@ -325,8 +367,8 @@ def octaves(run: Run, part: Part, boxes: str, learn: tuple[Part, ...]) -> NDArra
 
 def restored(
     run: Run,
-    head: str | type[FusionHead],
-    vectors: Mapping[int, NDArray[np.float16]],
+    head: str | Kind,
+    vectors: Mapping[int, NDArray[np.floating]],
     state: Mapping[str, NDArray[np.float32]],
 ) -> FusionHead:
     """A trained head, for vectors of these layers and channels."""
@@ -352,7 +394,7 @@ def embed_part(
 
 def _cell_inputs(run: Run, part: Part, boxes: str, look: Appearance) -> dict[str, object]:
     return {
-        "heads": {str(seed): head_inputs(run, replace(look, seed=seed)) for seed in together(run, look.seed)},
+        "heads": {str(seed): head_inputs(run, replace(look, seed=seed)) for seed in _seeds(run, look)},
         "features": feature_inputs(run, part.scene, look.weights),
         "part": (part.first, part.last),
         "boxes": wanted_sets(part, boxes),
@@ -363,7 +405,7 @@ def _cell_inputs(run: Run, part: Part, boxes: str, look: Appearance) -> dict[str
 def _cell_embeddings(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, dict[str, NDArray[np.float16]]]:
     """Seed -> box set -> embeddings by heads that see cells: one pass over the frames serves all seeds of the run."""
     channels, fusion = run.backbone(look.weights).channels, run.settings.fusion
-    states = {seed: train_head(run, replace(look, seed=seed)).state for seed in together(run, look.seed)}
+    states = {seed: train_head(run, replace(look, seed=seed)).state for seed in _seeds(run, look)}
     heads = {seed: restore_head(look.strategy, channels, state, fusion) for seed, state in states.items()}
     return embed_cells(run, part, boxes, heads, look.weights)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from msfp.config import InputSettings
 from msfp.errors import InputError
 from msfp.experiment.detections import CONFIDENCE
+from msfp.experiment.features import Pooling, strip_layers, strips
 from msfp.experiment.heads import Appearance, train_head
 from msfp.experiment.run import Run
 from msfp.experiment.thresholds import atl_rule, atl_settings, per_frame
@@ -25,8 +26,10 @@ from msfp.features.detector import Boxes, Detector, load_whole, suppressed
 from msfp.features.gpu.extract import check_finite
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.heads.fusion import strategy_named
+from msfp.heads.parts import FrameCentring
 from msfp.heads.threshold import Mode
 from msfp.heads.training import ScenePredictor, embed, restore_head
+from msfp.types import Strips
 
 if TYPE_CHECKING:
     from msfp.heads.fusion import FusionHead
@@ -38,10 +41,22 @@ def head_of(run: Run, look: Appearance) -> "FusionHead":
     wanted = strategy_named(look.strategy)
     if wanted.sees_cells or wanted.sees_size:
         raise InputError(f"appearance {look.strategy} is an ablation and not made for live use; choose another")
+    return restore_head(look.strategy, channels_of(run, look), train_head(run, look).state, run.settings.fusion)
+
+
+def channels_of(run: Run, look: Appearance) -> dict[int, int]:
+    """Layer -> numbers that an embedding's head sees of a box."""
     channels = run.backbone(look.weights).channels
-    used = {layer: channels[layer] for layer in look.layers or channels}
-    state = train_head(run, look).state
-    return restore_head(look.strategy, used, state, run.settings.fusion)
+    if strategy_named(look.strategy).pooling == "strips":
+        return {layer: channels[layer] * strips(run).number for layer in strip_layers(run)}
+    return {layer: channels[layer] for layer in look.layers or channels}
+
+
+def pooled_as(head: "FusionHead | None") -> "Pooling":
+    """How a head has its boxes pooled."""
+    if head is not None and head.pooling == "strips":
+        return Strips(head.config.strips, head.config.strip_width)
+    return "roi_align" if head is None or head.pooling == "strips" else head.pooling
 
 
 def pooled_layers(head: "FusionHead") -> tuple[int, ...]:
@@ -49,8 +64,16 @@ def pooled_layers(head: "FusionHead") -> tuple[int, ...]:
     return (list(head.channels)[-1],) if head.sees_last else tuple(head.channels)
 
 
-def embed_boxes(head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]]) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of a frame's boxes; vectors of layers that the head does not read may be absent."""
+def embed_boxes(
+    head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]], centring: FrameCentring | None = None
+) -> NDArray[np.float32]:
+    """(N, D) unit embeddings of a frame's boxes; vectors of layers that the head does not read may be absent.
+
+    `centring`: of the frames so far, for a head that wants it; None: this frame alone.
+    """
+    if head.centred:
+        centring = centring or FrameCentring(head.config.strips)
+        return embed(head, centring.step({layer: vectors[layer] for layer in head.channels}))
     some = next(iter(vectors.values()))
     # A single-layer head is told of every layer it was made for, and reads one.
     given = {k: vectors.get(k, np.broadcast_to(np.float32(0), (len(some), c))) for k, c in head.channels.items()}
@@ -67,6 +90,11 @@ class LiveThresholds:
     beta: float  # memory of eq. 7; 0 smooths nothing
     center: float = 0.0  # what a signed offset is relative to
     smoothed: NDArray[np.float64] | None = None  # (k,) tau_(t-1), None before the first frame
+
+    @property
+    def outputs(self) -> int:
+        """k, how many numbers ATL predicts of a frame."""
+        return 2 if self.mode == "dual" else 1
 
     def step(self, scene: NDArray[np.floating]) -> NDArray[np.float32]:
         """(C,) scene vector -> (2,)."""
@@ -154,20 +182,41 @@ def _detector_of(run: Run) -> Detector:
     return load_whole(chosen.preset, chosen.weights, run.settings.device)
 
 
-@dataclass(frozen=True, eq=False)
-class CpuPredictor:
-    """Detector, fusion head and ATL's encoder one after the other: people are known before their vectors are pooled."""
+class Predictor:
+    """The networks over the frames of one video, one after the other; a head's centring remembers those so far."""
 
-    detector: Detector
-    config: InputSettings
-    head: "FusionHead | None" = None
-    predictor: ScenePredictor | None = None
+    def __init__(self, head: "FusionHead | None") -> None:
+        self.centring = None if head is None or not head.centred else FrameCentring(head.config.strips)
+        self.widths = {} if head is None else head.channels  # layer -> numbers that the head sees of a box
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
         """The next frame, (H, W, 3) uint8 RGB.
 
         `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to look at in place of the detector's own.
         """
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Another video begins."""
+        if self.centring is not None:
+            self.centring.mean.clear()
+
+
+class CpuPredictor(Predictor):
+    """Detector, fusion head and ATL's encoder one after the other: people are known before their vectors are pooled."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        config: InputSettings,
+        head: "FusionHead | None" = None,
+        predictor: ScenePredictor | None = None,
+    ) -> None:
+        super().__init__(head)
+        self.detector, self.config, self.head, self.predictor = detector, config, head, predictor
+
+    def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
+        """As of `Predictor`."""
         sight = self.detector.look(
             pixels,
             self.config.size,
@@ -176,15 +225,16 @@ class CpuPredictor:
             limit=LIMIT,
             geometry=self.config.geometry,
             boxes=boxes,
-            pooling="roi_align" if self.head is None else self.head.pooling,
+            pooling=pooled_as(self.head),
+            layers=() if self.head is None else pooled_layers(self.head),
         )
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
-        vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers)
+        vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers, self.centring)
         prediction = np.zeros(0, np.float32) if self.predictor is None else self.predictor(sight.scene)
         return Seen(sight.tlwh, sight.score, vectors, prediction)
 
 
-class CudaGraphPredictor:
+class CudaGraphPredictor(Predictor):
     """All of the networks as one recorded piece: candidates are embedded first and suppressed after, on the host."""
 
     def __init__(
@@ -200,9 +250,13 @@ class CudaGraphPredictor:
         The detector's weights are converted in place; it must not be sparse.
         """
         encoder = None if predictor is None else predictor.encoder
-        head, encoder = copy.deepcopy(head), copy.deepcopy(encoder)  # theirs stay where they are
-        lite = head is not None and head.pooling == "lite"
-        self.frame = DeviceFrame(detector, head, encoder, config.size, most, CONFIDENCE, lite=lite)
+        super().__init__(head)
+        mode, self._host_head = pooled_as(head), head if head is not None and head.centred else None
+        # Who makes up a frame's mean is known only when those that overlap are suppressed, on the host.
+        device_head = None if head is None else AsPooled(head.channels) if head.centred else copy.deepcopy(head)
+        encoder = copy.deepcopy(encoder)  # theirs stay where they are
+        layers = tuple(head.channels) if head is not None and head.centred else ()
+        self.frame = DeviceFrame(detector, device_head, encoder, config.size, most, CONFIDENCE, None, mode, layers)
         self._config = config
         self._box: Letterbox | None = None
 
@@ -220,12 +274,32 @@ class CudaGraphPredictor:
         found = self.frame.collect()
         check_finite("a frame", *map(torch.from_numpy, (found.regions, found.embeddings, found.thresholds)))
         if boxes is not None:
-            return Seen(*boxes, found.embeddings, found.thresholds)
+            return Seen(*boxes, self._embedded(found.embeddings), found.thresholds)
         passing = int((found.scores >= CONFIDENCE).sum())  # the most certain come first
         xyxy, score = torch.from_numpy(found.regions[:passing]), torch.from_numpy(found.scores[:passing])
         order = suppressed(xyxy, score, OVERLAP, LIMIT).numpy()
         tlwh = self._box.to_file(found.regions[order])
-        return Seen(tlwh, found.scores[order], found.embeddings[order], found.thresholds)
+        return Seen(tlwh, found.scores[order], self._embedded(found.embeddings[order]), found.thresholds)
+
+    def _embedded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What came of the device, for a head that is applied on the host after it."""
+        if self._host_head is None:
+            return vectors
+        ends = np.cumsum(list(self._host_head.channels.values()))[:-1]
+        layers = dict(zip(self._host_head.channels, np.split(vectors, ends, axis=1), strict=True))
+        return embed_boxes(self._host_head, layers, self.centring)
+
+
+class AsPooled(torch.nn.Module):
+    """Vectors as they were pooled, layers side by side."""
+
+    def __init__(self, layers: Iterable[int]) -> None:
+        super().__init__()
+        self._layers = tuple(layers)
+
+    def forward(self, vectors: dict[int, torch.Tensor]) -> torch.Tensor:
+        """{layer: (N, C_l)} -> (N, sum C_l)."""
+        return torch.cat([vectors[layer] for layer in self._layers], 1)
 
 
 MILLI = 1e3

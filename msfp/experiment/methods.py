@@ -13,7 +13,7 @@ from msfp.errors import InputError, NotComputable, each_once
 from msfp.experiment import data, scores
 from msfp.experiment.clip import as_detections, tracks_frame
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.heads import ATTENTION, TRAINING_FREE, Appearance, appearance
+from msfp.experiment.heads import ATTENTION, Appearance, appearance, seeded
 from msfp.experiment.passes import JOINT, default_camera, part_warps
 from msfp.experiment.run import Run
 from msfp.experiment.scores import learn_all
@@ -88,7 +88,7 @@ class Method:
     def random(self) -> bool:
         """Whether the seed matters: a head, ATL or recovery is trained for it."""
         look = self.template
-        trained = look is not None and look.strategy not in (*TRAINING_FREE, JOINT)
+        trained = look is not None and look.strategy != JOINT and seeded(look.strategy)
         return trained or self.rule.kind == "atl" or self.recovery
 
     def configured(self, learn: Learn, seed: int, select: Learn = (), atl: Learn = ()) -> Configured:

@@ -1,7 +1,7 @@
 """What else is asked of a scene's frames: all tables' features in one pass, vectors at boxes that trackers find, the
 camera's motion, and the network trained for boxes and identity."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -16,7 +16,6 @@ from msfp.experiment.data import Part
 from msfp.experiment.detections import CONFIDENCE, OWN, Boxes, as_written, gathered, own_scene
 from msfp.experiment.features import (
     FEATURE_CODE,
-    LITE,
     ROI_ALIGN,
     TRUTH,
     Pooled,
@@ -31,11 +30,13 @@ from msfp.experiment.features import (
     pooled,
     preset,
     public_boxes,
+    usual_layers,
     variants,
 )
-from msfp.experiment.heads import Appearance, head_inputs, train_head
+from msfp.experiment.heads import Appearance, head_inputs, train_head, way_to_pool
 from msfp.experiment.run import Run, frames_of, stage
 from msfp.heads.fusion import strategy_named
+from msfp.heads.parts import centred
 from msfp.heads.training import embed, restore_head
 from msfp.tracking import tracker_class
 from msfp.types import Detections, Features, Scene, xyxy_to_tlwh
@@ -66,7 +67,7 @@ def _all_stages(scene: Scene, run: Run) -> None:
     from msfp.features.pooling import extract_modes, half, pool_levels
 
     config, chosen, further = run.settings.input, preset(run), beyond(run)
-    usual: dict[Pooling, tuple[int, ...]] = {ROI_ALIGN: chosen.layers, LITE: chosen.layers[-1:]}
+    usual = usual_layers(run)
     detector = load_whole(chosen.extended(), config.weights, run.settings.device)
     people: list[Boxes] = []  # of each frame
     counts: list[int] = []  # people of each frame that have a pixel of the image
@@ -252,7 +253,11 @@ def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float
     """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's."""
     if look.strategy == JOINT:
         return seen(run, part).vectors.astype(np.float32)
-    vectors = frozen_features(run, part, look.weights)[strategy_named(look.strategy).pooling].layers
+    kind = strategy_named(look.strategy)
+    found = frozen_features(run, part, look.weights)[way_to_pool(run, kind)]
+    vectors: Mapping[int, NDArray[np.floating]] = found.layers
+    if kind.centred:
+        vectors = centred(vectors, found.frame, np.ones(len(found.frame), np.bool_), run.settings.fusion.strips)
     taken = {layer: vectors[layer] for layer in look.layers} if look.layers else vectors
     channels = {layer: v.shape[1] for layer, v in taken.items()}
     return embed(restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion), taken)

@@ -21,7 +21,15 @@ from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import REID, reid_jobs
-from msfp.experiment.heads import TRAINING_FREE, Appearance, box_inputs, embeddings, head_inputs, head_jobs
+from msfp.experiment.heads import (
+    TRAINING_FREE,
+    Appearance,
+    box_inputs,
+    embeddings,
+    head_inputs,
+    head_jobs,
+    seeded,
+)
 from msfp.experiment.passes import part_warps, scene_warps
 from msfp.experiment.run import Job, Run, attempt, literal, one_look, stage
 from msfp.metrics import hota
@@ -159,7 +167,7 @@ def inner_look(run: Run, look: Appearance | None, learn: ListLike[Part], part: P
         return None
     if look.strategy in TRAINING_FREE:
         return replace(look, joint=False)
-    own = replace(look, seed=seed, joint=False)
+    own = replace(look, seed=seed if seeded(look.strategy) else 0, joint=False)
     return replace(own, learn=inner_split(run, learn)[0]) if any(overlap(p, part) for p in own.learn) else own
 
 
@@ -227,7 +235,7 @@ def _inputs(run: Run, subject: Subject) -> dict[str, object]:
 
 def _seeds(run: Run, subject: Subject) -> tuple[int, ...]:
     """Seeds that matter: the run's for a trained head, one where nothing is random."""
-    trained = subject.look is not None and subject.look.strategy not in TRAINING_FREE
+    trained = subject.look is not None and seeded(subject.look.strategy)
     return run.settings.seeds if trained else run.settings.seeds[:1]
 
 

@@ -34,6 +34,7 @@ from msfp.features.detector import load_whole
 from msfp.features.pooling import Mode as Pooling
 from msfp.features.pooling import global_average, pool_levels
 from msfp.heads.fusion import FusionHead, make_head
+from msfp.heads.parts import FrameCentring
 from msfp.heads.threshold import Mode, SceneEncoder
 from msfp.heads.training import ScenePredictor
 from msfp.tracking import make
@@ -173,6 +174,7 @@ class TimedFrame:
         self._run, self._watch, self._turn = run, watch, 0
         self.missing: dict[str, str] = {}
         self._heads: dict[Appearance, FusionHead] = {}
+        self._centring: dict[Appearance, FrameCentring] = {}
         self._reid: dict[Appearance, OSNet] = {}
         settings = run.settings
         self._methods: list[Method] = []
@@ -216,7 +218,9 @@ class TimedFrame:
             weights = look.weights or self._run.settings.input.reid_weights
             self._reid[look] = load_reid(weights, self._run.settings.device)
         elif look is not None:
-            self._heads[look] = head_of(self._run, look)
+            self._heads[look] = head = head_of(self._run, look)
+            if head.centred:
+                self._centring[look] = FrameCentring(head.config.strips)
         return chosen
 
     def _course(self, method: Method) -> Course:
@@ -289,7 +293,7 @@ class TimedFrame:
         embeddings = {}
         for look, head in in_turn(self._heads.items(), self._turn):
             with watch.stage(embedding_stage(look)):
-                embeddings[look] = live.embed_boxes(head, vectors[pooled_by(head)])
+                embeddings[look] = live.embed_boxes(head, vectors[pooled_by(head)], self._centring.get(look))
         for look, network in self._reid.items():
             with watch.stage(embedding_stage(look)):
                 embeddings[look] = embed(network, image, tlwh, size=settings.reid_size)
@@ -310,11 +314,9 @@ def head_of(run: Run, look: Appearance) -> FusionHead:
 
 def untrained(run: Run, look: Appearance) -> FusionHead:
     """A look's head as training begins with it."""
-    channels = run.backbone(look.weights).channels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(look.seed)
-        used = {k: channels[k] for k in look.layers or channels}
-        return make_head(look.strategy, used, run.settings.fusion).eval()
+        return make_head(look.strategy, live.channels_of(run, look), run.settings.fusion).eval()
 
 
 def thresholds_of(run: Run, method: Method, detector: str) -> live.LiveThresholds:
@@ -340,7 +342,7 @@ def untrained_thresholds(run: Run, mode: Mode = "single", seed: int = 0) -> live
 
 def pooled_by(head: FusionHead) -> tuple[tuple[int, ...], Pooling]:
     """The layers whose vectors a head reads, and how they are pooled."""
-    return live.pooled_layers(head), head.pooling
+    return live.pooled_layers(head), live.pooled_as(head)
 
 
 def pooling_stage(layers: tuple[int, ...], way: Pooling = "roi_align") -> str:

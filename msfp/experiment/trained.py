@@ -13,11 +13,11 @@ from msfp.engine.parallel import Bar
 from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.data import Part
-from msfp.experiment.features import ROI_ALIGN
 from msfp.experiment.heads import (
     ATTENTION,
     HEAD_CODE,
     Appearance,
+    Vectors,
     appearance,
     embed_part,
     head_code,
@@ -64,7 +64,7 @@ class Trained:
         if isinstance(self.head, str):
             return embed_part(self.run, part, boxes, self.look, self.fitted.state)
         data.need_pixels((part,))
-        vectors = part_vectors(self.run, part, boxes, self.look)
+        vectors = part_vectors(self.run, part, boxes, self.look, self.head)
         return embed(restored(self.run, self.head, vectors, self.fitted.state), vectors)
 
     def inputs(self, run: Run) -> Mapping[str, object]:
@@ -97,10 +97,8 @@ def train(
     if not isinstance(head, str):
         if not (isinstance(head, type) and issubclass(head, FusionHead)):
             raise InputError(f"head {head!r}: give the name of a strategy, or a class derived from msfp.FusionHead")
-        if head.sees_cells or head.sees_size or head.pooling != ROI_ALIGN:
-            raise InputError(
-                f"head {_name(head)}: one of your own sees the RoIAligned means of the layers, nothing else"
-            )
+        if head.sees_cells or head.sees_size:
+            raise InputError(f"head {_name(head)}: one of your own sees pooled vectors or strips, not cells or sizes")
     data.need_pixels(learn)
     return Trained(name or _name(head), head, learn, seed, loss, _fit(run, head, learn, seed, loss), run)
 
@@ -123,14 +121,15 @@ def _inputs(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, los
 
 @stage("own-head", _inputs, HEAD_CODE)
 def _fit(run: Run, head: str | type[FusionHead], learn: Learn, seed: int, loss: Loss | None) -> Fitted:
-    vectors, labels = training_set(run, learn, _look(head, learn, seed))
+    own = None if isinstance(head, str) else head
+    vectors, labels = training_set(run, learn, _look(head, learn, seed), own)
     fusion, training = run.settings.fusion, run.settings.training
     _try(make_head(head, {k: v.shape[-1] for k, v in vectors.items()}, fusion), vectors, loss, training.margin)
     with Bar(training.epochs, f"training {_name(head)}") as progress:
         return fit_fusion(head, vectors, labels, fusion, training, (seed,), progress.update, loss=loss)[0]
 
 
-def _try(head: FusionHead, vectors: dict[int, NDArray[np.float16]], loss: Loss | None, margin: float) -> None:
+def _try(head: FusionHead, vectors: Vectors, loss: Loss | None, margin: float) -> None:
     """Hold a head and a loss to their shapes on a handful of rows, before minutes are spent."""
     import torch
 

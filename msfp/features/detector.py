@@ -185,19 +185,21 @@ class Detector(Backbone):
         geometry: Geometry = "letterbox",
         boxes: Boxes | None = None,
         pooling: Mode = "roi_align",
+        layers: tuple[int, ...] = (),
     ) -> Sight:
         """People in a frame, with their vectors.
 
         `frame`: (H, W, 3) uint8 RGB. `overlap`: IoU above which the lower-scoring of two boxes is suppressed. `boxes`:
         (N, 4) tlwh in file coordinates and (N,) scores of another detector, to be looked at in place of the people
-        found here.
+        found here. `layers`: tapped ones whose vectors are wanted; empty: all.
         """
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         batch = to_batch(box.apply(frame)[None], self.device)
         parts, found = self.detect(batch, box, confidence, overlap, limit)
         tlwh, score = found if boxes is None else boxes
         regions = box.to_network(tlwh)
-        pooled = pool_levels(parts, regions, self.strides, pooling)
+        taps = {layer: parts[layer] for layer in layers or self.layers}
+        pooled = pool_levels(taps, regions, self.strides, pooling)
         vectors = {layer: half(found) for layer, found in pooled.items()}
         return Sight(tlwh, score, vectors, half(global_average(parts[self.preset.scene])[0]))
 

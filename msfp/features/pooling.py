@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Geometry, Letterbox, Part, fit, to_batch
-from msfp.types import Features
+from msfp.types import Features, Strips
 
-Mode = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+Named = Literal["roi_align", "nearest", "bilinear", "average", "lite"]
+Mode = Named | Strips
+MODES: tuple[Named, ...] = get_args(Named)
 CELLS = 7
 SAMPLES = 2
 Floats = NDArray[np.float64]
@@ -29,8 +30,9 @@ def pool(parts: tuple[Part, ...], boxes: Floats, stride: int, mode: Mode = "roi_
     `mode`: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper, not
     defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same with the map's
     cell that the sample falls into; `average`, the plain mean of the cells the box touches. `lite` as LITE's authors
-    released it: the mean of whole cells and one more on every side (`lite_weights`).
-    Returns (N, C) float32, zero for boxes wholly outside the map.
+    released it: the mean of whole cells and one more on every side (`lite_weights`). `Strips`: RoIAlign's mean of each
+    strip, strip after strip.
+    Returns (N, C) float32, (N, strips * C) for strips; zero for boxes wholly outside the map.
     Raises ValueError: boxes that are not finite or have negative sides.
     """
     return pool_levels({0: parts}, boxes, {0: stride}, mode)[0]
@@ -44,13 +46,13 @@ def pool_levels(
     `levels`: layer -> the tap's pieces with batch size 1, as `Backbone.parts` gives them. `boxes`: (N, 4) xyxy in
     network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top. `strides`: layer -> network
     pixels a cell of the tap.
-    Returns layer -> (N, C) float32, zero for boxes wholly outside the map.
+    Returns layer -> (N, C) float32, (N, strips * C) for strips, one after the other; zero for boxes outside the map.
     Raises ValueError: boxes that are not finite or have negative sides, or an unknown mode.
     """
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
     if not np.isfinite(boxes).all() or (boxes[:, 2:] < boxes[:, :2]).any():
         raise ValueError("boxes to pool have to be finite, with right >= left and bottom >= top")
-    if mode not in MODES:
+    if mode not in MODES and not isinstance(mode, Strips):
         raise ValueError(f"pooling mode {mode!r} is not known; there are: {', '.join(MODES)}")
     pieces: dict[tuple[int, int, int], NDArray[np.float32]] = {}
     out = {}
@@ -59,12 +61,15 @@ def pool_levels(
         for name, part in zip(named, parts, strict=True):
             if name not in pieces:
                 pieces[name] = _pool_piece(part, boxes, strides[layer], mode)
-        found = [pieces[name] for name in named]
-        out[layer] = found[0] if len(found) == 1 else np.concatenate(found, 1)
+        found = np.concatenate([pieces[name] for name in named], -1)
+        out[layer] = found.reshape(len(boxes), int(np.prod(found.shape[1:])))
     return out
 
 
 def _pool_piece(part: Part, boxes: Floats, stride: int, mode: Mode) -> NDArray[np.float32]:
+    """(N, C), of strips (N, strips, C)."""
+    if isinstance(mode, Strips):
+        return _pool_strips(part, boxes, stride, mode)
     if part.map.is_cuda and mode == "roi_align":
         return align_with_torchvision(part, boxes, stride).mean((2, 3)).float().cpu().numpy()
     grid, cells = as_grid(part.map), boxes / stride
@@ -72,6 +77,28 @@ def _pool_piece(part: Part, boxes: Floats, stride: int, mode: Mode) -> NDArray[n
     rows = axis_weights(cells[:, 1], cells[:, 3], shape[0], part.upsample, mode)
     columns = axis_weights(cells[:, 0], cells[:, 2], shape[1], part.upsample, mode)
     return pool_separably(grid, *rows, *columns)
+
+
+def _pool_strips(part: Part, boxes: Floats, stride: int, strips: Strips) -> NDArray[np.float32]:
+    """(N, strips, C): each strip by RoIAlign's mean; strips of a box share the weights of their columns."""
+    regions = strip_boxes(boxes, strips)
+    if part.map.is_cuda:
+        found = align_with_torchvision(part, regions, stride).mean((2, 3)).float().cpu().numpy()
+        return found.reshape(len(boxes), strips.number, found.shape[1])
+    grid, cells, samples = as_grid(part.map), regions / stride, CELLS * SAMPLES
+    height, width = grid.shape[0] * part.upsample, grid.shape[1] * part.upsample
+    rows = roi_align_weights(cells[:, 1], cells[:, 3], height, part.upsample, samples)
+    once = cells[:: strips.number]
+    columns = roi_align_weights(once[:, 0].copy(), once[:, 2].copy(), width, part.upsample, samples)
+    return pool_rows_of_strips(grid, strips.number, *rows, *columns)
+
+
+def strip_boxes(boxes: Floats, strips: Strips) -> Floats:
+    """(N, 4) xyxy boxes -> (N * strips, 4) their strips, box by box, from top to bottom."""
+    margin = (boxes[:, 2] - boxes[:, 0]) * (1 - strips.width) / 2
+    edges = boxes[:, 1, None] + (boxes[:, 3] - boxes[:, 1])[:, None] * np.arange(strips.number + 1) / strips.number
+    left, right = (np.repeat(side, strips.number) for side in (boxes[:, 0] + margin, boxes[:, 2] - margin))
+    return np.stack([left, edges[:, :-1].ravel(), right, edges[:, 1:].ravel()], 1)
 
 
 def pool_cells(parts: tuple[Part, ...], boxes: Floats, stride: int) -> NDArray[np.float32]:
@@ -113,7 +140,7 @@ def as_grid(feature_map: torch.Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(feature_map[0].permute(1, 2, 0).float().cpu().numpy())
 
 
-def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Mode) -> Weights:
+def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Named) -> Weights:
     """Weights of the cells along one axis.
 
     `low`, `high`: (N,) edges of the boxes in cells of the tap. `length`: cells of the tap along this axis. `repeat`:
@@ -128,7 +155,7 @@ def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Mode
     return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
 
 
-def _plain_weights(low: Floats, high: Floats, length: int, mode: Mode) -> Floats:
+def _plain_weights(low: Floats, high: Floats, length: int, mode: Named) -> Floats:
     """(N, length) weights of the modes that do not interpolate; samples outside the map count as zero."""
     cell = np.arange(length)
     if mode == "nearest":
@@ -230,6 +257,58 @@ def pool_separably(
                 for k in range(channels):
                     total[k] += a * at[k]
                 j += 1
+    return out
+
+
+@njit(cache=True, fastmath={"contract"})
+def pool_rows_of_strips(
+    grid: NDArray[np.float32],
+    strips: int,
+    row_first: NDArray[np.int64],
+    row_count: NDArray[np.int64],
+    row_weight: NDArray[np.float32],
+    column_first: NDArray[np.int64],
+    column_count: NDArray[np.int64],
+    column_weight: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(N, strips, C) sums of a (h, w, C) map; rows' weights are (N * strips, ...), columns' (N, ...).
+
+    A row of the map is summed across once, and then added to each strip that it touches.
+    """
+    count, width, channels = len(column_first), grid.shape[1], grid.shape[2]
+    out = np.zeros((count, strips, channels), np.float32)
+    cells = grid.reshape(-1)
+    line = np.empty(channels, np.float32)
+    for n in range(count):
+        lowest, highest = grid.shape[0], 0
+        for s in range(n * strips, (n + 1) * strips):
+            if row_count[s] > 0:
+                lowest, highest = min(lowest, row_first[s]), max(highest, row_first[s] + row_count[s])
+        for i in range(lowest, highest):
+            line[:] = 0.0
+            first = (i * width + column_first[n]) * channels
+            j = 0
+            while j + 4 <= column_count[n]:
+                a, b = column_weight[n, j], column_weight[n, j + 1]
+                c, d = column_weight[n, j + 2], column_weight[n, j + 3]
+                at = cells[first + j * channels : first + (j + 4) * channels]
+                for k in range(channels):
+                    left = a * at[k] + b * at[channels + k]
+                    line[k] += left + (c * at[2 * channels + k] + d * at[3 * channels + k])
+                j += 4
+            while j < column_count[n]:
+                a = column_weight[n, j]
+                at = cells[first + j * channels : first + (j + 1) * channels]
+                for k in range(channels):
+                    line[k] += a * at[k]
+                j += 1
+            for s in range(strips):
+                place = i - row_first[n * strips + s]
+                if 0 <= place < row_count[n * strips + s]:
+                    share = row_weight[n * strips + s, place]
+                    total = out[n, s]
+                    for k in range(channels):
+                        total[k] += share * line[k]
     return out
 
 
@@ -384,7 +463,7 @@ class Found:
         self.present = {name: np.zeros(len(frame), np.bool_) for name, frame in self._frames.items()}
         self.vectors = {
             mode: {
-                name: {layer: np.zeros((len(frame), backbone.channels[layer]), np.float16) for layer in layers}
+                name: {layer: np.zeros((len(frame), wide(backbone, mode, layer)), np.float16) for layer in layers}
                 for name, frame in self._frames.items()
             }
             for mode, layers in wanted.items()
@@ -400,6 +479,11 @@ class Found:
             mode: {n: Features(f, self.present[n], found[n], numbers, scene) for n, f in self._frames.items()}
             for mode, found in self.vectors.items()
         }
+
+
+def wide(backbone: Backbone, mode: Mode, layer: int) -> int:
+    """Numbers a box has of a layer that is pooled in this way."""
+    return backbone.channels[layer] * (mode.number if isinstance(mode, Strips) else 1)
 
 
 def half(values: NDArray[np.float32]) -> NDArray[np.float16]:

@@ -5,11 +5,14 @@ give (N, D) rows of unit norm. Axes are counted from the last, so that the same 
 (see `stack`).
 """
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -17,6 +20,7 @@ from msfp.config import FusionSettings
 from msfp.errors import InputError
 from msfp.types import concrete
 
+Tick = Callable[[], None]
 SIZE = -1
 """Key beside the layers: (N, 1) size of the box in octaves above the mean of those learned from."""
 
@@ -47,14 +51,18 @@ class FusionHead(nn.Module):
         sees_size: it also wants the boxes' sizes under `SIZE`.
         sees_cells: it wants the 7x7 cells of each box, `{layer: (N, 49, C_l)}`, not their mean.
         sees_last: it reads the last layer alone.
-        pooling: how its boxes are pooled, where it has a way of its own.
+        pooling: how its boxes are pooled, where it has a way of its own; of `strips` it gets (N, strips * C_l).
+        centred: it wants strips of unit length, less the mean of the frame's people.
+        seeded: whether what it learns depends on the seed.
     """
 
     name = ""
     sees_size: ClassVar[bool] = False
     sees_cells: ClassVar[bool] = False
     sees_last: ClassVar[bool] = False
-    pooling: ClassVar[Literal["roi_align", "lite"]] = "roi_align"
+    pooling: ClassVar[Literal["roi_align", "lite", "strips"]] = "roi_align"
+    centred: ClassVar[bool] = False
+    seeded: ClassVar[bool] = True
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__()
@@ -64,6 +72,15 @@ class FusionHead(nn.Module):
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         """(N, D) before normalisation."""
         raise NotImplementedError
+
+    def learn(
+        self, layers: dict[int, Tensor], person: NDArray[np.int64], tick: Tick | None
+    ) -> NDArray[np.float32] | None:
+        """Learn in a way of its own, from {layer: (N, C_l)} and (N,) whose boxes they are.
+
+        Returns (E,) mean loss of each epoch, `tick` called after each; None: the triplet loss trains it.
+        """
+        return None
 
     def forward(self, layers: dict[int, Tensor]) -> Tensor:
         """{layer: (N, C_l)} -> (N, D) unit rows; InputError for a layer that is missing or of another width."""

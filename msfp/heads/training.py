@@ -17,11 +17,9 @@ from torch import Tensor, nn
 from msfp.compiled import one_thread
 from msfp.config import AtlSettings, FusionSettings, TrainingSettings
 from msfp.errors import NotComputable
-from msfp.heads.fusion import SIZE, Attention, FusionHead, make_head
+from msfp.heads.fusion import SIZE, Attention, FusionHead, Tick, make_head
 from msfp.heads.threshold import Mode, SceneEncoder, ThresholdSteps
 from msfp.heads.triplets import FusionSteps, Labels, Loss, as_arrays, take_step
-
-Tick = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,35 @@ def fit_fusion(
     for seed in seeds:
         torch.manual_seed(seed)
         heads.append(make_head(strategy, {k: v.shape[-1] for k, v in layers.items()}, fusion))
+    if own := _learned_alone(heads, layers, labels, seeds, tick):
+        return own
     if not any(True for _ in heads[0].parameters()):
         nothing = np.zeros(0, np.float32)
         return [Fitted(as_arrays(head.state_dict()), nothing, nothing) for head in heads]
     return _fit(FusionSteps(heads, layers, labels, training, seeds, loss=loss), training, tick, joint)
+
+
+def _learned_alone(
+    heads: ListLike[nn.Module],
+    layers: Mapping[int, NDArray[np.floating]],
+    labels: Labels,
+    seeds: ListLike[int],
+    tick: Tick | None,
+) -> list[Fitted]:
+    """Heads that learn in a way of their own; none where the triplet loss trains them."""
+    if getattr(type(heads[0]), "learn", None) is FusionHead.learn:
+        return []
+    whose = np.unique(np.stack([labels.scene, labels.identity], 1), axis=0, return_inverse=True)[1].reshape(-1)
+    given = {layer: _tensor(vectors) for layer, vectors in layers.items()}
+    found = []
+    for head, seed in zip(heads, seeds, strict=True):
+        assert isinstance(head, FusionHead)
+        torch.manual_seed(seed)
+        with one_thread():
+            loss = head.train().learn(given, whose, tick)
+        assert loss is not None
+        found.append(Fitted(as_arrays(head.state_dict()), loss, np.full(len(loss), np.nan, np.float32)))
+    return found
 
 
 def fit_threshold(

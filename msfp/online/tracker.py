@@ -37,7 +37,7 @@ class Look:
     score: NDArray[np.float32]  # (N,) float32
     vectors: NDArray[np.float32]  # (N, D) float32 unit embeddings; (N, 0) for trackers of motion only
     taus: NDArray[np.float32]  # (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own
-    # (k,) ATL's smoothed prediction, from which the next frame's goes on; empty without ATL
+    # (k,) what the next frame goes on from: ATL's smoothed prediction, the running mean of a head that centres frames
     memory: NDArray[np.float64]
     warp: NDArray[np.float64]  # (2, 3) camera motion since the frame before; the identity where it is not looked at
     seconds: float = np.nan  # time of the frame; NaN where frames come at a constant rate
@@ -98,8 +98,22 @@ class OnlineTracker:
             taus = self._policy.update(seen.score)
         else:
             taus = np.array((rule.high, rule.low) if rule.kind == "fixed" else (np.nan, np.nan), np.float32)
-        memory = np.zeros(0) if self._atl is None or self._atl.smoothed is None else self._atl.smoothed
-        return Look(number, seen.tlwh, seen.score, vectors, taus, memory, warp, seconds)
+        return Look(number, seen.tlwh, seen.score, vectors, taus, self._memory(), warp, seconds)
+
+    def _memory(self) -> NDArray[np.float64]:
+        smoothed = None if self._atl is None else self._atl.smoothed
+        mean = {} if self._predictor.centring is None else self._predictor.centring.mean
+        return np.concatenate([np.zeros(0) if smoothed is None else smoothed, *mean.values()])
+
+    def _recall_memory(self, memory: NDArray[np.float64]) -> None:
+        """Go on from what `_memory` gave."""
+        if self._atl is not None:
+            count = self._atl.outputs
+            self._atl.smoothed, memory = memory[:count], memory[count:]
+        if self._predictor.centring is not None and len(memory):
+            widths = self._predictor.widths
+            parts = np.split(memory.astype(np.float32), np.cumsum(list(widths.values()))[:-1])
+            self._predictor.centring.mean = dict(zip(widths, parts, strict=True))
 
     def follow(self, look: Look) -> TrackerOutput:
         """The tracker's next frame; frames come in order, each once."""
@@ -114,8 +128,7 @@ class OnlineTracker:
 
         The camera's motion needs the last such frame's pixels as well: see `recall`.
         """
-        if self._atl is not None:
-            self._atl.smoothed = look.memory
+        self._recall_memory(look.memory)
         if self._policy is not None:
             self._policy.update(look.score)
         return self.follow(look)
@@ -133,6 +146,7 @@ class OnlineTracker:
     def reset(self) -> None:
         """Forget everybody: another video begins."""
         self._tracker.reset()
+        self._predictor.reset()
         if self._atl is not None:
             self._atl.smoothed = None
         if self._policy is not None:

@@ -11,7 +11,8 @@ import torch
 from msfp.features.backbone import Part
 from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
-from msfp.features.pooling import pool_levels
+from msfp.features.pooling import Mode, pool_levels
+from msfp.types import Strips
 
 STRIDES = {4: 8, 9: 32, 14: 8}
 
@@ -35,18 +36,18 @@ def boxes(count: int) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([corner, corner + sides], 1)).float()
 
 
-def check(kernel: bool, counts: tuple[int, ...], some: bool = False) -> None:
+def check(kernel: bool, counts: tuple[int, ...], some: bool = False, mode: Mode = "roi_align") -> None:
     """Equal to float rounding: places are float32 here, float64 there."""
     given, regions = levels(images=len(counts)), boxes(sum(counts))
     wanted = torch.arange(len(regions)) % 3 != 1 if some else None
-    found = pool_on_device(given, regions, STRIDES, AddressTable() if kernel else None, counts, wanted)
+    found = pool_on_device(given, regions, STRIDES, AddressTable() if kernel else None, counts, wanted, mode)
     if wanted is not None:
         assert not any(vectors[~wanted].any() for vectors in found.values())
         regions, counts = regions[wanted], tuple(int(part.sum()) for part in torch.split(wanted, list(counts)))
         found = {layer: vectors[wanted] for layer, vectors in found.items()}
     for image, rows in enumerate(torch.split(torch.arange(sum(counts)), list(counts))):
         alone = {k: tuple(Part(p.map[image : image + 1], p.upsample) for p in parts) for k, parts in given.items()}
-        exact = pool_levels(alone, regions[rows].double().numpy(), STRIDES)
+        exact = pool_levels(alone, regions[rows].double().numpy(), STRIDES, mode)
         for layer, wanted in exact.items():
             np.testing.assert_allclose(found[layer][rows].numpy(), wanted, atol=2e-5)
 
@@ -55,12 +56,13 @@ def check(kernel: bool, counts: tuple[int, ...], some: bool = False) -> None:
 def test_products_of_matrices(counts: tuple[int, ...]) -> None:
     check(False, counts)
     check(False, counts, some=True)
+    check(False, counts, some=True, mode=Strips(3))
 
 
 def test_lite_s_whole_cells() -> None:
     given, regions = levels(images=2), boxes(90)
     regions[:20] = (regions[:20] / 8).round() * 8  # edges on edges of cells
-    found = pool_on_device(given, regions, STRIDES, AddressTable(), (50, 40), lite=True)
+    found = pool_on_device(given, regions, STRIDES, AddressTable(), (50, 40), mode="lite")
     for image, rows in enumerate((slice(0, 50), slice(50, 90))):
         alone = {k: tuple(Part(p.map[image : image + 1], p.upsample) for p in parts) for k, parts in given.items()}
         for layer, wanted in pool_levels(alone, regions[rows].double().numpy(), STRIDES, "lite").items():
@@ -104,7 +106,7 @@ def test_a_table_described_in_inference_is_written_outside_of_it() -> None:
 
 @pytest.mark.skipif(not TRITON, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_the_launch_in_tritons_interpreter() -> None:
-    calls = "t.check(True, (24,)); t.check(True, (4, 0, 5), some=True)"
+    calls = "t.check(True, (24,)); t.check(True, (4, 0, 5), some=True); t.check(True, (3, 2), True, t.Strips(2))"
     program = f"import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; {calls}"
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "error", "-c", program, os.path.dirname(__file__)]

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from torchvision.ops import roi_align
 
 from msfp.features.backbone import Part, whole
-from msfp.features.pooling import MODES, Mode, align_with_torchvision, global_average, pool, pool_cells, pool_levels
+from msfp.features.pooling import (
+    MODES,
+    Mode,
+    align_with_torchvision,
+    global_average,
+    pool,
+    pool_cells,
+    pool_levels,
+    strip_boxes,
+)
+from msfp.types import Strips
 
 WIDTH, HEIGHT = 320, 192
 
@@ -198,3 +208,26 @@ def test_levels_that_share_a_piece_are_pooled_as_each_alone(mode: Mode) -> None:
 def test_no_boxes_have_no_vectors() -> None:
     found = pool_levels({4: (random_part(9, 8), random_part(3, 8))}, np.zeros((0, 4)), {4: 8})
     assert found[4].shape == (0, 12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    strips=st.builds(Strips, st.integers(1, 9), st.floats(0.05, 1.0)),
+    stride=st.sampled_from([(8, 1), (32, 1), (8, 2)]),
+)
+def test_strips_are_roi_align_of_each_strip(seed: int, strips: Strips, stride: tuple[int, int]) -> None:
+    part, boxes = random_part(5, *stride, seed=seed), random_boxes(40, seed)
+    found = pool((part,), boxes, stride[0], strips).reshape(len(boxes), strips.number, -1)
+    for n, (left, top, right, bottom) in enumerate(boxes[:7]):
+        middle, half = (left + right) / 2, strips.width * (right - left) / 2
+        height = (bottom - top) / strips.number
+        cut = [[middle - half, top + k * height, middle + half, top + (k + 1) * height] for k in range(strips.number)]
+        np.testing.assert_allclose(strip_boxes(boxes[n : n + 1], strips), cut, atol=1e-9)
+    regions = [torch.from_numpy(strip_boxes(boxes, strips))]
+    exact = roi_align(whole((part,)).double(), regions, 7, 1 / stride[0], 2, aligned=True).mean((2, 3)).numpy()
+    np.testing.assert_allclose(found.reshape(exact.shape), exact, atol=1e-5)
+
+
+def test_no_boxes_have_no_strips() -> None:
+    assert pool((random_part(5, 8),), np.zeros((0, 4)), 8, Strips(3)).shape == (0, 15)

@@ -27,7 +27,7 @@ class TestContract:
     def test_unit_norm_and_width(self, name: str) -> None:
         head = make_head(name, CHANNELS, CONFIG).eval()
         out = head(layers(7, name=name))
-        width = {"native": 192, "lite": 192, "native-concat": 512, "single": 64}.get(name, 128)
+        width = {"native": 192, "lite": 192, "native-concat": 512, "single": 64, "parts": 512}.get(name, 128)
         assert out.shape == (7, width)
         torch.testing.assert_close(out.norm(dim=1), torch.ones(7))
 

@@ -58,7 +58,7 @@ def extract_modes_batched(
     batch: int = BATCH,
     dtype: torch.dtype | None = None,
 ) -> dict[Mode, dict[str, Features]]:
-    """As `msfp.features.pooling.extract_modes` by `roi_align` and `lite`, several frames at once.
+    """As `msfp.features.pooling.extract_modes` by `roi_align`, `lite` and strips, several frames at once.
 
     Args:
         frames, box_sets, backbone, wanted, size, geometry: as there; the backbone stays as it is.
@@ -162,7 +162,7 @@ class _Network:
         layers: dict[tuple[Mode, int], torch.Tensor] = {}
         for mode, chosen in self._wanted.items():
             taps, strides = {layer: parts[layer] for layer in chosen}, self._backbone.strides
-            pooled = pool_on_device(taps, boxes, strides, self._table, counts, lite=mode == "lite")
+            pooled = pool_on_device(taps, boxes, strides, self._table, counts, mode=mode)
             layers |= {(mode, layer): self._back(vectors) for layer, vectors in pooled.items()}
         scenes = torch.cat([p.map.mean((2, 3), dtype=torch.float32) for p in parts[self._backbone.preset.scene]], 1)
         numbers, back = tuple(number for number, _, _ in group), self._back(scenes)

@@ -22,6 +22,7 @@ from msfp.features.backbone import Backbone, Part
 from msfp.features.detector import Detector, predicted
 from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
+from msfp.features.pooling import Mode
 
 WARM_UP = 3  # runs before recording: allocations and choices of algorithms happen there
 
@@ -55,7 +56,8 @@ class DeviceFrame:
         most: int = 256,
         least: float = 0.0,
         dtype: torch.dtype | None = None,
-        lite: bool = False,
+        mode: Mode = "roi_align",
+        layers: tuple[int, ...] = (),
     ) -> None:
         """Record the frame.
 
@@ -68,12 +70,14 @@ class DeviceFrame:
             most: boxes there is room for, given or found; of more candidates the least certain are not looked at.
             least: nor are candidates of a smaller score; their rows hold nobody's vector.
             dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
-            lite: pool whole cells, as LITE does.
+            mode: how a box is pooled.
+            layers: tapped ones that the head reads; empty: all.
 
         Raises:
             ValueError: a sparse detector.
         """
-        self.device, self.most, self._least, self._lite = backbone.device, most, least, lite
+        self.device, self.most, self._least, self._mode = backbone.device, most, least, mode
+        self._layers = layers or backbone.layers
         self._cuda = self.device.type == "cuda"
         self._dtype = (dtype or backbone.precision) if self._cuda else torch.float32
         self._backbone = backbone.to_dtype(self._dtype)
@@ -85,7 +89,7 @@ class DeviceFrame:
         self._pinned = [
             (self._host(self._image.shape, torch.uint8), self._host(self._boxes.shape, torch.float32)) for _ in range(2)
         ]
-        self._table = AddressTable() if self._cuda and not lite and TRITON else None
+        self._table = AddressTable() if self._cuda and mode != "lite" and TRITON else None
         self._copied: list[Any] = [torch.cuda.Event() if self._cuda else None for _ in range(2)]
         self._finds = isinstance(backbone, Detector)
         if isinstance(backbone, Detector) and backbone.sparse:
@@ -148,7 +152,8 @@ class DeviceFrame:
         parts, found, wanted = self._looked(batch)
         self._mark(0)
         boxes = found[:, :4].contiguous()
-        pooled = pool_on_device(parts, boxes, self._backbone.strides, self._table, wanted=wanted, lite=self._lite)
+        taps = {layer: parts[layer] for layer in self._layers}
+        pooled = pool_on_device(taps, boxes, self._backbone.strides, self._table, wanted=wanted, mode=self._mode)
         scene = torch.cat([p.map.mean((2, 3), dtype=torch.float32) for p in parts[self._backbone.preset.scene]], 1)
         embeddings = found[:, :0] if self._head is None else self._head(pooled).float()
         prediction = scene[:, :0] if self._encoder is None else self._encoder(scene).float()

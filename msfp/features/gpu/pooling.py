@@ -14,7 +14,8 @@ from math import gcd
 import torch
 
 from msfp.features.backbone import Part
-from msfp.features.pooling import CELLS, SAMPLES
+from msfp.features.pooling import CELLS, SAMPLES, Mode
+from msfp.types import Strips
 
 BLOCK = 64  # channels a program of the Triton kernel works on
 TILE = (2, 8)  # cells it reads at once, down and across: people are narrow, and deep maps coarse
@@ -95,9 +96,9 @@ def pool_on_device(
     table: AddressTable | None = None,
     counts: Sequence[int] | None = None,
     wanted: torch.Tensor | None = None,
-    lite: bool = False,
+    mode: Mode = "roi_align",
 ) -> dict[int, torch.Tensor]:
-    """As `pool_levels`, without leaving the device and without waiting for it.
+    """As `pool_levels` by `roi_align`, `lite` or strips, without leaving the device and without waiting for it.
 
     Args:
         levels: layer -> the tap's pieces, for a batch of B images.
@@ -106,12 +107,19 @@ def pool_on_device(
         table: for one Triton launch in place of torch.
         counts: how many boxes each image has; None: all are of one.
         wanted: (N,) bool on the device, of the boxes that are looked at; None: all. A launch passes the others by.
-        lite: pool whole cells as LITE does, by products of matrices whatever the table.
+        mode: how a box is pooled; LITE's whole cells by products of matrices whatever the table.
 
     Returns:
         layer -> (N, C) float32, zero for boxes that are not wanted.
     """
+    if isinstance(mode, Strips):  # a strip is a box of its own
+        many = mode.number
+        wanted = None if wanted is None else wanted.repeat_interleave(many)
+        counts = [many * count for count in ([len(boxes)] if counts is None else counts)]
+        each_strip = pool_on_device(levels, strip_boxes(boxes, mode), strides, table, counts, wanted)
+        return {layer: v.reshape(len(boxes), many * v.shape[1]) for layer, v in each_strip.items()}
     pieces, of = pieces_of(levels, strides)
+    lite = mode == "lite"
     each = [len(boxes)] if counts is None else list(counts)
     if table is None or lite:
         parted = zip(range(len(each)), torch.split(boxes, each), strict=True)
@@ -122,6 +130,16 @@ def pool_on_device(
     else:
         found = pool_in_one_launch(pieces, boxes, each, table, wanted)
     return {layer: torch.cat([found[i] for i in chosen], 1) for layer, chosen in of.items()}
+
+
+def strip_boxes(boxes: torch.Tensor, strips: Strips) -> torch.Tensor:
+    """As `msfp.features.pooling.strip_boxes`."""
+    left, top, right, bottom = boxes.unbind(1)
+    margin = (right - left) * (1 - strips.width) / 2
+    edge = torch.arange(strips.number + 1, device=boxes.device, dtype=boxes.dtype) / strips.number
+    edges = top[:, None] + (bottom - top)[:, None] * edge
+    first, last = (side[:, None].expand(-1, strips.number) for side in (left + margin, right - margin))
+    return torch.stack([first, edges[:, :-1], last, edges[:, 1:]], 2).reshape(-1, 4)
 
 
 def pool_by_products(pieces: list[Piece], boxes: torch.Tensor, image: int, lite: bool = False) -> list[torch.Tensor]:
