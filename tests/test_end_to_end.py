@@ -95,7 +95,7 @@ def test_every_ready_artefact_is_there_and_no_planned_one(home: Path) -> None:
     assert made == {f"{a.id}.{form}" for a in ready if a.kind == "table" for form in TABLE_FORMATS}
     assert drawn == {f"{a.id}.{form}" for a in ready if a.kind == "figure" for form in FORMATS}
     assert all(p.stat().st_size for folder in ("runs/smoke/tables", "figures/smoke") for p in (home / folder).iterdir())
-    assert len(list((home / "runs" / "smoke" / "notebooks").glob("*.ipynb"))) == 9
+    assert len(list((home / "runs" / "smoke" / "notebooks").glob("*.ipynb"))) == 10
 
 
 def test_cells_are_measured_or_say_why_not(home: Path) -> None:

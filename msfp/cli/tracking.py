@@ -128,7 +128,8 @@ def reid(
     lines = [" " * width + "".join(f"{name:>16}" for name in MEASURES)]
     for row in found.rows:
         text = f"{row['appearance']}  {row['scene']}"
-        lines.append(f"{text:<{width}}" + "".join(f"{row[name]:16.3f}" for name in MEASURES))
+        values = [row[name] for name in MEASURES]
+        lines.append(f"{text:<{width}}" + "".join(f"{'-' if v is None else f'{v:.3f}':>16}" for v in values))
     tell(as_json, found.rows, lines, [f"{name}: not measured: {reason}" for name, reason in found.skipped.items()])
     if found.skipped:
         raise typer.Exit(1)

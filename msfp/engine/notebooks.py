@@ -271,7 +271,7 @@ def run(
         InputError: before anything runs: no such notebook, unknown parameter, value of the wrong type.
         MsfpError: a cell failed; names notebook, cell, its message, and where the partial notebook lies.
     """
-    everything = sorted(notebooks_dir.glob(PATTERN))
+    everything = in_order(notebooks_dir)
     if not everything:
         raise InputError(f"{notebooks_dir}: no notebooks named like 00_data.ipynb; check the folder")
     selected = select(everything, only, from_)
@@ -281,7 +281,7 @@ def run(
     with bars.Bar(len(selected), "notebooks") as bar:
         for notebook in selected:
             path = out_dir / notebook.name
-            before = [_read_stamp(out_dir / other.name).key for other in everything if other < notebook]
+            before = [_read_stamp(out_dir / other.name).key for other in everything[: everything.index(notebook)]]
             key = digest([file_digest(notebook), given[notebook], ran_by, before])
             stamp = _read_stamp(path)
             current = stamp.key == key and _is_whole(path) and all(intact(Path(one)) for one in stamp.outputs)
@@ -293,6 +293,11 @@ def run(
                 how = "unchanged" if skipped else f"{seconds:.1f} s"
                 print(f"{notebook.stem}: {how}", file=sys.stderr, flush=True)
     return done
+
+
+def in_order(folder: Path) -> list[Path]:
+    """Notebooks in the order of their numbers; one named `NN_report` comes last, as it shows what all others made."""
+    return sorted(folder.glob(PATTERN), key=lambda path: (path.stem.endswith("_report"), path.name))
 
 
 def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> list[Path]:
@@ -315,7 +320,7 @@ def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> li
 
 def executed(out_dir: Path) -> list[Path]:
     """The notebooks in a folder that ran to their end and are as they were then, in order."""
-    return [path for path in sorted(out_dir.glob(PATTERN)) if _is_whole(path)]
+    return [path for path in in_order(out_dir) if _is_whole(path)]
 
 
 def declare_output(path: Path) -> None:

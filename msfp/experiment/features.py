@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -145,13 +146,15 @@ def compute(
 ) -> Pooled:
     """Run the frozen detector over the part's frames that are present, once for all box sets and ways to pool.
 
-    `further`: layers of each way to pool in place of the usual ones; the preset's further layers may be among them.
+    `further`: layers of each way to pool in place of the usual ones; any that lie before the deepest usual or further
+    layer.
     """
     from msfp.features.gpu.extract import extract_modes_batched, hands
     from msfp.features.pooling import extract_modes
 
     config = run.settings.input
-    backbone = run.backbone(weights, further is not None)
+    others = {layer for layers in (further or {}).values() for layer in layers}
+    backbone = run.backbone(weights, further is not None, tuple(sorted(others - set(preset(run).extended().layers))))
     batched = backbone.device.type == "cuda" and further is None
     wanted = usual_layers(run) if further is None else further
     label = ("features" if further is None else "layers and ways to pool") + (f" ({weights})" if weights else "")
@@ -222,12 +225,54 @@ def box_vectors(
         else:
             given = pooled(run, part.scene, weights)[pooling][boxes]
         found |= layers_of(given, part)
-    if not set(wanted) <= set(found) and pooling in beyond(run):
+    if isinstance(pooling, Strips) and set(wanted) != set(usual):
+        wanted = layers or strip_layers(run)
+        found = layers_of(_open(cut_otherwise(run, part.scene, pooling, wanted, weights), part, boxes), part)
+    elif not set(wanted) <= set(found) and pooling in beyond(run):
         found |= layers_of(variants(run, part.scene, weights)[pooling][boxes], part)
     if missing := [str(k) for k in wanted if k not in found]:
         of = "" if pooling in beyond(run) else f" pooled as {pooling}"
         raise NotComputable(f"preset {preset(run).name} names no layer {' and '.join(missing)}{of}")
     return {layer: found[layer] for layer in wanted}
+
+
+def _open(found: Mapping[str, Features], part: Part, boxes: str) -> Features:
+    if boxes not in found:
+        raise NotComputable(f"{part.scene.name}: labels that are kept from learning are not pooled in other ways")
+    return found[boxes]
+
+
+@stage(
+    "strips",
+    lambda run, scene, way, layers, weights="": {**feature_inputs(run, scene, weights), "way": way, "layers": layers},
+    FEATURE_CODE,
+    memory=24,
+    network=True,
+)
+def cut_otherwise(
+    run: Run, scene: Scene, way: Strips, layers: tuple[int, ...], weights: str = ""
+) -> dict[str, Features]:
+    """Box set -> features of strips that are cut otherwise than the run's, or pooled from other layers."""
+    need_frames(scene)
+    return compute(run, data.whole(scene), weights, box_sets(scene), {way: layers})[way]
+
+
+def cut_all(run: Run, scenes: Iterable[Scene], ways: Iterable[tuple[Strips, tuple[int, ...]]]) -> None:
+    """Fill `cut_otherwise` for many ways, one pass over a scene's frames for all of them."""
+    run.map(partial(_cut_scene, run=run, ways=tuple(ways)), dict.fromkeys(scenes), "strips", network=True)
+
+
+def _cut_scene(scene: Scene, run: Run, ways: tuple[tuple[Strips, tuple[int, ...]], ...]) -> None:
+    missing = [one for one in ways if scene.pixels.frames and not cut_otherwise.is_stored(run, scene, *one)]
+    layers: dict[Pooling, tuple[int, ...]] = {}
+    for way, some in missing:
+        layers[way] = tuple(dict.fromkeys((*layers.get(way, ()), *some)))
+    if not missing:
+        return
+    made = compute(run, data.whole(scene), "", box_sets(scene), layers)
+    for way, some in missing:
+        kept = {n: replace(f, layers={k: f.layers[k] for k in some}) for n, f in made[way].items()}
+        cut_otherwise.keep(run, partial(dict, kept), scene, way, some)
 
 
 @stage(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 
@@ -326,18 +327,25 @@ def reid_folder(run: Run, names: ListLike[str], split: str, learn: Path | None) 
 
 
 def _reid_rows(name: str, by_scene: Mapping[str, ListLike[Discrimination]]) -> Iterator[dict[str, object]]:
-    """A row a scene, means over seeds, and one of all scenes with the interval of the mean of hard_auc."""
+    """A row a scene, means over seeds, and one of all scenes with the interval of its hard_auc; None: no such pairs."""
     for scene, found in by_scene.items():
-        values = {key: float(np.mean([getattr(one, key) for one in found])) for key in MEASURES}
-        yield {"appearance": name, "scene": scene, "seeds": len(found), **values}
+        yield {"appearance": name, "scene": scene, "seeds": len(found), **_means(found)}
     if by_scene:
         groups = list(zip(*by_scene.values(), strict=True))
-        means = {key: float(np.nanmean([[getattr(one, key) for one in group] for group in groups])) for key in MEASURES}
         interval: list[float] | None = None
         with suppress(NotComputable):
             interval = [float(end) for end in people_sample(groups, "hard_auc").interval()]
-        row = {"appearance": name, "scene": "mean", "seeds": len(groups), **means}
+        row = {"appearance": name, "scene": "mean", "seeds": len(groups), **_means(chain(*groups))}
         yield {**row, "hard_auc_interval": interval}
+
+
+def _means(found: Iterable[Discrimination]) -> dict[str, float | None]:
+    """Measure -> its mean over those that have it."""
+    each, means = list(found), {}
+    for name in MEASURES:
+        there = [value for one in each if not np.isnan(value := getattr(one, name))]
+        means[name] = float(np.mean(there)) if there else None
+    return means
 
 
 @dataclass(frozen=True)

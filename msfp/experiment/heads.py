@@ -37,7 +37,7 @@ from msfp.heads.parts import centred
 from msfp.heads.training import Fitted, embed, fit_fusion, restore_head
 from msfp.heads.triplets import Labels
 from msfp.metrics.oracle import true_identities
-from msfp.types import Scene
+from msfp.types import Scene, Strips
 
 NOTHING, PERFECT = "nothing", "perfect"
 BOUNDS = (NOTHING, PERFECT)
@@ -319,7 +319,8 @@ def part_vectors(run: Run, part: Part, boxes: str, look: Appearance, kind: Kind 
     way = way_to_pool(run, wants, look.pooling)
     vectors: Vectors = dict(box_vectors(run, part, boxes, look.layers, way, look.weights))
     if wants.centred:
-        vectors = dict(centred(vectors, *_people(part, boxes), run.settings.fusion.strips))
+        assert isinstance(way, Strips)
+        vectors = dict(centred(vectors, *_people(part, boxes), way.number))
     if wants.sees_size:
         vectors[SIZE] = octaves(run, part, boxes, look.learn)
     return vectors
@@ -328,7 +329,7 @@ def part_vectors(run: Run, part: Part, boxes: str, look: Appearance, kind: Kind 
 def way_to_pool(run: Run, kind: Kind, chosen: Pooling = ROI_ALIGN) -> Pooling:
     """How a kind of head has its boxes pooled: as chosen, unless it has a way of its own."""
     if kind.pooling == "strips":
-        return strips(run)
+        return chosen if isinstance(chosen, Strips) else strips(run)
     return chosen if kind.pooling == ROI_ALIGN else kind.pooling
 
 

@@ -48,6 +48,8 @@ def channels_of(run: Run, look: Appearance) -> dict[int, int]:
     """Layer -> numbers that an embedding's head sees of a box."""
     channels = run.backbone(look.weights).channels
     if strategy_named(look.strategy).pooling == "strips":
+        if isinstance(look.pooling, Strips) or look.layers:
+            raise InputError(f"appearance {look.strategy}: strips cut for a study are not made for live use")
         return {layer: channels[layer] * strips(run).number for layer in strip_layers(run)}
     return {layer: channels[layer] for layer in look.layers or channels}
 

@@ -83,7 +83,11 @@ def _inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
 @stage("reid", _inputs, REID_CODE)
 def discrimination(run: Run, part: Part, look: Appearance) -> Discrimination:
     """Section 4.2 on the labelled boxes of a part."""
-    vectors = embeddings(run, part, TRUTH, look)
+    return discriminate(run, part, embeddings(run, part, TRUTH, look))
+
+
+def discriminate(run: Run, part: Part, vectors: NDArray[np.float32]) -> Discrimination:
+    """Section 4.2 of (N, D) vectors of a part's labelled boxes, rows as in the file."""
     chosen, people = _pairs(run, part)
     compared = metrics.compare(vectors, chosen)
     found = metrics.measures(compared)

@@ -173,18 +173,19 @@ class Run:
             return chosen
         return self.store.file_digest(find(chosen, preset_named(self.settings.input.preset).embedded))
 
-    def backbone(self, weights: str = "", further: bool = False) -> "Backbone":
-        """The frozen detector (`weights` empty: the run's), cut after its deepest tapped or `further` layer."""
-        return self._backbone(weights or self.settings.input.weights, further)
+    def backbone(self, weights: str = "", further: bool = False, also: tuple[int, ...] = ()) -> "Backbone":
+        """The frozen detector (`weights` empty: the run's), cut after its deepest tapped, `further` or `also` layer."""
+        return self._backbone(weights or self.settings.input.weights, further, also)
 
     @cache  # noqa: B019  a run lives as long as its process
-    def _backbone(self, weights: str, further: bool) -> "Backbone":
+    def _backbone(self, weights: str, further: bool, also: tuple[int, ...]) -> "Backbone":
         from msfp.features.backbone import load_backbone
         from msfp.features.presets import preset_named
 
         preset = preset_named(self.settings.input.preset)
         chosen = preset.extended() if further else preset
-        return load_backbone(chosen, weights, self.settings.device)
+        more = tuple(layer for layer in also if layer not in chosen.layers)
+        return load_backbone(replace(chosen, layers=(*chosen.layers, *more)), weights, self.settings.device)
 
     @cache  # noqa: B019
     def pixels_digest(self, scene: Scene) -> str:

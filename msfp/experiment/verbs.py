@@ -16,7 +16,15 @@ from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.clip import Clip
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.features import TRUTH, feature_inputs, features, layers_of, scene_vectors
+from msfp.experiment.features import (
+    TRUTH,
+    box_vectors,
+    feature_inputs,
+    features,
+    layers_of,
+    scene_vectors,
+    strips,
+)
 from msfp.experiment.heads import Appearance, embeddings, head_inputs, training_set
 from msfp.experiment.methods import Method, as_frame, evaluate, learned, looks_of_seeds
 from msfp.experiment.reid import PAIR_SEED, paper_parts, usable
@@ -85,6 +93,12 @@ class Experiment(Run):
         found = layers_of(features(self, clip.part.scene)[TRUTH if boxes == LABELS else boxes], clip.part)
         return {layer: vectors[_rows(clip, boxes)] for layer, vectors in found.items()}
 
+    def strips(self, clip: Clip, boxes: str = LABELS) -> dict[int, NDArray[np.float16]]:
+        """Strips of a clip's boxes, mean RoIAlign of each: tapped layer -> (N, strips * C), from top to bottom."""
+        data.need_pixels((clip.part,))
+        found = box_vectors(self, clip.part, TRUTH if boxes == LABELS else boxes, pooling=strips(self))
+        return {layer: vectors[_rows(clip, boxes)] for layer, vectors in found.items()}
+
     def maps(self, clip: Clip, frame: int) -> Maps:
         """Run the frozen detector, cut after its deepest tapped layer, on one frame."""
         from msfp.features.backbone import fit, to_batch
@@ -103,9 +117,12 @@ class Experiment(Run):
         """(T, C) mean of the scene layer over the whole image, a row a frame: what ATL sees (eq. 6)."""
         return scene_vectors(self, clip.part)
 
-    def training_set(self, learn: ListLike[Part] | None = None) -> tuple[dict[int, NDArray[np.float16]], Labels]:
-        """Vectors that heads learn from, tapped layer -> (N, C), and the scene, frame and identity of each row."""
-        return training_set(self, self._learn(learn))
+    def training_set(
+        self, learn: ListLike[Part] | None = None, head: str = "attention-instance"
+    ) -> tuple[dict[int, NDArray[np.floating]], Labels]:
+        """Vectors that a head learns from, tapped layer -> (N, C), and the scene, frame and identity of each row."""
+        parts = self._learn(learn)
+        return training_set(self, parts, learned(head, parts, 0))
 
     def train(
         self,

@@ -47,7 +47,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
 
     config = run.settings
     folder = notebooks_folder()
-    notebooks.select(sorted(folder.glob(notebooks.PATTERN)), only, start)  # refused before a world is rendered
+    notebooks.select(notebooks.in_order(folder), only, start)  # refused before a world is rendered
     weights = run.weights_digest()
     if config.input.weights not in ("embedded", "random-init"):
         run.backbone()  # files of others are tried before hours are spent

@@ -14,14 +14,14 @@ FEW = {"selection.trials": 4, "selection.finalists": 2}  # three hundred draws s
 Make = Callable[..., Run]
 
 
-def write_sequence(folder: Path, frames: int, gt: bool) -> None:
-    """Three people who walk side by side, in pixels as far as `frames` goes."""
+def write_sequence(folder: Path, frames: int, gt: bool, grey: int = 90) -> None:
+    """Three people who walk side by side before a grey wall, in pixels as far as `frames` goes."""
     (folder / "img1").mkdir(parents=True)
     keys = f"name={folder.name}\nimDir=img1\nframeRate=30\nseqLength={LENGTH}\nimWidth={WIDTH}\nimHeight={HEIGHT}\n"
     (folder / "seqinfo.ini").write_text(f"[Sequence]\n{keys}imExt=.jpg\n")
     labels, found = [], []
     for t in range(1, LENGTH + 1):
-        image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+        image = np.full((HEIGHT, WIDTH, 3), grey, np.uint8)
         for number in (1, 2, 3):
             left, top = 28 * number - 24 + t, 8 + number
             cv2.rectangle(image, (left - 1, top - 1), (left + 15, top + 35), (60 * number, 200, 40 * t % 256), -1)

@@ -110,7 +110,7 @@ def test_what_it_lacks(make_run: Make) -> None:
 
 def test_words_choose_it(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(NAMES)
-    monkeypatch.setattr("msfp.experiment.folders._learn", lambda run: ())
+    monkeypatch.setattr("msfp.experiment.folders.learning_parts", lambda run, root=None: ())
     assert method_from(run, "sort", "", "default", {}, 3).recovery is None
     assert method_from(run, "sort", "", "default", {}, 3, "busca").recovery == Recovery((), 3)
     with pytest.raises(InputError, match="--recovery lost: not known; there are: none, busca"):

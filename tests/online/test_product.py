@@ -27,7 +27,7 @@ def run(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> Run:
     """One small scene, which is also what `msfp run` learns from."""
     made = make_run({"MOT17-02-SDP": LENGTH}, **SMALL, **{"input.reid_weights": "random-init", "recovery.epochs": 1})
     part = data.folds(made, "mot17")[0].learn
-    monkeypatch.setattr("msfp.experiment.folders._learn", lambda run: part)
+    monkeypatch.setattr("msfp.experiment.folders.learning_parts", lambda run, root=None: part)
     return made
 
 
