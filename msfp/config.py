@@ -50,10 +50,10 @@ class FusionSettings(Frozen):
     attention_input: Literal["projected", "raw"] = Field(
         "projected", description="eq. 3 concatenates raw features, Table 20 counts projected ones"
     )
-    strips: int = Field(4, ge=1, le=32, description="of a box from top to bottom; of the heads parts, not the paper's")
-    strip_width: float = Field(0.7, gt=0, le=1, description="share of the box's width that strips keep")
+    strips: int = Field(8, ge=1, le=32, description="of a box from top to bottom; of the heads parts, not the paper's")
+    strip_width: float = Field(0.5, gt=0, le=1, description="share of the box's width that strips keep")
     strip_layers: tuple[int, ...] = Field((), description="tapped layers of which strips are pooled; empty: the first")
-    ridge: float = Field(0.01, gt=0, description="of the whitening of parts, as a share of the mean variance")
+    ridge: float = Field(0.1, gt=0, description="of the whitening of parts, as a share of the mean variance")
 
 
 class TrainingSettings(Frozen):

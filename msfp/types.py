@@ -50,8 +50,8 @@ BOXES = (*DETECTORS, "OWN", "TRUE")  # suffixes of names: a public detector's bo
 class Strips:
     """How a box is cut into horizontal strips before it is pooled, each strip for itself."""
 
-    number: int = 4  # strips of equal height, from top to bottom
-    width: float = 0.7  # share of the box's width that they keep, around its middle
+    number: int = 8  # strips of equal height, from top to bottom
+    width: float = 0.5  # share of the box's width that they keep, around its middle
 
     def __str__(self) -> str:
         return f"{self.number} strips of {self.width:g} of the width"
