@@ -27,6 +27,8 @@ MSFP_CONCAT = Method("MSFP (concat)", "msfp-concat", "concat")
 MSFP_ATTENTION = Method("MSFP (attention)", "msfp-attention", ATTENTION)
 MSFP_TRACK = Method("MSFP-Track", "msfp-track", ATTENTION, atl("offset"), joint=True)
 MSFP_TRACK_CAMERA = MSFP_TRACK.but(row="MSFP-Track + camera motion", camera="sparse-flow")
+PARTS = Method("MSFP association, strips (parts)", "msfp-attention", "parts")
+"""Not the paper's: its association with the embedding of notebook 09."""
 SEPARATE_REID = (DEEPSORT, STRONGSORT, BOTSORT)
 MOTION_OR_HYBRID = (SORT, BYTETRACK, OC_SORT, DEEP_OC_SORT)
 TABLE_1 = (*SEPARATE_REID, *MOTION_OR_HYBRID, LITE, LITE_FREE, *LITE_HOSTS, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
@@ -88,9 +90,10 @@ def rows_named(label: str) -> list[Method]:
         InputError: there is none; names what there is.
     """
     wanted = label.casefold()
-    rows = [row for row in TABLE_1 if wanted in (row.row.casefold(), row.tracker)]
+    known = (*TABLE_1, PARTS)
+    rows = [row for row in known if wanted in (row.row.casefold(), row.tracker)]
     if not rows:
-        raise InputError(f"method {label!r}: not known; there are: {', '.join(row.row for row in TABLE_1)}")
+        raise InputError(f"method {label!r}: not known; there are: {', '.join(row.row for row in known)}")
     return rows
 
 
