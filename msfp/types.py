@@ -30,7 +30,7 @@ def concrete(package: str, path: Iterable[str], base: type[Base]) -> dict[str, t
         for value in vars(module).values():
             if not (isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__):
                 continue
-            name = str(getattr(value, "name", ""))
+            name = str(vars(value).get("name", ""))
             if not name:
                 continue
             if name in found:

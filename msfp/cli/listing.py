@@ -19,11 +19,11 @@ def listing(what: str) -> list[Row]:
         case "tables" | "figures" | "extras":
             from msfp.paper.registry import EXTRA, every
 
-            kind, extra = "figure" if what == "figures" else "table", what == "extras"
+            chosen = [a for a in every() if (a.number > EXTRA if what == "extras" else a.kind == what[:-1])]
             return [
-                {"id": a.number, "status": a.status, "notebook": a.notebook, "title": a.title}
-                for a in every()
-                if a.kind == kind and (a.number > EXTRA) == extra
+                {"id": a.number, "kind": a.kind, "status": a.status, "notebook": a.notebook, "title": a.title}
+                for a in chosen
+                if what == "extras" or a.number <= EXTRA
             ]
         case "trackers":
             from msfp.tracking import names, tracker_class
@@ -46,7 +46,7 @@ def listing(what: str) -> list[Row]:
         case "thresholds":
             from msfp.tracking.thresholds import policies
 
-            return [{"name": n, "what": (c.__doc__ or "").splitlines()[0]} for n, c in policies().items()]
+            return [{"name": n, "what": (c.__doc__ or "").partition("\n")[0]} for n, c in policies().items()]
         case "notebooks":
             from msfp.paper.registry import every, notebooks_folder
 
@@ -63,5 +63,8 @@ def _strategies() -> Iterator[tuple[str, str]]:
         for node in (n for n in tree.body if isinstance(n, ast.ClassDef)):
             for line in node.body:
                 match line:
-                    case ast.Assign([ast.Name("name")], ast.Constant(str(name))) if name:
-                        yield name, (ast.get_docstring(node) or "").splitlines()[0]
+                    case (
+                        ast.Assign([ast.Name("name")], ast.Constant(str(name)))
+                        | ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name)))
+                    ) if name:
+                        yield name, (ast.get_docstring(node) or "").partition("\n")[0]

@@ -217,7 +217,7 @@ def track(
     state = {
         "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, fingerprint(seen)],
         "method": [tracker, appearance, threshold, sorted(options or []), seed, film],
-        "input": run.settings.input.model_dump(mode="json"),
+        "settings": run.settings.model_dump(mode="json", exclude={"device", "data"}),
         "weights": run.weights_digest(),
     }
     recording = Recording(seen, out, state, film)

@@ -209,7 +209,7 @@ class Store:
 
         Args:
             stage: name of the stage, letters, digits, `-`, `_` and `.`.
-            inputs: all that the result depends on; see `hashing.digest`. A file is given by `self.file_digest(path)`.
+            inputs: all that the result depends on; see `msfp.engine.files.digest`. A file is given by `self.file_digest(path)`.
             code: modules that the result depends on, or a `code_digest`.
 
         Raises:
@@ -232,7 +232,7 @@ class Store:
 
         Args:
             stage, inputs, code: see `key`.
-            compute: makes the value; what `encoding.encode` takes.
+            compute: makes the value; what `encode` takes.
 
         Raises:
             MsfpError: the entry cannot be written; the value is kept in memory and a second call writes it without

@@ -140,6 +140,8 @@ def atl(
         supervision: what teaches it: `grid`, `idf1`, `statistics`, `consistency`.
         **changes: settings of ATL that differ from the run's, such as `beta=0.7`.
     """
+    if base := sorted({"base_high", "base_low"} & set(changes)):
+        raise InputError(f"atl({base[0]}=...): what offsets are added to is the run's; set -p atl.{base[0]}")
     kept = tuple(sorted(changes.items()))
     return Threshold("atl", mode=mode, temporal=temporal, supervision=supervision, changes=kept)
 

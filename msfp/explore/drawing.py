@@ -186,7 +186,7 @@ class FrameView(anywidget.AnyWidget):
     _css = HERE / "frame_view.css"
     jpeg = traitlets.Bytes().tag(sync=True)
     size = traitlets.List([1, 1]).tag(sync=True)  # width and height in pixels
-    boxes: Any = traitlets.List().tag(sync=True)  # see `overlay.box`
+    boxes: Any = traitlets.List().tag(sync=True)  # see `box`
     chosen = traitlets.Int(-1).tag(sync=True)  # identity whose boxes are emphasised, -1 for none
     clicked = traitlets.List([-1, 0]).tag(sync=True)  # identity, and how many clicks there were
     caption = traitlets.Unicode().tag(sync=True)

@@ -226,7 +226,7 @@ class Detector(Backbone):
 
     @torch.inference_mode()
     def whole(self, batch: torch.Tensor) -> tuple[dict[int, tuple[Part, ...]], Any]:
-        """Tapped maps, and what the detector's own last layer gives, for `detect.predicted`; not of a sparse one."""
+        """Tapped maps, and what the detector's own last layer gives, for `predicted`; not of a sparse one."""
         outputs = self._forward(batch)
         return self._taps(outputs), outputs[self._ends[0]]
 

@@ -10,7 +10,7 @@ class Preset:
     """A detector and the layers read from it, in the paper's order shallow, middle, last (section 3.1)."""
 
     name: str  # as written in `input.preset`
-    architecture: str  # as `ultralytics_model.build` knows it
+    architecture: str  # as `msfp.features.weights` knows it
     layers: tuple[int, ...]  # tapped layer indices. Channels and strides are read from the tensors, not written here.
     scene: int  # the layer whose global average is the scene vector (eq. 6).
     embedded: str = ""  # file of the shipped weights, empty where none are shipped

@@ -94,7 +94,7 @@ KNOWN: dict[tuple[str, str], Any] = {
 
 
 class Reader(pickle.Unpickler):
-    """Unpickler whose every name is inert; see the module's docstring."""
+    """Unpickler whose every name is inert; a name stands for nothing that runs."""
 
     def __init__(self, data: bytes, storage: Callable[[str, torch.dtype], torch.Tensor]) -> None:
         super().__init__(io.BytesIO(data))

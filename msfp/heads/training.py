@@ -47,7 +47,7 @@ def fit_fusion(
     """Train a fusion head with the triplet loss on features of ground-truth boxes, once for each seed.
 
     `strategy`: registered fusion strategy, or a class of one's own; training-free ones come back at once. `layers`:
-    layer -> (N, C) pooled vectors. `loss`: another loss than the paper's, see `fusion_steps.Loss`.
+    layer -> (N, C) pooled vectors. `loss`: another loss than the paper's, see `msfp.heads.triplets.Loss`.
     Returns one a seed.
     Raises NotComputable: no two people with two boxes each in any window.
     """

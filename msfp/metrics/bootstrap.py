@@ -64,7 +64,7 @@ class Sample:
 
     @cached_property
     def error(self) -> tuple[float, float]:
-        """Standard error of the two-way bootstrap, and its degrees of freedom (the module's formulas).
+        """Standard error of the two-way bootstrap, and its degrees of freedom (formulas: `08_report`).
 
         Raises:
             NotComputable: too few units or seeds, or the number is undefined in most draws.

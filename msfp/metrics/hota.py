@@ -38,7 +38,7 @@ class Frame(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Truth (see `fast.PreparedTruth`) and tracks of a sequence; tracks outside `judged` lie within crowds."""
+    """Truth (see `PreparedTruth`) and tracks of a sequence; tracks outside `judged` lie within crowds."""
 
     gt_bounds: Ints
     gt_box: Floats

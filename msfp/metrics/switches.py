@@ -245,7 +245,7 @@ class Boxes:
 
 
 def describe(gt: GroundTruth, benchmark: str) -> Boxes:
-    """Describe the boxes of `fast.prepare(gt, ..., benchmark=benchmark)`."""
+    """Describe the boxes of `hota.prepare(gt, ..., benchmark=benchmark)`."""
     gt = chosen_rows(gt, ~rules(benchmark).regions(gt))
     returning = np.zeros(len(gt), np.bool_)
     for person in np.unique(gt.id):

@@ -101,19 +101,23 @@ class OnlineTracker:
         return Look(number, seen.tlwh, seen.score, vectors, taus, self._memory(), warp, seconds)
 
     def _memory(self) -> NDArray[np.float64]:
+        """As wide in every frame; NaN where there is no mean yet."""
         smoothed = None if self._atl is None else self._atl.smoothed
-        mean = {} if self._predictor.centring is None else self._predictor.centring.mean
-        return np.concatenate([np.zeros(0) if smoothed is None else smoothed, *mean.values()])
+        parts = [np.zeros(0) if smoothed is None else smoothed]
+        if (centring := self._predictor.centring) is not None:
+            parts += [centring.mean.get(k, np.full(width, np.nan)) for k, width in self._predictor.widths.items()]
+        return np.concatenate(parts)
 
     def _recall_memory(self, memory: NDArray[np.float64]) -> None:
         """Go on from what `_memory` gave."""
         if self._atl is not None:
             count = self._atl.outputs
             self._atl.smoothed, memory = memory[:count], memory[count:]
-        if self._predictor.centring is not None and len(memory):
+        if self._predictor.centring is not None:
             widths = self._predictor.widths
             parts = np.split(memory.astype(np.float32), np.cumsum(list(widths.values()))[:-1])
-            self._predictor.centring.mean = dict(zip(widths, parts, strict=True))
+            means = zip(widths, parts, strict=True)
+            self._predictor.centring.mean = {layer: mean for layer, mean in means if not np.isnan(mean).any()}
 
     def follow(self, look: Look) -> TrackerOutput:
         """The tracker's next frame; frames come in order, each once."""

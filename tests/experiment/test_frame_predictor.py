@@ -69,6 +69,19 @@ def test_given_boxes_and_found_ones_come_in_turn(street, networks) -> None:
         assert boxes is None or np.array_equal(wanted.tlwh, boxes[0])
 
 
+def test_strips_are_centred_by_those_who_are_seen_once(street, networks) -> None:
+    """A GPU pools candidates before anybody knows which of them overlap; the mean is that of the kept ones."""
+    width = CONFIG.fusion.strips * in_one_piece().channels[4]
+    head = make_head("parts", {4: width}, CONFIG.fusion).eval()
+    host = CpuPredictor(load_whole("yolov8n-paper", "embedded"), CONFIG.input, head, networks[1])
+    device = CudaGraphPredictor(in_one_piece(), CONFIG.input, head, networks[1])
+    given = np.array([[20.0, 30, 40, 90], [200, 60, 30, 70]]), np.array([0.4, 0.9], np.float32)
+    for pixels, boxes in zip(street, (None, given, None), strict=True):
+        wanted = host.see(pixels, boxes)
+        assert wanted.vectors.shape == (len(wanted.tlwh), width)
+        same(device.see(pixels, boxes), wanted)
+
+
 def test_without_head_and_thresholds_there_are_boxes_only(street) -> None:
     device, host = CudaGraphPredictor(in_one_piece(), CONFIG.input), CpuPredictor(in_one_piece(), CONFIG.input)
     seen = device.see(street[0])

@@ -44,10 +44,11 @@ def methods(run: Run) -> dict[str, Method]:
         "camera": Method("d", "botsort", appearance("native-concat", (), 0), STREET, camera="sparse-flow"),
         "atl": Method("e", "msfp-track", appearance("native", (), 0), Threshold("atl", mode="offset", learn=learn)),
         "policy": Method("f", "bytetrack", None, Threshold("policy", policy="percentile")),
+        "strips": Method("g", "msfp-track", appearance("parts", learn, 0), Threshold("atl", mode="dual", learn=learn)),
     }
 
 
-@pytest.mark.parametrize("kind", ["motion", "trained", "single layer", "camera", "atl", "policy"])
+@pytest.mark.parametrize("kind", ["motion", "trained", "single layer", "camera", "atl", "policy", "strips"])
 def test_live_is_what_the_stages_compute(run: Run, kind: str) -> None:
     method, part = methods(run)[kind], scene_of(run)
     sequence = part.scene.sequences[0]
@@ -60,6 +61,24 @@ def test_live_is_what_the_stages_compute(run: Run, kind: str) -> None:
     assert len(found) == len(expected)
     assert np.array_equal(found.id, expected.id)
     assert np.allclose(found.tlwh, expected.tlwh, atol=0.05), "det.txt has three digits"
+
+
+def test_what_strips_remember_goes_on_in_another_process_and_ends_with_a_reset(run: Run) -> None:
+    method, part = methods(run)["strips"], scene_of(run)
+    first, second, third = (OnlineTracker(run, method, 30.0, "OWN") for _ in range(3))
+    frames = list(FrameReader(part.scene.pixels))
+    looks = [first.look(t, pixels) for t, pixels in frames[:5]]
+    for look in looks:
+        second.resume(look)
+    nobody = np.zeros((0, 4)), np.zeros(0, np.float32)
+    alone = looks[0].tlwh[:1], looks[0].score[:1]
+    for boxes in (nobody, alone, None):  # the running mean stands in where a frame shows one person
+        one, two = (each.look(6, frames[5][1], boxes) for each in (first, second))
+        np.testing.assert_allclose(one.vectors, two.vectors, atol=1e-6)
+        np.testing.assert_allclose(one.taus, two.taus, atol=1e-6)
+    first.reset()
+    again, fresh = (each.look(1, frames[0][1], alone) for each in (first, third))
+    np.testing.assert_array_equal(again.vectors, fresh.vectors)
 
 
 def test_thresholds_that_need_the_whole_video_are_refused(run: Run) -> None:
