@@ -35,6 +35,18 @@ def reproduce(home: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, start_new_session=True, **pipes, **options)
 
 
+# The long ones start first: one process makes the finished run while the other compiles the trackers' kernels.
+FIRST = ("test_end_to_end", "tracking/test_contract", "tracking/", "test_stopping", "explore/", "@", "bench/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.nodeid + ("@" if item.get_closest_marker("xdist_group") else "")
+        return next((k for k, part in enumerate(FIRST) if part in name), len(FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Home of one finished run; the test processes share it, and the first to ask makes it."""

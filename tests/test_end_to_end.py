@@ -19,6 +19,8 @@ from msfp.paper.figures import FORMATS
 from msfp.paper.registry import every
 from tests.conftest import SMALL, reproduce
 
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
 TABLES, FIGURES = (1, 3, 5, 20), (1, 3, 4, 5, 6)
 TIMED = (7, 11, 15, 24, 102)  # the only tables whose numbers, or some, differ from run to run, and Figure 5
 TABLE_FORMATS = ("json", "csv", "md", "tex")
@@ -151,25 +153,6 @@ def test_a_second_run_executes_no_notebook(finished: Path) -> None:
     assert tables(finished) == before
 
 
-PUBLISH = """
-import sys
-from msfp.paper.notebook import as_notebook_run
-from msfp.experiment.run import open_run
-run = open_run("smoke", home=sys.argv[1], overrides=sys.argv[2])
-for number in sys.argv[3:]:
-    as_notebook_run(run).table(int(number))
-"""
-
-
-def test_another_home_gives_the_same_bytes(finished: Path, fresh: Path) -> None:
-    """Outside notebooks and with sets in another order, from nothing but the rendered frames; times alone differ."""
-    words = [str(fresh), SMALL, *map(str, TABLES), "15"]
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", PUBLISH, *words], check=True, env=environment, timeout=PATIENCE)
-    assert tables(fresh) == tables(finished)
-    assert places(fresh, 15) == places(finished, 15)
-
-
 def places(home: Path, number: int) -> list[tuple[str, str, str]]:
     """Row, column and source of a table's cells."""
     cells = json.loads((home / "runs" / "smoke" / "tables" / f"table{number:02d}.json").read_text())
@@ -181,8 +164,21 @@ def entries(home: Path) -> Iterator[Path]:
     return (p for p in (home / "runs" / "smoke" / "store").rglob("*") if p.is_file())
 
 
+PUBLISH = """
+import sys
+from msfp.paper.notebook import as_notebook_run
+from msfp.experiment.run import open_run
+run = open_run("smoke", home=sys.argv[1], overrides=sys.argv[2])
+for number in sys.argv[3:]:
+    as_notebook_run(run).table(int(number))
+"""
+
+
 def test_a_killed_run_is_finished_by_two_at_once(finished: Path, fresh: Path) -> None:
-    """SIGKILL after a random number of results; then two runs on the one store, neither of which may fail."""
+    """SIGKILL after a random number of results; then two runs on the one store, neither of which may fail.
+
+    Other tables are then made outside notebooks and with sets in another order; times alone differ.
+    """
     moment = random.SystemRandom().randint(1, 12)
     words = ("--workers", "0", "--only", "03", "--json")
     killed = reproduce(fresh, *words)
@@ -196,3 +192,8 @@ def test_a_killed_run_is_finished_by_two_at_once(finished: Path, fresh: Path) ->
     for process in [reproduce(fresh, *words) for _ in range(2)]:
         assert set(finish(process)["notebooks"]) == {"03_heads"}  # type: ignore[call-overload]
     assert tables(fresh, (3, 20)) == tables(finished, (3, 20)), f"killed after {moment} results"
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    words = (str(fresh), SMALL, "1", "5", "15")
+    subprocess.run([sys.executable, "-c", PUBLISH, *words], check=True, env=environment, timeout=PATIENCE)
+    assert tables(fresh) == tables(finished)
+    assert places(fresh, 15) == places(finished, 15)

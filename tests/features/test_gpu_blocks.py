@@ -45,7 +45,11 @@ def check() -> None:
 
 @pytest.mark.skipif(not TRITON, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_in_tritons_interpreter() -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_blocks as t; t.check()"
+    """Blocks and the pooling kernel, whose maps and boxes `test_gpu_pooling` has."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_blocks as b; import test_gpu_pooling as p;"
+        "b.check(); p.check(True, (11,)); p.check(True, (4, 0, 5), some=True)"
+    )
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-c", program, os.path.dirname(__file__)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
