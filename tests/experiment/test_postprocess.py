@@ -20,7 +20,7 @@ from .conftest import LENGTH, Make
 pytestmark = pytest.mark.xdist_group("linking")  # trained once, not once a worker
 
 
-def street(seed: int, people: int = 16, length: int = 90) -> GroundTruth:
+def street(seed: int, people: int = 24, length: int = 120) -> GroundTruth:
     """People who cross a street at their own speeds."""
     rng = np.random.default_rng(seed)
     t = np.arange(1, length + 1)
@@ -39,7 +39,7 @@ def street(seed: int, people: int = 16, length: int = 90) -> GroundTruth:
 
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
-    return fit_link(*link_pairs([street(s) for s in range(2)], 0), 10, 0)
+    return fit_link(*link_pairs([street(s) for s in range(3)], 0), 10, 0)
 
 
 def test_linking_learns_to_tell_people_apart_on_streets_it_never_saw(fitted: Fitted) -> None:

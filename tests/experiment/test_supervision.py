@@ -20,8 +20,6 @@ from msfp.types import Detections, GroundTruth
 
 from .conftest import LENGTH, Make
 
-pytestmark = [pytest.mark.xdist_group("tables"), pytest.mark.usefixtures("kept")]
-
 ATL = AtlSettings()
 
 
