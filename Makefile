@@ -27,7 +27,7 @@ paper: setup ## LaTeX of a run's tables and figures in runs/PROFILE/paper, and i
 	else echo 'no TeX here: main.pdf is not made (Debian: apt-get install texlive-latex-recommended lmodern)'; fi
 
 test: setup ## the test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## format, lint (notebooks too) and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

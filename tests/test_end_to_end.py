@@ -17,28 +17,14 @@ import pytest
 
 from msfp.paper.figures import FORMATS
 from msfp.paper.registry import every
+from tests.conftest import SMALL, reproduce
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
 TABLES, FIGURES = (1, 3, 5, 20), (1, 3, 4, 5, 6)
 TIMED = (7, 11, 15, 24, 102)  # the only tables whose numbers, or some, differ from run to run, and Figure 5
 TABLE_FORMATS = ("json", "csv", "md", "tex")
-# As small as every artefact still has numbers: the crowded data set is the dearest to render.
-SMALL = (
-    "-p", "data.frames=12", "-p", "data.crowded=none", "-p", "training.epochs=1", "-p", "selection.trials=2",
-    "-p", "selection.finalists=1",
-)  # fmt: skip
-OPTIONS = ("--profile", "smoke", "--weights", "random-init", "--workers", "0", *SMALL)
 PATIENCE = 1500  # seconds; a test machine may be busy
-
-
-def start(home: Path, *words: str) -> subprocess.Popen[str]:
-    """`msfp reproduce` in a process group of its own."""
-    program = [str(Path(sys.executable).with_name("msfp")), "reproduce", *OPTIONS, "--home", str(home), *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    )
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, object]:
@@ -62,45 +48,31 @@ def tables(home: Path, numbers: tuple[int, ...] = TABLES) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def with_worlds_of(home: Path, other: Path) -> Path:
-    """A home of its own that shares another's rendered worlds."""
-    home.mkdir()
-    (home / "data").symlink_to(other / "data")
-    return home
-
-
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which everything was reproduced once."""
-    folder = tmp_path_factory.mktemp("home")
-    finish(start(folder, "--json"))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def report(home: Path) -> str:
+def report(finished: Path) -> str:
     """Every page of the site."""
-    pages = sorted((home / "runs" / "smoke" / "report").rglob("*.html"))
+    pages = sorted((finished / "runs" / "smoke" / "report").rglob("*.html"))
     assert len([page for page in pages if page.parent.name == "notebooks"]) == 9
     return "".join(page.read_text(encoding="utf-8") for page in pages)
 
 
-def test_every_ready_artefact_is_there_and_no_planned_one(home: Path) -> None:
+def test_every_ready_artefact_is_there_and_no_planned_one(finished: Path) -> None:
     ready = [a for a in every() if a.status == "ready"]
     assert {(a.kind, a.number) for a in ready} >= {("table", n) for n in (*TABLES, *TIMED)} | {
         ("figure", n) for n in FIGURES
     }
-    made = {p.name for p in (home / "runs" / "smoke" / "tables").iterdir()}
-    drawn = {p.name for p in (home / "figures" / "smoke").iterdir()}
+    run, figures = finished / "runs" / "smoke", finished / "figures" / "smoke"
+    made = {p.name for p in (run / "tables").iterdir()}
+    drawn = {p.name for p in figures.iterdir()}
     assert made == {f"{a.id}.{form}" for a in ready if a.kind == "table" for form in TABLE_FORMATS}
     assert drawn == {f"{a.id}.{form}" for a in ready if a.kind == "figure" for form in FORMATS}
-    assert all(p.stat().st_size for folder in ("runs/smoke/tables", "figures/smoke") for p in (home / folder).iterdir())
-    assert len(list((home / "runs" / "smoke" / "notebooks").glob("*.ipynb"))) == 10
+    assert all(p.stat().st_size for folder in (run / "tables", figures) for p in folder.iterdir())
+    assert len(list((run / "notebooks").glob("*.ipynb"))) == 10
 
 
-def test_cells_are_measured_or_say_why_not(home: Path) -> None:
+def test_cells_are_measured_or_say_why_not(finished: Path) -> None:
     for number in TABLES:
-        cells = json.loads((home / "runs" / "smoke" / "tables" / f"table{number:02d}.json").read_text())
+        cells = json.loads((finished / "runs" / "smoke" / "tables" / f"table{number:02d}.json").read_text())
         sources = [cell["source"] for cell in cells]
         assert sources.count("measured") > 4, number
         assert all(cell["reason"] for cell in cells if cell["source"] == "n/a")
@@ -120,7 +92,7 @@ def test_the_report_shows_every_artefact_and_where_it_came_from(report: str) -> 
         assert f"Table {number}" in report
     for number in FIGURES:
         assert f"Figure {number}" in report
-    for word in ("paper", "difference", "measured", "random-init", "data.frames=12"):
+    for word in ("paper", "difference", "measured", "embedded", "data.frames=12"):
         assert word in report, word
 
 
@@ -150,30 +122,21 @@ table.with_rows({"Halves": {"AUC": row.auc, "Gap": row.gap, "AssA": score.AssA["
 """
 
 
-def test_a_head_and_a_loss_typed_into_notebook_03(home: Path, tmp_path: Path) -> None:
+def test_a_head_and_a_loss_typed_into_notebook_03(finished: Path, tmp_path: Path) -> None:
     """They train, are kept under their own source, and get a row in the table; another loss trains anew."""
     (path,) = (Path(__file__).resolve().parents[1] / "notebooks").glob("03_*.ipynb")
     notebook = nbformat.read(path, as_version=4)
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     wanted = [c for c in cells if {"parameters", "setup", "table-3"} & set(c.metadata.get("tags", []))]
-    settings = " ".join(word for word in SMALL if word != "-p")
-    given = {"profile": "smoke", "weights": "random-init", "settings": settings, "home": str(home)}
+    given = {"profile": "smoke", "settings": SMALL, "home": str(finished)}
     wanted[0].source += "".join(f"\n{name} = {value!r}" for name, value in given.items())
     losses = [LOSS.format(factor=factor) for factor in (1, 1, 2)]
     own = [HEAD, *(cell for loss in losses for cell in (loss, TRY))]
     notebook.cells = [*wanted, *map(nbformat.v4.new_code_cell, own)]
     nbformat.write(notebook, tmp_path / "own.ipynb")
-    program = [
-        str(Path(sys.executable).with_name("jupyter")),
-        "nbconvert",
-        "--to",
-        "notebook",
-        "--execute",
-        "own.ipynb",
-    ]
-    subprocess.run(
-        [*program, "--output", "done.ipynb"], cwd=tmp_path, check=True, timeout=PATIENCE, capture_output=True
-    )
+    program = [str(Path(sys.executable).with_name("jupyter")), "nbconvert", "--to", "notebook", "--execute"]
+    words = ["own.ipynb", "--output", "done.ipynb"]
+    subprocess.run([*program, *words], cwd=tmp_path, check=True, timeout=PATIENCE, capture_output=True)
     cells = nbformat.read(tmp_path / "done.ipynb", as_version=4).cells
     tried = [c.outputs for c in cells if c.source.strip() == TRY.strip()]
     said = [next(o.text for o in outputs if o.get("name") == "stdout").split() for outputs in tried]
@@ -182,32 +145,12 @@ def test_a_head_and_a_loss_typed_into_notebook_03(home: Path, tmp_path: Path) ->
     assert all(any("Halves" in o.get("data", {}).get("text/html", "") for o in outputs) for outputs in tried)
 
 
-def test_a_second_run_executes_no_notebook(home: Path) -> None:
-    before = tables(home)
-    found = finish(start(home, "--json"))
+def test_a_second_run_executes_no_notebook(finished: Path) -> None:
+    before = tables(finished)
+    found = finish(reproduce(finished, "--workers", "0", "--json"))
     assert set(found["notebooks"].values()) == {0.0}  # type: ignore[attr-defined]
     assert len(found["notebooks"]) == 9  # type: ignore[arg-type]
-    assert tables(home) == before
-
-
-PUBLISH = """
-import sys
-from msfp.paper.notebook import as_notebook_run
-from msfp.experiment.run import open_run
-run = open_run("smoke", weights="random-init", home=sys.argv[1], overrides=sys.argv[2])
-for number in sys.argv[3:]:
-    as_notebook_run(run).table(int(number))
-"""
-
-
-def test_another_home_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
-    """Outside notebooks and with sets in another order, from nothing but the rendered frames; times alone differ."""
-    other = with_worlds_of(tmp_path / "other", home)
-    words = [str(other), " ".join(SMALL[1::2]), *map(str, TABLES), "15"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", PUBLISH, *words], check=True, env=environment, timeout=PATIENCE)
-    assert tables(other) == tables(home)
-    assert places(other, 15) == places(home, 15)
+    assert tables(finished) == before
 
 
 def places(home: Path, number: int) -> list[tuple[str, str, str]]:
@@ -221,19 +164,36 @@ def entries(home: Path) -> Iterator[Path]:
     return (p for p in (home / "runs" / "smoke" / "store").rglob("*") if p.is_file())
 
 
-def test_a_killed_run_is_finished_by_two_at_once(home: Path, tmp_path: Path) -> None:
-    """SIGKILL after a random number of results; then two runs on the one store, neither of which may fail."""
-    other = with_worlds_of(tmp_path / "other", home)
+PUBLISH = """
+import sys
+from msfp.paper.notebook import as_notebook_run
+from msfp.experiment.run import open_run
+run = open_run("smoke", home=sys.argv[1], overrides=sys.argv[2])
+for number in sys.argv[3:]:
+    as_notebook_run(run).table(int(number))
+"""
+
+
+def test_a_killed_run_is_finished_by_two_at_once(finished: Path, fresh: Path) -> None:
+    """SIGKILL after a random number of results; then two runs on the one store, neither of which may fail.
+
+    Other tables are then made outside notebooks and with sets in another order; times alone differ.
+    """
     moment = random.SystemRandom().randint(1, 12)
-    killed = start(other, "--only", "03")
+    words = ("--workers", "0", "--only", "03", "--json")
+    killed = reproduce(fresh, *words)
     began = time.monotonic()
-    while killed.poll() is None and sum(1 for _ in entries(other)) < moment:
+    while killed.poll() is None and sum(1 for _ in entries(fresh)) < moment:
         assert time.monotonic() - began < PATIENCE
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL, f"it had ended before {moment} results"
     assert killed.communicate()
-    both = [start(other, "--only", "03", "--json") for _ in range(2)]
-    for process in both:
+    for process in [reproduce(fresh, *words) for _ in range(2)]:
         assert set(finish(process)["notebooks"]) == {"03_heads"}  # type: ignore[call-overload]
-    assert tables(other, (3, 20)) == tables(home, (3, 20)), f"killed after {moment} results"
+    assert tables(fresh, (3, 20)) == tables(finished, (3, 20)), f"killed after {moment} results"
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    words = (str(fresh), SMALL, "1", "5", "15")
+    subprocess.run([sys.executable, "-c", PUBLISH, *words], check=True, env=environment, timeout=PATIENCE)
+    assert tables(fresh) == tables(finished)
+    assert places(fresh, 15) == places(finished, 15)

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.ops import nms
 
 from msfp.features.backbone import Backbone, Geometry, Letterbox, Part, device_named, fit, fuse, inputs_of, to_batch
 from msfp.features.pooling import Mode, global_average, half, pool_levels
@@ -71,6 +70,8 @@ def chosen(
 
 def suppressed(xyxy: torch.Tensor, scores: torch.Tensor, overlap: float, limit: int) -> torch.Tensor:
     """(M,) places of those that are kept, best first; arguments as of `detect`."""
+    from torchvision.ops import nms  # loads all of torch.compile: seconds that most processes can do without
+
     return nms(xyxy, scores, overlap)[:limit]
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.ops import roi_align
 
 from msfp.features.backbone import load_backbone
 from msfp.features.joint import STRIDE, JointNetwork, describe, untrained_joint
@@ -141,6 +140,8 @@ def step_losses(
     """Detection loss a crop, and contrast over the people of the batch."""
     predictions, appearance = network(batch.detection["img"])
     detection = criterion(predictions, batch.detection)[0].sum() / recipe.batch
+    from torchvision.ops import roi_align  # loads all of torch.compile
+
     vectors = roi_align(appearance, batch.boxes, CELLS, 1.0 / STRIDE, SAMPLES, aligned=True).mean((2, 3))
     if len(batch.identity.unique()) == len(batch.identity):  # nobody twice, nothing to contrast
         return detection, 0.0 * vectors.sum()

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import reproduce
+
 LENGTH = 400
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "street").mkdir()
     for t in range(1, LENGTH + 1):
         cv2.imwrite(str(tmp_path / "street" / f"{t:06d}.jpg"), np.full((64, 96, 3), 90, np.uint8))
@@ -29,7 +30,7 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path, number: si
     parts = tmp_path / "tracked" / ".parts"
     while running.poll() is None and not any(parts.glob("*.mp4*")) and not any(parts.glob(".*.mp4*")):
         time.sleep(0.02)
-    running.send_signal(number)
+    running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=120)
     assert (running.returncode, out) == (130, ""), err
     told = err.splitlines()[-1]  # before it, a message where kernels are compiled for the first time
@@ -42,23 +43,18 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path, number: si
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads processes from /proc, which is Linux")
 @pytest.mark.parametrize(("stop", "number", "workers"), [(os.kill, "SIGTERM", "0"), (os.killpg, "SIGINT", "2")])
-def test_a_stopped_run_leaves_nobody_behind(tmp_path: Path, stop: Callable, number: str, workers: str) -> None:
+def test_a_stopped_run_leaves_nobody_behind(fresh: Path, stop: Callable, number: str, workers: str) -> None:
     """A scheduler sends SIGTERM to the command, a terminal SIGINT to all that it started."""
-    program = os.path.join(os.path.dirname(sys.executable), "msfp")
-    words = ["reproduce", "--profile", "smoke", "--workers", workers, "--home", str(tmp_path)]
-    with (tmp_path / "said").open("w+") as said:
-        running = subprocess.Popen(
-            [program, *words], stdout=said, stderr=said, start_new_session=True, preexec_fn=heed_ctrl_c
-        )
-        while running.poll() is None and not any(is_kernel(p) for p in below(running.pid)):
-            time.sleep(0.05)
-        others = below(running.pid)
-        assert len(others) > int(workers)
-        stop(running.pid, getattr(signal, number))
-        assert running.wait(timeout=60) == 130, (tmp_path / "said").read_text()
-    said_last = (tmp_path / "said").read_text()
-    assert said_last.splitlines()[-1].startswith("msfp: stopped; ")
-    assert "Traceback" not in said_last
+    running = reproduce(fresh, "--workers", workers, preexec_fn=heed_ctrl_c)
+    while running.poll() is None and not any(is_kernel(p) for p in below(running.pid)):
+        time.sleep(0.05)
+    others = below(running.pid)
+    assert len(others) > int(workers)
+    stop(running.pid, getattr(signal, number))
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert said.splitlines()[-1].startswith("msfp: stopped; ")
+    assert "Traceback" not in said
     end = time.monotonic() + 30
     while any(Path(f"/proc/{p}").exists() for p in others) and time.monotonic() < end:
         time.sleep(0.1)

@@ -91,7 +91,7 @@ def linked(folder: Path, real: Path, *names: str) -> Path:
 
 @pytest.mark.real
 def test_real_results_score_as_official_trackeval_does(msfp: Command, shared: Path, tmp_path: Path) -> None:
-    names = [f"MOT17-{scene}-{detector}" for scene in ("05", "09") for detector in ("DPM", "FRCNN", "SDP")]
+    names = [f"MOT17-{scene}-{detector}" for scene in ("09",) for detector in ("DPM", "FRCNN", "SDP")]
     root = linked(tmp_path / "real", shared / "mot17-dev", *names)
     scored = msfp("evaluate", root, shared / "oracle" / "MPNTrack", "--json")
     assert scored.code == 0

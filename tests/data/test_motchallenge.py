@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from msfp.data.motchallenge import (
@@ -20,9 +20,6 @@ from msfp.data.motchallenge import (
 from msfp.errors import InputError
 from msfp.types import Sequence, Tracks
 
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
 SEQUENCE = Sequence("S", "mot17", "train", Path("S"), 30.0, 100, 640, 480)
 DET = "1,-1,10.5,20,30,40,0.9\n"
 GT = "1,1,10,20,30,40,1,1,0.5\n"
@@ -154,9 +151,9 @@ def test_scores_of_six_columns_and_beyond_single_precision(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_hundred_megabytes_of_line_ends_cost_no_more_than_themselves(tmp_path: Path, name: str) -> None:
+def test_megabytes_of_line_ends_cost_no_more_than_themselves(tmp_path: Path, name: str) -> None:
     read, row = READERS[name]
-    size = 20_000_000
+    size = 1_000_000
     tracemalloc.start()
     try:
         assert len(read(put(tmp_path, b"\n" * size, name))) == 0
@@ -230,7 +227,6 @@ rows_of_tracks = st.lists(
 )
 
 
-@FUZZ
 @given(rows_of_tracks)
 def test_tracks_round_trip_exactly(tmp_path: Path, rows: list) -> None:
     rows = sorted(rows, key=lambda r: r[0])
@@ -291,7 +287,6 @@ NEAR_ROWS = st.lists(
 ).map("\n".join)
 
 
-@FUZZ
 @given(
     data=st.one_of(
         st.binary(max_size=200), NEAR_ROWS.map(str.encode), st.text("019,.-+e \r\n\t", max_size=80).map(str.encode)
@@ -313,7 +308,6 @@ def test_any_bytes_are_read_or_told(tmp_path: Path, name: str, data: bytes) -> N
         assert name != "det.txt" or (found.tlwh[:, 2:] > 0).all()
 
 
-@FUZZ
 @given(cut=st.integers(0, 200))
 def test_a_file_cut_anywhere_is_read_up_to_there_or_told(tmp_path: Path, cut: int) -> None:
     text = "".join(f"{t},{t},{t}.25,2.5,30.125,40.5,0.75,-1,-1,-1\n" for t in range(1, 7))[:cut]

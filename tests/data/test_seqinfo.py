@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.data.catalog import check
@@ -204,7 +204,6 @@ ODD = [
 LINES = st.sampled_from(["[Sequence]", "[Other]", *KEYS, *ODD])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.one_of(st.binary(max_size=100), st.lists(LINES, max_size=9).map("\n".join).map(str.encode)))
 def test_any_bytes_are_a_sequence_or_told(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "seqinfo.ini").write_bytes(data)

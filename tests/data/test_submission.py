@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.data.motchallenge import read_tracks
@@ -138,7 +138,6 @@ def test_odd_entries_are_told_in_words(tmp_path: Path) -> None:
     assert problem.startswith(f"{path}: would grow to 167,772,160 bytes, at most ")
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=4), st.integers(0, 2000), st.booleans())
 def test_any_damage_is_a_line(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], end: int, cut: bool

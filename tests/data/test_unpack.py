@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.data.download import unpack
@@ -105,7 +105,6 @@ def test_any_bytes_are_unpacked_or_refused(tmp_path_factory, data):
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     method=st.sampled_from(METHODS),
     changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4),

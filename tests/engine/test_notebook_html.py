@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -113,7 +113,6 @@ def exported(path: Path, kind: str, markup: str) -> str:
 @pytest.mark.parametrize(
     "kind", ["text/html", "image/svg+xml", "text/markdown", "text/latex", "application/javascript"]
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.sampled_from((*SAFE, *HARM)), min_size=1, max_size=5))
 def test_outputs_run_and_fetch_nothing(tmp_path: Path, kind: str, parts: list[str]) -> None:
     text = exported(tmp_path / "x.ipynb", kind, "".join(parts))
@@ -161,7 +160,6 @@ JSON = st.recursive(
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(whole=JSON, cut=st.integers(0, 900), kind=st.sampled_from(["odd", "cut", "flipped"]))
 def test_a_notebook_that_is_cut_or_odd_is_refused_in_one_line(
     notebook: Path, tmp_path: Path, whole: object, cut: int, kind: str

@@ -42,7 +42,7 @@ def gpu_worker(address: str) -> Iterator[None]:
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address, *options]
     worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        clusters.open_pool(0, address)[0].wait_for_workers(4, timeout=60)
+        clusters.open_pool(0, address)[0].wait_for_workers(3, timeout=60)
         yield
     finally:
         worker.terminate()
@@ -88,19 +88,19 @@ def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
 
     alone = parallel.map(cell, range(40))
     steps: list[int] = []
-    spread = parallel.map(cell, range(40), workers=3, store=tmp_path, progress=steps.append)
+    spread = parallel.map(cell, range(40), workers=2, store=tmp_path, progress=steps.append)
     assert sum(steps) == 40
     assert len(steps) < 40
     for (a, b, here), (c, d, there) in zip(alone, spread, strict=True):
         assert a == c
         np.testing.assert_array_equal(b, d)
         assert here == os.getpid() != there
-    assert len({there for _, _, there in spread}) == 3
+    assert len({there for _, _, there in spread}) == 2
 
 
 def test_cells_are_sent_together_until_they_take_a_tenth_of_a_second() -> None:
     steps: list[int] = []
-    parallel.map(lambda _: time.sleep(0.005), range(300), workers=3, progress=steps.append)
+    parallel.map(lambda _: time.sleep(0.005), range(300), workers=2, progress=steps.append)
     assert sum(steps) == 300
     assert len(steps) < 100  # some alone until their time is known, then about 20 at once
 
@@ -118,7 +118,7 @@ def test_a_killed_worker_costs_no_result_and_what_it_stored_stays(tmp_path: Path
             os.kill(os.getpid(), signal.SIGKILL)
         return found
 
-    assert parallel.map(cell, range(24), workers=3, store=tmp_path / "store") == [2 * item for item in range(24)]
+    assert parallel.map(cell, range(24), workers=2, store=tmp_path / "store") == [2 * item for item in range(24)]
     assert (tmp_path / "died").exists()
     assert sorted(map(int, (tmp_path / "computed").read_text().split())) == list(range(24))
 
@@ -127,10 +127,10 @@ def test_workers_use_one_thread_and_do_not_start_others() -> None:
     def inspect(_: int) -> tuple[set[str | None], set[int], list[int]]:
         pools = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} | {cv2.getNumThreads()}
         pools |= {numba.get_num_threads(), torch.get_num_threads()}
-        inner = parallel.map(lambda _x: os.getpid(), range(2), workers=3)
+        inner = parallel.map(lambda _x: os.getpid(), range(2), workers=2)
         return {os.environ.get(name) for name in clusters.ONE_THREAD}, pools, inner
 
-    for variables, threads, inner in parallel.map(inspect, range(3), workers=3):
+    for variables, threads, inner in parallel.map(inspect, range(3), workers=2):
         assert variables == {"1"}
         assert threads == {1}
         assert len(set(inner)) == 1
@@ -144,7 +144,7 @@ def test_an_exception_in_a_worker_names_its_cell_and_stops_only_it(tmp_path: Pat
 
     names = ["MOT17-02", "MOT17-05", "MOT17-09"]
     with pytest.raises(CellsFailed, match=r"1 of 3 cells failed\n  'MOT17-05': ValueError: bad box \(at "):
-        parallel.map(fails, names, workers=3, store=tmp_path)
+        parallel.map(fails, names, workers=2, store=tmp_path)
     store = Store(tmp_path)
     assert [store.contains("s", store.key("s", {"n": name}, code="msfp.types")) for name in names] == [
         True,
@@ -153,7 +153,7 @@ def test_an_exception_in_a_worker_names_its_cell_and_stops_only_it(tmp_path: Pat
     ]
 
 
-@pytest.mark.parametrize("workers", [0, 3])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_lost_store_is_one_clear_error(tmp_path: Path, workers: int) -> None:
     def vanishes(item: int) -> int:
         if item == 2:
@@ -209,7 +209,7 @@ def test_a_store_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
 
 def test_one_worker_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-5a")
-    seen = parallel.map(where, range(8), workers=3, gpu=True)
+    seen = parallel.map(where, range(8), workers=2, gpu=True)
     assert {device for device, _ in seen} == {"4", "GPU-5a"}
     assert len(set(seen)) == 2  # processes and devices go together
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -217,7 +217,7 @@ def test_one_worker_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cells_for_gpus_ask_a_clusters_workers_for_one() -> None:
-    address = clusters.open_pool(3, None)[0].scheduler.address
+    address = clusters.open_pool(2, None)[0].scheduler.address
     assert parallel.map(abs, [-1, 2], cluster=address) == [1, 2]
     with pytest.raises(InputError, match="no worker there offers a GPU; start one a device with .* --resources GPU=1"):
         parallel.map(abs, [1], cluster=address, gpu=True)

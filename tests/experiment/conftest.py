@@ -43,6 +43,20 @@ def run_of_one_street(folder: Path) -> Run:
     return open_run("mot17", root=folder / "root", weights="random-init", home=folder / "home", overrides=settings)
 
 
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that tests of one process share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def kept(results: Path, tmp_path: Path) -> None:
+    """What one test computed is found by the others that use this: their tables are made of the same streets."""
+    place = tmp_path / "home" / "runs" / "mot17"
+    place.mkdir(parents=True)
+    (place / "store").symlink_to(results)
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> Make:
     """`make_run({"MOT17-02-SDP": frames, ...}, **overrides)`; `test/NAME` puts a sequence in the test split."""

@@ -35,6 +35,8 @@ from tests.tables import cells_of
 
 from .conftest import LENGTH, Make
 
+pytestmark = [pytest.mark.xdist_group("tables"), pytest.mark.usefixtures("kept")]
+
 ASSOCIATIONS = {
     "MSFP": "msfp-attention",
     "BoT-SORT": "botsort",

@@ -14,6 +14,8 @@ from msfp.metrics.rules import rules
 
 from .conftest import LENGTH, Make
 
+pytestmark = [pytest.mark.xdist_group("tables"), pytest.mark.usefixtures("kept")]
+
 TWO = {"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": LENGTH}
 
 

@@ -14,6 +14,8 @@ from tests.tables import cells_of, made
 
 from .conftest import LENGTH, Make
 
+pytestmark = [pytest.mark.xdist_group("tables"), pytest.mark.usefixtures("kept")]
+
 SMALL = {"data.embedded": None, "training.identities": 2, "training.instances": 2, "tuning": "released"}
 
 

@@ -14,6 +14,8 @@ from tests.tables import made
 
 from .conftest import LENGTH, Make
 
+pytestmark = [pytest.mark.xdist_group("tables"), pytest.mark.usefixtures("kept")]
+
 SMALL = {"training.identities": 2, "training.instances": 2, "training.joint_epochs": 1, "atl.grid": (0.1, 0.3)}
 
 

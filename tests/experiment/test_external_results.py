@@ -102,7 +102,7 @@ def test_one_bad_file_never_keeps_out_the_others(make_run: Make, tmp_path: Path)
     every = [*NAMES, "MOT17-04-SDP"]
     run = make_run(dict.fromkeys(every, 0))
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(st.fixed_dictionaries({name: st.sampled_from(["good", "stray", *BAD]) for name in every}))
     def holds(states: dict[str, str]) -> None:
         shutil.rmtree(tmp_path / "given", ignore_errors=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.errors import InputError
@@ -90,7 +90,6 @@ def put(path: Path, data: bytes | str) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32 - 1))
 def test_damaged_files_score_as_trackevals_own_reader_has_them(
     tmp_path_factory: pytest.TempPathFactory, seed: int

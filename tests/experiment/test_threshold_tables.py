@@ -14,6 +14,8 @@ from tests.tables import made, notebook_run
 
 from .conftest import LENGTH, Make
 
+pytestmark = [pytest.mark.xdist_group("tables"), pytest.mark.usefixtures("kept")]
+
 ALONE = {"data.embedded": None, "training.identities": 2, "training.instances": 2}
 CALIBRATED = " · calibrated scores"
 BOUNDS = {

@@ -69,7 +69,7 @@ def test_what_atl_did_not_learn_is_told_with_a_remedy(
 
 
 @pytest.mark.parametrize("name", ["bytetrack", "msfp-attention", "lite", "joint"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_thresholds_between_the_same_scores_give_the_same_tracks(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)

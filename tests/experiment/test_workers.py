@@ -1,4 +1,4 @@
-"""Three worker processes make the same store, byte for byte, as one process, also where one of them is killed."""
+"""Two worker processes make the same store, byte for byte, as one process, also where one of them is killed."""
 
 import os
 import pickle
@@ -20,10 +20,13 @@ from msfp.experiment.scores import Measured, measure_one
 from msfp.paper.methods import BYTETRACK, LITE, MSFP_TRACK
 from msfp.types import Sequence
 
+from .conftest import FEW, LENGTH, write_sequence
+
 pytestmark = pytest.mark.xdist_group("workers")
 
-WORKERS = 3
-SMALL_CELL = 50_000  # bytes that may go through the scheduler for a cell; its tracks and features weigh more
+WORKERS = 2
+SETTINGS = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,), **FEW}
+SMALL_CELL = 10_000  # bytes that may go through the scheduler for a cell; its tracks and features weigh more
 Item = tuple[scores.Method, data.Part, Sequence]
 
 
@@ -31,7 +34,7 @@ Item = tuple[scores.Method, data.Part, Sequence]
 class Alone:
     """A run in one process."""
 
-    home: Path
+    root: Path
     files: dict[str, bytes]
     measured: list[Measured]
 
@@ -39,25 +42,23 @@ class Alone:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
     home = tmp_path_factory.mktemp("alone")
-    measured = compute(smoke(home))
-    yield Alone(home, contents(home), measured)
+    for name in ("MOT17-02-SDP", "MOT17-04-SDP"):
+        write_sequence(home / "root" / "train" / name, LENGTH, gt=True)
+    found = home / "root" / "train" / name / "det" / "det.txt"
+    found.write_text("".join(found.read_text().splitlines(keepends=True)[:-1]))  # the second street is another
+    measured = compute(small(home / "root", home))
+    yield Alone(home / "root", contents(home), measured)
     cluster.close()
 
 
-def smoke(home: Path, workers: int = 0) -> Run:
-    """The smoke profile on fewer frames; `data` is rendered where it is not there."""
-    return open_run("smoke", home=home, workers=workers, overrides={"data.frames": 8, "training.epochs": 1})
-
-
-def beside(alone: Alone, home: Path) -> Path:
-    """A home with the same rendered data and no results."""
-    (home / "data").symlink_to(alone.home / "data")
-    return home
+def small(root: Path, home: Path, workers: int = 0) -> Run:
+    """A run over two streets."""
+    return open_run("mot17", root=root, weights="random-init", home=home, workers=workers, overrides=SETTINGS)
 
 
 def items(run: Run) -> list[Item]:
     """Motion only, frozen features, and a learned head."""
-    (fold,) = data.folds(run, "synth17")
+    (fold,) = data.folds(run, "mot17")
     chosen = [method for row in (BYTETRACK, LITE, MSFP_TRACK) for method in row.each_seed(fold.learn, (0,))]
     scores.prepare(run, chosen, fold.evaluate)
     return [(m, p, s) for m in chosen for p in fold.evaluate for s in data.sequences(p)]
@@ -65,19 +66,19 @@ def items(run: Run) -> list[Item]:
 
 def compute(run: Run) -> list[Measured]:
     """Features, heads, tracks and scores."""
-    extract_all(run, data.scenes(run, "synth17"))
+    extract_all(run, data.scenes(run, "mot17"))
     return run.map(partial(measure_one, run=run), items(run), "scores")
 
 
 def contents(home: Path) -> dict[str, bytes]:
     """Every file of a run's store but what belongs to the place: locks, the memory of input files, the mark."""
-    root = home / "runs" / "smoke" / "store"
+    root = home / "runs" / "mot17" / "store"
     found = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
     return {name: data for name, data in found.items() if not name.startswith(("locks/", "files/", "identity"))}
 
 
 def test_stages_give_the_same_bytes_under_the_same_hashes(alone: Alone, tmp_path: Path) -> None:
-    measured = compute(smoke(beside(alone, tmp_path), WORKERS))
+    measured = compute(small(alone.root, tmp_path, WORKERS))
     assert {name.partition("/")[0] for name in alone.files} >= {"features", "head", "tracks", "score"}
     found = contents(tmp_path)
     assert found.keys() == alone.files.keys()
@@ -87,11 +88,11 @@ def test_stages_give_the_same_bytes_under_the_same_hashes(alone: Alone, tmp_path
 
 
 def test_a_worker_killed_in_the_middle_costs_nothing(alone: Alone, tmp_path: Path) -> None:
-    run = smoke(beside(alone, tmp_path), WORKERS)
-    extract_all(run, data.scenes(run, "synth17"))
+    run = small(alone.root, tmp_path, WORKERS)
+    extract_all(run, data.scenes(run, "mot17"))
     todo = items(run)
     before = {path: path.stat().st_ino for path in run.store.root.rglob(f"*{MANIFEST}")}
-    run.map(partial(_killed_after, victim=todo[4], once=tmp_path / "died", run=run), todo, "scores")
+    run.map(partial(_killed_after, victim=todo[2], once=tmp_path / "died", run=run), todo, "scores")
     assert (tmp_path / "died").exists()
     assert contents(tmp_path) == alone.files
     assert {path: path.stat().st_ino for path in before} == before  # written once, read afterwards
@@ -106,7 +107,7 @@ def _killed_after(item: Item, victim: Item, once: Path, run: Run) -> Measured:
 
 
 def test_a_failing_cell_is_named_and_the_others_are_stored(alone: Alone, tmp_path: Path) -> None:
-    run = smoke(beside(alone, tmp_path), WORKERS)
+    run = small(alone.root, tmp_path, WORKERS)
     todo = items(run)
     label, part, sequence = todo[1][0].label, todo[1][1].name, todo[1][2].name
     with pytest.raises(CellsFailed, match="scores: 1 of") as caught:
@@ -124,7 +125,7 @@ def _failing(item: Item, victim: Item, run: Run) -> Measured:
 
 
 def test_workers_elsewhere_that_do_not_see_the_store_say_so(alone: Alone, tmp_path: Path) -> None:
-    run = smoke(beside(alone, tmp_path), WORKERS)
+    run = small(alone.root, tmp_path, WORKERS)
     todo = items(run)
     elsewhere = tmp_path / "unmounted"
     with pytest.raises(FolderLost, match=rf"{run.store.root}: this folder is gone or not mounted"):

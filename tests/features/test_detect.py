@@ -56,15 +56,6 @@ def test_a_preset_gives_its_whole_detector() -> None:
     assert np.all(np.diff(score) <= 0)
 
 
-def test_a_transformer_detector_has_the_same_interface() -> None:
-    model = load_person_detector("rtdetr-resnet50", "random-init")
-    tlwh, score = detect(model, np.zeros((90, 160, 3), np.uint8), (160, 96), confidence=0.0, overlap=1.0, limit=7)
-    assert tlwh.shape == (7, 4)
-    centre = tlwh[:, :2] + tlwh[:, 2:] / 2
-    assert ((centre > -8) & (centre < 170)).all()
-    assert ((score >= 0) & (score <= 1)).all()
-
-
 @pytest.mark.real
 def test_real_weights_on_real_frames(shared: Path) -> None:
     """People at least a quarter visible, IoU 0.5: precision and recall as measured by others, within 0.03."""

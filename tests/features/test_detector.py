@@ -15,13 +15,14 @@ FRAME = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
 GIVEN = np.array([[10.0, 20.0, 30.0, 50.0], [-40.0, -10.0, 60.0, 30.0], [150.0, 80.0, 40.0, 40.0]])
 
 
-@pytest.mark.parametrize("preset", ["yolov8n-paper", "yolov8s-near", "rtdetr-resnet50"])
+@pytest.mark.parametrize("preset", ["yolov8n-paper", "rtdetr-resnet50"])
 def test_boxes_are_the_detectors_and_vectors_the_extractors(preset: str) -> None:
     seen = load_whole(preset, "random-init").look(FRAME, SIZE, confidence=0.0, limit=5)
     tlwh, score = detect(load_person_detector(preset, "random-init"), FRAME, SIZE, confidence=0.0, limit=5)
     np.testing.assert_allclose(seen.tlwh, tlwh, rtol=2e-5, atol=1e-3)
     np.testing.assert_allclose(seen.score, score, atol=1e-5)
     assert len(tlwh) == 5
+    assert ((score >= 0) & (score <= 1)).all()
     cut = load_backbone(preset, "random-init")
     apart = extract([(1, FRAME)], {"found": (np.ones(5, np.int32), seen.tlwh)}, cut, SIZE)["found"]
     assert seen.layers.keys() == apart.layers.keys() == set(cut.layers)

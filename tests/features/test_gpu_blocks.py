@@ -26,11 +26,10 @@ def made(block: nn.Module) -> nn.Module:
 @torch.inference_mode()
 def check() -> None:
     torch.manual_seed(0)
-    for images, height, width in ((1, 5, 7), (2, 3, 4)):
+    for images, height, width, shortcut in ((1, 5, 7, True), (2, 3, 4, False)):
         x = torch.randn(images, 16, height, width).to(memory_format=torch.channels_last)
-        for shortcut in (True, False):
-            block = made(C2f(16, 24, 2, shortcut, e=1 / 3))
-            torch.testing.assert_close(blocks.cross_stage(block, x), block(x), atol=1e-5, rtol=1e-5)
+        block = made(C2f(16, 24, 2, shortcut, e=1 / 3))
+        torch.testing.assert_close(blocks.cross_stage(block, x), block(x), atol=1e-5, rtol=1e-5)
     pyramid = made(SPPF(16, 16, 3))
     torch.testing.assert_close(blocks.pyramid(pyramid, x), pyramid(x), atol=1e-5, rtol=1e-5)
     # A small map: every cell costs the interpreter a tenth of a second.
@@ -45,7 +44,11 @@ def check() -> None:
 
 @pytest.mark.skipif(not TRITON, reason="triton is not installed; on a GPU machine it comes with torch")
 def test_in_tritons_interpreter() -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_blocks as t; t.check()"
+    """Blocks and the pooling kernel, whose maps and boxes `test_gpu_pooling` has."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_blocks as b; import test_gpu_pooling as p;"
+        "b.check(); p.check(True, (6,)); p.check(True, (4, 0, 5), some=True); p.check(True, (3, 2), True, p.Strips(2))"
+    )
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-c", program, os.path.dirname(__file__)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -1,15 +1,10 @@
 """Pooling as it runs on a GPU, held to the kernel of the CPU: in torch, and in Triton's interpreter."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 from msfp.features.backbone import Part
-from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
 from msfp.features.pooling import Mode, pool_levels
 from msfp.types import Strips
@@ -102,13 +97,3 @@ def test_a_table_described_in_inference_is_written_outside_of_it() -> None:
         table.describe([(2,) * 8], torch.device("cpu"))
     table.write()
     assert there.tolist() == [[2] * 8]
-
-
-@pytest.mark.skipif(not TRITON, reason="triton is not installed; on a GPU machine it comes with torch")
-def test_the_launch_in_tritons_interpreter() -> None:
-    calls = "t.check(True, (24,)); t.check(True, (4, 0, 5), some=True); t.check(True, (3, 2), True, t.Strips(2))"
-    program = f"import sys; sys.path.insert(0, sys.argv[1]); import test_gpu_pooling as t; {calls}"
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    command = [sys.executable, "-W", "error", "-c", program, os.path.dirname(__file__)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.features import detector as module
@@ -39,7 +39,6 @@ def wanted(detect: Any, read: list[torch.Tensor], confidence: float) -> tuple[to
     return torch.cat([centre - extent / 2, centre + extent / 2])[:, keep].T, scores[0][keep]
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     height=st.integers(1, 4),
     width=st.integers(1, 4),

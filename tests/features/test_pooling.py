@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import roi_align
 
@@ -77,7 +77,6 @@ def test_equals_the_definition(upsample: int) -> None:
     np.testing.assert_allclose(pool((part,), boxes, 16), expected, atol=2e-6)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.floats(-500, 700), st.floats(-500, 700), st.floats(0, 900), st.floats(0, 900), st.sampled_from([4, 8, 16, 32])
 )

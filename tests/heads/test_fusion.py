@@ -34,7 +34,7 @@ class TestContract:
     def test_no_boxes(self, name: str) -> None:
         assert len(make_head(name, CHANNELS, CONFIG).eval()(layers(0, name=name))) == 0
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(seed=st.integers(0, 1000))
     def test_rows_do_not_see_each_other(self, name: str, seed: int) -> None:
         head = make_head(name, CHANNELS, CONFIG).eval()

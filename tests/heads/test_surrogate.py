@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.config import AtlSettings, TrainingSettings
@@ -40,7 +40,6 @@ def by_loops(own: Clip, tau: list[float], temperature: float) -> float:
     return 2 * right / (own.truth + sum(kept))
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 5), st.sampled_from([0.02, 0.05, 0.2]))
 def test_is_its_definition(seed: int, buffer: int, temperature: float) -> None:
     own = clip(seed, buffer=buffer)

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise, zip_longest
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
@@ -41,7 +41,6 @@ def people(count: int = 12, frames: int = 20, seed: int = 0) -> tuple[dict[int, 
     return layers, Labels(identity % 2, frame, identity)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     counts=st.lists(st.integers(2, 4), min_size=2, max_size=5),
     batches=st.integers(1, 3),
@@ -88,7 +87,6 @@ def labels_of(rows: list[tuple[int, int, int]]) -> Labels:
     return Labels(*(np.array(column, np.int64) for column in (zip(*rows, strict=True) if rows else ([], [], []))))
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows=boxes_of_people, seed=st.integers(0, 99), scope=st.sampled_from(["scene", "any"]), k=st.integers(2, 5))
 def test_batches_keep_their_promises(rows: list[tuple[int, int, int]], seed: int, scope: str, k: int) -> None:
     labels = labels_of(rows)
@@ -119,7 +117,6 @@ def test_batches_keep_their_promises(rows: list[tuple[int, int, int]], seed: int
     assert all(shown[who] >= min(-(-len(frames[who]) // 30), windows[who]) for who in company)
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows=boxes_of_people, window=st.integers(2, 40))
 def test_windows_slide(rows: list[tuple[int, int, int]], window: int) -> None:
     """Exactly the pairs of one person's boxes less than a window apart share a window, wherever it begins."""

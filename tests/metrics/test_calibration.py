@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
@@ -12,7 +12,6 @@ from msfp.metrics.rules import rules
 from msfp.types import Detections, GroundTruth
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.integers(-8, 40), st.booleans()), min_size=1, max_size=60))
 def test_the_map_is_scikit_learns_isotonic_regression(rows: list[tuple[int, bool]]) -> None:
     score = np.array([s / 8 for s, _ in rows], np.float32)

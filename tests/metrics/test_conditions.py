@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.metrics import hota
@@ -12,7 +12,6 @@ from msfp.types import GroundTruth, Tracks
 BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "DanceTrack", "PersonPath22"])
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), grid=st.booleans(), benchmark=BENCHMARKS)
 def test_properties_share_out_association_accuracy(make_scene, seed, grid, benchmark):
     """All boxes together have AssA as scored, and what two halves add up to is the whole."""

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.errors import InputError
@@ -20,7 +20,6 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return inside / (a[2] * a[3] + b[2] * b[3] - inside)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_as_many_true_boxes_as_any_matching_finds(make_scene, seed, grid):
     gt, boxes = make_scene(seed, grid=grid, people=5, length=3)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -19,7 +19,6 @@ def similarities(seed: int, ties: bool, count: int = 60) -> tuple[np.ndarray, np
     return (np.round(sim * 2) / 2 if ties else sim), same
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_auc_and_gap_are_their_definitions(seed, ties):
     sim, same = similarities(seed, ties)
@@ -31,7 +30,6 @@ def test_auc_and_gap_are_their_definitions(seed, ties):
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_roc_runs_through_scikit_learns_corners(seed, ties):
     sim, same = similarities(seed, ties)

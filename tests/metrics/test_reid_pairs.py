@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.errors import InputError, NotComputable
@@ -19,7 +19,6 @@ def boxes(seed: int, people: int = 5, length: int = 20, seen: float = 0.6):
     return (frame + 1).astype(np.int32), (identity + 1).astype(np.int32), tlwh
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 20), st.integers(1, 12))
 def test_positives_are_all_pairs_of_the_definition(seed, frames, max_gap):
     frame, identity, _ = boxes(seed)
@@ -78,7 +77,6 @@ def test_only_kept_rows_take_part():
         assert keep[found.j].all()
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(0, 6), st.integers(0, 8), st.floats(0.05, 1))
 def test_hard_pairs_ask_who_of_two_it_is_in_the_later_frame(seed, people, first, further, seen):
     frame, identity, tlwh = boxes(seed, people, length=24, seen=seen)

@@ -1,7 +1,7 @@
 """Returns after a long absence, by hand and against the list of switches."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.metrics import hota
@@ -40,7 +40,6 @@ def test_leaving_again_before_being_found_is_a_return_of_its_own(make_truth, mak
     assert found.recovered.tolist() == [False, True]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 8))
 def test_who_was_not_recovered_but_found_is_a_switch(make_truth, make_tracks, seed, people, least):
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
@@ -22,7 +22,6 @@ BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack", "PersonPa
 SMALL = st.integers(0, 9)
 
 
-@settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32), grid=st.booleans(), people=st.integers(1, 14), benchmark=BENCHMARKS)
 def test_kernels_equal_trackeval(make_scene, seed, grid, people, benchmark):
     gt, tracks = make_scene(seed, grid=grid, people=people)
@@ -38,7 +37,6 @@ def test_kernels_equal_trackeval_in_a_crowd(make_scene, people):
     assert identical(hota.evaluate(gt, tracks, 4), scores.evaluate(gt, tracks, 4), 1e-9)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32), SMALL, SMALL, st.integers(1, 5))
 def test_assignment_breaks_ties_as_scipy_does(seed, n, m, values):
     score = np.random.default_rng(seed).integers(0, values, (n, m)) / 7

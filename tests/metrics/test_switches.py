@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.metrics import hota
@@ -11,7 +11,6 @@ from msfp.metrics.switches import find_switches
 BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack", "PersonPath22"])
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), grid=st.booleans(), people=st.integers(1, 14), benchmark=BENCHMARKS)
 def test_as_many_are_found_as_the_score_counts(make_scene, seed, grid, people, benchmark):
     gt, tracks = make_scene(seed, grid=grid, people=people)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are no package
 import plain as cells
 
 SEEDS = st.integers(0, 2**32 - 1)
-FEW = settings(max_examples=25, deadline=None)
 
 
 @cache
@@ -66,7 +65,6 @@ def detected(labels: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame({**columns, "score": score.astype(np.float32)})
 
 
-@FEW
 @given(SEEDS, st.integers(2, 9), st.integers(2, 40), st.integers(1, 30))
 def test_pairs(seed: int, people: int, frames: int, gap: int) -> None:
     boxes = walkers(seed, people, frames)
@@ -87,7 +85,6 @@ def test_pairs(seed: int, people: int, frames: int, gap: int) -> None:
     assert msfp.reid(rows, boxes, max_gap=gap)["auc"] == pytest.approx(roc_auc_score(fast.same, sim), abs=1e-6)
 
 
-@FEW
 @given(SEEDS, st.integers(2, 6), st.integers(2, 5), st.floats(0, 1))
 def test_triplet_loss(seed: int, persons: int, instances: int, margin: float) -> None:
     rng = np.random.default_rng(seed)
@@ -122,7 +119,6 @@ def test_training_loop(own_loss: bool) -> None:
         assert np.allclose(value.numpy(), fast.state[name], atol=1e-4), name
 
 
-@FEW
 @given(SEEDS, st.integers(1, 9), st.integers(2, 40), st.sampled_from([0.6, 0.5]), st.sampled_from([5, 30]))
 def test_two_stage_tracker(seed: int, people: int, frames: int, high: float, buffer: int) -> None:
     found = detected(walkers(seed, people, frames), seed)
@@ -132,7 +128,6 @@ def test_two_stage_tracker(seed: int, people: int, frames: int, high: float, buf
     assert np.allclose(mine.drop(columns="score"), fast.drop(columns="score"), atol=1e-6)
 
 
-@FEW
 @given(SEEDS, st.floats(-20, 60), st.floats(-20, 60), st.floats(0.5, 80), st.floats(0.5, 80))
 def test_roi_align(seed: int, x: float, y: float, w: float, h: float) -> None:
     grid = np.random.default_rng(seed).normal(size=(3, 7, 9))
@@ -150,7 +145,6 @@ def test_roi_align(seed: int, x: float, y: float, w: float, h: float) -> None:
     assert np.allclose(definition.weights_of(x / 8, (x + w) / 8, 9), across, atol=1e-6)
 
 
-@FEW
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30))
 def test_middle_of_the_first_plateau(heights: list[int]) -> None:
     curve = pd.Series(np.float64(heights), index=np.arange(len(heights)) / 100)
@@ -158,13 +152,11 @@ def test_middle_of_the_first_plateau(heights: list[int]) -> None:
     assert notebook("04").middle_of_plateau(curve) == pytest.approx(plateau_middle(grid, curve.to_numpy())[0])
 
 
-@FEW
 @given(st.lists(st.floats(0.01, 0.5), min_size=1, max_size=60), st.floats(0, 1))
 def test_smoothing(raw: list[float], beta: float) -> None:
     assert np.allclose(notebook("04").ema(np.array(raw), beta), smooth(raw, "ema", beta), atol=1e-5)
 
 
-@FEW
 @given(SEEDS, st.integers(1, 9), st.integers(2, 25))
 def test_recall_ceiling(seed: int, people: int, frames: int) -> None:
     labels = walkers(seed, people, frames)

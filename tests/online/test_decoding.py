@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msfp.data.video import Health, decode, health, loss, numbers_in_short, open_video, pixels_of
@@ -37,7 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("whole") / "whole.mp4", 20, g="1")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(lost=st.sets(st.integers(1, 20), min_size=1, max_size=15))
 def test_damage_costs_the_frames_it_hits_and_moves_no_other(tmp_path: Path, whole: Path, lost: set[int]) -> None:
     path = tmp_path / "damaged.mp4"

@@ -18,6 +18,7 @@ from msfp.paper.measure import cell
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
 from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
+from tests.conftest import SMALL
 
 CLAIMS = {c.id: c for c in load()}
 FOUND = Verdict(
@@ -25,10 +26,8 @@ FOUND = Verdict(
 )
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
+def two_tables(made: Run) -> Run:
     """A run that has made two tables of plain numbers."""
-    made = open_run("smoke", home=tmp_path)
     for number, rows in {
         6: [("MSFP-Track", "02", [51.0, 51.5, 52.0]), ("LITE (trained 64-d)", "02", [50.0, 50.0, 50.0])],
         20: [("Total MSFP", "Parameters", [67075.0])],
@@ -37,6 +36,17 @@ def run(tmp_path: Path) -> Run:
         write_table(tables_folder(made), number, cells)
         cell_samples.write(evidence_path(made, number), cells)
     return made
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return two_tables(open_run("smoke", home=tmp_path))
+
+
+@pytest.fixture
+def rendered(fresh: Path) -> Run:
+    """The same of a run whose worlds are there."""
+    return two_tables(open_run("smoke", home=fresh, overrides=SMALL))
 
 
 def by_id(found: list[Verdict]) -> dict[str, Verdict]:
@@ -128,37 +138,37 @@ def test_the_frame_has_a_row_a_claim(run: Run) -> None:
     assert set(table["verdict"]) <= set(WORDS)
 
 
-def test_the_report_opens_with_the_verdicts(run: Run) -> None:
-    text = report.write(run).read_text(encoding="utf-8")
+def test_the_report_opens_with_the_verdicts(rendered: Run) -> None:
+    text = report.write(rendered).read_text(encoding="utf-8")
     assert 'id="verdicts"' in text
-    for one in judge(run):
+    for one in judge(rendered):
         assert f'id="claim-{one.claim.id}"' in text
-    for group in groups(judge(run)):
+    for group in groups(judge(rendered)):
         assert f"<h3>{group.title.replace(chr(39), '&#39;')} <b>{len(group.claims)}</b></h3>" in text
         assert group.said in text
     for word, meaning in MEANINGS.items():
         assert f"<dt>{word}</dt><dd>{meaning}</dd>" in text
     assert '<a href="05_tracking.html#table06">6</a>' in text
-    differences = (run.out / "report" / "differences.html").read_text(encoding="utf-8")
+    differences = (rendered.out / "report" / "differences.html").read_text(encoding="utf-8")
     assert "Dancers of the embedded world" in differences  # in the limits
-    with (run.out / "claims.csv").open(encoding="utf-8") as file:
+    with (rendered.out / "claims.csv").open(encoding="utf-8") as file:
         untimed = [row["id"] for row in csv.DictReader(file)]
-    with (run.out / "claims-time.csv").open(encoding="utf-8") as file:
+    with (rendered.out / "claims-time.csv").open(encoding="utf-8") as file:
         timed = [row["id"] for row in csv.DictReader(file)]
     assert {"real-time", "lite-speedup", "atl-heuristics-time", "roialign-cost"} <= set(timed)
     assert [name for name in CLAIMS if name not in timed] == untimed
-    assert json.loads((run.out / "manifest.json").read_text())
+    assert json.loads((rendered.out / "manifest.json").read_text())
 
 
-def test_what_the_clock_decides_stands_in_a_file_of_its_own(run: Run) -> None:
+def test_what_the_clock_decides_stands_in_a_file_of_its_own(rendered: Run) -> None:
     said, claim = [], CLAIMS["lite-speedup"]
     for total in (9.0, 1.0):
         times = {**dict.fromkeys(claim.a, total), **dict.fromkeys((*claim.b, "LITE (trained 64-d)"), 3.0)}
         cells = [cell(row, column, [value], "ms") for row, value in times.items() for column in claim.columns]
-        write_table(tables_folder(run), 7, cells)
-        cell_samples.write(evidence_path(run, 7), cells)
-        report.write(run)
-        said.append([(run.out / f"{name}.csv").read_bytes() for name in ("claims", "claims-time")])
+        write_table(tables_folder(rendered), 7, cells)
+        cell_samples.write(evidence_path(rendered, 7), cells)
+        report.write(rendered)
+        said.append([(rendered.out / f"{name}.csv").read_bytes() for name in ("claims", "claims-time")])
     assert said[0][0] == said[1][0]
     assert said[0][1] != said[1][1]
 

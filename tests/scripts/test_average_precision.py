@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shipped_weights.average_precision import Found, Labels, average_precision, iou, mean_average_precision
@@ -76,7 +76,6 @@ def plain(truth: list[Labels], detections: list[Found]) -> float:
     return float(np.mean([max((p for r, p in curve if r >= at), default=0.0) for at in np.linspace(0, 1, 101)]))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_equals_the_plain_loop(seed: int) -> None:
     rng = np.random.default_rng(seed)

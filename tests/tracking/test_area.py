@@ -55,7 +55,7 @@ def stepped(tracker: Tracker, scene: Given) -> Part:
 
 
 @pytest.mark.parametrize("name", names())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     missing=st.frozensets(st.integers(3, LENGTH - 1), max_size=6),
     faster=st.floats(0.5, 3.0),

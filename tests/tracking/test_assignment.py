@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,7 +34,6 @@ def pairs(choice: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.nd
 
 
 @given(costs, st.one_of(ties, st.floats(0, 1.2)))
-@settings(max_examples=300, deadline=None)
 def test_assign_is_optimal_under_the_limit(cost: np.ndarray, limit: float) -> None:
     chosen = cost[pairs(assign_below(cost, limit), cost.shape)]
     assert (chosen < limit).all()
@@ -42,7 +41,6 @@ def test_assign_is_optimal_under_the_limit(cost: np.ndarray, limit: float) -> No
 
 
 @given(costs, st.floats(0.05, 1.2))
-@settings(max_examples=100, deadline=None)
 def test_assign_equals_laps_cost_limit(cost: np.ndarray, limit: float) -> None:
     lap = pytest.importorskip("lap")
     if not cost.size:
@@ -54,7 +52,6 @@ def test_assign_equals_laps_cost_limit(cost: np.ndarray, limit: float) -> None:
 
 
 @given(costs, st.one_of(ties, st.floats(0, 1.2)))
-@settings(max_examples=200, deadline=None)
 def test_choose_then_drop(cost: np.ndarray, limit: float) -> None:
     """Within the limit; and where the solver had to run, of the least total."""
     chosen = cost[pairs(choose_then_drop(cost, limit), cost.shape)]
@@ -65,7 +62,6 @@ def test_choose_then_drop(cost: np.ndarray, limit: float) -> None:
 
 
 @given(costs, st.one_of(ties, st.floats(0, 1.2)))
-@settings(max_examples=200, deadline=None)
 def test_choose_allowed_breaks_ties_as_scipy(total: np.ndarray, least: float) -> None:
     from scipy.optimize import linear_sum_assignment
 

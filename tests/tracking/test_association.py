@@ -22,7 +22,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("fuse_score", [True, False])
 @pytest.mark.parametrize("fusion", ["sum", "min_gate", "mahalanobis"])
 @given(seed=st.integers(0, 10_000), min_iou=st.sampled_from([0.0, 0.2]), proximity=st.sampled_from([0.3, 0.9]))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_costs_are_as_defined(
     fusion: str, fuse_score: bool, embedded: bool, seed: int, min_iou: float, proximity: float
 ) -> None:
@@ -136,7 +136,6 @@ def test_embedding_is_remembered_as_moving_average() -> None:
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 10_000))
-@settings(deadline=None, max_examples=30)
 def test_gallery_distance_is_the_smallest_of_the_asked_pairs(tracks: int, boxes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     gallery = rng.normal(size=(tracks + 2, 4, 8)).astype(np.float32)

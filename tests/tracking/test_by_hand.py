@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.tracking import FrameContext, Tracker, make, names, tracker_class
@@ -233,7 +233,6 @@ similarities = st.integers(1, 5).flatmap(
 
 
 @given(similarities)
-@settings(deadline=None)
 def test_adaptive_weight_against_a_loop(rows: list[list[int]]) -> None:
     look = np.array(rows) / 10
     expected = np.ones_like(look)

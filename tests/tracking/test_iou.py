@@ -1,7 +1,7 @@
 """IoU kernels against the definition."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,7 +15,6 @@ boxes = st.integers(0, 6).flatmap(
 
 
 @given(boxes, boxes)
-@settings(deadline=None)
 def test_kernel_is_the_definition(first: np.ndarray, second: np.ndarray) -> None:
     assert np.allclose(iou(first, second), iou_plain(first, second), atol=1e-12)
 

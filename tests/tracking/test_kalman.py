@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.tracking import kalman
@@ -51,7 +51,6 @@ class Filters:
 
 @FILTERS
 @given(start=box, steps=st.lists(st.one_of(st.none(), st.tuples(box, st.floats(0.05, 1))), max_size=12))
-@settings(max_examples=60, deadline=None)
 def test_filter_is_the_textbooks(motion: Motion, start: np.ndarray, steps: list) -> None:
     book, ours = Textbook(motion, start), Filters(motion, start[None])
     for step in steps:
@@ -68,7 +67,6 @@ def test_filter_is_the_textbooks(motion: Motion, start: np.ndarray, steps: list)
 
 @FILTERS
 @given(start=box)
-@settings(deadline=None)
 def test_measuring_is_as_defined_and_undone(motion: Motion, start: np.ndarray) -> None:
     measured = kalman.measure(start[None], motion.model().kind)
     back = kalman.state_boxes(measured, motion.model().kind)

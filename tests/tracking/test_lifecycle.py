@@ -80,7 +80,7 @@ class ByteTrackLife(RuleBasedStateMachine):
 
 
 TestByteTrackLife = ByteTrackLife.TestCase
-TestByteTrackLife.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestByteTrackLife.settings = settings(stateful_step_count=25)
 
 
 def state_of(*rows: tuple[int, int, int], room: int = 8) -> tuple[TrackState, Progress]:

@@ -1,7 +1,7 @@
 """Stretches of one person get one identity; everything else stays as it is."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.tracking.postprocess import LENGTH, LONGEST, Stretch, link, may_follow, pair, stretches
@@ -66,7 +66,6 @@ def test_a_pair_is_told_relative_to_where_the_first_ended() -> None:
     assert np.allclose(pair(*moved), seen, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 8))
 def test_no_identity_is_twice_in_a_frame_and_no_box_is_lost(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -113,7 +113,6 @@ def both(tracker: Tracker, scene: Given, first: int = 1) -> None:
 
 @pytest.mark.parametrize("name", names())
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
 def test_equals_frame_by_frame(name: str, data: st.DataObject) -> None:
     options = {key: data.draw(st.sampled_from(values), label=key) for key, values in choices(name).items()}
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
@@ -231,7 +230,6 @@ def test_boxes_far_too_large_end_both_ways_alike(name: str) -> None:
 
 
 @given(hnp.arrays(np.float32, (2, 5), elements=st.floats(-1, 1, width=32)), st.floats(0, 1, width=32))
-@settings(deadline=None)
 def test_blend_is_the_mean_of_unit_length(vectors: np.ndarray, memory: float) -> None:
     own, seen = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-6))
     expected = memory * own.astype(np.float64) + (1 - memory) * seen

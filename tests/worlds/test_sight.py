@@ -5,7 +5,7 @@ from dataclasses import replace
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from msfp.worlds import render
 from msfp.worlds.render import clearness
@@ -27,7 +27,6 @@ def defined(image: np.ndarray, box: np.ndarray) -> float:
     return float(np.log1p(np.sqrt(((means[0] - means[1]) ** 2).mean())))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.tuples(*[st.integers(-20, 60)] * 2, *[st.integers(1, 50)] * 2), max_size=5))
 def test_it_is_its_definition(seed: int, given: list[tuple[int, int, int, int]]) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)

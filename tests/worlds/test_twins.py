@@ -6,7 +6,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from scipy.optimize import linear_sum_assignment
 
 from msfp.data.motchallenge import read_detections, read_ground_truth, read_sequence
@@ -180,7 +180,6 @@ def test_a_gap_in_the_labels_ages_the_latent() -> None:
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_labels_give_proper_detections(detector: str, data: st.DataObject) -> None:
     n = data.draw(st.integers(0, 30))
