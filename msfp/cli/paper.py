@@ -126,7 +126,7 @@ def table(
     from msfp.paper.notebook import as_notebook_run
 
     made = as_notebook_run(run).table(number)
-    typer.echo(made.json_text() if as_json else made.text())
+    typer.echo(made.files[0].read_text(encoding="utf-8") if as_json else repr(made))
 
 
 @app.command()

@@ -83,8 +83,13 @@ def tidy_csv(frame: pd.DataFrame) -> str:
     out["detail"] = ["; ".join(f"{k}={v}" for k, v in sorted(d.items())) for d in frame["detail"]]
     out["private"] = ["yes" if p else "" for p in frame["private"]]
     for name in ("measured", "std", "paper", "paper_std", "difference", "published"):
-        out[name] = ["" if pd.isna(v) else f"{v:.6g}" if isinstance(v, float) else str(v) for v in frame[name]]
+        out[name] = list(map(csv_text, frame[name]))
     return csv_frame(out)
+
+
+def csv_text(value: Any) -> str:
+    """A number with six significant digits, a text as it is; nothing for a value that is missing."""
+    return "" if pd.isna(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _joined(cells: Iterable[Cell], table: int) -> pd.DataFrame:
