@@ -49,9 +49,9 @@ def report(
     Give the options of the run: what was made with others, or by other code, is marked as such.
     """
     run = start()
-    from msfp.paper.notebook import publish_report
+    from msfp.paper.report import write
 
-    page = publish_report(run).path
+    page = write(run)
     tell(as_json, {"report": str(page)}, f"report: {page}")
     if show:
         import webbrowser

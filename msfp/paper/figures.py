@@ -1,5 +1,6 @@
 """Figures: one style, and the drawing of the architecture (Figure 1)."""
 
+from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,43 +37,10 @@ _NO_DATES: dict[str, dict[str, None]] = {
 
 def set_style() -> None:
     """Set matplotlib's defaults: small type for a 3.3 inch column, embedded fonts, open axes."""
-    import matplotlib as mpl
-    from cycler import cycler
+    import matplotlib.pyplot as plt
 
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (COLUMN, COLUMN * 0.72),
-            "figure.dpi": 150,
-            "figure.facecolor": "white",
-            "savefig.dpi": 300,
-            "savefig.facecolor": "white",
-            "font.family": "sans-serif",
-            "font.sans-serif": ["DejaVu Sans"],
-            "font.size": 7,
-            "axes.titlesize": 7,
-            "axes.labelsize": 7,
-            "axes.linewidth": 0.6,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.axisbelow": True,
-            "axes.prop_cycle": cycler(color=[PALETTE[name] for name in ORDER]),
-            "grid.linewidth": 0.4,
-            "grid.color": "0.88",
-            "hatch.linewidth": 0.5,
-            "lines.linewidth": 1.2,
-            "lines.markersize": 3,
-            "xtick.labelsize": 6,
-            "ytick.labelsize": 6,
-            "xtick.major.width": 0.6,
-            "ytick.major.width": 0.6,
-            "legend.fontsize": 6,
-            "legend.frameon": False,
-            "pdf.fonttype": 42,
-            "ps.fonttype": 42,
-            "svg.fonttype": "path",
-            "svg.hashsalt": "msfp",
-        }
-    )
+    with as_file(files("msfp.paper") / "figures.mplstyle") as path:
+        plt.style.use(path)
 
 
 def save(fig: "Figure", folder: Path, name: str) -> tuple[Path, ...]:

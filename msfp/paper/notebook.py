@@ -53,12 +53,9 @@ class NotebookRun(Experiment):
         """Write a table as JSON, CSV, Markdown and LaTeX to `runs/<profile>/tables`, with what it was made from.
 
         Args:
-            number: of the table.
+            number: of the table; InputError: there is none.
             cells: its cells, or a frame with the columns row, column, value and, where they apply, std, unit, reason;
                 None: those that the notebook's cell tagged with the table's number makes.
-
-        Raises:
-            InputError: no such table, or a frame without those columns.
         """
         need_originals()
         if cells is None:
@@ -124,15 +121,18 @@ class NotebookRun(Experiment):
 
     def report(self) -> "PublishedReport":
         """Write the report from what this run has made."""
-        return publish_report(self)
+        from msfp.paper.report import write
+
+        path = write(self)
+        declare_output(path)
+        return PublishedReport(path)
 
     def check(
         self, tables: Iterable[int] = (), figures: Iterable[int] = (), notebook: str = "", report: bool = False
     ) -> str:
         """Hold that artefacts exist and were made by this code with these settings.
 
-        Raises:
-            MsfpError: names what is missing or stale, and the command that makes it.
+        MsfpError names what is missing or stale, and the command that makes it.
         """
         wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]
         wanted += [(a.kind, a.number) for a in every() if a.notebook == notebook and a.status == "ready"]
@@ -200,11 +200,7 @@ class PublishedTable:
         return wide(self.cells, self.number).to_string()
 
     def with_rows(self, rows: Mapping[str, Mapping[str, float | str]]) -> "PublishedTable":
-        """The table with rows of one's own after the others: label -> column -> value. No file of the run has them.
-
-        Raises:
-            InputError: a column that the table does not have.
-        """
+        """The table with rows of one's own after the others: label -> column -> value. No file of the run has them."""
         known = list(dict.fromkeys(c.column for c in self.cells))
         added = []
         for label, values in rows.items():
@@ -248,11 +244,7 @@ class PublishedReport:
 
 
 def cells_of(frame: "pd.DataFrame") -> list[Cell]:
-    """Cells of a tidy frame; a value that is missing is not available, and its reason says why.
-
-    Raises:
-        InputError: a column is missing.
-    """
+    """Cells of a tidy frame; a value that is missing is not available, and its reason says why."""
     if missing := [name for name in ("row", "column", "value") if name not in frame]:
         raise InputError(f"column {missing[0]!r} is not in the table's frame; needed are row, column, value")
     kept = frame.astype(object).where(frame.notna(), None)
@@ -262,21 +254,3 @@ def cells_of(frame: "pd.DataFrame") -> list[Cell]:
         place = str(line["row"]), str(line["column"]), line["value"], line.get("std")
         out.append(Cell(*place, source, line.get("reason") or "", line.get("unit") or ""))  # type: ignore[arg-type]
     return out
-
-
-def publish_report(run: Run) -> PublishedReport:
-    """Write the report from the files that this run has made.
-
-    Raises:
-        InputError: it has made none.
-        MsfpError: the folder cannot be written.
-    """
-    from msfp.paper.report import write
-
-    if not any(tables_folder(run).glob("*.json")):
-        profile = run.settings.profile
-        raise InputError(f"{tables_folder(run)}: no table was made; run msfp reproduce --profile {profile} first")
-
-    path = write(run)
-    declare_output(path)
-    return PublishedReport(path)

@@ -43,7 +43,14 @@ LIMITS = (
 
 
 def write(run: Run) -> Path:
-    """Write the claims, the manifest and the report of a run; returns the report's first page."""
+    """Write the claims, the manifest and the report from what a run has made; returns the report's first page.
+
+    Raises:
+        InputError: it has made no table.
+        MsfpError: the folder cannot be written.
+    """
+    if not any((tables := stamps.tables_folder(run)).glob("*.json")):
+        raise InputError(f"{tables}: no table was made; run msfp reproduce --profile {run.settings.profile} first")
     verdicts = judge(run)
     for name, timed in (("claims", False), ("claims-time", True)):
         lines = csv_frame(frame(one for one in verdicts if one.claim.timed == timed))
