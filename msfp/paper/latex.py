@@ -104,11 +104,11 @@ def latex(sheet: TableLayout, note: str = "") -> str:
     lines = [f"% needs {', '.join(PACKAGES)}", *([r"\begin{landscape}"] if turned else []), r"\small"]
     for place, part in enumerate(parts, 1):
         said = f" Part {place} of {len(parts)}." if len(parts) > 1 else ""
-        title = rf"\textbf{{{escape(sheet.title)}.}}"
-        caption = rf"\captionof*{{table}}{{{escape(sheet.name)}, {title}{said}}}"  # does not count on
+        title = rf"\textbf{{{escape(sheet.made.title)}.}}"
+        caption = rf"\captionof*{{table}}{{{escape(sheet.made.name)}, {title}{said}}}"  # does not count on
         if place == 1:
-            text = f"{title} {prose(sheet.caption + spaced(note))} {escape(RANKS)}{said}"
-            caption = rf"\captionof{{table}}[{escape(sheet.title)}]{{{text}}}\label{{tab:{sheet.id}}}"
+            text = f"{title} {prose(sheet.made.caption + spaced(note))} {escape(RANKS)}{said}"
+            caption = rf"\captionof{{table}}[{escape(sheet.made.title)}]{{{text}}}\label{{tab:{sheet.made.id}}}"
         lines += _part(sheet, part, caption, ROWS[turned])
     lines += [rf"\noindent\textsuperscript{{{i}}}~{prose(text)}\par" for i, text in enumerate(sheet.notes, 1)]
     if sheet.remarks:
@@ -171,7 +171,7 @@ def _part(sheet: TableLayout, part: Sequence[Column], caption: str, room: int) -
             used = 0
         pieces[-1].append((at, line))
         used += takes
-    label = max((len(text) for text in (sheet.stub, *(line.label for line in sheet.lines))), default=0)
+    label = max((len(text) for text in (sheet.made.stub, *(line.label for line in sheet.lines))), default=0)
     stub = rf">{{\raggedright\arraybackslash}}p{{{LABEL / 2}em}}" if label > LABEL else "l"
     broken = (rf">{{\raggedright\arraybackslash}}p{{{c.letters / 2}em}}" if c.letters else "r" for c in part)
     spec = stub + "".join(broken)
@@ -179,7 +179,7 @@ def _part(sheet: TableLayout, part: Sequence[Column], caption: str, room: int) -
         yield rf"\noindent\begin{{minipage}}{{\linewidth}}{caption if number == 0 else ''}%"
         yield r"\setlength{\tabcolsep}{3.5pt}\sbox0{%"
         yield rf"\begin{{tabular}}{{@{{}}{spec}@{{}}}}\toprule"
-        yield from _head(sheet.stub, part)
+        yield from _head(sheet.made.stub, part)
         for place, (group, members) in enumerate(groupby(piece, key=lambda found: found[1].group)):
             if place or group:
                 yield r"\midrule" if place else r"\addlinespace"

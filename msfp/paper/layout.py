@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from itertools import combinations, groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,11 @@ import pandas as pd
 
 from msfp.engine.html import md_cell, md_text
 from msfp.paper import registry
-from msfp.paper.registry import artefact
+from msfp.paper.registry import Artefact, artefact
 from msfp.types import Cell
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 
 HIGHER, LOWER, NEITHER = 1, -1, 0
@@ -111,11 +109,7 @@ class Line:
 class TableLayout:
     """A whole table; notes are reasons of cells without value, remarks concern the paper's numbers."""
 
-    id: str
-    name: str
-    title: str
-    caption: str
-    stub: str
+    made: Artefact
     columns: tuple[str, ...]
     arrows: tuple[str, ...]
     lines: tuple[Line, ...]
@@ -125,7 +119,6 @@ class TableLayout:
 
 def lay_out(frame: pd.DataFrame, number: int) -> TableLayout:
     """A sheet from the tidy frame of `render.merge` with the paper's entries."""
-    one = artefact("table", number)
     columns, digits = tuple(dict.fromkeys(frame["column"])), {}
     for column, cells in frame.groupby("column", sort=False):
         values = [v for v in cells["measured"] if isinstance(v, (int, float))]
@@ -143,8 +136,7 @@ def lay_out(frame: pd.DataFrame, number: int) -> TableLayout:
         base = row.partition(SEPARATOR)[0] if group == part_of(row) else row
         lines.append(Line(row, base, group, tuple(map(shown.get, columns))))
     arrows = tuple(ARROWS[direction(number, c)] for c in columns)
-    head = one.id, one.name, one.title, one.caption, one.stub
-    return TableLayout(*head, columns, arrows, tuple(lines), notes, remarks)
+    return TableLayout(artefact("table", number), columns, arrows, tuple(lines), notes, remarks)
 
 
 def part_of(row: str) -> str:
@@ -242,11 +234,11 @@ def markdown(sheet: TableLayout, note: str = "") -> str:
     def row(texts: Iterable[str]) -> str:
         return "| " + " | ".join(texts) + " |"
 
-    head = [sheet.stub, *(f"{c} {a}".strip() for c, a in zip(sheet.columns, sheet.arrows, strict=True))]
+    head = [sheet.made.stub, *(f"{c} {a}".strip() for c, a in zip(sheet.columns, sheet.arrows, strict=True))]
     lines = [
-        f"### {sheet.name}: {md_text(sheet.title)}",
+        f"### {sheet.made.name}: {md_text(sheet.made.title)}",
         "",
-        md_text(f"{sheet.caption}{spaced(note)} {RANKS}"),
+        md_text(f"{sheet.made.caption}{spaced(note)} {RANKS}"),
         "",
         row(map(md_cell, head)),
         row(["---"] * len(head)),
@@ -270,25 +262,19 @@ def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") 
 
 @cache
 def environment() -> "Environment":
-    """The templates of this room, escaping everything."""
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
-    found = [
-        p for folder in ("msfp.paper", "msfp.paper.site") for p in files(folder).iterdir() if p.name.endswith(".j2")
-    ]
-    texts = {path.name: path.read_text(encoding="utf-8") for path in found}
-    made = Environment(
-        loader=DictLoader(texts), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    made.filters["code"] = _code
-    return made
-
-
-def _code(text: str) -> "Markup":
-    """Text for HTML, `so` in code type."""
+    """The templates of this room, escaping everything; filter `code`: what is in `backticks` in code type."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader("msfp.paper", "."), PackageLoader("msfp.paper.site", ".")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["code"] = lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return made
 
 
 def _cell(cell: CellText | None, form: Callable[[str], str]) -> str:
@@ -300,16 +286,12 @@ def _cell(cell: CellText | None, form: Callable[[str], str]) -> str:
         text = f"**{text}**" if cell.rank == 1 else f"<u>{text}</u>"
     elif form is md_cell and cell.source in ("paper", "published"):
         text = f"*{text}*"
-    if cell.std:
-        text += f" ±{cell.std}"
-    if cell.source in ("paper", "published"):
-        text += f" ({cell.source})"
-    if cell.note:
-        text += f" [{cell.note}]"
-    beside = [f"paper {cell.paper}"] if cell.paper else []
-    beside += [cell.difference] if cell.difference else []
-    beside += [f"published {cell.published}"] if cell.published else []
-    return f"{text} ({', '.join(beside)})" if beside else text
+    text += f" ±{cell.std}" if cell.std else ""
+    text += f" ({cell.source})" if cell.source in ("paper", "published") else ""
+    text += f" [{cell.note}]" if cell.note else ""
+    paper, published = cell.paper and f"paper {cell.paper}", cell.published and f"published {cell.published}"
+    beside = ", ".join(filter(None, (paper, cell.difference, published)))
+    return f"{text} ({beside})" if beside else text
 
 
 def spaced(note: str) -> str:
@@ -320,22 +302,19 @@ def spaced(note: str) -> str:
 def compare(cells: Iterable[Cell], table: int) -> pd.DataFrame:
     """One line a column that both have numbers in: `rows` measured that the paper has too, the best of them here with
     its value and in the paper, and how many pairs of rows are in the same order in both."""
-    measured = {
-        (c.row, c.column): c.value for c in cells if c.source == "measured" and isinstance(c.value, float | int)
-    }
+    measured = {(c.row, c.column): c.value for c in cells if c.source == "measured" and not isinstance(c.value, str)}
     lines = []
     for column in registry.columns(table):
         sign = direction(table, column)
         rows = {
-            e.row: (sign * float(measured[e.row, column]), sign * e.value)
+            e.row: (sign * float(measured[e.row, column]), sign * e.value)  # type: ignore[arg-type]
             for e in registry.table(table)
-            if e.column == column and isinstance(e.value, float) and (e.row, column) in measured
+            if e.column == column and isinstance(e.value, float) and measured.get((e.row, column)) is not None
         }
-        if sign == 0 or len(rows) < 2:
+        if sign == NEITHER or len(rows) < 2:
             continue
-        ours = max(rows, key=lambda row: rows[row][0])
-        theirs = max(rows, key=lambda row: rows[row][1])
-        pairs = [(rows[a], rows[b]) for a, b in combinations(rows, 2) if rows[a][1] != rows[b][1]]
+        ours, theirs = (max(rows, key=lambda row: rows[row][which]) for which in (0, 1))
+        pairs = [(a, b) for a, b in combinations(rows.values(), 2) if a[1] != b[1]]
         same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
         lines.append(
             {

@@ -46,7 +46,7 @@ def wide(cells: Iterable[Cell], table: int) -> pd.DataFrame:
     """The table in the paper's shape as texts: `62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `46.8† (paper)`."""
     laid = sheet(cells, table)
     body = [[plain(cell) for cell in line.cells] for line in laid.lines]
-    index = pd.Index([line.row for line in laid.lines], name=laid.stub)
+    index = pd.Index([line.row for line in laid.lines], name=laid.made.stub)
     return pd.DataFrame(body, index=index, columns=list(laid.columns), dtype=object)
 
 
@@ -70,9 +70,9 @@ def write_table(folder: Path, table: int, cells: Iterable[Cell], note: str = "")
     kept = list(cells)
     laid = sheet(kept, table)
     texts = {"csv": tidy_csv(merge(kept, table)), "md": markdown(laid, note), "tex": latex(laid, note)}
-    written = [write_cells(folder / f"{laid.id}.json", kept)]
+    written = [write_cells(folder / f"{laid.made.id}.json", kept)]
     for form, text in texts.items():
-        written.append(folder / f"{laid.id}.{form}")
+        written.append(folder / f"{laid.made.id}.{form}")
         atomic_write(written[-1], text.encode())
     return tuple(written)
 
