@@ -49,9 +49,9 @@ def report(
     Give the options of the run: what was made with others, or by other code, is marked as such.
     """
     run = start()
-    from msfp.paper.notebook import publish_report
+    from msfp.paper.report import write
 
-    page = publish_report(run).path
+    page = write(run)
     tell(as_json, {"report": str(page)}, f"report: {page}")
     if show:
         import webbrowser
@@ -126,7 +126,7 @@ def table(
     from msfp.paper.notebook import as_notebook_run
 
     made = as_notebook_run(run).table(number)
-    typer.echo(made.json_text() if as_json else made.text())
+    typer.echo(made.files[0].read_text(encoding="utf-8") if as_json else repr(made))
 
 
 @app.command()

@@ -39,14 +39,7 @@ def imported_cells(
 
 
 def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Cell]]]:
-    """Import result files and score them at once.
-
-    Returns:
-        What was taken, and for each data set its cells.
-
-    Raises:
-        InputError: see `external_results.take`.
-    """
+    """Import result files and score them at once: what was taken, and for each data set its cells."""
     measured_here = {row.row.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *methods.JOINT_ROWS)}
     kept = external.take(run, name, folder, reserved={*measured_here, CEILING})
     scored = {}
@@ -89,30 +82,17 @@ def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None
         label: the row's, or the name of its tracker where one row alone has it; case does not matter.
         dataset: `mot17`, `mot20`, ...; empty: the run's main one.
         path: of the zip; None: `runs/<profile>/submissions/`.
-
-    Raises:
-        InputError: no such row, or see `submission.submit`.
-        NotComputable: what the method needs is missing.
     """
-    row = _row_named(label)
+    rows = methods.rows_named(label)
+    if len(rows) != 1:
+        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.row for row in rows)}")
+    row = rows[0]
     chosen = dataset or run.settings.data.main
-    target = path or zip_path(run, chosen, row.row)
+    stem = re.sub(r"[^a-z0-9]+", "-", row.row.lower()).strip("-")
+    target = path or run.out / "submissions" / f"{chosen}-{stem}.zip"
     expected(chosen, "test")  # a data set without a server is refused before a world is rendered
     main = run.settings.data.main
     heads = tuple(data.whole(s) for s in data.learnable(run, main))
     select = heads if chosen == main else tuple(data.whole(s) for s in data.learnable(run, chosen))
     atl = select if chosen != main else ()  # as in Table 2: an ATL of its own (A.2)
     return submit(run, chosen, row.configured(heads, run.settings.seeds[0], select, atl), target)
-
-
-def zip_path(run: Run, dataset: str, label: str) -> Path:
-    """Where the zip of a method lies."""
-    stem = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
-    return run.out / "submissions" / f"{dataset}-{stem}.zip"
-
-
-def _row_named(label: str) -> Method:
-    rows = methods.rows_named(label)
-    if len(rows) != 1:
-        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.row for row in rows)}")
-    return rows[0]

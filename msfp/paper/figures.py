@@ -1,15 +1,14 @@
 """Figures: one style, and the drawing of the architecture (Figure 1)."""
 
-from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msfp.engine.files import atomic_write
 from msfp.experiment.run import Run
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -21,17 +20,10 @@ PAGE = 6.9
 
 PALETTE = MappingProxyType(
     {
-        "black": "#000000",
-        "orange": "#E69F00",
-        "sky": "#56B4E9",
-        "green": "#009E73",
-        "yellow": "#F0E442",
-        "blue": "#0072B2",
-        "vermillion": "#D55E00",
-        "pink": "#CC79A7",
-        "grey": "#7F7F7F",
+        "black": "#000000", "orange": "#E69F00", "sky": "#56B4E9", "green": "#009E73", "yellow": "#F0E442",
+        "blue": "#0072B2", "vermillion": "#D55E00", "pink": "#CC79A7", "grey": "#7F7F7F",
     }
-)
+)  # fmt: skip
 ORDER = ("blue", "orange", "black", "sky", "vermillion", "pink", "green")
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "////", "....", "xxxx")
@@ -45,56 +37,14 @@ _NO_DATES: dict[str, dict[str, None]] = {
 
 def set_style() -> None:
     """Set matplotlib's defaults: small type for a 3.3 inch column, embedded fonts, open axes."""
-    import matplotlib as mpl
-    from cycler import cycler
+    import matplotlib.pyplot as plt
 
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (COLUMN, COLUMN * 0.72),
-            "figure.dpi": 150,
-            "figure.facecolor": "white",
-            "savefig.dpi": 300,
-            "savefig.facecolor": "white",
-            "font.family": "sans-serif",
-            "font.sans-serif": ["DejaVu Sans"],
-            "font.size": 7,
-            "axes.titlesize": 7,
-            "axes.labelsize": 7,
-            "axes.linewidth": 0.6,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.axisbelow": True,
-            "axes.prop_cycle": cycler(color=[PALETTE[name] for name in ORDER]),
-            "grid.linewidth": 0.4,
-            "grid.color": "0.88",
-            "hatch.linewidth": 0.5,
-            "lines.linewidth": 1.2,
-            "lines.markersize": 3,
-            "xtick.labelsize": 6,
-            "ytick.labelsize": 6,
-            "xtick.major.width": 0.6,
-            "ytick.major.width": 0.6,
-            "legend.fontsize": 6,
-            "legend.frameon": False,
-            "pdf.fonttype": 42,
-            "ps.fonttype": 42,
-            "svg.fonttype": "path",
-            "svg.hashsalt": "msfp",
-        }
-    )
+    with as_file(files("msfp.paper") / "figures.mplstyle") as path:
+        plt.style.use(path)
 
 
 def save(fig: "Figure", folder: Path, name: str) -> tuple[Path, ...]:
-    """Write a figure as `<name>.pdf`, `.svg` and `.png`; the same figure gives the same bytes.
-
-    Args:
-        fig: what to write; its size in inches is kept, nothing is cropped.
-        folder: made when it is not there.
-        name: the artefact's id, `figure03`.
-
-    Raises:
-        MsfpError: the folder cannot be written.
-    """
+    """Write a figure, in its own size, as `<name>.pdf`, `.svg` and `.png`; the same figure gives the same bytes."""
     import io
 
     import matplotlib as mpl
@@ -113,8 +63,7 @@ def save(fig: "Figure", folder: Path, name: str) -> tuple[Path, ...]:
 WIDTH, HEIGHT = 100.0, 128.0  # drawing units; the figure is a column wide
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A labelled box: centre, size in drawing units, text and fill."""
 
     x: float
@@ -124,18 +73,12 @@ class Box:
     text: str
     fill: str
 
-    def top(self) -> tuple[float, float]:
-        """Middle of the upper edge."""
-        return self.x, self.y + self.height / 2
-
-    def bottom(self) -> tuple[float, float]:
-        """Middle of the lower edge."""
-        return self.x, self.y - self.height / 2
-
 
 def architecture(run: Run) -> "Figure":
     """Image, frozen detector and its taps, RoIAlign, projections, attention, ATL and the two association stages."""
     import matplotlib.pyplot as plt
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import FancyBboxPatch
 
     fig, ax = plt.subplots(figsize=(COLUMN, COLUMN * HEIGHT / WIDTH))
     ax.set_xlim(0, WIDTH)
@@ -144,31 +87,20 @@ def architecture(run: Run) -> "Figure":
     fig.subplots_adjust(0, 0, 1, 1)
     boxes, arrows = layout(run)
     for box in boxes.values():
-        draw(ax, box)
-    for start, end in arrows:
-        ax.annotate(
-            "",
-            xy=boxes[end].top(),
-            xytext=boxes[start].bottom(),
-            arrowprops={
-                "arrowstyle": "-|>",
-                "lw": 0.7,
-                "color": "0.3",
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "mutation_scale": 6,
-            },
-        )
-    scene_path(ax, boxes[f"map{run.backbone().preset.scene}"], boxes["atl"])
-    return fig
-
-
-def scene_path(ax: "Axes", start: Box, end: Box) -> None:
-    """From the scene layer's map around the pooled boxes to ATL, which looks at the whole map."""
-    right = start.x + start.width / 2
-    ax.plot([right, right + 1.4, right + 1.4], [start.y, start.y, end.y], lw=0.7, color="0.3")
+        corner, shape = (box.x - box.width / 2, box.y - box.height / 2), "round,pad=0,rounding_size=1.2"
+        fill = to_rgba(box.fill, 0.45)
+        ax.add_patch(FancyBboxPatch(corner, box.width, box.height, boxstyle=shape, fc=fill, ec="0.3", lw=0.6))
+        ax.text(box.x, box.y, box.text, ha="center", va="center", fontsize=6, linespacing=1.25)
+    pairs = [(boxes[start], boxes[end]) for start, end in arrows]
+    ways = [((a.x, a.y - a.height / 2), (b.x, b.y + b.height / 2)) for a, b in pairs]
+    scene, atl = boxes[f"map{run.backbone().preset.scene}"], boxes["atl"]
+    right = scene.x + scene.width / 2  # from the scene layer's map around the pooled boxes to ATL, which sees all of it
+    ax.plot([right, right + 1.4, right + 1.4], [scene.y, scene.y, atl.y], lw=0.7, color="0.3")
+    ways.append(((right + 1.4, atl.y), (atl.x + atl.width / 2, atl.y)))
     arrow = {"arrowstyle": "-|>", "lw": 0.7, "color": "0.3", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6}
-    ax.annotate("", xy=(end.x + end.width / 2, end.y), xytext=(right + 1.4, end.y), arrowprops=arrow)
+    for start, end in ways:
+        ax.annotate("", xy=end, xytext=start, arrowprops=arrow)
+    return fig
 
 
 def layout(run: Run) -> tuple[dict[str, Box], list[tuple[str, str]]]:
@@ -203,23 +135,3 @@ def layout(run: Run) -> tuple[dict[str, Box], list[tuple[str, str]]]:
     boxes["tracks"] = Box(50, 2.5, 40, 4.5, "tracks", grey)
     arrows += [("attention", "first"), ("atl", "first"), ("first", "second"), ("second", "tracks")]
     return boxes, arrows
-
-
-def draw(ax: "Axes", box: Box) -> None:
-    """One box with its text."""
-    from matplotlib.colors import to_rgba
-    from matplotlib.patches import FancyBboxPatch
-
-    corner = (box.x - box.width / 2, box.y - box.height / 2)
-    ax.add_patch(
-        FancyBboxPatch(
-            corner,
-            box.width,
-            box.height,
-            boxstyle="round,pad=0,rounding_size=1.2",
-            fc=to_rgba(box.fill, 0.45),
-            ec="0.3",
-            lw=0.6,
-        )
-    )
-    ax.text(box.x, box.y, box.text, ha="center", va="center", fontsize=6, linespacing=1.25)

@@ -16,7 +16,7 @@ from msfp.paper import cells as cell_samples
 from msfp.paper import layout
 from msfp.paper.registry import Kind, artefact, every, execute, notebooks_folder
 from msfp.paper.render import html, wide, write_table
-from msfp.paper.stamps import evidence_path, newly, stamp, tables_folder
+from msfp.paper.stamps import evidence_path, newly, report_path, stale, stamp, tables_folder
 from msfp.types import Cell
 
 if TYPE_CHECKING:
@@ -50,47 +50,67 @@ class NotebookRun(Experiment):
         return self
 
     def table(self, number: int, cells: "Iterable[Cell] | pd.DataFrame | None" = None) -> "PublishedTable":
-        """Write a table to `runs/<profile>/tables`, with what it was made from, and show it.
+        """Write a table as JSON, CSV, Markdown and LaTeX to `runs/<profile>/tables`, with what it was made from.
 
         Args:
-            number: of the table.
-            cells: its cells, or a frame of row, column, value; None: those that the notebook's cell tagged with the
-                table's number makes.
+            number: of the table; InputError: there is none.
+            cells: its cells, or a frame with the columns row, column, value and, where they apply, std, unit, reason;
+                None: those that the notebook's cell tagged with the table's number makes.
         """
-        pass
-
         need_originals()
-        if cells is not None:
-            return publish_table(self, number, cells)
-        made = self._made("table", number)
-        if not isinstance(made, PublishedTable):
-            raise InputError(f"the cell tagged table-{number} must end with run.table({number}, ...) or its value")
-        return made
+        if cells is None:
+            published = self._made("table", number)
+            if not isinstance(published, PublishedTable):
+                raise InputError(f"the cell tagged table-{number} must end with run.table({number}, ...) or its value")
+            return published
+        made, before = artefact("table", number), self.settled
+        listed: list[Cell] = cells_of(cells) if hasattr(cells, "itertuples") else list(cells)  # type: ignore[arg-type]
+        files = write_table(tables_folder(self), number, listed, f"profile {self.settings.profile}")
+        evidence = evidence_path(self, number)
+        cell_samples.write(evidence, listed)
+        stamp(self, made, (*files, evidence), scored=newly(before, self.scored))
+        self.settled = dict(self.scored)
+        for file in (*files, evidence):
+            declare_output(file)
+        return PublishedTable(number, listed, files)
 
     def figure(self, number: int, drawn: "Figure | Callable[[], Figure] | None" = None) -> "PublishedFigure":
-        """Write a figure to `figures/<profile>`, with what it was made from, and show it; or say why there is none.
+        """Write a figure as PDF, SVG and PNG to `figures/<profile>`, with what it was made from.
+
+        What the data at hand do not allow is remembered with its reason, and no file is left from an earlier run.
 
         Args:
             number: of the figure.
             drawn: it, or a function that draws it; None: as the notebook's cell tagged with the figure's number does.
         """
-        pass
+        import matplotlib.pyplot as plt
+
+        from msfp.paper.figures import FORMATS, save
 
         need_originals()
-        if drawn is not None:
-            return publish_figure(self, number, drawn)
-        made = self._made("figure", number)
-        if not isinstance(made, PublishedFigure):
-            raise InputError(f"the cell tagged figure-{number} must end with run.figure({number}, ...)")
-        return made
+        if drawn is None:
+            published = self._made("figure", number)
+            if not isinstance(published, PublishedFigure):
+                raise InputError(f"the cell tagged figure-{number} must end with run.figure({number}, ...)")
+            return published
+        made = artefact("figure", number)
+        try:
+            fig = drawn() if callable(drawn) else drawn
+        except NotComputable as error:
+            plt.close("all")
+            for form in FORMATS:
+                (self.figures / f"{made.id}.{form}").unlink(missing_ok=True)
+            stamp(self, made, (), str(error))
+            return PublishedFigure(number, (), str(error))
+        files = save(fig, self.figures, made.id)
+        plt.close(fig)
+        stamp(self, made, files)
+        for file in files:
+            declare_output(file)
+        return PublishedFigure(number, files)
 
     def _made(self, kind: Kind, number: int) -> object:
-        """Run the cells that make an artefact.
-
-        Raises:
-            InputError: the paper has no such artefact.
-            NotComputable: no cell makes it.
-        """
+        """Run the cells that make an artefact; NotComputable: no cell makes it."""
         one = artefact(kind, number)
         if one.status == "planned":
             notebooks_folder()  # says so where there are none at all
@@ -101,20 +121,19 @@ class NotebookRun(Experiment):
 
     def report(self) -> "PublishedReport":
         """Write the report from what this run has made."""
-        pass
+        from msfp.paper.report import write
 
-        return publish_report(self)
+        path = write(self)
+        declare_output(path)
+        return PublishedReport(path)
 
     def check(
         self, tables: Iterable[int] = (), figures: Iterable[int] = (), notebook: str = "", report: bool = False
     ) -> str:
         """Hold that artefacts exist and were made by this code with these settings.
 
-        Raises:
-            MsfpError: names what is missing or stale, and the command that makes it.
+        MsfpError names what is missing or stale, and the command that makes it.
         """
-        from msfp.paper.stamps import report_path, stale
-
         wanted: list[tuple[Kind, int]] = [("table", n) for n in tables] + [("figure", n) for n in figures]
         wanted += [(a.kind, a.number) for a in every() if a.notebook == notebook and a.status == "ready"]
         problems = [p for kind, number in wanted if (p := stale(self, kind, number))]
@@ -178,22 +197,10 @@ class PublishedTable:
         return html(self.cells, self.number)
 
     def __repr__(self) -> str:
-        return self.text()
-
-    def text(self) -> str:
-        """The table in the paper's shape, for a terminal."""
         return wide(self.cells, self.number).to_string()
 
-    def json_text(self) -> str:
-        """Its cells as JSON."""
-        return self.files[0].read_text(encoding="utf-8")
-
     def with_rows(self, rows: Mapping[str, Mapping[str, float | str]]) -> "PublishedTable":
-        """The table with rows of one's own after the others: label -> column -> value. No file of the run has them.
-
-        Raises:
-            InputError: a column that the table does not have.
-        """
+        """The table with rows of one's own after the others: label -> column -> value. No file of the run has them."""
         known = list(dict.fromkeys(c.column for c in self.cells))
         added = []
         for label, values in rows.items():
@@ -236,35 +243,8 @@ class PublishedReport:
         return f"report: {'/'.join(self.path.parts[-3:])}"
 
 
-def publish_table(run: "NotebookRun", number: int, cells: "Iterable[Cell] | pd.DataFrame") -> PublishedTable:
-    """Write a table as JSON, CSV, Markdown and LaTeX under `runs/<profile>/tables`, with what it was made from.
-
-    Args:
-        run: the run.
-        number: of the table.
-        cells: its cells, or a frame with the columns row, column, value and, where they apply, std, unit, reason.
-
-    Raises:
-        InputError: no such table, or a frame without those columns.
-    """
-    made, before = artefact("table", number), run.settled
-    listed: list[Cell] = cells_of(cells) if hasattr(cells, "itertuples") else list(cells)  # type: ignore[arg-type]
-    files = write_table(tables_folder(run), number, listed, f"profile {run.settings.profile}")
-    cell_samples.write(evidence_path(run, number), listed)
-    made_of = (*files, evidence_path(run, number))
-    stamp(run, made, made_of, scored=newly(before, run.scored))
-    run.settled = dict(run.scored)
-    for file in made_of:
-        declare_output(file)
-    return PublishedTable(number, listed, files)
-
-
 def cells_of(frame: "pd.DataFrame") -> list[Cell]:
-    """Cells of a tidy frame; a value that is missing is not available, and its reason says why.
-
-    Raises:
-        InputError: a column is missing.
-    """
+    """Cells of a tidy frame; a value that is missing is not available, and its reason says why."""
     if missing := [name for name in ("row", "column", "value") if name not in frame]:
         raise InputError(f"column {missing[0]!r} is not in the table's frame; needed are row, column, value")
     kept = frame.astype(object).where(frame.notna(), None)
@@ -274,55 +254,3 @@ def cells_of(frame: "pd.DataFrame") -> list[Cell]:
         place = str(line["row"]), str(line["column"]), line["value"], line.get("std")
         out.append(Cell(*place, source, line.get("reason") or "", line.get("unit") or ""))  # type: ignore[arg-type]
     return out
-
-
-def publish_figure(run: Run, number: int, drawn: "Figure | Callable[[], Figure]") -> PublishedFigure:
-    """Write a figure as PDF, SVG and PNG under `figures/<profile>`, with what it was made from.
-
-    What the data at hand do not allow is remembered with its reason, and no file is left from an earlier run.
-
-    Args:
-        run: the run.
-        number: of the figure.
-        drawn: it, or a function that draws it.
-
-    Raises:
-        InputError: no such figure.
-    """
-    import matplotlib.pyplot as plt
-
-    from msfp.paper.figures import FORMATS, save
-
-    made = artefact("figure", number)
-    try:
-        fig = drawn() if callable(drawn) else drawn
-    except NotComputable as error:
-        plt.close("all")
-        for form in FORMATS:
-            (run.figures / f"{made.id}.{form}").unlink(missing_ok=True)
-        stamp(run, made, (), str(error))
-        return PublishedFigure(number, (), str(error))
-    files = save(fig, run.figures, made.id)
-    plt.close(fig)
-    stamp(run, made, files)
-    for file in files:
-        declare_output(file)
-    return PublishedFigure(number, files)
-
-
-def publish_report(run: Run) -> PublishedReport:
-    """Write the report from the files that this run has made.
-
-    Raises:
-        InputError: it has made none.
-        MsfpError: the folder cannot be written.
-    """
-    from msfp.paper.report import write
-
-    if not any(tables_folder(run).glob("*.json")):
-        profile = run.settings.profile
-        raise InputError(f"{tables_folder(run)}: no table was made; run msfp reproduce --profile {profile} first")
-
-    path = write(run)
-    declare_output(path)
-    return PublishedReport(path)

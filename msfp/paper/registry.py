@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msfp
 from msfp.errors import InputError
@@ -24,11 +24,10 @@ SETUP = "setup"
 RUN = "run"
 
 
-@dataclass(frozen=True)
-class CodeCell:
-    """A cell of a notebook: its name for messages, source and tags."""
+class CodeCell(NamedTuple):
+    """A cell of a notebook."""
 
-    name: str
+    name: str  # for messages
     source: str
     tags: tuple[str, ...]
 
@@ -45,18 +44,8 @@ def notebooks_folder() -> Path:
     return folder
 
 
-def code_cells(path: Path) -> tuple[CodeCell, ...]:
-    """The code cells of a notebook, in order.
-
-    Raises:
-        InputError: not a notebook.
-    """
-    state = path.stat()
-    return _read(path, (state.st_mtime_ns, state.st_size))
-
-
 @lru_cache(maxsize=64)
-def _read(path: Path, _state: tuple[int, int]) -> tuple[CodeCell, ...]:
+def _code_cells(path: Path, _state: tuple[int, int]) -> tuple[CodeCell, ...]:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         found = [(n, "".join(c["source"]), c["metadata"].get("tags", ())) for n, c in enumerate(cells, 1)
@@ -73,7 +62,10 @@ def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
         path = notebooks_folder() / f"{notebook}.ipynb"
     except InputError:
         return ()
-    cells = code_cells(path) if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    state = path.stat()
+    cells = _code_cells(path, (state.st_mtime_ns, state.st_size))
     mine = tuple(c for c in cells if tag in c.tags)
     return (*(c for c in cells if SETUP in c.tags), *mine) if mine else ()
 
@@ -81,19 +73,18 @@ def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
 def imported(cells: tuple[CodeCell, ...]) -> Iterator[str]:
     """Modules of this package that cells import from, or whose public names they use."""
     root = Path(msfp.__file__).parents[1]
-    for cell in cells:
-        for node in ast.walk(ast.parse(cell.source)):
-            names: tuple[str, ...] = ()
-            if isinstance(node, ast.ImportFrom) and node.module == "msfp":
-                names = tuple(public_module(alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msfp."):
-                names = (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "msfp":
-                names = (public_module(node.attr),)
-            yield from (name for name in names if (root / (name.replace(".", "/") + ".py")).is_file())
+    for node in (node for cell in cells for node in ast.walk(ast.parse(cell.source))):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module == "msfp":
+            names = [_public_module(alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msfp."):
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "msfp":
+            names = [_public_module(node.attr)]
+        yield from (name for name in names if (root / (name.replace(".", "/") + ".py")).is_file())
 
 
-def public_module(name: str) -> str:
+def _public_module(name: str) -> str:
     """Where a public name of the package is defined."""
     return msfp._PLACES.get(name, "").partition(":")[0]
 
@@ -102,7 +93,7 @@ def execute(run: object, notebook: str, tag: str) -> object:
     """Run the cells that make an artefact, with this run in place of the one that the notebook opens.
 
     Returns:
-        The value of the last line.
+        The value of the last line, as a notebook shows it.
 
     Raises:
         InputError: no cell of the notebook has the tag.
@@ -113,19 +104,15 @@ def execute(run: object, notebook: str, tag: str) -> object:
     space: dict[str, Any] = {"__name__": "__main__", RUN: run}
     value = None
     for cell in cells:
-        value = _execute(cell, space)
+        file = f"<{cell.name}>"
+        linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
+        body = [node for node in ast.parse(cell.source, file).body if not _opens_run(node)]
+        last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), file, "exec"), space)
+        value = None
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), file, "eval"), space)
     return value
-
-
-def _execute(cell: CodeCell, space: dict[str, Any]) -> object:
-    """Run a cell and give the value of its last line, as a notebook shows it."""
-    file = f"<{cell.name}>"
-    linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
-    tree = ast.parse(cell.source, file)
-    body = [node for node in tree.body if not _opens_run(node)]
-    last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
-    exec(compile(ast.Module(body, []), file, "exec"), space)
-    return eval(compile(ast.Expression(last.value), file, "eval"), space) if isinstance(last, ast.Expr) else None
 
 
 def _opens_run(node: ast.stmt) -> bool:
@@ -139,25 +126,16 @@ EXTRA = 100
 
 @dataclass(frozen=True)
 class Artefact:
-    """A table or figure of the paper, or one beside them.
+    """A table or figure of the paper, or one beside them."""
 
-    Attributes:
-        id: `table03`, `figure03`, `leakage`; also its file name.
-        title: a few words.
-        section: of the paper.
-        notebook: the one whose cell makes it, `03_heads`.
-        stub: heading of the row labels; empty for figures.
-        caption: one sentence.
-    """
-
-    id: str
+    id: str  # `table03`, `figure03`, `leakage`; also its file name
     kind: Kind
     number: int
-    title: str
-    section: str
-    notebook: str
-    stub: str
-    caption: str
+    title: str  # a few words
+    section: str  # of the paper
+    notebook: str  # the one whose cell makes it, `03_heads`
+    stub: str  # heading of the row labels; empty for figures
+    caption: str  # one sentence
 
     @property
     def tag(self) -> str:
@@ -195,22 +173,22 @@ def extras() -> tuple[Artefact, ...]:
 @cache
 def every() -> tuple[Artefact, ...]:
     """The paper's artefacts, then the extra ones."""
-    texts = ((files("msfp.paper") / name).read_text(encoding="utf-8") for name in ("artefacts.csv", "extras.csv"))
-    rows = [row for text in texts for row in csv.DictReader(text.splitlines())]
-    return tuple(Artefact(**{**row, "number": int(row["number"])}) for row in rows)  # type: ignore[arg-type]
+    listed = [*records("artefacts.csv"), *records("extras.csv")]
+    return tuple(Artefact(**{**row, "number": int(row["number"])}) for row in listed)  # type: ignore[arg-type]
+
+
+def records(name: str) -> list[dict[str, str]]:
+    """Lines of a CSV file of this package."""
+    return list(csv.DictReader((files("msfp.paper") / name).read_text(encoding="utf-8").splitlines()))
 
 
 def artefact(kind: Kind, number: int) -> Artefact:
-    """One artefact.
-
-    Raises:
-        InputError: the paper has none of that number.
-    """
+    """One artefact; InputError: the paper has none of that number."""
     for one in every():
         if (one.kind, one.number) == (kind, number):
             return one
-    of_kind = [a for a in artefacts() if a.kind == kind]
-    raise InputError(f"{kind} {number}: the paper has {kind}s 1 to {max(a.number for a in of_kind)}")
+    last = max(a.number for a in artefacts() if a.kind == kind)
+    raise InputError(f"{kind} {number}: the paper has {kind}s 1 to {last}")
 
 
 HERE = MappingProxyType({"LITE": "LITE (trained 64-d)"})
@@ -221,46 +199,29 @@ _NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?(K?)$")
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a table of the paper.
+    """One entry of a table of the paper."""
 
-    Attributes:
-        table: 1 to 24.
-        order: place in the table, row by row, from 1.
-        group: heading under which the row stands, empty where there is none.
-        row, column: labels, as in `types.Cell`; rows as they are called `HERE`.
-        printed: the text of the cell without its spread: `63.2`, `8.3K`, `+1.9`, `Manual`.
-        value: the number (`8.3K` is 8300), or `printed` for words.
-        std: spread over the paper's runs.
-        unit: `%`, `ms` or empty.
-        private: obtained with private detections (the paper's dagger).
-        published: the value published elsewhere for this method, None where we know none.
-        published_source: where, and under which conditions.
-        remark: what to know before comparing with it.
-        decimals, std_decimals: digits behind the point, as printed.
-    """
-
-    table: int
-    order: int
-    group: str
-    row: str
+    table: int  # 1 to 24
+    order: int  # place in the table, row by row, from 1
+    group: str  # heading under which the row stands, empty where there is none
+    row: str  # label as in `types.Cell`, as rows are called `HERE`
     column: str
-    printed: str
-    value: float | str
-    std: float | None
-    unit: str
-    private: bool
-    published: float | None
-    published_source: str
-    remark: str
-    decimals: int
+    printed: str  # the text of the cell without its spread: `63.2`, `8.3K`, `+1.9`, `Manual`
+    value: float | str  # the number (`8.3K` is 8300), or `printed` for words
+    std: float | None  # spread over the paper's runs
+    unit: str  # `%`, `ms` or empty
+    private: bool  # obtained with private detections (the paper's dagger)
+    published: float | None  # the value published elsewhere for this method, None where we know none
+    published_source: str  # where, and under which conditions
+    remark: str  # what to know before comparing with it
+    decimals: int  # digits behind the point, as printed
     std_decimals: int
 
 
 @cache
 def load() -> tuple[Entry, ...]:
     """All entries, by table and order."""
-    text = (files("msfp.paper") / "reference.csv").read_text(encoding="utf-8")
-    return tuple(_entry(row) for row in csv.DictReader(text.splitlines()))
+    return tuple(map(_entry, records("reference.csv")))
 
 
 @cache
@@ -279,11 +240,7 @@ def table(number: int) -> tuple[Entry, ...]:
 
 
 def frame(number: int) -> "pd.DataFrame":
-    """The paper's table: row, column, value (a number or text) as printed there.
-
-    Raises:
-        InputError: no such table.
-    """
+    """The paper's table: row, column, value (a number or text) as printed there; InputError: no such table."""
     import pandas as pd
 
     return pd.DataFrame([{"row": e.row, "column": e.column, "value": e.value} for e in table(number)])
@@ -302,13 +259,9 @@ def columns(number: int) -> tuple[str, ...]:
 
 
 @cache
-def _index(number: int) -> dict[tuple[str, str], Entry]:
-    return {(e.row, e.column): e for e in table(number)}
-
-
 def lookup(number: int, row: str, column: str) -> Entry | None:
     """The paper's entry, None where the paper has none; the row as the paper calls it or as it is called `HERE`."""
-    return _index(number).get((here(row), column))
+    return next((e for e in table(number) if (e.row, e.column) == (here(row), column)), None)
 
 
 def here(row: str) -> str:

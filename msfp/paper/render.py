@@ -18,24 +18,9 @@ from msfp.paper.layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_ou
 from msfp.types import Cell
 
 TIDY = (
-    "row",
-    "column",
-    "measured",
-    "std",
-    "paper",
-    "paper_std",
-    "difference",
-    "published",
-    "published_source",
-    "source",
-    "reason",
-    "unit",
-    "detail",
-    "group",
-    "private",
-    "remark",
-)
-PRINTED = ("paper_printed", "paper_std_printed", "std_decimals", "signed")
+    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "published_source", "source",
+    "reason", "unit", "detail", "group", "private", "remark",
+)  # fmt: skip
 
 
 def merge(cells: Iterable[Cell], table: int) -> pd.DataFrame:
@@ -61,17 +46,14 @@ def wide(cells: Iterable[Cell], table: int) -> pd.DataFrame:
     """The table in the paper's shape as texts: `62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `46.8† (paper)`."""
     laid = sheet(cells, table)
     body = [[plain(cell) for cell in line.cells] for line in laid.lines]
-    index = pd.Index([line.row for line in laid.lines], name=laid.stub)
+    index = pd.Index([line.row for line in laid.lines], name=laid.made.stub)
     return pd.DataFrame(body, index=index, columns=list(laid.columns), dtype=object)
 
 
 def html(cells: Iterable[Cell], table: int, *, styled: bool = True) -> str:
     """An HTML fragment: per cell measured, paper, difference and source, all known about it on hover.
 
-    Args:
-        cells: of the table.
-        table: its number.
-        styled: put the style sheet in front; the report has it once for all.
+    `styled`: with the style sheet in front, which the report has once for all.
     """
     body = sheet_html(sheet(cells, table))
     css = (files("msfp.paper") / "sheet.css").read_text(encoding="utf-8")
@@ -79,13 +61,7 @@ def html(cells: Iterable[Cell], table: int, *, styled: bool = True) -> str:
 
 
 def write_table(folder: Path, table: int, cells: Iterable[Cell], note: str = "") -> tuple[Path, ...]:
-    """Write `tableNN.json` (the cells), `.csv` (tidy), `.md` and `.tex` (the paper's shape).
-
-    Args:
-        folder: made when it is not there.
-        table: number of the table.
-        cells: its cells.
-        note: said in the caption, such as the profile.
+    """Write `tableNN.json` (the cells), `.csv` (tidy), `.md` and `.tex` (the paper's shape); `note`: in the caption.
 
     Raises:
         InputError: no such table, two cells for one place, or a value that is not finite.
@@ -93,16 +69,11 @@ def write_table(folder: Path, table: int, cells: Iterable[Cell], note: str = "")
     """
     kept = list(cells)
     laid = sheet(kept, table)
-    texts = {
-        "csv": tidy_csv(merge(kept, table)),
-        "md": markdown(laid, note),
-        "tex": latex(laid, note),
-    }
-    written = [write_cells(folder / f"{laid.id}.json", kept)]
+    texts = {"csv": tidy_csv(merge(kept, table)), "md": markdown(laid, note), "tex": latex(laid, note)}
+    written = [write_cells(folder / f"{laid.made.id}.json", kept)]
     for form, text in texts.items():
-        path = folder / f"{laid.id}.{form}"
-        atomic_write(path, text.encode())
-        written.append(path)
+        written.append(folder / f"{laid.made.id}.{form}")
+        atomic_write(written[-1], text.encode())
     return tuple(written)
 
 
@@ -112,27 +83,24 @@ def tidy_csv(frame: pd.DataFrame) -> str:
     out["detail"] = ["; ".join(f"{k}={v}" for k, v in sorted(d.items())) for d in frame["detail"]]
     out["private"] = ["yes" if p else "" for p in frame["private"]]
     for name in ("measured", "std", "paper", "paper_std", "difference", "published"):
-        out[name] = [_csv_number(v) for v in frame[name]]
+        out[name] = list(map(csv_text, frame[name]))
     return csv_frame(out)
 
 
-def _csv_number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def csv_text(value: Any) -> str:
+    """A number with six significant digits, a text as it is; nothing for a value that is missing."""
+    return "" if pd.isna(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _joined(cells: Iterable[Cell], table: int) -> pd.DataFrame:
-    """The tidy frame with what only layout needs: printed texts, digits, signs."""
+    """The tidy frame with the paper's `entry`."""
     ours: dict[tuple[str, str], Cell] = {}
     for cell in cells:
         if (cell.row, cell.column) in ours:
             raise InputError(f"table {table}: two cells for row {cell.row!r}, column {cell.column!r}; keep one")
         ours[cell.row, cell.column] = cell
-    records = [_record(ours.get(key), registry.lookup(table, *key), key) for key in _places(ours, table)]
-    for record in records:
-        record["group"] = _group(record["row"], table)
-    frame = pd.DataFrame(records, columns=[*TIDY, *PRINTED], dtype=object)
+    records = [_record(ours.get(key), registry.lookup(table, *key), key, table) for key in _places(ours, table)]
+    frame = pd.DataFrame(records, columns=[*TIDY, "entry"], dtype=object)
     numbers = ["std", "paper_std", "difference", "published"]
     frame[numbers] = frame[numbers].astype(float)
     return frame
@@ -158,38 +126,30 @@ def _group(row: str, table: int) -> str:
     return OURS if registry.rows(table) else ""
 
 
-def _record(cell: Cell | None, entry: registry.Entry | None, key: tuple[str, str]) -> dict[str, Any]:
+def _record(cell: Cell | None, entry: registry.Entry | None, key: tuple[str, str], table: int) -> dict[str, Any]:
     """One line of the tidy frame."""
     source = cell.source if cell else "paper"
-    value = _plain(cell.value) if cell else None
+    value, std = ((v.item() if isinstance(v, np.generic) else v) for v in ((cell.value, cell.std) if cell else (0, 0)))
     measured = value if source == "measured" else None
     paper = entry.value if entry else (value if source == "paper" else None)
-    published = entry.published if entry else None
     quoted = source == "published" and isinstance(value, (int, float))
     comparable = isinstance(measured, (int, float)) and isinstance(paper, float) and not (entry and entry.private)
     return {
         "row": key[0],
         "column": key[1],
         "measured": measured,
-        "std": _plain(cell.std) if cell and source == "measured" else None,
+        "std": std if source == "measured" else None,
         "paper": paper,
         "paper_std": entry.std if entry else None,
         "difference": measured - paper if comparable else None,  # type: ignore[operator]
-        "published": value if quoted else published,
+        "published": value if quoted else entry.published if entry else None,
         "published_source": entry.published_source if entry else "",
         "source": source,
         "reason": cell.reason if cell else NOT_MEASURED,
         "unit": (cell.unit if cell else "") or (entry.unit if entry else ""),
         "detail": dict(cell.detail) if cell else {},
-        "group": "",
+        "group": _group(key[0], table),
         "private": bool(entry and entry.private),
         "remark": entry.remark if entry else "",
-        "paper_printed": entry.printed if entry else ("" if paper is None else str(paper)),
-        "paper_std_printed": f"{entry.std:.{entry.std_decimals}f}" if entry and entry.std is not None else "",
-        "std_decimals": entry.std_decimals if entry else 0,
-        "signed": bool(entry and entry.printed[:1] in "+-" and isinstance(entry.value, float)),
+        "entry": entry,
     }
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

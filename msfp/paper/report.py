@@ -3,9 +3,9 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -43,11 +43,18 @@ LIMITS = (
 
 
 def write(run: Run) -> Path:
-    """Write the claims, the manifest and the report of a run; returns the report's first page."""
+    """Write the claims, the manifest and the report from what a run has made; returns the report's first page.
+
+    Raises:
+        InputError: it has made no table.
+        MsfpError: the folder cannot be written.
+    """
+    if not any((tables := stamps.tables_folder(run)).glob("*.json")):
+        raise InputError(f"{tables}: no table was made; run msfp reproduce --profile {run.settings.profile} first")
     verdicts = judge(run)
     for name, timed in (("claims", False), ("claims-time", True)):
-        chosen = [one for one in verdicts if one.claim.timed == timed]
-        atomic_write(run.out / f"{name}.csv", csv_frame(frame(chosen)).encode())
+        lines = csv_frame(frame(one for one in verdicts if one.claim.timed == timed))
+        atomic_write(run.out / f"{name}.csv", lines.encode())
     origin = write_manifest(
         run.out / "manifest.json",
         settings=run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
@@ -66,7 +73,7 @@ def _contents(run: Run, verdicts: Sequence[Verdict], origin: Mapping[str, Any]) 
     """What the report says, from the files of a run."""
     tables = stamps.published_cells(run)
     embedded = run.settings.data.main in run.embedded_names
-    made = {a.id: (a, stamps.read_stamp(run, a)) for a in every() if a.status == "ready"}
+    made = {a.id: (a, stamps.read_stamp(run, a.id)) for a in every() if a.status == "ready"}
     records = [record for _, record in made.values()]
     old = {name: stamps.stale(run, a.kind, a.number) for name, (a, record) in made.items() if record}
     return replace(
@@ -94,11 +101,9 @@ def _contents(run: Run, verdicts: Sequence[Verdict], origin: Mapping[str, Any]) 
 
 def _checked(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """How many of the tables' scores TrackEval computed too; nothing where no table has scores."""
-    totals: dict[str, tuple[int, int]] = {}
-    for record in records:
-        for rules, (scores, held) in record.get("scored", {}).items():
-            before = totals.get(rules, (0, 0))
-            totals[rules] = before[0] + scores, before[1] + held
+    totals: dict[str, list[int]] = {}
+    for rules, counts in (item for record in records for item in record.get("scored", {}).items()):
+        totals[rules] = [total + n for total, n in zip(totals.get(rules, (0, 0)), counts, strict=True)]
     if not totals:
         return []
     each = ", ".join(f"{held} of {scores} by {rules}'s rules" for rules, (scores, held) in sorted(totals.items()))
@@ -156,8 +161,7 @@ def sentences(cells: list[Cell], table: int) -> list[str]:
 COMPILE = "latexmk -pdf main.tex"
 
 
-@dataclass(frozen=True)
-class Manuscript:
+class Manuscript(NamedTuple):
     """The folder that was written, ids of the tables and figures in it, why others are not, and which are stale."""
 
     folder: Path
@@ -168,11 +172,7 @@ class Manuscript:
 
 
 def write_paper(run: Run, out: Path | None = None) -> Manuscript:
-    """Write the LaTeX folder of what a run has made; nothing is computed.
-
-    Args:
-        run: whose tables and figures.
-        out: the folder; None: `runs/<profile>/paper`.
+    """Write the LaTeX folder of what a run has made, to `runs/<profile>/paper` or `out`; nothing is computed.
 
     Raises:
         InputError: the run has made nothing yet.
@@ -196,7 +196,7 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
             atomic_write(file, texts[a.id])
         else:
             file.unlink(missing_ok=True)
-    missing = {a.id: stamps.read_stamp(run, a).get("reason") or NOT_MADE for a in ready if a.id not in texts}
+    missing = {a.id: stamps.read_stamp(run, a.id).get("reason") or NOT_MADE for a in ready if a.id not in texts}
     stale = [a for a in ready if a.id in texts and stamps.stale(run, a.kind, a.number)]
     templates = Environment(
         loader=PackageLoader("msfp.paper", "latex_templates"),

@@ -1,7 +1,6 @@
 """The whole suite: every notebook in order, then the report they end with; what notebooks show of the data."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -15,16 +14,11 @@ from msfp.paper.registry import every, notebooks_folder
 from msfp.paper.stamps import read_stamp, stale
 from msfp.types import Scene, Sequence
 
-if TYPE_CHECKING:
-    from msfp.engine.notebooks import Executed
-    from msfp.experiment.run import Run
-
-
 REPORT = "08_report"
 """The notebook that writes the report: it is added to it when it has ended."""
 
 
-def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
+def reproduce(run: Run, *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
     """Execute the notebooks in order; what is unchanged since an earlier run is skipped.
 
     Args:
@@ -41,9 +35,9 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
     from msfp.engine import cluster, notebooks
-    from msfp.engine.cluster import lent_workers
     from msfp.experiment import external
     from msfp.paper import stamps
+    from msfp.paper.report import complete
 
     config = run.settings
     folder = notebooks_folder()
@@ -68,7 +62,7 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
         "settings": run.overrides,
         "home": str(run.home),
     }
-    with lent_workers(0 if run.cluster else run.workers) as environment:
+    with cluster.lent_workers(0 if run.cluster else run.workers) as environment:
         done = notebooks.run(
             folder,
             run.out / "notebooks",
@@ -80,29 +74,20 @@ def reproduce(run: "Run", *, only: str | None = None, start: str | None = None, 
             environment=environment,
             intact=stamps.intact(run),
         )
-    return {"report": _completed_report(run, done), "notebooks": {e.name: round(e.seconds, 1) for e in done}}
-
-
-def _completed_report(run: "Run", done: "Iterable[Executed]") -> str | None:
-    """Path of the report, the notebook that wrote it added where it was executed now; None where there is none."""
-    from msfp.paper.report import complete
-    from msfp.paper.stamps import report_path
-
-    report = report_path(run)
-    if not report.is_file():
-        return None
-    for one in done:
-        if one.path.stem == REPORT and not one.skipped:
-            complete(run, REPORT)
-    return str(report)
+    report = stamps.report_path(run)
+    if report.is_file() and any(one.path.stem == REPORT and not one.skipped for one in done):
+        complete(run, REPORT)  # the notebook that wrote the report is in it only now, when it has ended
+    found = str(report) if report.is_file() else None
+    return {"report": found, "notebooks": {e.name: round(e.seconds, 1) for e in done}}
 
 
 def every_scene(run: Run) -> list[tuple[str, str, Scene]]:
     """(data set, split, scene) of all data the run uses."""
-    names = [run.settings.data.main, run.settings.data.crowded, run.settings.data.cross, run.settings.data.embedded]
+    used = run.settings.data
+    names = [used.main, used.crowded, used.cross, used.embedded]
     wanted = [(name, split) for name in dict.fromkeys(n for n in names if n) for split in ("train", "test")]
-    if run.settings.data.dance:  # on which nothing is trained
-        wanted.append((run.settings.data.dance, "test"))
+    if used.dance:  # on which nothing is trained
+        wanted.append((used.dance, "test"))
     found = []
     for name, split in wanted:
         try:
@@ -200,7 +185,7 @@ def artefact_status(run: Run) -> pd.DataFrame:
     for made in every():
         state: str = made.status
         if state == "ready":
-            reason = read_stamp(run, made).get("reason", "")
+            reason = read_stamp(run, made.id).get("reason", "")
             state = stale(run, made.kind, made.number) or (f"n/a: {reason}" if reason else "fresh")
         rows.append((made.name, made.title, made.notebook, state))
     return pd.DataFrame(rows, columns=["artefact", "title", "notebook", "state"])

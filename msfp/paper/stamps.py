@@ -45,9 +45,9 @@ def fingerprint(run: Run, made: Artefact) -> str:
     return digest([*made_from, external.contents(run)] if shows_imports else made_from)
 
 
-def stamp_path(run: Run, made: Artefact) -> Path:
+def stamp_path(run: Run, id: str) -> Path:
     """Where an artefact's stamp lies."""
-    return run.out / "stamps" / f"{made.id}.json"
+    return run.out / "stamps" / f"{id}.json"
 
 
 TIMES, TIMED = 104, (1, 8, 13, 16, 22)
@@ -57,11 +57,12 @@ Scored = Mapping[str, tuple[int, int]]
 
 def newly(before: Scored, after: Scored) -> Scored:
     """Count what was scored in between."""
-    told = {
-        name: (all_ - before.get(name, (0, 0))[0], held - before.get(name, (0, 0))[1])
-        for name, (all_, held) in after.items()
-    }
-    return {name: counts for name, counts in told.items() if counts[0]}
+    found = {}
+    for name, (scores, held) in after.items():
+        scores_before, held_before = before.get(name, (0, 0))
+        if scores > scores_before:
+            found[name] = scores - scores_before, held - held_before
+    return found
 
 
 def stamp(
@@ -76,17 +77,13 @@ def stamp(
         "scored": dict(scored),
         "events": run.store.events,
     }
-    atomic_write(stamp_path(run, made), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    atomic_write(stamp_path(run, made.id), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def read_stamp(run: Run, made: Artefact) -> dict[str, Any]:
+def read_stamp(run: Run, id: str) -> dict[str, Any]:
     """An artefact's stamp; empty where it was never made, or its stamp cannot be read."""
-    return _read_record(stamp_path(run, made))
-
-
-def _read_record(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(stamp_path(run, id).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     kinds = {"fingerprint": str, "files": dict, "reason": str, "notes": list, "events": list}
@@ -96,19 +93,17 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 def altered(run: Run, made: Artefact) -> Path | None:
     """A file of an artefact that is another one than was written; None where all are as they were, or none was made."""
-    files = read_stamp(run, made).get("files", {})
-    return next((run.home / name for name, kept in files.items() if not _holds(run.home / name, kept)), None)
+    files = {run.home / name: kept for name, kept in read_stamp(run, made.id).get("files", {}).items()}
+    return next((path for path, kept in files.items() if not _holds(path, kept)), None)
 
 
 def intact(run: Run) -> Callable[[Path], bool]:
     """Tells of a file that a notebook said it wrote whether it is there as it was written."""
 
     def holds(path: Path) -> bool:
-        record = _read_record(run.out / "stamps" / f"{path.stem}.json")
-        for name, kept in record.get("files", {}).items():
-            if run.home / name == path:
-                return _holds(path, kept)
-        return path.is_file() and path.stat().st_size > 0
+        files = read_stamp(run, path.stem).get("files", {})
+        kept = {run.home / name: kept for name, kept in files.items()}.get(path)
+        return _holds(path, kept) if kept else path.is_file() and path.stat().st_size > 0
 
     return holds
 
@@ -120,7 +115,7 @@ def _holds(path: Path, digest: str) -> bool:
 def stale(run: Run, kind: Kind, number: int) -> str:
     """Why an artefact is not there or not of this run; empty when it is present and fresh."""
     made = artefact(kind, number)
-    found = read_stamp(run, made)
+    found = read_stamp(run, made.id)
     remedy = f"run msfp {kind} {number} --profile {run.settings.profile}"
     file = tables_folder(run) / f"{made.id}.json" if kind == "table" else run.figures / f"{made.id}.pdf"
     if not found or (not file.is_file() and not found["reason"]):

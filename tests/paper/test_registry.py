@@ -108,7 +108,7 @@ def test_a_figure_that_cannot_be_drawn_says_why_and_leaves_no_file(run: Notebook
 
     assert run.figure(3, impossible).reason == "0 of 9 frames present"
     assert not any(f.exists() for f in made.files)
-    assert read_stamp(run, artefact("figure", 3))["reason"] == "0 of 9 frames present"
+    assert read_stamp(run, artefact("figure", 3).id)["reason"] == "0 of 9 frames present"
 
 
 def test_unknown_numbers_say_what_there_is(run: NotebookRun) -> None:

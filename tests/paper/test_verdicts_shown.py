@@ -191,7 +191,7 @@ def test_a_table_altered_after_it_was_made_is_refused_by_name(run: Run) -> None:
     judge(run)
     assert intact(run)(path)
     for cut in ("", "[]", "{}", '{"fingerprint": "x"}'):
-        stamp_path(run, artefact("table", number)).write_text(cut)
+        stamp_path(run, artefact("table", number).id).write_text(cut)
         assert "is missing" in stale(run, "table", number)
 
 

@@ -1,9 +1,7 @@
 """The paper's claims as they stand in `claims.csv`, and the numbers that they are about."""
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from math import inf
 from typing import Literal
 
@@ -91,7 +89,7 @@ class Claim:
 def load() -> tuple[Claim, ...]:
     """All claims in the file's order."""
     found = []
-    for row in _rows("claims.csv"):
+    for row in registry.records("claims.csv"):
         table, a, b, columns = (tuple(filter(None, row.pop(name).split("|"))) for name in ("table", "a", "b", "column"))
         low, high = float(row.pop("low") or -inf), float(row.pop("high") or inf)
         found.append(Claim(tables=tuple(map(int, table)), a=a, b=b, columns=columns, low=low, high=high, **row))  # type: ignore[arg-type]
@@ -101,17 +99,13 @@ def load() -> tuple[Claim, ...]:
 @cache
 def reasons_apart() -> dict[str, Apart]:
     """id -> why claims are counted apart."""
-    return {row["id"]: Apart(**row) for row in _rows("apart.csv")}  # type: ignore[arg-type]
+    return {row["id"]: Apart(**row) for row in registry.records("apart.csv")}  # type: ignore[arg-type]
 
 
 def apart(claim: Claim, embedded: bool) -> Apart | None:
     """Why a claim is counted apart, on embedded worlds or on other data; None where it is not."""
     one = reasons_apart()[claim.apart] if claim.apart and claim.basis == "measured" else None
     return one if one and (one.where == "any" or (embedded and one.where == "embedded")) else None
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader((files("msfp.paper") / name).read_text(encoding="utf-8").splitlines()))
 
 
 SAME = 1e-6

@@ -1,5 +1,6 @@
 """Tests of claims by their kinds, and the words of a verdict."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, pairwise
 from math import inf, sqrt
@@ -10,17 +11,8 @@ import numpy as np
 from scipy import stats
 
 from msfp.errors import NotComputable
-from msfp.metrics.bootstrap import (
-    FEWEST_SEEDS,
-    LEVEL,
-    SEEDS,
-    Pooled,
-    RankCorrelation,
-    Sample,
-    Spread,
-    difference,
-    negative,
-)
+from msfp.metrics import bootstrap
+from msfp.metrics.bootstrap import FEWEST_SEEDS, LEVEL, SEEDS, Pooled, Sample, Spread, difference
 from msfp.paper import layout as col
 from msfp.paper import registry
 from msfp.paper.claims.listed import Claim, Effect, Found, Printed
@@ -30,17 +22,12 @@ Word = Literal[
 ]
 
 
-def _std(row: str, table: int, column: str) -> float:
-    entry = registry.lookup(table, row, column)
-    assert entry is not None and entry.std is not None, (row, column)  # noqa: PT018
-    return entry.std
-
-
+_SPREADS = {(e.table, e.row, e.column): float(e.std) for e in registry.load() if e.std is not None}
 MARGINS = MappingProxyType(
     {
-        "points": _std("MSFP-Track", 1, "HOTA"),
-        "AUC": _std("Attention (instance)", 3, "AUC"),
-        "Gap": _std("Attention (instance)", 3, "Gap"),
+        "points": _SPREADS[1, "MSFP-Track", "HOTA"],
+        "AUC": _SPREADS[3, "Attention (instance)", "AUC"],
+        "Gap": _SPREADS[3, "Attention (instance)", "Gap"],
     }
 )
 """Differences that the paper's own runs show by themselves, by unit or by column."""
@@ -178,7 +165,9 @@ def correlate(claim: Claim, numbers: Printed) -> Found:
     if len(rows) < 3:
         raise NotComputable(f"{len(rows)} rows have both {left} and {right}; an order takes three")
     constant = len({*x}) == 1 or len({*y}) == 1
-    found = RankCorrelation(float("nan") if constant else float(stats.spearmanr(x, y)[0]), len(rows), "strategies")
+    found = bootstrap.RankCorrelation(
+        float("nan") if constant else float(stats.spearmanr(x, y)[0]), len(rows), "strategies"
+    )
     return Found((Effect(f"rank correlation of {left} and {right}", found),))
 
 
@@ -233,10 +222,9 @@ def identity(claim: Claim, numbers: Printed) -> Found:
         case "agree":
             sides = [(left[1], [left], [right]) for left, right in _shared(claim)]
         case "sum":
-            whole, _, parts = claim.columns[0].partition("=")
+            whole, *parts = re.split("[=+]", claim.columns[0])
             shared = [(n, row) for n in claim.tables for row in numbers.rows(n, whole)]
-            columns = parts.split("+")
-            sides = [(f"Table {n}, {row}", [(n, row, whole)], [(n, row, c) for c in columns]) for n, row in shared]
+            sides = [(f"Table {n}, {row}", [(n, row, whole)], [(n, row, c) for c in parts]) for n, row in shared]
         case "total":
             total, *others = ((t, row, claim.columns[0]) for row in (claim.b[0], *claim.a))
             sides = [(claim.b[0], [total], others)]
@@ -244,13 +232,11 @@ def identity(claim: Claim, numbers: Printed) -> Found:
             row, a, b = claim.columns[0], claim.a[0], claim.b[0]
             sides = [(c, [(t, row, c), (t, b, c)], [(t, a, c)]) for c in numbers.columns(t, row)]
 
-    def value(places: list[Place]) -> float:
-        return sum(numbers.sample(*place).value for place in places)
-
-    return _within(
-        0.0,
-        (_exact(s, value(x) - value(y), sum(numbers.slack(*place) for place in (*x, *y))) for s, x, y in sides),
-    )
+    effects = []
+    for label, left, right in sides:
+        one, other = (sum(numbers.sample(*place).value for place in places) for places in (left, right))
+        effects.append(_exact(label, one - other, sum(numbers.slack(*place) for place in (*left, *right))))
+    return _within(0.0, effects)
 
 
 def distinct(claim: Claim, numbers: Printed) -> Found:
@@ -309,10 +295,10 @@ def _within(size: float, effects: Iterable[Effect]) -> Found:
 
 
 def _apart(claim: Claim, numbers: Printed, a: str, b: str, sep: str = "−", sign: int = 1) -> Effect:
-    one, other = (claim.table, a, claim.columns[0]), (claim.table, b, claim.columns[0])
-    sample = difference(numbers.sample(*one), numbers.sample(*other))
-    slack = numbers.slack(*one) + numbers.slack(*other)
-    return _effect(claim, f"{a} {sep} {b}", sample if sign > 0 else negative(sample), slack)
+    places = [(claim.table, row, claim.columns[0]) for row in (a, b)]
+    sample = difference(*(numbers.sample(*place) for place in places))
+    slack = sum(numbers.slack(*place) for place in places)
+    return _effect(claim, f"{a} {sep} {b}", sample if sign > 0 else bootstrap.negative(sample), slack)
 
 
 def _alone(claim: Claim, numbers: Printed, row: str) -> Effect:
@@ -365,12 +351,8 @@ def _gains(claim: Claim, numbers: Printed) -> dict[str, np.ndarray]:
 def _shared(claim: Claim) -> list[tuple[Place, Place]]:
     """The two places of every pair of rows and columns; `a==b` names the second table's apart."""
     first, second = claim.tables
-    found: list[tuple[Place, Place]] = []
-    for row in claim.a:
-        for column in claim.columns:
-            (r, _, other_r), (c, _, other_c) = row.partition("=="), column.partition("==")
-            found.append(((first, r, c), (second, other_r or r, other_c or c)))
-    return found
+    pairs = [(row.split("=="), column.split("==")) for row in claim.a for column in claim.columns]
+    return [((first, rows[0], columns[0]), (second, rows[-1], columns[-1])) for rows, columns in pairs]
 
 
 def _exact(label: str, value: float, slack: float = 0.0, unit: str = "") -> Effect:
@@ -378,13 +360,13 @@ def _exact(label: str, value: float, slack: float = 0.0, unit: str = "") -> Effe
 
 
 Rule = Callable[[Claim, Printed], Found]
+_NAMED: tuple[Rule, ...] = (relative, times, correlate, everywhere, alike, counted, distinct, root, inverse, mean)
 KINDS: MappingProxyType[str, Rule] = MappingProxyType(
     {
-        **dict.fromkeys(("better", "greater", "best", "ordered", "each", "spread", "between"), compared),
-        **dict.fromkeys(("at most", "at least"), compared),
+        **dict.fromkeys(("better", "greater", "best", "ordered", "each"), compared),
+        **dict.fromkeys(("spread", "between", "at most", "at least"), compared),
         **dict.fromkeys(("agree", "sum", "total", "gain"), identity),
-        **{rule.__name__: rule for rule in (relative, times, correlate, everywhere, alike, counted)},
-        **{rule.__name__: rule for rule in (distinct, root, inverse, mean)},
+        **{rule.__name__: rule for rule in _NAMED},
     }
 )
 """The test of every kind of claim."""

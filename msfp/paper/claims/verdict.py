@@ -1,7 +1,7 @@
 """A verdict on every claim, computed from the tables of a run and from the paper's own numbers."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -94,7 +94,13 @@ def _test(claim: Claim, measured: Printed, device: str) -> tuple[Verdict, Found 
         return replace(absent, reason=str(error)), None
     if claim.basis == "printed" or claim.kind == "counted":
         return _by_rounding(claim, found), None
-    found = replace(found, effects=tuple(_beside(e, printed.get(e.label)) for e in found.effects))
+    effects = []
+    for effect in found.effects:  # beside the paper's, and the least that its digits allow
+        if theirs := printed.get(effect.label):
+            size = theirs.sample.value - theirs.slack if effect.margin else None  # not for times and counts
+            effect = replace(effect, printed=size, paper=theirs.sample.value)
+        effects.append(effect)
+    found = replace(found, effects=tuple(effects))
     reason = ""
     if fixed := max((e.sample.fixed for e in found.effects if isinstance(e.sample, Sample)), default=0):
         scenes = "one fixed scene" if fixed == 1 else f"{fixed} fixed scenes"
@@ -106,21 +112,12 @@ def _test(claim: Claim, measured: Printed, device: str) -> tuple[Verdict, Found 
     return Verdict(claim, "inconclusive", reason=reason), found
 
 
-def _beside(effect: Effect, theirs: Effect | None) -> Effect:
-    """An effect with the paper's, and the least that its digits allow; none for times and counts of its machine."""
-    if theirs is None:
-        return effect
-    size = theirs.sample.value - theirs.slack if effect.margin else None
-    return replace(effect, printed=size, paper=theirs.sample.value)
-
-
 def _worded(known: Verdict, found: Found, word: Word, left: int) -> Verdict:
     """The verdict with its word, told by the effect that decides; `left`: claims of its family that were open."""
     if known.reason:
         return _told(known, found, found.effects)
     alone, at = words(found), words(found, ALPHA / left)
-    deciding = [e for e, w in zip(found.effects, at, strict=True) if w == word]
-    told = _told(replace(known, word=word), found, deciding)
+    told = _told(replace(known, word=word), found, [e for e, w in zip(found.effects, at, strict=True) if w == word])
     reason = ""
     if word != together(alone):
         reason = f"{together(alone)} by itself; Holm's correction, {left} claims of its family being open, leaves this"
@@ -129,55 +126,46 @@ def _worded(known: Verdict, found: Found, word: Word, left: int) -> Verdict:
     elif word == "smaller than the paper says":
         holds = told.low is not None and found.bound is not None and told.low > found.bound
         reason = SIGN_HOLDS if holds else "the sign is open"
-    return replace(told, label=told.label + _count(deciding, found, word), reason=reason)
+    return replace(told, reason=reason)
 
 
 def _told(known: Verdict, found: Found, effects: Iterable[Effect]) -> Verdict:
-    """The verdict with one effect and its plain interval."""
-    effect = _nearest(effects, found)
+    """The verdict with the one of the deciding effects that tells it, and its plain interval."""
+    effect, label = _deciding(list(effects), found, "" if known.reason else known.word)
     value, sample = effect.sample.value, effect.sample
+    shown, paper = None if math.isnan(value) else value, effect.paper
     told = replace(
-        known,
-        label=effect.label,
-        effect=None if math.isnan(value) else value,
-        spread=sample.spread,
-        unit=effect.unit,
-        units=sample.over,
-        paper=effect.paper,
+        known, label=label, effect=shown, spread=sample.spread, unit=effect.unit, units=sample.over, paper=paper
     )
-    try:
+    with suppress(NotComputable):
         low, high = sample.interval()
-    except NotComputable:
-        return told
-    return replace(told, low=low, high=high) if low < high else told
+        told = replace(told, low=low, high=high) if low < high else told
+    return told
 
 
-def _nearest(effects: Iterable[Effect], found: Found) -> Effect:
-    """The effect that is the least where the claim wants it; an undefined one before all."""
+def _deciding(effects: Sequence[Effect], found: Found, word: str) -> tuple[Effect, str]:
+    """The effect that is the least where the claim wants it, an undefined one before all; its label, and how many of
+    the claim's effects have the word."""
 
     def inside(effect: Effect) -> float:
         value = effect.sample.value
         return -math.inf if math.isnan(value) else min(value - found.low, found.high - value)
 
-    return min(effects, key=inside)
-
-
-def _count(deciding: list[Effect], found: Found, word: Word) -> str:
-    return f" ({len(deciding)} of {len(found.effects)} {word})" if len(found.effects) > 1 else ""
+    effect = min(effects, key=inside)
+    count = f" ({len(effects)} of {len(found.effects)} {word})" if word and len(found.effects) > 1 else ""
+    return effect, effect.label + count
 
 
 def _by_rounding(claim: Claim, found: Found) -> Verdict:
     """Numbers that are known but for their last digit: what is counted here, and the paper's own."""
-
-    def word_of(effect: Effect) -> Word:
+    said: list[Word] = []
+    for effect in found.effects:
         value = effect.sample.value
-        return "supported" if touches(value - effect.slack, value + effect.slack, found) else "refuted"
-
-    word = together(map(word_of, found.effects))
-    deciding = [e for e in found.effects if word_of(e) == word]
-    effect = _nearest(deciding, found)
+        held = touches(value - effect.slack, value + effect.slack, found)
+        said.append("supported" if held else "refuted")
+    word = together(said)
+    effect, label = _deciding([e for e, w in zip(found.effects, said, strict=True) if w == word], found, word)
     value, slack = effect.sample.value, effect.slack
-    label = effect.label + _count(deciding, found, word)
     told = Verdict(claim, word, label, value, spread=effect.sample.spread, unit=effect.unit)
     if claim.kind == "counted":
         return replace(told, units="counted")
@@ -238,25 +226,25 @@ def line(one: Verdict, embedded: bool = False) -> dict[str, Any]:
 
 
 def groups(verdicts: Iterable[Verdict]) -> list[Group]:
-    """Count for the report: what held, what did not, what cannot be told; then what is counted apart."""
+    """Count for the report: what held, what did not, what cannot be told; then what is counted apart.
+
+    `12 supported, 3 refuted`; words that never occur are left out.
+    """
     found: dict[str, list[Verdict]] = {title: [] for title in (*GROUPS, CONSTRUCTION, HARDWARE, PRINTED)}
     for one in sorted(verdicts, key=lambda v: WORDS.index(v.word)):
+        title = next(title for title, words in GROUPS.items() if one.word in words)
         if one.claim.basis == "printed":
             title = PRINTED
         elif one.apart:
             title = CONSTRUCTION if one.apart.why == "construction" else HARDWARE
-        else:
-            title = next(title for title, words in GROUPS.items() if one.word in words)
         found[title].append(one)
-    return [_group(title, group) for title, group in found.items()]
-
-
-def _group(title: str, verdicts: list[Verdict]) -> Group:
-    """`12 supported, 3 refuted`; words that never occur are left out."""
-    said = ", ".join(f"{n} {word}" for word in WORDS if (n := sum(v.word == word for v in verdicts)))
-    if holds := sum(v.word == "smaller than the paper says" and v.reason == SIGN_HOLDS for v in verdicts):
-        said += f"; of those that are smaller, the sign holds in {holds}"
-    return Group(title, said, [(v.claim.id, SIGNS[v.word], v.word.split()[0]) for v in verdicts])
+    made = []
+    for title, group in found.items():
+        said = ", ".join(f"{n} {word}" for word in WORDS if (n := sum(v.word == word for v in group)))
+        if holds := sum(v.word == "smaller than the paper says" and v.reason == SIGN_HOLDS for v in group):
+            said += f"; of those that are smaller, the sign holds in {holds}"
+        made.append(Group(title, said, [(v.claim.id, SIGNS[v.word], v.word.split()[0]) for v in group]))
+    return made
 
 
 def frame(verdicts: Iterable[Verdict]) -> "pd.DataFrame":

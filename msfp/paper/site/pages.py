@@ -18,7 +18,7 @@ from msfp.paper.claims.rules import MEANINGS
 from msfp.paper.claims.verdict import Verdict, groups, line
 from msfp.paper.layout import compare, decimals, environment, fixed, sheet_html
 from msfp.paper.registry import Artefact, artefact, artefacts, every
-from msfp.paper.render import merge, sheet
+from msfp.paper.render import csv_text, merge, sheet
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
@@ -68,9 +68,7 @@ class Contents:
     options: str = ""  # of the command line; empty: `--profile <profile>`
     verdicts: Sequence[Verdict] = ()
     embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
-    names: Mapping[str, str] = field(
-        default_factory=dict
-    )  # texts to show in place of others, such as this machine's folders
+    names: Mapping[str, str] = field(default_factory=dict)  # text -> what to show in place, such as for a folder here
 
     @property
     def given(self) -> str:
@@ -79,33 +77,12 @@ class Contents:
 
 
 def write_site(folder: Path, contents: Contents) -> Path:
-    """Write the report's site in place of an older one.
-
-    Returns:
-        Path of its first page.
+    """Write the report's site in place of an older one; the path of its first page.
 
     Raises:
         InputError: two cells for one place of a table, or an executed notebook that cannot be read.
         MsfpError: the folder cannot be written; an older site is left as it was.
     """
-    replace_folder(folder, _files(contents))
-    return folder / INDEX
-
-
-def add_notebook(folder: Path, contents: Contents, name: str) -> None:
-    """Put one executed notebook into a site that is there: the one that wrote the site, which had not ended then.
-
-    Raises:
-        InputError: it cannot be read as a notebook.
-        MsfpError: a file cannot be written.
-    """
-    chosen = [path for path in contents.notebooks if path.stem == name]
-    for page, text in _notebooks(contents, chosen).items():  # its own page before the list that links it
-        atomic_write(folder / page, text.encode())
-
-
-def _files(contents: Contents) -> dict[str, bytes]:
-    """Every file of the site."""
     chapters: list[dict[str, Any]] = [
         {"notebook": notebook, "title": _title(notebook), "blocks": [_block(a, contents) for a in made]}
         for notebook, made in _made().items()
@@ -115,7 +92,7 @@ def _files(contents: Contents) -> dict[str, bytes]:
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
         topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
-    summary: dict[str, Any] = {
+    summary = {
         "stale": contents.stale,
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
@@ -124,12 +101,8 @@ def _files(contents: Contents) -> dict[str, bytes]:
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
     }
-    reasons: dict[str, Any] = {
-        "compared": _compared(contents.cells),
-        "absent": _absent(contents.cells),
-        "report": contents,
-    }
-    facts: dict[str, Any] = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
+    reasons = {"compared": _compared(contents.cells), "absent": _absent(contents.cells), "report": contents}
+    facts = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
     executed = {path.stem for path in contents.notebooks}
     texts = {
         INDEX: _page(contents, INDEX, "The paper’s claims, tested", places=places, **summary),
@@ -145,11 +118,18 @@ def _files(contents: Contents) -> dict[str, bytes]:
         },
     }
     for chapter in chapters:
-        name = f"{chapter['notebook']}.html"
-        more: dict[str, Any] = {"chapter": chapter, "exported": chapter["notebook"] in executed}
-        texts[name] = _page(contents, name, chapter["title"], "chapter.html.j2", **more)
+        name, exported = f"{chapter['notebook']}.html", chapter["notebook"] in executed
+        texts[name] = _page(contents, name, chapter["title"], "chapter.html.j2", chapter=chapter, exported=exported)
     images = {name: path.read_bytes() for one in blocks for name, path in one["files"].items()}
-    return {name: text.encode() for name, text in texts.items()} | images
+    replace_folder(folder, {name: text.encode() for name, text in texts.items()} | images)
+    return folder / INDEX
+
+
+def add_notebook(folder: Path, contents: Contents, name: str) -> None:
+    """Put one executed notebook into a site that is there: the one that wrote the site, which had not ended then."""
+    chosen = [path for path in contents.notebooks if path.stem == name]
+    for page, text in _notebooks(contents, chosen).items():  # its own page before the list that links it
+        atomic_write(folder / page, text.encode())
 
 
 def _notebooks(contents: Contents, chosen: Iterable[Path]) -> dict[str, str]:
@@ -166,7 +146,7 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
     """One page: its template filled, with what every page has; `here`: the page that its menu marks."""
     chapters = [(f"{notebook}.html", _title(notebook)) for notebook in _made()]
     rest = [("differences.html", "What differs"), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
-    text: str = (
+    return (
         environment()
         .get_template(template or f"{name}.j2")
         .render(
@@ -181,7 +161,6 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
             **parts,
         )
     )
-    return text
 
 
 def _made() -> dict[str, list[Artefact]]:
@@ -204,7 +183,10 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
     folder = contents.tables if one.kind == "table" else contents.figures
     paths = {f"{one.kind}s/{one.id}.{form}": folder / f"{one.id}.{form}" for form in DOWNLOADS[one.kind]}
     files = {name: path for name, path in paths.items() if path.is_file()}
-    image = _shown(files) if one.kind == "figure" else ""
+    image = ""
+    if one.kind == "figure":  # SVG, or PNG where the SVG is large; none where there is neither
+        vector, raster = (next((n for n in files if n.endswith(form)), "") for form in (".svg", ".png"))
+        image = vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
     made = bool(image) or (one.kind == "table" and one.number in contents.cells)
     found: dict[str, Any] = {
         "artefact": one,
@@ -227,21 +209,8 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
     return found | {
         "body": Markup(sheet_html(sheet(cells, one.number), HINT)),
         "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
-        "listing": [[_short(line[name]) for name in LISTED] for line in frame.to_dict("records")],
+        "listing": [[csv_text(line[name]) for name in LISTED] for line in frame.to_dict("records")],
     }
-
-
-def _shown(files: Mapping[str, Path]) -> str:
-    """Which of a figure's files the page shows: SVG, or PNG where the SVG is large; empty where there is neither."""
-    by_form = {path.suffix: name for name, path in files.items()}
-    vector, raster = by_form.get(".svg", ""), by_form.get(".png", "")
-    return vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
-
-
-def _short(value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:
@@ -277,12 +246,14 @@ def _compared(tables: Mapping[int, Sequence[Cell]]) -> list[dict[str, Any]]:
             apart = group["difference"].astype(float)
             digits = max(decimals(number, str(column), apart, next((u for u in group["unit"] if u), "")), 1)
             found = [fixed(x, digits, signed=True).replace("-", "−") for x in (apart.mean(), apart.min(), apart.max())]
-            one = {"table": artefact("table", number), "column": column, "rows": len(group), "differences": found}
             order = orders.get(str(column), {})
             same, _, pairs = str(order.get("pairs as in the paper", "0 of 0")).partition(" of ")
             lines.append(
-                one
-                | {
+                {
+                    "table": artefact("table", number),
+                    "column": column,
+                    "rows": len(group),
+                    "differences": found,
                     "best_here": order.get("best here", ""),
                     "best_there": order.get("best in the paper", ""),
                     "pairs": f"{same} of {pairs}" if int(pairs) else "",
@@ -314,11 +285,10 @@ def _flat(tree: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        found += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, _text(value))]
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{name}.")
+        elif isinstance(value, (list, tuple)):
+            found.append((name, ", ".join(map(str, value))))
+        else:
+            found.append((name, "–" if value is None else str(value)))
     return found
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(_text(v) for v in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value))
-    return "–" if value is None else str(value)
