@@ -3,13 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import replace
-from functools import partial
 from math import isnan
 from statistics import fmean, stdev
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, reid
@@ -24,21 +21,14 @@ from msfp.experiment.methods import (
     looks_of_seeds,
     need_scores,
     of_row,
-    policy,
     tracked,
 )
 from msfp.experiment.reid import Discrimination, usable
 from msfp.experiment.run import Run
-from msfp.experiment.scores import Measured
-from msfp.experiment.thresholds import Threshold
-from msfp.experiment.tracks import atl_thresholds, tracks
 from msfp.experiment.verbs import CEILING
-from msfp.metrics import hota
 from msfp.metrics.bootstrap import Sample, Tracked
-from msfp.metrics.switches import find_returns
 from msfp.paper.cells import MeasuredCell
 from msfp.paper.methods import MSFP_ATTENTION
-from msfp.tracking.thresholds import policies
 from msfp.types import Cell
 
 UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
@@ -135,86 +125,6 @@ def cross_domain(run: Run) -> tuple[Fold, ...]:
         f"Cross-domain columns on thresholds are measured on {scenes}, with what was learned on the main data set."
     )
     return (Fold("cross-domain", learn, parts),)
-
-
-def left_out(folds: Iterable[Fold]) -> tuple[Fold, ...]:
-    """The same parts, each with an ATL that learned from the other sequences only.
-
-    Raises:
-        NotComputable: there is no other sequence.
-    """
-    out = []
-    for fold in folds:
-        for part in fold.evaluate:
-            others = tuple(p for p in fold.atl or fold.learn if p.scene.name != part.scene.name)
-            if not others:
-                raise NotComputable("only one sequence is there to learn from, so none can be left out")
-            out.append(Fold(f"{fold.name} without {part.scene.name}", fold.learn, (part,), fold.select, others))
-    return tuple(out)
-
-
-def taught_on(folds: Iterable[Fold], learn: Learn) -> tuple[Fold, ...]:
-    """The same parts with an ATL that learned from others."""
-    return tuple(Fold(f.name, f.learn, f.evaluate, f.select or f.learn, learn) for f in folds)
-
-
-def detectors_of(folds: Iterable[Fold]) -> tuple[str, ...]:
-    """Public detectors of the evaluated parts, where there are several."""
-    names = tuple(sorted({s.detector for fold in folds for p in fold.evaluate for s in data.sequences(p)}))
-    return names if len(names) > 1 else ()
-
-
-def unseen_parts(run: Run) -> tuple[Part, ...]:
-    """Scenes whose people nobody trained on, as section 4.2 takes them: held-out scenes, else the test split where its
-    labels are at hand."""
-    name = run.settings.data.main
-    if found := data.unseen(run, name):
-        return reid.paper_parts(found, run)
-    try:
-        return reid.paper_parts(data.test_fold(run, name).evaluate[:3], run)
-    except NotComputable:
-        return ()
-
-
-def predicted(run: Run, folds: Iterable[Fold], rule: Threshold, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Public detector and (T,) tau of every evaluated sequence, as ATL predicts it.
-
-    Raises:
-        NotComputable: frames that ATL needs are missing.
-    """
-    for fold in folds:
-        made = Method("", "bytetrack", None, rule).configured(fold.learn, seed, fold.select, fold.atl).threshold
-        for part in fold.evaluate:
-            for sequence in data.sequences(part):
-                yield sequence.detector, atl_thresholds(run, part, sequence.detector, made)[:, 0]
-
-
-def atl_taus(run: Run, part: Part, detector: str, rule: Threshold, learn: Learn) -> NDArray[np.float32]:
-    """(T,) tau of a part's frames for one public detector's boxes, by an ATL that learned on `learn`.
-
-    Raises:
-        NotComputable: frames that ATL needs are missing.
-    """
-    return atl_thresholds(run, part, detector, replace(rule, learn=learn))[:, 0]
-
-
-def policy_row(name: str) -> Method:
-    """A registered rule that sees scores only, on the association of MSFP (attention)."""
-    known = policies()[name]
-    return MSFP_ATTENTION.but(
-        row=known.label, thresholds=policy(name), options=dict(known.options), remark=known.remark
-    )
-
-
-def learned_from(row: str, column: str, folds: ListLike[Fold]) -> Cell:
-    """`Learned from 7 sequences`, or why nothing was learned."""
-    try:
-        for fold in folds:
-            data.need_pixels(fold.atl or fold.learn)
-    except NotComputable as error:
-        return Cell(row, column, None, source="n/a", reason=str(error))
-    count = max(len(fold.atl or fold.learn) for fold in folds)
-    return Cell(row, column, f"Learned from {count} sequence{'s' if count != 1 else ''}")
 
 
 def cell(
@@ -394,29 +304,3 @@ def embedding_cells(run: Run, rows: Embeddings, columns: Mapping[str, str] = REI
     fold = validation(run)[0]
     cells = reid_cells(run, rows, reid.paper_parts(fold.evaluate, run), fold.learn, columns)
     return cells + association_cells(run, rows)
-
-
-def return_cells(run: Run, evaluated: pd.DataFrame, column: str, away: int) -> list[Cell]:
-    """The share of returns after at least `away` frames whose first match is the track of before, in percent."""
-    return [attempt(str(row), column, partial(_returns, run, mine, away), "%") for row, mine in _rows(evaluated)]
-
-
-def _rows(evaluated: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    yield from evaluated.groupby("row", sort=False)  # type: ignore[misc]
-
-
-def _returns(run: Run, lines: pd.DataFrame, away: int) -> list[float]:
-    need_scores(lines)
-    found = run.map(partial(_returned, run=run, away=away), list(lines["of"]), "returns")
-    counts = pd.DataFrame(found, columns=["kept", "all"]).groupby(lines["seed"].to_numpy()).sum()
-    if not counts["all"].all():
-        raise NotComputable(f"nobody who was tracked comes back after {away} frames or more")
-    return (100 * counts["kept"] / counts["all"]).tolist()
-
-
-def _returned(one: Measured, run: Run, away: int) -> tuple[int, int]:
-    """Returns recovered, and all, of one sequence."""
-    part = one.part
-    truth = hota.prepare(data.window(data.truth(part.scene), part), part.length, benchmark=data.benchmark(part.scene))
-    found = find_returns(truth, tracks(run, part, one.sequence, one.method), away)
-    return int(found.recovered.sum()), len(found)

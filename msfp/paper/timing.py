@@ -7,15 +7,13 @@ the network only as far as its deepest tapped layer, and the others no network a
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as ListLike
-from contextlib import suppress
-from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
 from msfp.errors import NotComputable
-from msfp.experiment import choices, data, speed
-from msfp.experiment.choices import Given, Work, association_times, embedder, learned_threshold, untrained
+from msfp.experiment import data, speed
+from msfp.experiment.choices import association_times
 from msfp.experiment.data import Fold, Part
 from msfp.experiment.live import MILLI, spread
 from msfp.experiment.methods import Method, configured
@@ -26,18 +24,12 @@ from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times
 from msfp.experiment.tracks import subject_of
 from msfp.metrics.bootstrap import Sample, draws
 from msfp.paper.cells import MeasuredCell
-from msfp.paper.methods import AGGREGATIONS, DEEPSORT, HEURISTICS, LEARNED, MSFP_TRACK, POOLINGS, PRESETS, TABLE_1
-from msfp.tracking.thresholds import Policy, make_policy
+from msfp.paper.methods import DEEPSORT, TABLE_1
 from msfp.types import Cell
 
 LARGE = f"{DEEPSORT.row}{speed.OF_RESNET}"
 """DeepSORT with a ReID network as large as ResNet-50, which the paper's separate models may be."""
 
-FROM_MAPS = (
-    "from feature maps to embeddings, after the network; an untrained head, which takes as long as a trained one"
-)
-OF_SCORES = "from the frame's scores to its threshold"
-OF_SCENE = "from the scene layer to the threshold: its mean, the encoder (untrained), smoothing"
 DETECTION = (PREPARE, DETECTOR)
 CUT_NETWORK = (PREPARE, CUT)
 NEEDS_MAPS = "reads feature maps: preprocessing and the network to its deepest tapped layer are counted in"
@@ -178,51 +170,3 @@ def frames_sample(values: Times) -> Sample:
     middle = [(rank > half).argmax(axis=1) for half in ((len(values) - 1) // 2, len(values) // 2)]
     medians = np.mean([values[order[m]] for m in middle], axis=0)
     return Sample(np.array([np.median(values)]), medians[:, None], units, "frames")
-
-
-def speed_against(run: Run, tracked: Iterable[Cell], measure: Measure) -> dict[str, tuple[float, float]]:
-    """Row -> median frames a second and its cell's value; rows without either are left out."""
-    points: dict[str, tuple[float, float]] = {}
-    for cell in tracked:
-        if isinstance(cell.value, float):
-            with suppress(NotComputable):
-                points[cell.row] = MILLI / spread(measure(timings(run), cell.row)).median, cell.value
-    return points
-
-
-def choice_cells(run: Run) -> list[Cell]:
-    """Cells of extra table 104: the times that Tables 1, 8, 13, 16 and 22 name.
-
-    Medians over frames on this machine; all choices see the same frames and boxes, in turn.
-    """
-    cells: list[Cell] = []
-    for row in TABLE_1:
-        cells += time_cells(run, row.row, [("FPS", unified)])
-    own = next((name for name, preset in PRESETS.items() if preset == run.settings.input.preset), "")
-    if own:
-        cells += [replace(c, row=own) for c in time_cells(run, MSFP_TRACK.row, [("FPS", unified)])]
-    works = _works(run)
-    try:
-        found = choices.measure(run, places(run), {name: work for name, (_, _, work) in works.items()})
-    except NotComputable as error:
-        return cells + [Cell(n, c, None, source="n/a", reason=str(error), unit="ms") for n, (c, _, _) in works.items()]
-    return cells + [time_cell(name, column, found[name], remark=remark) for name, (column, remark, _) in works.items()]
-
-
-def _from_scores(policy: Policy, frame: Given) -> object:
-    return policy.update(frame.scores)
-
-
-def _works(run: Run) -> dict[str, tuple[str, str, Work]]:
-    """Row -> its column, what is timed in words, and the work."""
-    found: dict[str, tuple[str, str, Work]] = {}
-    backbone = run.backbone()
-    for label, mode in POOLINGS.items():
-        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, "attention-instance"), mode)
-    for label, strategy in AGGREGATIONS.items():
-        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, strategy))
-    for name in HEURISTICS:
-        policy = make_policy(name, low=run.settings.atl.tau_min, high=run.settings.atl.tau_max)
-        found[policy.label] = "Runtime", OF_SCORES, partial(_from_scores, policy)
-    found[LEARNED] = "Runtime", OF_SCENE, learned_threshold(run)
-    return found

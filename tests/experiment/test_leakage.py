@@ -6,12 +6,15 @@ from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.heads import train_heads
 from msfp.experiment.methods import looks_of_seeds
-from msfp.paper.analyses import ONE_SCENE, ROWS, embeddings, leakage_cells
 from msfp.paper.cells import MeasuredCell
-from msfp.paper.methods import AGGREGATIONS
+from msfp.paper.methods import AGGREGATIONS, LITE, LITE_FREE, MSFP_ATTENTION, MSFP_CONCAT, MSFP_TRACK
+from tests.notebooks.plain import plain
+from tests.tables import cells_of, made
 
 from .conftest import LENGTH, Make
 
+ROWS = (LITE_FREE, LITE, MSFP_CONCAT, MSFP_ATTENTION, MSFP_TRACK)
+ONE_SCENE = "one training scene only: there is no other to learn from"
 pytestmark = pytest.mark.xdist_group("leakage")
 
 
@@ -22,7 +25,7 @@ def sequences() -> dict[str, int]:
 
 def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str, int]) -> None:
     run = make_run(sequences)
-    cells = leakage_cells(run)
+    cells = cells_of(run, 101)
     found = {(c.row, c.column): c for c in cells}
     assert len(found) == len(cells)
     assert {c.source for c in cells} == {"measured"}, {c.reason for c in cells}
@@ -45,7 +48,7 @@ def test_differences_are_of_the_same_frames(make_run: Make, sequences: dict[str,
 
 
 def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
-    found = {(c.row, c.column): c for c in leakage_cells(make_run({"MOT17-02-SDP": LENGTH}))}
+    found = made(make_run({"MOT17-02-SDP": LENGTH}), 101)
     assert (
         found["LITE (trained 64-d)", "HOTA, loso"].reason
         == found["LITE (trained 64-d)", "leakage in HOTA"].reason
@@ -59,7 +62,7 @@ def test_one_scene_has_no_other_to_learn_from(make_run: Make) -> None:
 
 
 def test_missing_frames_are_told(make_run: Make) -> None:
-    found = leakage_cells(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 4}))
+    found = cells_of(make_run({"MOT17-02-SDP": LENGTH, "MOT17-04-SDP": 4}), 101)
     told = {c.reason for c in found if c.source == "n/a"}
     assert any("MOT17-04: 4 of 9 frames present" in reason for reason in told)
 
@@ -68,14 +71,14 @@ def test_heads_trained_beforehand_leave_none(make_run: Make, sequences: dict[str
     run = make_run(sequences, tuning="released")  # a selection trains heads of its own
     learn = data.folds(run, "mot17")[0].learn
     looks = [look for name in AGGREGATIONS.values() for look in looks_of_seeds(name, learn, run.settings.seeds)]
-    train_heads(run, [*looks, *embeddings(run)])
+    train_heads(run, [*looks, *plain("06").looks_of_protocols(run, ROWS)])
     trained = run.store.misses["head"]
     assert trained > 0
-    leakage_cells(run)
+    cells_of(run, 101)
     assert run.store.misses["head"] == trained
 
 
 def test_without_a_training_sequence_there_is_no_table(make_run: Make, sequences: dict[str, int]) -> None:
     run = make_run(sequences, **{"data.learn_from": ("nowhere-*",)})
     with pytest.raises(NotComputable, match="no training sequence"):
-        leakage_cells(run)
+        cells_of(run, 101)

@@ -8,7 +8,6 @@ from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import atl_thresholds
 from msfp.paper import registry
-from msfp.paper.protocol import spans
 from tests.notebooks.plain import plain
 from tests.tables import made, notebook_run
 
@@ -170,4 +169,4 @@ def test_protocol_tells_what_could_not_be_learned_from(make_run: Make) -> None:
 
 def test_stretches_are_named(make_run: Make) -> None:
     (scene,) = data.scenes(small(make_run), "mot17")
-    assert spans([data.Part(scene, 2, 3)]) == "mot17: frames 2 to 3 of 1 train sequence (02), 2 frames"
+    assert plain("05").spans([data.Part(scene, 2, 3)]) == "mot17: frames 2 to 3 of 1 train sequence (02), 2 frames"

@@ -209,7 +209,6 @@ def test_no_boxes_have_no_vectors() -> None:
     assert found[4].shape == (0, 12)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     strips=st.builds(Strips, st.integers(1, 9), st.floats(0.05, 1.0)),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.config import FusionSettings, TrainingSettings
@@ -28,7 +28,6 @@ def test_strips_have_unit_length_and_a_strip_outside_stays_zero() -> None:
     assert unit_strips(vectors[:0], STRIPS).shape == (0, STRIPS * CHANNELS)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), counts=st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_frames_are_centred_as_the_definition_says(seed: int, counts: list[int]) -> None:
     rng = np.random.default_rng(seed)

@@ -6,8 +6,8 @@ import pytest
 
 from msfp.errors import NotComputable
 from msfp.experiment.data import Fold, Part, halves
-from msfp.paper.measure import left_out
 from msfp.types import Scene, Sequence
+from tests.notebooks.plain import plain
 
 
 def scene(name: str) -> Scene:
@@ -22,7 +22,7 @@ def split(*names: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
 def test_a_sequence_left_out_teaches_the_others_only() -> None:
     learn, evaluate = split("MOT17-02", "MOT17-04", "MOT17-09")
-    folds = left_out([Fold("half", learn, evaluate)])
+    folds = plain("04").each_left_out([Fold("half", learn, evaluate)])
     assert [fold.evaluate for fold in folds] == [(part,) for part in evaluate], "the same frames are evaluated"
     for fold, part in zip(folds, evaluate, strict=True):
         assert fold.learn == learn
@@ -32,4 +32,4 @@ def test_a_sequence_left_out_teaches_the_others_only() -> None:
 def test_a_single_sequence_cannot_be_left_out() -> None:
     learn, evaluate = split("MOT17-02")
     with pytest.raises(NotComputable, match="only one sequence is there to learn from"):
-        left_out([Fold("half", learn, evaluate)])
+        plain("04").each_left_out([Fold("half", learn, evaluate)])
