@@ -15,14 +15,15 @@ import numpy as np
 
 from msfp.errors import NotComputable
 from msfp.experiment import choices, data, speed
-from msfp.experiment.choices import Given, Work, association_times, embedder, learned_threshold, untrained
+from msfp.experiment.choices import Given, Work, association_times, embedder, learned_threshold
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.live import MILLI, spread
+from msfp.experiment.heads import Appearance
+from msfp.experiment.live import MILLI
 from msfp.experiment.methods import Method, configured
 from msfp.experiment.run import Run
 from msfp.experiment.scores import SWITCHED_OFF, affordable
 from msfp.experiment.selection import select_all
-from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times
+from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times, untrained
 from msfp.experiment.tracks import subject_of
 from msfp.metrics.bootstrap import Sample, draws
 from msfp.paper.cells import MeasuredCell
@@ -153,16 +154,17 @@ def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remar
 
 def time_cell(row: str, column: str, values: Times, unit: str = "ms", remark: str = "") -> Cell:
     """Median of frames, with half the distance of the quartiles as its spread and a bootstrap interval over frames."""
-    found, sample = spread(np.asarray(values)), frames_sample(values)
+    first, median, third = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    sample = frames_sample(values)
     detail: dict[str, str | float | int] = {
-        "first quartile": round(found.low, 4),
-        "third quartile": round(found.high, 4),
-        "frames": found.count,
+        "first quartile": round(first, 4),
+        "third quartile": round(third, 4),
+        "frames": len(values),
     }
     low, high = np.quantile(sample.replicates, (0.025, 0.975))
     detail["95 % interval"] = f"{low:.4g} to {high:.4g}"
     return MeasuredCell(
-        row, column, found.median, found.half, reason=remark, unit=unit, detail=detail, seeds=(found.median,),
+        row, column, median, (third - first) / 2, reason=remark, unit=unit, detail=detail, seeds=(median,),
         basis=sample, measure=column,
     )  # fmt: skip
 
@@ -186,7 +188,7 @@ def speed_against(run: Run, tracked: Iterable[Cell], measure: Measure) -> dict[s
     for cell in tracked:
         if isinstance(cell.value, float):
             with suppress(NotComputable):
-                points[cell.row] = MILLI / spread(measure(timings(run), cell.row)).median, cell.value
+                points[cell.row] = MILLI / float(np.median(measure(timings(run), cell.row))), cell.value
     return points
 
 
@@ -218,9 +220,9 @@ def _works(run: Run) -> dict[str, tuple[str, str, Work]]:
     found: dict[str, tuple[str, str, Work]] = {}
     backbone = run.backbone()
     for label, mode in POOLINGS.items():
-        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, "attention-instance"), mode)
+        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, Appearance("attention-instance")), mode)
     for label, strategy in AGGREGATIONS.items():
-        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, strategy))
+        found[label] = "ms/frame", FROM_MAPS, embedder(backbone, untrained(run, Appearance(strategy)))
     for name in HEURISTICS:
         policy = make_policy(name, low=run.settings.atl.tau_min, high=run.settings.atl.tau_max)
         found[policy.label] = "Runtime", OF_SCORES, partial(_from_scores, policy)
