@@ -63,8 +63,7 @@ def _strategies() -> Iterator[tuple[str, str]]:
         for node in (n for n in tree.body if isinstance(n, ast.ClassDef)):
             for line in node.body:
                 match line:
-                    case (
-                        ast.Assign([ast.Name("name")], ast.Constant(str(name)))
-                        | ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name)))
+                    case ast.Assign([ast.Name("name")], ast.Constant(str(name))) | ast.AnnAssign(
+                        ast.Name("name"), value=ast.Constant(str(name))
                     ) if name:
                         yield name, (ast.get_docstring(node) or "").partition("\n")[0]

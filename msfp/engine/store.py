@@ -209,7 +209,7 @@ class Store:
 
         Args:
             stage: name of the stage, letters, digits, `-`, `_` and `.`.
-            inputs: all that the result depends on; see `msfp.engine.files.digest`. A file is given by `self.file_digest(path)`.
+            inputs: all that the result depends on; see `files.digest`. A file is given by `self.file_digest(path)`.
             code: modules that the result depends on, or a `code_digest`.
 
         Raises:

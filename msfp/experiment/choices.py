@@ -1,7 +1,7 @@
 """Milliseconds a frame of the ablations' choices, and of association alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Sequence as ListLike
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from msfp.errors import NotComputable
 from msfp.experiment import data, live, speed
 from msfp.experiment.data import Part
-from msfp.experiment.heads import Appearance
-from msfp.experiment.live import Stopwatch, in_turn
 from msfp.experiment.run import Run
-from msfp.experiment.speed import PREFERRED, Times, stretch, timed_frames
+from msfp.experiment.speed import Frame, Times, frames, preferred, stretch, timed, usable
 from msfp.experiment.tracks import Method, material
 from msfp.features.backbone import Backbone, fit, to_batch
 from msfp.features.backbone import Part as MapPart
@@ -22,8 +20,7 @@ from msfp.features.pooling import Mode, global_average, pool_cells, pool_levels
 from msfp.heads.fusion import SIZE, FusionHead
 from msfp.heads.training import embed
 from msfp.tracking import make
-from msfp.tracking.base import FrameContext
-from msfp.types import frame_bounds, tlwh_to_xyxy
+from msfp.tracking.run import gather
 
 
 class Given(NamedTuple):
@@ -61,11 +58,6 @@ def embedder(backbone: Backbone, head: FusionHead, mode: Mode = "roi_align") -> 
     return work
 
 
-def untrained(run: Run, strategy: str) -> FusionHead:
-    """A strategy's head for the run's detector, as training begins with it."""
-    return speed.untrained(run, Appearance(strategy))
-
-
 def learned_threshold(run: Run) -> Work:
     """From maps to a frame's threshold by ATL: the scene vector, the encoder, and smoothing."""
     scene, rule = run.backbone().preset.scene, speed.untrained_thresholds(run)
@@ -78,58 +70,40 @@ def measure(run: Run, parts: Sequence[Part], works: Mapping[str, Work]) -> dict[
     if not place.pixels:
         raise NotComputable(data.missing_pixels(place.part))
     backbone, config = run.backbone(), run.settings.input
-    watch = Stopwatch("cpu")  # every work ends on the host
-    for t, (images, tlwh, scores) in enumerate(timed_frames(place, watch)):
-        image = next(images)[1]
+
+    def seen(frame: Frame) -> Given:
+        image = next(frame.images)[1]
         box = fit((image.shape[1], image.shape[0]), config.size, config.geometry)
         maps = backbone.parts(to_batch(box.apply(image)[None], backbone.device))
         if backbone.device.type == "cuda":
             torch.cuda.synchronize()
-        frame = given(maps, box.to_network(tlwh), scores)
-        for name, work in in_turn(works.items(), t):
-            with watch.stage(name):
-                work(frame)
-    return watch.times(place.warm_up)
+        return given(maps, box.to_network(frame.tlwh), frame.scores)
+
+    return timed(map(seen, frames(place)), [works], place.warm_up)  # every work ends on the host
 
 
 FRAMES, WARM_UP = 108, 8  # looked at, and of these not counted: kernels compile there and trackers fill
 
 
-def association_times(run: Run, methods: ListLike[Method], parts: ListLike[Part]) -> dict[str, Times | str]:
+def association_times(run: Run, methods: Sequence[Method], parts: Sequence[Part]) -> dict[str, Times | str]:
     """Label -> (T,) milliseconds of each frame of one sequence of the longest part, or why there are none.
 
     All methods, which have thresholds of the tracker's own, take a frame before any takes the next, another one first
     with every frame, so that a slow moment of the machine slows all alike.
-
-    Raises:
-        NotComputable: no part has detections.
     """
-    usable = [p for p in parts if data.sequences(p)]
-    if not usable:
-        raise NotComputable("no sequence with detections is present")
-    part = max(usable, key=lambda p: p.length)
-    named = {s.detector: s for s in data.sequences(part)}
-    sequence = next((named[d] for d in PREFERRED if d in named), next(iter(named.values())))
-    found: dict[str, Times | str] = {}
-    ready = []
+    part = max(usable(parts), key=lambda p: p.length)
+    sequence = preferred(part)
+    length = min(part.length, FRAMES)
+    missing: dict[str, str] = {}
+    ready: dict[str, Callable[[int], object]] = {}
     for method in methods:
         try:
-            given = material(run, part, sequence, method)
+            boxes, vectors, warps = material(run, part, sequence, method)
         except NotComputable as error:
-            found[method.label] = str(error)
+            missing[method.label] = str(error)
             continue
-        ready.append((method.label, make(method.tracker, fps=sequence.fps, **dict(method.options)), given))
-    bounds = frame_bounds(data.window(data.detections(sequence), part).frame, part.length)
-    watch = Stopwatch()
-    length = min(part.length, FRAMES)
-    for t in range(length):
-        watch.begin()
-        rows, first = slice(bounds[t], bounds[t + 1]), t % max(len(ready), 1)
-        for label, tracker, (boxes, vectors, warps) in ready[first:] + ready[:first]:
-            xyxy, score = tlwh_to_xyxy(boxes.tlwh[rows]), boxes.score[rows]
-            context = FrameContext(warp=None if warps is None else warps[t])
-            looks = None if vectors is None else vectors[rows]
-            with watch.stage(label):
-                tracker.update(xyxy, score, looks, context)
-        watch.finish()
-    return found | dict(watch.times(min(WARM_UP, length // 4)))
+        tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
+        seen = gather(tracker, boxes, part.length, vectors, warps=warps)
+        steps = [partial(tracker.update, *seen.frame(t, t + 1)) for t in range(length)]
+        ready[method.label] = lambda t, steps=steps: steps[t]()  # type: ignore[misc]
+    return {**missing, **timed(range(length), [ready], min(WARM_UP, length // 4))}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from msfp.data.frames import FrameReader
 from msfp.engine.code import source_of
 from msfp.errors import InputError
 from msfp.experiment import data
@@ -41,17 +42,14 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """Name of the scene."""
         return self.part.scene.name
 
     @property
     def length(self) -> int:
-        """Number of frames."""
         return self.part.length
 
     @property
     def fps(self) -> float:
-        """Frames per second."""
         return self.part.scene.pixels.fps
 
     @property
@@ -64,28 +62,18 @@ class Clip:
         return data.window(data.truth(self.part.scene), self.part)
 
     def labels(self) -> pd.DataFrame:
-        """The people who count in evaluation: frame, id, x, y, w, h, visibility; a row a box, as `run.embed` has them.
-
-        Raises:
-            NotComputable: nobody here has the labels.
-        """
+        """The people who count in evaluation: frame, id, x, y, w, h, visibility; rows as `run.embed` has them."""
         truth = self._truth
         columns = {"frame": truth.frame, "id": truth.id, **dict(zip(["x", "y", "w", "h"], truth.tlwh.T, strict=True))}
         return pd.DataFrame({**columns, "visibility": truth.visibility})[truth.pedestrian].reset_index(drop=True)
 
     def detections(self, detector: str) -> pd.DataFrame:
-        """A public detector's boxes: frame, x1, y1, x2, y2, score; a row a box, as `run.embed` has them.
-
-        Raises:
-            NotComputable: there are none of this detector.
-        """
+        """A public detector's boxes: frame, x1, y1, x2, y2, score; rows as `run.embed` has them."""
         found = data.window(data.detections(member(self.part, detector)), self.part)
         return _frame(found, {"frame": found.frame})
 
     def image(self, frame: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB pixels of a frame; InputError where it is not there."""
-        from msfp.data.frames import FrameReader
-
         with FrameReader(self.part.scene.pixels, [frame + self.part.first - 1]) as frames:
             return next(iter(frames))[1]
 
@@ -94,26 +82,18 @@ class Clip:
         return hota.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
 
     def trackeval(self, tracks: pd.DataFrame) -> SequenceScore:
-        """The same by TrackEval's own code, which takes some forty times as long."""
+        """The same by TrackEval's own code, some forty times as slow."""
         return scores.evaluate(self._truth, as_tracks(tracks), self.length, benchmark=data.benchmark(self.part.scene))
 
 
 def as_detections(boxes: pd.DataFrame) -> Detections:
-    """Detections of a frame with columns frame, x1, y1, x2, y2, score.
-
-    Raises:
-        InputError: a column is missing, or frames do not ascend.
-    """
+    """Detections of a frame with columns frame, x1, y1, x2, y2, score; InputError: one lacks, or rows are unsorted."""
     tlwh = _tlwh(boxes, "detections", "score")
     return Detections(boxes["frame"].to_numpy(np.int32), tlwh, boxes["score"].to_numpy(np.float32))
 
 
 def as_tracks(tracks: pd.DataFrame) -> Tracks:
-    """Tracks of a frame with columns frame, id, x1, y1, x2, y2 and, where there is one, score.
-
-    Raises:
-        InputError: a column is missing, or frames do not ascend.
-    """
+    """Tracks of a frame with columns frame, id, x1, y1, x2, y2 and, where there is one, score; InputError likewise."""
     tlwh = _tlwh(tracks, "tracks", "id")
     score = tracks["score"].to_numpy(np.float32) if "score" in tracks else np.ones(len(tracks), np.float32)
     return Tracks(tracks["frame"].to_numpy(np.int32), tracks["id"].to_numpy(np.int32), tlwh, score)
@@ -140,18 +120,8 @@ def _tlwh(boxes: pd.DataFrame, what: str, also: str) -> NDArray[np.float64]:
     return out
 
 
-COLOURS = 20  # of the map `tab20`
-
-
 def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int = 4) -> "Figure":
-    """Draw frames of a clip with boxes; a colour an identity, where the boxes have one.
-
-    Args:
-        clip: which scene.
-        boxes: frame and x1, y1, x2, y2 or x, y, w, h; `id` where they have identities.
-        frames: which to draw; InputError where one is not there.
-        columns: pictures in a row.
-    """
+    """Draw frames of a clip with boxes: frame and x1, y1, x2, y2 or x, y, w, h; with `id`, a colour an identity."""
     import matplotlib.pyplot as plt
     from matplotlib.patches import Rectangle
 
@@ -168,7 +138,7 @@ def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int
         for box in boxes[boxes["frame"] == frame].to_dict("records"):
             left, top = (box["x1"], box["y1"]) if "x1" in box else (box["x"], box["y"])
             w, h = (box["x2"] - left, box["y2"] - top) if "x1" in box else (box["w"], box["h"])
-            colour = palette(int(box["id"]) % COLOURS) if "id" in box else "w"
+            colour = palette(int(box["id"]) % 20) if "id" in box else "w"
             axis.add_patch(Rectangle((left - 1, top - 1), w, h, fill=False, ec=colour, lw=1))
     for axis in axes.flat:
         axis.set_axis_off()

@@ -1,7 +1,7 @@
 """Which scenes play which part: what is learned from, validated on, tested on, and never seen (SETTLED: "Protocol")."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +15,14 @@ from msfp.data.frames import changed, need_unchanged, pixels_state, stamp
 from msfp.data.motchallenge import read_detections, read_ground_truth
 from msfp.engine.files import file_digest, unsettled
 from msfp.errors import InputError, NotComputable, each_once
-from msfp.experiment.detections import Stretch, calibrated, with_boxes
-from msfp.experiment.run import Run, looked_once
-from msfp.metrics.rules import chosen_rows
+from msfp.experiment.detections import as_files_are, own_state, rescored, with_boxes
+from msfp.experiment.run import Run, looked_once, stage
+from msfp.metrics.oracle import Calibration, fit, outcomes
+from msfp.metrics.rules import chosen_rows, rules
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 
 Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)
+Scenes = tuple[Scene, ...]
 BENCHMARKS = {"mot15": "MOT15", "mot20": "MOT20", "dancetrack": "DanceTrack", "personpath22": "PersonPath22"}
 
 
@@ -78,22 +80,34 @@ def halves(scene: Scene) -> tuple[Part, Part]:
 
 @looked_once
 def scenes(run: Run, dataset: str, split: str = "train") -> tuple[Scene, ...]:
-    """Scenes of a split in order of name, at most `data.scenes`; listed again whenever a file or folder changes."""
+    """Scenes of a split in order of name, at most `data.scenes`; listed again when a file or folder changes."""
     known = run.listed.get((dataset, split))
     if known is not None and _files_state(run, known[1]) == known[2]:
         return known[0]
     found = every_scene(run, dataset, split)[: run.settings.data.scenes]
+    learned: Scenes = ()
     chosen = with_boxes(run, found)
-    learned: tuple[Scene, ...] = ()
     if run.settings.scores == "calibrated":
-        chosen = calibrated(run, chosen, lambda scene: _calibrates(run, dataset, scene))
-        learned = learnable(run.variant(scores="raw"), _calibrating(run, dataset))
+        chosen, learned = _with_calibrated(run, dataset, chosen)
     made_from = tuple(dict.fromkeys(s for scene in (*found, *learned, *chosen) for s in scene.sequences))
     run.listed[dataset, split] = chosen, made_from, _files_state(run, made_from)
     return chosen
 
 
-def _files_state(run: Run, made_from: tuple[Sequence, ...]) -> tuple[object, ...]:
+def _with_calibrated(run: Run, dataset: str, found: Scenes) -> tuple[Scenes, Scenes]:
+    """Scenes with calibrated scores, and those learned from: training frames, of the main data set for another domain.
+
+    Under `split: half` the first halves; under `loso` the other scenes; under `paper` all, which leaks as it says.
+    """
+    config, raw = run.settings.data, run.variant(scores="raw")
+    source = config.main if dataset in (config.cross, config.dance) else dataset
+    parts = all_learning(raw, source)
+    others = run.settings.split == "loso" and len(parts) > 1
+    learn = tuple(tuple(p for p in parts if not others or p.scene.name != scene.name) for scene in found)
+    return as_files_are(_calibrated, run, found, learn), learnable(raw, source)
+
+
+def _files_state(run: Run, made_from: Iterable[Sequence]) -> tuple[object, ...]:
     paths: dict[Path | None, None] = dict.fromkeys(run.weights_files)
     for one in made_from:
         inside = (one.path / name for name in (".", "..", "seqinfo.ini", "gt", "det"))
@@ -116,21 +130,53 @@ def every_scene(run: Run, dataset: str, split: str) -> tuple[Scene, ...]:
         raise NotComputable(str(error)) from None
 
 
-def _calibrates(run: Run, dataset: str, scene: Scene) -> tuple[Stretch, ...]:
-    """What a scene's scores are calibrated on: training frames only, of the main data set for another domain.
+@lru_cache(maxsize=64)
+def _calibrated(run: Run, found: Scenes, learn: tuple[tuple[Part, ...], ...]) -> Scenes:
+    made = []
+    for scene, parts in zip(found, learn, strict=True):
+        own = []
+        for sequence in scene.sequences:
+            if sequence.det_path is not None:
+                boxes = read_detections(sequence.det_path, sequence)
+                score = calibration(run, sequence.detector, parts)(boxes.score)
+                path = rescored(run, sequence, replace(boxes, score=score))
+                sequence = own_state(replace(sequence, det_path=path))
+            own.append(sequence)
+        made.append(replace(scene, sequences=tuple(own)))
+    return tuple(made)
 
-    Under `split: half` the first halves; under `loso` the other scenes; under `paper` all, which leaks as it says.
-    """
-    raw, source = run.variant(scores="raw"), _calibrating(run, dataset)
-    parts = all_learning(raw, source)
-    if run.settings.split == "loso" and len(parts) > 1:
-        parts = tuple(p for p in parts if p.scene.name != scene.name)
-    return tuple(Stretch(p.scene, p.first, p.last, benchmark(p.scene)) for p in parts)
+
+Known = tuple[tuple[Part, Sequence], ...]
 
 
-def _calibrating(run: Run, dataset: str) -> str:
-    config = run.settings.data
-    return config.main if dataset in (config.cross, config.dance) else dataset
+def calibration(run: Run, detector: str, learn: tuple[Part, ...]) -> Calibration:
+    """The map of one detector's scores to P(true positive)."""
+    known = tuple(having(learn, detector))
+    if not known:
+        raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")
+    made = _calibrate(run, known)
+    dataset = known[0][0].scene.pixels.dataset
+    run.note(
+        f"Scores of {detector} boxes of {dataset} are P(true positive), calibrated on {len(known)} sequences with "
+        f"{made.true} true and {made.false} false boxes; Brier score {made.before:.3f} before, {made.after:.3f} after."
+    )
+    return made
+
+
+def _calibration_inputs(run: Run, known: Known) -> dict[str, object]:
+    files = [(run.detections_digest(s), run.labels_digest(p.scene), p.first, p.last) for p, s in known]
+    return {"learn": files, "benchmark": [benchmark(p.scene) for p, _ in known]}
+
+
+@stage("calibration", _calibration_inputs, ("msfp.metrics.oracle",), memory=64)
+def _calibrate(run: Run, known: Known) -> Calibration:
+    score, hit = [], []
+    for part, sequence in known:
+        boxes = window(detections(sequence), part)
+        judged = outcomes(window(labels(part.scene), part), boxes, rules(benchmark(part.scene)))
+        score.append(boxes.score[judged >= 0])
+        hit.append(judged[judged >= 0])
+    return fit(np.concatenate(score), np.concatenate(hit))
 
 
 @looked_once
@@ -143,37 +189,35 @@ def learnable(run: Run, dataset: str) -> tuple[Scene, ...]:
 
 
 def unseen(run: Run, dataset: str) -> tuple[Part, ...]:
-    """Scenes held out whole: those that `data.learn_from` leaves out."""
+    """Scenes held out whole, as `data.learn_from` leaves them out."""
     kept = {s.name for s in learnable(run, dataset)}
     return tuple(whole(s) for s in scenes(run, dataset) if s.name not in kept and s.pixels.gt_path is not None)
 
 
 def folds(run: Run, dataset: str) -> tuple[Fold, ...]:
     """The folds of `split`: one for half and paper, one a scene for loso (one scene only: its halves)."""
-    found = _learnable_scenes(run, dataset)
-    if run.settings.split == "paper":
-        parts = tuple(map(whole, found))
-        return (Fold("paper", parts, parts),)
-    if run.settings.split == "loso" and len(found) > 1:
-        return _left_out(found, {s: whole(s) for s in found})
-    return (Fold("half", tuple(halves(s)[0] for s in found), tuple(halves(s)[1] for s in found)),)
+    found, split = _learnable_scenes(run, dataset), run.settings.split
+    return _folds(found, "half" if len(found) == 1 and split == "loso" else split, whole)
 
 
 def protocols(run: Run, dataset: str) -> dict[str, tuple[Fold, ...]]:
     """The three readings of `split` on the same frames, the second halves: only what is learned from differs.
 
-    Returns:
-        `half`: learned on the first halves; `loso`: on all other scenes, a fold a scene (none where there is one scene
-        only); `paper`: on all scenes whole, the evaluated frames among them.
+    `half`: learned on the first halves; `loso`: on all other scenes, a fold a scene (none where there is one scene
+    only); `paper`: on all scenes whole, the evaluated frames among them.
     """
     found = _learnable_scenes(run, dataset)
-    second = {s: halves(s)[1] for s in found}
-    every = tuple(second.values())
-    return {
-        "half": (Fold("half", tuple(halves(s)[0] for s in found), every),),
-        "loso": _left_out(found, second) if len(found) > 1 else (),
-        "paper": (Fold("paper", tuple(map(whole, found)), every),),
-    }
+    made = {split: _folds(found, split, lambda s: halves(s)[1]) for split in ("half", "loso", "paper")}
+    return made if len(found) > 1 else {**made, "loso": ()}
+
+
+def _folds(found: tuple[Scene, ...], split: str, evaluate: Callable[[Scene], Part]) -> tuple[Fold, ...]:
+    if split == "loso":
+        others = {s: tuple(whole(o) for o in found if o is not s) for s in found}
+        return tuple(Fold(f"loso:{s.name}", learn, (evaluate(s),)) for s, learn in others.items())
+    if split == "paper":
+        return (Fold("paper", tuple(map(whole, found)), tuple(map(evaluate, found))),)
+    return (Fold("half", tuple(halves(s)[0] for s in found), tuple(halves(s)[1] for s in found)),)
 
 
 def _learnable_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
@@ -182,22 +226,13 @@ def _learnable_scenes(run: Run, dataset: str) -> tuple[Scene, ...]:
     raise NotComputable(f"{dataset}: no training sequence with labels is present")
 
 
-def _left_out(found: tuple[Scene, ...], evaluate: dict[Scene, Part]) -> tuple[Fold, ...]:
-    """A fold a scene, which learns from the whole of all others."""
-    return tuple(Fold(f"loso:{s.name}", tuple(whole(o) for o in found if o is not s), (evaluate[s],)) for s in found)
-
-
 def all_learning(run: Run, dataset: str) -> tuple[Part, ...]:
-    """What models for other data sets learn from: the first halves under `split: half`, else the whole scenes."""
+    """What models for other data sets learn from: first halves under `split: half`, else whole scenes."""
     return tuple(halves(s)[0] if run.settings.split == "half" else whole(s) for s in learnable(run, dataset))
 
 
 def test_fold(run: Run, dataset: str) -> Fold:
-    """Models retrained on the full training split (A.2), evaluated on the test split.
-
-    Raises:
-        NotComputable: no test split, or its labels are kept by a server.
-    """
+    """Models retrained on the full training split (A.2), evaluated on the test split, if its labels are here."""
     parts = tuple(map(whole, scenes(run, dataset, "test")))
     hidden = [p.scene.name for p in parts if catalog.hidden_truth(p.scene.pixels) is None]
     if hidden:
@@ -223,6 +258,11 @@ def sequences(part: Part) -> tuple[Sequence, ...]:
     return tuple(s for s in part.scene.sequences if s.det_path is not None)
 
 
+def having(parts: Iterable[Part], detector: str) -> list[tuple[Part, Sequence]]:
+    """The parts that have boxes of a detector, with the sequence of them."""
+    return [(p, s) for p in parts for s in sequences(p) if s.detector == detector]
+
+
 def detections(sequence: Sequence) -> Detections:
     """Detections of a sequence, as its file holds them now."""
     if sequence.det_path is None:
@@ -231,7 +271,7 @@ def detections(sequence: Sequence) -> Detections:
 
 
 def labels(scene: Scene) -> GroundTruth:
-    """Labels for training and analysis, boxes without area left out; a test split's are not to be had here."""
+    """Labels for training and analysis, without boxes that have no area; a test split's are not to be had here."""
     if scene.pixels.gt_path is None:
         raise NotComputable(f"{scene.name} has no labels")
     return _read(_with_area, scene.pixels.gt_path, scene.pixels)
@@ -249,12 +289,7 @@ def truth(scene: Scene) -> GroundTruth:
 
 @looked_once
 def truth_digest(run: Run, scene: Scene) -> str:
-    """Labels for evaluation by content.
-
-    Raises:
-        NotComputable: nobody here has them.
-        InputError: the file changed since the scene was listed.
-    """
+    """Labels for evaluation by content; InputError where the file changed since the scene was listed."""
     path = truth_path(scene)
     need_unchanged(scene.pixels, path)
     return run.file_digest(path)
@@ -300,7 +335,7 @@ def window(rows: Rows, part: Part) -> Rows:
 
 
 def truth_path(scene: Scene) -> Path:
-    """Where a scene's labels for evaluation lie. Raises NotComputable: nobody here has them."""
+    """Where a scene's labels for evaluation lie; NotComputable where nobody here has them."""
     path = scene.pixels.gt_path or catalog.hidden_truth(scene.pixels)
     if path is None and scene.pixels.split == "test":
         raise NotComputable(f"labels of {scene.name} are kept by the evaluation server")

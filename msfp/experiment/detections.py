@@ -5,27 +5,22 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.data import catalog
 from msfp.data.frames import is_unchanged, stamp
-from msfp.data.motchallenge import read_detections, read_ground_truth
+from msfp.data.motchallenge import read_ground_truth
 from msfp.engine.files import atomic_write
 from msfp.errors import NotComputable
 from msfp.experiment.run import SETTING, Run, frames_of, pairs, stage
-from msfp.metrics.oracle import Calibration, fit, outcomes
-from msfp.metrics.rules import rules, window
+from msfp.features.presets import preset_named
 from msfp.types import Detections, Scene, Sequence
-
-if TYPE_CHECKING:
-    from msfp.features.presets import Preset
-
 
 OWN, TRUE = "OWN", "TRUE"
 CONFIDENCE = 0.05  # ATL's lower threshold never falls below it (4.1)
@@ -39,13 +34,16 @@ def with_boxes(run: Run, found: tuple[Scene, ...]) -> tuple[Scene, ...]:
 
     A scene of which frames are missing keeps none of the detector's own boxes; a scene without labels, no true ones.
     """
-    if run.settings.detections == "public":
-        return found
-    made = _with_boxes(run, found)
-    if not all(is_unchanged(s) for scene in made for s in scene.sequences):
-        _with_boxes.cache_clear()  # a file of boxes was altered or removed: it is written again
-        made = _with_boxes(run, found)
-    return made
+    return found if run.settings.detections == "public" else as_files_are(_with_boxes, run, found)
+
+
+def as_files_are(make: Any, *arguments: object) -> tuple[Scene, ...]:
+    """Scenes by a cached function; made again where a file of boxes was altered or removed since."""
+    made: tuple[Scene, ...] = make(*arguments)
+    if all(is_unchanged(s) for scene in made for s in scene.sequences):
+        return made
+    make.cache_clear()
+    return make(*arguments)
 
 
 @lru_cache(maxsize=64)
@@ -57,7 +55,7 @@ def _with_boxes(run: Run, found: tuple[Scene, ...]) -> tuple[Scene, ...]:
 
 
 def own_state(sequence: Sequence) -> Sequence:
-    """A sequence with the state of a file of boxes that took the place of its own."""
+    """The sequence, with the state of the file of boxes that took the place of its own."""
     was = sequence.state
     return sequence if was is None else replace(sequence, state=replace(was, detections=stamp(sequence.det_path)))
 
@@ -68,7 +66,7 @@ def _replaced(scene: Scene, name: str, path: Path | None) -> Scene:
 
 
 def own_scene(run: Run, scene: Scene, detect: Callable[[], Detections]) -> Scene:
-    """A scene with the frozen detector's own boxes, found by `detect` where they are not in the store."""
+    """The scene with the frozen detector's own boxes, found by `detect` where the store lacks them."""
     return _replaced(scene, OWN, _written(run, scene.pixels, own_detections.keep(run, detect, scene)))
 
 
@@ -81,14 +79,8 @@ def _own_boxes(scene: Scene, run: Run) -> Path | None:
 
 def _own_inputs(run: Run, scene: Scene) -> dict[str, object]:
     config = run.settings.input
-    return {
-        "pixels": run.pixels_digest(scene),
-        "weights": run.weights_digest(),
-        "preset": config.preset,
-        "size": config.size,
-        "geometry": config.geometry,
-        "confidence": CONFIDENCE,
-    }
+    given = (config.preset, config.size, config.geometry, CONFIDENCE)
+    return {"pixels": run.pixels_digest(scene), "weights": run.weights_digest(), "input": given}
 
 
 @stage("own-boxes", _own_inputs, OWN_CODE)
@@ -132,7 +124,7 @@ def _written(run: Run, sequence: Sequence, found: Detections) -> Path:
 
 
 def rescored(run: Run, sequence: Sequence, found: Detections) -> Path:
-    """The file of a sequence's own boxes, every one of them where it was, with other scores; named by its content."""
+    """The file of a sequence's own boxes with other scores, named by its content."""
     return _saved(run, sequence, found.frame, (",".join(map(repr, box)) for box in found.tlwh.tolist()), found.score)
 
 
@@ -158,7 +150,7 @@ def as_written(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.floa
 
 
 def _visible(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.bool_]:
-    """Which boxes have a pixel of the image."""
+    """(N,) which boxes have a pixel of the image."""
     size = np.array((sequence.width, sequence.height))
     inside = (tlwh[:, :2] < size + 1).all(axis=1) & (tlwh[:, :2] + tlwh[:, 2:] > 1).all(axis=1)
     return np.asarray(inside & (tlwh[:, 2:] > 0).all(axis=1), np.bool_)
@@ -166,78 +158,6 @@ def _visible(tlwh: NDArray[np.float64], sequence: Sequence) -> NDArray[np.bool_]
 
 def _numbers(box: NDArray[np.float64]) -> str:
     return ",".join(f"{value:.3f}" for value in box)
-
-
-CODE = ("msfp.metrics.oracle",)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Frames `first` to `last` of a labelled training scene, and whose evaluation rules apply there."""
-
-    scene: Scene
-    first: int
-    last: int
-    benchmark: str
-
-
-Known = list[tuple[Stretch, Sequence]]
-
-
-def calibrated(run: Run, found: tuple[Scene, ...], learn: Callable[[Scene], tuple[Stretch, ...]]) -> tuple[Scene, ...]:
-    """Scenes with calibrated scores; `learn` gives what may be learned from for a scene, never what is evaluated."""
-    made = tuple(_calibrated(run, scene, learn(scene)) for scene in found)
-    if all(is_unchanged(s) for scene in made for s in scene.sequences):
-        return made
-    _calibrated.cache_clear()  # a file of boxes was altered or removed: it is written again
-    return tuple(_calibrated(run, scene, learn(scene)) for scene in found)
-
-
-@lru_cache(maxsize=256)
-def _calibrated(run: Run, scene: Scene, learn: tuple[Stretch, ...]) -> Scene:
-    made = []
-    for sequence in scene.sequences:
-        if sequence.det_path is not None:
-            found, mapped = read_detections(sequence.det_path, sequence), calibration(run, sequence.detector, learn)
-            path = rescored(run, sequence, replace(found, score=mapped(found.score)))
-            sequence = own_state(replace(sequence, det_path=path))
-        made.append(sequence)
-    return replace(scene, sequences=tuple(made))
-
-
-@lru_cache(maxsize=64)
-def calibration(run: Run, detector: str, learn: tuple[Stretch, ...]) -> Calibration:
-    """The map of one detector's scores to P(true positive)."""
-    known = [(p, s) for p in learn for s in p.scene.sequences if s.detector == detector and s.det_path is not None]
-    if not known:
-        raise NotComputable(f"scores of {detector} boxes cannot be calibrated: no labelled training frames have any")
-    made = _fit(run, known)
-    dataset = known[0][0].scene.pixels.dataset
-    run.note(
-        f"Scores of {detector} boxes of {dataset} are P(true positive), calibrated on {len(known)} sequences with "
-        f"{made.true} true and {made.false} false boxes; Brier score {made.before:.3f} before, {made.after:.3f} after."
-    )
-    return made
-
-
-def _inputs(run: Run, known: Known) -> dict[str, object]:
-    files = [(run.detections_digest(s), run.labels_digest(p.scene), p.first, p.last, p.benchmark) for p, s in known]
-    return {"learn": files}
-
-
-@stage("calibration", _inputs, CODE)
-def _fit(run: Run, known: Known) -> Calibration:
-    score, hit = [], []
-    for part, sequence in known:
-        frames = (part.first, part.last)
-        truth = window(read_ground_truth(part.scene.pixels.gt_path, part.scene.pixels), frames)  # type: ignore[arg-type]
-        boxes = read_detections(sequence.det_path, sequence)  # type: ignore[arg-type]
-        keep = slice(*np.searchsorted(boxes.frame, [part.first, part.last + 1]))
-        boxes = type(boxes)(boxes.frame[keep] - np.int32(part.first - 1), boxes.tlwh[keep], boxes.score[keep])
-        judged = outcomes(truth, boxes, rules(part.benchmark))
-        score.append(boxes.score[judged >= 0])
-        hit.append(judged[judged >= 0])
-    return fit(np.concatenate(score), np.concatenate(hit))
 
 
 def detectors(run: Run) -> dict[str, Run]:
@@ -254,12 +174,6 @@ def run_with(run: Run, preset: str) -> Run:
     if found := detectors(run).get(preset):
         return found
     raise NotComputable(
-        f"needs weights of {architecture(preset).architecture}: --param {SETTING}={preset}=FILE (.pt or "
+        f"needs weights of {preset_named(preset).architecture}: --param {SETTING}={preset}=FILE (.pt or "
         ".safetensors), several separated by commas"
     )
-
-
-def architecture(preset: str) -> "Preset":
-    from msfp.features.presets import preset_named
-
-    return preset_named(preset)

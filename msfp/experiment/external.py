@@ -45,17 +45,11 @@ class Refused(InputError):
 
 
 def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imported:
-    """Check result files and keep the right ones with the run; files kept under the name before are replaced.
+    """Check result files and keep the right ones with the run as the row `name`; those kept before are replaced.
 
     A file that cannot be read, or is named after no sequence, is left out and told. Cells that would need it say so,
-    as no number is shown over fewer sequences than it names.
-
-    Args:
-        run: whose data sets the files are for.
-        name: label of the row; a row of the paper that is not measured here gets its measured value.
-        folder: a MOTChallenge result file a sequence, `MOT17-02-DPM.txt`; `MOT17-02.txt` stands for all public
-            detectors of the scene, as a tracker with a detector of its own has it.
-        reserved: labels of rows that are measured here.
+    as no number is shown over fewer sequences than it names. `folder` holds a MOTChallenge result file a sequence,
+    `MOT17-02-DPM.txt`; `MOT17-02.txt` stands for all public detectors of the scene. `reserved`: rows measured here.
 
     Raises:
         Refused: no file can be taken, or none that a table shows; a sentence for each problem.
@@ -71,7 +65,10 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder of result files")
     known = _known(run)
-    evaluated = {dataset: _evaluated(run, dataset) for dataset in datasets(run)}
+    evaluated = {
+        dataset: [s for fold in data.judged_folds(run, dataset)[0] for p in fold.evaluate for s in data.sequences(p)]
+        for dataset in datasets(run)
+    }
     files, problems = _read(folder, known)
     given = {path.stem for path in folder.glob("*.txt")}
     for dataset, needed in evaluated.items():
@@ -103,13 +100,10 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
 
 def names(run: Run) -> tuple[str, ...]:
     """Names under which results were imported, sorted."""
-    home = run.out / "imported"
-    found = (p.name for p in home.iterdir() if p.is_dir() and NAME.fullmatch(p.name)) if home.is_dir() else ()
-    return tuple(sorted(found))
+    return tuple(sorted(p.name for p in (run.out / "imported").glob("*") if p.is_dir() and NAME.fullmatch(p.name)))
 
 
 def place(run: Run, name: str) -> Path:
-    """Where a name's files are kept."""
     return run.out / "imported" / name
 
 
@@ -129,7 +123,6 @@ def measured(run: Run, name: str, fold: Fold) -> list[Measured]:
 
 
 def read_tracks(run: Run, name: str, part: Part, sequence: Sequence) -> Tracks:
-    """Imported tracks of a part, frames numbered from the part's first."""
     path = _file(run, name, sequence)
     if path is None:
         raise NotComputable(f"imported results {name} have no file for {sequence.name}")
@@ -169,11 +162,6 @@ def _read(folder: Path, known: dict[str, Scene]) -> tuple[dict[str, tuple[bytes,
     return files, problems
 
 
-def _evaluated(run: Run, dataset: str) -> list[Sequence]:
-    """The sequences that a data set's rows are scored on."""
-    return [s for fold in data.judged_folds(run, dataset)[0] for p in fold.evaluate for s in data.sequences(p)]
-
-
 def datasets(run: Run) -> tuple[str, ...]:
     """Data sets of Tables 1 and 2 that are here with labels."""
     found = []
@@ -195,13 +183,16 @@ def _known(run: Run) -> dict[str, Scene]:
     return found
 
 
+def need_writable(trial: Path) -> None:
+    """Raise MsfpError, before anything is computed, where a file cannot be written."""
+    atomic_write(trial, b"")
+    trial.unlink(missing_ok=True)
+
+
 def submit(run: Run, dataset: str, method: Method, path: Path) -> Path:
     """Track every sequence of a MOTChallenge test split and write the zip, which is checked against the rules.
 
-    Raises:
-        InputError: no server for this data set, or sequences of its test split that are not there, found before
-            anything is computed.
-        NotComputable: what the method needs is missing of a sequence.
+    InputError, before anything is computed: no server for this data set, or sequences that are not there.
     """
     wanted = expected(dataset, "test")
     parts = tuple(data.whole(s) for s in data.scenes(run, dataset, "test"))
@@ -212,9 +203,7 @@ def submit(run: Run, dataset: str, method: Method, path: Path) -> Path:
             f"{dataset}: {len(lacking)} of {len(wanted)} sequences of the test split are not there: "
             f"{', '.join(lacking)}; the server takes whole submissions only"
         )
-    trial = path.with_name(f"{path.name}.writable")
-    atomic_write(trial, b"")
-    trial.unlink(missing_ok=True)
+    need_writable(path.with_name(f"{path.name}.writable"))
     chosen = [(part, sequence) for part, sequence in found if sequence.name in wanted]
     prepare(run, [method], [part for part, _ in chosen])
     results = {}

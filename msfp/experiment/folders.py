@@ -16,10 +16,10 @@ from msfp.data import catalog
 from msfp.data.motchallenge import read_tracks, write_tracks
 from msfp.data.sequences import ScoreRange, read_length, remedy, score_range
 from msfp.data.submission import result_folder
-from msfp.engine.files import atomic_write
 from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
+from msfp.experiment.external import need_writable
 from msfp.experiment.features import REID
 from msfp.experiment.heads import TRAINING_FREE, appearance
 from msfp.experiment.passes import default_camera
@@ -133,11 +133,9 @@ def method_from(
     recovery: str = "none",
     learn: Path | None = None,
 ) -> Method:
-    """A method from words; `learn` is the folder that heads, ATL and selected settings learn from, as `learning_parts`.
+    """A method from words, which learns from the folder `learn`, as `learning_parts`.
 
-    Raises:
-        InputError: an unknown tracker, tracker setting, appearance or threshold, naming what there is; an appearance
-            that the tracker cannot use, or lacks.
+    InputError names what there is in place of an unknown word, or what does not go together.
     """
     appearances = ", ".join(sorted({*strategies(), *ALIASES, REID}))
     if tracker not in tracking.names():
@@ -248,16 +246,9 @@ def track_folder(
 ) -> tuple[list[Path], dict[str, str]]:
     """Track every sequence of a split into `out`: the files written, and why a sequence has none.
 
-    `after`: steps of post-processing, see `finish`; `seed`: of what they learn.
-
-    Raises:
-        NotComputable: not one sequence could be tracked.
-        InputError: settings that fit nothing.
-        MsfpError: the output folder cannot be written, which is found before anything is computed.
+    `after`: steps of `finish`, which learn with `seed`. NotComputable: not one sequence could be tracked.
     """
-    trial = out / ".writable"
-    atomic_write(trial, b"")
-    trial.unlink(missing_ok=True)
+    need_writable(out / ".writable")
     written, skipped = [], {}
     learn = learning_parts(run) if "link" in after else ()
     for scene in data.scenes(run, run.settings.data.main, split):
@@ -362,13 +353,8 @@ class FolderScore:
 def score_folder(root: Path, results: Path, split: str) -> FolderScore:
     """Score result files against a folder's labels with TrackEval. What cannot be read is left out and named.
 
-    Args:
-        root: folder in the MOTChallenge layout; of seqinfo.ini only the length is needed.
-        results: folder of result files, one `SEQUENCE.txt` each, or TrackEval's `NAME/data/SEQUENCE.txt`.
-        split: `train`, `val` or `test`.
-
-    Raises:
-        InputError: no such folder, no file named after a sequence, or not one that can be scored.
+    `root` has the MOTChallenge layout; of seqinfo.ini only the length is needed. `results` holds `SEQUENCE.txt` files,
+    or TrackEval's `NAME/data/SEQUENCE.txt`. InputError: no such folder, or no file that can be scored.
     """
     if not results.is_dir():
         raise InputError(f"{results}: there is no such folder of result files")

@@ -6,37 +6,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from msfp.config import InputSettings
+from msfp.data.video import Image
 from msfp.errors import InputError
 from msfp.experiment.detections import CONFIDENCE
 from msfp.experiment.features import Pooling, strip_layers, strips
 from msfp.experiment.heads import Appearance, train_head
 from msfp.experiment.run import Run
-from msfp.experiment.thresholds import atl_rule, atl_settings, per_frame
-from msfp.experiment.tracks import Method
+from msfp.experiment.thresholds import Threshold, atl_rule, atl_settings, per_frame
 from msfp.features.backbone import Letterbox, fit
 from msfp.features.camera_motion import METHODS, View, between, see
 from msfp.features.detector import Boxes, Detector, load_whole, suppressed
 from msfp.features.gpu.extract import check_finite
 from msfp.features.gpu.frame import DeviceFrame
-from msfp.heads.fusion import strategy_named
+from msfp.heads.fusion import FusionHead, strategy_named
 from msfp.heads.parts import FrameCentring
 from msfp.heads.threshold import Mode
 from msfp.heads.training import ScenePredictor, embed, restore_head
 from msfp.types import Strips
 
-if TYPE_CHECKING:
-    from msfp.heads.fusion import FusionHead
-
 
 @lru_cache(maxsize=32)
-def head_of(run: Run, look: Appearance) -> "FusionHead":
+def head_of(run: Run, look: Appearance) -> FusionHead:
     """A look's head, trained where the store has none yet."""
     wanted = strategy_named(look.strategy)
     if wanted.sees_cells or wanted.sees_size:
@@ -54,20 +51,20 @@ def channels_of(run: Run, look: Appearance) -> dict[int, int]:
     return {layer: channels[layer] for layer in look.layers or channels}
 
 
-def pooled_as(head: "FusionHead | None") -> "Pooling":
+def pooled_as(head: FusionHead | None) -> Pooling:
     """How a head has its boxes pooled."""
     if head is not None and head.pooling == "strips":
         return Strips(head.config.strips, head.config.strip_width)
     return "roi_align" if head is None or head.pooling == "strips" else head.pooling
 
 
-def pooled_layers(head: "FusionHead") -> tuple[int, ...]:
+def pooled_layers(head: FusionHead) -> tuple[int, ...]:
     """The layers whose vectors a head reads: one for the single-layer heads, else all it was made for."""
     return (list(head.channels)[-1],) if head.sees_last else tuple(head.channels)
 
 
 def embed_boxes(
-    head: "FusionHead", vectors: Mapping[int, NDArray[np.floating]], centring: FrameCentring | None = None
+    head: FusionHead, vectors: Mapping[int, NDArray[np.floating]], centring: FrameCentring | None = None
 ) -> NDArray[np.float32]:
     """(N, D) unit embeddings of a frame's boxes; vectors of layers that the head does not read may be absent.
 
@@ -109,11 +106,8 @@ class LiveThresholds:
         return per_frame(self.run, self.mode, self.smoothed.astype(np.float32)[None], self.center, warn=False)[0]
 
 
-def live_thresholds(run: Run, method: Method, detector: str) -> LiveThresholds | None:
-    """A method's ATL for a detector's boxes, trained where the store has none; None where it has other thresholds."""
-    rule = method.threshold
-    if rule.kind != "atl":
-        return None
+def live_thresholds(run: Run, rule: Threshold, detector: str) -> LiveThresholds:
+    """ATL for a detector's boxes, trained where the store has none."""
     atl, backbone = atl_settings(run, rule.changes), run.backbone()
     mode, center, state = atl_rule(run, rule, detector)
     predictor = ScenePredictor(mode, backbone.channels[backbone.preset.scene], state, atl)
@@ -128,12 +122,8 @@ class LiveCamera:
     method: str
     last: View | None = None
 
-    def step(self, image: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(2, 3) map of the frame before to this (H, W, 3) one, file coordinates; the (N, 4) boxes may move themselves.
-
-        Raises:
-            InputError: a frame of another size than the one before.
-        """
+    def step(self, image: Image, tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(2, 3) map of the frame before to this one, file coordinates; the (N, 4) boxes may move themselves."""
         before = self.last
         view = self.remember(image, tlwh)
         if before is None:
@@ -145,13 +135,12 @@ class LiveCamera:
             )
         return between(before, view, self.method)
 
-    def remember(self, image: NDArray[np.uint8], tlwh: NDArray[np.float64]) -> View:
+    def remember(self, image: Image, tlwh: NDArray[np.float64]) -> View:
         """Take a frame as the one before the next."""
         self.last = see(image, tlwh, METHODS[self.method][1])
         return self.last
 
 
-Image = NDArray[np.uint8]
 OVERLAP, LIMIT = 0.7, 300  # of the suppression, as in `Detector.look`
 CANDIDATES = 1024  # the most certain ones are pooled before suppression: some fifteen a person for seventy people
 
@@ -167,7 +156,7 @@ class Seen:
 
 
 def frame_predictor(
-    run: Run, head: "FusionHead | None", predictor: ScenePredictor | None
+    run: Run, head: FusionHead | None, predictor: ScenePredictor | None
 ) -> "CpuPredictor | CudaGraphPredictor":
     """The predictor for a run's device; RT-DETR's decoder has not been made part of a graph."""
     config, device = run.settings.input, run.settings.device
@@ -180,14 +169,14 @@ def frame_predictor(
 
 @lru_cache(maxsize=4)
 def _detector_of(run: Run) -> Detector:
-    chosen = run.settings.input  # loaded once: it keeps nothing of the frames it saw
-    return load_whole(chosen.preset, chosen.weights, run.settings.device)
+    """Loaded once: it keeps nothing of the frames it saw."""
+    return load_whole(run.settings.input.preset, run.settings.input.weights, run.settings.device)
 
 
 class Predictor:
     """The networks over the frames of one video, one after the other; a head's centring remembers those so far."""
 
-    def __init__(self, head: "FusionHead | None") -> None:
+    def __init__(self, head: FusionHead | None) -> None:
         self.centring = None if head is None or not head.centred else FrameCentring(head.config.strips)
         self.widths = {} if head is None else head.channels  # layer -> numbers that the head sees of a box
 
@@ -211,7 +200,7 @@ class CpuPredictor(Predictor):
         self,
         detector: Detector,
         config: InputSettings,
-        head: "FusionHead | None" = None,
+        head: FusionHead | None = None,
         predictor: ScenePredictor | None = None,
     ) -> None:
         super().__init__(head)
@@ -219,16 +208,10 @@ class CpuPredictor(Predictor):
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
         """As of `Predictor`."""
+        size, geometry, head = self.config.size, self.config.geometry, self.head
+        used = () if head is None else pooled_layers(head)
         sight = self.detector.look(
-            pixels,
-            self.config.size,
-            confidence=CONFIDENCE,
-            overlap=OVERLAP,
-            limit=LIMIT,
-            geometry=self.config.geometry,
-            boxes=boxes,
-            pooling=pooled_as(self.head),
-            layers=() if self.head is None else pooled_layers(self.head),
+            pixels, size, confidence=CONFIDENCE, geometry=geometry, boxes=boxes, pooling=pooled_as(head), layers=used
         )
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
         vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers, self.centring)
@@ -243,14 +226,11 @@ class CudaGraphPredictor(Predictor):
         self,
         detector: Detector,
         config: InputSettings,
-        head: "FusionHead | None" = None,
+        head: FusionHead | None = None,
         predictor: ScenePredictor | None = None,
         most: int = CANDIDATES,
     ) -> None:
-        """Record the networks with room for `most` candidates or given boxes.
-
-        The detector's weights are converted in place; it must not be sparse.
-        """
+        """Record the networks with room for `most` boxes; converts the detector, not a sparse one, in place."""
         encoder = None if predictor is None else predictor.encoder
         super().__init__(head)
         mode, self._host_head = pooled_as(head), head if head is not None and head.centred else None
@@ -308,46 +288,21 @@ MILLI = 1e3
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Spread:
-    """First quartile, median and third quartile of `count` times."""
-
-    low: float
-    median: float
-    high: float
-    count: int
-
-    @property
-    def half(self) -> float:
-        """Half the distance of the quartiles."""
-        return (self.high - self.low) / 2
-
-
-def spread(values: NDArray[np.float64]) -> Spread:
-    """Quartiles of (T,) times."""
-    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
-    return Spread(low, median, high, len(values))
-
-
 class Stopwatch:
     """Times stages of frames; on a GPU a stage marked `device` by two events on its stream, without synchronisation."""
 
     def __init__(self, device: str = "cpu") -> None:
-        """`device` is torch's name of where stages marked `device` run."""
         self.on_gpu = device.startswith("cuda")
         self._frames: list[dict[str, float]] = []
         self._pending: list[tuple[str, Any, Any]] = []
 
     def begin(self) -> None:
-        """Begin a frame."""
         self._frames.append({})
 
     @contextmanager
     def stage(self, name: str, *, device: bool = False) -> Iterator[None]:
         """Time the block as a stage of the current frame; a stage timed twice counts both times."""
         if device and self.on_gpu:
-            import torch
-
             first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             first.record()
             yield

@@ -35,35 +35,23 @@ Learn = tuple[Part, ...]
 
 @dataclass(frozen=True)
 class Method:
-    """A row of a tracking table.
+    """A row of a tracking table."""
 
-    Attributes:
-        row: its label.
-        tracker: registered tracker, see `msfp list trackers`.
-        embedding: a fusion strategy, `reid` (the separate network), a template of either with other layers, pooling or
-            detector weights, or a trained head; None: motion only.
-        thresholds: (high, low); `atl(...)`, `searched()`, `policy(...)`; "atl": the scene's own, of ATL's offsets;
-            None: the tracker's.
-        camera: how camera motion is compensated: `none`, `ecc`, `sparse-flow`; None: as the tracker was released.
-        options: settings of the tracker. What is left open is selected on the learning part, as `tuning` says.
-        joint: head and ATL are fine-tuned together (A.6).
-        recovery: looks again for tracks without a detection, re-derived after BUSCA; adds boxes.
-        boxes: what is tracked: `public` detections, or those of the jointly trained network.
-        like: the method whose selected settings it takes, so that an ablation changes one thing alone; None: its own.
-        remark: said with the row's numbers.
-    """
-
-    row: str
-    tracker: str
+    row: str  # its label
+    tracker: str  # see `msfp list trackers`
+    # a fusion strategy, `reid` (the separate network), either with other layers, pooling or weights, or a trained head;
+    # None: motion only
     embedding: str | Appearance | Trained | None = None
+    # (high, low); `atl(...)`, `searched()`, `policy(...)`; "atl": its offsets; None: the tracker's
     thresholds: Threshold | tuple[float, float] | str | None = None
-    camera: str | None = None
+    camera: str | None = None  # compensated by `none`, `ecc`, `sparse-flow`; None: as the tracker was released
+    # settings of the tracker; what is left open is selected on the learning part, as `tuning` says
     options: Mapping[str, object] = field(default_factory=dict, hash=False)
-    joint: bool = False
-    recovery: bool = False
-    boxes: Literal["public", "joint"] = "public"
-    like: "Method | Configured | None" = None
-    remark: str = ""
+    joint: bool = False  # head and ATL are fine-tuned together (A.6)
+    recovery: bool = False  # looks again for tracks without a detection, re-derived after BUSCA; adds boxes
+    boxes: Literal["public", "joint"] = "public"  # which are tracked: detections, or those of the joint network
+    like: "Method | Configured | None" = None  # whose selected settings it takes: ablations change one thing alone
+    remark: str = ""  # said with the row's numbers
 
     @property
     def template(self) -> Appearance | None:
@@ -92,13 +80,10 @@ class Method:
         return trained or self.rule.kind == "atl" or self.recovery
 
     def configured(self, learn: Learn, seed: int, select: Learn = (), atl: Learn = ()) -> Configured:
-        """The method as the pipeline runs it.
+        """The method as the pipeline runs it; `seed` of head, ATL and recovery.
 
-        Args:
-            learn: what its head learns from.
-            seed: of the head, ATL and recovery.
-            select: on which open settings are selected; empty: `learn`.
-            atl: what ATL learns from, where those are other parts; it is then trained alone.
+        Its head learns from `learn`; open settings are selected on `select` (empty: `learn`); ATL learns from `atl`,
+        then alone (empty: `learn`).
         """
         look, rule = self.template, self.rule
         if look is not None and look.strategy != JOINT:
@@ -110,12 +95,10 @@ class Method:
         camera = default_camera(self.tracker) if self.camera is None else self.camera
         options = tuple(sorted(self.options.items()))
         recovery = Recovery(learn, seed) if self.recovery else None
-        return Configured(
-            self.row, self.tracker, look, rule, options, camera, self.boxes, recovery, learn=select or learn
-        )
+        return Configured(self.row, self.tracker, look, rule, options, camera, self.boxes, recovery, select or learn)
 
     def each_seed(self, learn: Learn, seeds: Iterable[int], select: Learn = (), atl: Learn = ()) -> list[Configured]:
-        """One method a seed, one in all where nothing is random."""
+        """One method a seed; one in all where nothing is random."""
         chosen = tuple(seeds)
         return [self.configured(learn, seed, select, atl) for seed in (chosen if self.random else chosen[:1])]
 
@@ -132,13 +115,10 @@ def fixed(high: float, low: float) -> Threshold:
 def atl(
     mode: Mode = "single", temporal: Temporal | None = None, supervision: Supervision = "grid", **changes: object
 ) -> Threshold:
-    """ATL's thresholds (eqs. 6 to 9).
+    """ATL's thresholds (eqs. 6 to 9), with settings other than the run's such as `beta=0.7`.
 
-    Args:
-        mode: `single`, `dual` or `offset`.
-        temporal: `ema`, `frame` or `sequence`; None: the run's setting.
-        supervision: what teaches it: `grid`, `idf1`, `statistics`, `consistency`.
-        **changes: settings of ATL that differ from the run's, such as `beta=0.7`.
+    `mode`: `single`, `dual` or `offset`. `temporal`: `ema`, `frame` or `sequence`; None: the run's. `supervision` is
+    what teaches it: `grid`, `idf1`, `statistics`, `consistency`.
     """
     if base := sorted({"base_high", "base_low"} & set(changes)):
         raise InputError(f"atl({base[0]}=...): what offsets are added to is the run's; set -p atl.{base[0]}")
@@ -170,11 +150,9 @@ def learned(embedding: str | Appearance, learn: ListLike[Part], seed: int, *, jo
     return appearance(embedding.strategy, learn, seed, joint=joint, **kept)
 
 
-def looks_of_seeds(
-    embedding: str | Appearance, learn: ListLike[Part], seeds: ListLike[int], *, joint: bool = False
-) -> list[Appearance]:
+def looks_of_seeds(embedding: str | Appearance, learn: ListLike[Part], seeds: ListLike[int]) -> list[Appearance]:
     """An embedding with what it learns from: one a seed, one in all where it is training-free."""
-    return list(dict.fromkeys(learned(embedding, learn, seed, joint=joint) for seed in seeds))
+    return list(dict.fromkeys(learned(embedding, learn, seed) for seed in seeds))
 
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
@@ -186,11 +164,8 @@ def evaluate(run: Run, methods: Iterable[Method], folds: Iterable[Fold]) -> pd.D
     """Every method on every public detector's boxes of every evaluated part, once a seed where something is random.
 
     What is learned is learned on the fold's learning parts. Where one cannot be computed, the others still are.
-
-    Returns:
-        A tidy frame: row, seed, scene, detector; HOTA, AssA, DetA, IDF1, MOTA in percent and IDSW; `score`, the sums
-        from which `combine` combines them; `reason` where there is no score, `remark` of the method, and `of`, what was
-        measured.
+    Returns a tidy frame: row, seed, scene, detector; HOTA, AssA, DetA, IDF1, MOTA in percent and IDSW; `score`, the
+    sums that `combine` adds up; `reason` where there is no score, `remark` of the method, `of`, what was measured.
     """
     rows, chosen = list(methods), list(folds)
     made = {id(row): [configured(run, row, fold) for fold in chosen] for row in rows}
@@ -205,21 +180,19 @@ def evaluate(run: Run, methods: Iterable[Method], folds: Iterable[Fold]) -> pd.D
             found.setdefault((number, one.method), []).append(one)
     frames = []
     for row in rows:
-        lines = []
         if isinstance(row.embedding, Trained):
             lines = [line for fold in chosen for line in _of_own(run, row, row.embedding, fold)]
         else:
-            for k, seed in enumerate(run.settings.seeds if row.random else run.settings.seeds[:1]):
-                of_seed = [found.get((n, fold[k]), []) for n, fold in enumerate(made[id(row)])]
-                lines += [_line(row, seed, one) for group in of_seed for one in group]
-        frames += lines or [_nothing(row)]
+            places = [(n, k) for k in range(len(run.settings.seeds) if row.random else 1) for n in range(len(chosen))]
+            each = [(k, one) for n, k in places for one in found.get((n, made[id(row)][n][k]), [])]
+            lines = [_line(row, run.settings.seeds[k], one) for k, one in each]
+        frames += lines or [_line(row)]
     return pd.DataFrame(frames, columns=COLUMNS)
 
 
 def configured(run: Run, row: Method, fold: Fold) -> list[Configured]:
     """A row on a fold, one method a seed, with another method's settings where it is `like` one."""
-    made = row.each_seed(fold.learn, run.settings.seeds, fold.select, fold.atl)
-    like = row.like
+    made, like = row.each_seed(fold.learn, run.settings.seeds, fold.select, fold.atl), row.like
     if isinstance(like, Method):
         like = like.configured(fold.learn, run.settings.seeds[0], fold.select, fold.atl)
     return made if like is None else settled_as(run, made, like)
@@ -228,7 +201,7 @@ def configured(run: Run, row: Method, fold: Fold) -> list[Configured]:
 def as_frame(label: str, measured: Iterable[scores.Measured], remark: str = "") -> pd.DataFrame:
     """Measurements that no method of a table made, such as imported results or a ceiling, as `evaluate` gives them."""
     row = Method(label, "", remark=remark)
-    return pd.DataFrame([_line(row, 0, one) for one in measured] or [_nothing(row)], columns=COLUMNS)
+    return pd.DataFrame([_line(row, 0, one) for one in measured] or [_line(row)], columns=COLUMNS)
 
 
 def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dict[str, object]]:
@@ -251,15 +224,14 @@ def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dic
             yield _line(method, head.seed, scores.Measured(model, part, sequence, score, reason))
 
 
-def _line(row: Method, seed: int, one: scores.Measured) -> dict[str, object]:
-    known: dict[str, object] = {} if one.score is None else scores.percents(one.score)  # type: ignore[assignment]
-    place = {"row": row.row, "seed": seed, "scene": one.part.scene.name, "detector": one.sequence.detector}
-    return {**place, **known, "score": one.score, "reason": one.reason, "remark": row.remark, "of": one}
-
-
-def _nothing(row: Method) -> dict[str, object]:
-    place = {"row": row.row, "seed": 0, "scene": "", "detector": ""}
-    return {**place, "score": None, "reason": NO_SEQUENCE, "remark": row.remark, "of": None}
+def _line(row: Method, seed: int = 0, one: scores.Measured | None = None) -> dict[str, object]:
+    """A line of the frame; of a row without a sequence that says so."""
+    found: dict[str, object] = {"row": row.row, "seed": seed, "remark": row.remark, "of": one}
+    if one is None:
+        return {**found, "scene": "", "detector": "", "score": None, "reason": NO_SEQUENCE}
+    known = {} if one.score is None else scores.percents(one.score)
+    place = {"scene": one.part.scene.name, "detector": one.sequence.detector}
+    return {**found, **place, **known, "score": one.score, "reason": one.reason}
 
 
 def measures(score: SequenceScore) -> pd.Series:
@@ -270,11 +242,8 @@ def measures(score: SequenceScore) -> pd.Series:
 def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) -> pd.DataFrame:
     """Combine the sequences of each group as TrackEval's COMBINED row does: sums are added, ratios taken of the sums.
 
-    `evaluated` comes of `run.evaluate`; `by` names the columns that make a group.
-
-    Raises:
-        InputError: no such column, or no sums.
-        NotComputable: a sequence has no score; says why.
+    `evaluated` comes of `run.evaluate`; `by` names the columns that make a group. NotComputable says why a sequence
+    has no score.
     """
     keys = [by] if isinstance(by, str) else list(by)
     if missing := [name for name in (*keys, "score") if name not in evaluated]:
@@ -290,18 +259,13 @@ def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) 
 def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HOTA") -> Sample:
     """Difference of two rows of `run.evaluate` in HOTA, AssA, DetA, IDF1, MOTA or IDSW, with its spread.
 
-    Returns:
-        A sample: `.value`, `.interval()`, `.over`, `.error` (standard error and its degrees of freedom).
-
-    Raises:
-        InputError: no such row or measure.
-        NotComputable: a sequence has no score, or the rows were measured on different scenes.
+    A sample has `.value`, `.interval()`, `.over`, `.error` (standard error and its degrees of freedom). NotComputable:
+    a sequence has no score, or the rows were measured on different scenes.
     """
     return bootstrap.difference(*(tracked(of_row(evaluated, name)).sample(measure) for name in (row, other)))
 
 
 def of_row(evaluated: pd.DataFrame, row: str) -> pd.DataFrame:
-    """The lines of one row; InputError where there are none."""
     mine = evaluated[evaluated["row"] == row]
     if mine.empty:
         raise InputError(f"row {row!r} is not in the frame; there are: {', '.join(evaluated['row'].unique())}")
@@ -309,7 +273,7 @@ def of_row(evaluated: pd.DataFrame, row: str) -> pd.DataFrame:
 
 
 def need_scores(evaluated: pd.DataFrame) -> None:
-    """Raise NotComputable, with every distinct reason, unless every line has a score."""
+    """Raise NotComputable, with every reason, unless every line has a score."""
     if len(absent := evaluated[evaluated["score"].isna()]):
         raise NotComputable(each_once(sorted(set(absent["reason"]))))
 
@@ -332,7 +296,7 @@ def track(
     warps: NDArray[np.float64] | None = None,
     **settings: object,
 ) -> pd.DataFrame:
-    """Follow people through a sequence with a compiled tracker.
+    """Follow people through a sequence with a compiled tracker: frame, id, x1, y1, x2, y2, score, a row a tracked box.
 
     Args:
         tracker: registered name, see `msfp list trackers`.
@@ -342,12 +306,6 @@ def track(
         length: number of frames T; None: up to the last detection.
         warps: (T, 2, 3) camera motion from the frame before.
         **settings: of the tracker, such as `fps`, `match`, `buffer`.
-
-    Returns:
-        frame, id, x1, y1, x2, y2, score; a row a tracked box.
-
-    Raises:
-        InputError: unknown tracker or setting, or frames that do not fit each other.
     """
     found = as_detections(detections)
     count = length if length is not None else int(found.frame.max(initial=0))

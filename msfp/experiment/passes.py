@@ -1,5 +1,4 @@
-"""What else is asked of a scene's frames: all tables' features in one pass, vectors at boxes that trackers find, the
-camera's motion, and the network trained for boxes and identity."""
+"""More asked of frames: all features in one pass, vectors at tracked boxes, camera motion, the joint network."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,31 +9,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.data.frames import FrameReader
 from msfp.engine.code import code_digest
-from msfp.experiment import data
+from msfp.experiment import data, features
 from msfp.experiment.data import Part
 from msfp.experiment.detections import CONFIDENCE, OWN, Boxes, as_written, gathered, own_scene
-from msfp.experiment.features import (
-    FEATURE_CODE,
-    ROI_ALIGN,
-    TRUTH,
-    Pooled,
-    Pooling,
-    beyond,
-    box_sets,
-    compute,
-    embedded_digest,
-    extract_all,
-    feature_inputs,
-    need_frames,
-    pooled,
-    preset,
-    public_boxes,
-    usual_layers,
-    variants,
-)
+from msfp.experiment.features import Pooled, Pooling
 from msfp.experiment.heads import Appearance, head_inputs, train_head, way_to_pool
 from msfp.experiment.run import Run, frames_of, stage
+from msfp.features.backbone import Letterbox, fit, to_batch
+from msfp.features.backbone import Part as MapPart
+from msfp.features.camera_motion import camera_motions
+from msfp.features.pooling import extract_modes, half, pool_levels
 from msfp.heads.fusion import strategy_named
 from msfp.heads.parts import centred
 from msfp.heads.training import embed, restore_head
@@ -44,8 +30,6 @@ from msfp.types import Detections, Features, Scene, xyxy_to_tlwh
 if TYPE_CHECKING:
     import torch
 
-    from msfp.features.backbone import Letterbox
-    from msfp.features.backbone import Part as MapPart
     from msfp.features.joint import JointNetwork
 
 
@@ -56,24 +40,23 @@ def extract_once(run: Run, scenes: Iterable[Scene]) -> None:
     """
     wanted = list(dict.fromkeys(scenes))
     if run.settings.device.startswith("cuda"):
-        extract_all(run, wanted)
+        features.extract_all(run, wanted)
         return
-    missing = [scene for scene in wanted if scene.pixels.frames and not pooled.is_stored(run, scene)]
+    missing = [scene for scene in wanted if scene.pixels.frames and not features.pooled.is_stored(run, scene)]
     run.map(partial(_all_stages, run=run), missing, "features, ways to pool, own boxes", network=True)
 
 
 def _all_stages(scene: Scene, run: Run) -> None:
     from msfp.features.detector import load_whole
-    from msfp.features.pooling import extract_modes, half, pool_levels
 
-    config, chosen, further = run.settings.input, preset(run), beyond(run)
-    usual = usual_layers(run)
+    config, chosen, further = run.settings.input, features.preset(run), features.beyond(run)
+    usual = features.usual_layers(run)
     detector = load_whole(chosen.extended(), config.weights, run.settings.device)
     people: list[Boxes] = []  # of each frame
     counts: list[int] = []  # people of each frame that have a pixel of the image
     vectors: dict[tuple[Pooling, int], list[NDArray[np.float16]]] = {}
 
-    def through(batch: "torch.Tensor", box: "Letterbox") -> "dict[int, tuple[MapPart, ...]]":
+    def through(batch: "torch.Tensor", box: Letterbox) -> dict[int, tuple[MapPart, ...]]:
         """A batch through the whole detector; the people found and their vectors are kept."""
         parts, found = detector.detect(batch, box, CONFIDENCE)
         people.append(found)
@@ -85,11 +68,12 @@ def _all_stages(scene: Scene, run: Run) -> None:
                 vectors.setdefault((mode, layer), []).append(half(rows))
         return parts
 
-    wanted = {**further, **usual, ROI_ALIGN: (*chosen.layers, *chosen.further)}
+    wanted = {**further, **usual, features.ROI_ALIGN: (*chosen.layers, *chosen.further)}
     with frames_of(scene.pixels, "all") as (frames, progress):
-        made = extract_modes(frames, box_sets(scene), detector, wanted, config.size, config.geometry, progress, through)
-    pooled.keep(run, lambda: _taken(made, usual), scene)
-    variants.keep(run, lambda: _taken(made, further), scene)
+        boxes = features.box_sets(scene)
+        made = extract_modes(frames, boxes, detector, wanted, config.size, config.geometry, progress, through)
+    features.pooled.keep(run, lambda: _taken(made, usual), scene)
+    features.variants.keep(run, lambda: _taken(made, further), scene)
     pixels = scene.pixels
     if len(pixels.frames) < pixels.length or run.settings.detections != "public":
         return
@@ -101,12 +85,12 @@ def _all_stages(scene: Scene, run: Run) -> None:
         like = next(iter(sets.values()))  # frames and scene vectors are the same for all box sets
         layers = {layer: np.concatenate(vectors[way, layer]) for layer in usual[way]}
         mine = replace(like, frame=frame, present=np.ones(len(frame), np.bool_), layers=layers)
-        found[way] = {name: f for name, f in sets.items() if name == TRUTH} | {OWN: mine}
-    pooled.keep(own, lambda: found, seen)
+        found[way] = {name: f for name, f in sets.items() if name == features.TRUTH} | {OWN: mine}
+    features.pooled.keep(own, lambda: found, seen)
 
 
 def _taken(made: Pooled, ways: dict[Pooling, tuple[int, ...]]) -> Pooled:
-    """Of features in many ways and layers those that one stage keeps."""
+    """Those that one stage keeps, of features in many ways and layers."""
     return {
         way: {name: replace(f, layers={k: f.layers[k] for k in kept}) for name, f in made[way].items()}
         for way, kept in ways.items()
@@ -123,9 +107,6 @@ class OnDemandPooler:
 
     def __call__(self, frame: int, xyxy: NDArray[np.float64]) -> NDArray[np.float32]:
         """(N, C) vectors of all tapped layers in a row, of (N, 4) file coordinates in a frame of the part, from 1."""
-        from msfp.features.backbone import fit, to_batch
-        from msfp.features.pooling import half, pool_levels
-
         if self._at < frame:
             while self._at < frame:
                 number, pixels = next(self._frames)
@@ -136,8 +117,8 @@ class OnDemandPooler:
         boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
         asked = boxes.tobytes()  # every method that tracks a detector's boxes asks for the same
         if asked not in self._known:
-            pooled = pool_levels(self._maps, self._box.to_network(xyxy_to_tlwh(boxes)), self._backbone.strides)
-            vectors = np.concatenate([half(pooled[k]) for k in self._backbone.layers], axis=1).astype(np.float32)
+            levels = pool_levels(self._maps, self._box.to_network(xyxy_to_tlwh(boxes)), self._backbone.strides)
+            vectors = np.concatenate([half(levels[k]) for k in self._backbone.layers], axis=1).astype(np.float32)
             vectors.setflags(write=False)
             self._known[asked] = vectors
         return self._known[asked]
@@ -145,9 +126,7 @@ class OnDemandPooler:
 
 @contextmanager
 def pooler_of(run: Run, part: Part) -> Iterator[OnDemandPooler]:
-    """A pooler over a part, all of whose frames must be there; leaving it stops its reader."""
-    from msfp.data.frames import FrameReader
-
+    """A pooler over a part, all of whose frames must be there."""
     data.need_pixels((part,))
     with FrameReader(part.scene.pixels, part.present) as frames:
         yield OnDemandPooler(run, iter(frames), part.first)
@@ -156,13 +135,8 @@ def pooler_of(run: Run, part: Part) -> Iterator[OnDemandPooler]:
 CAMERA_CODE = (code_digest(__name__, follow=False), "msfp.features.camera_motion")
 # What the authors released each tracker with; a tracker's own attribute `camera` goes before.
 AS_RELEASED = {
-    "botsort": "sparse-flow",
-    "deep-ocsort": "sparse-flow",
-    "strongsort": "ecc",
-    "boosttrack": "ecc",
-    "lite-botsort": "sparse-flow",
-    "lite-deep-ocsort": "sparse-flow",
-    "boosttrack-motion": "ecc",
+    **dict.fromkeys(("botsort", "deep-ocsort", "lite-botsort", "lite-deep-ocsort"), "sparse-flow"),
+    **dict.fromkeys(("strongsort", "boosttrack", "boosttrack-motion"), "ecc"),
 }
 
 
@@ -193,10 +167,8 @@ def _inputs(run: Run, scene: Scene, method: str) -> dict[str, object]:
 @stage("camera", _inputs, CAMERA_CODE, memory=64)
 def scene_warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
     """(T, 2, 3) over the frames that are present."""
-    from msfp.features.camera_motion import camera_motions
-
-    need_frames(scene)
-    sets = list(public_boxes(scene).values())
+    features.need_frames(scene)
+    sets = list(features.public_boxes(scene).values())
 
     def boxes(t: int) -> NDArray[np.float64]:
         here = [tlwh[slice(*np.searchsorted(frame, (t, t + 1)))] for frame, tlwh in sets]
@@ -209,8 +181,7 @@ def scene_warps(run: Run, scene: Scene, method: str) -> NDArray[np.float64]:
 JOINT: Literal["joint"] = "joint"
 JOINT_CODE = ("msfp.features.joint",)
 JOINT_CONFIDENCE = 0.1
-LOOK = Appearance(JOINT)
-"""The network's own vectors as an embedding; only for its own boxes."""
+LOOK = Appearance(JOINT)  # the network's own vectors as an embedding; only for its own boxes
 
 
 @dataclass(frozen=True)
@@ -226,13 +197,11 @@ def seen_inputs(run: Run, part: Part) -> dict[str, object]:
 
     config = run.settings.input
     return {
-        "weights": embedded_digest(run, config.joint_weights, EMBEDDED, "joint network"),
+        "weights": features.embedded_digest(run, config.joint_weights, EMBEDDED, "joint network"),
         "code": code_digest(*JOINT_CODE),
         "pixels": run.pixels_digest(part.scene),
         "part": (part.first, part.last),
-        "size": config.size,
-        "geometry": config.geometry,
-        "confidence": JOINT_CONFIDENCE,
+        "input": (config.size, config.geometry, JOINT_CONFIDENCE),
     }
 
 
@@ -249,6 +218,13 @@ def seen(run: Run, part: Part) -> Seen:
     return Seen(Detections(frame, found.tlwh, found.score), found.vectors)
 
 
+def joint_inputs(run: Run, part: Part, look: Appearance) -> dict[str, object]:
+    """What `joint_embeddings` depends on."""
+    if look.strategy == JOINT:
+        return {"strategy": JOINT}
+    return {**head_inputs(run, look), "frozen": frozen_features.key(run, part, look.weights)}
+
+
 def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float32]:
     """(N, D) unit embeddings of the network's boxes: its own vectors, or a head's on the frozen detector's."""
     if look.strategy == JOINT:
@@ -263,19 +239,10 @@ def joint_embeddings(run: Run, part: Part, look: Appearance) -> NDArray[np.float
     return embed(restore_head(look.strategy, channels, train_head(run, look).state, run.settings.fusion), taken)
 
 
-def embedding_inputs(run: Run, look: Appearance) -> dict[str, object]:
-    """What `joint_embeddings` depends on beside what `seen` does."""
-    if look.strategy == JOINT:
-        return {"strategy": JOINT}
-    config = run.settings.input
-    frozen = {"weights": run.weights_digest(look.weights), "preset": config.preset, "code": code_digest(*FEATURE_CODE)}
-    return {**head_inputs(run, look), "frozen": frozen}
-
-
 @stage(
     "joint-features",
-    lambda run, part, weights="": {**feature_inputs(run, part.scene, weights), "seen": seen.key(run, part)},
-    FEATURE_CODE,
+    lambda run, part, weights="": {**features.feature_inputs(run, part.scene, weights), "seen": seen.key(run, part)},
+    features.FEATURE_CODE,
     memory=24,
     network=True,
 )
@@ -283,7 +250,7 @@ def frozen_features(run: Run, part: Part, weights: str = "") -> dict[Pooling, Fe
     """The frozen detector's features of the network's boxes: a pass of their own."""
     found = seen(run, part).detections
     boxes = (found.frame + np.int32(part.first - 1), found.tlwh)
-    return {way: sets[JOINT] for way, sets in compute(run, part, weights, {JOINT: boxes}).items()}
+    return {way: sets[JOINT] for way, sets in features.compute(run, part, weights, {JOINT: boxes}).items()}
 
 
 @lru_cache(maxsize=2)

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache, partial, update_wrapper
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec
 
 from msfp import config
 from msfp.compiled import one_thread
-from msfp.data.frames import need_same_pixels, need_unchanged, stamp
+from msfp.data.frames import FrameReader, need_same_pixels, need_unchanged, stamp
 from msfp.engine import parallel
 from msfp.engine.code import code_digest
 from msfp.engine.parallel import Bar
 from msfp.engine.store import Store
 from msfp.errors import InputError, NotComputable
+from msfp.features.presets import preset_named
 from msfp.types import Scene, Sequence
 
 if TYPE_CHECKING:
-    from msfp.data.frames import FrameReader
     from msfp.features.backbone import Backbone
 
 
@@ -34,11 +34,9 @@ _found: ContextVar[dict[Any, Any] | None] = ContextVar("_found", default=None)
 
 @contextmanager
 def one_look() -> Iterator[None]:
-    """Within, `looked_once` functions look at each file once; a task within a task shares its looks."""
-    if _found.get() is not None:
-        yield
-        return
-    token = _found.set({})
+    """A task, within which `looked_once` functions look at each file once; one within another shares its looks."""
+    known = _found.get()
+    token = _found.set({} if known is None else known)
     try:
         yield
     finally:
@@ -46,7 +44,7 @@ def one_look() -> Iterator[None]:
 
 
 def looked_once(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Within `one_look`, give what the function gave for these very arguments; outside of it, call the function."""
+    """A function that within `one_look` gives what it gave before for these very arguments; a decorator."""
 
     @functools.wraps(function)
     def look(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
@@ -63,7 +61,6 @@ def looked_once(function: Callable[Arguments, Result]) -> Callable[Arguments, Re
 
 
 def task(item: Any, function: Callable[[Any], Result]) -> Result:
-    """Call a function on an item as a task of its own."""
     with one_look():
         return function(item)
 
@@ -71,17 +68,15 @@ def task(item: Any, function: Callable[[Any], Result]) -> Result:
 Item = TypeVar("Item")
 Listed = tuple[tuple[Scene, ...], tuple[Sequence, ...], tuple[object, ...]]
 SETTING = "input.families"
-NAME_LENGTH = 80  # characters of a cell that has no name
-EMBEDDED = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A picklable call whose result goes to the store, its name in messages, and whether it runs a network."""
+    """A picklable call whose result goes to the store."""
 
     call: Callable[[], object]
-    name: str
-    network: bool = False
+    name: str  # in messages
+    network: bool = False  # whether it runs a network on the run's device
 
     def __call__(self) -> None:
         self.call()
@@ -89,7 +84,7 @@ class Job:
 
 @dataclass(eq=False)
 class Run:
-    """Settings, places and counters of one run."""
+    """Settings, places and counters of one run; a worker has one per settings and home, so that what it read stays."""
 
     settings: config.Settings
     home: Path  # holds data/, runs/ and figures/
@@ -101,21 +96,20 @@ class Run:
     scored: dict[str, tuple[int, int]] = field(default_factory=dict)
     # (data set, split) -> its scenes as this process listed them last, what they came from, and its files' state then.
     listed: dict[tuple[str, str], Listed] = field(default_factory=dict, repr=False)
-    embedded_names: ClassVar = EMBEDDED  # data sets that are rendered here
+    # data sets that are rendered here
+    embedded_names: ClassVar = ("synth17", "synth20", "synthdance", "synthpp22", "synthlong")
 
     def __hash__(self) -> int:
-        """Of the run and of the files its networks come from, as they are now: what is remembered by run is found again
-        only while they are unchanged, in workers too."""
+        """Of the run and the state of its networks' files: what is remembered by run is found only while these last."""
         return hash((id(self), *map(stamp, self.weights_files)))
 
     @cached_property
     def weights_files(self) -> tuple[Path, ...]:
-        """Files that settings name; a network that is shipped does not change under a run."""
+        """Weights that settings name; a network that is shipped does not change under a run."""
         chosen = self.settings.input
         return tuple(Path(name) for name in (chosen.weights, chosen.reid_weights, chosen.joint_weights) if "." in name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A worker gets one run per settings and home, so that what it has read stays read."""
         return revive, (self.settings.model_dump_json(), self.home, type(self))
 
     @property
@@ -138,13 +132,9 @@ class Run:
         return self.home / "data" / "{}x{}-{}x{}".format(*data.frame_size, data.frames, data.train_times)
 
     def dataset_root(self, dataset: str) -> Path:
-        """Folder of a data set; an embedded one is rendered when it is not there.
-
-        Raises:
-            InputError: a real data set without --root.
-        """
+        """Folder of a data set, rendered if embedded and absent; InputError for a real one without --root."""
         chosen = self.settings.data
-        if dataset not in EMBEDDED:
+        if dataset not in self.embedded_names:
             if chosen.root is not None:
                 return chosen.root
             raise InputError(
@@ -164,8 +154,7 @@ class Run:
 
     @looked_once
     def weights_digest(self, weights: str = "") -> str:
-        """What detector weights are, by content; empty: the run's."""
-        from msfp.features.presets import preset_named
+        """Detector weights by content; empty: the run's."""
         from msfp.features.weights import find
 
         chosen = weights or self.settings.input.weights
@@ -180,7 +169,6 @@ class Run:
     @cache  # noqa: B019  a run lives as long as its process
     def _backbone(self, weights: str, further: bool, also: tuple[int, ...]) -> "Backbone":
         from msfp.features.backbone import load_backbone
-        from msfp.features.presets import preset_named
 
         preset = preset_named(self.settings.input.preset)
         chosen = preset.extended() if further else preset
@@ -198,7 +186,6 @@ class Run:
         return found
 
     def file_digest(self, path: Path | None) -> str:
-        """A file by content; empty for None."""
         return "" if path is None else self.store.file_digest(path)
 
     def boxes_digest(self, scene: Scene) -> dict[str, str]:
@@ -207,13 +194,13 @@ class Run:
 
     @looked_once
     def labels_digest(self, scene: Scene) -> str:
-        """Labels for training by content, empty where there are none; InputError where they changed since listed."""
+        """Labels for training by content, empty for none; InputError where they changed since listed."""
         need_unchanged(scene.pixels)
         return self.file_digest(scene.pixels.gt_path)
 
     @looked_once
     def detections_digest(self, sequence: Sequence) -> str:
-        """Detections by content, empty where there are none; InputError where they changed since listed."""
+        """Detections by content, empty for none; InputError where they changed since listed."""
         need_unchanged(sequence)
         return self.file_digest(sequence.det_path)
 
@@ -237,10 +224,7 @@ class Run:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], label: str, *, network: bool = False
     ) -> list[Result]:
-        """Fan out over items, with progress; results in order, which should be small.
-
-        `network`: the items pass frames through a network, on the run's device.
-        """
+        """Fan out over items, which pass a `network` or not; results in order, which should be small."""
         return parallel.map(
             partial(task, function=function),
             items,
@@ -253,11 +237,10 @@ class Run:
         )
 
     def do(self, jobs: Iterable[Job], label: str) -> None:
-        """Fan out jobs of any kind, started in their order; jobs for a GPU go first and alone."""
+        """Fan out jobs, started in their order; jobs for a GPU go first and alone."""
         todo, cuda = list(jobs), self.settings.device.startswith("cuda")
         for on_gpu in (True, False):
-            chosen = [job for job in todo if (job.network and cuda) == on_gpu]
-            if chosen:
+            if chosen := [job for job in todo if (job.network and cuda) == on_gpu]:
                 self.map(Job.__call__, chosen, label, network=on_gpu)
 
 
@@ -269,7 +252,7 @@ def cell_name(item: object) -> str:
     if found := next((name for name in named if isinstance(name, str)), ""):
         return found
     text = str(item)
-    return text if len(text) <= NAME_LENGTH else f"{text[:NAME_LENGTH]}..."
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 @cache
@@ -289,20 +272,12 @@ def open_run(
     home: str | Path = ".",
     overrides: str | Mapping[str, Any] = "",
 ) -> Run:
-    """A run of a profile.
+    """A run of the profile `smoke`, `demo`, `mot17` or `full`.
 
-    Args:
-        profile: `smoke`, `demo`, `mot17` or `full`.
-        root: folder of real data, in the MOTChallenge layout.
-        weights: `embedded`, `random-init`, or a .safetensors or .pt file.
-        device: `cpu` or `cuda`; empty: the profile's.
-        workers: processes to fan out over; 0: none.
-        cluster: in place of them, `tcp://HOST:PORT` of a Dask scheduler or `slurm:FILE`.
-        home: folder of data/, runs/ and figures/.
-        overrides: dotted settings, as a mapping or as text, `"atl.beta=0.7 split=loso"`.
-
-    Raises:
-        InputError: unknown profile or setting, or a folder or file that is not there.
+    `root` holds real data in the MOTChallenge layout, `home` data/, runs/ and figures/. `weights`: `embedded`,
+    `random-init`, or a .safetensors or .pt file. `workers`: processes to fan out over; `cluster`: in place of them
+    `tcp://HOST:PORT` of a Dask scheduler or `slurm:FILE`. `overrides`: dotted settings, `"atl.beta=0.7 split=loso"`.
+    InputError: unknown profile or setting, or a folder or file that is not there.
     """
     given = dict(parse_overrides(overrides) if isinstance(overrides, str) else overrides)
     text = overrides if isinstance(overrides, str) else " ".join(f"{key}={value}" for key, value in given.items())
@@ -326,12 +301,7 @@ def open_run(
 
 
 def pairs(families: Iterable[str]) -> dict[str, str]:
-    """`["yolov8s-paper=yolov8s.pt"]` -> preset -> weights.
-
-    Raises:
-        InputError: not written so, an unknown preset, one twice, or weights that are not there.
-    """
-    from msfp.features.presets import preset_named
+    """`["yolov8s-paper=yolov8s.pt"]` -> preset -> weights; InputError for what is wrong with it."""
     from msfp.features.weights import find
 
     found: dict[str, str] = {}
@@ -347,11 +317,7 @@ def pairs(families: Iterable[str]) -> dict[str, str]:
 
 
 def parse_overrides(text: str) -> dict[str, Any]:
-    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`.
-
-    Raises:
-        InputError: a word without `=`.
-    """
+    """`"atl.beta=0.7 data.scenes=2"` -> {"atl.beta": 0.7, "data.scenes": 2}; lists as `0,1,2`, `[0,1,2]` or `0,`."""
     found: dict[str, Any] = {}
     for word in shlex.split(text):
         key, equals, value = word.partition("=")
@@ -369,7 +335,7 @@ def literal(value: str) -> Any:
     if value.lower() in words:
         return words[value.lower()]
     for kind in (int, float):
-        with suppress(ValueError):
+        with contextlib.suppress(ValueError):
             return kind(value)
     return value
 
@@ -377,29 +343,26 @@ def literal(value: str) -> Any:
 Inputs = Mapping[str, object]
 
 
+@dataclass(eq=False)
 class Stage(Generic[Arguments, Result]):
     """A function whose results are kept under what they depend on: its name, its inputs and its code."""
 
-    def __init__(
-        self,
-        name: str,
-        function: Callable[Concatenate[Run, Arguments], Result],
-        inputs: Callable[Concatenate[Run, Arguments], Inputs],
-        code: Iterable[str],
-        memory: int,
-        network: bool,
-    ) -> None:
-        update_wrapper(self, function)
-        self.name, self.function, self.inputs, self.network = name, function, inputs, network
-        self._code = tuple(code)
-        self._recall = lru_cache(memory)(self._read) if memory else self._read
+    name: str
+    function: Callable[Concatenate[Run, Arguments], Result]
+    inputs: Callable[Concatenate[Run, Arguments], Inputs]
+    modules: Iterable[str]
+    memory: int
+    network: bool
+
+    def __post_init__(self) -> None:
+        update_wrapper(self, self.function)
+        self._recall = lru_cache(self.memory)(self._read) if self.memory else self._read
 
     def __reduce__(self) -> str:
-        # A worker finds it by its name, as it finds a function.
-        return str(self.function.__qualname__)
+        return self.function.__qualname__  # by which a worker finds it, as it finds a function
 
     def __call__(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        """The stored result, or the function's, which is then stored; nothing is where the function raises."""
+        """The stored result, or the function's, which is then stored."""
         return self._recall(run, *arguments, **options)
 
     def _read(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
@@ -408,26 +371,25 @@ class Stage(Generic[Arguments, Result]):
     def keep(
         self, run: Run, compute: Callable[[], Result], *arguments: Arguments.args, **options: Arguments.kwargs
     ) -> Result:
-        """Give the stored result of these arguments, or what `compute` gives in the function's place, stored."""
-        inputs = self.inputs(run, *arguments, **options)
-        return run.store.get_or_compute(self.name, inputs, compute, code=self.code)
+        """The stored result of these arguments, or what `compute` gives in the function's place, then stored."""
+        return run.store.get_or_compute(self.name, self.inputs(run, *arguments, **options), compute, code=self.code)
 
     @cached_property
     def code(self) -> str:
-        return code_digest(*self._code)
+        return code_digest(*self.modules)
 
     def key(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> str:
-        """Name the result by content: an input of whatever is computed from it."""
+        """Name of the result by content: an input of whatever is computed from it."""
         return run.store.key(self.name, self.inputs(run, *arguments, **options), code=self.code)
 
     def is_stored(self, run: Run, *arguments: Arguments.args, **options: Arguments.kwargs) -> bool:
         return run.store.contains(self.name, self.key(run, *arguments, **options))
 
-    def jobs(self: "Stage[..., Any]", run: Run, cells: Iterable[tuple[Any, ...]]) -> list[Job]:
-        """To compute what the store lacks, in the order of `cells`, the arguments after the run.
+    def cache_clear(self) -> None:
+        getattr(self._recall, "cache_clear", lambda: None)()
 
-        Equal ones count once; what cannot be computed is left out: whoever needs it says why in its own cells.
-        """
+    def jobs(self: "Stage[..., Any]", run: Run, cells: Iterable[tuple[Any, ...]]) -> list[Job]:
+        """What the store lacks of `cells` (arguments after the run), each once; what cannot be computed is left out."""
         found = []
         for arguments in dict.fromkeys(cells):
             with contextlib.suppress(NotComputable), one_look():
@@ -435,10 +397,6 @@ class Stage(Generic[Arguments, Result]):
                     name = cell_name((self.name, *filter(None, arguments)))
                     found.append(Job(partial(attempt, arguments, self, run), name, self.network))
         return found
-
-    def cache_clear(self) -> None:
-        """Forget what this process holds in memory."""
-        getattr(self._recall, "cache_clear", lambda: None)()
 
 
 def stage(
@@ -449,15 +407,11 @@ def stage(
     memory: int = 0,
     network: bool = False,
 ) -> Callable[[Callable[Concatenate[Run, Arguments], Result]], Stage[Arguments, Result]]:
-    """Keep a function's results; a decorator.
+    """Keep a function's results in the store's folder `name`; a decorator.
 
-    Args:
-        name: of the store's folder.
-        inputs: takes what the function takes and gives all that the result depends on, by content: digests of files,
-            settings, keys of other stages. What is left out is shared between arguments that differ in it.
-        code: modules that the result depends on, as `code_digest` takes them.
-        memory: how many results a process holds beside the store; their arguments must then be hashable.
-        network: whether the function passes frames through a network, on the run's device.
+    `inputs` takes what the function takes and gives all that the result depends on, by content: digests of files,
+    settings, keys of other stages. `code` are modules that it depends on, as `code_digest` takes them. `memory`: how
+    many results a process holds, whose arguments must then be hashable. `network`: whether it runs a network.
     """
     return lambda function: Stage(name, function, inputs, code, memory, network)
 
@@ -471,10 +425,8 @@ def attempt(arguments: tuple[Any, ...], function: Callable[..., object], run: Ru
 @contextlib.contextmanager
 def frames_of(
     pixels: Sequence, label: str, frames: Iterable[int] | None = None, decoders: int = 1
-) -> "Iterator[tuple[FrameReader, Callable[[int], None]]]":
+) -> Iterator[tuple[FrameReader, Callable[[int], None]]]:
     """A scene's frames (all that are present), computed on one thread, and what moves the progress bar."""
-    from msfp.data.frames import FrameReader
-
     with (
         one_thread(),
         FrameReader(pixels, frames, decoders) as reader,

@@ -7,31 +7,21 @@ and a difference stops the run.
 import math
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from msfp.errors import MsfpError, NotComputable
-from msfp.experiment import data
+from msfp.experiment import data, thresholds
 from msfp.experiment.data import Part, benchmark
-from msfp.experiment.features import REID, reid_jobs
-from msfp.experiment.heads import BOUNDS, Appearance, head_jobs, together, train_heads
-from msfp.experiment.passes import JOINT, frozen_features, scene_warps, seen
-from msfp.experiment.run import Run, attempt, one_look, stage
-from msfp.experiment.selection import select_all
-from msfp.experiment.thresholds import (
-    Threshold,
-    atl_settings,
-    atl_state,
-    detectors_of,
-    of_training,
-    search_all,
-    searching_looks,
-    searching_subject,
-)
+from msfp.experiment.features import REID
+from msfp.experiment.heads import BOUNDS, Appearance, train_heads
+from msfp.experiment.passes import JOINT, frozen_features, seen
+from msfp.experiment.run import Run, attempt, stage
+from msfp.experiment.selection import needed_jobs, select_all
+from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, recover_all, subject_of, tracks, train_all
-from msfp.heads.threshold import Mode
 from msfp.metrics import hota, scores
 from msfp.metrics.oracle import oracle_tracks
 from msfp.metrics.scores import SequenceScore, identical
@@ -43,41 +33,27 @@ def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> Non
 
     All is then kept. ATL is trained for the public detectors that the parts have.
     """
-    chosen = list(methods)
-    rules = _rules(chosen)
+    chosen, detectors = list(methods), thresholds.detectors_of(parts)
+    learned = dict.fromkeys(thresholds.taught(run, r) if r.kind == "atl" else r for r in _rules(chosen))
+    searched = [rule for rule in learned if rule.supervision == "grid"]
     train_heads(run, looks_of(run, chosen))
     own = [subject_of(m) for m in chosen if m.learn and m.boxes != JOINT]
-    select_all(run, [*own, *(searching_subject(run, rule.learn) for rule in rules if _searches(rule))])
-    with one_look():
-        taught = list(dict.fromkeys(_taught(run, rule, d) for rule in rules for d in detectors_of(parts)))
-    search_all(run, [(rule.learn, detector, mode) for rule, detector, mode in taught if _searches(rule)])
-    atl = [one for one in taught if one[0].kind == "atl"]
-    run.map(partial(attempt, function=atl_state, run=run), atl, "training thresholds")
+    select_all(run, [*own, *(thresholds.searching_subject(run, rule.learn) for rule in searched)])
+    thresholds.search_all(run, [(rule.learn, d, rule.mode) for rule in searched for d in detectors])
+    atl = [(rule, d) for rule in learned if rule.kind == "atl" for d in detectors]
+    run.map(partial(attempt, function=thresholds.train_atl, run=run), atl, "training thresholds")
 
 
 def looks_of(run: Run, methods: Iterable[Method]) -> list[Appearance]:
     """The embeddings with a head that methods need: their own, and those with which thresholds are searched."""
     chosen = list(methods)
     own = [m.look for m in chosen if m.look is not None and m.look.strategy not in (REID, JOINT, *BOUNDS)]
-    searching = [look for rule in _rules(chosen) if _searches(rule) for look in searching_looks(run, rule.learn)]
-    return list(dict.fromkeys([*own, *searching]))
+    searched = [rule.learn for rule in _rules(chosen) if rule.supervision == "grid"]
+    return list(dict.fromkeys([*own, *(look for learn in searched for look in thresholds.searching_looks(run, learn))]))
 
 
 def _rules(methods: ListLike[Method]) -> list[Threshold]:
     return [m.threshold for m in methods if m.threshold.kind == "atl" or (m.threshold.kind == "grid" and m.look)]
-
-
-def _searches(rule: Threshold) -> bool:
-    return rule.kind == "grid" or rule.supervision == "grid"
-
-
-def _taught(run: Run, rule: Threshold, detector: str) -> tuple[Threshold, str, Mode]:
-    """What is trained for a rule, less what only its use depends on."""
-    offset = rule.kind == "atl" and rule.mode == "offset"
-    centered = offset and atl_settings(run, rule.changes).offset == "centered"
-    kept = of_training(rule.changes)
-    alone = replace(rule, temporal=None, joint=False, seed=together(run, rule.seed)[0], changes=kept)
-    return alone, detector, "single" if centered else rule.mode
 
 
 SCORE_CODE = ("msfp.metrics.hota", "msfp.metrics.oracle")
@@ -88,22 +64,18 @@ SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with da
 
 @dataclass(frozen=True)
 class Measured:
-    """One method on one sequence's part: its score, or why there is none."""
+    """One method on one sequence's part."""
 
     method: Method
     part: Part
     sequence: Sequence
     score: SequenceScore | None
-    reason: str = ""
+    reason: str = ""  # why there is no score
 
 
 def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
-    return {
-        "tracks": found,
-        "truth": data.truth_digest(run, part.scene),
-        "part": (part.first, part.last),
-        "benchmark": benchmark(part.scene),
-    }
+    truth = data.truth_digest(run, part.scene)
+    return {"tracks": found, "truth": truth, "part": (part.first, part.last), "benchmark": benchmark(part.scene)}
 
 
 @stage("score", _score_inputs, SCORE_CODE)
@@ -121,7 +93,6 @@ def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
 
 
 def measured(run: Run, method: Method, part: Part, sequence: Sequence, found: Callable[[], Tracks]) -> Measured:
-    """Score of the tracks that a function gives; a reason in place of it where there are none."""
     try:
         return Measured(method, part, sequence, score(run, part, found()))
     except NotComputable as error:
@@ -129,7 +100,6 @@ def measured(run: Run, method: Method, part: Part, sequence: Sequence, found: Ca
 
 
 def measure_one(item: tuple[Method, Part, Sequence], run: Run) -> Measured:
-    """Track and score one sequence."""
     method, part, sequence = item
     if not affordable(run, method):
         return Measured(method, part, sequence, None, SWITCHED_OFF)
@@ -175,7 +145,7 @@ def check_one(measured: Measured, run: Run) -> None:
 
 
 def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
-    """What is needed once for all measurements, fanned out, so that workers do not wait for each other's."""
+    """Compute what is needed once for all measurements, fanned out, so that workers do not wait for each other's."""
     chosen = [m for m in methods if affordable(run, m)]
     separate = sorted({m.look.weights for m in chosen if m.look is not None and m.look.strategy == REID})
     if separate and run.settings.input.reid_weights == "embedded" and run.settings.data.root is not None:
@@ -183,19 +153,17 @@ def prepare(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> None:
             "The separate ReID network of DeepSORT, StrongSORT, BoT-SORT and Deep OC-SORT was trained on drawings; "
             "give weights trained on people with -p input.reid_weights=FILE."
         )
-    jobs = [job for weights in separate for job in reid_jobs(run, dict.fromkeys(parts), weights)]  # the longest first
-    jobs += head_jobs(run, looks_of(run, chosen))
+    reid = [Appearance(REID, weights=weights) for weights in separate]
+    looks = [(look, part) for part in parts for look in (*reid, *looks_of(run, chosen))]
+    jobs = needed_jobs(run, looks, [(m.camera, part) for m in chosen for part in parts])
     if any(m.boxes == JOINT for m in chosen):
         jobs += seen.jobs(run, [(p,) for p in parts])
-    cameras = sorted({m.camera for m in chosen} - {"none"})
-    jobs += scene_warps.jobs(run, [(part.scene, camera) for camera in cameras for part in parts])
     run.do(jobs, "heads, ReID and cameras")
     private = [m.look for m in chosen if m.boxes == JOINT and m.look is not None and m.look.strategy != JOINT]
     for weights in sorted({look.weights for look in private}):
         run.do(frozen_features.jobs(run, [(p, weights) for p in parts]), "features of the joint network's boxes")
     learn_all(run, chosen, parts)
-    recovering = [m for m in chosen if m.recovery is not None]
-    if recovering:
+    if recovering := [m for m in chosen if m.recovery is not None]:
         train_all(run, [m.recovery for m in recovering if m.recovery is not None])
         run.map(partial(recover_all, run=run, methods=recovering), dict.fromkeys(parts), "recovery")
 

@@ -36,29 +36,27 @@ from msfp.metrics import hota
 from msfp.metrics import scores as trackeval
 from msfp.metrics.scores import SequenceScore
 from msfp.tracking import Tracker, make, track, tracker_class
-from msfp.types import Detections, Scene, Sequence
+from msfp.types import Detections, Sequence
 
-Options = tuple[tuple[str, object], ...]
-"""Settings of a tracker, as (name, value), in order of name."""
-
+Options = tuple[tuple[str, object], ...]  # settings of a tracker, as (name, value), in order of name
 SPACE = Path(__file__).with_name("search_space.csv")
 WHOLE_SCENES = 5  # from so many scenes on whole ones are held out (A.2: "80/20 split of training sequences")
 CHUNK = 10  # draws that one worker makes in a row
 SELECTION_CODE = (code_digest(__name__, follow=False), "msfp.tracking", "msfp.metrics.hota")
+# Of the paper's association, of which only the thresholds are given.
 FIRST_GUESS: Options = (
     ("buffer", 30), ("ema", 0.9), ("fuse_score", False), ("fusion", "sum"), ("match", 0.8), ("match_low", 0.5),
     ("match_unconfirmed", 0.7), ("min_iou", 0.2), ("new_track_margin", 0.1), ("weight", 0.5),
 )  # fmt: skip
-"""Of the paper's association, of which only the thresholds are given."""
 
 
 class Open(NamedTuple):
-    """A setting that is open for some trackers: what the paper says of it, and the values that are tried."""
+    """A setting that is open for some trackers."""
 
     setting: str
     trackers: tuple[str, ...]
-    paper: str
-    candidates: tuple[object, ...]
+    paper: str  # what it says of the setting
+    candidates: tuple[object, ...]  # values that are tried
 
 
 @dataclass(frozen=True)
@@ -96,12 +94,11 @@ def search_space() -> tuple[Open, ...]:
 
 
 def open_settings(tracker: str, fixed: Options = ()) -> tuple[Open, ...]:
-    """List what is open for a tracker, less what a row fixes; one that the file does not name has its base's."""
+    """What is open for a tracker, less what a row fixes; one that the file does not name has its base's."""
     named = {name for one in search_space() for name in one.trackers}
     ancestors = [str(getattr(kind, "name", "")) for kind in tracker_class(tracker).__mro__]
     known = next((name for name in ancestors if name in named), "")
-    kept = dict(fixed)
-    return tuple(one for one in search_space() if known in one.trackers and one.setting not in kept)
+    return tuple(one for one in search_space() if known in one.trackers and one.setting not in dict(fixed))
 
 
 def first_guess(tracker: str) -> Options:
@@ -172,7 +169,6 @@ def inner_look(run: Run, look: Appearance | None, learn: ListLike[Part], part: P
 
 
 def overlap(one: Part, other: Part) -> bool:
-    """True where two parts share a frame."""
     return one.scene.name == other.scene.name and one.first <= other.last and other.first <= one.last
 
 
@@ -279,17 +275,16 @@ def _materials(run: Run, subject: Subject, seed: int) -> list[Labelled]:
 
 
 def _draws(run: Run, subject: Subject) -> list[tuple[Options, ...]]:
-    """Every draw, in chunks for one worker each."""
     config = run.settings.selection
     every = draws(subject.tracker, subject.fixed, config.trials, config.seed)
     return [every[start : start + CHUNK] for start in range(0, len(every), CHUNK)]
 
 
-def _hota_inputs(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> dict[str, object]:
-    return {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed}
-
-
-@stage("draws", _hota_inputs, SELECTION_CODE)
+@stage(
+    "draws",
+    lambda run, subject, seed, chunk: {**_inputs(run, subject), "draws": [dict(one) for one in chunk], "seed": seed},
+    SELECTION_CODE,
+)
 def inner_hota(run: Run, subject: Subject, seed: int, chunk: ListLike[Options]) -> NDArray[np.float64]:
     """HOTA in [0, 1] of each draw over all held-out sequences; kept, so that a stopped search goes on from there."""
     hota = []
@@ -323,9 +318,10 @@ def select_all(run: Run, subjects: Iterable[Subject]) -> None:
     wanted = dict.fromkeys(_normal(run, s) for s in subjects if open_settings(s.tracker, s.fixed) and s.learn)
     with one_look():
         todo = [s for s in wanted if not _is_selected(run, s)]
-    if not todo:
-        return
-    run.do(_first_jobs(run, todo), "heads, ReID and cameras to select with")
+    held = [(s, part) for s in todo for part in inner_split(run, s.learn)[1]]
+    looks = ((inner_look(run, s.look, s.learn, part, seed), part) for s, part in held for seed in _seeds(run, s))
+    jobs = needed_jobs(run, looks, ((s.camera, part) for s, part in held))
+    run.do(jobs, "heads, ReID and cameras to select with")
     todo.sort(key=lambda s: s.look is None)  # embeddings last longer
     items = [(s, _seeds(run, s)[0], chunk) for s in todo for chunk in _draws(run, s)]
     run.map(partial(attempt, function=inner_hota, run=run), items, "selecting settings")
@@ -342,13 +338,8 @@ def kept(run: Run, subject: Subject) -> Selection | None:
 
 def words(options: Options) -> str:
     """`match 0.7, min_iou 0.2, ...`; `as released` where nothing differs."""
-
-    def word(value: object) -> str:
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return "none" if value is None else str(value)
-
-    return ", ".join(f"{key} {word(value)}" for key, value in options) or "as released"
+    told: dict[object, str] = {"True": "yes", "False": "no", "None": "none"}
+    return ", ".join(f"{key} {told.get(str(value), value)}" for key, value in options) or "as released"
 
 
 def _is_selected(run: Run, subject: Subject) -> bool:
@@ -358,16 +349,17 @@ def _is_selected(run: Run, subject: Subject) -> bool:
         return True
 
 
-def _first_jobs(run: Run, subjects: ListLike[Subject]) -> list[Job]:
-    looks: dict[Appearance, None] = {}
-    reid: dict[Part, None] = {}
-    filmed: dict[tuple[Scene, str], None] = {}
-    for subject in subjects:
-        parts = inner_split(run, subject.learn)[1]
-        found = [inner_look(run, subject.look, subject.learn, p, s) for p in parts for s in _seeds(run, subject)]
-        looks |= dict.fromkeys(look for look in found if look is not None)
-        if subject.look is not None and subject.look.strategy == REID:
-            reid |= dict.fromkeys(parts)
-        if subject.camera != "none":
-            filmed |= dict.fromkeys((part.scene, subject.camera) for part in parts)
-    return (reid_jobs(run, reid) if reid else []) + head_jobs(run, looks) + scene_warps.jobs(run, filmed)
+def needed_jobs(
+    run: Run, looks: Iterable[tuple[Appearance | None, Part]], cameras: Iterable[tuple[str, Part]]
+) -> list[Job]:
+    """ReID vectors, heads and camera motion that the store lacks of embeddings and cameras on parts."""
+    heads: dict[Appearance, None] = {}
+    reid: dict[str, dict[Part, None]] = {}
+    for look, part in looks:
+        if look is not None and look.strategy == REID:
+            reid.setdefault(look.weights, {})[part] = None
+        elif look is not None:
+            heads[look] = None
+    jobs = [job for weights in sorted(reid) for job in reid_jobs(run, reid[weights], weights)]  # the longest first
+    filmed = [(part.scene, camera) for camera, part in cameras if camera != "none"]
+    return jobs + head_jobs(run, heads) + scene_warps.jobs(run, filmed)

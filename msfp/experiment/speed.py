@@ -7,10 +7,11 @@ import datetime
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +27,11 @@ from msfp.experiment import data, live
 from msfp.experiment.data import Part
 from msfp.experiment.features import REID, network_inputs
 from msfp.experiment.heads import Appearance
-from msfp.experiment.live import Stopwatch, in_turn
+from msfp.experiment.live import Item, Stopwatch, in_turn
 from msfp.experiment.run import Run
 from msfp.experiment.tracks import Method, settled
-from msfp.features.backbone import fit, to_batch
+from msfp.features.backbone import Letterbox, fit, to_batch
 from msfp.features.detector import load_whole
-from msfp.features.pooling import Mode as Pooling
 from msfp.features.pooling import global_average, pool_levels
 from msfp.heads.fusion import FusionHead, make_head
 from msfp.heads.parts import FrameCentring
@@ -40,14 +40,11 @@ from msfp.heads.training import ScenePredictor
 from msfp.tracking import make
 from msfp.tracking.base import FrameContext
 from msfp.types import Sequence as Video
-from msfp.types import tlwh_to_xyxy
-
-if TYPE_CHECKING:
-    from msfp.features.reid import OSNet
-
+from msfp.types import frame_bounds, tlwh_to_xyxy
 
 DECODE, PREPARE, DETECTOR, CUT, SCENE = "decode", "preprocess", "detector", "network to its last tap", "scene vector"
 RESNET, OF_RESNET = "embedding by a network of ResNet-50's size", ", ReID of ResNet-50's size"
+OSNET = "OSNet x0.25"
 RESNET_FRAMES = 8  # the last ones: on a CPU it takes as long as everything else together
 FRAMES, WARM_UP = 24, 8  # timed, and before them
 LEAST = 3  # frames with pixels in a row, below which nothing that looks at pixels is timed
@@ -61,19 +58,12 @@ UNTRAINED = "Times: untrained heads stand in where frames to learn from are miss
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive frames of one part, and the sequence whose public detections are tracked on them."""
+    """Consecutive frames, and the sequence whose public detections are tracked on them."""
 
     part: Part
     sequence: Video
-    first: int  # number of the first frame
-    length: int  # number of frames, of which the first `warm_up` are not counted
-    warm_up: int
+    warm_up: int  # of these frames the first, which are not counted
     pixels: bool  # whether the frames are there
-
-    @property
-    def last(self) -> int:
-        """Number of the last frame."""
-        return self.first + self.length - 1
 
 
 @dataclass(frozen=True)
@@ -123,193 +113,198 @@ class Speeds:
         return self.courses[label]
 
 
+def usable(parts: Sequence[Part]) -> list[Part]:
+    """The parts that have detections; NotComputable where none has."""
+    if found := [p for p in parts if data.sequences(p)]:
+        return found
+    raise NotComputable("no sequence with detections is present")
+
+
+def preferred(part: Part) -> Video:
+    """The sequence of a part whose detections are tracked where times are taken."""
+    named = {s.detector: s for s in data.sequences(part)}
+    return next((named[d] for d in PREFERRED if d in named), next(iter(named.values())))
+
+
 def stretch(parts: Sequence[Part]) -> Stretch:
     """The longest stretch of frames that are present in any of the parts, or labels only where there is none."""
-    usable = [p for p in parts if data.sequences(p)]
-    if not usable:
-        raise NotComputable("no sequence with detections is present")
-    runs = []
-    for part in usable:
-        present = np.array([t for t in part.scene.pixels.frames if part.first <= t <= part.last], int)
+    given, runs = usable(parts), []
+    for part in given:
+        present = np.array(part.present, int)
         longest = max(np.split(present, np.flatnonzero(np.diff(present) > 1) + 1), key=len)
         runs.append((len(longest), int(longest[0]) if len(longest) else part.first, part))
     length, first, part = max(runs, key=lambda r: min(r[0], FRAMES + WARM_UP))
     pixels = length >= LEAST
     if not pixels:
-        part = max(usable, key=lambda p: p.length)
+        part = max(given, key=lambda p: p.length)
         first, length = part.first, part.length
     length = min(length, FRAMES + WARM_UP)
-    named = {s.detector: s for s in data.sequences(part)}
-    chosen = next((named[d] for d in PREFERRED if d in named), next(iter(named.values())))
-    return Stretch(part, chosen, first, length, min(WARM_UP, length // 4), pixels)
+    taken = replace(part, first=first, last=first + length - 1)
+    return Stretch(taken, preferred(part), min(WARM_UP, length // 4), pixels)
 
 
-def timed_frames(place: Stretch, watch: Stopwatch) -> Iterator[tuple[Iterator[tuple[int, Image]], Boxes, Scores]]:
-    """(images, (N, 4) public boxes, (N,) scores) of each frame, each one's stages summed up after it.
+@dataclass
+class Frame:
+    """A frame on its way through all that is timed."""
 
-    The next of `images` is the frame's, read by whoever times its decoding; there is none without pixels.
-    """
-    found = data.window(data.detections(place.sequence), Part(place.part.scene, place.first, place.last))
-    images = decode_in_turn(place.part.scene.pixels, tuple(range(place.first, place.last + 1)) if place.pixels else ())
+    number: int  # from 0
+    images: Iterator[tuple[int, Image]]  # the next is this frame's; there is none without pixels
+    tlwh: Boxes  # (N, 4) public detections
+    xyxy: NDArray[np.floating]
+    scores: Scores
+    made: dict[str, Any] = field(default_factory=dict)  # stage -> what it left for the next
+
+
+def frames(place: Stretch) -> Iterator[Frame]:
+    """The stretch's frames in order, each read by whoever times its decoding."""
+    part, found = place.part, data.window(data.detections(place.sequence), place.part)
+    images = decode_in_turn(part.scene.pixels, tuple(range(part.first, part.last + 1)) if place.pixels else ())
     gc.collect()
-    with closing(images), Bar(place.length, "timing") as progress:
-        for t in range(place.length):
-            rows = slice(*np.searchsorted(found.frame, (t + 1, t + 2)))
-            watch.begin()
-            yield images, found.tlwh[rows], found.score[rows]
-            watch.finish()
+    with closing(images), Bar(part.length, "timing") as progress:
+        for t, (begin, end) in enumerate(pairwise(frame_bounds(found.frame, part.length))):
+            tlwh = found.tlwh[begin:end]
+            yield Frame(t, images, tlwh, tlwh_to_xyxy(tlwh), found.score[begin:end])
             progress.update()
 
 
-class TimedFrame:
-    """Networks, heads and trackers of all methods, and how a frame goes through them.
+def timed(
+    frames: Iterable[Item], groups: Iterable[Mapping[str, Callable[[Item], object]]], warm_up: int, device: str = "cpu"
+) -> dict[str, Times]:
+    """Stage -> (T,) milliseconds of the frames after `warm_up`; in each group another work comes first every frame."""
+    watch, groups = Stopwatch(device), list(groups)
+    for t, frame in enumerate(frames):
+        watch.begin()
+        for group in groups:
+            for name, work in in_turn(group.items(), t):
+                with watch.stage(name, device=name == CUT):
+                    work(frame)
+        watch.finish()
+    return watch.times(warm_up)
 
-    Attributes:
-        courses: method's label -> its stages.
-        missing: method's label -> why it is not timed.
-    """
 
-    def __init__(self, run: Run, place: Stretch, methods: Sequence[Method], watch: Stopwatch) -> None:
+Works = dict[str, Callable[[Frame], None]]
+
+
+def work(name: str, function: Callable[[Frame], Any]) -> Works:
+    """A stage that keeps what a function makes of a frame."""
+
+    def keep(frame: Frame) -> None:
+        frame.made[name] = function(frame)
+
+    return {name: keep}
+
+
+class Timing:
+    """What is timed for all methods: networks, heads and trackers, in groups of which each needs the ones before."""
+
+    def __init__(self, run: Run, place: Stretch, methods: Sequence[Method]) -> None:
         """Load and train what the methods need, before any clock starts."""
-        self._run, self._watch, self._turn = run, watch, 0
-        self.missing: dict[str, str] = {}
-        self._heads: dict[Appearance, FusionHead] = {}
-        self._centring: dict[Appearance, FrameCentring] = {}
-        self._reid: dict[Appearance, OSNet] = {}
-        settings = run.settings
-        self._methods: list[Method] = []
+        self._run, self._place = run, place
+        self._pooling: Works = {}
+        self._embedding: Works = {}
+        self._cameras: Works = {}
+        self._atl: Works = {}
+        self._trackers: Works = {}
+        self.courses: dict[str, Course] = {}  # method's label -> its stages
+        self.missing: dict[str, str] = {}  # method's label -> why it is not timed
         for method in methods:
             try:
-                self._methods.append(self._load(method, place))
+                self._load(method)
             except NotComputable as error:
                 self.missing[method.label] = str(error)
-        self._atl = {
-            m.label: thresholds_of(run, m, place.sequence.detector)
-            for m in self._methods
-            if m.threshold.kind == "atl" and place.pixels
-        }
-        self._camera = {name: live.LiveCamera(name) for name in sorted({m.camera for m in self._methods} - {"none"})}
-        self._trackers = {m.label: make(m.tracker, fps=place.sequence.fps, **dict(m.options)) for m in self._methods}
-        self._detector = (
-            load_whole(settings.input.preset, settings.input.weights, settings.device) if place.pixels else None
-        )
-        self.courses = {m.label: self._course(m) for m in self._methods}
-        self._resnet: torch.nn.Module | None = None
-        self._resnet_from = place.length - RESNET_FRAMES - 1  # the frame before the timed ones warms up
-        for method in (m for m in self._methods if m.tracker == "deepsort" and m.look in self._reid):
-            from msfp.features.reid import resnet50
+        networks = self._networks() if place.pixels else []
+        self.groups = [*networks, self._embedding, self._cameras, self._atl, self._trackers]
 
-            self._resnet = resnet50(settings.device)
-            width, height = settings.input.reid_size
-            said = f"ReID: ResNet-50 (random weights, which take as long as trained ones) on crops of {width}x{height}"
-            larger = replace(self.courses[method.label], embedding=(RESNET,), network=said)
-            self.courses[method.label + OF_RESNET] = larger
-
-    def _load(self, method: Method, place: Stretch) -> Method:
-        """Load what a method looks through, and settle it; NotComputable where it cannot be timed."""
-        look = method.look
+    def _load(self, method: Method) -> None:
+        run, place, label, look = self._run, self._place, method.label, method.look
         if not place.pixels and (look is not None or method.camera != "none" or method.threshold.kind == "atl"):
             raise NotComputable(data.missing_pixels(place.part))
-        chosen = settled(self._run, method)
+        method = settled(run, method)
+        config, device, rule = run.settings.input, run.settings.device, method.threshold
+        embedding = "" if look is None else embedding_stage(look)
+        atl, camera, assoc = f"ATL of {label}", f"camera motion ({method.camera})", f"association of {label}"
+        course = Course(embedding=(embedding,) if embedding else (), assoc=(assoc,))
         if look is not None and look.strategy == REID:
-            network_inputs(self._run, look.weights)
-            from msfp.features.reid import load_reid
+            network_inputs(run, look.weights)
+            from msfp.features.reid import RESNET_WIDTH, embed, load_reid, resnet50
 
-            weights = look.weights or self._run.settings.input.reid_weights
-            self._reid[look] = load_reid(weights, self._run.settings.device)
+            network = load_reid(look.weights or config.reid_weights, device)
+            self._embedding |= work(embedding, lambda f: embed(network, f.made[DECODE], f.tlwh, size=config.reid_size))
+            course = replace(course, network="ReID: {} on crops of {}x{}".format(OSNET, *config.reid_size))
+            if method.tracker == "deepsort":
+                large, first = resnet50(device), place.part.length - RESNET_FRAMES - 1  # one before the timed warms up
+
+                def cut(f: Frame) -> None:
+                    if f.number >= first:
+                        embed(large, f.made[DECODE], f.tlwh, size=config.reid_size, width=RESNET_WIDTH)
+
+                self._embedding[RESNET] = cut
         elif look is not None:
-            self._heads[look] = head = head_of(self._run, look)
-            if head.centred:
-                self._centring[look] = FrameCentring(head.config.strips)
-        return chosen
+            head = trained(run, lambda: live.head_of(run, look), lambda: untrained(run, look))
+            layers, way, strides = live.pooled_layers(head), live.pooled_as(head), run.backbone().strides
+            centring = FrameCentring(head.config.strips) if head.centred else None
+            pooling = f"pooling of {', '.join(map(str, layers))}" + ("" if way == "roi_align" else f" ({way})")
 
-    def _course(self, method: Method) -> Course:
-        look = method.look
-        head = self._heads.get(look) if look is not None else None
-        atl = method.label in self._atl
-        return Course(
-            pooling=() if head is None else (pooling_stage(*pooled_by(head)),),
-            embedding=() if look is None else (embedding_stage(look),),
-            atl=(SCENE, f"ATL of {method.label}") if atl else (),
-            camera=(f"camera motion ({method.camera})",) if method.camera != "none" else (),
-            assoc=(f"association of {method.label}",),
-            taps=atl or head is not None,
-            network=f"ReID: OSNet x0.25 on crops of {'x'.join(map(str, self._run.settings.input.reid_size))}"
-            * (look in self._reid),
-        )
+            def pool(f: Frame) -> Mapping[int, Vectors]:
+                return pool_levels({k: f.made[CUT][k] for k in layers}, f.made[PREPARE][2], strides, way)
 
-    def run(self, images: Iterator[tuple[int, Image]], tlwh: Boxes, scores: Scores) -> None:
-        """Take one frame through every method.
+            self._pooling |= work(pooling, pool)
+            self._embedding |= work(embedding, lambda f: live.embed_boxes(head, f.made[pooling], centring))
+            course = replace(course, pooling=(pooling,), taps=True)
+        if rule.kind == "atl":
+            thresholds = trained(
+                run,
+                lambda: live.live_thresholds(run, rule, place.sequence.detector),
+                lambda: untrained_thresholds(run, rule.mode, rule.seed),
+            )
+            self._atl |= work(atl, lambda f: thresholds.step(f.made[SCENE]).tolist())
+            course = replace(course, atl=(SCENE, atl), taps=True)
+        if method.camera != "none":
+            motion = live.LiveCamera(method.camera)
+            self._cameras |= work(camera, lambda f: motion.step(f.made[DECODE], f.tlwh))
+            course = replace(course, camera=(camera,))
+        tracker = make(method.tracker, fps=place.sequence.fps, **dict(method.options))
+        own = (None, None) if rule.kind == "default" else (rule.high, rule.low)
 
-        Args:
-            images: gives the frame; empty where there are no pixels.
-            tlwh: (N, 4) public detections in file coordinates.
-            scores: (N,) of them.
-        """
-        embeddings: dict[Appearance, Vectors] = {}
-        warps: dict[str, Boxes] = {}
-        scene: Vectors | None = None
-        if self._detector is not None:
-            with self._watch.stage(DECODE):
-                image = next(images)[1]
-            embeddings, scene = self._look(image, tlwh)
-            for name, camera in self._camera.items():
-                with self._watch.stage(f"camera motion ({name})"):
-                    warps[name] = camera.step(image, tlwh)
-        xyxy = tlwh_to_xyxy(tlwh)
-        self._turn += 1
-        for method in in_turn(self._methods, self._turn):
-            rule = method.threshold
-            high, low = (None, None) if rule.kind == "default" else (rule.high, rule.low)
-            if method.label in self._atl:
-                assert scene is not None
-                with self._watch.stage(f"ATL of {method.label}"):
-                    high, low = map(float, self._atl[method.label].step(scene))
-            context = FrameContext(tau_high=high, tau_low=low, warp=warps.get(method.camera))
-            with self._watch.stage(f"association of {method.label}"):
-                look = None if method.look is None else embeddings[method.look]
-                self._trackers[method.label].update(xyxy, scores, look, context)
+        def associate(f: Frame) -> None:
+            high, low = f.made.get(atl, own)
+            context = FrameContext(tau_high=high, tau_low=low, warp=f.made.get(camera))
+            tracker.update(f.xyxy, f.scores, f.made.get(embedding), context)
 
-    def _look(self, image: Image, tlwh: Boxes) -> tuple[dict[Appearance, Vectors], Vectors]:
-        """Everything that the networks see in a frame: embeddings by look, and the scene vector."""
-        from msfp.features.reid import RESNET_WIDTH, embed
+        self._trackers[assoc] = associate
+        self.courses[label] = course
+        if course.network and method.tracker == "deepsort":
+            said = course.network.replace(OSNET, "ResNet-50 (random weights, which take as long as trained ones)")
+            self.courses[label + OF_RESNET] = replace(course, embedding=(RESNET,), network=said)
 
-        assert self._detector is not None
-        watch, settings, backbone = self._watch, self._run.settings.input, self._run.backbone()
-        with watch.stage(PREPARE):
-            box = fit((image.shape[1], image.shape[0]), settings.size, settings.geometry)
-            batch = to_batch(box.apply(image)[None], backbone.device)
-        with watch.stage(DETECTOR):  # ends on the host, as its boxes are needed there
-            self._detector.detect(batch, box)
-        with watch.stage(CUT, device=True):
-            parts = backbone.parts(batch)
-        regions = box.to_network(tlwh)
-        vectors = {}
-        for layers, way in in_turn(dict.fromkeys(map(pooled_by, self._heads.values())), self._turn):
-            with watch.stage(pooling_stage(layers, way)):
-                vectors[layers, way] = pool_levels({k: parts[k] for k in layers}, regions, backbone.strides, way)
-        with watch.stage(SCENE):
-            scene = global_average(parts[backbone.preset.scene])[0]
-        embeddings = {}
-        for look, head in in_turn(self._heads.items(), self._turn):
-            with watch.stage(embedding_stage(look)):
-                embeddings[look] = live.embed_boxes(head, vectors[pooled_by(head)], self._centring.get(look))
-        for look, network in self._reid.items():
-            with watch.stage(embedding_stage(look)):
-                embeddings[look] = embed(network, image, tlwh, size=settings.reid_size)
-        if self._resnet is not None and self._turn >= self._resnet_from:
-            with watch.stage(RESNET):
-                embed(self._resnet, image, tlwh, size=settings.reid_size, width=RESNET_WIDTH)
-        return embeddings, scene
+    def _networks(self) -> list[Works]:
+        """From a frame to its feature maps, their vectors, and the scene's; the detector itself is on the way."""
+        config, backbone = self._run.settings.input, self._run.backbone()
+        detector = load_whole(config.preset, config.weights, self._run.settings.device)
+
+        def prepare(f: Frame) -> tuple[Letterbox, torch.Tensor, Boxes]:
+            image = f.made[DECODE]
+            box = fit((image.shape[1], image.shape[0]), config.size, config.geometry)
+            return box, to_batch(box.apply(image)[None], backbone.device), box.to_network(f.tlwh)
+
+        return [
+            work(DECODE, lambda f: next(f.images)[1]),
+            work(PREPARE, prepare),
+            # ends on the host, as its boxes are needed there
+            work(DETECTOR, lambda f: detector.detect(f.made[PREPARE][1], f.made[PREPARE][0])),
+            work(CUT, lambda f: backbone.parts(f.made[PREPARE][1])),
+            self._pooling,
+            work(SCENE, lambda f: global_average(f.made[CUT][backbone.preset.scene])[0]),
+        ]
 
 
-def head_of(run: Run, look: Appearance) -> FusionHead:
-    """A look's head as trained; an untrained one, with a remark, where it cannot be trained."""
+def trained(run: Run, learn: Callable[[], Item], untrained: Callable[[], Item]) -> Item:
+    """What is learned; the same untrained, with a remark, where it cannot be."""
     try:
-        return live.head_of(run, look)
+        return learn()
     except NotComputable:
         run.note(UNTRAINED)
-        return untrained(run, look)
+        return untrained()
 
 
 def untrained(run: Run, look: Appearance) -> FusionHead:
@@ -317,17 +312,6 @@ def untrained(run: Run, look: Appearance) -> FusionHead:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(look.seed)
         return make_head(look.strategy, live.channels_of(run, look), run.settings.fusion).eval()
-
-
-def thresholds_of(run: Run, method: Method, detector: str) -> live.LiveThresholds:
-    """A method's ATL as trained; an untrained one, with a remark, where it cannot be trained."""
-    try:
-        found = live.live_thresholds(run, method, detector)
-        assert found is not None
-        return found
-    except NotComputable:
-        run.note(UNTRAINED)
-        return untrained_thresholds(run, method.threshold.mode, method.threshold.seed)
 
 
 def untrained_thresholds(run: Run, mode: Mode = "single", seed: int = 0) -> live.LiveThresholds:
@@ -340,43 +324,23 @@ def untrained_thresholds(run: Run, mode: Mode = "single", seed: int = 0) -> live
     return live.LiveThresholds(run, ScenePredictor(mode, channels, state, atl), mode, atl.beta)
 
 
-def pooled_by(head: FusionHead) -> tuple[tuple[int, ...], Pooling]:
-    """The layers whose vectors a head reads, and how they are pooled."""
-    return live.pooled_layers(head), live.pooled_as(head)
-
-
-def pooling_stage(layers: tuple[int, ...], way: Pooling = "roi_align") -> str:
-    """Name of the stage that pools these layers this way."""
-    return f"pooling of {', '.join(map(str, layers))}" + ("" if way == "roi_align" else f" ({way})")
-
-
 def embedding_stage(look: Appearance) -> str:
-    """Name of the stage that makes this look's embeddings."""
     joint = ", fine-tuned" if look.joint else ""
     return f"embedding by {look.strategy}{joint}" + f" ({look.weights})" * bool(look.weights)
 
 
 def measure(run: Run, methods: Sequence[Method], parts: Sequence[Part]) -> Speeds:
-    """Time every method on the same frames, taken from any of the parts; also writes `runs/<profile>/speed.json`.
-
-    Raises:
-        NotComputable: no part has detections.
-        InputError: a label comes twice.
-    """
+    """Time every method on the same frames, taken from any of the parts; also writes `runs/<profile>/speed.json`."""
     labels = [m.label for m in methods]
     if len(set(labels)) < len(labels):
         raise InputError(f"methods to time: {', '.join(labels)} are not distinct; give each row its own label")
-    place, watch = stretch(parts), Stopwatch(run.settings.device)
-    frame = TimedFrame(run, place, methods, watch)
-    boxes = 0
-    for images, tlwh, scores in timed_frames(place, watch):
-        frame.run(images, tlwh, scores)
-        boxes += len(tlwh)
-    stages = watch.times(place.warm_up)
+    place = stretch(parts)
+    timing = Timing(run, place, methods)
+    stages = timed(frames(place), timing.groups, place.warm_up, run.settings.device)
     if RESNET in stages:
         stages[RESNET] = stages[RESNET][-RESNET_FRAMES:]
-    speeds = Speeds(stages, frame.courses, frame.missing, _about(run, place, boxes))
-    record: dict[str, Any] = {
+    speeds = Speeds(stages, timing.courses, timing.missing, _about(run, place))
+    record = {
         "about": dict(speeds.about),
         "missing": dict(speeds.missing),
         "courses": {label: asdict(course) for label, course in speeds.courses.items()},
@@ -386,8 +350,8 @@ def measure(run: Run, methods: Sequence[Method], parts: Sequence[Part]) -> Speed
     return speeds
 
 
-def _about(run: Run, place: Stretch, boxes: int) -> dict[str, str | float | int]:
-    machine = hardware()
+def _about(run: Run, place: Stretch) -> dict[str, str | float | int]:
+    machine, boxes = hardware(), len(data.window(data.detections(place.sequence), place.part))
     width, height = run.settings.input.size
     return {
         "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -396,11 +360,11 @@ def _about(run: Run, place: Stretch, boxes: int) -> dict[str, str | float | int]
         "gpu": torch.cuda.get_device_name() if run.settings.device.startswith("cuda") else "none used",
         "detector": run.settings.input.preset,
         "input": f"{width}x{height}",
-        "ReID": f"OSNet x0.25 on crops of {'x'.join(map(str, run.settings.input.reid_size))}",
+        "ReID": "{} on crops of {}x{}".format(OSNET, *run.settings.input.reid_size),
         "sequence": place.sequence.name,
-        "frames": place.length - place.warm_up,
+        "frames": place.part.length - place.warm_up,
         "warm-up frames": place.warm_up,
-        "boxes a frame": round(boxes / place.length, 1),
+        "boxes a frame": round(boxes / place.part.length, 1),
         "load at the end": round(os.getloadavg()[0], 1),
         "pixels": "" if place.pixels else data.missing_pixels(place.part),
     }

@@ -4,33 +4,29 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.config import AtlSettings
 from msfp.engine.code import code_digest
-from msfp.engine.parallel import Bar
 from msfp.errors import NotComputable
 from msfp.experiment import data
-from msfp.experiment.data import Part
-from msfp.experiment.features import feature_inputs, scene_vectors
-from msfp.experiment.heads import ATTENTION, Appearance, head_inputs, together
+from msfp.experiment.data import Part, having
+from msfp.experiment.features import scene_vectors
+from msfp.experiment.heads import ATTENTION, Appearance, head_inputs, learned_from, together
 from msfp.experiment.run import Run, attempt, looked_once, one_look, stage
 from msfp.experiment.selection import SELECTION_CODE, Options, Subject, inner_split, labelled, options_for
+from msfp.heads.surrogate import Clip, fit_surrogate
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted, fit_threshold
 from msfp.metrics.oracle import true_identities
-from msfp.metrics.rules import DISTRACTORS
+from msfp.metrics.rules import DISTRACTORS, chosen_rows
 from msfp.tracking import Tracker, make, thresholds, track
 from msfp.tracking.lifecycle import buffer_frames
 from msfp.tracking.two_stage import TwoStage
 from msfp.types import Detections, GroundTruth, Sequence
-
-if TYPE_CHECKING:
-    from msfp.heads.surrogate import Clip
-
 
 GRID_CODE = (code_digest(__name__, follow=False), *SELECTION_CODE)
 SEARCH_SEED = 0  # the head whose embeddings the grid search tracks with
@@ -42,9 +38,7 @@ class Search:
 
     grid: NDArray[np.float32]  # (G, k) searched values: tau, (tau_high, tau_low), or the offset
     hota: NDArray[np.float64]  # (G,) HOTA in [0, 1] on the searched frames
-    # (k,) the middle of the first plateau of highest HOTA; HOTA is flat in tau for detectors whose scores have gaps,
-    # and any value of a plateau is as good as another
-    best: NDArray[np.float32]
+    best: NDArray[np.float32]  # (k,) middle of the first plateau of highest HOTA, as score gaps make HOTA flat in tau
 
     @property
     def plateau(self) -> tuple[float, float]:
@@ -131,17 +125,11 @@ def per_frame(
 
 
 def detectors_of(parts: ListLike[Part]) -> tuple[str, ...]:
-    """Names of the public detectors of the parts, each once."""
     return tuple(sorted({s.detector for p in parts for s in data.sequences(p)}))
 
 
-def having(parts: ListLike[Part], detector: str) -> list[tuple[Part, Sequence]]:
-    """The parts that have boxes of a detector, with the sequence of them."""
-    return [(p, s) for p in parts for s in data.sequences(p) if s.detector == detector]
-
-
 def member(part: Part, detector: str) -> Sequence:
-    """The part's sequence with a detector's boxes."""
+    """The part's sequence with a detector's boxes; NotComputable where there is none."""
     for _, sequence in having([part], detector):
         return sequence
     raise NotComputable(f"{part.scene.name} has no {detector} detections")
@@ -150,12 +138,10 @@ def member(part: Part, detector: str) -> Sequence:
 def searched(run: Run, learn: ListLike[Part], part: Part) -> tuple[Part, Appearance]:
     """On which frames the target of a learning part is searched, and with a head that did not learn from them.
 
-    The crowded data set is searched with the main one's head, as A.2 has it. Elsewhere held-out scenes are searched
-    with a head of the rest, the rest with a head of the held-out ones; a single scene's second half with a head of its
-    first.
+    The crowded data set: the main one's head (A.2). Else held-out scenes: a head of the rest, and the rest a head of
+    the held-out ones; a single scene's second half: a head of its first.
     """
-    heads = _heads_of_main(run, learn)
-    if heads:
+    if heads := _heads_of_main(run, learn):
         return part, Appearance(ATTENTION, heads, SEARCH_SEED)
     names = sorted({p.scene.name for p in learn})
     if len(names) == 1:
@@ -192,7 +178,7 @@ def _heads_of_main(run: Run, learn: ListLike[Part]) -> tuple[Part, ...]:
 
 @looked_once
 def search_inputs(run: Run, learn: ListLike[Part]) -> dict[str, object]:
-    """Inputs that the targets of the learning parts depend on, beside their files."""
+    """What the targets of the learning parts depend on, beside their files."""
     return {
         "looks": [head_inputs(run, look) for look in searching_looks(run, learn)],
         "options": dict(options_for(run, searching_subject(run, learn))),
@@ -201,11 +187,8 @@ def search_inputs(run: Run, learn: ListLike[Part]) -> dict[str, object]:
 
 def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -> None:
     """The searches behind the targets of many (learning parts, detector, mode), fanned out; they are then kept."""
-    items = [
-        (learn, part, detector, mode)
-        for learn, detector, mode in dict.fromkeys(wanted)
-        for part, _ in having(learn, detector)
-    ]
+    chosen = dict.fromkeys(wanted)
+    items = [(learn, part, detector, mode) for learn, detector, mode in chosen for part, _ in having(learn, detector)]
     run.map(partial(attempt, function=target, run=run), items, "grid search")
 
 
@@ -218,32 +201,25 @@ def target(run: Run, learn: tuple[Part, ...], part: Part, detector: str, mode: M
 
 def targets(run: Run, learn: ListLike[Part], detector: str, mode: Mode) -> dict[Part, Search]:
     """Grid search on every learning part that has this detector; no head saw the frames it is searched on."""
-    mine, found = having(learn, detector), {}
-    with Bar(len(mine), f"grid search, {mode}, {detector}") as progress:
-        for part, _ in mine:
-            found[part] = target(run, tuple(learn), part, detector, mode)
-            progress.update()
-    return found
+    return {part: target(run, tuple(learn), part, detector, mode) for part, _ in having(learn, detector)}
 
 
 Supervision = Literal["grid", "idf1", "statistics", "consistency"]
-SUPERVISION_CODE = ("msfp.heads.surrogate", "msfp.metrics.oracle", "msfp.tracking")
 TRACK_SECONDS = 0.5  # a track that lasts this long is taken for a person
 BUFFER = 30  # frames at 30 a second, the trackers' default
 
 
 def statistics_target(atl: AtlSettings, found: Detections) -> float:
-    """Detection score statistics: the threshold that 85 % of the part's scores exceed, held to the bounds."""
+    """The threshold that 85 % of the part's scores exceed, held to the bounds."""
     rule = thresholds.make_policy("percentile", low=atl.tau_min, high=atl.tau_max, memory=1)
     return float(rule.update(found.score)[0])
 
 
 def consistency_target(atl: AtlSettings, found: Detections, length: int, fps: float) -> float:
-    """Self-supervised calibration: the threshold that best separates boxes of lasting tracks from all others.
+    """The threshold that best separates boxes of ByteTrack's lasting tracks from all others; no label is read.
 
-    ByteTrack, which sees no pixel, tracks everything above the lower bound. Boxes of tracks seen for half a second
-    stand in for true ones. With C(tau) of them and D(tau) of all detections above tau, the target is the grid's tau of
-    highest F1 = 2 C(tau) / (C(lowest) + D(tau)), the middle of the first plateau. No label is read.
+    Boxes of tracks seen for half a second stand in for true ones. With C(tau) of them and D(tau) of all detections
+    above tau, it is the grid's tau of highest F1 = 2 C(tau) / (C(lowest) + D(tau)), the middle of the first plateau.
     """
     tracker = make("bytetrack", fps=fps)
     made = track(tracker, found, length, None, thresholds.fixed(atl.tau_min, atl.tau_min, length))
@@ -255,10 +231,8 @@ def consistency_target(atl: AtlSettings, found: Detections, length: int, fps: fl
     return float(plateau_middle(grid[:, None], 2 * true / np.maximum(len(lasting) + above, 1))[0])
 
 
-def clips(run: Run, part: Part, sequence: Sequence) -> "Iterator[Clip]":
+def clips(run: Run, part: Part, sequence: Sequence) -> Iterator[Clip]:
     """Stretches of `atl.batch` frames with what the surrogate of IDF1 needs; boxes on distractors take no part."""
-    from msfp.heads.surrogate import Clip
-
     found, truth = data.window(data.detections(sequence), part), data.window(data.labels(part.scene), part)
     person = true_identities(truth, found)
     counts = (person >= 0) | (true_identities(distractors(truth), found) < 0)
@@ -279,14 +253,12 @@ def clips(run: Run, part: Part, sequence: Sequence) -> "Iterator[Clip]":
 
 def distractors(truth: GroundTruth) -> GroundTruth:
     """Rows that evaluation neither rewards nor punishes, as if they were people to be matched."""
-    there = np.isin(truth.category, DISTRACTORS)
-    kept = {name: column[there] for name, column in vars(truth).items()}
-    ones = np.ones(int(there.sum()), np.int32)
-    return GroundTruth(**{**kept, "category": ones, "flag": ones.astype(np.float32)})
+    kept = chosen_rows(truth, np.isin(truth.category, DISTRACTORS))
+    return replace(kept, category=np.ones_like(kept.category), flag=np.ones_like(kept.flag))
 
 
 ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
-TAUGHT_CODE = (*SUPERVISION_CODE, "msfp.experiment.thresholds")
+TAUGHT_CODE = ("msfp.heads.surrogate", "msfp.metrics.oracle", "msfp.tracking", "msfp.experiment.thresholds")
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 
@@ -294,9 +266,8 @@ Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 class Threshold:
     """Which thresholds a method applies."""
 
-    # `default` (the tracker's own), `fixed`, `grid` (the searched optimum of the same scene's learning part), `oracle`
-    # (searched on the evaluated frames themselves; an upper bound), `atl`, or `policy` (a registered rule that sees
-    # only scores)
+    # the tracker's own; fixed; the searched optimum of the scene's learning part, or of the evaluated frames themselves
+    # (an upper bound); ATL's; a registered rule that sees only scores
     kind: Literal["default", "fixed", "grid", "oracle", "atl", "policy"] = "default"
     high: float = 0.6  # of `fixed`; equal for a single threshold
     low: float = 0.1
@@ -315,29 +286,22 @@ TRACKERS_OWN = Threshold()
 
 def atl_settings(run: Run, changes: Changes = ()) -> AtlSettings:
     """The run's settings of ATL with changes, checked."""
-    if not changes:
-        return run.settings.atl
-    return AtlSettings.model_validate({**run.settings.atl.model_dump(), **dict(changes)})
-
-
-def of_training(changes: Changes) -> Changes:
-    """Those of the changes that training depends on: how an offset is read is not among them."""
-    return tuple((name, value) for name, value in changes if name != "offset")
+    own = run.settings.atl
+    return AtlSettings.model_validate({**own.model_dump(), **dict(changes)}) if changes else own
 
 
 def _unlearned(learn: ListLike[Part], detector: str) -> NotComputable:
     """Say why ATL cannot be had for a detector, and what to do."""
-    there = ", ".join(detectors_of(learn)) or "none"
-    remedy = "or take a threshold that is not learned, such as `--threshold default`"
+    there = detectors_of(learn)
+    why = f"no learning sequence's name ends in -{detector}"
+    todo = f"Add sequences NAME-{detector} with labels to learn from"
     if detector == "public":
-        ending = next((name for name in detectors_of(learn) if name != "public"), "SDP")
-        return NotComputable(
-            "ATL is learned for each detector apart, and the sequence's name does not end in one; learned are: "
-            f"{there}. Rename its folder to NAME-{ending} where those are its boxes, {remedy}"
-        )
+        ending = next((name for name in there if name != "public"), "SDP")
+        why = "the sequence's name does not end in one"
+        todo = f"Rename its folder to NAME-{ending} where those are its boxes"
     return NotComputable(
-        f"ATL is learned for each detector apart, and no learning sequence's name ends in -{detector}; learned are: "
-        f"{there}. Add sequences NAME-{detector} with labels to learn from, {remedy}"
+        f"ATL is learned for each detector apart, and {why}; learned are: {', '.join(there) or 'none'}. {todo}, or "
+        "take a threshold that is not learned, such as `--threshold default`"
     )
 
 
@@ -357,7 +321,7 @@ def sequence_targets(run: Run, rule: Threshold, detector: str) -> dict[Part, NDA
 
 
 def atl_inputs(run: Run, rule: Threshold, detector: str) -> dict[str, object]:
-    """List what a trained ATL depends on: beside its settings all that its grid search depends on."""
+    """What a trained ATL depends on: beside its settings all that its grid search depends on."""
     searched = rule.supervision == "grid"
     inputs: dict[str, object] = {
         "code": code_digest(*ATL_CODE, *(GRID_CODE if searched else TAUGHT_CODE)),
@@ -370,8 +334,7 @@ def atl_inputs(run: Run, rule: Threshold, detector: str) -> dict[str, object]:
     }
     if searched:
         return {**inputs, "search": search_inputs(run, rule.learn)}
-    learn = [(feature_inputs(run, p.scene, ""), p.first, p.last) for p in rule.learn]
-    return {**inputs, "learn": learn, "training": run.settings.training}
+    return {**inputs, "learn": learned_from(run, rule.learn), "training": run.settings.training}
 
 
 @stage("atl", atl_inputs, ATL_CODE, memory=512)
@@ -380,41 +343,39 @@ def train_atl(run: Run, rule: Threshold, detector: str) -> list[Fitted]:
 
     Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
     """
+    data.need_pixels(rule.learn)
+    if not (known := having(rule.learn, detector)):
+        raise _unlearned(rule.learn, detector)
     atl, training, seeds = atl_settings(run, rule.changes), run.settings.training, together(run, rule.seed)
     if rule.supervision == "idf1":
-        from msfp.heads.surrogate import fit_surrogate
-
-        stretches = [clip for part, sequence in having(rule.learn, detector) for clip in clips(run, part, sequence)]
-        if not stretches:
-            raise _unlearned(rule.learn, detector)
+        stretches = [clip for part, sequence in known for clip in clips(run, part, sequence)]
         return [fit_surrogate(stretches, atl, training, one) for one in seeds]
     chosen = sequence_targets(run, rule, detector)
-    if not chosen:
-        raise _unlearned(rule.learn, detector)
     scene = np.concatenate([scene_vectors(run, part) for part in chosen])
     target = np.concatenate([np.repeat(best[None], part.length, axis=0) for part, best in chosen.items()])  # eq. 9
     joint = rule.mode == "offset" and rule.supervision == "grid" and not rule.changes
     return fit_threshold(rule.mode, scene, target, atl, training, seeds, joint=joint)
 
 
-def atl_state(run: Run, rule: Threshold, detector: str, mode: Mode) -> Fitted:
-    """The encoder that predicts `mode`, as trained alone, or after joint fine-tuning."""
-    data.need_pixels(rule.learn)
-    joint, seeds = rule.joint and mode == "offset", together(run, rule.seed)
-    taught = Threshold("atl", mode=mode, learn=rule.learn, seed=seeds[0])
-    if not joint:
-        taught = replace(taught, supervision=rule.supervision, changes=of_training(rule.changes))
-    found = train_atl(run, taught, detector)[seeds.index(rule.seed)]
-    if not joint:
-        return found
-    assert found.joint is not None, "searched offsets are fine-tuned"
-    return found.joint
+def taught(run: Run, rule: Threshold) -> Threshold:
+    """ATL's rule as it is trained: what the encoder predicts, for all seeds, less what only its use depends on."""
+    centered = rule.mode == "offset" and atl_settings(run, rule.changes).offset == "centered"
+    mode: Mode = "single" if centered else rule.mode
+    alone = Threshold("atl", mode=mode, learn=rule.learn, seed=together(run, rule.seed)[0])
+    if rule.joint and alone.mode == "offset":  # joint fine-tuning is that of the run's settings
+        return alone
+    changes = tuple((name, value) for name, value in rule.changes if name != "offset")
+    return replace(alone, supervision=rule.supervision, changes=changes)
 
 
 def atl_rule(run: Run, rule: Threshold, detector: str) -> tuple[Mode, float, dict[str, NDArray[np.float32]]]:
-    """What the encoder predicts, what a centred offset is relative to, and the encoder's state."""
-    mode, center = rule.mode, 0.0
-    if mode == "offset" and atl_settings(run, rule.changes).offset == "centered":
-        mode = "single"
-        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, "single").values()]))
-    return mode, center, atl_state(run, rule, detector, mode).state
+    """What the encoder predicts, what a centred offset is relative to, and the encoder's state, alone or joint."""
+    alone, center = taught(run, rule), 0.0
+    if alone.mode != rule.mode:
+        center = float(np.mean([s.best[0] for s in targets(run, rule.learn, detector, alone.mode).values()]))
+    data.need_pixels(rule.learn)
+    found = train_atl(run, alone, detector)[together(run, rule.seed).index(rule.seed)]
+    if rule.joint and alone.mode == "offset":
+        assert found.joint is not None, "searched offsets are fine-tuned"
+        found = found.joint
+    return alone.mode, center, found.state

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from msfp.engine.code import code_digest
 from msfp.engine.parallel import Bar
 from msfp.errors import NotComputable
-from msfp.experiment import data
+from msfp.experiment import data, passes
 from msfp.experiment.data import Part
 from msfp.experiment.features import FEATURE_CODE, feature_inputs, pooled, scene_vectors
 from msfp.experiment.heads import (
@@ -26,16 +26,7 @@ from msfp.experiment.heads import (
     train_head,
     train_heads,
 )
-from msfp.experiment.passes import (
-    JOINT,
-    OnDemandPooler,
-    embedding_inputs,
-    joint_embeddings,
-    part_warps,
-    pooler_of,
-    scene_warps,
-    seen,
-)
+from msfp.experiment.passes import JOINT, OnDemandPooler, pooler_of
 from msfp.experiment.run import Run, stage
 from msfp.experiment.selection import Subject, options_for, select_all
 from msfp.experiment.thresholds import (
@@ -51,20 +42,9 @@ from msfp.experiment.thresholds import (
 from msfp.heads.fusion import FusionHead
 from msfp.heads.recovery import Cases, RecoveryNet, decide, fit_recovery
 from msfp.heads.training import Fitted, embed, predict, restore, restore_head
-from msfp.tracking import Tracker, make, thresholds, track
+from msfp.tracking import Tracker, make, recovery, thresholds, track
 from msfp.tracking.costs import iou
-from msfp.tracking.recovery import (
-    AT_PREDICTION,
-    FIRST_NEIGHBOUR,
-    HISTORY,
-    MISSED,
-    NEIGHBOURS,
-    PLACE,
-    TOKENS,
-    Decide,
-    Proposals,
-    Recovered,
-)
+from msfp.tracking.recovery import HISTORY, PLACE, TOKENS, Decide, Proposals, Recovered
 from msfp.tracking.run import frame_by_frame, gather, gathered
 from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
@@ -77,14 +57,13 @@ RECOVERY_CODE = (*OWN_CODE, "msfp.heads.recovery", "msfp.tracking", *FEATURE_COD
 
 @dataclass(frozen=True)
 class Recovery:
-    """Which decision: what it learned from, and its seed, which is its appearance's too."""
+    """Which decision."""
 
     learn: tuple[Part, ...]
-    seed: int = 0
+    seed: int = 0  # its appearance's too
 
     @property
     def look(self) -> Appearance:
-        """The embedding that it compares by."""
         return Appearance(ATTENTION, self.learn, self.seed)
 
 
@@ -102,25 +81,25 @@ class Expert:
         choice = np.array([self._choice(proposals, k) for k in range(len(proposals))], np.int64)
         self.seen.append(proposals)
         self.chosen.append(choice)
-        return np.eye(2 + NEIGHBOURS, dtype=np.float32)[choice]
+        return np.eye(2 + recovery.NEIGHBOURS, dtype=np.float32)[choice]
 
     def _choice(self, proposals: Proposals, k: int) -> int:
         here = slice(*np.searchsorted(self.frame, (proposals.last_frame[k], proposals.last_frame[k] + 1)))
         was = iou(proposals.last_box[k][None], self.box[here])[0]
         if not len(was) or was.max() < SAME:
-            return MISSED
+            return recovery.MISSED
         person = self.id[here][was.argmax()]
         now = slice(*np.searchsorted(self.frame, (proposals.frame, proposals.frame + 1)))
         found = self.box[now][self.id[now] == person]
         if not len(found):
-            return MISSED
+            return recovery.MISSED
         predicted = iou(proposals.boxes[k][None], found)[0, 0]
         neighbours = proposals.neighbour_boxes[k]
         beside = np.where(proposals.detection[k] >= 0, iou(neighbours, found)[:, 0], 0.0)
         best = int(beside.argmax())
         if beside[best] >= SAME and (beside[best] >= predicted or proposals.taken[k, best]):
-            return FIRST_NEIGHBOUR + best
-        return AT_PREDICTION if predicted >= SAME else MISSED
+            return recovery.FIRST_NEIGHBOUR + best
+        return recovery.AT_PREDICTION if predicted >= SAME else recovery.MISSED
 
 
 def thinned(found: Detections, truth: GroundTruth, rng: np.random.Generator) -> Detections:
@@ -146,9 +125,8 @@ def corners(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def wrap(run: Run, part: Part, tracker: Tracker, look: OnDemandPooler, choose: Decide) -> Recovered:
     """A tracker with recovery on a part."""
-    pixels = part.scene.pixels
-    longest = run.settings.recovery.longest
-    return Recovered(tracker, look, choose, (pixels.width, pixels.height), longest)
+    size = part.scene.pixels.width, part.scene.pixels.height
+    return Recovered(tracker, look, choose, size, run.settings.recovery.longest)
 
 
 def _case_inputs(run: Run, part: Part) -> dict[str, object]:
@@ -209,7 +187,7 @@ def _recovery_inputs(run: Run, recovery: Recovery) -> dict[str, object]:
 
 
 def train_all(run: Run, recoveries: Iterable[Recovery]) -> None:
-    """Train many decisions, fanned out over workers; they are then in the store."""
+    """Train many decisions into the store, fanned out over workers."""
     missing = [r for r in dict.fromkeys(recoveries) if not train_recovery.is_stored(run, r)]
     run.do(part_cases.jobs(run, [(part,) for r in missing for part in r.learn]), "recovery cases")
     train_heads(run, [r.look for r in missing])
@@ -218,7 +196,7 @@ def train_all(run: Run, recoveries: Iterable[Recovery]) -> None:
 
 @stage("recovery", _recovery_inputs, RECOVERY_CODE)
 def train_recovery(run: Run, recovery: Recovery) -> Fitted:
-    """The decision trained on the learning parts, whose labels it needs; never on what is evaluated."""
+    """The decision, trained on the learning parts."""
     data.need_pixels(recovery.learn)
     cases = joined([part_cases(run, p) for p in recovery.learn])
     if len(cases.choice):
@@ -242,24 +220,24 @@ def decider(run: Run, recovery: Recovery) -> Decide:
 
 
 def _head(run: Run, recovery: Recovery) -> FusionHead:
-    channels = dict(run.backbone().channels)
-    return restore_head(ATTENTION, channels, train_head(run, recovery.look).state, run.settings.fusion)
+    state = train_head(run, recovery.look).state
+    return restore_head(ATTENTION, dict(run.backbone().channels), state, run.settings.fusion)
 
 
 def embedded(run: Run, head: FusionHead, look: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(K, T, C) pooled vectors -> (K, T, D) unit embeddings, zero for padding."""
-    channels = run.backbone().channels
-    rows = look[there].astype(np.float16)
-    cuts = np.cumsum([channels[k] for k in run.backbone().layers])[:-1]
-    vectors = embed(head, dict(zip(run.backbone().layers, np.split(rows, cuts, axis=1), strict=True)))
+    backbone = run.backbone()
+    cuts = np.cumsum([backbone.channels[k] for k in backbone.layers])[:-1]
+    rows = np.split(look[there].astype(np.float16), cuts, axis=1)
+    vectors = embed(head, dict(zip(backbone.layers, rows, strict=True)))
     out = np.zeros((*there.shape, vectors.shape[1]), np.float32)
     out[there] = vectors
     return out
 
 
 TRACK_CODE = ("msfp.tracking",)
+# Trackers that differ in thresholds alone: one selection serves both, and a table compares thresholds only.
 SAME_ASSOCIATION = {"msfp-track": "msfp-attention"}
-"""Trackers that differ in thresholds alone, so that one selection serves both and a table compares thresholds only."""
 
 
 @dataclass(frozen=True)
@@ -269,15 +247,12 @@ class Method:
     label: str  # the row's name
     tracker: str  # registered tracker
     look: Appearance | None = None  # its embedding; None for motion only
-    threshold: Threshold = TRACKERS_OWN  # its thresholds
+    threshold: Threshold = TRACKERS_OWN
     options: tuple[tuple[str, object], ...] = ()  # tracker settings beyond the defaults, as (name, value)
     camera: str = "none"  # how camera motion is compensated: `none`, `ecc` or `sparse-flow`
-    # what is tracked: `public` detections, or those of the jointly trained network (private ones)
-    boxes: Literal["public", "joint"] = "public"
-    # the decision that looks again for tracks without a detection, which adds boxes; None: none
-    recovery: Recovery | None = None
-    # learning parts on which settings that the paper leaves open are selected; empty: all are as released
-    learn: tuple[Part, ...] = ()
+    boxes: Literal["public", "joint"] = "public"  # tracked: detections, or the jointly trained network's own
+    recovery: Recovery | None = None  # looks again for tracks without a detection, which adds boxes
+    learn: tuple[Part, ...] = ()  # on which settings that the paper leaves open are selected; empty: as released
 
 
 Item = tuple[Sequence, Method, NDArray[np.float32] | None]
@@ -301,9 +276,9 @@ def settled(run: Run, method: Method) -> Method:
 
 
 def settled_as(run: Run, methods: Iterable[Method], model: Method) -> list[Method]:
-    """Methods with the settings that are selected for another one, so that an ablation changes one thing alone.
+    """Methods with the settings selected for another one, so that an ablation changes one thing alone.
 
-    Where those cannot be selected, neither can the methods' own on the same learning parts: their cells then say why.
+    Where those cannot be selected, neither can the methods' own on the same parts: their cells then say why.
     """
     given = list(methods)
     select_all(run, [subject_of(model)])
@@ -315,12 +290,12 @@ def settled_as(run: Run, methods: Iterable[Method], model: Method) -> list[Metho
 
 
 def tracks(run: Run, part: Part, sequence: Sequence, method: Method) -> Tracks:
-    """Tracks of one sequence's part, frames numbered from the part's first."""
+    """Tracks of a part's sequence, frames numbered from the part's first."""
     return _track(run, part, *_item(run, part, sequence, method))
 
 
 def recover_all(part: Part, run: Run, methods: Iterable[Method]) -> None:
-    """Tracks of methods with recovery on all sequences of a part in one pass over its frames; then in the store."""
+    """Tracks of methods with recovery on all sequences of a part, in one pass over its frames, into the store."""
     todo = []
     for method in methods:
         for sequence in data.sequences(part):
@@ -328,9 +303,8 @@ def recover_all(part: Part, run: Run, methods: Iterable[Method]) -> None:
                 item = _item(run, part, sequence, method)
                 if not _track.is_stored(run, part, *item):
                     todo.append(item)
-    if todo:
-        for item, found in zip(todo, _recover_together(run, part, todo), strict=True):
-            _track.keep(run, lambda found=found: found, part, *item)  # type: ignore[misc]
+    for item, found in zip(todo, _recover_together(run, part, todo) if todo else [], strict=True):
+        _track.keep(run, lambda found=found: found, part, *item)  # type: ignore[misc]
 
 
 def _item(run: Run, part: Part, sequence: Sequence, method: Method) -> Item:
@@ -346,24 +320,23 @@ def _item(run: Run, part: Part, sequence: Sequence, method: Method) -> Item:
 def _inputs(
     run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None
 ) -> dict[str, object]:
-    own = method.boxes == JOINT
+    own, look = method.boxes == JOINT, method.look
     inputs: dict[str, object] = {
-        "detections": seen.key(run, part) if own else run.detections_digest(sequence),
+        "detections": passes.seen.key(run, part) if own else run.detections_digest(sequence),
         "part": (part.first, part.last),
         "fps": sequence.fps,
         "tracker": method.tracker,
         "options": dict(method.options),
         "thresholds": taus,
-        "look": None,
     }
-    if method.look is not None and own:
-        inputs["look"] = embedding_inputs(run, method.look)
-    elif method.look is not None:
-        features = box_inputs(run, part.scene, method.look)
-        inputs["look"] = {"head": head_inputs(run, method.look), "joint": method.look.joint, "features": features}
+    if look is not None and own:
+        inputs["look"] = passes.joint_inputs(run, part, look)
+    elif look is not None:
+        features = box_inputs(run, part.scene, look)
+        inputs["look"] = {"head": head_inputs(run, look), "joint": look.joint, "features": features}
     if method.camera != "none":
         data.need_pixels((part,))
-        inputs["camera"] = scene_warps.key(run, part.scene, method.camera)
+        inputs["camera"] = passes.scene_warps.key(run, part.scene, method.camera)
     if method.recovery is not None:
         data.need_pixels((part, *method.recovery.learn))
         inputs["recovery"] = {
@@ -403,12 +376,12 @@ def material(
 ) -> tuple[Detections, NDArray[np.float32] | None, NDArray[np.float64] | None]:
     """What a method tracks: a part's detections, their embeddings, camera motion; None what it does not use."""
     if method.boxes == JOINT:
-        found = seen(run, part).detections
-        vectors = joint_embeddings(run, part, method.look) if method.look else None
+        found = passes.seen(run, part).detections
+        vectors = passes.joint_embeddings(run, part, method.look) if method.look else None
     else:
         found = data.window(data.detections(sequence), part)
         vectors = embeddings(run, part, sequence.detector, method.look) if method.look else None
-    warps = None if method.camera == "none" else part_warps(run, part, method.camera)
+    warps = None if method.camera == "none" else passes.part_warps(run, part, method.camera)
     return found, vectors, warps
 
 
@@ -427,17 +400,17 @@ def frame_thresholds(run: Run, part: Part, sequence: Sequence, method: Method) -
         return atl_thresholds(run, part, sequence.detector, rule)
     if rule.kind == "oracle":
         look = method.look and replace(method.look, joint=False)
-        best = search(run, part, sequence, rule.mode, look, method.tracker, method.options).best
-        return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
-    same = next((p for p in rule.learn if p.scene.name == part.scene.name), None)  # `grid`
-    if same is None:
-        raise NotComputable(f"{part.scene.name} has no learning part to search on")
-    if method.look is None:
-        found = member(same, sequence.detector)
-        best = search(run, same, found, rule.mode, None, method.tracker, method.options).best
-    else:
-        best = targets(run, rule.learn, sequence.detector, rule.mode)[same].best
-    return per_frame(run, rule.mode, np.repeat(best[None], part.length, axis=0))
+        found = search(run, part, sequence, rule.mode, look, method.tracker, method.options)
+    else:  # `grid`
+        same = next((p for p in rule.learn if p.scene.name == part.scene.name), None)
+        if same is None:
+            raise NotComputable(f"{part.scene.name} has no learning part to search on")
+        if method.look is None:
+            own = member(same, sequence.detector)
+            found = search(run, same, own, rule.mode, None, method.tracker, method.options)
+        else:
+            found = targets(run, rule.learn, sequence.detector, rule.mode)[same]
+    return per_frame(run, rule.mode, np.repeat(found.best[None], part.length, axis=0))
 
 
 def atl_thresholds(run: Run, part: Part, detector: str, rule: Threshold) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from msfp.data.motchallenge import write_tracks
-from msfp.engine.files import atomic_write, checksum, digest, locked, read_with_checksum, write_error
+from msfp.engine.files import atomic_write, checksum, digest, file_digest, locked, write_error
 from msfp.engine.parallel import Bar
 from msfp.errors import InputError
 from msfp.online.tracker import Image, Look, OnlineTracker
@@ -30,122 +30,35 @@ from msfp.tracking.base import TrackerOutput
 from msfp.types import Tracks, xyxy_to_tlwh
 
 PARTS, STATE = ".parts", "recording.json"
+PART = 100  # frames
 FRAME = ("number", "taus", "memory", "warp", "seconds")
 BOX = ("tlwh", "score", "vectors")
+SUM = 64  # bytes of a checksum
+SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
+LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
+ENDINGS = {"tracks": ".txt", "film": ".mp4", "thresholds": "-tau.csv", "times": "-times.csv", "about": ".json"}
+LOCK = ".msfp-track.lock"
+Show = Callable[[Image], bool]
 
 
-@dataclass(frozen=True)
-class Part:
-    """Frames in a row that are kept: files of what was seen and of the film (if any), seconds of the first frame."""
-
-    looks: Path
-    film: Path | None
-    start: float
-
-
-class Parts:
-    """The parts of one recording, in order; `kept` are those that are whole, as far as they were gone through."""
-
-    def __init__(self, out: Path, state: dict[str, Any], film: bool) -> None:
-        """Take the folder of the results, what the parts depend on, and whether a film is made of each."""
-        self.folder = out / PARTS
-        self.kept: list[Part] = []
-        self._state, self._film = json.loads(json.dumps(state)), film
-        self._last = 0
-
-    def begin(self, fresh: bool) -> None:
-        """Make the folder this recording's; `fresh`: throw away what is there.
-
-        Raises:
-            InputError: it holds another video's parts, or such of other settings.
-        """
-        if fresh:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        note = self.folder / STATE
-        try:
-            known = json.loads(note.read_bytes())
-        except (OSError, ValueError):
-            known = None  # parts say themselves what they belong to
-        if isinstance(known, dict) and known != self._state:
-            raise InputError(
-                f"{self.folder.parent} holds the unfinished results of another video or of other settings; name "
-                "another folder with --out, or throw them away with --fresh"
-            )
-        atomic_write(note, json.dumps(self._state).encode())
-
-    def looks(self) -> Iterator[Look]:
-        """Read what earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
-        for path in sorted(self.folder.glob("*.npz")):
-            found = self._read(path)
-            if found is None:
-                break
-            part, looks = found
-            self.kept.append(part)
-            self._last = looks[-1].number
-            yield from looks
-        kept = {path for part in self.kept for path in (part.looks, part.film, part.looks.with_suffix(".sha256"))}
-        for path in self.folder.iterdir():
-            if path not in kept and path.name != STATE:
-                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
-
-    def film_for(self, first: int) -> Path:
-        """Where the film of the part that begins with a frame goes."""
-        return self.folder / f"{first:09d}.mp4"
-
-    def add(self, looks: list[Look], start: float) -> None:
-        """Keep frames whose film, if any, is whole."""
-        path = self.folder / f"{looks[0].number:09d}.npz"
-        film = path.with_suffix(".mp4") if self._film else None
-        data = pack_looks(looks, digest(self._state), self._last, start)
-        atomic_write(path, data)
-        sums = f"{checksum(data)}  {path.name}\n"
-        if film is not None:
-            sums += f"{read_with_checksum(film)[1]}  {film.name}\n"
-        atomic_write(path.with_suffix(".sha256"), sums.encode())
-        self.kept.append(Part(path, film, start))
-        self._last = looks[-1].number
-
-    def remove(self) -> None:
-        """All is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _read(self, path: Path) -> tuple[Part, list[Look]] | None:
-        """The part that goes on behind the last one; None where it is not whole or not that."""
-        film = path.with_suffix(".mp4") if self._film else None
-        try:
-            lines = path.with_suffix(".sha256").read_text("utf-8").splitlines()
-            sums = {name: value for value, name in (line.split("  ") for line in lines)}
-            data, found = read_with_checksum(path)
-            if found != sums.get(path.name) or (film and read_with_checksum(film)[1] != sums.get(film.name)):
-                return None
-            looks, state, after, start = unpack_looks(data)
-        except (OSError, ValueError, KeyError, EOFError):
-            return None
-        if state != digest(self._state) or after != self._last:
-            return None
-        return Part(path, film, start), looks
-
-
-def pack_looks(looks: list[Look], state: str, after: int, start: float) -> bytes:
-    """Frames as they were seen, the state they depend on, the frame before them, and their first one's time."""
+def pack_looks(looks: list[Look], **about: object) -> bytes:
+    """Frames as they were seen, what is told of them, and a checksum of both."""
     data = io.BytesIO()
     arrays = {name: np.array([getattr(s, name) for s in looks]) for name in FRAME}
     for name in BOX:
         rows = [getattr(s, name) for s in looks]
         arrays[name] = np.concatenate([r for r in rows if len(r)] or rows[:1])  # a frame's 0 vectors may be 0 wide
     arrays["count"] = np.array([len(s.score) for s in looks])
-    arrays |= {"state": np.array(state), "after": np.array(after), "start": np.array(start)}
-    np.savez_compressed(data, **arrays)  # type: ignore[arg-type]
-    return data.getvalue()
+    np.savez_compressed(data, **arrays, **{name: np.array(value) for name, value in about.items()})  # type: ignore[arg-type]
+    return data.getvalue() + checksum(data.getvalue()).encode()
 
 
-def unpack_looks(data: bytes | memoryview) -> tuple[list[Look], str, int, float]:
-    """Read what `pack_looks` wrote.
-
-    Raises:
-        ValueError, KeyError, EOFError, OSError: not that.
-    """
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+def unpack_looks(data: bytes) -> tuple[list[Look], dict[str, Any]]:
+    """The frames that `pack_looks` packed, and what is told of them; ValueError where it is not that."""
+    packed, said = data[:-SUM], data[-SUM:]
+    if checksum(packed).encode() != said:
+        raise ValueError("not whole")
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     ends = np.cumsum(found["count"])
     looks = []
@@ -154,69 +67,109 @@ def unpack_looks(data: bytes | memoryview) -> tuple[list[Look], str, int, float]
         number, seconds = int(found["number"][t]), float(found["seconds"][t])
         rest = {name: found[name][t] for name in ("taus", "memory", "warp")}
         looks.append(Look(number=number, seconds=seconds, **boxes, **rest))
-    return looks, str(found["state"]), int(found["after"]), float(found["start"])
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether a stop was asked for; the second time it is asked, it is at once.
-
-    Outside the main thread, where Python handles no signals, the function is always False.
-
-    Raises:
-        KeyboardInterrupt: asked for a second time.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    asked = threading.Event()
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-PART = 100
-SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
-LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
-ENDINGS = {"tracks": ".txt", "film": ".mp4", "thresholds": "-tau.csv", "times": "-times.csv", "about": ".json"}
-LOCK = ".msfp-track.lock"
-Show = Callable[[Image], bool]
+    return looks, {name: value.item() for name, value in found.items() if not value.ndim}
 
 
 @dataclass
 class Recording:
-    """Where a video's results go, and what of them is there."""
+    """Where a video's results go, and what of them is there.
+
+    A part is kept under the number of its first frame: its film, if any, then what was seen with the film's digest.
+    """
 
     source: Source  # what is followed
     out: Path  # folder of the results
     state: dict[str, Any]  # what they depend on, of JSON's kinds; parts of another state are not gone on from
     film: bool = True  # whether an annotated film is made
-    # identities and boxes so far, frame by frame
-    results: list[tuple[int, TrackerOutput]] = field(default_factory=list)
+    results: list[tuple[int, TrackerOutput]] = field(default_factory=list)  # (number, identities and boxes) so far
     taus: dict[int, tuple[float, float]] = field(default_factory=dict)  # number -> (tau_high, tau_low) so far
     marred: set[int] = field(default_factory=set)  # numbers of frames that were decoded with errors
-    parts: Parts = field(init=False)  # what of it is kept
+    kept: list[int] = field(default_factory=list)  # first frames of the parts that are whole, in order
+    last: int = 0  # last frame of these
+    new: list[Look] = field(default_factory=list)  # frames of the part that is being made
+    writer: Film | None = None  # of its film
 
     def __post_init__(self) -> None:
-        self.parts = Parts(self.out, self.state, self.film)
+        self.state = json.loads(json.dumps(self.state))
+
+    @property
+    def folder(self) -> Path:
+        """Where the parts are."""
+        return self.out / PARTS
+
+    def begin(self, fresh: bool) -> None:
+        """Make the folder this recording's; `fresh`: throw away what is there. InputError: it holds another's parts."""
+        if fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        note = self.folder / STATE
+        try:
+            known = json.loads(note.read_bytes())
+        except (OSError, ValueError):
+            known = None  # parts say themselves what they belong to
+        if isinstance(known, dict) and known != self.state:
+            raise InputError(
+                f"{self.out} holds the unfinished results of another video or of other settings; name "
+                "another folder with --out, or throw them away with --fresh"
+            )
+        atomic_write(note, json.dumps(self.state).encode())
+
+    def looks(self) -> Iterator[Look]:
+        """Read what earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
+        for path in sorted(self.folder.glob("*.npz")):
+            found = self._read(path)
+            if not found:
+                break
+            self.kept.append(found[0].number)
+            self.last = found[-1].number
+            yield from found
+        kept = {STATE, *(self._path(first, ending).name for first in self.kept for ending in (".npz", ".mp4"))}
+        for path in self.folder.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+    def _path(self, first: int, ending: str) -> Path:
+        return self.folder / f"{first:09d}{ending}"
+
+    def _read(self, path: Path) -> list[Look]:
+        """The frames of the part that goes on behind the last one; none where it is not whole or not that."""
+        try:
+            looks, about = unpack_looks(path.read_bytes())
+            film = file_digest(path.with_suffix(".mp4")) if self.film else ""
+        except (OSError, ValueError, InputError):
+            return []
+        expected = {"state": digest(self.state), "after": self.last, "film": film}
+        return looks if about == expected and path == self._path(looks[0].number, ".npz") else []
 
     def add(self, look: Look, output: TrackerOutput) -> None:
         """Take a frame's outcome."""
         self.results.append((look.number, output))
         if look.pair is not None:
             self.taus[look.number] = look.pair
+
+    def keep(self, look: Look, drawn: Image | None) -> None:
+        """Take a frame into the part that is being made."""
+        source = self.source
+        self.new.append(look)
+        first = self.new[0].number
+        if self.film and drawn is not None:
+            height, width = drawn.shape[:2]
+            self.writer = self.writer or Film(self._path(first, ".mp4"), source.fps, width, height, source.variable)
+            self.writer.add(drawn, source.time_of(look.number) - source.time_of(first))
+        if len(self.new) == PART:
+            self.close_part()
+
+    def close_part(self) -> None:
+        """Keep the part that is being made: it counts once what was seen is there, behind its film."""
+        if not self.new:
+            return
+        if self.writer is not None:
+            self.writer.close()
+        film = "" if self.writer is None else file_digest(self.writer.path)
+        first, last = self.new[0].number, self.new[-1].number
+        data = pack_looks(self.new, state=digest(self.state), after=self.last, film=film)
+        atomic_write(self._path(first, ".npz"), data)
+        self.kept.append(first)
+        self.last, self.new, self.writer = last, [], None
 
     def finish(self, ended: bool) -> dict[str, Any]:
         """Write the results; `ended`: the source was followed to its end. Gives what came of it, and the files."""
@@ -244,12 +197,39 @@ class Recording:
         elif source.variable:
             made.append("times")
             atomic_write(place["times"], ("frame,seconds\n" + "".join(f"{row}\n" for row in times.values())).encode())
-        films = [(part.film, part.start) for part in self.parts.kept if part.film is not None]
-        if films:
+        if self.film and self.kept:
             made.append("film")
-            join([film for film, _ in films], place["film"], [start - films[0][1] for _, start in films])
-        self.parts.remove()
+            starts = [source.time_of(first) - source.time_of(self.kept[0]) for first in self.kept]
+            join([self._path(first, ".mp4") for first in self.kept], place["film"], starts)
+        shutil.rmtree(self.folder, ignore_errors=True)
         return {**told, **{kind: str(place[kind]) for kind in made}}
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """A function that tells whether a stop was asked for; a second signal stops at once, by KeyboardInterrupt.
+
+    Outside the main thread, where Python handles no signals, it is always False.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check_room(source: Source, out: Path) -> None:
@@ -274,68 +254,58 @@ def record(
     fresh: bool = False,
     show: Show | None = None,
 ) -> dict[str, Any]:
-    """Follow a video to its end, its limit, or until `show` returns False.
+    """Follow a video to its end, to `limit` frames, or until `show`, called with every drawn frame, returns False.
 
-    Args:
-        recording: where to, and what is there already.
-        watcher: how.
-        limit: number of frames after which it ends.
-        fresh: begin anew.
-        show: called with every drawn frame.
-
-    Returns:
-        source, frames, people, rate (frames of the video a second), variable_rate, lost and marred (numbers of frames
-        that could not be decoded, or with errors only), frames_per_second (of this call's own frames), and the files.
-
-    Raises:
-        KeyboardInterrupt: stopped by a signal; every frame until then is kept. A camera's recording ends by it instead.
+    `fresh`: begin anew. Returns source, frames, people, rate (frames of the video a second), variable_rate, lost and
+    marred (numbers of frames that could not be decoded, or with errors only), frames_per_second (of this call's own
+    frames), and the files. A signal raises KeyboardInterrupt, all frames until then kept; it ends a camera's recording.
     """
-    with _writing(recording.out), locked(recording.out / LOCK, lambda: _taken(recording.out)):
-        check_room(recording.source, recording.out)
-        recording.parts.begin(fresh or recording.source.endless)
-        return _record(recording, watcher, limit, show)
+    source, out = recording.source, recording.out
 
+    def taken() -> None:
+        raise InputError(f"{out}: another `msfp track` is writing here; wait for it, or name another folder with --out")
 
-def _record(recording: Recording, watcher: OnlineTracker, limit: int | None, show: Show | None) -> dict[str, Any]:
-    source = recording.source
-    artist = Artist(source.width, source.height, source.fps) if recording.film or show else None
-    last = _go_over(recording, watcher, artist)
-    begun, done, ended = time.perf_counter(), 0, True
-    end = limit if source.length is None else min(limit or source.length, source.length)
-    left = end and max(0, end - len(recording.results))
-    # The camera's motion is that since the last kept frame, so this frame is read once more.
-    first = 1 if last is None else last.number if watcher.recalls else last.number + 1
-    with stopping() as asked, Bar(left, source.name) as bar, _parts(recording, artist) as keep:
-        for number, pixels in frames(source, first, recording.marred):
-            if last is not None and number == last.number:
-                watcher.recall(last, pixels)
-                continue
-            if limit and len(recording.results) >= limit:
-                ended = False
-                break
-            seconds = source.time_of(number) if source.variable else np.nan
-            look = watcher.look(number, pixels, seconds=seconds)
-            output = watcher.follow(look)
-            recording.add(look, output)
-            drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
-            keep(look, drawn)
-            done += 1
-            bar.update()
-            if (show is not None and drawn is not None and not show(drawn)) or asked():
-                ended = False
-                break
-        stopped = asked() and not source.endless  # a camera is ended by hand, a film is gone on from where it was
-    if stopped:
-        raise KeyboardInterrupt
-    spent = time.perf_counter() - begun
-    return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
+    with _writing(out), locked(out / LOCK, taken):
+        check_room(source, out)
+        recording.begin(fresh or source.endless)
+        artist = Artist(source.width, source.height, source.fps) if recording.film or show else None
+        last = _go_over(recording, watcher, artist)
+        begun, done, ended = time.perf_counter(), 0, True
+        end = limit if source.length is None else min(limit or source.length, source.length)
+        left = end and max(0, end - len(recording.results))
+        # The camera's motion is that since the last kept frame, so this frame is read once more.
+        first = 1 if last is None else last.number if watcher.recalls else last.number + 1
+        with stopping() as asked, Bar(left, source.name) as bar:
+            for number, pixels in frames(source, first, recording.marred):
+                if last is not None and number == last.number:
+                    watcher.recall(last, pixels)
+                    continue
+                if limit and len(recording.results) >= limit:
+                    ended = False
+                    break
+                look = watcher.look(number, pixels, seconds=source.time_of(number) if source.variable else np.nan)
+                output = watcher.follow(look)
+                recording.add(look, output)
+                drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
+                recording.keep(look, drawn)
+                done += 1
+                bar.update()
+                if (show is not None and drawn is not None and not show(drawn)) or asked():
+                    ended = False
+                    break
+            stopped = asked() and not source.endless  # a camera is ended by hand, a film is gone on from where it was
+            recording.close_part()
+        if stopped:
+            raise KeyboardInterrupt
+        spent = time.perf_counter() - begun
+        return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
 
 
 def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None) -> Look | None:
     """Follow what earlier calls looked at; the last of it, None where there is nothing."""
     source, last = recording.source, None
     shown: deque[tuple[TrackerOutput, tuple[float, float] | None]] = deque(maxlen=int(SHOWN_SECONDS * source.fps) + 1)
-    for look in recording.parts.looks():
+    for look in recording.looks():
         output = watcher.resume(look)
         recording.add(look, output)
         shown.append((output, look.pair))
@@ -359,45 +329,7 @@ def _writing(out: Path) -> Iterator[None]:
         raise write_error(out, known) from error
 
 
-def _taken(out: Path) -> None:
-    raise InputError(f"{out}: another `msfp track` is writing here; wait for it, or name another folder with --out")
-
-
-@contextlib.contextmanager
-def _parts(recording: Recording, artist: Artist | None) -> Iterator[Callable[[Look, Image | None], None]]:
-    """Keep frames part by part; a call that ends by an error leaves the last part out."""
-    looks: list[Look] = []
-    film: Film | None = None
-    source, start = recording.source, 0.0
-
-    def close() -> None:
-        nonlocal film, looks
-        if film is not None:
-            film.close()
-        if looks:
-            recording.parts.add(looks, start)
-        film, looks = None, []
-
-    def keep(look: Look, drawn: Image | None) -> None:
-        nonlocal film, start
-        now = source.time_of(look.number)
-        if not looks:
-            start = now
-        looks.append(look)
-        if recording.film and drawn is not None and artist is not None:
-            if film is None:
-                path = recording.parts.film_for(look.number)
-                film = Film(path, source.fps, artist.width, artist.height, source.variable)
-            film.add(drawn, now - start)
-        if len(looks) == PART:
-            close()
-
-    yield keep
-    close()
-
-
 def joined(results: list[tuple[int, TrackerOutput]]) -> Tracks:
-    """Outputs of frames as one sequence's tracks."""
     counts = [len(output) for _, output in results]
     boxes = np.concatenate([np.zeros((0, 4)), *(o.boxes for _, o in results)])
     return Tracks(

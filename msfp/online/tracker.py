@@ -33,10 +33,10 @@ class Look:
     """What a frame shows, before anybody is followed."""
 
     number: int  # of the frame, from 1
-    tlwh: NDArray[np.float64]  # (N, 4) float64 boxes, file coordinates
-    score: NDArray[np.float32]  # (N,) float32
-    vectors: NDArray[np.float32]  # (N, D) float32 unit embeddings; (N, 0) for trackers of motion only
-    taus: NDArray[np.float32]  # (2,) float32 tau_high and tau_low; NaN where the tracker keeps its own
+    tlwh: NDArray[np.float64]  # (N, 4) boxes, file coordinates
+    score: NDArray[np.float32]  # (N,)
+    vectors: NDArray[np.float32]  # (N, D) unit embeddings; (N, 0) for trackers of motion only
+    taus: NDArray[np.float32]  # (2,) tau_high and tau_low; NaN where the tracker keeps its own
     # (k,) what the next frame goes on from: ATL's smoothed prediction, the running mean of a head that centres frames
     memory: NDArray[np.float64]
     warp: NDArray[np.float64]  # (2, 3) camera motion since the frame before; the identity where it is not looked at
@@ -54,18 +54,17 @@ class OnlineTracker:
     def __init__(self, run: Run, method: Method, fps: float, boxes: str = "") -> None:
         """Load what the method needs; heads and ATL are trained where the store has none yet.
 
-        Args:
-            run: detector, input size and settings.
-            method: its thresholds may need no more than the frames so far (else InputError).
-            fps: of the video.
-            boxes: name of the detections on which ATL was trained; empty: the first of its learning parts.
+        The thresholds may need no more than the frames so far (else InputError). `boxes`: name of the detections on
+        which ATL was trained; empty: the first of its learning parts.
         """
         settings = run.settings
         rule = method.threshold
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._method = method
-        self._atl = live_thresholds(run, method, boxes or next(iter(detectors_of(rule.learn)), ""))
+        self._atl = None
+        if rule.kind == "atl":
+            self._atl = live_thresholds(run, rule, boxes or next(iter(detectors_of(rule.learn)), ""))
         self._policy = None
         if rule.kind == "policy":
             self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)
@@ -77,16 +76,10 @@ class OnlineTracker:
         self._tracker = make(method.tracker, fps=fps, **dict(method.options))
 
     def look(self, number: int, pixels: Image, boxes: Boxes | None = None, seconds: float = np.nan) -> Look:
-        """Run the networks on a frame.
+        """Run the networks on a frame, (H, W, 3) uint8 RGB; numbers ascend.
 
-        Args:
-            number: of the frame, ascending.
-            pixels: (H, W, 3) uint8 RGB.
-            boxes: (N, 4) tlwh in file coordinates and (N,) scores to follow in place of the detector's own.
-            seconds: time of the frame where frames do not come at a constant rate.
-
-        Raises:
-            InputError: a frame of another size than the one before, where the camera's motion is looked at.
+        `boxes`: (N, 4) tlwh in file coordinates and (N,) scores to follow in place of the detector's own. `seconds`:
+        time of the frame where frames do not come at a constant rate.
         """
         seen = self._predictor.see(pixels, boxes)
         warp = np.eye(2, 3) if self._camera is None else self._camera.step(pixels, seen.tlwh)
@@ -120,7 +113,6 @@ class OnlineTracker:
             self._predictor.centring.mean = {layer: mean for layer, mean in means if not np.isnan(mean).any()}
 
     def follow(self, look: Look) -> TrackerOutput:
-        """The tracker's next frame; frames come in order, each once."""
         high, low = look.pair or (None, None)
         seconds = None if np.isnan(look.seconds) else look.seconds
         context = FrameContext(index=look.number, tau_high=high, tau_low=low, warp=look.warp, seconds=seconds)
@@ -164,19 +156,12 @@ FIRST_PIXEL = 1.0  # file coordinates begin at 1, pixels at 0
 
 @dataclass(frozen=True)
 class People:
-    """Who is in a frame.
+    """Who is in a frame."""
 
-    Attributes:
-        ids: (M,) int32 identities, from 1, each once.
-        xyxy: (M, 4) float64 left, top, right, bottom in pixels, from 0.
-        scores: (M,) float32 detection scores.
-        taus: tau_high and tau_low of the frame, None where the tracker keeps its own.
-    """
-
-    ids: NDArray[np.int32]
-    xyxy: NDArray[np.float64]
-    scores: NDArray[np.float32]
-    taus: tuple[float, float] | None
+    ids: NDArray[np.int32]  # (M,) identities, from 1, each once
+    xyxy: NDArray[np.float64]  # (M, 4) left, top, right, bottom in pixels, from 0
+    scores: NDArray[np.float32]  # (M,) of the detections
+    taus: tuple[float, float] | None  # tau_high and tau_low of the frame, None where the tracker keeps its own
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -232,9 +217,6 @@ class Tracker:
             settings: any setting of the suite by its dotted name, such as `input.size`.
             seed: of trained heads.
             home: folder that holds data/ and runs/; None: the user's cache.
-
-        Raises:
-            InputError: names what is not known or does not fit, and what there is.
         """
         run = run_for_videos(weights, device, settings or {}, home)
         words = {key: str(value) for key, value in (options or {}).items()}
@@ -243,16 +225,11 @@ class Tracker:
         self._number = 0
 
     def update(self, frame: Image, detections: "Detections | None" = None, seconds: float | None = None) -> People:
-        """Follow everybody into the next frame.
+        """Follow everybody into the next frame, (H, W, 3) uint8 RGB.
 
-        Args:
-            frame: (H, W, 3) uint8 RGB.
-            detections: people found by another detector, as `supervision.Detections`; None: the network's own.
-            seconds: time of the frame, where frames do not come at the constant rate `fps`; then give it always.
-
-        Raises:
-            InputError: not an image; boxes without scores; a time before the last; a frame of another size than the
-                last, where the tracker follows the camera.
+        `detections`: people found by another detector, None: by the network. `seconds`: time of the frame, where frames
+        do not come at the constant rate `fps`; then give it always. InputError: not an image; boxes without scores; a
+        time before the last; a frame of another size, where the tracker follows the camera.
         """
         image = np.asarray(frame)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

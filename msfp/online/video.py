@@ -6,36 +6,18 @@ import math
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.data.video import (
-    DEFAULT_FPS,
-    HIGHEST_FPS,
-    NUMBER,
-    SUFFIXES,
-    Image,
-    by_number,
-    check_size,
-    decode,
-    in_order,
-    open_video,
-    opencv,
-    pictures_in,
-    pixels_of,
-    read_picture,
-)
+from msfp.data import video as files
+from msfp.data.video import Image
 from msfp.errors import InputError, MsfpError
-
-if TYPE_CHECKING:
-    from msfp.data.video import Image
-
 
 SPARSEST = 100  # of names that are frame numbers at least one in so many is there; time stamps leave wider gaps
 SAMPLE = 1 << 20  # bytes of a video's beginning, middle and end by which it is recognised
@@ -58,7 +40,7 @@ class Source:
 
     @property
     def endless(self) -> bool:
-        """Whether it is a camera, whose frames cannot be asked for again."""
+        """True for a camera, whose frames cannot be asked for again."""
         return isinstance(self.place, int)
 
     @property
@@ -79,12 +61,9 @@ class Source:
 
 
 def open_source(text: str, fps: float | None = None) -> Source:
-    """A source from what a person writes: a video file, a folder of images, or `0`, `1`, ... for a camera.
-
-    `fps`: a constant rate in place of what the source tells.
-    """
-    if fps is not None and not 0 < fps <= HIGHEST_FPS:
-        raise InputError(f"{fps:g} frames per second; give a number above 0, at most {HIGHEST_FPS:g}")
+    """A video file, a folder of images, or camera `0`, `1`, ...; `fps`: a constant rate in place of what it tells."""
+    if fps is not None and not 0 < fps <= files.HIGHEST_FPS:
+        raise InputError(f"{fps:g} frames per second; give a number above 0, at most {files.HIGHEST_FPS:g}")
     path = Path(text)
     try:
         folder, file = path.is_dir(), path.is_file()
@@ -93,7 +72,7 @@ def open_source(text: str, fps: float | None = None) -> Source:
     if folder:
         return _folder(path, fps)
     if file:
-        video = open_video(path)
+        video = files.open_video(path)
         size, times = (video.width, video.height), video.seconds if video.variable and fps is None else None
         return Source(path.stem or "video", path, fps or video.fps, *size, video.length, {}, times)
     if text.isdecimal():
@@ -102,18 +81,15 @@ def open_source(text: str, fps: float | None = None) -> Source:
 
 
 def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> Iterator[tuple[int, Image]]:
-    """(number from 1, (H, W, 3) uint8 RGB), from frame `first` on; numbers of lost frames are left out.
-
-    `marred` takes the numbers of frames that were decoded with errors.
-    """
+    """(number from 1, (H, W, 3) uint8 RGB) from `first` on, without lost frames; `marred` takes those with errors."""
     found: Iterator[tuple[int, Image]]
     if isinstance(source.place, int):
         found = _from_camera(source.place, first)
     elif source.images:
-        found = ((number, read_picture(path)) for number, path in source.images.items() if number >= first)
+        found = ((number, files.read_picture(path)) for number, path in source.images.items() if number >= first)
     else:
-        decoded = decode(open_video(source.place), marred)
-        found = ((number, pixels_of(frame)) for number, frame in decoded if number >= first)
+        decoded = files.decode(files.open_video(source.place), marred)
+        found = ((number, files.pixels_of(frame)) for number, frame in decoded if number >= first)
     for number, pixels in found:
         if pixels.shape[:2] != (source.height, source.width):
             where = source.images.get(number, f"{source.place}, frame {number}")
@@ -142,26 +118,26 @@ def fingerprint(source: Source) -> str:
 
 
 def _folder(path: Path, fps: float | None) -> Source:
-    found = pictures_in(path)
+    found, kinds = files.pictures_in(path), ", ".join(files.SUFFIXES)
     if not found:
-        raise InputError(f"{path}: no images ({', '.join(SUFFIXES)}); name a folder that holds frames, or a video file")
+        raise InputError(f"{path}: no images ({kinds}); name a folder that holds frames, or a video file")
     images = _numbered(path, found)
-    height, width = read_picture(next(iter(images.values()))).shape[:2]
-    check_size(path, width, height)
+    height, width = files.read_picture(next(iter(images.values()))).shape[:2]
+    files.check_size(path, width, height)
     place = path.resolve()
     name = place.parent.name if place.name in ("img1", "images", "frames") else place.name
-    return Source(name or "frames", path, fps or DEFAULT_FPS, width, height, len(images), images)
+    return Source(name or "frames", path, fps or files.DEFAULT_FPS, width, height, len(images), images)
 
 
 def _numbered(folder: Path, found: list[Path]) -> dict[int, Path]:
     """Frame numbers from the names where all are numbers, as a sequence has them; else in order, from 1."""
-    numbers = sum(NUMBER.fullmatch(path.stem) is not None for path in found)
+    numbers = sum(files.NUMBER.fullmatch(path.stem) is not None for path in found)
     if numbers < len(found):
         if numbers:
-            other = next(path.name for path in found if not NUMBER.fullmatch(path.stem))
+            other = next(path.name for path in found if not files.NUMBER.fullmatch(path.stem))
             log.warning("%s: %s is no number, so frames are counted in the order of their names", folder, other)
-        return in_order(found)
-    images = by_number(found)
+        return files.in_order(found)
+    images = files.by_number(found)
     if 0 in images:
         log.warning("%s: images are numbered from 0, frames of results from 1: %s is frame 1", folder, images[0].name)
         images = {number + 1: path for number, path in images.items()}
@@ -172,41 +148,37 @@ def _numbered(folder: Path, found: list[Path]) -> dict[int, Path]:
 
 
 def _camera(number: int, fps: float | None) -> Source:
-    cv2, capture = _capture(number)
-    try:
+    with _capture(number) as capture:
         good, pixels = capture.read()
-        told = float(capture.get(cv2.CAP_PROP_FPS))
-    finally:
-        capture.release()
+        told = float(capture.get(files.opencv().CAP_PROP_FPS))
     if not good or pixels is None:
         raise InputError(f"{number}: the camera gives no picture; see whether another program uses it")
     height, width = pixels.shape[:2]
-    check_size(f"camera {number}", width, height)
-    rate = fps or (told if math.isfinite(told) and 0 < told <= HIGHEST_FPS else DEFAULT_FPS)
+    files.check_size(f"camera {number}", width, height)
+    rate = fps or (told if math.isfinite(told) and 0 < told <= files.HIGHEST_FPS else files.DEFAULT_FPS)
     return Source(f"camera{number}", number, rate, width, height, None, {})
 
 
 def _from_camera(number: int, first: int) -> Iterator[tuple[int, Image]]:
-    cv2, capture = _capture(number)
-    try:
-        count = 0
+    cv2, count = files.opencv(), 0
+    with _capture(number) as capture:
         while capture.grab():
             count += 1
             good, pixels = capture.retrieve() if count >= first else (False, None)
             if good and pixels is not None:
                 yield count, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+@contextmanager
+def _capture(number: int) -> Iterator[Any]:
+    """OpenCV reads cameras of every system; PyAV would need each one's own names."""
+    capture = files.opencv().VideoCapture(number)
+    try:
+        if not capture.isOpened():
+            raise InputError(f"{number}: no such camera here; give a video file, a folder of images or a camera number")
+        yield capture
     finally:
         capture.release()
-
-
-def _capture(number: int) -> tuple[Any, Any]:
-    """OpenCV reads cameras of every system; PyAV would need each one's own names."""
-    cv2 = opencv()
-    capture = cv2.VideoCapture(number)
-    if not capture.isOpened():
-        capture.release()
-        raise InputError(f"{number}: no such camera here; give a video file, a folder of images or a camera number")
-    return cv2, capture
 
 
 # Okabe and Ito's colours, then lighter ones between them: told apart by people who see colours differently.
@@ -219,24 +191,16 @@ TRAIL_SECONDS, STRIP_SECONDS = 2.0, 10.0
 
 
 class Artist:
-    """Draws one film's frames in order.
+    """Draws one film's frames in order, `width` and `height` of them with a strip of the thresholds below."""
 
-    Attributes:
-        width, height: of the frames it returns, the strip included.
-    """
-
-    def __init__(self, width: int, height: int, fps: float, strip: bool = True) -> None:
-        """Take the source's size and rate; `strip` adds the thresholds below."""
+    def __init__(self, width: int, height: int, fps: float) -> None:
         import supervision as sv
 
-        self._frame = width, height
-        self._strip = (max(48, height // 9) // 2 * 2) if strip else 0
+        self._strip = max(48, height // 9) // 2 * 2
         self.width, self.height = width, height + self._strip
         thick, scale = max(1, round(height / 400)), max(0.35, height / 1400)
-        shared: dict[str, Any] = {
-            "color": sv.ColorPalette.from_hex(list(COLOURS)),
-            "color_lookup": sv.ColorLookup.TRACK,
-        }
+        colours = sv.ColorPalette.from_hex(list(COLOURS))
+        shared: dict[str, Any] = {"color": colours, "color_lookup": sv.ColorLookup.TRACK}
         self._trace = sv.TraceAnnotator(
             position=sv.Position.BOTTOM_CENTER, trace_length=max(2, int(fps * TRAIL_SECONDS)), thickness=thick, **shared
         )
@@ -247,38 +211,31 @@ class Artist:
         self._taus: deque[tuple[float, float]] = deque(maxlen=max(2, int(fps * STRIP_SECONDS)))
 
     def draw(
-        self, pixels: "Image", ids: NDArray[np.int32], xyxy: NDArray[np.float64], taus: tuple[float, float] | None
-    ) -> "Image":
-        """(H + strip, W, 3) uint8 RGB: a copy of the next frame with its tracks.
+        self, pixels: Image, ids: NDArray[np.int32], xyxy: NDArray[np.float64], taus: tuple[float, float] | None
+    ) -> Image:
+        """(H + strip, W, 3) uint8 RGB: a copy of the next frame, (H, W, 3), with (M,) people in file coordinates.
 
-        Args:
-            pixels: (H, W, 3) uint8 RGB.
-            ids: (M,) identities.
-            xyxy: (M, 4) boxes in file coordinates.
-            taus: tau_high and tau_low of the frame, None where the tracker keeps its own.
+        `taus`: tau_high and tau_low of the frame, None where the tracker keeps its own.
         """
         import supervision as sv
 
-        seen = sv.Detections(
-            xyxy=(xyxy - 1.0).astype(np.float32), tracker_id=ids.astype(int), class_id=np.zeros(len(ids), int)
-        )
+        place, nobody = (xyxy - 1.0).astype(np.float32), np.zeros(len(ids), int)
+        seen = sv.Detections(xyxy=place, tracker_id=ids.astype(int), class_id=nobody)
         # The annotators draw in whatever order the channels have: their colours are given blue first.
         scene: Any = pixels[..., ::-1].copy()
         scene = self._trace.annotate(scene, seen)
         scene = self._box.annotate(scene, seen)
         scene = self._label.annotate(scene, seen, labels=[str(i) for i in ids])
         drawn = np.ascontiguousarray(scene[..., ::-1])
-        if not self._strip:
-            return drawn
         if taus is not None:
             self._taus.append(taus)
         return np.concatenate([drawn, self._thresholds(len(ids))])
 
-    def _thresholds(self, people: int) -> "Image":
+    def _thresholds(self, people: int) -> Image:
         """(strip, W, 3): the last seconds of both thresholds, 0 at the bottom and 1 at the top."""
         import cv2
 
-        width, height = self._frame[0], self._strip
+        width, height = self.width, self._strip
         strip: Any = np.full((height, width, 3), PAPER, np.uint8)
         scale = max(0.35, height / 130)
         words = f"{people} people"
@@ -305,13 +262,9 @@ FINE = 90_000  # ticks a second of a film whose frames come at times of their ow
 
 
 class Film:
-    """Writes frames to a film, which is whole only when closed without an error.
+    """Writes frames to a film, which is there once it is closed.
 
-    Args:
-        path: where to.
-        fps: frames per second.
-        width, height: of a frame; odd ones lose their last column or row, as H.264 needs even sizes.
-        variable: whether frames come at times of their own, which then have to be given.
+    Odd sizes lose their last column or row, as H.264 needs even ones. `variable`: frames come at times of their own.
     """
 
     def __init__(self, path: Path, fps: float, width: int, height: int, variable: bool = False) -> None:
@@ -335,12 +288,13 @@ class Film:
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = self._tick
-        self._make = av.VideoFrame.from_ndarray
 
     def add(self, pixels: Image, seconds: float | None = None) -> None:
         """Append an (H, W, 3) uint8 RGB frame, `seconds` since the first; None: one frame after the last."""
+        import av
+
         width, height = self._size
-        frame = self._make(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
         at = self._last + 1 if seconds is None else round(seconds / self._tick)
         self._last = max(at, self._last + 1)
         frame.pts, frame.time_base = self._last, self._tick
@@ -353,16 +307,6 @@ class Film:
             self._container.mux(packet)
         self._container.close()
         self._part.replace(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._container.close()
-            self._part.unlink(missing_ok=True)
 
 
 def rate(fps: float) -> Fraction:
@@ -379,7 +323,11 @@ def join(parts: Sequence[Path], path: Path, starts: Sequence[float]) -> Path:
     stream, behind = None, 0
     try:
         for part, start in zip(parts, starts, strict=True):
-            with _part(part) as source:
+            try:
+                source: Any = av.open(os.path.abspath(part))
+            except (OSError, ValueError) as error:  # ValueError: what FFmpeg finds not to be a film
+                raise MsfpError(f"{part}: cannot be read ({error}); delete it and call again") from None
+            with source:
                 given = source.streams.video[0]
                 stream = stream or out.add_stream_from_template(given)
                 # Rounded to ticks, a part may seem to begin before the last one's last frame.
@@ -398,12 +346,3 @@ def join(parts: Sequence[Path], path: Path, starts: Sequence[float]) -> Path:
         target.unlink(missing_ok=True)
         raise
     return target.replace(path)
-
-
-def _part(path: Path) -> Any:
-    import av
-
-    try:
-        return av.open(os.path.abspath(path))
-    except (OSError, ValueError) as error:  # ValueError: what FFmpeg finds not to be a film
-        raise MsfpError(f"{path}: cannot be read ({error}); delete it and call again") from None

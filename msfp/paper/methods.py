@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from msfp.errors import InputError
-from msfp.experiment.detections import architecture, detectors
+from msfp.experiment.detections import detectors
 from msfp.experiment.features import REID, Pooling
 from msfp.experiment.heads import ATTENTION
 from msfp.experiment.methods import Method, atl
 from msfp.experiment.run import Run
+from msfp.features.presets import preset_named
 from msfp.tracking import tracker_class
 
 DEEPSORT = Method("DeepSORT", "deepsort", REID)
@@ -127,4 +128,4 @@ def described(run: Run, preset: str) -> str:
     backbone = run.backbone()
     layers, channels, strides = ("/".join(map(str, each)) for each in (
         backbone.layers, backbone.channels.values(), backbone.strides.values()))  # fmt: skip
-    return f"{architecture(preset).architecture}, layers {layers}: {channels} channels at strides {strides}"
+    return f"{preset_named(preset).architecture}, layers {layers}: {channels} channels at strides {strides}"

@@ -15,7 +15,7 @@ from msfp.errors import NotComputable
 from msfp.experiment import data, speed
 from msfp.experiment.choices import association_times
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.live import MILLI, spread
+from msfp.experiment.live import MILLI
 from msfp.experiment.methods import Method, configured
 from msfp.experiment.run import Run
 from msfp.experiment.scores import SWITCHED_OFF, affordable
@@ -145,16 +145,17 @@ def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remar
 
 def time_cell(row: str, column: str, values: Times, unit: str = "ms", remark: str = "") -> Cell:
     """Median of frames, with half the distance of the quartiles as its spread and a bootstrap interval over frames."""
-    found, sample = spread(np.asarray(values)), frames_sample(values)
+    first, median, third = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    sample = frames_sample(values)
     detail: dict[str, str | float | int] = {
-        "first quartile": round(found.low, 4),
-        "third quartile": round(found.high, 4),
-        "frames": found.count,
+        "first quartile": round(first, 4),
+        "third quartile": round(third, 4),
+        "frames": len(values),
     }
     low, high = np.quantile(sample.replicates, (0.025, 0.975))
     detail["95 % interval"] = f"{low:.4g} to {high:.4g}"
     return MeasuredCell(
-        row, column, found.median, found.half, reason=remark, unit=unit, detail=detail, seeds=(found.median,),
+        row, column, median, (third - first) / 2, reason=remark, unit=unit, detail=detail, seeds=(median,),
         basis=sample, measure=column,
     )  # fmt: skip
 

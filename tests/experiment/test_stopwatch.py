@@ -2,9 +2,7 @@
 
 import time
 
-import numpy as np
-
-from msfp.experiment.live import Stopwatch, spread
+from msfp.experiment.live import Stopwatch
 
 
 def test_stages_add_up_and_absent_ones_are_zero() -> None:
@@ -24,8 +22,3 @@ def test_stages_add_up_and_absent_ones_are_zero() -> None:
     assert found["once"][[0, 2]].tolist() == [0.0, 0.0]
     assert found["once"][1] > 0
     assert watch.times(skip=1)["twice"].tolist() == found["twice"][1:].tolist()
-
-
-def test_spread_is_quartiles() -> None:
-    found = spread(np.array([4.0, 1.0, 3.0, 2.0, 5.0]))
-    assert (found.median, found.low, found.high, found.half, found.count) == (3.0, 2.0, 4.0, 1.0, 5)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ def levels(source, first=1) -> list[tuple[int, int]]:
 
 def test_a_video_tells_its_size_rate_and_length(tmp_path):
     path = tmp_path / "walk.mp4"
-    with Film(path, 25, 64, 48) as film:
+    with closing(Film(path, 25, 64, 48)) as film:
         for t in range(5):
             film.add(grey(40 * t))
     source = open_source(str(path))
