@@ -66,7 +66,8 @@ ThresholdName = Annotated[
     str,
     typer.Option(
         "--threshold",
-        help="default, TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of `msfp list thresholds`",
+        help="default (the tracker's own), TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of "
+        "`msfp list thresholds`; unless told otherwise atl for msfp-track, else the tracker's own",
         autocompletion=listed("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
     ),
 ]

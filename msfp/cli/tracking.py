@@ -53,7 +53,7 @@ def run_tracker(
     tracker: TrackerName,
     out: Annotated[Path, typer.Option("--out", help="folder for the result files")],
     appearance: AppearanceName = "",
-    threshold: ThresholdName = "default",
+    threshold: ThresholdName = "",
     recovery: Annotated[
         str, typer.Option("--recovery", help="none or busca: look again for missed people, which adds boxes")
     ] = "none",
@@ -173,7 +173,7 @@ def track(
     out: Annotated[Path, typer.Option("--out", help="folder for the results")] = Path("tracked"),
     tracker: TrackerName = "msfp-track",
     appearance: AppearanceName = "",
-    threshold: ThresholdName = "atl",
+    threshold: ThresholdName = "",
     options: Settings = None,
     weights: Annotated[
         str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")

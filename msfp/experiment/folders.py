@@ -144,6 +144,7 @@ def method_from(
         raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
     kind = tracking.tracker_class(tracker)
     chosen = look or kind.appearance or "none"
+    threshold = threshold or kind.threshold
     of_policy = dict(policies()[threshold].options) if threshold in policies() else {}
     of_policy = {key: value for key, value in of_policy.items() if key in kind.Settings.model_fields}
     pairs = tuple(sorted({**of_policy, **{key: literal(value) for key, value in options.items()}}.items()))

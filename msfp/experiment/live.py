@@ -208,6 +208,8 @@ class CpuPredictor(Predictor):
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
         """As of `Predictor`."""
+        if boxes is not None and self.head is None and self.predictor is None:  # by motion alone: no pixel is looked at
+            return Seen(*boxes, np.zeros((len(boxes[0]), 0), np.float32), np.zeros(0, np.float32))
         size, geometry, head = self.config.size, self.config.geometry, self.head
         used = () if head is None else pooled_layers(head)
         sight = self.detector.look(

@@ -215,6 +215,7 @@ class Backbone:
         self._sources = {layer: _sources(modules, layer) for layer in preset.layers}
         # A tap may be a concatenation that is put together from other maps without being run.
         wanted = {source for sources in self._sources.values() for source, _ in sources} | set(also)
+        self._for_taps = _needed(modules, wanted - set(also))
         self.executed = _needed(modules, wanted)
         self._keep = wanted | {j for i in self.executed for j in inputs_of(modules[i])}
         last = {j: i for i in self.executed for j in inputs_of(modules[i])}
@@ -249,7 +250,7 @@ class Backbone:
     @torch.inference_mode()
     def parts(self, batch: torch.Tensor) -> dict[int, tuple[Part, ...]]:
         """Layer -> pieces that its map is concatenated from, coarse ones left coarse, of (B, 3, H, W) RGB in 0..1."""
-        return self._taps(self._forward(batch))
+        return self._taps(self._forward(batch, self._for_taps))
 
     def maps(self, batch: torch.Tensor) -> dict[int, torch.Tensor]:
         """Layer -> (B, C, H / stride, W / stride) tapped map of (B, 3, H, W) RGB in 0..1, H and W multiples of 32."""
@@ -264,14 +265,17 @@ class Backbone:
         self._modules.to(dtype)
         return self
 
-    def _forward(self, batch: torch.Tensor) -> dict[int, Any]:
-        """Outputs of the layers that another one reads, that are tapped, or that somebody asked for."""
+    def _forward(self, batch: torch.Tensor, modules: tuple[int, ...] = ()) -> dict[int, Any]:
+        """Outputs of the layers that another one reads, that are tapped, or that somebody asked for.
+
+        `modules`: those that are run; empty: all.
+        """
         height, width = batch.shape[-2:]
         if height % STRIDE or width % STRIDE:
             raise InputError(f"network input {width}x{height}: width and height have to be multiples of {STRIDE}")
         x = batch.to(self.device, memory_format=torch.channels_last)
         outputs: dict[int, Any] = {}
-        for index in self.executed:
+        for index in modules or self.executed:
             module = self._modules[str(index)]
             if index:
                 inputs = [outputs[j] for j in inputs_of(module)]
@@ -281,7 +285,7 @@ class Backbone:
             if index in self._keep:
                 outputs[index] = x
             for other in self._done[index]:  # memory that is free again is still in the cache
-                del outputs[other]
+                outputs.pop(other, None)
         return outputs
 
     def _taps(self, outputs: dict[int, Any]) -> dict[int, tuple[Part, ...]]:

@@ -196,8 +196,10 @@ class Detector(Backbone):
         """
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         batch = to_batch(box.apply(frame)[None], self.device)
-        parts, found = self.detect(batch, box, confidence, overlap, limit)
-        tlwh, score = found if boxes is None else boxes
+        if boxes is None:
+            parts, (tlwh, score) = self.detect(batch, box, confidence, overlap, limit)
+        else:  # nobody asks where the detector sees people: it ends at the last tapped layer
+            parts, (tlwh, score) = self.parts(batch), boxes
         regions = box.to_network(tlwh)
         taps = {layer: parts[layer] for layer in layers or self.layers}
         pooled = pool_levels(taps, regions, self.strides, pooling)

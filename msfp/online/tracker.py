@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,8 @@ class People:
     ids: NDArray[np.int32]  # (M,) identities, from 1, each once
     xyxy: NDArray[np.float64]  # (M, 4) left, top, right, bottom in pixels, from 0
     scores: NDArray[np.float32]  # (M,) of the detections
+    classes: NDArray[np.int32]  # (M,) of the detections that were given; 0 where the network found them
+    detections: NDArray[np.int64]  # (M,) row of the detection that was given or found; -1 where there is none
     taus: tuple[float, float] | None  # tau_high and tau_low of the frame, None where the tracker keeps its own
 
     def __len__(self) -> int:
@@ -173,7 +175,7 @@ class People:
         return sv.Detections(
             xyxy=self.xyxy.astype(np.float32),
             confidence=self.scores,
-            class_id=np.zeros(len(self), int),
+            class_id=self.classes.astype(int),
             tracker_id=self.ids.astype(int),
         )
 
@@ -196,13 +198,14 @@ class Tracker:
         *,
         weights: str | Path = "embedded",
         appearance: str = "",
-        threshold: str = "atl",
+        threshold: str = "",
         fps: float = 30.0,
         device: str = "cpu",
         options: Mapping[str, object] | None = None,
         settings: Mapping[str, Any] | None = None,
         seed: int = 0,
         home: str | Path | None = None,
+        colours: Literal["rgb", "bgr"] = "rgb",
     ) -> None:
         """Load the networks, and learn what is not kept yet.
 
@@ -210,24 +213,31 @@ class Tracker:
             tracker: a name of `msfp list trackers`.
             weights: of the detector: `embedded`, or a .safetensors or .pt file.
             appearance: a name of `msfp list appearances`, `none`; empty: what the tracker needs.
-            threshold: `default`, a number, two numbers `HIGH,LOW`, `atl`, `atl-single`, `atl-dual` or a policy's name.
+            threshold: `default`, a number, two numbers `HIGH,LOW`, `atl`, `atl-single`, `atl-dual` or a policy's name;
+                empty: `atl` for `msfp-track`, the tracker's own for others.
             fps: frames per second; scales how long a lost person is remembered.
             device: `cpu` or `cuda`.
             options: the tracker's own settings.
             settings: any setting of the suite by its dotted name, such as `input.size`.
             seed: of trained heads.
             home: folder that holds data/ and runs/; None: the user's cache.
+            colours: their order in frames; OpenCV reads `bgr`.
         """
+        if colours not in ("rgb", "bgr"):
+            raise InputError(f"colours {colours!r}: there are rgb and bgr (OpenCV's)")
         run = run_for_videos(weights, device, settings or {}, home)
         words = {key: str(value) for key, value in (options or {}).items()}
         method = method_from(run, tracker, appearance, threshold, words, seed)
         self._watcher = OnlineTracker(run, method, fps)
-        self._number = 0
+        self._number, self._bgr = 0, colours == "bgr"
+        self._names: dict[int, int] = {}  # identity within the tracker -> in the order in which people were reported
 
-    def update(self, frame: Image, detections: "Detections | None" = None, seconds: float | None = None) -> People:
-        """Follow everybody into the next frame, (H, W, 3) uint8 RGB.
+    def update(self, frame: Image, detections: Any = None, seconds: float | None = None) -> People:
+        """Follow everybody into the next frame, (H, W, 3) uint8; identities count from 1 in the order of first sight.
 
-        `detections`: people found by another detector, None: by the network. `seconds`: time of the frame, where frames
+        `detections`: people found by another detector, as `supervision.Detections`, ultralytics' `Results`, or an (N,
+        5) or (N, 6) array of x1, y1, x2, y2, score, class in pixels from 0; None: by the network, which looks at no
+        more of a frame than the embedding needs where they are given. `seconds`: time of the frame, where frames
         do not come at the constant rate `fps`; then give it always. InputError: not an image; boxes without scores; a
         time before the last; a frame of another size, where the tracker follows the camera.
         """
@@ -236,23 +246,42 @@ class Tracker:
             raise InputError(f"frame is {image.dtype} {image.shape}; give (H, W, 3) uint8, red first")
         check_size("frame", image.shape[1], image.shape[0])
         self._number += 1
-        boxes = None if detections is None else boxes_from(detections)
-        look = self._watcher.look(self._number, image, boxes, np.nan if seconds is None else seconds)
+        boxes, classes = (None, None) if detections is None else boxes_from(detections)
+        pixels = np.ascontiguousarray(image[..., ::-1]) if self._bgr else image
+        look = self._watcher.look(self._number, pixels, boxes, np.nan if seconds is None else seconds)
         found = self._watcher.follow(look)
-        return People(found.ids, found.boxes - FIRST_PIXEL, found.scores, look.pair)
+        ids = np.array([self._names.setdefault(i, len(self._names) + 1) for i in found.ids.tolist()], np.int32)
+        kinds = np.zeros(len(ids), np.int32)
+        if classes is not None:
+            kinds[found.detections >= 0] = classes[found.detections[found.detections >= 0]]
+        return People(ids, found.boxes - FIRST_PIXEL, found.scores, kinds, found.detections, look.pair)
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of another video."""
         self._number = 0
+        self._names.clear()
         self._watcher.reset()
 
 
-def boxes_from(detections: "Detections") -> Boxes:
-    """(N, 4) tlwh in file coordinates and (N,) scores of `supervision.Detections`."""
-    if detections.confidence is None:
-        raise InputError("the detections carry no confidence; give one a box, as thresholds choose by it")
-    xyxy = np.asarray(detections.xyxy, np.float64).reshape(-1, 4) + FIRST_PIXEL
-    return np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1), np.asarray(detections.confidence, np.float32)
+def boxes_from(detections: Any) -> tuple[Boxes, NDArray[np.int32]]:
+    """(N, 4) tlwh in file coordinates with (N,) scores, and (N,) classes, of what `Tracker.update` takes."""
+    if isinstance(detections, list | tuple | np.ndarray):
+        rows = np.asarray(detections, np.float64)
+        rows = rows.reshape(0, 6) if rows.size == 0 else rows
+        if rows.ndim != 2 or rows.shape[1] not in (5, 6):
+            raise InputError(f"detections of shape {rows.shape}; give rows of x1, y1, x2, y2, score[, class]")
+        xyxy, scores, classes = rows[:, :4], rows[:, 4], rows[:, 5] if rows.shape[1] == 6 else None
+    elif hasattr(detections, "boxes"):  # ultralytics
+        found = detections.boxes.cpu().numpy()
+        xyxy, scores, classes = found.xyxy, found.conf, found.cls
+    else:
+        xyxy, scores, classes = detections.xyxy, detections.confidence, detections.class_id
+        if scores is None:
+            raise InputError("the detections carry no confidence; give one a box, as thresholds choose by it")
+    xyxy = np.asarray(xyxy, np.float64).reshape(-1, 4) + FIRST_PIXEL
+    tlwh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1)
+    kinds = np.zeros(len(tlwh), np.int32) if classes is None else np.asarray(classes).astype(np.int32)
+    return (tlwh, np.asarray(scores, np.float32)), kinds
 
 
 def run_for_videos(

@@ -120,6 +120,7 @@ class Tracker:
         label: its row in the paper's tables.
         needs_embeddings: whether boxes must come with embeddings.
         appearance: whose embeddings it takes by default: a fusion strategy, `reid` (separate network), or None.
+        threshold: its thresholds unless told otherwise: its own settings (`default`), or `atl`.
         Settings: its settings; unknown ones are errors.
         motion: what its filter tracks.
         kernels: its compiled step.
@@ -129,6 +130,7 @@ class Tracker:
     label: ClassVar[str] = ""
     needs_embeddings: ClassVar[bool] = False
     appearance: ClassVar[str | None] = None
+    threshold: ClassVar[str] = "default"
     Settings: ClassVar[type[TrackerSettings]] = TrackerSettings
     motion: ClassVar[Motion]
     kernels: ClassVar[Kernels]

@@ -294,7 +294,7 @@ class MsfpTrack(WithAppearance):
     none are its base, an offset of zero.
     """
 
-    name, label, appearance = "msfp-track", "MSFP-Track", "attention-instance"
+    name, label, appearance, threshold = "msfp-track", "MSFP-Track", "attention-instance", "atl"
     Settings = AppearanceSettings.having(track_high=0.5, track_low=0.05)
 
 

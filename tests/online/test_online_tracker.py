@@ -12,6 +12,7 @@ from msfp.data.frames import FrameReader
 from msfp.data.motchallenge import read_tracks
 from msfp.errors import InputError
 from msfp.experiment import data
+from msfp.experiment.folders import method_from
 from msfp.experiment.heads import appearance
 from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold
@@ -207,6 +208,68 @@ def test_tracker_speaks_supervision_both_ways(people: msfp.Tracker) -> None:
         people.update(frame, sv.Detections(xyxy=given.xyxy))
     with pytest.raises(InputError, match=r"frame is float64 .* give \(H, W, 3\) uint8"):
         people.update(np.zeros((4, 4, 3)))
+
+
+def test_tracker_takes_arrays_and_ultralytics_results_and_keeps_their_classes(people: msfp.Tracker) -> None:
+    import torch
+    from ultralytics.engine.results import Results
+
+    frame = np.zeros((64, 96, 3), np.uint8)
+    rows = np.array([[50.0, 5, 70, 50, 0.8, 7], [10, 5, 30, 50, 0.9, 2], [80, 5, 90, 50, 0.01, 3]])
+    first = people.update(frame, rows)
+    assert first.ids.tolist() == [1, 2]
+    assert first.classes.tolist() == [rows[k, 5] for k in first.detections]
+    assert first.to_supervision().class_id.tolist() == first.classes.tolist()
+    again = people.update(frame, Results(frame, "x", {2: "a", 3: "b", 7: "c"}, boxes=torch.from_numpy(rows)))
+    assert again.ids.tolist() == first.ids.tolist()
+    assert again.classes.tolist() == first.classes.tolist()
+    assert people.update(frame, rows[:, :5].tolist()).classes.tolist() == [0, 0]
+    assert len(people.update(frame, [])) == 0
+    with pytest.raises(InputError, match=r"detections of shape \(3, 4\); give rows of x1, y1, x2, y2, score"):
+        people.update(frame, rows[:, :4])
+
+
+def test_given_boxes_ask_no_more_of_the_network_than_the_embedding_needs(run: Run, monkeypatch) -> None:
+    from msfp.features.backbone import Backbone
+    from msfp.features.detector import Detector
+
+    def unwanted(*_: object) -> None:
+        raise AssertionError("nobody asks the network")
+
+    monkeypatch.setattr(Detector, "detect", unwanted)
+    pixels, boxes = np.full((64, 96, 3), 90, np.uint8), (np.array([[10.0, 5, 20, 45]]), np.array([0.9], np.float32))
+    assert OnlineTracker(run, methods(run)["single layer"], 30.0, "OWN").look(1, pixels, boxes).vectors.shape[0] == 1
+    monkeypatch.setattr(Backbone, "parts", unwanted)
+    assert OnlineTracker(run, methods(run)["motion"], 30.0, "OWN").look(1, pixels, boxes).vectors.shape == (1, 0)
+
+
+class Remembering(OnlineTracker):
+    """It keeps the pixels that it was given last."""
+
+    def look(self, number: int, pixels: np.ndarray, *more: object) -> tracker.Look:
+        self.last = pixels
+        return super().look(number, pixels, *more)
+
+
+def test_blue_may_come_first(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker, "run_for_videos", lambda *_: run)
+    monkeypatch.setattr(tracker, "OnlineTracker", Remembering)
+    pixels = next(iter(FrameReader(scene_of(run).scene.pixels)))[1]
+    for order, given in (("rgb", pixels), ("bgr", pixels[..., ::-1])):
+        watcher = msfp.Tracker("bytetrack", threshold="0.2,0.05", colours=order)
+        watcher.update(given)
+        np.testing.assert_array_equal(watcher._watcher.last, pixels)
+    with pytest.raises(InputError, match="there are rgb and bgr"):
+        msfp.Tracker("bytetrack", colours="grb")
+
+
+def test_a_tracker_has_its_own_thresholds_unless_told_otherwise(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msfp.experiment.folders.learning_parts", lambda run, root=None: (scene_of(run),))
+    kinds = {
+        name: method_from(run, name, "", "", {}, 0).threshold.kind for name in ("bytetrack", "botsort", "msfp-track")
+    }
+    assert kinds == {"bytetrack": "default", "botsort": "default", "msfp-track": "atl"}
+    assert method_from(run, "bytetrack", "", "atl", {}, 0).threshold.kind == "atl"
 
 
 def test_other_names_of_the_package_are_still_errors() -> None:
