@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -24,9 +25,27 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 done; 1 done, something is wrong or missing; 2 a mistake in what was asked; 3 the machine "
     "refused something (disk, memory, open files, network); 4 a mistake of msfp's own; 130 stopped.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from msfp import __version__
+
+        typer.echo(f"msfp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and end", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Reproduce MSFP-Track: every table and figure of the paper, really computed."""
 
 
 def main() -> None:

@@ -214,6 +214,8 @@ def track(
     settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
     run = run_for_videos(weights, device, settings, home, min(one_a_core(), MOST) if workers < 0 else workers)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
+    if method.threshold.kind == "fixed" and method.threshold.high > 1:
+        raise InputError(f"--threshold {threshold}: the detector's scores lie between 0 and 1, so nobody would be seen")
     state = {
         "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, fingerprint(seen)],
         "method": [tracker, appearance, threshold, sorted(options or []), seed, film],
