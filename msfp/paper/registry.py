@@ -165,11 +165,6 @@ def artefacts() -> tuple[Artefact, ...]:
     return tuple(a for a in every() if a.number <= EXTRA)
 
 
-def extras() -> tuple[Artefact, ...]:
-    """Tables and figures that the paper does not have."""
-    return tuple(a for a in every() if a.number > EXTRA)
-
-
 @cache
 def every() -> tuple[Artefact, ...]:
     """The paper's artefacts, then the extra ones."""
@@ -276,26 +271,19 @@ def number(text: str) -> float | None:
     return round(float(text[:-1]) * 1000, 6) if text.endswith("K") else float(text)
 
 
-def _decimals(text: str) -> int:
-    return 0 if text.endswith("K") else len(text.partition(".")[2])
-
-
 def _entry(row: dict[str, str]) -> Entry:
-    value = number(row["value"])
+    printed, value = row["value"], number(row["value"])
+    known = {name: row[name] for name in ("group", "column", "unit", "published_source", "remark")}
     return Entry(
+        **known,  # type: ignore[arg-type]
         table=int(row["table"]),
         order=int(row["order"]),
-        group=row["group"],
         row=here(row["row"]),
-        column=row["column"],
-        printed=row["value"],
-        value=row["value"] if value is None else value,
+        printed=printed,
+        value=printed if value is None else value,
         std=float(row["std"]) if row["std"] else None,
-        unit=row["unit"],
         private=row["private"] == "yes",
         published=float(row["published"]) if row["published"] else None,
-        published_source=row["published_source"],
-        remark=row["remark"],
-        decimals=0 if value is None else _decimals(row["value"]),
-        std_decimals=_decimals(row["std"]),
+        decimals=0 if value is None or printed.endswith("K") else len(printed.partition(".")[2]),
+        std_decimals=len(row["std"].partition(".")[2]),
     )

@@ -12,7 +12,7 @@ from msfp.experiment.run import Run
 from msfp.experiment.scores import ceiling_one
 from msfp.paper.registry import every, notebooks_folder
 from msfp.paper.stamps import read_stamp, stale
-from msfp.types import Scene, Sequence
+from msfp.types import Scene
 
 REPORT = "08_report"
 """The notebook that writes the report: it is added to it when it has ended."""
@@ -45,10 +45,9 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     weights = run.weights_digest()
     if config.input.weights not in ("embedded", "random-init"):
         run.backbone()  # files of others are tried before hours are spent
-    data = {
-        f"{name}/{split}/{s.name}": [run.pixels_digest(s), run.boxes_digest(s)] for name, split, s in every_scene(run)
-    }
-    inputs: dict[str, Any] = {"weights": weights, "data": data}
+    scenes = {f"{name}/{split}/{s.name}": s for name, split, s in every_scene(run)}
+    digests = {name: [run.pixels_digest(s), run.boxes_digest(s)] for name, s in scenes.items()}
+    inputs: dict[str, Any] = {"weights": weights, "data": digests}
     if results := external.contents(run):
         inputs["imported"] = results
     cluster.close()  # the notebooks' kernels get workers of their own; idle ones here would only hold memory
@@ -102,34 +101,30 @@ def overview(run: Run) -> pd.DataFrame:
 
     A test split's labels stay closed here; its people, recall and precision are left empty.
     """
-    return pd.DataFrame(
-        [_sequence(run, name, split, scene, s) for name, split, scene in every_scene(run) for s in scene.sequences]
-    )
-
-
-def _sequence(run: Run, name: str, split: str, scene: Scene, sequence: Sequence) -> dict[str, object]:
-    found = data.detections(sequence) if sequence.det_path else None
-    row: dict[str, object] = {
-        "data set": name,
-        "split": split,
-        "sequence": sequence.name,
-        "detector": sequence.detector,
-        "size": f"{sequence.width} x {sequence.height}",
-        "fps": sequence.fps,
-        "frames": sequence.length,
-        "with pixels": len(scene.pixels.frames),
-        "detections a frame": len(found) / sequence.length if found is not None else float("nan"),
-        "people a frame": float("nan"),
-        "recall": float("nan"),
-        "precision": float("nan"),
-    }
-    if scene.pixels.gt_path is not None and found is not None:
-        score = ceiling_one((data.whole(scene), sequence), run).score
-        if score is not None:
-            row["people a frame"] = (score.tp + score.fn) / sequence.length
-            row["recall"] = score.tp / max(score.tp + score.fn, 1)
-            row["precision"] = score.tp / max(len(found), 1)
-    return row
+    rows = []
+    for name, split, scene in every_scene(run):
+        for sequence in scene.sequences:
+            found = data.detections(sequence) if sequence.det_path else None
+            row = {
+                "data set": name,
+                "split": split,
+                "sequence": sequence.name,
+                "detector": sequence.detector,
+                "size": f"{sequence.width} x {sequence.height}",
+                "fps": sequence.fps,
+                "frames": sequence.length,
+                "with pixels": len(scene.pixels.frames),
+                "detections a frame": float("nan") if found is None else len(found) / sequence.length,
+                **dict.fromkeys(("people a frame", "recall", "precision"), float("nan")),
+            }
+            if scene.pixels.gt_path is not None and found is not None:
+                score = ceiling_one((data.whole(scene), sequence), run).score
+                if score is not None:
+                    row["people a frame"] = (score.tp + score.fn) / sequence.length
+                    row["recall"] = score.tp / max(score.tp + score.fn, 1)
+                    row["precision"] = score.tp / max(len(found), 1)
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def by_detector(sequences: pd.DataFrame) -> pd.DataFrame:
@@ -146,10 +141,8 @@ def switches(run: Run) -> pd.DataFrame:
 def layers(run: Run) -> pd.DataFrame:
     """Tapped layers with the channels and strides of their maps."""
     backbone = run.backbone()
-    return pd.DataFrame(
-        [(layer, c, backbone.strides[layer]) for layer, c in backbone.channels.items()],
-        columns=["layer", "channels", "stride"],
-    )
+    rows = [(layer, c, backbone.strides[layer]) for layer, c in backbone.channels.items()]
+    return pd.DataFrame(rows, columns=["layer", "channels", "stride"])
 
 
 def ablated(run: Run) -> list[Scene]:

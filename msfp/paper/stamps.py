@@ -69,14 +69,9 @@ def stamp(
     run: Run, made: Artefact, files: Iterable[Path], reason: str = "", scored: Scored = MappingProxyType({})
 ) -> None:
     """Remember what an artefact was made from, its files by content, why it is absent, remarks, and what was scored."""
-    record = {
-        "fingerprint": fingerprint(run, made),
-        "files": {path.relative_to(run.home).as_posix(): file_digest(path) for path in files},
-        "reason": reason,
-        "notes": run.notes,
-        "scored": dict(scored),
-        "events": run.store.events,
-    }
+    written = {path.relative_to(run.home).as_posix(): file_digest(path) for path in files}
+    record = {"fingerprint": fingerprint(run, made), "files": written, "reason": reason, "notes": run.notes}
+    record |= {"scored": dict(scored), "events": run.store.events}
     atomic_write(stamp_path(run, made.id), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 
 
@@ -134,10 +129,8 @@ def published_cells(run: Run) -> dict[int, list[Cell]]:
         InputError: a table's file is not as it was written.
     """
     found = {}
-    for made in (a for a in every() if a.kind == "table"):
-        path = tables_folder(run) / f"{made.id}.json"
-        if not path.is_file():
-            continue
+    paths = {a: tables_folder(run) / f"{a.id}.json" for a in every() if a.kind == "table"}
+    for made, path in ((made, path) for made, path in paths.items() if path.is_file()):
         if (other := altered(run, made)) is not None:
             remedy = f"run msfp table {made.number} --profile {run.settings.profile}"
             raise InputError(f"{other} was altered after it was made: {remedy}")
@@ -148,8 +141,7 @@ def published_cells(run: Run) -> dict[int, list[Cell]]:
 def with_times(found: dict[int, list[Cell]]) -> dict[int, list[Cell]]:
     """Tables that name times and were made without, so that they repeat exactly, with those of extra table 104."""
     known = {(c.row, c.column): c for c in found.get(TIMES, []) if c.source == "measured"}
-
-    def filled(cell: Cell) -> Cell:
-        return known.get((cell.row, cell.column), cell) if cell.source == "n/a" else cell
-
-    return {n: [filled(c) for c in cells] if n in TIMED else cells for n, cells in found.items()}
+    return {
+        n: [known.get((c.row, c.column), c) if n in TIMED and c.source == "n/a" else c for c in cells]
+        for n, cells in found.items()
+    }

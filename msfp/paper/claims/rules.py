@@ -126,16 +126,16 @@ def compared(claim: Claim, numbers: Printed) -> Found:
             sign = 1 if claim.kind == "greater" else col.direction(claim.table, column) or 1
             if not others:
                 raise NotComputable("nothing to compare with")
-            return Found(tuple(_apart(claim, numbers, a[0], row, "over", sign) for row in others))
+            return Found(tuple(_effect(claim, numbers, a[0], row, "over", sign) for row in others))
         case "ordered":
-            return Found(tuple(_apart(claim, numbers, one, other) for one, other in pairwise(a)))
+            return Found(tuple(_effect(claim, numbers, one, other) for one, other in pairwise(a)))
         case "each":
-            return Found(tuple(_alone(claim, numbers, row) for row in a), claim.low, claim.high, bound=claim.low)
+            return Found(tuple(_effect(claim, numbers, row) for row in a), claim.low, claim.high, bound=claim.low)
         case "spread":
-            return _within(claim.high, (_apart(claim, numbers, one, other) for one, other in combinations(a, 2)))
-    effects = [_apart(claim, numbers, a[0], b) for b in claim.b] or [_alone(claim, numbers, a[0])]
+            return _within(claim.high, (_effect(claim, numbers, one, other) for one, other in combinations(a, 2)))
+    effects = tuple(_effect(claim, numbers, a[0], b) for b in claim.b or ("",))
     bound = 0.0 if claim.kind == "between" and 0 < claim.low < inf else None
-    return Found(tuple(effects), claim.low, claim.high, strict=False, bound=bound)
+    return Found(effects, claim.low, claim.high, strict=False, bound=bound)
 
 
 def relative(claim: Claim, numbers: Printed) -> Found:
@@ -165,9 +165,8 @@ def correlate(claim: Claim, numbers: Printed) -> Found:
     if len(rows) < 3:
         raise NotComputable(f"{len(rows)} rows have both {left} and {right}; an order takes three")
     constant = len({*x}) == 1 or len({*y}) == 1
-    found = bootstrap.RankCorrelation(
-        float("nan") if constant else float(stats.spearmanr(x, y)[0]), len(rows), "strategies"
-    )
+    value = float("nan") if constant else float(stats.spearmanr(x, y)[0])
+    found = bootstrap.RankCorrelation(value, len(rows), "strategies")
     return Found((Effect(f"rank correlation of {left} and {right}", found),))
 
 
@@ -294,23 +293,16 @@ def _within(size: float, effects: Iterable[Effect]) -> Found:
     return Found(found, -size, size, strict=False, bound=None)
 
 
-def _apart(claim: Claim, numbers: Printed, a: str, b: str, sep: str = "−", sign: int = 1) -> Effect:
-    places = [(claim.table, row, claim.columns[0]) for row in (a, b)]
-    sample = difference(*(numbers.sample(*place) for place in places))
-    slack = sum(numbers.slack(*place) for place in places)
-    return _effect(claim, f"{a} {sep} {b}", sample if sign > 0 else bootstrap.negative(sample), slack)
-
-
-def _alone(claim: Claim, numbers: Printed, row: str) -> Effect:
-    place = (claim.table, row, claim.columns[0])
-    return _effect(claim, row, numbers.sample(*place), numbers.slack(*place))
-
-
-def _effect(claim: Claim, label: str, sample: Sample, slack: float) -> Effect:
-    """An effect in the claim's column."""
-    unit = _unit(claim)
+def _effect(claim: Claim, numbers: Printed, a: str, b: str = "", sep: str = "−", sign: int = 1) -> Effect:
+    """a less b in the claim's column, the other way round for a negative sign; or a alone."""
+    places = [(claim.table, row, claim.columns[0]) for row in (a, b) if row]
+    sample, *others = (numbers.sample(*place) for place in places)
+    for other in others:
+        sample = difference(sample, other)
+    slack, unit = sum(numbers.slack(*place) for place in places), _unit(claim)
     margin = MARGINS.get(unit, MARGINS.get(col.stem(claim.columns[0]), 0.0))
-    return Effect(label, _spread_of(claim, sample), slack, unit, margin)
+    spread = _spread_of(claim, sample if sign > 0 else bootstrap.negative(sample))
+    return Effect(f"{a} {sep} {b}" if b else a, spread, slack, unit, margin)
 
 
 def _spread_of(claim: Claim, sample: Sample) -> Spread:

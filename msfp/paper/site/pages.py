@@ -221,9 +221,8 @@ def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | in
         sample = evidence.sample(cell.row, cell.column)
     except NotComputable:
         return {}
-    found: dict[str, str | float | int] = {}
-    if len(sample.seeds) > 1:
-        found["by seed"] = ", ".join(f"{x:.6g}" for x in sample.seeds)
+    by_seed = ", ".join(f"{x:.6g}" for x in sample.seeds)
+    found: dict[str, str | float | int] = {"by seed": by_seed} if len(sample.seeds) > 1 else {}
     if sample.units:
         # people have no names worth reading: their number is what counts
         named = f": {', '.join(sample.units)}" if sample.kind == "scenes" and len(sample.units) <= MOST_NAMES else ""
@@ -266,10 +265,9 @@ def _compared(tables: Mapping[int, Sequence[Cell]]) -> list[dict[str, Any]]:
 def _absent(tables: Mapping[int, Sequence[Cell]]) -> list[tuple[str, int, str]]:
     """(reason, how many cells have it, in which tables) of cells without a measured number; the most frequent first."""
     found: dict[str, list[str]] = {}
-    for number, cells in sorted(tables.items()):
-        for cell in cells:
-            if cell.source != "measured" and cell.reason:
-                found.setdefault(cell.reason, []).append(artefact("table", number).name)
+    for number, cell in ((number, cell) for number, cells in sorted(tables.items()) for cell in cells):
+        if cell.source != "measured" and cell.reason:
+            found.setdefault(cell.reason, []).append(artefact("table", number).name)
     lines = [(reason, len(names), ", ".join(dict.fromkeys(names))) for reason, names in found.items()]
     return sorted(lines, key=lambda line: -line[1])
 
