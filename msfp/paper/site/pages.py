@@ -92,7 +92,7 @@ def write_site(folder: Path, contents: Contents) -> Path:
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
         topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
-    summary = {
+    summary: dict[str, Any] = {
         "stale": contents.stale,
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
@@ -101,8 +101,12 @@ def write_site(folder: Path, contents: Contents) -> Path:
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
     }
-    reasons = {"compared": _compared(contents.cells), "absent": _absent(contents.cells), "report": contents}
-    facts = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
+    reasons: dict[str, Any] = {
+        "compared": _compared(contents.cells),
+        "absent": _absent(contents.cells),
+        "report": contents,
+    }
+    facts: dict[str, Any] = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
     executed = {path.stem for path in contents.notebooks}
     texts = {
         INDEX: _page(contents, INDEX, "The paper’s claims, tested", places=places, **summary),
