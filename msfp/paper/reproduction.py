@@ -105,7 +105,7 @@ def overview(run: Run) -> pd.DataFrame:
     for name, split, scene in every_scene(run):
         for sequence in scene.sequences:
             found = data.detections(sequence) if sequence.det_path else None
-            row = {
+            row: dict[str, object] = {
                 "data set": name,
                 "split": split,
                 "sequence": sequence.name,
