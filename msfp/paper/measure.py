@@ -32,7 +32,6 @@ from msfp.paper.methods import MSFP_ATTENTION
 from msfp.types import Cell
 
 UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
-MEASURES = tuple(UNITS)
 NO_TIME = "time differs from run to run: extra table 104 has it (`msfp table 104`), so that this table repeats exactly"
 REID = {
     "AUC": "auc",
@@ -233,7 +232,7 @@ def difference_cell(
         evaluated: tidy frame with both rows.
         row, other: labels.
         place: row and column of the table.
-        measure: of `MEASURES`.
+        measure: of `UNITS`.
     """
 
     def values() -> list[float]:

@@ -1,4 +1,4 @@
-"""Table 12: what each module learned from and is used for, read from the settings and the folds of this run."""
+"""Settings that were selected for the rows of Tables 1 and 2, and what that is worth (`msfp tune`)."""
 
 import contextlib
 from collections.abc import Iterator
