@@ -50,10 +50,7 @@ def take(run: Run, name: str, folder: Path, reserved: Iterable[str] = ()) -> Imp
     A file that cannot be read, or is named after no sequence, is left out and told. Cells that would need it say so,
     as no number is shown over fewer sequences than it names. `folder` holds a MOTChallenge result file a sequence,
     `MOT17-02-DPM.txt`; `MOT17-02.txt` stands for all public detectors of the scene. `reserved`: rows measured here.
-
-    Raises:
-        Refused: no file can be taken, or none that a table shows; a sentence for each problem.
-        InputError: a name that is taken or makes no row, or a folder that is not there.
+    Refused has a sentence for each problem where no file can be taken, or none that a table shows.
     """
     if not NAME.fullmatch(name) or name != name.strip():
         raise InputError(

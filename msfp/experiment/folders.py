@@ -169,11 +169,7 @@ def method_from(
 
 
 def learning_parts(run: Run, root: Path | None = None) -> tuple[Part, ...]:
-    """What is learned from: the labelled training scenes of a folder in the MOTChallenge layout, or embedded worlds.
-
-    Raises:
-        InputError: the folder has no labelled training scene.
-    """
+    """What is learned from: the labelled training scenes of a folder in the MOTChallenge layout, or embedded worlds."""
     if root is None:
         return tuple(data.whole(s) for s in data.scenes(run, LEARN_FROM))
     other = run.variant(data=run.settings.data.model_copy(update={"root": root.resolve()}))
@@ -185,11 +181,7 @@ def learning_parts(run: Run, root: Path | None = None) -> tuple[Part, ...]:
 
 
 def others(run: Run, learn: ListLike[Part], scene: Scene) -> tuple[Part, ...]:
-    """Learning parts of other scenes than this one, in whatever folder: nothing is learned where it is measured.
-
-    Raises:
-        InputError: nothing is left to learn from.
-    """
+    """Learning parts of other scenes than this one, in whatever folder: nothing is learned where it is measured."""
     digest = run.pixels_digest(scene)
     kept = tuple(part for part in learn if part.scene.name != scene.name and run.pixels_digest(part.scene) != digest)
     if learn and not kept:
@@ -283,10 +275,7 @@ def reid_folder(run: Run, names: ListLike[str], split: str, learn: Path | None) 
     """Measure embeddings on the labelled boxes of every scene of a split.
 
     What is learned is learned from `learn`, see `learning_parts`; a scene that is measured is never learned from.
-
-    Raises:
-        InputError: an unknown embedding, or nothing to learn from.
-        NotComputable: not one scene can be measured.
+    InputError: an unknown embedding, or nothing to learn from. NotComputable: not one scene can be measured.
     """
     known = sorted({*strategies(), *ALIASES, REID})
     if wrong := [name for name in names if ALIASES.get(name, name) not in known]:

@@ -233,13 +233,12 @@ class CudaGraphPredictor(Predictor):
         most: int = CANDIDATES,
     ) -> None:
         """Record the networks with room for `most` boxes; converts the detector, not a sparse one, in place."""
-        encoder = None if predictor is None else predictor.encoder
         super().__init__(head)
-        mode, self._host_head = pooled_as(head), head if head is not None and head.centred else None
         # Who makes up a frame's mean is known only when those that overlap are suppressed, on the host.
-        device_head = None if head is None else AsPooled(head.channels) if head.centred else copy.deepcopy(head)
-        encoder = copy.deepcopy(encoder)  # theirs stay where they are
-        layers = tuple(head.channels) if head is not None and head.centred else ()
+        self._host_head = head if head is not None and head.centred else None
+        layers = () if self._host_head is None else tuple(self._host_head.channels)
+        device_head = AsPooled(layers) if layers else copy.deepcopy(head)  # theirs stay where they are
+        encoder, mode = None if predictor is None else copy.deepcopy(predictor.encoder), pooled_as(head)
         self.frame = DeviceFrame(detector, device_head, encoder, config.size, most, CONFIDENCE, None, mode, layers)
         self._config = config
         self._box: Letterbox | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ from msfp.metrics.scores import SequenceScore
 from msfp.tracking import make
 from msfp.tracking import track as follow
 from msfp.tracking.thresholds import Temporal
+from msfp.types import Sequence, Tracks
 
 Learn = tuple[Part, ...]
 
@@ -209,19 +211,18 @@ def _of_own(run: Run, method: Method, head: Trained, fold: Fold) -> Iterator[dic
     if method.rule.kind == "atl":
         raise InputError(f"{method.row}: ATL is learned with the paper's heads; give (high, low) beside your own")
     model = method.configured(fold.learn, head.seed, fold.select)
+
+    def tracks(part: Part, sequence: Sequence) -> Tracks:
+        chosen = settled(run, model)
+        taus = frame_thresholds(run, part, sequence, chosen)
+        warps = None if chosen.camera == "none" else part_warps(run, part, chosen.camera)
+        tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
+        boxes, vectors = data.window(data.detections(sequence), part), head.embed(part, sequence.detector)
+        return follow(tracker, boxes, part.length, vectors, taus, warps=warps)
+
     for part in fold.evaluate:
         for sequence in data.sequences(part):
-            score, reason = None, ""
-            try:
-                chosen = settled(run, model)
-                taus = frame_thresholds(run, part, sequence, chosen)
-                warps = None if chosen.camera == "none" else part_warps(run, part, chosen.camera)
-                tracker = make(chosen.tracker, fps=sequence.fps, **dict(chosen.options))
-                boxes, vectors = data.window(data.detections(sequence), part), head.embed(part, sequence.detector)
-                score = scores.score(run, part, follow(tracker, boxes, part.length, vectors, taus, warps=warps))
-            except NotComputable as error:
-                reason = str(error)
-            yield _line(method, head.seed, scores.Measured(model, part, sequence, score, reason))
+            yield _line(method, head.seed, scores.measured(run, model, part, sequence, partial(tracks, part, sequence)))
 
 
 def _line(row: Method, seed: int = 0, one: scores.Measured | None = None) -> dict[str, object]:

@@ -21,15 +21,7 @@ from msfp.errors import NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import REID, reid_jobs
-from msfp.experiment.heads import (
-    TRAINING_FREE,
-    Appearance,
-    box_inputs,
-    embeddings,
-    head_inputs,
-    head_jobs,
-    seeded,
-)
+from msfp.experiment.heads import TRAINING_FREE, Appearance, box_inputs, embeddings, head_inputs, head_jobs, seeded
 from msfp.experiment.passes import part_warps, scene_warps
 from msfp.experiment.run import Job, Run, attempt, literal, one_look, stage
 from msfp.metrics import hota
