@@ -275,7 +275,7 @@ def _entry(row: dict[str, str]) -> Entry:
     printed, value = row["value"], number(row["value"])
     known = {name: row[name] for name in ("group", "column", "unit", "published_source", "remark")}
     return Entry(
-        **known,  # type: ignore[arg-type]
+        **known,
         table=int(row["table"]),
         order=int(row["order"]),
         row=here(row["row"]),
