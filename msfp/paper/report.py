@@ -95,7 +95,6 @@ def _contents(run: Run, verdicts: Sequence[Verdict], origin: Mapping[str, Any]) 
         absent={name: record["reason"] for name, (_, record) in made.items() if record.get("reason")},
         stale={name: why for name, why in old.items() if why},
         verdicts=verdicts,
-        embedded=embedded,
     )
 
 
@@ -122,6 +121,8 @@ def _outline(run: Run) -> Contents:
         tables=stamps.tables_folder(run),
         notebooks=executed(run.out / "notebooks"),
         options=options(run),
+        embedded=run.settings.data.main in run.embedded_names,
+        data=run.settings.data.main.upper(),
         # the report may be passed on, so it does not name this machine's folders
         names={str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2},
     )

@@ -15,7 +15,7 @@ from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
 from msfp.paper.claims.rules import MEANINGS
-from msfp.paper.claims.verdict import Verdict, groups, line
+from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, Verdict, groups, line
 from msfp.paper.layout import compare, decimals, environment, fixed, sheet_html
 from msfp.paper.registry import Artefact, artefact, artefacts, every
 from msfp.paper.render import csv_text, merge, sheet
@@ -33,6 +33,16 @@ VECTOR_LIMIT = 1_500_000
 MOST_NAMES = 8
 """Scenes that are named where a number was measured on them; more are counted."""
 NOT_MADE = "not made in this run"
+PAPERS = "MOT17 and its other data sets"
+AS_SAID = {
+    "What held": "held",
+    "What did not": "did not hold, or not in the printed size",
+    "What cannot be told here": "cannot be told from these data",
+    CONSTRUCTION: "are decided by how the data or modules are made",
+    HARDWARE: "are times of other hardware",
+    PRINTED: "are about the paper’s own numbers",
+}
+"""Title of a group of verdicts -> how the front page says it."""
 HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
 DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
 LISTED = (
@@ -68,12 +78,23 @@ class Contents:
     options: str = ""  # of the command line; empty: `--profile <profile>`
     verdicts: Sequence[Verdict] = ()
     embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
+    data: str = ""  # the data set that plays MOT17's part
     names: Mapping[str, str] = field(default_factory=dict)  # text -> what to show in place, such as for a folder here
 
     @property
     def given(self) -> str:
         """The options, never empty."""
         return self.options or f"--profile {self.profile}"
+
+    @property
+    def drawn(self) -> str:
+        """What the data are, where they are drawings; empty where they are not."""
+        if not self.embedded:
+            return ""
+        return (
+            f"The data sets of this run are rendered here; {self.data} plays the part of MOT17. Which method lies above "
+            "which holds for these drawings; their scores say nothing about MOT17."
+        )
 
 
 def write_site(folder: Path, contents: Contents) -> Path:
@@ -100,6 +121,7 @@ def write_site(folder: Path, contents: Contents) -> Path:
         "meanings": MEANINGS,
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
+        "words": in_words(contents.verdicts),
     }
     reasons: dict[str, Any] = {
         "compared": _compared(contents.cells),
@@ -158,6 +180,7 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
             title=title,
             up="../" * name.count("/"),
             profile=contents.profile,
+            drawn=contents.drawn,
             given=contents.given,
             menu=[(INDEX, "Summary"), *chapters, *rest, ("all.html", "One page")],
             styles=STYLES,
@@ -165,6 +188,12 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
             **parts,
         )
     )
+
+
+def in_words(verdicts: Sequence[Verdict]) -> str:
+    """How the claims fared, as one sentence; empty where none was judged."""
+    told = [f"{len(group.claims)} {AS_SAID[group.title]}" for group in groups(verdicts) if group.claims]
+    return f"of the paper’s claims {', '.join(told)}." if told else ""
 
 
 def _made() -> dict[str, list[Artefact]]:
@@ -196,6 +225,7 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
         "artefact": one,
         "command": f"msfp {one.kind} {one.number} {contents.given}",
         "stale": contents.stale.get(one.id, ""),
+        "drawn": f"Here: drawings ({contents.data}). The paper: {PAPERS}." if contents.embedded and one.section else "",
         "findings": contents.findings.get(one.id, ()),
         "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
         "files": files if made or one.kind == "figure" else {},
