@@ -92,8 +92,8 @@ class Contents:
         if not self.embedded:
             return ""
         return (
-            f"The data sets of this run are rendered here; {self.data} plays the part of MOT17. Which method lies above "
-            "which holds for these drawings; their scores say nothing about MOT17."
+            f"The data sets of this run are rendered here; {self.data} plays the part of MOT17. Which method lies "
+            "above which holds for these drawings; their scores say nothing about MOT17."
         )
 
 
