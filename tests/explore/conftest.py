@@ -13,9 +13,16 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
 
 
 @pytest.fixture(scope="session")
-def clip(finished: Path) -> Clip:
-    """One sequence of the finished run."""
-    return next(c for name, c in open_clips("smoke", home=finished, settings=SMALL).items() if "FRCNN" in name)
+def clips(finished: Path) -> dict[str, Clip]:
+    """The sequences of the finished run by their detectors."""
+    found = open_clips("smoke", home=finished, settings=SMALL)
+    return {clip.sequence.detector: clip for clip in found.values()}
+
+
+@pytest.fixture(scope="session")
+def clip(clips: dict[str, Clip]) -> Clip:
+    """One on which MSFP-Track switches identities."""
+    return clips["SDP"]
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ def test_panels_follow_the_desk(desk: SequenceControls) -> None:
     assert "frame 7," in people.view.caption
 
 
-def test_the_buttons_go_through_the_frames_with_switches_and_round_the_end(desk: SequenceControls) -> None:
+def test_the_buttons_go_through_the_frames_with_switches_and_round_the_end(clips: dict[str, Clip]) -> None:
+    desk = SequenceControls(clips, "DPM")
     panel = TrackersPanel(desk, "SORT", "SORT")
     switches = desk.clip.result("SORT").switches
     assert switches is not None
