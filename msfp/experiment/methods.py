@@ -152,9 +152,11 @@ def learned(embedding: str | Appearance, learn: ListLike[Part], seed: int, *, jo
     return appearance(embedding.strategy, learn, seed, joint=joint, **kept)
 
 
-def looks_of_seeds(embedding: str | Appearance, learn: ListLike[Part], seeds: ListLike[int]) -> list[Appearance]:
+def looks_of_seeds(
+    embedding: str | Appearance, learn: ListLike[Part], seeds: ListLike[int], *, joint: bool = False
+) -> list[Appearance]:
     """An embedding with what it learns from: one a seed, one in all where it is training-free."""
-    return list(dict.fromkeys(learned(embedding, learn, seed) for seed in seeds))
+    return list(dict.fromkeys(learned(embedding, learn, seed, joint=joint) for seed in seeds))
 
 
 MEASURES = ("HOTA", "AssA", "DetA", "IDF1", "MOTA", "IDSW")
