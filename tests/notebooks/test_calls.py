@@ -51,7 +51,7 @@ def test_cells_call_what_there_is_with_arguments_it_takes(path: Path) -> None:
     names = imported(tree)
     for node, function in calls(tree, names):
         unpacked = any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords)
-        if unpacked:
+        if unpacked or (isinstance(function, type) and issubclass(function, Exception)):
             continue
         try:
             inspect.signature(function).bind(*node.args, **{str(k.arg): k.value for k in node.keywords})
