@@ -119,6 +119,8 @@ def cut(whole: Stretch, rng: np.random.Generator) -> list[Stretch]:
 
 LEARN_FROM = "synth17"
 RECOVERIES = ("none", "busca")
+BETTER = {"msfp-track": "parts"}
+"""Embeddings that tell people of real scenes apart better than the tracker's own (README); tables keep to the paper."""
 ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
@@ -143,7 +145,7 @@ def method_from(
     if "fps" in options:
         raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
     kind = tracking.tracker_class(tracker)
-    chosen = look or kind.appearance or "none"
+    chosen = look or BETTER.get(tracker) or kind.appearance or "none"
     threshold = threshold or kind.threshold
     of_policy = dict(policies()[threshold].options) if threshold in policies() else {}
     of_policy = {key: value for key, value in of_policy.items() if key in kind.Settings.model_fields}
