@@ -193,12 +193,14 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
 def in_words(verdicts: Sequence[Verdict]) -> str:
     """How the claims fared, as one sentence; empty where none was judged."""
     told = [f"{len(group.claims)} {AS_SAID[group.title]}" for group in groups(verdicts) if group.claims]
-    return f"of the paper’s claims {', '.join(told)}." if told else ""
+    return f"Of the paper’s claims {', '.join(told)}." if told else ""
 
 
 def _made() -> dict[str, list[Artefact]]:
     """notebook -> what it makes."""
-    ready = sorted((a for a in every() if a.status == "ready"), key=lambda a: a.notebook)
+    ready = sorted(
+        (a for a in every() if a.status == "ready"), key=lambda a: (a.notebook.endswith("_report"), a.notebook)
+    )
     return {notebook: list(group) for notebook, group in groupby(ready, key=lambda a: a.notebook)}
 
 
