@@ -42,7 +42,8 @@ def listing(what: str) -> list[Row]:
                 for p in presets().values()
             ]
         case "appearances":
-            return [{"name": name, "what": what} for name, what in sorted(_strategies())]
+            rows = [*_strategies(), ("reid", "The separate ReID network on crops (OSNet x0.25).")]
+            return [{"name": name, "what": what} for name, what in sorted(rows)]
         case "thresholds":
             from msfp.tracking.thresholds import policies
 

@@ -283,7 +283,7 @@ def open_run(
     text = overrides if isinstance(overrides, str) else " ".join(f"{key}={value}" for key, value in given.items())
     if root:
         if not Path(root).is_dir():
-            raise InputError(f"--root {root}: there is no such folder")
+            raise InputError(f"{root}: there is no such folder of data")
         given["data.root"] = Path(root).resolve()
     if weights:
         given["input.weights"] = str(Path(weights).resolve()) if Path(weights).is_file() else str(weights)

@@ -21,7 +21,7 @@ from .conftest import Command, refused
     [
         (("--profile", "demoo"), ["profile 'demoo' is not known; there are: smoke, demo, mot17, full"]),
         (("--profile", "mot17"), ["profile 'mot17' reads real data: name its folder with --root"]),
-        (("--root", "nowhere"), ["--root nowhere: there is no such folder"]),
+        (("--root", "nowhere"), ["nowhere: there is no such folder of data"]),
         (("-p", "atl.betta=0.7"), ["setting 'atl.betta' is not known; there are: atl.tau_min"]),
         (("-p", "nonsense=1"), ["setting 'nonsense' is not known"]),
         (("-p", "atl.beta=high"), ["setting atl.beta = 'high'", "valid number"]),
