@@ -343,7 +343,6 @@ def train_atl(run: Run, rule: Threshold, detector: str) -> list[Fitted]:
 
     Searched offsets, MSFP-Track's thresholds, are fine-tuned jointly right after: `Fitted.joint`.
     """
-    data.need_pixels(rule.learn)
     if not (known := having(rule.learn, detector)):
         raise _unlearned(rule.learn, detector)
     atl, training, seeds = atl_settings(run, rule.changes), run.settings.training, together(run, rule.seed)

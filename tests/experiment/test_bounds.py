@@ -48,6 +48,7 @@ EMBEDDINGS = (
     "none",
     "LITE as released",
     "layer 14 RoIAligned",
+    "strips (parts)",
     "concat",
     "attention",
     "separate ReID",

@@ -139,7 +139,7 @@ def test_a_registered_head_is_the_one_of_the_tables(run: Experiment) -> None:
         (nn.Linear, None, "give the name of a strategy, or a class derived from msfp.FusionHead"),
         (type("Flat", (Sum,), {"embed": lambda self, layers: layers[4].sum()}), None, "needed is \\(N, D\\)"),
         (type("Gone", (Sum,), {"embed": lambda self, layers: layers[99]}), None, "Gone.embed fails on .* KeyError: 99"),
-        (type("Cells", (Sum,), {"sees_cells": True}), None, "sees the RoIAligned means of the layers, nothing else"),
+        (type("Cells", (Sum,), {"sees_cells": True}), None, "sees pooled vectors or strips, not cells or sizes"),
         ("nonsense", None, "fusion strategy 'nonsense' is not known"),
     ],
 )

@@ -32,7 +32,7 @@ def test_it_gives_what_passes_of_their_own_give(
     wanted = stages(apart)
     passes = []
     forward = Backbone._forward
-    monkeypatch.setattr(Backbone, "_forward", lambda self, batch: passes.append(type(self)) or forward(self, batch))
+    monkeypatch.setattr(Backbone, "_forward", lambda self, *given: passes.append(type(self)) or forward(self, *given))
     extract_once(together, data.scenes(together, "mot17"))
     assert passes.count(Detector) == LENGTH + 1, "one looks at its shapes"
     made = stages(together)
