@@ -287,7 +287,8 @@ def _content(run: Run, value: Any) -> Any:
         case Appearance():
             return head_inputs(run, value)
         case Run():
-            return [value.settings, value.weights_digest()]
+            # Where the data lie says nothing; what they are comes with the clip or part.
+            return [value.settings.model_dump(exclude={"data": {"root"}}), value.weights_digest()]
         case list() | tuple():
             return [_content(run, one) for one in value]
         case Mapping():
