@@ -179,6 +179,19 @@ def length_of(clip, vectors, options):
     return clip.length + float(vectors.sum()) + options["a"]
 
 
+def profile_of(run: Experiment) -> str:
+    return run.settings.profile
+
+
+def test_a_run_may_be_an_argument_wherever_its_data_lie(run: Experiment) -> None:
+    assert run.settings.data.root is not None, "a folder is a place, not content"
+    kept, before = run.cached(profile_of), run.store.misses["cached"]
+    assert kept(run) == kept(run) == "mot17"
+    assert run.store.misses["cached"] == before + 1
+    assert kept(run.variant(scores="calibrated")) == "mot17"
+    assert run.store.misses["cached"] == before + 2
+
+
 def test_cached_functions_go_to_workers(run: Experiment) -> None:
     import pickle
 
