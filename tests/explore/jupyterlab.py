@@ -57,10 +57,10 @@ class Lab:
         kernel = self.ask("sessions", asked)["kernel"]["id"]
         client = BlockingKernelClient(connection_file=str(self.runtime / f"kernel-{kernel}.json"))
         client.load_connection_file()
-        client.start_channels()
         # A client that did not start the kernel takes it for dead after so many seconds without a heartbeat: one, and a
-        # kernel that loads libraries on a busy machine is silent for longer.
+        # kernel that loads libraries on a busy machine is silent for longer. Told before the first beat.
         client.hb_channel.time_to_dead = PATIENCE
+        client.start_channels()
         try:
             client.wait_for_ready(timeout=PATIENCE)
         finally:
