@@ -45,7 +45,7 @@ def _every_command(
         bool, typer.Option("--version", help="print the version and end", callback=_tell_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Reproduce MSFP-Track: every table and figure of the paper, really computed."""
+    pass  # the application's help says what it is
 
 
 def main() -> None:

@@ -19,11 +19,11 @@ def listing(what: str) -> list[Row]:
         case "tables" | "figures" | "extras":
             from msfp.paper.registry import EXTRA, every
 
-            chosen = [a for a in every() if (a.number > EXTRA if what == "extras" else a.kind == what[:-1])]
+            extra = what == "extras"
             return [
                 {"id": a.number, "kind": a.kind, "status": a.status, "notebook": a.notebook, "title": a.title}
-                for a in chosen
-                if what == "extras" or a.number <= EXTRA
+                for a in every()
+                if (a.number > EXTRA) == extra and (extra or f"{a.kind}s" == what)
             ]
         case "trackers":
             from msfp.tracking import names, tracker_class

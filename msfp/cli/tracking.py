@@ -79,11 +79,11 @@ def run_tracker(
     """
     # Settings are the tracker's released ones and --set's; ATL is learned with the same.
     run = start(f"tuning={'selected' if select else 'first'}", profile="mot17", root=root)
-    from msfp.experiment.folders import method_from, range_warning, steps_from, track_folder
+    from msfp.experiment.folders import leak_warning, method_from, range_warning, steps_from, track_folder
 
     steps = steps_from(after)
     method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed, recovery, learn)
-    if warning := range_warning(run, method, split):
+    for warning in filter(None, (range_warning(run, method, split), leak_warning(run, learn, split))):
         typer.echo(f"msfp: {warning}", err=True)
     written, skipped = track_folder(run, method, split, out, steps, seed)
     names = [str(path) for path in written]

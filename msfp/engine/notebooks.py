@@ -296,8 +296,13 @@ def run(
 
 
 def in_order(folder: Path) -> list[Path]:
-    """Notebooks in the order of their numbers; one named `NN_report` comes last, as it shows what all others made."""
-    return sorted(folder.glob(PATTERN), key=lambda path: (path.stem.endswith("_report"), path.name))
+    """Notebooks in the order in which they run."""
+    return sorted(folder.glob(PATTERN), key=lambda path: turn(path.stem))
+
+
+def turn(name: str) -> tuple[bool, str]:
+    """Place of a notebook among others: by number; `NN_report` comes last, as it shows what all others made."""
+    return name.endswith("_report"), name
 
 
 def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> list[Path]:

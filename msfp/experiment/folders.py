@@ -125,6 +125,11 @@ ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msf
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 
+def appearances() -> list[str]:
+    """Every word for an embedding, other than `none`."""
+    return sorted({*strategies(), *ALIASES, REID})
+
+
 def method_from(
     run: Run,
     tracker: str,
@@ -139,7 +144,7 @@ def method_from(
 
     InputError names what there is in place of an unknown word, or what does not go together.
     """
-    appearances = ", ".join(sorted({*strategies(), *ALIASES, REID}))
+    known = ", ".join(appearances())
     if tracker not in tracking.names():
         raise InputError(f"--tracker {tracker}: not known; there are: {', '.join(tracking.names())}")
     if "fps" in options:
@@ -152,7 +157,7 @@ def method_from(
     pairs = tuple(sorted({**of_policy, **{key: literal(value) for key, value in options.items()}}.items()))
     tracking.make(tracker, **dict(pairs))  # refuses what does not fit before hours are spent on features
     if kind.needs_embeddings and chosen == "none":
-        raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {appearances}")
+        raise InputError(f"--appearance none: {tracker} compares appearances; choose one of {known}")
     if chosen != "none" and not kind.needs_embeddings:
         able = ", ".join(name for name in tracking.names() if tracking.tracker_class(name).needs_embeddings)
         raise InputError(f"--appearance {chosen}: {tracker} goes by motion alone; leave it out, or take one of {able}")
@@ -162,7 +167,7 @@ def method_from(
     plugin = Recovery(learning_parts(run, learn), seed) if recovery == "busca" else None
     strategy = ALIASES.get(chosen, chosen)
     if strategy not in ("none", *strategies(), REID):
-        raise InputError(f"--appearance {chosen}: not known; there are: none, {appearances}")
+        raise InputError(f"--appearance {chosen}: not known; there are: none, {known}")
     # The embedded worlds are rendered only where something is learned from them.
     parts = () if strategy in ("none", *TRAINING_FREE) else learning_parts(run, learn)
     seen = None if strategy == "none" else appearance(strategy, parts, seed)
@@ -171,7 +176,7 @@ def method_from(
 
 
 def learning_parts(run: Run, root: Path | None = None) -> tuple[Part, ...]:
-    """What is learned from: the labelled training scenes of a folder in the MOTChallenge layout, or embedded worlds."""
+    """The parts to learn from: labelled training scenes of a folder in the MOTChallenge layout, or embedded worlds."""
     if root is None:
         return tuple(data.whole(s) for s in data.scenes(run, LEARN_FROM))
     other = run.variant(data=run.settings.data.model_copy(update={"root": root.resolve()}))
@@ -184,11 +189,15 @@ def learning_parts(run: Run, root: Path | None = None) -> tuple[Part, ...]:
 
 def others(run: Run, learn: ListLike[Part], scene: Scene) -> tuple[Part, ...]:
     """Learning parts of other scenes than this one, in whatever folder: nothing is learned where it is measured."""
-    digest = run.pixels_digest(scene)
-    kept = tuple(part for part in learn if part.scene.name != scene.name and run.pixels_digest(part.scene) != digest)
+    kept = _of_others(run, learn, scene)
     if learn and not kept:
         raise InputError(f"{scene.name}: there is no other scene to learn from; give --learn a folder of other scenes")
     return kept
+
+
+def _of_others(run: Run, learn: ListLike[Part], scene: Scene) -> tuple[Part, ...]:
+    digest = run.pixels_digest(scene)
+    return tuple(part for part in learn if part.scene.name != scene.name and run.pixels_digest(part.scene) != digest)
 
 
 def _threshold(run: Run, text: str, seed: int, learn: Path | None = None) -> Threshold:
@@ -208,6 +217,21 @@ def _threshold(run: Run, text: str, seed: int, learn: Path | None = None) -> Thr
             f"{', '.join((*ATL_MODES, *policies()))}"
         )
     return Threshold("fixed", values[0], values[-1])
+
+
+def leak_warning(run: Run, learn: Path | None, split: str) -> str:
+    """One line of scenes that are tracked with what they taught themselves; empty where there are none."""
+    if learn is None:
+        return ""
+    parts = learning_parts(run, learn)
+    tracked = data.scenes(run, run.settings.data.main, split)
+    known = [s.name for s in tracked if len(_of_others(run, parts, s)) < len(parts)]
+    if not known:
+        return ""
+    return (
+        f"{', '.join(known)}: learned from --learn {learn}, so these results say nothing of scenes that are new; for "
+        "a score leave them out of that folder"
+    )
 
 
 def range_warning(run: Run, method: Method, split: str) -> str:
@@ -279,9 +303,8 @@ def reid_folder(run: Run, names: ListLike[str], split: str, learn: Path | None) 
     What is learned is learned from `learn`, see `learning_parts`; a scene that is measured is never learned from.
     InputError: an unknown embedding, or nothing to learn from. NotComputable: not one scene can be measured.
     """
-    known = sorted({*strategies(), *ALIASES, REID})
-    if wrong := [name for name in names if ALIASES.get(name, name) not in known]:
-        raise InputError(f"--appearance {wrong[0]}: not known; there are: {', '.join(known)}")
+    if wrong := [name for name in names if name not in appearances()]:
+        raise InputError(f"--appearance {wrong[0]}: not known; there are: {', '.join(appearances())}")
     scenes, skipped = [], {}
     for scene in data.scenes(run, run.settings.data.main, split):
         try:

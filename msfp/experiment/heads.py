@@ -177,7 +177,7 @@ def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: objec
 
 
 def seeded(strategy: str) -> bool:
-    """Whether an embedding differs from seed to seed."""
+    """True where an embedding differs from seed to seed."""
     return strategy not in TRAINING_FREE and strategy_named(strategy).seeded
 
 

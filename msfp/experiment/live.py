@@ -265,7 +265,7 @@ class CudaGraphPredictor(Predictor):
         return Seen(tlwh, found.scores[order], self._embedded(found.embeddings[order]), found.thresholds)
 
     def _embedded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What came of the device, for a head that is applied on the host after it."""
+        """Apply a head that has to wait for the host to what came from the device."""
         if self._host_head is None:
             return vectors
         ends = np.cumsum(list(self._host_head.channels.values()))[:-1]
@@ -274,7 +274,7 @@ class CudaGraphPredictor(Predictor):
 
 
 class AsPooled(torch.nn.Module):
-    """Vectors as they were pooled, layers side by side."""
+    """In a head's place: vectors as they were pooled, layers side by side."""
 
     def __init__(self, layers: Iterable[int]) -> None:
         super().__init__()

@@ -220,6 +220,35 @@ def roi_align_weights(low: Floats, high: Floats, length: int, repeat: int, sampl
 
 
 @njit(cache=True, fastmath={"contract"})
+def _add_across(
+    total: NDArray[np.float32],
+    cells: NDArray[np.float32],
+    first: int,
+    count: int,
+    weight: NDArray[np.float32],
+    outer: np.float32,
+) -> None:
+    """Add `count` cells of a row to `total` (C,), by their weights times `outer`; `cells[first]` begins the row."""
+    channels = len(total)
+    j = 0
+    # Four cells at a time: sums are read and written a quarter as often.
+    while j + 4 <= count:
+        a, b, c, d = outer * weight[j], outer * weight[j + 1], outer * weight[j + 2], outer * weight[j + 3]
+        if a != 0.0 or b != 0.0 or c != 0.0 or d != 0.0:
+            at = cells[first + j * channels : first + (j + 4) * channels]
+            for k in range(channels):
+                left = a * at[k] + b * at[channels + k]
+                total[k] += left + (c * at[2 * channels + k] + d * at[3 * channels + k])
+        j += 4
+    while j < count:
+        a = outer * weight[j]
+        at = cells[first + j * channels : first + (j + 1) * channels]
+        for k in range(channels):
+            total[k] += a * at[k]
+        j += 1
+
+
+@njit(cache=True, fastmath={"contract"})
 def pool_separably(
     grid: NDArray[np.float32],
     row_first: NDArray[np.int64],
@@ -234,29 +263,11 @@ def pool_separably(
     out = np.zeros((count, channels), np.float32)
     cells = grid.reshape(-1)
     for n in range(count):
-        total = out[n]
         for i in range(row_count[n]):
             outer = row_weight[n, i]
-            if outer == 0.0:
-                continue
-            first = ((row_first[n] + i) * width + column_first[n]) * channels
-            j = 0
-            # Four cells at a time: sums are read and written a quarter as often.
-            while j + 4 <= column_count[n]:
-                a, b = outer * column_weight[n, j], outer * column_weight[n, j + 1]
-                c, d = outer * column_weight[n, j + 2], outer * column_weight[n, j + 3]
-                if a != 0.0 or b != 0.0 or c != 0.0 or d != 0.0:
-                    at = cells[first + j * channels : first + (j + 4) * channels]
-                    for k in range(channels):
-                        left = a * at[k] + b * at[channels + k]
-                        total[k] += left + (c * at[2 * channels + k] + d * at[3 * channels + k])
-                j += 4
-            while j < column_count[n]:
-                a = outer * column_weight[n, j]
-                at = cells[first + j * channels : first + (j + 1) * channels]
-                for k in range(channels):
-                    total[k] += a * at[k]
-                j += 1
+            if outer != 0.0:
+                first = ((row_first[n] + i) * width + column_first[n]) * channels
+                _add_across(out[n], cells, first, column_count[n], column_weight[n], outer)
     return out
 
 
@@ -287,21 +298,7 @@ def pool_rows_of_strips(
         for i in range(lowest, highest):
             line[:] = 0.0
             first = (i * width + column_first[n]) * channels
-            j = 0
-            while j + 4 <= column_count[n]:
-                a, b = column_weight[n, j], column_weight[n, j + 1]
-                c, d = column_weight[n, j + 2], column_weight[n, j + 3]
-                at = cells[first + j * channels : first + (j + 4) * channels]
-                for k in range(channels):
-                    left = a * at[k] + b * at[channels + k]
-                    line[k] += left + (c * at[2 * channels + k] + d * at[3 * channels + k])
-                j += 4
-            while j < column_count[n]:
-                a = column_weight[n, j]
-                at = cells[first + j * channels : first + (j + 1) * channels]
-                for k in range(channels):
-                    line[k] += a * at[k]
-                j += 1
+            _add_across(line, cells, first, column_count[n], column_weight[n], np.float32(1.0))
             for s in range(strips):
                 place = i - row_first[n * strips + s]
                 if 0 <= place < row_count[n * strips + s]:

@@ -17,7 +17,7 @@ from msfp.config import FusionSettings
 from msfp.heads.fusion import FusionHead, Tick
 
 MEMORY = 0.9  # of the running mean that stands in where a frame shows one person
-LINEAR = {"epochs": 30, "batch": 256, "rate": 1e-3, "temperature": 0.1, "noise": 0.02, "dropout": 0.1}
+EPOCHS, BATCH, RATE, TEMPERATURE, NOISE, DROPOUT = 30, 256, 1e-3, 0.1, 0.02, 0.1  # of the linear map's training
 
 
 class FrameCentring:
@@ -127,12 +127,11 @@ class PartsLinear(FusionHead):
 
     def learn(self, layers: dict[int, Tensor], person: NDArray[np.int64], tick: Tick | None) -> NDArray[np.float32]:
         vectors, whose = self.concatenated(layers), torch.from_numpy(person)
-        optimiser = torch.optim.Adam(self.parameters(), lr=LINEAR["rate"])
+        optimiser = torch.optim.Adam(self.parameters(), lr=RATE)
         history = []
-        for _ in range(int(LINEAR["epochs"])):
+        for _ in range(EPOCHS):
             losses = [
-                self._step(vectors[rows], whose[rows], optimiser)
-                for rows in torch.randperm(len(vectors)).split(int(LINEAR["batch"]))
+                self._step(vectors[rows], whose[rows], optimiser) for rows in torch.randperm(len(vectors)).split(BATCH)
             ]
             history.append(float(np.mean(losses)))
             if tick is not None:
@@ -140,8 +139,8 @@ class PartsLinear(FusionHead):
         return np.array(history, np.float32)
 
     def _step(self, vectors: Tensor, whose: Tensor, optimiser: torch.optim.Optimizer) -> float:
-        given = nn.functional.dropout(vectors + LINEAR["noise"] * torch.randn_like(vectors), LINEAR["dropout"])
-        loss = contrast(normalize(self.map(given), dim=-1), whose, LINEAR["temperature"])
+        given = nn.functional.dropout(vectors + NOISE * torch.randn_like(vectors), DROPOUT)
+        loss = contrast(normalize(self.map(given), dim=-1), whose, TEMPERATURE)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

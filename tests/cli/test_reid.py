@@ -24,11 +24,15 @@ def test_embeddings_of_a_folder_as_a_table_and_as_json(msfp: Command, tmp_path: 
 
 
 def test_a_tracker_learns_from_a_folder_and_selects_on_it(msfp: Command, tmp_path: Path) -> None:
-    for name in ("root/train/MOT17-02-SDP", "learn/train/MOT17-04-SDP"):
-        write_sequence(tmp_path / name, LENGTH, gt=True)
+    for name, grey in (("root/train/MOT17-02-SDP", 90), ("learn/train/MOT17-04-SDP", 140)):
+        write_sequence(tmp_path / name, LENGTH, gt=True, grey=grey)
     words = ["run", "root", "--tracker", "msfp-attention", "--appearance", "parts", "--learn", "learn", "--select"]
     few = ["-p", "selection.trials=3", "-p", "selection.finalists=1"]
     found = msfp(*words, *SMALL, *few, "--out", "out")
     assert found.code == 0, found
-    assert len((tmp_path / "out" / "MOT17-02-SDP.txt").read_text().splitlines()) > LENGTH
+    assert (tmp_path / "out" / "MOT17-02-SDP.txt").read_text(), "somebody is followed"
+    assert "learned from" not in found.err
+    leaking = msfp(*words[:-2], "root", *SMALL, *few, "--out", "out")
+    assert leaking.code == 0, "MOT17-02 is there to be looked at"
+    assert "MOT17-02: learned from --learn root, so these results say nothing of scenes that are new" in leaking.err
     refused(msfp(*words[:-2], "nowhere", *SMALL, "--out", "out"), "nowhere")

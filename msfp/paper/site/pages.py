@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from msfp.engine.files import atomic_write, replace_folder
 from msfp.engine.html import notebook_html
+from msfp.engine.notebooks import turn
 from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
@@ -88,7 +89,7 @@ class Contents:
 
     @property
     def drawn(self) -> str:
-        """What the data are, where they are drawings; empty where they are not."""
+        """Say that the data are drawings; empty where they are not."""
         if not self.embedded:
             return ""
         return (
@@ -198,9 +199,7 @@ def in_words(verdicts: Sequence[Verdict]) -> str:
 
 def _made() -> dict[str, list[Artefact]]:
     """notebook -> what it makes."""
-    ready = sorted(
-        (a for a in every() if a.status == "ready"), key=lambda a: (a.notebook.endswith("_report"), a.notebook)
-    )
+    ready = sorted((a for a in every() if a.status == "ready"), key=lambda a: turn(a.notebook))
     return {notebook: list(group) for notebook, group in groupby(ready, key=lambda a: a.notebook)}
 
 
