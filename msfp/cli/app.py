@@ -16,7 +16,7 @@ import typer
 from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
-ROOMS = ("datasets", "paper", "tracking")
+ROOMS = ("datasets", "paper", "tracking", "video")
 TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
 
 app = typer.Typer(

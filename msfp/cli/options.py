@@ -71,6 +71,10 @@ ThresholdName = Annotated[
         autocompletion=listed("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
     ),
 ]
+Learn = Annotated[
+    Path | None,
+    typer.Option("--learn", help="folder whose labelled scenes are learned from; default: the embedded worlds"),
+]
 Param = Annotated[Pairs, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")]
 
 

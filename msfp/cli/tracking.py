@@ -1,10 +1,7 @@
-"""`msfp run` and `evaluate`: result files from a folder, and their scores; `msfp track`: people of somebody's video."""
+"""`msfp run`, `reid` and `evaluate`: result files from a folder, how well embeddings tell its people apart, scores."""
 
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,36 +9,20 @@ from msfp.cli.app import app
 from msfp.cli.options import (
     AppearanceName,
     Json,
-    Param,
+    Learn,
     Seed,
     Settings,
     Start,
     ThresholdName,
     TrackerName,
     listed,
-    one_a_core,
     opens_run,
     parse_pairs,
     tell,
 )
-from msfp.errors import InputError
-
-if TYPE_CHECKING:
-    from msfp.online.tracker import Image
-    from msfp.online.video import Source
 
 WHOLE = 1_000_000  # frames of a scene that are compared, more than any has
-MOST = 4  # workers for one video, unless more are asked for: learning has few parts
-HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
-Learners = Annotated[int, typer.Option(min=-1, help="processes that share the learning; -1: one a core, at most four")]
-Rate = Annotated[
-    float | None, typer.Option(help="constant rate in frames per second, where the source tells none or lies")
-]
 Split = Annotated[str, typer.Option("--split", help="train, val or test")]
-Learn = Annotated[
-    Path | None,
-    typer.Option("--learn", help="folder whose labelled scenes are learned from; default: the embedded worlds"),
-]
 OF_REID = ("parts", "native-concat", "attention-instance", "reid")
 
 
@@ -165,96 +146,3 @@ def evaluate(
     tell(as_json, rows, lines, said)
     if found.missing or found.skipped or found.doubtful:
         raise typer.Exit(1)
-
-
-@app.command("track")
-def track(
-    source: Annotated[str, typer.Argument(help="video file, folder of images, or a camera's number")],
-    out: Annotated[Path, typer.Option("--out", help="folder for the results")] = Path("tracked"),
-    tracker: TrackerName = "msfp-track",
-    appearance: AppearanceName = "",
-    threshold: ThresholdName = "",
-    options: Settings = None,
-    weights: Annotated[
-        str, typer.Option("--weights", help="embedded, random-init, or a .safetensors or .pt file")
-    ] = "embedded",
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda; default: the profile's")] = "cpu",
-    fps: Rate = None,
-    frames: Annotated[int | None, typer.Option("--frames", min=1, help="stop after this many")] = None,
-    film: Annotated[bool, typer.Option("--film/--no-film", help="whether to draw an annotated MP4")] = True,
-    show: Annotated[bool, typer.Option("--show", help="show it in a window while it runs; q ends")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="throw away what an interrupted call left")] = False,
-    seed: Seed = 0,
-    param: Param = None,
-    workers: Learners = -1,
-    home: Annotated[Path | None, typer.Option(help=HOME)] = None,
-    as_json: Json = False,
-) -> None:
-    """Follow the people of a video: detect, embed, choose thresholds, track.
-
-    Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. Frames that
-    cannot be decoded are left out and told, and the exit status then is 1. An interrupted call goes on where it was
-    when repeated. The first call learns heads and ATL for the detector on the embedded worlds (a minute or more, kept
-    for later calls). Small people need a larger input: -p input.size=1280,736.
-
-    \b
-      msfp track street.mp4
-      msfp track frames/ --fps 15 --tracker bytetrack --threshold 0.6,0.1
-      msfp track 0 --show
-    """
-    window = window_for(source) if show else None
-    from msfp.experiment.folders import method_from
-    from msfp.experiment.run import parse_overrides
-    from msfp.online.recording import Recording, check_room, record
-    from msfp.online.tracker import OnlineTracker, run_for_videos
-    from msfp.online.video import fingerprint, open_source
-
-    seen = open_source(source, fps)
-    check_room(seen, out)  # before minutes are spent on learning
-    settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
-    run = run_for_videos(weights, device, settings, home, min(one_a_core(), MOST) if workers < 0 else workers)
-    method = method_from(run, tracker, appearance, threshold, parse_pairs(options, "--set"), seed)
-    if method.threshold.kind == "fixed" and method.threshold.high > 1:
-        raise InputError(f"--threshold {threshold}: the detector's scores lie between 0 and 1, so nobody would be seen")
-    state = {
-        "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, fingerprint(seen)],
-        "method": [tracker, appearance, threshold, sorted(options or []), seed, film],
-        "settings": run.settings.model_dump(mode="json", exclude={"device", "data"}),
-        "weights": run.weights_digest(),
-    }
-    recording = Recording(seen, out, state, film)
-    done = record(recording, OnlineTracker(run, method, seen.fps), limit=frames, fresh=fresh, show=window)
-    _tell(done, seen, as_json)
-
-
-def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:
-    """Tell what came of a video; damage is the exit status, too."""
-    from msfp.data.video import loss
-
-    rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
-    speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""
-    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film") if kind in done]
-    damage = []
-    if done["lost"] or done["marred"]:
-        said = loss(seen.length or done["frames"], done["lost"], done["marred"])
-        damage = [f"{seen.place}: {said}; what could be decoded was followed: copy the video again"]
-    tell(as_json, done, [f"{done['frames']} frames{rate}, {done['people']} people{speed}", *files], damage)
-    if damage:
-        raise typer.Exit(1)
-
-
-def window_for(title: str) -> "Callable[[Image], bool]":
-    """A function that shows a frame; False once q was pressed.
-
-    Raises:
-        InputError: there is no screen.
-    """
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise InputError("--show needs a screen, and there is none here; leave it out and look at the film afterwards")
-    import cv2
-
-    def show(pixels: "Image") -> bool:
-        cv2.imshow(title, pixels[..., ::-1])
-        return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
-
-    return show

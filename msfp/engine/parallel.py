@@ -34,8 +34,11 @@ class Bar:
         done: steps finished.
     """
 
-    def __init__(self, total: int | None = None, label: str = "") -> None:
+    def __init__(self, total: int | None = None, label: str = "", every: float = 0.0) -> None:
+        """Begin. `every`: seconds between lines on stderr where no bar can be shown; 0: none."""
         self.label, self.total, self.done = label, total, 0
+        self._every, self._begun = every, time.monotonic()
+        self._told = self._begun
         self._file = os.environ.get(VARIABLE)
         self._written = 0.0
         self._bar = _visible_bar(total, label) if self._file is None and total != 0 else None
@@ -47,6 +50,10 @@ class Bar:
         if self._bar is not None:
             self._bar.update(count)
         now = time.monotonic()
+        if self._every and self._bar is None and now - self._told > self._every:
+            self._told = now
+            whole = f" of {self.total}" if self.total else ""
+            print(f"{self.label}: {self.done}{whole}, {self.done / (now - self._begun):.3g} a second", file=sys.stderr)
         if self._file and (now - self._written > INTERVAL or self.done == self.total):
             self._written = now
             with suppress(OSError):

@@ -121,6 +121,9 @@ LEARN_FROM = "synth17"
 RECOVERIES = ("none", "busca")
 BETTER = {"msfp-track": "parts"}
 """Embeddings that tell people of real scenes apart better than the tracker's own (README); tables keep to the paper."""
+OWN_THRESHOLDS, OWN_OPTIONS = "0.25,0.1", {"fuse_score": True}
+"""Of `msfp-track` on boxes of a detector that learned from photographs: ATL learned on drawings puts its thresholds at
+.55 in every frame of real video, where such a detector has lost a quarter of the people that it finds at .25."""
 ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
@@ -151,6 +154,9 @@ def method_from(
         raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
     kind = tracking.tracker_class(tracker)
     chosen = look or BETTER.get(tracker) or kind.appearance or "none"
+    if tracker in BETTER and learn is None and _knows_photographs(run):
+        threshold = threshold or OWN_THRESHOLDS
+        options = {**{key: str(value) for key, value in OWN_OPTIONS.items()}, **options}
     threshold = threshold or kind.threshold
     of_policy = dict(policies()[threshold].options) if threshold in policies() else {}
     of_policy = {key: value for key, value in of_policy.items() if key in kind.Settings.model_fields}
@@ -173,6 +179,11 @@ def method_from(
     seen = None if strategy == "none" else appearance(strategy, parts, seed)
     select = learning_parts(run, learn) if run.settings.tuning == "selected" else ()
     return Method(tracker, tracker, seen, rule, pairs, default_camera(tracker), recovery=plugin, learn=select)
+
+
+def _knows_photographs(run: Run) -> bool:
+    """Whether the boxes are those of a detector that somebody brought."""
+    return run.settings.detections == "detector" and run.settings.input.weights not in ("embedded", "random-init")
 
 
 def learning_parts(run: Run, root: Path | None = None) -> tuple[Part, ...]:

@@ -1,6 +1,7 @@
 """A method frame by frame, batch size 1: its parts, the networks' pass, and a stopwatch."""
 
 import copy
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from msfp.experiment.features import Pooling, strip_layers, strips
 from msfp.experiment.heads import Appearance, train_head
 from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold, atl_rule, atl_settings, per_frame
-from msfp.features.backbone import Letterbox, fit
+from msfp.features.backbone import STRIDE, Letterbox, fit
 from msfp.features.camera_motion import METHODS, View, between, see
 from msfp.features.detector import Boxes, Detector, load_whole, suppressed
 from msfp.features.gpu.extract import check_finite
@@ -155,16 +156,31 @@ class Seen:
     prediction: NDArray[np.float32]  # (k,) ATL's raw thresholds; (0,) without ATL
 
 
+def input_for(longest: int, width: int, height: int) -> tuple[int, int]:
+    """Network input, width and height, in which the longer side of an image takes `longest` pixels and none is lost."""
+    scale = longest / max(width, height)
+    across, down = (max(STRIDE, math.ceil(round(side * scale, 3) / STRIDE) * STRIDE) for side in (width, height))
+    return across, down
+
+
 def frame_predictor(
-    run: Run, head: FusionHead | None, predictor: ScenePredictor | None
+    run: Run,
+    head: FusionHead | None,
+    predictor: ScenePredictor | None,
+    size: tuple[int, int] | None = None,
+    confidence: float = CONFIDENCE,
 ) -> "CpuPredictor | CudaGraphPredictor":
-    """The predictor for a run's device; RT-DETR's decoder has not been made part of a graph."""
+    """The predictor for a run's device; RT-DETR's decoder has not been made part of a graph.
+
+    `size`: of the network's input, None: the settings'. `confidence`: of the least certain people.
+    """
     config, device = run.settings.input, run.settings.device
+    config = config if size is None else config.model_copy(update={"size": size})
     if device.startswith("cuda"):
         detector = load_whole(config.preset, config.weights, device)
         if detector.family != "RTDETRDetectionModel":
-            return CudaGraphPredictor(detector, config, head, predictor)
-    return CpuPredictor(_detector_of(run), config, head, predictor)
+            return CudaGraphPredictor(detector, config, head, predictor, confidence=confidence)
+    return CpuPredictor(_detector_of(run), config, head, predictor, confidence)
 
 
 @lru_cache(maxsize=4)
@@ -202,9 +218,11 @@ class CpuPredictor(Predictor):
         config: InputSettings,
         head: FusionHead | None = None,
         predictor: ScenePredictor | None = None,
+        confidence: float = CONFIDENCE,
     ) -> None:
         super().__init__(head)
         self.detector, self.config, self.head, self.predictor = detector, config, head, predictor
+        self.confidence = confidence
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
         """As of `Predictor`."""
@@ -213,7 +231,13 @@ class CpuPredictor(Predictor):
         size, geometry, head = self.config.size, self.config.geometry, self.head
         used = () if head is None else pooled_layers(head)
         sight = self.detector.look(
-            pixels, size, confidence=CONFIDENCE, geometry=geometry, boxes=boxes, pooling=pooled_as(head), layers=used
+            pixels,
+            size,
+            confidence=self.confidence,
+            geometry=geometry,
+            boxes=boxes,
+            pooling=pooled_as(head),
+            layers=used,
         )
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
         vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers, self.centring)
@@ -231,6 +255,7 @@ class CudaGraphPredictor(Predictor):
         head: FusionHead | None = None,
         predictor: ScenePredictor | None = None,
         most: int = CANDIDATES,
+        confidence: float = CONFIDENCE,
     ) -> None:
         """Record the networks with room for `most` boxes; converts the detector, not a sparse one, in place."""
         super().__init__(head)
@@ -239,8 +264,8 @@ class CudaGraphPredictor(Predictor):
         layers = () if self._host_head is None else tuple(self._host_head.channels)
         device_head = AsPooled(layers) if layers else copy.deepcopy(head)  # theirs stay where they are
         encoder, mode = None if predictor is None else copy.deepcopy(predictor.encoder), pooled_as(head)
-        self.frame = DeviceFrame(detector, device_head, encoder, config.size, most, CONFIDENCE, None, mode, layers)
-        self._config = config
+        self.frame = DeviceFrame(detector, device_head, encoder, config.size, most, confidence, None, mode, layers)
+        self._config, self._confidence = config, confidence
         self._box: Letterbox | None = None
 
     def see(self, pixels: Image, boxes: Boxes | None = None) -> Seen:
@@ -258,7 +283,7 @@ class CudaGraphPredictor(Predictor):
         check_finite("a frame", *map(torch.from_numpy, (found.regions, found.embeddings, found.thresholds)))
         if boxes is not None:
             return Seen(*boxes, self._embedded(found.embeddings), found.thresholds)
-        passing = int((found.scores >= CONFIDENCE).sum())  # the most certain come first
+        passing = int((found.scores >= self._confidence).sum())  # the most certain come first
         xyxy, score = torch.from_numpy(found.regions[:passing]), torch.from_numpy(found.scores[:passing])
         order = suppressed(xyxy, score, OVERLAP, LIMIT).numpy()
         tlwh = self._box.to_file(found.regions[order])

@@ -5,7 +5,9 @@ A later call follows the kept frames again, which needs no network, and goes on 
 
 import contextlib
 import io
+import itertools
 import json
+import logging
 import os
 import shutil
 import signal
@@ -24,7 +26,8 @@ from msfp.data.motchallenge import write_tracks
 from msfp.engine.files import atomic_write, checksum, digest, file_digest, locked, write_error
 from msfp.engine.parallel import Bar
 from msfp.errors import InputError
-from msfp.online.tracker import Image, Look, OnlineTracker
+from msfp.features.detector import PERSON
+from msfp.online.tracker import FIRST_PIXEL, Image, Look, OnlineTracker
 from msfp.online.video import Artist, Film, Source, frames, join
 from msfp.tracking.base import TrackerOutput
 from msfp.types import Tracks, xyxy_to_tlwh
@@ -36,9 +39,13 @@ BOX = ("tlwh", "score", "vectors")
 SUM = 64  # bytes of a checksum
 SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
 LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
+FOLDERS = {"labels": "-labels", "crops": "-crops"}
 ENDINGS = {"tracks": ".txt", "film": ".mp4", "thresholds": "-tau.csv", "times": "-times.csv", "about": ".json"}
 LOCK = ".msfp-track.lock"
+JUDGED = 50  # frames after which it is said that there is nobody
+SURE, MOST_EMPTY = 0.25, 0.8  # score of a person who is there; share of frames without one that is worth a word
 Show = Callable[[Image], bool]
+log = logging.getLogger(__name__)
 
 
 def pack_looks(looks: list[Look], **about: object) -> bytes:
@@ -70,6 +77,17 @@ def unpack_looks(data: bytes) -> tuple[list[Look], dict[str, Any]]:
     return looks, {name: value.item() for name, value in found.items() if not value.ndim}
 
 
+@dataclass(frozen=True)
+class Made:
+    """What is made of a video beside its tracks."""
+
+    film: bool = True  # an annotated MP4
+    labels: bool = True  # with the identities written at the boxes
+    line_width: int | None = None  # of its boxes and trails in pixels; None: by the height of the frame
+    txt: bool = False  # YOLO's label files, one a frame
+    crops: bool = False  # a picture of every person in every frame
+
+
 @dataclass
 class Recording:
     """Where a video's results go, and what of them is there.
@@ -80,7 +98,7 @@ class Recording:
     source: Source  # what is followed
     out: Path  # folder of the results
     state: dict[str, Any]  # what they depend on, of JSON's kinds; parts of another state are not gone on from
-    film: bool = True  # whether an annotated film is made
+    made: Made = Made()
     results: list[tuple[int, TrackerOutput]] = field(default_factory=list)  # (number, identities and boxes) so far
     taus: dict[int, tuple[float, float]] = field(default_factory=dict)  # number -> (tau_high, tau_low) so far
     marred: set[int] = field(default_factory=set)  # numbers of frames that were decoded with errors
@@ -134,7 +152,7 @@ class Recording:
         """The frames of the part that goes on behind the last one; none where it is not whole or not that."""
         try:
             looks, about = unpack_looks(path.read_bytes())
-            film = file_digest(path.with_suffix(".mp4")) if self.film else ""
+            film = file_digest(path.with_suffix(".mp4")) if self.made.film else ""
         except (OSError, ValueError, InputError):
             return []
         expected = {"state": digest(self.state), "after": self.last, "film": film}
@@ -151,7 +169,7 @@ class Recording:
         source = self.source
         self.new.append(look)
         first = self.new[0].number
-        if self.film and drawn is not None:
+        if self.made.film and drawn is not None:
             height, width = drawn.shape[:2]
             self.writer = self.writer or Film(self._path(first, ".mp4"), source.fps, width, height, source.variable)
             self.writer.add(drawn, source.time_of(look.number) - source.time_of(first))
@@ -170,6 +188,34 @@ class Recording:
         atomic_write(self._path(first, ".npz"), data)
         self.kept.append(first)
         self.last, self.new, self.writer = last, [], None
+
+    def crop(self, number: int, pixels: Image, output: TrackerOutput) -> None:
+        """Write the picture of every person of a frame: NAME-crops/IDENTITY/FRAME.jpg."""
+        import cv2
+
+        folder = self.out / f"{self.source.name}{FOLDERS['crops']}"
+        for who, xyxy in zip(output.ids.tolist(), output.boxes - FIRST_PIXEL, strict=True):
+            left, top, right, bottom = np.clip(xyxy.round().astype(int), 0, np.tile(pixels.shape[1::-1], 2))
+            if right > left and bottom > top:
+                picture = cv2.imencode(".jpg", pixels[top:bottom, left:right, ::-1])[1]
+                place = folder / f"{who}" / f"{number:06d}.jpg"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(picture.tobytes())
+
+    def _write_labels(self) -> None:
+        """Write NAME-labels/NAME_FRAME.txt: class, centre, extent (shares of the frame), identity; YOLO's format."""
+        folder = self.out / f"{self.source.name}{FOLDERS['labels']}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        extent = np.tile([self.source.width, self.source.height], 2)
+        for number, output in self.results:
+            xyxy = output.boxes - FIRST_PIXEL
+            rows = np.concatenate([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], 1) / extent
+            lines = [
+                f"{PERSON} {' '.join(f'{v:.6f}' for v in row)} {who}\n"
+                for row, who in zip(rows.tolist(), output.ids.tolist(), strict=True)
+            ]
+            (folder / f"{self.source.name}_{number:06d}.txt").write_text("".join(lines), encoding="utf-8")
 
     def finish(self, ended: bool) -> dict[str, Any]:
         """Write the results; `ended`: the source was followed to its end. Gives what came of it, and the files."""
@@ -197,10 +243,16 @@ class Recording:
         elif source.variable:
             made.append("times")
             atomic_write(place["times"], ("frame,seconds\n" + "".join(f"{row}\n" for row in times.values())).encode())
-        if self.film and self.kept:
+        if self.made.film and self.kept:
             made.append("film")
             starts = [source.time_of(first) - source.time_of(self.kept[0]) for first in self.kept]
             join([self._path(first, ".mp4") for first in self.kept], place["film"], starts)
+        if self.made.txt:
+            self._write_labels()
+        for kind, wanted in (("labels", self.made.txt), ("crops", self.made.crops)):
+            if wanted:
+                made.append(kind)
+                place[kind] = self.out / f"{source.name}{FOLDERS[kind]}"
         shutil.rmtree(self.folder, ignore_errors=True)
         return {**told, **{kind: str(place[kind]) for kind in made}}
 
@@ -232,6 +284,30 @@ def stopping() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def free_folder(out: Path, source: Source, state: dict[str, Any]) -> Path:
+    """`out`, or the first of out-2, out-3, ... that holds nothing of another recording of this name.
+
+    A folder in which this very recording was stopped, or ended, is its own; a camera's is never recorded over.
+    """
+    state = json.loads(json.dumps(state))
+    for number in itertools.count(1):
+        folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
+        stopped, done = _read(folder / PARTS / STATE), _read(folder / f"{source.name}.json")
+        known = stopped if stopped is not None else None if done is None else done.get("settings")
+        there = any(os.path.lexists(folder / f"{source.name}{ending}") for ending in ENDINGS.values())
+        if (known == state and not source.endless) or not (there or stopped is not None):
+            return folder
+    raise AssertionError("numbers do not end")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def check_room(source: Source, out: Path) -> None:
     """Make sure that the results of one source do not replace another's, nor the source itself."""
     if len(os.fsencode(source.name)) > LONGEST_NAME:
@@ -253,10 +329,12 @@ def record(
     limit: int | None = None,
     fresh: bool = False,
     show: Show | None = None,
+    told_every: float = 0.0,
 ) -> dict[str, Any]:
     """Follow a video to its end, to `limit` frames, or until `show`, called with every drawn frame, returns False.
 
-    `fresh`: begin anew. Returns source, frames, people, rate (frames of the video a second), variable_rate, lost and
+    `fresh`: begin anew. `told_every`: seconds between lines of progress where there is no terminal; 0:
+    none. Returns source, frames, people, rate (frames of the video a second), variable_rate, lost and
     marred (numbers of frames that could not be decoded, or with errors only), frames_per_second (of this call's own
     frames), and the files. A signal raises KeyboardInterrupt, all frames until then kept; it ends a camera's recording.
     """
@@ -268,14 +346,16 @@ def record(
     with _writing(out), locked(out / LOCK, taken):
         check_room(source, out)
         recording.begin(fresh or source.endless)
-        artist = Artist(source.width, source.height, source.fps) if recording.film or show else None
+        made, artist, blind = recording.made, None, Blindness(source.name)
+        if made.film or show:
+            artist = Artist(source.width, source.height, source.fps, made.labels, made.line_width)
         last = _go_over(recording, watcher, artist)
         begun, done, ended = time.perf_counter(), 0, True
         end = limit if source.length is None else min(limit or source.length, source.length)
         left = end and max(0, end - len(recording.results))
         # The camera's motion is that since the last kept frame, so this frame is read once more.
         first = 1 if last is None else last.number if watcher.recalls else last.number + 1
-        with stopping() as asked, Bar(left, source.name) as bar:
+        with stopping() as asked, Bar(left, f"{source.name}, frames", told_every) as bar:
             for number, pixels in frames(source, first, recording.marred):
                 if last is not None and number == last.number:
                     watcher.recall(last, pixels)
@@ -286,6 +366,9 @@ def record(
                 look = watcher.look(number, pixels, seconds=source.time_of(number) if source.variable else np.nan)
                 output = watcher.follow(look)
                 recording.add(look, output)
+                blind.note(look)
+                if made.crops:
+                    recording.crop(number, pixels, output)
                 drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
                 recording.keep(look, drawn)
                 done += 1
@@ -295,10 +378,39 @@ def record(
                     break
             stopped = asked() and not source.endless  # a camera is ended by hand, a film is gone on from where it was
             recording.close_part()
+        blind.tell()
         if stopped:
             raise KeyboardInterrupt
         spent = time.perf_counter() - begun
         return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
+
+
+@dataclass
+class Blindness:
+    """Says once, after the first frames, that the detector finds hardly anybody in a video."""
+
+    name: str  # of the video
+    seen: int = 0  # frames looked at
+    empty: int = 0  # of these without a person of whom the detector is fairly sure
+    told: bool = False
+
+    def note(self, look: Look) -> None:
+        """Count a frame."""
+        self.seen += 1
+        self.empty += not len(look.score) or float(look.score.max()) < SURE
+        if self.seen == JUDGED:
+            self.tell()
+
+    def tell(self) -> None:
+        """Warn, unless most frames have people, or it was said."""
+        if not self.told and self.empty > MOST_EMPTY * self.seen:
+            self.told = True
+            log.warning(
+                "%s: nobody is found in %d of the first %d frames; unless nobody is there, the weights do not know "
+                "such pictures: name a detector that learned from photographs (--weights yolov8n.pt), or a larger "
+                "input for small people (--imgsz 1280)",
+                self.name, self.empty, self.seen,
+            )  # fmt: skip
 
 
 def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None) -> Look | None:

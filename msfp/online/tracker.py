@@ -3,20 +3,23 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.data.video import check_size
+from msfp.data.video import LARGEST, check_size
 from msfp.errors import InputError
+from msfp.experiment.detections import CONFIDENCE
 from msfp.experiment.features import REID
 from msfp.experiment.folders import method_from
-from msfp.experiment.live import Image, LiveCamera, frame_predictor, head_of, live_thresholds
+from msfp.experiment.live import Image, LiveCamera, frame_predictor, head_of, input_for, live_thresholds
 from msfp.experiment.run import Run, open_run
 from msfp.experiment.thresholds import detectors_of
 from msfp.experiment.tracks import Method
+from msfp.features.backbone import STRIDE
 from msfp.features.detector import Boxes
 from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
@@ -51,11 +54,20 @@ class Look:
 class OnlineTracker:
     """Networks, heads, thresholds and tracker of one method over one video."""
 
-    def __init__(self, run: Run, method: Method, fps: float, boxes: str = "") -> None:
+    def __init__(
+        self,
+        run: Run,
+        method: Method,
+        fps: float,
+        boxes: str = "",
+        size: tuple[int, int] | None = None,
+        confidence: float = CONFIDENCE,
+    ) -> None:
         """Load what the method needs; heads and ATL are trained where the store has none yet.
 
         The thresholds may need no more than the frames so far (else InputError). `boxes`: name of the detections on
-        which ATL was trained; empty: the first of its learning parts.
+        which ATL was trained; empty: the first of its learning parts. `size`: of the network's input, None: the
+        settings'. `confidence`: of the least certain people that the network reports.
         """
         settings = run.settings
         rule = method.threshold
@@ -71,7 +83,8 @@ class OnlineTracker:
         look = method.look
         self._reid = load_reid(settings.input.reid_weights) if look is not None and look.strategy == REID else None
         head = head_of(run, look) if look is not None and self._reid is None else None
-        self._predictor = frame_predictor(run, head, None if self._atl is None else self._atl.predictor)
+        scenes = None if self._atl is None else self._atl.predictor
+        self._predictor = frame_predictor(run, head, scenes, size, confidence)
         self._camera = None if method.camera == "none" else LiveCamera(method.camera)
         self._tracker = make(method.tracker, fps=fps, **dict(method.options))
 
@@ -200,6 +213,9 @@ class Tracker:
         appearance: str = "",
         threshold: str = "",
         fps: float = 30.0,
+        learn: str | Path | None = None,
+        imgsz: int | None = None,
+        confidence: float = CONFIDENCE,
         device: str = "cpu",
         options: Mapping[str, object] | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -216,6 +232,10 @@ class Tracker:
             threshold: `default`, a number, two numbers `HIGH,LOW`, `atl`, `atl-single`, `atl-dual` or a policy's name;
                 empty: `atl` for `msfp-track`, the tracker's own for others.
             fps: frames per second; scales how long a lost person is remembered.
+            learn: folder in the MOTChallenge layout whose labelled scenes teach heads and ATL; None: embedded worlds.
+            imgsz: pixels that the longer side of a frame takes in the network's input; None: 640. Heads and ATL learn
+                at the same.
+            confidence: of the least certain people that the network reports.
             device: `cpu` or `cuda`.
             options: the tracker's own settings.
             settings: any setting of the suite by its dotted name, such as `input.size`.
@@ -225,10 +245,14 @@ class Tracker:
         """
         if colours not in ("rgb", "bgr"):
             raise InputError(f"colours {colours!r}: there are rgb and bgr (OpenCV's)")
-        run = run_for_videos(weights, device, settings or {}, home)
+        run = run_for_videos(weights, device, settings or {}, home, imgsz=imgsz, learn=learn)
         words = {key: str(value) for key, value in (options or {}).items()}
-        method = method_from(run, tracker, appearance, threshold, words, seed)
-        self._watcher = OnlineTracker(run, method, fps)
+        learn = None if learn is None else Path(learn)
+        method = method_from(run, tracker, appearance, threshold, words, seed, learn=learn)
+        self._watcher_for = partial(OnlineTracker, run, method, fps, confidence=confidence)
+        self._size = run.settings.input.size
+        self._adapts = "input.size" not in (settings or {})
+        self._watcher = self._watcher_for()
         self._number, self._bgr = 0, colours == "bgr"
         self._names: dict[int, int] = {}  # identity within the tracker -> in the order in which people were reported
 
@@ -248,6 +272,8 @@ class Tracker:
         self._number += 1
         boxes, classes = (None, None) if detections is None else boxes_from(detections)
         pixels = np.ascontiguousarray(image[..., ::-1]) if self._bgr else image
+        if self._number == 1 and self._adapts:
+            self._take_shape(image.shape[1], image.shape[0])
         look = self._watcher.look(self._number, pixels, boxes, np.nan if seconds is None else seconds)
         found = self._watcher.follow(look)
         ids = np.array([self._names.setdefault(i, len(self._names) + 1) for i in found.ids.tolist()], np.int32)
@@ -255,6 +281,12 @@ class Tracker:
         if classes is not None:
             kinds[found.detections >= 0] = classes[found.detections[found.detections >= 0]]
         return People(ids, found.boxes - FIRST_PIXEL, found.scores, kinds, found.detections, look.pair)
+
+    def _take_shape(self, width: int, height: int) -> None:
+        """Give the network's input the shape of a video's frames."""
+        size = input_for(max(self._size), width, height)
+        if size != self._size:
+            self._size, self._watcher = size, self._watcher_for(size=size)
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of another video."""
@@ -285,10 +317,24 @@ def boxes_from(detections: Any) -> tuple[Boxes, NDArray[np.int32]]:
 
 
 def run_for_videos(
-    weights: str | Path, device: str, settings: Mapping[str, Any], home: str | Path | None, workers: int = 0
+    weights: str | Path,
+    device: str,
+    settings: Mapping[str, Any],
+    home: str | Path | None,
+    workers: int = 0,
+    imgsz: int | None = None,
+    learn: str | Path | None = None,
 ) -> Run:
-    """A run whose heads and ATL are learned on the embedded worlds, with the detector's own boxes; see `Tracker`."""
+    """A run whose heads and ATL are learned with the detector's own boxes, at 16:9; see `Tracker`."""
     given = {"detections": "detector", "tuning": "first", **settings}
+    if learn is not None:
+        given = {"data.main": "mot17", **given}  # a folder, not embedded worlds, under this name
+    if imgsz is not None:
+        if not STRIDE <= imgsz <= LARGEST:
+            raise InputError(f"imgsz {imgsz}: give {STRIDE} to {LARGEST} pixels, such as 640 or 1280")
+        if "input.size" in settings:
+            raise InputError(f"imgsz {imgsz} and input.size {settings['input.size']}: give one of the two")
+        given["input.size"] = input_for(imgsz, 16, 9)
     return open_run(
         "demo", weights=weights, device=device, workers=workers, home=home or home_folder(), overrides=given
     )

@@ -4,6 +4,8 @@ import hashlib
 import logging
 import math
 import os
+import re
+import urllib.parse
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +31,7 @@ class Source:
     """What is looked at."""
 
     name: str  # for messages and result files
-    place: Path | int  # file or folder; a camera's number
+    place: Path | int | str  # file or folder; a camera's number; a stream's address
     fps: float  # frames per second, of a video frames by seconds; 30 where nothing tells
     width: int  # of a frame in pixels
     height: int
@@ -40,8 +42,8 @@ class Source:
 
     @property
     def endless(self) -> bool:
-        """True for a camera, whose frames cannot be asked for again."""
-        return isinstance(self.place, int)
+        """True for a camera or a stream, whose frames cannot be asked for again."""
+        return not isinstance(self.place, Path)
 
     @property
     def variable(self) -> bool:
@@ -51,7 +53,9 @@ class Source:
     @property
     def address(self) -> str:
         """Where it is, whatever the working folder."""
-        return f"camera {self.place}" if isinstance(self.place, int) else str(self.place.resolve())
+        if isinstance(self.place, Path):
+            return str(self.place.resolve())
+        return f"camera {self.place}" if isinstance(self.place, int) else without_password(self.place)
 
     def time_of(self, number: int) -> float:
         """Seconds of a frame since frame 1."""
@@ -61,9 +65,14 @@ class Source:
 
 
 def open_source(text: str, fps: float | None = None) -> Source:
-    """A video file, a folder of images, or camera `0`, `1`, ...; `fps`: a constant rate in place of what it tells."""
+    """A video file, a folder of images, camera `0`, `1`, ..., or the address of a stream (`rtsp://`, `https://`, ...).
+
+    `fps`: a constant rate in place of what it tells.
+    """
     if fps is not None and not 0 < fps <= files.HIGHEST_FPS:
         raise InputError(f"{fps:g} frames per second; give a number above 0, at most {files.HIGHEST_FPS:g}")
+    if STREAM.match(text):
+        return _stream(text, fps)
     path = Path(text)
     try:
         folder, file = path.is_dir(), path.is_file()
@@ -77,7 +86,7 @@ def open_source(text: str, fps: float | None = None) -> Source:
         return Source(path.stem or "video", path, fps or video.fps, *size, video.length, {}, times)
     if text.isdecimal():
         return _camera(int(text), fps)
-    raise InputError(f"{text}: no such video, folder of images or camera number")
+    raise InputError(f"{text}: no such video, folder of images, camera number or address of a stream")
 
 
 def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> Iterator[tuple[int, Image]]:
@@ -85,6 +94,8 @@ def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> It
     found: Iterator[tuple[int, Image]]
     if isinstance(source.place, int):
         found = _from_camera(source.place, first)
+    elif isinstance(source.place, str):
+        found = _from_stream(source.place, first)
     elif source.images:
         found = ((number, files.read_picture(path)) for number, path in source.images.items() if number >= first)
     else:
@@ -101,8 +112,8 @@ def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> It
 
 
 def fingerprint(source: Source) -> str:
-    """Mark of a source's content, unlike another's, without reading all of it; empty for a camera."""
-    if isinstance(source.place, int):
+    """Mark of a source's content, unlike another's, without reading all of it; empty for a camera or a stream."""
+    if not isinstance(source.place, Path):
         return ""
     content = hashlib.sha256()
     for number, path in source.images.items():
@@ -169,6 +180,56 @@ def _from_camera(number: int, first: int) -> Iterator[tuple[int, Image]]:
                 yield count, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
+STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt)://", re.IGNORECASE)
+PATIENCE = 15.0  # seconds until a stream has to answer
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown and written down: without what its user is known by."""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def _stream(address: str, fps: float | None) -> Source:
+    with _connected(address) as (container, stream):
+        first = next((frame for found, _ in files.outcomes(container, stream) for frame in found), None)
+        told = float(stream.average_rate or 0)
+    if first is None:
+        raise InputError(f"{without_password(address)}: not one frame came; check the address and the camera")
+    height, width = files.pixels_of(first).shape[:2]
+    files.check_size(without_password(address), width, height)
+    rate = fps or (told if 0 < told <= files.HIGHEST_FPS else files.DEFAULT_FPS)
+    parts = urllib.parse.urlsplit(address)
+    name = re.sub(r"[^\w.-]+", "-", Path(parts.path).stem or parts.hostname or "") or "stream"
+    return Source(name, address, rate, width, height, None, {})
+
+
+def _from_stream(address: str, first: int) -> Iterator[tuple[int, Image]]:
+    with _connected(address) as (container, stream):
+        found = (frame for some, _ in files.outcomes(container, stream) for frame in some)
+        for number, frame in enumerate(found, start=1):
+            if number >= first:
+                yield number, files.pixels_of(frame)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[tuple[Any, Any]]:
+    """(container, video stream) of an address; RTSP by TCP, which loses no packets."""
+    import av
+
+    options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+    try:
+        container: Any = av.open(address, options=options, timeout=PATIENCE, metadata_errors="ignore")
+    except (OSError, ValueError, av.error.FFmpegError) as error:
+        reason = without_password(getattr(error, "strerror", None) or str(error))
+        raise InputError(
+            f"{without_password(address)}: cannot be opened ({reason}); check the address, the network and the password"
+        ) from None
+    with container:
+        if not container.streams.video or container.format.name in files.NO_VIDEO:
+            raise InputError(f"{without_password(address)}: holds no video; give the address of one")
+        yield container, container.streams.best("video")
+
+
 @contextmanager
 def _capture(number: int) -> Iterator[Any]:
     """OpenCV reads cameras of every system; PyAV would need each one's own names."""
@@ -193,12 +254,14 @@ TRAIL_SECONDS, STRIP_SECONDS = 2.0, 10.0
 class Artist:
     """Draws one film's frames in order, `width` and `height` of them with a strip of the thresholds below."""
 
-    def __init__(self, width: int, height: int, fps: float) -> None:
+    def __init__(self, width: int, height: int, fps: float, labels: bool = True, line_width: int | None = None) -> None:
+        """Prepare for frames of a size. `line_width`: of boxes and trails in pixels; None: by the height."""
         import supervision as sv
 
         self._strip = max(48, height // 9) // 2 * 2
         self.width, self.height = width, height + self._strip
-        thick, scale = max(1, round(height / 400)), max(0.35, height / 1400)
+        thick, scale = line_width or max(1, round(height / 400)), max(0.35, height / 1400)
+        self._labels = labels
         colours = sv.ColorPalette.from_hex(list(COLOURS))
         shared: dict[str, Any] = {"color": colours, "color_lookup": sv.ColorLookup.TRACK}
         self._trace = sv.TraceAnnotator(
@@ -225,7 +288,8 @@ class Artist:
         scene: Any = pixels[..., ::-1].copy()
         scene = self._trace.annotate(scene, seen)
         scene = self._box.annotate(scene, seen)
-        scene = self._label.annotate(scene, seen, labels=[str(i) for i in ids])
+        if self._labels:
+            scene = self._label.annotate(scene, seen, labels=[str(i) for i in ids])
         drawn = np.ascontiguousarray(scene[..., ::-1])
         if taus is not None:
             self._taus.append(taus)

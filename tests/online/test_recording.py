@@ -17,7 +17,7 @@ from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method
 from msfp.online import recording
-from msfp.online.recording import LOCK, Recording, record
+from msfp.online.recording import LOCK, Made, Recording, record
 from msfp.online.tracker import Look, OnlineTracker
 from msfp.online.video import Source, frames, open_source
 from tests.experiment.conftest import run_of_one_street
@@ -85,7 +85,7 @@ def follow(run: Run, source: Source, out: Path, method: Method, stop: int | None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording, "frames", until)
         watcher = CellText(run, method, source.fps, "OWN")
-        done = record(Recording(source, out, {"method": method.label}, film), watcher, **options)
+        done = record(Recording(source, out, {"method": method.label}, Made(film)), watcher, **options)
     if method.camera != "none" and source.name == "street" and source.images:
         moves = [not np.allclose(warp, np.eye(2, 3)) for warp in watcher.warps]
         assert len(moves) < FRAMES or all(moves[1 : PART + 1]), "the camera's motion matters where a film is gone on"
@@ -227,7 +227,7 @@ def test_no_more_than_one_part_is_in_memory(run: Run, street: Path, tmp_path: Pa
     read: list[int] = []
     unpack = recording.unpack_looks
     monkeypatch.setattr(recording, "unpack_looks", lambda data: read.append(1) or unpack(data))
-    kept = Recording(source, tmp_path / "cut", {"method": method.label}, film=False)
+    kept = Recording(source, tmp_path / "cut", {"method": method.label}, Made(film=False))
     kept.begin(False)
     seen = []
     for look in kept.looks():

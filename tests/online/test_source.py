@@ -57,7 +57,7 @@ def test_colours_are_red_first(tmp_path):
 
 
 def test_what_is_no_source_is_told(tmp_path):
-    with pytest.raises(InputError, match="no such video, folder of images or camera number"):
+    with pytest.raises(InputError, match="no such video, folder of images, camera number or address of a stream"):
         open_source("nowhere.mp4")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no images"):
