@@ -94,17 +94,17 @@ def track(
 
     Writes MOTChallenge results, an annotated MP4 with a strip of the thresholds, and the thresholds as CSV. Frames that
     cannot be decoded are left out and told, and the exit status then is 1. An interrupted call goes on where it was
-    when repeated. The first call for a detector learns the embedding and ATL on the embedded worlds, or on --learn (a
-    minute or more, kept for later calls).
+    when repeated. The first call for a detector learns heads and ATL (minutes, kept for later calls).
 
     \b
       msfp track street.mp4 --weights yolov8n.pt
       msfp track frames/ --fps 15 --tracker bytetrack
+      msfp track 0 --show
       msfp track rtsp://camera/stream --no-film --imgsz 1280
     """
     window = window_for(source) if show else None
     seen = _opened(source, fps, quiet)
-    from msfp.online.recording import Made, Recording, check_room, record
+    from msfp.online.recording import Made, Recording, record
 
     run, size = _prepared(seen, weights, device, param, workers, home, imgsz, learn)
     method = {"tracker": tracker, "look": appearance, "threshold": threshold, "seed": seed, "learn": learn}
@@ -116,13 +116,12 @@ def track(
         "weights": run.weights_digest(),
     }
     folder = _place(out, exist_ok, seen, state)
-    check_room(seen, folder)  # before minutes are spent on learning
     if not quiet:
         typer.echo(f"msfp: network input {size[0]}x{size[1]}, results in {folder}", err=True)
     watcher = _watcher(run, seen, method | {"options": parse_pairs(options, "--set")}, size, conf)
     recording = Recording(seen, folder, state, Made(film, not hide_labels, line_width, save_txt, save_crop))
-    every = 0.0 if quiet else TOLD
-    _tell(record(recording, watcher, limit=frames, fresh=fresh, show=window, told_every=every), seen, as_json)
+    done = record(recording, watcher, limit=frames, fresh=fresh, show=window, told_every=0 if quiet else TOLD)
+    _tell(done, seen, as_json)
 
 
 def _opened(source: str, fps: float | None, quiet: bool) -> "Source":
@@ -166,10 +165,11 @@ def _prepared(
 
 def _place(out: Path | None, exist_ok: bool, seen: "Source", state: dict[str, Any]) -> Path:
     """The folder of the results; InputError: one was named that holds those of another call."""
-    from msfp.online.recording import free_folder
+    from msfp.online.recording import check_room, free_folder
 
     if out is None:
         return free_folder(Path("tracked") / seen.name, seen, state)
+    check_room(seen, out)  # before minutes are spent on learning
     if not exist_ok and free_folder(out, seen, state) != out:
         raise InputError(
             f"{out} holds results of another video or of other settings; name another folder with --out, or replace "

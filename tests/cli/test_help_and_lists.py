@@ -118,7 +118,7 @@ def test_an_interrupted_command_says_that_nothing_is_lost(msfp: Command, monkeyp
 
 def test_examples_keep_their_lines(msfp: Command) -> None:
     lines = [line.strip() for line in msfp("track", "--help").out.splitlines()]
-    assert {"msfp track street.mp4", "msfp track 0 --show"} <= set(lines)
+    assert {"msfp track street.mp4 --weights yolov8n.pt", "msfp track 0 --show"} <= set(lines)
 
 
 def test_help_ends_with_the_exit_statuses(msfp: Command) -> None:

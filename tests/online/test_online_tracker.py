@@ -14,6 +14,7 @@ from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.folders import method_from
 from msfp.experiment.heads import appearance
+from msfp.experiment.live import input_for
 from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, frame_thresholds, tracks
@@ -175,7 +176,7 @@ def test_a_window_that_is_closed_ends_the_film(film) -> None:
 
 @pytest.fixture
 def people(run: Run, monkeypatch: pytest.MonkeyPatch) -> msfp.Tracker:
-    monkeypatch.setattr(tracker, "run_for_videos", lambda *_: run)
+    monkeypatch.setattr(tracker, "run_for_videos", lambda *_, **__: run)
     return msfp.Tracker("bytetrack", threshold="0.2,0.05")
 
 
@@ -252,7 +253,7 @@ class Remembering(OnlineTracker):
 
 
 def test_blue_may_come_first(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker, "run_for_videos", lambda *_: run)
+    monkeypatch.setattr(tracker, "run_for_videos", lambda *_, **__: run)
     monkeypatch.setattr(tracker, "OnlineTracker", Remembering)
     pixels = next(iter(FrameReader(scene_of(run).scene.pixels)))[1]
     for order, given in (("rgb", pixels), ("bgr", pixels[..., ::-1])):
@@ -283,3 +284,12 @@ def test_home_is_here_or_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.
     assert tracker.home_folder() == tmp_path / "cache" / "msfp"
     (tmp_path / "runs").mkdir()
     assert tracker.home_folder() == Path()
+
+
+def test_the_networks_input_takes_the_shape_of_the_first_frame(people: msfp.Tracker) -> None:
+    longest = max(people._watcher._predictor.config.size)
+    for width, height in ((640, 200), (200, 640)):
+        people.reset()
+        people.update(np.zeros((height, width, 3), np.uint8))
+        assert people._watcher._predictor.config.size == input_for(longest, width, height)
+        assert people._watcher._predictor.config.size[width < height] == longest

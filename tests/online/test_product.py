@@ -70,3 +70,25 @@ def test_every_tracker_with_recovery(run: Run) -> None:
     for tracker in tracking.names():
         compares = tracking.tracker_class(tracker).needs_embeddings
         track_with(run, method_from(run, tracker, "native" if compares else "", "default", {}, 0, "busca"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "boxes", "words", "high", "fused"),
+    [
+        ("embedded", "detector", ("", {}), None, False),
+        ("somebodys.pt", "public", ("", {}), None, False),
+        ("somebodys.pt", "detector", ("", {}), 0.25, True),
+        ("somebodys.pt", "detector", ("atl", {}), None, True),
+        ("somebodys.pt", "detector", ("0.4", {"fuse_score": "false"}), 0.4, False),
+    ],
+)
+def test_thresholds_unless_told_otherwise(
+    run: Run, weights: str, boxes: str, words: tuple[str, dict[str, str]], high: float | None, fused: bool
+) -> None:
+    """ATL where it knows the pictures; a number where it learned from drawings and the detector from photographs."""
+    config = run.settings.input.model_copy(update={"weights": weights})
+    run = run.variant(input=config, detections=boxes)
+    method = method_from(run, "msfp-track", "", words[0], words[1], 0)
+    assert (method.threshold.kind, method.threshold.high) == (("atl", 0.6) if high is None else ("fixed", high))
+    assert dict(method.options).get("fuse_score", False) == fused
+    assert method_from(run, "bytetrack", "", "", {}, 0).threshold.kind == "default"
