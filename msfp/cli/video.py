@@ -43,6 +43,8 @@ Where = Annotated[str, typer.Argument(help=_SOURCE)]
 Out = Annotated[Path | None, typer.Option("--out", help=_OUT)]
 ExistOk = Annotated[bool, typer.Option("--exist-ok", help="replace what another call left in --out")]
 Weights = Annotated[str, typer.Option("--weights", help=_WEIGHTS)]
+Heads = Annotated[Path | None, typer.Option("--heads", help="file of --save-heads, in place of learning")]
+SaveHeads = Annotated[Path | None, typer.Option("--save-heads", help="write the head and ATL that were learned")]
 Longest = Annotated[int | None, typer.Option("--imgsz", help=_IMGSZ)]
 Confidence = Annotated[float, typer.Option("--conf", min=0, max=1, help="score of the least certain people")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
@@ -71,6 +73,8 @@ def track(
     options: Settings = None,
     weights: Weights = "embedded",
     learn: Learn = None,
+    heads: Heads = None,
+    save_heads: SaveHeads = None,
     imgsz: Longest = None,
     conf: Confidence = 0.05,
     device: Device = "cpu",
@@ -98,7 +102,6 @@ def track(
 
     \b
       msfp track street.mp4 --weights yolov8n.pt
-      msfp track frames/ --fps 15 --tracker bytetrack
       msfp track 0 --show
       msfp track rtsp://camera/stream --no-film --imgsz 1280
     """
@@ -110,15 +113,14 @@ def track(
     method = {"tracker": tracker, "look": appearance, "threshold": threshold, "seed": seed, "learn": learn}
     state = {
         "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, _fingerprint(seen)],
-        "method": [*(str(value) for value in method.values()), sorted(options or []), conf, *size],
+        "method": [*map(str, method.values()), sorted(options or []), conf, *size, _digest(heads)],
         "film": [film, hide_labels, line_width],
         "settings": run.settings.model_dump(mode="json", exclude={"device", "data"}),
         "weights": run.weights_digest(),
     }
     folder = _place(out, exist_ok, seen, state)
-    if not quiet:
-        typer.echo(f"msfp: network input {size[0]}x{size[1]}, results in {folder}", err=True)
-    watcher = _watcher(run, seen, method | {"options": parse_pairs(options, "--set")}, size, conf)
+    _say(quiet, f"network input {size[0]}x{size[1]}, results in {folder}")
+    watcher = _watcher(run, seen, method | {"options": parse_pairs(options, "--set")}, size, conf, heads, save_heads)
     recording = Recording(seen, folder, state, Made(film, not hide_labels, line_width, save_txt, save_crop))
     done = record(recording, watcher, limit=frames, fresh=fresh, show=window, told_every=0 if quiet else TOLD)
     _tell(done, seen, as_json)
@@ -129,16 +131,26 @@ def _opened(source: str, fps: float | None, quiet: bool) -> "Source":
     from msfp.online.video import open_source
 
     seen = open_source(source, fps)
-    if not quiet:
-        frames = "frames" if seen.length is None else f"{seen.length} frames"
-        typer.echo(f"msfp: {seen.name}: {frames} of {seen.width}x{seen.height}, {seen.fps:.4g} a second", err=True)
+    frames = "frames" if seen.length is None else f"{seen.length} frames"
+    _say(quiet, f"{seen.name}: {frames} of {seen.width}x{seen.height}, {seen.fps:.4g} a second")
     return seen
+
+
+def _say(quiet: bool, text: str) -> None:
+    if not quiet:
+        typer.echo(f"msfp: {text}", err=True)
 
 
 def _fingerprint(seen: "Source") -> str:
     from msfp.online.video import fingerprint
 
     return fingerprint(seen)
+
+
+def _digest(heads: Path | None) -> str:
+    from msfp.engine.files import file_digest
+
+    return "" if heads is None else file_digest(heads)
 
 
 def _prepared(
@@ -178,17 +190,30 @@ def _place(out: Path | None, exist_ok: bool, seen: "Source", state: dict[str, An
     return out
 
 
-def _watcher(run: "Run", seen: "Source", method: dict[str, Any], size: tuple[int, int], conf: float) -> "OnlineTracker":
-    """The tracker of a method's words, heads and ATL learned."""
+def _watcher(
+    run: "Run",
+    seen: "Source",
+    method: dict[str, Any],
+    size: tuple[int, int],
+    conf: float,
+    heads: Path | None,
+    save_heads: Path | None,
+) -> "OnlineTracker":
+    """The tracker of a method's words, heads and ATL learned, or read from a file."""
     from msfp.experiment.folders import method_from
-    from msfp.online.tracker import OnlineTracker
+    from msfp.online.learned import save_learned
+    from msfp.online.tracker import OnlineTracker, taught
 
-    chosen = method_from(run, **method)
+    chosen = method_from(run, **method, taught=heads is not None)
     if chosen.threshold.kind == "fixed" and chosen.threshold.high > 1:
         raise InputError(
             f"--threshold {method['threshold']}: the detector's scores lie between 0 and 1, so nobody would be seen"
         )
-    return OnlineTracker(run, chosen, seen.fps, size=size, confidence=conf)
+    known = None if heads is None else taught(heads, run, chosen)
+    watcher = OnlineTracker(run, chosen, seen.fps, size=size, confidence=conf, learned=known)
+    if save_heads is not None:
+        save_learned(save_heads, watcher.learned, run)
+    return watcher
 
 
 def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:

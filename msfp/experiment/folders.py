@@ -1,6 +1,6 @@
 """Folders in and out: tracking one with what was learned on the embedded worlds, finishing tracks, scoring results."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,8 +122,8 @@ RECOVERIES = ("none", "busca")
 BETTER = {"msfp-track": "parts"}
 """Embeddings that tell people of real scenes apart better than the tracker's own (README); tables keep to the paper."""
 OWN_THRESHOLDS, OWN_OPTIONS = "0.25,0.1", {"fuse_score": True}
-"""Of `msfp-track` on boxes of a detector that learned from photographs: ATL learned on drawings puts its thresholds at
-.55 in every frame of real video, where such a detector has lost a quarter of the people that it finds at .25."""
+"""Of `msfp-track` on boxes of a detector that learned from photographs. ATL as the paper words it adds to .5 and can
+only rise (eq. 6), and there such a detector has lost a quarter of the people that it finds at .25."""
 ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
@@ -142,8 +142,9 @@ def method_from(
     seed: int,
     recovery: str = "none",
     learn: Path | None = None,
+    taught: bool = False,
 ) -> Method:
-    """A method from words, which learns from the folder `learn`, as `learning_parts`.
+    """A method from words, which learns from the folder `learn`, as `learning_parts`; nothing if it is `taught`.
 
     InputError names what there is in place of an unknown word, or what does not go together.
     """
@@ -154,7 +155,7 @@ def method_from(
         raise InputError(f"--set fps={options['fps']}: the rate is the source's own; `msfp track` has --fps for it")
     kind = tracking.tracker_class(tracker)
     chosen = look or BETTER.get(tracker) or kind.appearance or "none"
-    if tracker in BETTER and learn is None and _knows_photographs(run):
+    if tracker in BETTER and _knows_photographs(run):
         threshold = threshold or OWN_THRESHOLDS
         options = {**{key: str(value) for key, value in OWN_OPTIONS.items()}, **options}
     threshold = threshold or kind.threshold
@@ -169,13 +170,13 @@ def method_from(
         raise InputError(f"--appearance {chosen}: {tracker} goes by motion alone; leave it out, or take one of {able}")
     if recovery not in RECOVERIES:
         raise InputError(f"--recovery {recovery}: not known; there are: {', '.join(RECOVERIES)}")
-    rule = _threshold(run, threshold, seed, learn)
+    rule = _threshold(threshold, seed, lambda: () if taught else learning_parts(run, learn))
     plugin = Recovery(learning_parts(run, learn), seed) if recovery == "busca" else None
     strategy = ALIASES.get(chosen, chosen)
     if strategy not in ("none", *strategies(), REID):
         raise InputError(f"--appearance {chosen}: not known; there are: none, {known}")
     # The embedded worlds are rendered only where something is learned from them.
-    parts = () if strategy in ("none", *TRAINING_FREE) else learning_parts(run, learn)
+    parts = () if taught or strategy in ("none", *TRAINING_FREE) else learning_parts(run, learn)
     seen = None if strategy == "none" else appearance(strategy, parts, seed)
     select = learning_parts(run, learn) if run.settings.tuning == "selected" else ()
     return Method(tracker, tracker, seen, rule, pairs, default_camera(tracker), recovery=plugin, learn=select)
@@ -211,11 +212,11 @@ def _of_others(run: Run, learn: ListLike[Part], scene: Scene) -> tuple[Part, ...
     return tuple(part for part in learn if part.scene.name != scene.name and run.pixels_digest(part.scene) != digest)
 
 
-def _threshold(run: Run, text: str, seed: int, learn: Path | None = None) -> Threshold:
+def _threshold(text: str, seed: int, learn: Callable[[], tuple[Part, ...]]) -> Threshold:
     if text == "default":
         return Threshold()
     if text in ATL_MODES:
-        return Threshold("atl", mode=ATL_MODES[text], learn=learning_parts(run, learn), seed=seed)  # type: ignore[arg-type]
+        return Threshold("atl", mode=ATL_MODES[text], learn=learn(), seed=seed)  # type: ignore[arg-type]
     if text in policies():
         return Threshold("policy", policy=text)
     try:

@@ -212,6 +212,7 @@ class ScenePredictor:
         self, mode: Mode, channels: int, state: Mapping[str, NDArray[np.float32]], config: AtlSettings
     ) -> None:
         """Take a trained encoder's state."""
+        self.mode = mode
         self.encoder = restore(SceneEncoder(channels, mode, config), state)
 
     @torch.inference_mode()

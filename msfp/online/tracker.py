@@ -23,6 +23,7 @@ from msfp.features.backbone import STRIDE
 from msfp.features.detector import Boxes
 from msfp.features.reid import embed as embed_crops
 from msfp.features.reid import load_reid
+from msfp.online.learned import Learned, load_learned, save_learned
 from msfp.tracking import make, thresholds
 from msfp.tracking.base import FrameContext, TrackerOutput
 from msfp.types import tlwh_to_xyxy
@@ -51,6 +52,29 @@ class Look:
         return None if np.isnan(self.taus[0]) else (float(self.taus[0]), float(self.taus[1]))
 
 
+def learn(run: Run, method: Method, boxes: str = "") -> Learned:
+    """A method's head and ATL, trained where the store has none yet; arguments as of `OnlineTracker`."""
+    look, rule = method.look, method.threshold
+    head = None if look is None or look.strategy == REID else head_of(run, look)
+    atl = None
+    if rule.kind == "atl":
+        atl = live_thresholds(run, rule, boxes or next(iter(detectors_of(rule.learn)), ""))
+    return Learned(head, atl)
+
+
+def taught(path: Path, run: Run, method: Method) -> Learned:
+    """A method's head and ATL from a file; InputError: it holds other ones."""
+    found, look = load_learned(path, run), method.look
+    wanted = "" if look is None or look.strategy == REID else look.strategy
+    if wanted and (found.head is None or found.head.name != wanted):
+        there = "no head" if found.head is None else f"a head {found.head.name}"
+        raise InputError(f"{path}: holds {there}, and {wanted} is wanted; choose --appearance to match")
+    if method.threshold.kind == "atl" and (found.atl is None or found.atl.mode != method.threshold.mode):
+        raise InputError(f"{path}: holds no ATL of this kind; save it with the same --threshold")
+    uses_atl = method.threshold.kind == "atl"
+    return Learned(found.head if wanted else None, found.atl if uses_atl else None)
+
+
 class OnlineTracker:
     """Networks, heads, thresholds and tracker of one method over one video."""
 
@@ -62,8 +86,9 @@ class OnlineTracker:
         boxes: str = "",
         size: tuple[int, int] | None = None,
         confidence: float = CONFIDENCE,
+        learned: Learned | None = None,
     ) -> None:
-        """Load what the method needs; heads and ATL are trained where the store has none yet.
+        """Load what the method needs; heads and ATL are those `learned`, or trained where the store has none yet.
 
         The thresholds may need no more than the frames so far (else InputError). `boxes`: name of the detections on
         which ATL was trained; empty: the first of its learning parts. `size`: of the network's input, None: the
@@ -74,15 +99,14 @@ class OnlineTracker:
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._method = method
-        self._atl = None
-        if rule.kind == "atl":
-            self._atl = live_thresholds(run, rule, boxes or next(iter(detectors_of(rule.learn)), ""))
+        self.learned = learned or learn(run, method, boxes)
+        self._atl = self.learned.atl
         self._policy = None
         if rule.kind == "policy":
             self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)
         look = method.look
         self._reid = load_reid(settings.input.reid_weights) if look is not None and look.strategy == REID else None
-        head = head_of(run, look) if look is not None and self._reid is None else None
+        head = self.learned.head
         scenes = None if self._atl is None else self._atl.predictor
         self._predictor = frame_predictor(run, head, scenes, size, confidence)
         self._camera = None if method.camera == "none" else LiveCamera(method.camera)
@@ -214,6 +238,7 @@ class Tracker:
         threshold: str = "",
         fps: float = 30.0,
         learn: str | Path | None = None,
+        heads: str | Path | None = None,
         imgsz: int | None = None,
         confidence: float = CONFIDENCE,
         device: str = "cpu",
@@ -233,6 +258,7 @@ class Tracker:
                 empty: `atl` for `msfp-track`, the tracker's own for others.
             fps: frames per second; scales how long a lost person is remembered.
             learn: folder in the MOTChallenge layout whose labelled scenes teach heads and ATL; None: embedded worlds.
+            heads: file that `save` wrote, in place of learning.
             imgsz: pixels that the longer side of a frame takes in the network's input; None: 640. Heads and ATL learn
                 at the same.
             confidence: of the least certain people that the network reports.
@@ -248,9 +274,10 @@ class Tracker:
         run = run_for_videos(weights, device, settings or {}, home, imgsz=imgsz, learn=learn)
         words = {key: str(value) for key, value in (options or {}).items()}
         learn = None if learn is None else Path(learn)
-        method = method_from(run, tracker, appearance, threshold, words, seed, learn=learn)
-        self._watcher_for = partial(OnlineTracker, run, method, fps, confidence=confidence)
-        self._size = run.settings.input.size
+        method = method_from(run, tracker, appearance, threshold, words, seed, learn=learn, taught=heads is not None)
+        known = None if heads is None else taught(Path(heads), run, method)
+        self._watcher_for = partial(OnlineTracker, run, method, fps, confidence=confidence, learned=known)
+        self._run, self._size = run, run.settings.input.size
         self._adapts = "input.size" not in (settings or {})
         self._watcher = self._watcher_for()
         self._number, self._bgr = 0, colours == "bgr"
@@ -281,6 +308,10 @@ class Tracker:
         if classes is not None:
             kinds[found.detections >= 0] = classes[found.detections[found.detections >= 0]]
         return People(ids, found.boxes - FIRST_PIXEL, found.scores, kinds, found.detections, look.pair)
+
+    def save(self, path: str | Path) -> None:
+        """Write the head and ATL that were learned to a .safetensors file, for `heads` of another tracker."""
+        save_learned(Path(path), self._watcher.learned, self._run)
 
     def _take_shape(self, width: int, height: int) -> None:
         """Give the network's input the shape of a video's frames."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, frame_thresholds, tracks
 from msfp.online import recording, tracker
+from msfp.online.learned import save_learned
 from msfp.online.recording import Recording, record
-from msfp.online.tracker import OnlineTracker
+from msfp.online.tracker import OnlineTracker, taught
 from msfp.online.video import frames, open_source
 from tests.experiment.conftest import LENGTH, run_of_one_street
 
@@ -293,3 +295,35 @@ def test_the_networks_input_takes_the_shape_of_the_first_frame(people: msfp.Trac
         people.update(np.zeros((height, width, 3), np.uint8))
         assert people._watcher._predictor.config.size == input_for(longest, width, height)
         assert people._watcher._predictor.config.size[width < height] == longest
+
+
+@pytest.mark.parametrize("kind", ["atl", "strips", "trained"])
+def test_what_was_learned_goes_into_a_file_and_back(run: Run, tmp_path: Path, kind: str) -> None:
+    method = methods(run)[kind]
+    first = OnlineTracker(run, method, 30.0, "OWN")
+    save_learned(tmp_path / "heads.safetensors", first.learned, run)
+    bare = replace(method, look=None if method.look is None else appearance(method.look.strategy, (), 0))
+    known = taught(tmp_path / "heads.safetensors", run, bare)
+    second = OnlineTracker(run, bare, 30.0, "OWN", learned=known)
+    for number, pixels in list(FrameReader(scene_of(run).scene.pixels))[:3]:
+        one, other = first.look(number, pixels), second.look(number, pixels)
+        np.testing.assert_array_equal(one.vectors, other.vectors)
+        np.testing.assert_array_equal(one.taus, other.taus)
+
+
+def test_files_of_other_heads_are_refused(run: Run, tmp_path: Path) -> None:
+    path, motion, strips = tmp_path / "heads.safetensors", methods(run)["motion"], methods(run)["strips"]
+    save_learned(path, OnlineTracker(run, motion, 30.0, "OWN").learned, run)
+    with pytest.raises(InputError, match="holds no head, and parts is wanted; choose --appearance to match"):
+        taught(path, run, strips)
+    save_learned(path, OnlineTracker(run, strips, 30.0, "OWN").learned, run)
+    assert taught(path, run, motion).head is None
+    with pytest.raises(InputError, match="holds a head parts, and attention-instance is wanted"):
+        taught(path, run, methods(run)["trained"])
+    with pytest.raises(InputError, match="holds no ATL of this kind; save it with the same --threshold"):
+        taught(path, run, replace(strips, threshold=methods(run)["atl"].threshold))
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(InputError, match="heads.safetensors: not heads that msfp can use"):
+        taught(path, run, strips)
+    with pytest.raises(InputError, match="missing.safetensors: not heads that msfp can use"):
+        taught(tmp_path / "missing.safetensors", run, strips)

@@ -1,0 +1,88 @@
+"""What a method learned, its head and ATL, in one file: for machines that lack the data it was learned from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msfp.config import AtlSettings, FusionSettings
+from msfp.engine.files import atomic_write
+from msfp.errors import InputError
+from msfp.experiment.live import LiveThresholds
+from msfp.experiment.run import Run
+from msfp.heads.fusion import FusionHead
+from msfp.heads.training import ScenePredictor, restore_head
+from msfp.heads.triplets import as_arrays
+
+KIND = "msfp heads 1"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A head and thresholds as they are used; None where a method has none."""
+
+    head: FusionHead | None
+    atl: LiveThresholds | None
+
+
+def save_learned(path: Path, learned: Learned, run: Run) -> None:
+    """Write a head and ATL into a .safetensors file, together with the detector that they belong to."""
+    from safetensors.numpy import save
+
+    tensors: dict[str, NDArray[np.float32]] = {}
+    about: dict[str, Any] = {"weights": run.weights_digest(), "preset": run.settings.input.preset}
+    if (head := learned.head) is not None:
+        tensors |= {f"head.{name}": value for name, value in as_arrays(head.state_dict()).items()}
+        channels = {str(layer): width for layer, width in head.channels.items()}
+        about["head"] = {"name": head.name, "channels": channels, "settings": head.config.model_dump(mode="json")}
+    if (atl := learned.atl) is not None:
+        tensors |= {f"atl.{name}": value for name, value in as_arrays(atl.predictor.encoder.state_dict()).items()}
+        about["atl"] = {
+            "predicts": atl.predictor.mode,
+            "mode": atl.mode,
+            "beta": atl.beta,
+            "center": atl.center,
+            "settings": atl.run.settings.atl.model_dump(mode="json"),
+        }
+    atomic_write(path, save(tensors, {"kind": KIND, "about": json.dumps(about)}))
+
+
+def load_learned(path: Path, run: Run) -> Learned:
+    """Read what `save_learned` wrote; InputError: not such a file, or learned with another detector than the run's."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dictionary
+        if about["weights"] != run.weights_digest():
+            raise InputError(f"{path}: learned with another detector; give the --weights it was learned with")
+        return Learned(_head(about.get("head"), found), _atl(about.get("atl"), found, run))
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: not heads that msfp can use ({str(error)[:120]}); write them with --save-heads"
+        ) from None
+
+
+def _of(part: str, found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    return {name.removeprefix(part): value for name, value in found.items() if name.startswith(part)}
+
+
+def _head(about: Any, found: Mapping[str, NDArray[np.float32]]) -> FusionHead | None:
+    if about is None:
+        return None
+    channels = {int(layer): int(width) for layer, width in about["channels"].items()}
+    return restore_head(about["name"], channels, _of("head.", found), FusionSettings.model_validate(about["settings"]))
+
+
+def _atl(about: Any, found: Mapping[str, NDArray[np.float32]], run: Run) -> LiveThresholds | None:
+    if about is None:
+        return None
+    settings, backbone = AtlSettings.model_validate(about["settings"]), run.backbone()
+    width = backbone.channels[backbone.preset.scene]
+    predictor = ScenePredictor(about["predicts"], width, _of("atl.", found), settings)
+    return LiveThresholds(run.variant(atl=settings), predictor, about["mode"], about["beta"], about["center"])
