@@ -2,8 +2,9 @@
 
     python bench/street.py ROOT WEIGHTS [--imgsz 640] [--out street]
 
-`ROOT`: a folder in the MOTChallenge layout whose sequences lie as videos (`imDir=img1.mp4`); of copies that differ in public
-detections only, one is taken. `WEIGHTS`: of a YOLOv8 as ultralytics saves it (.pt), or its fused state (.safetensors).
+`ROOT`: a folder in the MOTChallenge layout whose sequences lie as videos (`imDir=img1.mp4`); of copies that differ in
+public detections only, one is taken. `WEIGHTS`: of a YOLOv8 as ultralytics saves it (.pt), or its fused state
+(.safetensors).
 """
 
 import argparse
