@@ -15,7 +15,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from msfp.data.frames import Image
-from msfp.explore.session import Clip, Result, boxes_in
+from msfp.explore.session import Clip, Result, boxes_in, rows_in
 from msfp.online.video import COLOURS
 from msfp.types import tlwh_to_xyxy
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
-OWN, OTHER, HIGH, LOW = "#009E73", "#D55E00", "#E69F00", "#56B4E9"
+OWN, OTHER, HIGH, LOW, RAW = "#009E73", "#D55E00", "#E69F00", "#56B4E9", "#F0F0F0"
 STYLE: Any = {
     "font.size": 8, "font.family": "sans-serif", "svg.fonttype": "none", "axes.linewidth": 0.6, "axes.edgecolor": INK,
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK, "legend.frameon": False,
@@ -159,7 +159,7 @@ def crop(clip: Clip, row: int) -> str:
 
 
 def box(xyxy: NDArray[np.floating], identity: int, label: str, kind: str = "track") -> Box:
-    """One box for the view, in pixels from 0: `track` boxes can be clicked, `switch` boxes are marks."""
+    """One box for the view, in pixels from 0: `track` boxes can be clicked, of other kinds they are marks."""
     left, top, right, bottom = (float(v) for v in np.round(np.asarray(xyxy) - FIRST_PIXEL, 1))
     place = {"x": left, "y": top, "width": right - left, "height": bottom - top}
     return {**place, "id": identity, "label": label, "colour": COLOURS[identity % len(COLOURS)], "kind": kind}
@@ -174,6 +174,23 @@ def boxes_of(result: Result, frame: int, switches: bool = False) -> list[Box]:
         mine = result.switches
         found += [box(mine.xyxy[s], int(mine.after[s]), f"{mine.before[s]} → {mine.after[s]}", "switch") for s in at]
     return found
+
+
+def labels_of(clip: Clip, frame: int) -> list[Box]:
+    """The labelled people of a frame; none where the labels are not at hand."""
+    truth = clip.truth
+    if truth is None:
+        return []
+    rows = (truth.frame == frame) & truth.pedestrian
+    found = zip(truth.id[rows].tolist(), tlwh_to_xyxy(truth.tlwh[rows]), strict=True)
+    return [{**box(xyxy, who, f"{who}", "label"), "colour": OWN} for who, xyxy in found]
+
+
+def raw_of(clip: Clip, frame: int) -> list[Box]:
+    """The public detections of a frame with their scores."""
+    rows = rows_in(clip.detections, frame)
+    found = zip(clip.detections.score[rows].tolist(), tlwh_to_xyxy(clip.detections.tlwh[rows]), strict=True)
+    return [{**box(xyxy, -1, f"{score:.2f}", "detection"), "colour": RAW} for score, xyxy in found]
 
 
 HERE = Path(__file__).parent

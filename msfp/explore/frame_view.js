@@ -1,4 +1,5 @@
 // A frame with boxes on it. Boxes of kind "track" can be chosen by click, Enter or Space; the kernel hears `clicked`.
+// Those of other kinds are marks: "switch", an identity that changes; "label" and "detection", layers beside the tracks.
 const SVG = "http://www.w3.org/2000/svg";
 
 function element(name, attributes) {
@@ -11,13 +12,14 @@ function element(name, attributes) {
 // A label that finds no place is `crowded`: shown while its box is pointed at, focused or chosen.
 function placeTags(boxes, chosen, frameWidth, frameHeight, unit) {
   const size = unit * 5, high = size * 1.15, taken = [], placed = new Map();
-  const rank = (box) => (box.id === chosen ? 0 : box.kind === "switch" ? 1 : 2);
+  const ranks = { switch: 1, track: 2, label: 3, detection: 4 };
+  const rank = (box) => (box.kind === "track" && box.id === chosen ? 0 : ranks[box.kind]);
   const order = [...boxes].sort((a, b) => rank(a) - rank(b) || b.height - a.height);
   for (const box of order) {
     const wide = box.label.length * size * 0.6 + unit * 2;
     const left = Math.min(Math.max(box.x, 0), frameWidth - wide); // a person at the edge keeps a label that can be read
     const above = box.y - high, below = box.y + box.height;
-    const tops = (box.kind === "switch" ? [below, above, box.y] : [above, below, box.y])
+    const tops = (box.kind === "track" ? [above, below, box.y] : [below, above, box.y])
       .map((top) => Math.min(Math.max(top, 0), frameHeight - high));
     const free = tops.find((top) => taken.every(
       (t) => left >= t.left + t.wide || t.left >= left + wide || top >= t.top + high || t.top >= top + high));
@@ -30,9 +32,10 @@ function placeTags(boxes, chosen, frameWidth, frameHeight, unit) {
 
 // The lines of a box; all are drawn before any label, so that none crosses a label.
 function drawLines({ id, kind, x, y, width, height, colour }, chosen, unit) {
-  const mark = kind === "switch", thick = unit * (mark ? 1.6 : id === chosen ? 1.8 : 0.8);
+  const mark = kind === "switch", picked = kind === "track" && id === chosen;
+  const thick = unit * (mark ? 1.6 : picked ? 1.8 : 0.8);
   const line = element("rect", { x, y, width, height, stroke: colour, "stroke-width": thick, class: `msfp-line-${kind}` });
-  if (!mark && id !== chosen) return [line];
+  if (!mark && !picked) return [line];
   return [element("rect", { x, y, width, height, class: "msfp-halo", "stroke-width": thick + unit }), line];
 }
 
@@ -46,7 +49,7 @@ function drawBox(box, tag, unit, choose) {
   const text = element("text", { x: left + unit, y: top + size * 0.92, "font-size": size });
   text.textContent = box.label;
   group.append(text);
-  if (box.kind === "switch") return group;
+  if (box.kind !== "track") return group;
   group.setAttribute("role", "button");
   group.setAttribute("tabindex", "0");
   group.setAttribute("aria-label", `person ${box.label}`);
@@ -83,11 +86,12 @@ function render({ model, el }) {
     picture.src = address;
     if (old) URL.revokeObjectURL(old);
   };
+  const order = { detection: 0, label: 1, track: 2, switch: 3 }; // later ones lie above
   const showBoxes = () => {
     const [width, height] = model.get("size");
     layer.setAttribute("viewBox", `0 0 ${width} ${height}`);
     frame.style.aspectRatio = `${width} / ${height}`;
-    const boxes = [...model.get("boxes")].sort((a, b) => (a.kind === "switch") - (b.kind === "switch"));
+    const boxes = [...model.get("boxes")].sort((a, b) => order[a.kind] - order[b.kind]);
     const chosen = model.get("chosen"), unit = height / 150;
     const tags = placeTags(boxes, chosen, width, height, unit);
     const lines = boxes.flatMap((box) => drawLines(box, chosen, unit));

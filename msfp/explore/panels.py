@@ -113,11 +113,17 @@ class PeoplePanel(widgets.VBox):
         self.tracker = tracker_choice(desk, tracker)
         self.view = FrameView()
         self.person, self.curve = widgets.HTML(), widgets.HTML()
+        self.layers = {
+            name: widgets.Checkbox(value=False, description=name, indent=False, layout=NARROW)
+            for name in ("labels", "detections")
+        }
         row = side_by_side([self.view, self.curve], self.person)
-        super().__init__([widgets.HBox([self.tracker]), desk.steps(), row])
+        super().__init__([widgets.HBox([self.tracker, *self.layers.values()]), desk.steps(), row])
         desk.observe(self._reopen, "clip")
         desk.observe(self._show, "frame")
         self.tracker.observe(self._reopen, "value")
+        for layer in self.layers.values():
+            layer.observe(self._show, "value")
         self.view.observe(self._click, "clicked")
         self._reopen()
 
@@ -136,6 +142,10 @@ class PeoplePanel(widgets.VBox):
             caption = f"{clip.sequence.name}, frame {clip.shown(frame)}, {label}: {len(boxes)} people"
         except NotComputable as reason:
             boxes, caption = [], f"{label}: n/a, {reason}"
+        for name, found in (("labels", drawing.labels_of), ("detections", drawing.raw_of)):
+            if self.layers[name].value:
+                more = found(clip, frame)
+                boxes, caption = [*boxes, *more], f"{caption}, {len(more)} {name}"
         self.view.show(clip, frame, boxes, caption, chosen=self._asked[1] if self._asked else -1)
         self._move_cursor()
 
@@ -425,5 +435,29 @@ class Explorer(SequenceControls):
 
 
 def begin(profile: str = "demo", *, sequence: str = "", **options: Any) -> Explorer:
-    """Open a finished run at a sequence, such as SYNTH17-01-FRCNN (empty: the first); for the rest see `open_clips`."""
-    return Explorer(open_clips(profile, **options), sequence)
+    """Open a finished run at a sequence, such as SYNTH17-01-FRCNN; empty: where most is going on.
+
+    For the rest see `open_clips`.
+    """
+    clips = open_clips(profile, **options)
+    explorer = Explorer(clips, sequence or liveliest(clips))
+    if not sequence:
+        explorer.frame = busiest(explorer.clip)
+    return explorer
+
+
+def liveliest(clips: dict[str, Clip]) -> str:
+    """The sequence with most labelled people a frame; the first of several, and where there are no labels."""
+
+    def people(name: str) -> float:
+        truth = clips[name].truth
+        return 0.0 if truth is None else float(truth.pedestrian.sum()) / clips[name].length
+
+    return max(clips, key=people)
+
+
+def busiest(clip: Clip) -> int:
+    """The frame with most labelled people; the first of several, and where there are no labels."""
+    if clip.truth is None:
+        return 1
+    return int(np.argmax(np.bincount(clip.truth.frame[clip.truth.pedestrian], minlength=clip.length + 1)[1:])) + 1

@@ -94,3 +94,15 @@ def test_few_people_keep_their_labels_above(chromium: "Chrome") -> None:
             + box["y"] * scale
             + 1
         )
+
+
+def test_marks_are_seen_and_not_clicked(chromium: "Chrome") -> None:
+    boxes = people(3, 0)
+    for box, kind in zip(boxes, ("track", "label", "detection"), strict=True):
+        box["kind"] = kind
+    drawn(chromium, boxes, chosen=2)
+    buttons = "return [...document.querySelectorAll('[role=button]')].map(b => b.dataset.id)"
+    assert chromium.execute_script(buttons) == ["1"]
+    lines = "return [...document.querySelectorAll('svg rect[class^=msfp-line]')].map(r => r.getAttribute('class'))"
+    assert chromium.execute_script(lines) == ["msfp-line-detection", "msfp-line-label", "msfp-line-track"]
+    assert not chromium.execute_script("return document.querySelectorAll('.msfp-halo').length"), "2 is no track"

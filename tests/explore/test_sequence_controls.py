@@ -6,7 +6,14 @@ import pytest
 
 from msfp.errors import InputError
 from msfp.experiment.data import Part
-from msfp.explore.panels import PeoplePanel, SequenceControls, ThresholdPanel, TrackersPanel
+from msfp.explore.panels import (
+    PeoplePanel,
+    SequenceControls,
+    ThresholdPanel,
+    TrackersPanel,
+    busiest,
+    liveliest,
+)
 from msfp.explore.session import FULL, Clip
 
 
@@ -78,3 +85,34 @@ def test_what_is_not_there_names_what_is(clip: Clip, desk: SequenceControls) -> 
         SequenceControls({clip.sequence.name: clip}, "MOT99")
     with pytest.raises(InputError, match=f"tracker 'none' is not among the run's; there are: {FULL}"):
         PeoplePanel(desk, "none")
+
+
+def test_layers_lie_beside_the_tracks_and_cannot_be_clicked(desk: SequenceControls) -> None:
+    panel, clip = PeoplePanel(desk, FULL), desk.clip
+    tracks = list(panel.view.boxes)
+    panel.layers["labels"].value = panel.layers["detections"].value = True
+    kinds = [box["kind"] for box in panel.view.boxes]
+    assert clip.truth is not None
+    here = clip.truth.pedestrian & (clip.truth.frame == 1)
+    assert (kinds.count("label"), kinds.count("detection")) == (here.sum(), (clip.detections.frame == 1).sum())
+    assert [box for box in panel.view.boxes if box["kind"] == "track"] == tracks
+    assert f"{here.sum()} labels" in panel.view.caption
+    shown = {float(box["label"]) for box in panel.view.boxes if box["kind"] == "detection"}
+    assert shown == {round(float(score), 2) for score in clip.detections.score[clip.detections.frame == 1]}
+    panel.layers["labels"].value = panel.layers["detections"].value = False
+    assert panel.view.boxes == tracks
+
+
+def test_it_opens_where_most_is_going_on(clips: dict[str, Clip]) -> None:
+    clip = clips["SDP"]
+    part = Part(clip.part.scene, 1, 5)
+    empty = replace(clip, part=part)
+    vars(empty)["truth"] = None
+    some = {"nobody knows": empty, "whole": clip}
+    assert liveliest(some) == "whole"
+    assert liveliest({"nobody knows": empty}) == "nobody knows"
+    assert busiest(empty) == 1
+    frame, truth = busiest(clip), clip.truth
+    assert truth is not None
+    counts = [int((truth.pedestrian & (truth.frame == t)).sum()) for t in range(1, clip.length + 1)]
+    assert counts[frame - 1] == max(counts) > counts[0] or frame == 1
