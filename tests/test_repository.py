@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 
 from msfp.paper.registry import every
@@ -68,6 +70,25 @@ def test_conda_installs_the_same_package() -> None:
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
     assert set(python.removeprefix("python").split(",")) == set(PROJECT["requires-python"].split(","))
     assert pip == ["-c constraints.txt", "-e ."]
+
+
+def test_the_wheel_holds_what_the_package_reads_and_the_notebooks() -> None:
+    """As the build backend lists them: what is in git below msfp/, the notebooks, and nothing else."""
+    found = {one.distribution_path for one in WheelBuilder(str(ROOT)).recurse_included_files()}
+    listed = subprocess.run(["git", "ls-files", "msfp", "notebooks"], cwd=ROOT, capture_output=True, text=True)
+    known = [name.replace("notebooks/", "msfp/notebooks/", 1) for name in listed.stdout.split()]
+    if listed.returncode == 0:  # in an unpacked source distribution there is no git
+        assert sorted(found) == sorted(known)
+    endings = {Path(name).suffix for name in found}
+    assert endings >= {".py", ".ipynb", ".j2", ".css", ".js", ".json", ".csv", ".safetensors", ".mplstyle"}
+    assert {"msfp/py.typed", "msfp/notebooks/00_data.ipynb", "msfp/notebooks/explore.ipynb"} <= found
+
+
+def test_the_source_distribution_holds_what_the_tests_need() -> None:
+    found = {one.distribution_path for one in SdistBuilder(str(ROOT)).recurse_included_files()}
+    wanted = {"tests/conftest.py", "constraints.txt", "Makefile", "setup.sh", "notebooks/00_data.ipynb", ".ci/run"}
+    assert wanted <= found
+    assert {p.relative_to(ROOT).as_posix() for p in (ROOT / "tests").rglob("*.py")} <= found
 
 
 def test_make_help_lists_every_target() -> None:

@@ -323,6 +323,33 @@ def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> li
     raise InputError(f"{'--only' if only else '--from'} {wanted}: no such notebook (there are: {there})")
 
 
+def bring(shipped: Path, folder: Path) -> tuple[list[str], list[str]]:
+    """Put notebooks into a folder, and newer ones in place of those that nobody changed since they were put there.
+
+    Returns:
+        Names of those written, and of those that differ and were kept.
+
+    Raises:
+        MsfpError: the folder cannot be written.
+    """
+    record, written, kept = folder / ".brought.json", [], []
+    brought: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        brought = dict(json.loads(record.read_text(encoding="utf-8")))
+    for source in sorted(shipped.glob("*.ipynb")):
+        name, target, new = source.name, folder / source.name, file_digest(source)
+        there = file_digest(target) if target.is_file() else None
+        if there not in (None, new, brought.get(name)):
+            kept.append(name)
+        elif there != new:
+            atomic_write(target, source.read_bytes())
+            brought[name] = new
+            written.append(name)
+    if written:
+        atomic_write(record, json.dumps(brought, indent=1).encode())
+    return written, kept
+
+
 def executed(out_dir: Path) -> list[Path]:
     """The notebooks in a folder that ran to their end and are as they were then, in order."""
     return [path for path in in_order(out_dir) if _is_whole(path)]

@@ -14,7 +14,7 @@ from msfp.experiment.run import Run, open_run
 from msfp.experiment.verbs import Experiment
 from msfp.paper import cells as cell_samples
 from msfp.paper import layout
-from msfp.paper.registry import Kind, artefact, every, execute, notebooks_folder
+from msfp.paper.registry import Kind, artefact, every, execute
 from msfp.paper.render import html, wide, write_table
 from msfp.paper.stamps import evidence_path, newly, report_path, stale, stamp, tables_folder
 from msfp.types import Cell
@@ -113,7 +113,6 @@ class NotebookRun(Experiment):
         """Run the cells that make an artefact; NotComputable: no cell makes it."""
         one = artefact(kind, number)
         if one.status == "planned":
-            notebooks_folder()  # says so where there are none at all
             raise NotComputable(
                 f"{kind} {number} ({one.title}) is planned: no cell of {one.notebook} is tagged {one.tag}"
             )
