@@ -193,7 +193,12 @@ class DataSettings(Frozen):
 
 
 class Settings(Frozen):
-    """One run, whole."""
+    """One run, whole.
+
+    Example:
+        >>> msfp.open("smoke", settings="atl.beta=0.7").settings.atl.beta
+        0.7
+    """
 
     profile: PlainName = "demo"
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)

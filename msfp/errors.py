@@ -4,15 +4,36 @@ from collections.abc import Iterable
 
 
 class MsfpError(Exception):
-    """Any error a user can mend; the CLI prints its message and exits with 2, without a traceback."""
+    """Any error a user can mend; the CLI prints its message and exits with 2, without a traceback.
+
+    Example:
+        >>> issubclass(msfp.InputError, msfp.MsfpError) and issubclass(msfp.NotComputable, msfp.MsfpError)
+        True
+    """
 
 
 class InputError(MsfpError):
-    """A file or parameter is not what it has to be: the message names file, line or parameter, and the remedy."""
+    """A file or parameter is not what it has to be: the message names file, line or parameter, and the remedy.
+
+    Example:
+        >>> try:
+        ...     msfp.open("demoo")
+        ... except msfp.InputError as error:
+        ...     print(error)
+        profile 'demoo' is not known; there are: smoke, demo, mot17, full
+    """
 
 
 class NotComputable(MsfpError):
-    """A result cannot be had from what is there; the message is the reason a table cell shows."""
+    """A result cannot be had from what is there; the message is the reason a table cell shows.
+
+    Example:
+        >>> try:
+        ...     msfp.auc(np.array([0.5]), np.array([True]))
+        ... except msfp.NotComputable as error:
+        ...     print(type(error).__name__)
+        NotComputable
+    """
 
 
 def each_once(reasons: Iterable[str]) -> str:

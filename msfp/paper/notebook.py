@@ -146,8 +146,8 @@ class NotebookRun(Experiment):
 def begin(
     profile: str = "demo",
     *,
-    root: str = "",
-    weights: str = "",
+    root: str | Path = "",
+    weights: str | Path = "",
     device: str = "",
     workers: int = 0,
     cluster: str = "",
@@ -168,6 +168,10 @@ def begin(
 
     Raises:
         InputError: unknown profile or setting, or a path that is not there.
+
+    Example:
+        >>> msfp.open("smoke", settings="atl.beta=0.7").settings.profile
+        'smoke'
     """
     from msfp.paper.figures import set_style
 

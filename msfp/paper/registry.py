@@ -238,7 +238,12 @@ def table(number: int) -> tuple[Entry, ...]:
 
 
 def frame(number: int) -> "pd.DataFrame":
-    """The paper's table: row, column, value (a number or text) as printed there; InputError: no such table."""
+    """The paper's table: row, column, value (a number or text) as printed there; InputError: no such table.
+
+    Example:
+        >>> list(msfp.reference(3))
+        ['row', 'column', 'value']
+    """
     import pandas as pd
 
     return pd.DataFrame([{"row": e.row, "column": e.column, "value": e.value} for e in table(number)])
