@@ -1,5 +1,6 @@
 """What goes wrong for a person: one message that names the thing and the remedy."""
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -34,6 +35,12 @@ class NotComputable(MsfpError):
         ...     print(type(error).__name__)
         NotComputable
     """
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'bytetrack'?`, to end a message with; empty where no known word is like this one."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def each_once(reasons: Iterable[str]) -> str:

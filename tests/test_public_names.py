@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import msfp
-
 from tests.conftest import SMALL
 
 OF_A_RUN = ("run", "fold", "clip")  # an example that reads one of these needs what a run has made

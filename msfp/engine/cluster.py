@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import logging
+import multiprocessing.process
 import os
 import resource
 import signal
@@ -144,18 +145,26 @@ def local_cluster(workers: int) -> Any:
         "distributed.admin.system-monitor.interval": "10s",
         "distributed.comm.timeouts.connect": PATIENCE,
     }
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that imports the script which starts it, and comes here by that: see below
     _need_loopback()
     _need_descriptors()
     with dask.config.set(settings):
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=":0",  # any free port, so that a second run does not stumble over the first
-            memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
-            silence_logs=logging.CRITICAL,
-            preload=[__name__],
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",  # any free port, so that a second run does not stumble over the first
+                memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
+                silence_logs=logging.CRITICAL,
+                preload=[__name__],
+            )
+        except RuntimeError as error:
+            raise InputError(
+                f"worker processes did not start ({error}). They import the script that starts them: put what it does "
+                'below `if __name__ == "__main__":`, or give workers=0'
+            ) from None
     return _revived(cluster)
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import asyncio
-import difflib
 import json
 import logging
 import os
@@ -24,7 +23,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from msfp.engine import parallel as bars
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write, digest, file_digest, write_error
-from msfp.errors import InputError, MsfpError
+from msfp.errors import InputError, MsfpError, hint
 
 # The first silences a remark of the debugger; the second makes two runs go through sets in the same order.
 ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
@@ -194,9 +193,8 @@ def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dic
     known = sorted({name for parameters in declared.values() for name in parameters})
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"unknown parameter {name!r}{hint} (there are: {', '.join(known) or 'none'})")
+            there = ", ".join(known) or "none"
+            raise InputError(f"unknown parameter {name!r}{hint(name, known)} (there are: {there})")
     return {
         notebook: {
             name: _converted(name, value, *parameters[name]) for name, value in given.items() if name in parameters

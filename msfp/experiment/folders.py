@@ -27,6 +27,7 @@ from msfp.experiment.reid import Discrimination, measure, people_sample, usable
 from msfp.experiment.run import Run, literal, stage
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, Recovery, tracks
+from msfp.heads import ALIASES
 from msfp.heads.fusion import strategies
 from msfp.heads.recovery import Linker, fit_link
 from msfp.heads.training import Fitted
@@ -121,7 +122,6 @@ LEARN_FROM = "synth17"
 RECOVERIES = ("none", "busca")
 BETTER = {"msfp-track": "parts"}
 """Embeddings that tell people of real scenes apart better than the tracker's own (README); tables keep to the paper."""
-ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 

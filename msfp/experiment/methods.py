@@ -40,7 +40,7 @@ class Method:
     """A row of a tracking table.
 
     Example:
-        >>> msfp.Method("mine", "msfp-attention", "attention-instance", thresholds=(0.6, 0.1), options={"buffer": 10}).row
+        >>> msfp.Method("mine", "msfp-attention", "native", thresholds=(0.6, 0.1), options={"buffer": 10}).row
         'mine'
     """
 
