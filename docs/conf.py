@@ -31,7 +31,6 @@ default_role = "code"  # docstrings put names in single backticks
 add_module_names = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"exclude-members": "__init__"}
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]  # notebooks have headings of their own order
 
 
@@ -67,6 +66,12 @@ def put_readme(_app: Any, name: str, source: list[str]) -> None:
     source[0] = source[0].replace("README", text, 1)
 
 
+def mark_example(_app: Any, _kind: str, name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
+    """Mark an indented example at the head of a docstring as code, which plain text need not do."""
+    if name == "msfp.Tracker" and len(lines) > 2 and lines[2].startswith("    "):
+        lines[2:2] = ["::", ""]
+
+
 def formula(writer: Any, node: nodes.Element) -> None:
     """Write a formula as MathML, which browsers show without a library."""
     display = "block" if isinstance(node, nodes.math_block) else "inline"
@@ -88,4 +93,5 @@ def setup(app: Any) -> None:
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("builder-inited", write_notebooks)
     app.connect("source-read", put_readme)
+    app.connect("autodoc-process-docstring", mark_example)
     app.connect("build-finished", need_nothing_from_elsewhere)

@@ -87,7 +87,9 @@ def _declared(package: str) -> Iterator[tuple[str, str]]:
         for node in (n for n in tree.body if isinstance(n, ast.ClassDef)):
             for line in node.body:
                 match line:
-                    case ast.Assign([ast.Name("name")], ast.Constant(str(name))) | ast.AnnAssign(
-                        ast.Name("name"), value=ast.Constant(str(name))
+                    case (
+                        ast.Assign([ast.Name("name")], ast.Constant(str(name)))
+                        | ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name)))
+                        | ast.Assign([ast.Tuple([ast.Name("name"), *_])], ast.Tuple([ast.Constant(str(name)), *_]))
                     ) if name:
                         yield name, (ast.get_docstring(node) or "").partition("\n")[0]

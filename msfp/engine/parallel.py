@@ -180,7 +180,8 @@ def map(
         (index, str(error) if isinstance(error, MsfpError) else f"{type(error).__name__}: {error}{place}")
         for index, _, error, place in failed
     ]
-    if len(failed) > 1 and len({text for _, text in told}) == 1:  # such as weights that cannot be read
+    alike = len({text for _, text in told}) == 1 and isinstance(failed[0].error, MsfpError)
+    if alike and len(failed) > 1:  # such as weights that cannot be read
         raise CellsFailed(f"{title}, all alike: {told[0][1]}") from failed[0].error
     raise CellsFailed("\n  ".join([title, *(f"{name(cells[k])}: {text}" for k, text in told)])) from failed[0].error
 
