@@ -54,9 +54,10 @@ def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
         if cluster is not None:
             client = _connect(cluster)
         elif devices or (client := borrowed(workers)) is None:  # workers bound to a device are this process's own
+            started = local_cluster(len(devices) or workers)  # first, as it may say that this is no place for it
             from distributed import Client
 
-            client = Client(local_cluster(len(devices) or workers), timeout=PATIENCE, set_as_default=False)
+            client = Client(started, timeout=PATIENCE, set_as_default=False)
         _clients[choice] = client
     if client.cluster is None and not client.nthreads():
         log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
@@ -132,6 +133,8 @@ def local_cluster(workers: int) -> Any:
     """
     if workers < 1:
         raise InputError(f"workers={workers}: must be 0 (in-process) or the number of processes")
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that imports the script which starts it, and comes here by that: see below
     import dask
     from distributed import LocalCluster
 
@@ -145,8 +148,6 @@ def local_cluster(workers: int) -> Any:
         "distributed.admin.system-monitor.interval": "10s",
         "distributed.comm.timeouts.connect": PATIENCE,
     }
-    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
-        sys.exit(1)  # a worker that imports the script which starts it, and comes here by that: see below
     _need_loopback()
     _need_descriptors()
     with dask.config.set(settings):
