@@ -5,7 +5,7 @@ PROFILE ?= demo
 OPTIONS := --profile $(PROFILE) $(if $(ROOT),--root $(ROOT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FROM),--from $(FROM)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce smoke paper test lint lab bench oracle clean
+.PHONY: help setup reproduce smoke paper test lint docs lab bench oracle clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ test: setup ## the test suite
 lint: setup ## format, lint (notebooks too) and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
+docs: $(VENV)/.docs ## the documentation in docs/_build/html, with PROFILE's executed notebooks where there is such a run
+	@PROFILE=$(PROFILE) $(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html && echo 'docs: docs/_build/html/index.html'
+
+$(VENV)/.docs: $(VENV)/.ready
+	@VENV=$(VENV) EXTRAS=test,lint,docs sh setup.sh && touch $@
+
 lab: setup ## JupyterLab on explore.ipynb: a finished run, frame by frame
 	@$(BIN)/jupyter lab notebooks/explore.ipynb
 
@@ -42,5 +48,5 @@ oracle: ## reference trackers, each in an environment of its own, for bench/pari
 	@sh bench/oracle/setup.sh
 
 clean: ## results and caches; the environment and downloaded data stay
-	@rm -rf runs figures/* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf runs figures/* build dist docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find msfp tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

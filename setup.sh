@@ -3,16 +3,17 @@
 set -eu
 VENV=${VENV:-.venv}
 PYTHON=${PYTHON:-python3}
+EXTRAS=${EXTRAS:-test,lint}
 
 fail() { echo "setup: $1" >&2; exit 2; }
 
 install() {
     if command -v uv >/dev/null 2>&1; then
         [ -x "$VENV/bin/python" ] || uv venv --quiet --python "$PYTHON" "$VENV"
-        uv pip install --quiet --compile-bytecode --python "$VENV/bin/python" -c constraints.txt -e '.[test,lint]'
+        uv pip install --quiet --compile-bytecode --python "$VENV/bin/python" -c constraints.txt -e ".[$EXTRAS]"
     else
         [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$EXTRAS]"
     fi
 }
 

@@ -12,6 +12,14 @@ A run holds settings, data and the store; all that is computed in a notebook is 
     run.cached(function)                             # keep a function's results under its source
     isinstance(run.settings, msfp.Settings)
 
+One call that opens its run by itself (`root=` data of your own, `profile=`, `weights=`, `home=`):
+
+    msfp.load("MOT17")                               # clips of a folder in the MOTChallenge layout
+    msfp.evaluate("MOT17", "results")                # HOTA and others of result files, or of two frames: labels, tracks
+    msfp.train("attention-instance", root="MOT17")   # msfp.Trained
+    msfp.tune("ByteTrack", root="MOT17", trials=50)  # a tracker's settings, selected on learning frames
+    msfp.trackers()                                  # names
+
 Track people in boxes that you have, or through the frames of a camera:
 
     msfp.track("bytetrack", boxes, fps=30)           # a frame in, a frame out: frame, id, x1, y1, x2, y2, score
@@ -91,6 +99,10 @@ if TYPE_CHECKING:
     from msfp.metrics.reid import auc as auc
     from msfp.metrics.reid import pairs as pairs
     from msfp.online.tracker import Tracker as Tracker
+    from msfp.paper.front import evaluate as evaluate
+    from msfp.paper.front import load as load
+    from msfp.paper.front import train as train
+    from msfp.paper.front import tune as tune
     from msfp.paper.measure import absent as absent
     from msfp.paper.measure import association_cells as association_cells
     from msfp.paper.measure import attempt as attempt
@@ -106,61 +118,47 @@ if TYPE_CHECKING:
     from msfp.paper.measure import validation as validation
     from msfp.paper.notebook import begin
     from msfp.paper.registry import frame
+    from msfp.tracking import names
     from msfp.tracking.costs import iou as iou
     from msfp.types import Cell as Cell
 
-    open, reid, reference = begin, measure, frame
+    open, reid, reference, trackers = begin, measure, frame, names
 
 __version__ = "0.1.0"
 
-_PLACES = {
-    "absent": "msfp.paper.measure",
-    "Appearance": "msfp.experiment.heads",
-    "association_cells": "msfp.paper.measure",
-    "atl": "msfp.experiment.methods",
-    "attempt": "msfp.paper.measure",
-    "auc": "msfp.metrics.reid",
-    "Batches": "msfp.heads.triplets",
-    "ceiling_cells": "msfp.paper.measure",
-    "Cell": "msfp.types",
-    "cell": "msfp.paper.measure",
-    "Clip": "msfp.experiment.clip",
-    "combine": "msfp.experiment.methods",
-    "cross_domain": "msfp.paper.measure",
-    "crowded": "msfp.paper.measure",
-    "difference": "msfp.experiment.methods",
-    "difference_cell": "msfp.paper.measure",
-    "draw": "msfp.experiment.clip",
-    "embedding_cells": "msfp.paper.measure",
-    "fixed": "msfp.experiment.methods",
-    "Fold": "msfp.experiment.data",
-    "FusionHead": "msfp.heads.fusion",
-    "InputError": "msfp.errors",
-    "iou": "msfp.tracking.costs",
-    "judged": "msfp.paper.measure",
-    "make_head": "msfp.heads.fusion",
-    "measures": "msfp.experiment.methods",
-    "Method": "msfp.experiment.methods",
-    "MsfpError": "msfp.errors",
-    "NotComputable": "msfp.errors",
-    "open": "msfp.paper.notebook:begin",
-    "pairs": "msfp.metrics.reid",
-    "policy": "msfp.experiment.methods",
-    "reference": "msfp.paper.registry:frame",
-    "reid": "msfp.experiment.verbs:measure",
-    "reid_cells": "msfp.paper.measure",
-    "SceneEncoder": "msfp.heads.threshold",
-    "searched": "msfp.experiment.methods",
-    "Settings": "msfp.config",
-    "show": "msfp.experiment.clip",
-    "strategies": "msfp.heads.fusion",
-    "track": "msfp.experiment.methods",
-    "Tracker": "msfp.online.tracker",
-    "tracking_cells": "msfp.paper.measure",
-    "Trained": "msfp.experiment.trained",
-    "validation": "msfp.paper.measure",
+_NAMES = {
+    "msfp.config": "Settings",
+    "msfp.errors": "InputError MsfpError NotComputable",
+    "msfp.experiment.clip": "Clip draw show",
+    "msfp.experiment.data": "Fold",
+    "msfp.experiment.heads": "Appearance",
+    "msfp.experiment.methods": "atl combine difference fixed measures Method policy searched track",
+    "msfp.experiment.trained": "Trained",
+    "msfp.experiment.verbs": "reid:measure",
+    "msfp.heads.fusion": "FusionHead make_head strategies",
+    "msfp.heads.threshold": "SceneEncoder",
+    "msfp.heads.triplets": "Batches",
+    "msfp.metrics.reid": "auc pairs",
+    "msfp.online.tracker": "Tracker",
+    "msfp.paper.front": "evaluate load train tune",
+    "msfp.paper.measure": "absent association_cells attempt ceiling_cells cell cross_domain "
+    "crowded difference_cell embedding_cells judged reid_cells tracking_cells validation",
+    "msfp.paper.notebook": "open:begin",
+    "msfp.paper.registry": "reference:frame",
+    "msfp.tracking": "trackers:names",
+    "msfp.tracking.costs": "iou",
+    "msfp.types": "Cell",
 }
-"""Public name -> where it is defined; `module:name` where it is called otherwise there."""
+"""Module -> the public names that it defines; `open:begin` where it is called otherwise there."""
+
+_PLACES = {
+    word.partition(":")[0]: f"{module}:{word.partition(':')[2] or word}"
+    for module, words in _NAMES.items()
+    for word in words.split()
+}
+"""Public name -> `module:name`."""
+
+__all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> object:
@@ -168,7 +166,7 @@ def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, other = _PLACES[name].partition(":")
-    found = getattr(importlib.import_module(module), other or name)
+    found = getattr(importlib.import_module(module), other)
     globals()[name] = found
     return found
 

@@ -5,13 +5,13 @@ others are and why, and the report prints which were used.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from msfp.errors import InputError
+from msfp.errors import InputError, hint
 
 Positives = Literal["all", "hardest"]
 PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -193,7 +193,12 @@ class DataSettings(Frozen):
 
 
 class Settings(Frozen):
-    """One run, whole."""
+    """One run, whole.
+
+    Example:
+        >>> msfp.open("smoke", settings="atl.beta=0.7").settings.atl.beta
+        0.7
+    """
 
     profile: PlainName = "demo"
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
@@ -303,6 +308,15 @@ SWITCHES: dict[str, str] = {
 }
 
 
+def dotted(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Names of all settings, `atl.beta`."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from dotted(field.annotation, f"{before}{name}.")
+        else:
+            yield before + name
+
+
 def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) -> Settings:
     """Settings of a profile with dotted overrides, `{"atl.beta": 0.7}`.
 
@@ -324,7 +338,7 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
             model, node, prefix = info.annotation, node.setdefault(parent, {}), f"{prefix}{parent}."
         if leaf not in model.model_fields:
             there = ", ".join(prefix + name for name in model.model_fields)
-            raise InputError(f"setting {key!r} is not known; there are: {there}")
+            raise InputError(f"setting {key!r} is not known; there are: {there}{hint(key, dotted(Settings))}")
         node[leaf] = value
     try:
         return Settings.model_validate(tree)

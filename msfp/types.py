@@ -240,6 +240,10 @@ class Cell:
         reason: why there is no value, or a remark on how the value was made.
         unit: `%`, `ms`, ... or empty.
         detail: settings and counts a reader may want on hover.
+
+    Example:
+        >>> msfp.Cell("ByteTrack", "HOTA", 54.8).source
+        'measured'
     """
 
     row: str

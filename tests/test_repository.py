@@ -1,6 +1,7 @@
 """What a newcomer meets: set-up files that agree, make targets, notebooks that are clean."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 
+import msfp
 from msfp.paper.registry import every
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +25,7 @@ LINES = [x for x in (ROOT / "constraints.txt").read_text().splitlines() if x and
 CONSTRAINTS = [Requirement(line) for line in LINES]
 EXTRAS = PROJECT["optional-dependencies"]
 DECLARED = [Requirement(r) for r in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["lint"]]]
+OPTIONAL = [Requirement(r) for r in EXTRAS["docs"]]
 PYTHONS = ("3.11", "3.12", "3.13")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -43,7 +48,7 @@ def test_constraints_carry_names_versions_and_markers_only() -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("requirement", DECLARED, ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", [*DECLARED, *OPTIONAL], ids=lambda r: r.name)
 def test_every_dependency_is_pinned_within_its_bounds(requirement: Requirement, python: str) -> None:
     found = pinned(requirement.name, python)
     assert found is not None, f"constraints.txt has no {requirement.name} for Python {python}"
@@ -70,6 +75,25 @@ def test_conda_installs_the_same_package() -> None:
     assert pip == ["-c constraints.txt", "-e ."]
 
 
+def test_the_wheel_holds_what_the_package_reads_and_the_notebooks() -> None:
+    """As the build backend lists them: what is in git below msfp/, the notebooks, and nothing else."""
+    found = {one.distribution_path for one in WheelBuilder(str(ROOT)).recurse_included_files()}
+    listed = subprocess.run(["git", "ls-files", "msfp", "notebooks"], cwd=ROOT, capture_output=True, text=True)
+    known = [name.replace("notebooks/", "msfp/notebooks/", 1) for name in listed.stdout.split()]
+    if listed.returncode == 0:  # in an unpacked source distribution there is no git
+        assert sorted(found) == sorted(known)
+    endings = {Path(name).suffix for name in found}
+    assert endings >= {".py", ".ipynb", ".j2", ".css", ".js", ".json", ".csv", ".safetensors", ".mplstyle"}
+    assert {"msfp/py.typed", "msfp/notebooks/00_data.ipynb", "msfp/notebooks/explore.ipynb"} <= found
+
+
+def test_the_source_distribution_holds_what_the_tests_need() -> None:
+    found = {one.distribution_path for one in SdistBuilder(str(ROOT)).recurse_included_files()}
+    wanted = {"tests/conftest.py", "constraints.txt", "Makefile", "setup.sh", "notebooks/00_data.ipynb", ".ci/run"}
+    assert wanted <= found
+    assert {p.relative_to(ROOT).as_posix() for p in (ROOT / "tests").rglob("*.py")} <= found
+
+
 def test_make_help_lists_every_target() -> None:
     done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("setup", "reproduce", "smoke", "test", "lint", "lab", "bench", "clean"):
@@ -78,6 +102,38 @@ def test_make_help_lists_every_target() -> None:
 
 def test_ci_runs_the_tests() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_workflows_run_targets_that_exist_on_every_python() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == list(PYTHONS)
+    runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert runs == ["make test", "make lint", "make docs"]
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    assert {run.removeprefix("make ") for run in runs} <= set(targets)
+
+
+def test_hooks_and_containers_use_what_set_up_installs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    programs = {Path(hook["entry"].split()[0]).name for hook in hooks}
+    assert programs <= {requirement.name for requirement in DECLARED}
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make setup"
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert all((ROOT / name).exists() for line in copied for name in line.split())
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == cited["preferred-citation"]["version"] == msfp.__version__ == version("msfp")
+    assert cited["references"][0]["type"] == "article"
+
+
+def test_only_one_file_names_an_address_of_the_project() -> None:
+    host = PROJECT["urls"]["Homepage"].split("/")[2]
+    names = [*ROOT.glob("*.*"), *ROOT.glob("docs/*"), *ROOT.glob(".github/**/*"), *ROOT.glob("msfp/**/*.py")]
+    found = [p.name for p in names if p.suffix in (".md", ".toml", ".py", ".cff", ".yml") and host in p.read_text()]
+    assert found == ["pyproject.toml"]
 
 
 @pytest.mark.parametrize(

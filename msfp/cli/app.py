@@ -1,26 +1,43 @@
 """The command's frame: sub-commands, and errors told in one line."""
 
 import contextlib
+import datetime
 import errno
 import importlib
+import json
 import os
 import signal
 import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
+STOP = "stopped; what was finished is kept, the same command goes on from there"
 ROOMS = ("datasets", "paper", "tracking", "video")
+COMMAND = "MSFP_COMMAND"  # variable: what was asked and when, for `engine.provenance`, which is slow to import
+QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}  # what cannot be decoded is told in our words
 TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
+
+
+class Commands(TyperGroup):
+    """A group that lists each command with its whole first sentence, on as many lines as it needs."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(limit=1000)) for name, one in found if one is not None])
+
 
 app = typer.Typer(
     name="msfp",
+    cls=Commands,
     help="Reproduce MSFP-Track: every table and figure of the paper, really computed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,6 +70,10 @@ def main() -> None:
     # Set before any numerical library is loaded: nothing here may reach out to a network or install anything.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
+    for name, level in QUIET.items():
+        os.environ.setdefault(name, level)
+    began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    os.environ[COMMAND] = json.dumps({"command": ["msfp", *sys.argv[1:]], "began": began})
     if sys.stdout is None:  # closed by who called: what is printed goes nowhere, as `print` has it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  for as long as the process lasts
     if threading.current_thread() is threading.main_thread():
@@ -67,7 +88,7 @@ def main() -> None:
             sys.stdout.flush()
     except SystemExit as ended:  # typer turns KeyboardInterrupt into this status and says nothing
         if ended.code == STOPPED:
-            print("msfp: stopped; what was computed is kept, the same command goes on from there", file=sys.stderr)
+            print(f"msfp: {STOP}", file=sys.stderr)
         raise
     except BaseException as error:
         if os.environ.get(TRACEBACK):
@@ -84,7 +105,7 @@ def explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MsfpError):
         return str(error), MISTAKE
     if isinstance(error, KeyboardInterrupt):
-        return "stopped; what was computed is kept, the same command goes on from there", STOPPED
+        return STOP, STOPPED
     if isinstance(error, MemoryError):
         return "out of memory; close other programs, or use fewer --workers. What was computed is kept", REFUSED
     if isinstance(error, OSError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from msfp.cli.app import app
+from msfp.cli.app import Commands, app
 from msfp.cli.options import Json, Start, offering, opens_run, tell
 from msfp.errors import InputError
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from msfp.data.download import Plan
 
 data_app = typer.Typer(
-    help="Render the embedded worlds; fetch real data sets; check what a folder holds.", no_args_is_help=True
+    help="Render the embedded worlds; fetch real data sets; check what a folder holds.",
+    no_args_is_help=True,
+    cls=Commands,
 )
 app.add_typer(data_app, name="data")
 
@@ -34,7 +36,10 @@ def make(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Render the embedded worlds in a profile's size and length, where they are not there yet."""
+    """Render the embedded worlds in a profile's size and length, where they are not there yet.
+
+    A data set is there when it is whole: one that is stopped in the middle begins anew.
+    """
     run = start()
     unknown = sorted(set(names or ()) - set(run.embedded_names))
     if unknown:
@@ -42,7 +47,12 @@ def make(
     data = run.settings.data
     played = (data.main, data.crowded, data.cross, data.dance, data.embedded)
     chosen = names or [name for name in run.embedded_names if name in played]
-    folders = {name: str(run.dataset_root(name)) for name in chosen}
+    folders = {}
+    for number, name in enumerate(chosen, 1):
+        folder = run.embedded_folder / name
+        doing = "checking" if folder.is_dir() else "rendering"
+        typer.echo(f"msfp: {doing} {folder} ({number} of {len(chosen)})", err=True)
+        folders[name] = str(run.dataset_root(name))
     tell(as_json, folders, folders.values())
 
 

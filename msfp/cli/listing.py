@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from importlib.resources import files
 
-from msfp.errors import InputError
+from msfp.errors import InputError, hint
 
 Row = dict[str, object]
 KINDS = ("tables", "figures", "extras", "trackers", "datasets", "presets", "appearances", "thresholds", "notebooks")
@@ -29,7 +29,15 @@ def listing(what: str) -> list[Row]:
             from msfp.tracking import names, tracker_class
 
             classes = [tracker_class(name) for name in names()]
-            return [{"name": c.name, "label": c.label, "appearance": c.appearance or "none"} for c in classes]
+            return [
+                {
+                    "name": c.name,
+                    "label": c.label,
+                    "appearance": c.appearance or "none",
+                    "--set": " ".join(name for name in c.Settings.model_fields if name != "fps"),
+                }
+                for c in classes
+            ]
         case "datasets":
             from msfp.data.catalog import DATASETS
 
@@ -42,7 +50,7 @@ def listing(what: str) -> list[Row]:
                 for p in presets().values()
             ]
         case "appearances":
-            rows = [*_strategies(), ("reid", "The separate ReID network on crops (OSNet x0.25).")]
+            rows = [*_declared("msfp.heads"), ("reid", "The separate ReID network on crops (OSNet x0.25).")]
             return [{"name": name, "what": what} for name, what in sorted(rows)]
         case "thresholds":
             from msfp.tracking.thresholds import policies
@@ -57,14 +65,31 @@ def listing(what: str) -> list[Row]:
     raise InputError(f"list {what}: there are: {', '.join(KINDS)}")
 
 
-def _strategies() -> Iterator[tuple[str, str]]:
-    """Name and first line of each fusion strategy, from the source: importing the heads would load PyTorch."""
-    for path in files("msfp.heads").iterdir():
+def check_name(kind: str, option: str, word: str) -> None:
+    """Refuse a word that no tracker or appearance is called by; takes no time, as sources are read and not imported.
+
+    Raises InputError: names what there is.
+    """
+    from msfp.heads import ALIASES
+
+    if kind == "trackers":
+        known = sorted(name for name, _ in _declared("msfp.tracking"))
+    else:
+        known = ["none", *sorted({*(name for name, _ in _declared("msfp.heads")), *ALIASES, "reid"})]
+    if word not in known:
+        raise InputError(f"{option} {word}: not known; there are: {', '.join(known)}{hint(word, known)}")
+
+
+def _declared(package: str) -> Iterator[tuple[str, str]]:
+    """Name and first line of each class of a registry, from the source: importing it would load PyTorch or Numba."""
+    for path in files(package).iterdir():
         tree = ast.parse(path.read_text(encoding="utf-8")) if path.name.endswith(".py") else ast.Module([], [])
         for node in (n for n in tree.body if isinstance(n, ast.ClassDef)):
             for line in node.body:
                 match line:
-                    case ast.Assign([ast.Name("name")], ast.Constant(str(name))) | ast.AnnAssign(
-                        ast.Name("name"), value=ast.Constant(str(name))
+                    case (
+                        ast.Assign([ast.Name("name")], ast.Constant(str(name)))
+                        | ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name)))
+                        | ast.Assign([ast.Tuple([ast.Name("name"), *_])], ast.Tuple([ast.Constant(str(name)), *_]))
                     ) if name:
                         yield name, (ast.get_docstring(node) or "").partition("\n")[0]

@@ -41,6 +41,19 @@ def listed(*kinds: str, also: Iterable[str] = ()) -> Callable[[str], list[str]]:
     return offering(names)
 
 
+def one_of(kind: str, option: str) -> Callable[[Any], Any]:
+    """A check of an option's words before a command loads anything heavy; see `listing.check_name`."""
+
+    def check(given: Any) -> Any:
+        from msfp.cli.listing import check_name
+
+        for word in given if isinstance(given, list) else [given] if given else []:
+            check_name(kind, option, word)
+        return given
+
+    return check
+
+
 def _profiles() -> Iterable[str]:
     from msfp.config import PROFILES
 
@@ -49,10 +62,18 @@ def _profiles() -> Iterable[str]:
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 Pairs = list[str] | None
-Settings = Annotated[Pairs, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting")]
+Settings = Annotated[
+    Pairs, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting; `msfp list trackers` names each tracker's")
+]
 Seed = Annotated[int, typer.Option("--seed", help="of trained heads")]
 TrackerName = Annotated[
-    str, typer.Option("--tracker", help="a name of `msfp list trackers`", autocompletion=listed("trackers"))
+    str,
+    typer.Option(
+        "--tracker",
+        help="a name of `msfp list trackers`",
+        autocompletion=listed("trackers"),
+        callback=one_of("trackers", "--tracker"),
+    ),
 ]
 AppearanceName = Annotated[
     str,
@@ -60,6 +81,7 @@ AppearanceName = Annotated[
         "--appearance",
         help="a name of `msfp list appearances`, or none; default: the tracker's",
         autocompletion=listed("appearances"),
+        callback=one_of("appearances", "--appearance"),
     ),
 ]
 ThresholdName = Annotated[
@@ -67,7 +89,8 @@ ThresholdName = Annotated[
     typer.Option(
         "--threshold",
         help="default (the tracker's own), TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of "
-        "`msfp list thresholds`; unless told otherwise atl for msfp-track, else the tracker's own",
+        "`msfp list thresholds`; unless told otherwise the tracker's own, which is atl for msfp-track, and 0.25,0.1 for "
+        "msfp-track on boxes of a detector of yours",
         autocompletion=listed("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
     ),
 ]

@@ -19,6 +19,27 @@ COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
 SHOWS = ("profile", "root", "weights", "param", "home")
 
 
+def _bring() -> Path:
+    """Put the package's notebooks here where they are not, and say so in one line; nothing in a checkout."""
+    from msfp.paper.registry import bring_notebooks
+
+    folder, written, kept = bring_notebooks()
+    if written:
+        changed = f"; kept, as you changed them: {', '.join(kept)}" if kept else ""
+        typer.echo(f"msfp: {len(written)} notebooks put into {folder}{changed}", err=True)
+    return folder
+
+
+@app.command()
+def init(as_json: Json = False) -> None:
+    """Put the notebooks that came with the package into notebooks/ here; one that you changed is kept.
+
+    `msfp reproduce` does so by itself. A checkout has its own, and nothing is done there.
+    """
+    folder = str(_bring())
+    tell(as_json, {"notebooks": folder}, f"notebooks: {folder}")
+
+
 @app.command()
 @opens_run(*COMPUTES, "cluster", workers=-1)
 def reproduce(
@@ -30,6 +51,7 @@ def reproduce(
 ) -> None:
     """Execute the notebooks in order and write every table, figure and the report."""
     run = start()
+    _bring()
     from msfp.paper.reproduction import reproduce as execute
 
     outcome = execute(run, only=only or None, start=first or None, resume=not fresh)

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import logging
+import multiprocessing.process
 import os
 import resource
 import signal
@@ -53,9 +54,10 @@ def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
         if cluster is not None:
             client = _connect(cluster)
         elif devices or (client := borrowed(workers)) is None:  # workers bound to a device are this process's own
+            started = local_cluster(len(devices) or workers)  # first, as it may say that this is no place for it
             from distributed import Client
 
-            client = Client(local_cluster(len(devices) or workers), timeout=PATIENCE, set_as_default=False)
+            client = Client(started, timeout=PATIENCE, set_as_default=False)
         _clients[choice] = client
     if client.cluster is None and not client.nthreads():
         log.warning("the cluster has no workers; waiting for some (start them with `dask worker`)")
@@ -131,6 +133,8 @@ def local_cluster(workers: int) -> Any:
     """
     if workers < 1:
         raise InputError(f"workers={workers}: must be 0 (in-process) or the number of processes")
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that imports the script which starts it, and comes here by that: see below
     import dask
     from distributed import LocalCluster
 
@@ -147,15 +151,21 @@ def local_cluster(workers: int) -> Any:
     _need_loopback()
     _need_descriptors()
     with dask.config.set(settings):
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=":0",  # any free port, so that a second run does not stumble over the first
-            memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
-            silence_logs=logging.CRITICAL,
-            preload=[__name__],
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",  # any free port, so that a second run does not stumble over the first
+                memory_limit=0,  # the system decides: Dask would kill a worker at its share of memory
+                silence_logs=logging.CRITICAL,
+                preload=[__name__],
+            )
+        except RuntimeError as error:
+            raise InputError(
+                f"worker processes did not start ({error}). They import the script that starts them: put what it does "
+                'below `if __name__ == "__main__":`, or give workers=0'
+            ) from None
     return _revived(cluster)
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import asyncio
-import difflib
 import json
 import logging
 import os
@@ -24,7 +23,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from msfp.engine import parallel as bars
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write, digest, file_digest, write_error
-from msfp.errors import InputError, MsfpError
+from msfp.errors import InputError, MsfpError, hint
 
 # The first silences a remark of the debugger; the second makes two runs go through sets in the same order.
 ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONHASHSEED": "0"}
@@ -194,9 +193,8 @@ def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dic
     known = sorted({name for parameters in declared.values() for name in parameters})
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"unknown parameter {name!r}{hint} (there are: {', '.join(known) or 'none'})")
+            there = ", ".join(known) or "none"
+            raise InputError(f"unknown parameter {name!r}{hint(name, known)} (there are: {there})")
     return {
         notebook: {
             name: _converted(name, value, *parameters[name]) for name, value in given.items() if name in parameters
@@ -321,6 +319,33 @@ def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> li
             return list(notebooks[at : at + 1 if only else None])
     there = ", ".join(notebook.stem for notebook in notebooks)
     raise InputError(f"{'--only' if only else '--from'} {wanted}: no such notebook (there are: {there})")
+
+
+def bring(shipped: Path, folder: Path) -> tuple[list[str], list[str]]:
+    """Put notebooks into a folder, and newer ones in place of those that nobody changed since they were put there.
+
+    Returns:
+        Names of those written, and of those that differ and were kept.
+
+    Raises:
+        MsfpError: the folder cannot be written.
+    """
+    record, written, kept = folder / ".brought.json", [], []
+    brought: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        brought = dict(json.loads(record.read_text(encoding="utf-8")))
+    for source in sorted(shipped.glob("*.ipynb")):
+        name, target, new = source.name, folder / source.name, file_digest(source)
+        there = file_digest(target) if target.is_file() else None
+        if there not in (None, new, brought.get(name)):
+            kept.append(name)
+        elif there != new:
+            atomic_write(target, source.read_bytes())
+            brought[name] = new
+            written.append(name)
+    if written:
+        atomic_write(record, json.dumps(brought, indent=1).encode())
+    return written, kept
 
 
 def executed(out_dir: Path) -> list[Path]:

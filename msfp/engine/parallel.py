@@ -182,11 +182,15 @@ def map(
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if not failed:
         return [outcome.value for outcome in outcomes]
-    lines = [f"{label or 'fan-out'}: {len(failed)} of {len(cells)} cells failed"]
-    for index, _, error, place in failed:
-        text = str(error) if isinstance(error, MsfpError) else f"{type(error).__name__}: {error}{place}"
-        lines.append(f"{name(cells[index])}: {text}")
-    raise CellsFailed("\n  ".join(lines)) from failed[0].error
+    title = f"{label or 'fan-out'}: {len(failed)} of {len(cells)} cells failed"
+    told = [
+        (index, str(error) if isinstance(error, MsfpError) else f"{type(error).__name__}: {error}{place}")
+        for index, _, error, place in failed
+    ]
+    alike = len({text for _, text in told}) == 1 and isinstance(failed[0].error, MsfpError)
+    if alike and len(failed) > 1:  # such as weights that cannot be read
+        raise CellsFailed(f"{title}, all alike: {told[0][1]}") from failed[0].error
+    raise CellsFailed("\n  ".join([title, *(f"{name(cells[k])}: {text}" for k, text in told)])) from failed[0].error
 
 
 def mark_folder(path: Path) -> str | None:

@@ -21,6 +21,7 @@ from msfp.engine.cluster import ONE_THREAD
 from msfp.engine.code import code_digest
 from msfp.engine.files import atomic_write
 
+COMMAND = "MSFP_COMMAND"  # variable: JSON of `command` and `began`
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -32,9 +33,12 @@ def manifest(settings: Mapping[str, Any], seeds: Iterable[int], inputs: Mapping[
         seeds: the seeds used.
         inputs: name -> digest of its content (weights, data).
     """
+    # A notebook's kernel is told by `msfp reproduce` what somebody asked; its own command line says nothing.
+    asked = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "began": None}
+    asked |= json.loads(os.environ.get(COMMAND, "{}"))
     return {
         "code": {"version": _version("msfp"), "digest": code_digest("msfp"), **git_state()},
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": asked["command"],
         "settings": dict(settings),
         "seeds": list(seeds),
         "inputs": dict(sorted(inputs.items())),
@@ -43,7 +47,7 @@ def manifest(settings: Mapping[str, Any], seeds: Iterable[int], inputs: Mapping[
         "system": platform.platform(),
         "hardware": hardware(),
         "threads": {name: os.environ[name] for name in sorted(ONE_THREAD) if name in os.environ},
-        "when": {"written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
+        "when": {"began": asked["began"], "written": _now()},
     }
 
 
@@ -56,6 +60,17 @@ def write_manifest(path: Path, **about: Any) -> dict[str, Any]:
     found = manifest(**about)
     atomic_write(path, (json.dumps(found, indent=2, default=str, ensure_ascii=False) + "\n").encode())
     return found
+
+
+def end_manifest(path: Path) -> None:
+    """Note in a manifest when the run ended, as the notebook that wrote it ran before that."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    found["when"]["ended"] = _now()
+    atomic_write(path, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def git_state() -> dict[str, Any]:

@@ -32,6 +32,11 @@ class Clip:
     """Frames `part.first` to `part.last` of a scene, numbered from 1.
 
     Boxes are in pixels as MOTChallenge writes them: the left edge of the image lies at 1.
+
+    Example:
+        >>> clip = run.clips()[0]
+        >>> list(clip.labels())
+        ['frame', 'id', 'x', 'y', 'w', 'h', 'visibility']
     """
 
     run: Run = field(repr=False, compare=False)
@@ -99,6 +104,18 @@ def as_tracks(tracks: pd.DataFrame) -> Tracks:
     return Tracks(tracks["frame"].to_numpy(np.int32), tracks["id"].to_numpy(np.int32), tlwh, score)
 
 
+def as_labels(labels: pd.DataFrame) -> GroundTruth:
+    """Labels of a frame with columns frame, id and x, y, w, h or corners, all of which count; InputError likewise."""
+    wanted = ["frame", "id", *([] if "x1" in labels else ["x", "y", "w", "h"])]
+    if missing := [name for name in wanted if name not in labels]:
+        raise InputError(f"labels: column {missing[0]!r} is missing; needed are frame, id, x, y, w, h")
+    rows = labels.sort_values("frame", kind="stable")
+    tlwh = _tlwh(rows, "labels", "id") if "x1" in rows else rows[wanted[2:]].to_numpy(np.float64)
+    ones = np.ones(len(rows), np.float32)
+    frame, identity = (rows[name].to_numpy(np.int32) for name in ("frame", "id"))
+    return GroundTruth(frame, identity, tlwh, ones, ones.astype(np.int32), ones)
+
+
 def tracks_frame(tracks: Tracks) -> pd.DataFrame:
     """Tracks as a frame: frame, id, x1, y1, x2, y2, score."""
     return _frame(tracks, {"frame": tracks.frame, "id": tracks.id})
@@ -121,7 +138,13 @@ def _tlwh(boxes: pd.DataFrame, what: str, also: str) -> NDArray[np.float64]:
 
 
 def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int = 4) -> "Figure":
-    """Draw frames of a clip with boxes: frame and x1, y1, x2, y2 or x, y, w, h; with `id`, a colour an identity."""
+    """Draw frames of a clip with boxes: frame and x1, y1, x2, y2 or x, y, w, h; with `id`, a colour an identity.
+
+    Example:
+        >>> figure = msfp.draw(clip, clip.labels(), frames=[1, 2])
+        >>> len(figure.axes)
+        2
+    """
     import matplotlib.pyplot as plt
     from matplotlib.patches import Rectangle
 
@@ -148,7 +171,12 @@ def draw(clip: Clip, boxes: pd.DataFrame, frames: Iterable[int], *, columns: int
 
 
 def show(thing: Any) -> Any:
-    """Show the source of a function or class, coloured where a notebook does that; MsfpError where it has none."""
+    """Show the source of a function or class, coloured where a notebook does that; MsfpError where it has none.
+
+    Example:
+        >>> "class FusionHead" in msfp.show(msfp.FusionHead).data
+        True
+    """
     from IPython.display import Code
 
     return Code(source_of(thing), language="python")

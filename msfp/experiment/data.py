@@ -54,7 +54,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Fold:
-    """What is learned from, and what is then evaluated with it."""
+    """What is learned from, and what is then evaluated with it.
+
+    Example:
+        >>> fold = run.fold()
+        >>> [clip.length for clip in run.clips(fold.evaluate)] == [part.length for part in fold.evaluate]
+        True
+    """
 
     name: str  # `half`, `paper`, `test`, `val`, or `loso:SCENE`
     learn: tuple[Part, ...]

@@ -27,6 +27,7 @@ from msfp.experiment.reid import Discrimination, measure, people_sample, usable
 from msfp.experiment.run import Run, literal, stage
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, Recovery, tracks
+from msfp.heads import ALIASES
 from msfp.heads.fusion import strategies
 from msfp.heads.recovery import Linker, fit_link
 from msfp.heads.training import Fitted
@@ -124,7 +125,6 @@ BETTER = {"msfp-track": "parts"}
 OWN_THRESHOLDS, OWN_OPTIONS = "0.25,0.1", {"fuse_score": True}
 """Of `msfp-track` on boxes of a detector that learned from photographs. ATL as the paper words it adds to .5 and can
 only rise (eq. 6), and there such a detector has lost a quarter of the people that it finds at .25."""
-ALIASES = {"msfp-concat": "concat", "msfp-attention": "attention-instance", "msfp-se": "se-two-stage"}
 ATL_MODES = {"atl": "offset", "atl-single": "single", "atl-dual": "dual"}
 
 

@@ -158,6 +158,10 @@ class Appearance:
         layers: tapped layers it sees, a preset's further ones too; empty: all that the preset taps.
         pooling: how a box is pooled, where the strategy has no way of its own.
         weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
+
+    Example:
+        >>> msfp.Appearance("native", layers=(4,)).strategy
+        'native'
     """
 
     strategy: str

@@ -37,7 +37,12 @@ Learn = tuple[Part, ...]
 
 @dataclass(frozen=True)
 class Method:
-    """A row of a tracking table."""
+    """A row of a tracking table.
+
+    Example:
+        >>> msfp.Method("mine", "msfp-attention", "native", thresholds=(0.6, 0.1), options={"buffer": 10}).row
+        'mine'
+    """
 
     row: str  # its label
     tracker: str  # see `msfp list trackers`
@@ -110,7 +115,13 @@ class Method:
 
 
 def fixed(high: float, low: float) -> Threshold:
-    """The same thresholds everywhere."""
+    """The same thresholds everywhere.
+
+    Example:
+        >>> rule = msfp.fixed(0.6, 0.1)
+        >>> rule.high, rule.low
+        (0.6, 0.1)
+    """
     return Threshold("fixed", float(high), float(low))
 
 
@@ -121,6 +132,11 @@ def atl(
 
     `mode`: `single`, `dual` or `offset`. `temporal`: `ema`, `frame` or `sequence`; None: the run's. `supervision` is
     what teaches it: `grid`, `idf1`, `statistics`, `consistency`.
+
+    Example:
+        >>> rule = msfp.atl("offset", beta=0.7)
+        >>> rule.kind
+        'atl'
     """
     if base := sorted({"base_high", "base_low"} & set(changes)):
         raise InputError(f"atl({base[0]}=...): what offsets are added to is the run's; set -p atl.{base[0]}")
@@ -129,7 +145,12 @@ def atl(
 
 
 def searched() -> Threshold:
-    """The optimum of a grid search on the same sequence's learning part."""
+    """The optimum of a grid search on the same sequence's learning part.
+
+    Example:
+        >>> msfp.Method("row", "bytetrack", thresholds=msfp.searched()).rule == msfp.searched()
+        True
+    """
     return Threshold("grid")
 
 
@@ -139,7 +160,12 @@ def bound() -> Threshold:
 
 
 def policy(name: str) -> Threshold:
-    """A registered rule that sees scores only."""
+    """A registered rule that sees scores only.
+
+    Example:
+        >>> msfp.policy("percentile").policy
+        'percentile'
+    """
     return Threshold("policy", policy=name)
 
 
@@ -238,7 +264,13 @@ def _line(row: Method, seed: int = 0, one: scores.Measured | None = None) -> dic
 
 
 def measures(score: SequenceScore) -> pd.Series:
-    """HOTA, AssA, DetA, IDF1 and MOTA in percent, and identity switches."""
+    """HOTA, AssA, DetA, IDF1 and MOTA in percent, and identity switches.
+
+    Example:
+        >>> tracks = msfp.track("sort", clip.detections(clip.detectors[0]))
+        >>> list(msfp.measures(clip.score(tracks)).index)
+        ['HOTA', 'AssA', 'DetA', 'IDF1', 'MOTA', 'IDSW']
+    """
     return pd.Series(scores.percents(score))
 
 
@@ -247,6 +279,11 @@ def combine(evaluated: pd.DataFrame, by: ListLike[str] | str = ("row", "seed")) 
 
     `evaluated` comes of `run.evaluate`; `by` names the columns that make a group. NotComputable says why a sequence
     has no score.
+
+    Example:
+        >>> frame = run.evaluate([msfp.Method("SORT", "sort")], fold)
+        >>> list(msfp.combine(frame, by="row").index)
+        ['SORT']
     """
     keys = [by] if isinstance(by, str) else list(by)
     if missing := [name for name in (*keys, "score") if name not in evaluated]:
@@ -264,6 +301,12 @@ def difference(evaluated: pd.DataFrame, row: str, other: str, measure: str = "HO
 
     A sample has `.value`, `.interval()`, `.over`, `.error` (standard error and its degrees of freedom). NotComputable:
     a sequence has no score, or the rows were measured on different scenes.
+
+    Example:
+        >>> rows = [msfp.Method("SORT", "sort"), msfp.Method("ByteTrack", "bytetrack")]
+        >>> sample = msfp.difference(run.evaluate(rows, fold), "SORT", "ByteTrack")
+        >>> isinstance(sample.value, float)
+        True
     """
     return bootstrap.difference(*(tracked(of_row(evaluated, name)).sample(measure) for name in (row, other)))
 
@@ -309,6 +352,12 @@ def track(
         length: number of frames T; None: up to the last detection.
         warps: (T, 2, 3) camera motion from the frame before.
         **settings: of the tracker, such as `fps`, `match`, `buffer`.
+
+    Example:
+        >>> boxes = pd.DataFrame({"frame": [1, 2, 3], "x1": 10.0, "y1": 10.0, "x2": 50.0, "y2": 100.0, "score": 0.9})
+        >>> tracks = msfp.track("sort", boxes, fps=30)
+        >>> list(tracks)
+        ['frame', 'id', 'x1', 'y1', 'x2', 'y2', 'score']
     """
     found = as_detections(detections)
     count = length if length is not None else int(found.frame.max(initial=0))

@@ -38,7 +38,13 @@ Learn = tuple[Part, ...]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained head: how it came to be, and what it makes of boxes."""
+    """A trained head: how it came to be, and what it makes of boxes.
+
+    Example:
+        >>> head = run.train("attention-instance", seed=0)
+        >>> list(head.curve)
+        ['loss', 'inside the margin']
+    """
 
     name: str  # for tables and legends
     head: str | type[FusionHead]  # name of a registered strategy, or a class of one's own

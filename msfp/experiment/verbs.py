@@ -315,6 +315,12 @@ def measure(
     Raises:
         InputError: a column is missing, or of another length.
         NotComputable: nobody is seen twice.
+
+    Example:
+        >>> boxes = pd.DataFrame({"frame": [1, 1, 2, 2], "id": [1, 2, 1, 2], "x": [0.0, 90.0, 2.0, 88.0]})
+        >>> boxes = boxes.assign(y=0.0, w=40.0, h=90.0)
+        >>> msfp.reid(np.eye(2)[boxes["id"] - 1], boxes)["auc"]
+        1.0
     """
     if missing := [name for name in ("frame", "id", "x", "y", "w", "h") if name not in boxes]:
         raise InputError(f"boxes: column {missing[0]!r} is missing; needed are frame, id, x, y, w, h")

@@ -27,7 +27,12 @@ SIZE = -1
 
 @cache
 def strategies() -> dict[str, type["FusionHead"]]:
-    """All strategies by name, found in the modules of this folder."""
+    """All strategies by name, found in the modules of this folder.
+
+    Example:
+        >>> "attention-instance" in msfp.strategies()
+        True
+    """
     return concrete("msfp.heads", [str(Path(__file__).parent)], FusionHead)
 
 
@@ -39,7 +44,12 @@ def strategy_named(name: str) -> type["FusionHead"]:
 
 
 def make_head(kind: "str | type[FusionHead]", channels: dict[int, int], config: FusionSettings) -> "FusionHead":
-    """A fresh head, of a strategy or a class of one's own, for {layer: width}; the last layer is LITE's single one."""
+    """A fresh head, of a strategy or a class of one's own, for {layer: width}; the last layer is LITE's single one.
+
+    Example:
+        >>> msfp.make_head("concat", {4: 64, 9: 256}, msfp.Settings().fusion).channels
+        {4: 64, 9: 256}
+    """
     made = strategy_named(kind) if isinstance(kind, str) else kind
     return made({k: c for k, c in channels.items() if k != SIZE}, config)
 
@@ -54,6 +64,13 @@ class FusionHead(nn.Module):
         pooling: how its boxes are pooled, where it has a way of its own; of `strips` it gets (N, strips * C_l).
         centred: it wants strips of unit length, less the mean of the frame's people.
         seeded: whether what it learns depends on the seed.
+
+    Example:
+        >>> class Mine(msfp.FusionHead):
+        ...     def embed(self, layers):
+        ...         return self.concatenated(layers)
+        >>> msfp.make_head(Mine, {4: 64, 9: 256}, msfp.Settings().fusion).channels
+        {4: 64, 9: 256}
     """
 
     name = ""

@@ -23,6 +23,11 @@ class SceneEncoder(nn.Module):
     ordered: under `atl.dual: free` nothing in the network orders them, and who uses them holds tau_low at tau_high at
     most; under `fraction` the second output is how far tau_low lies between tau_min and tau_high.
     What inputs are standardised with is kept with the weights; raw inputs have shift 0 and scale 1.
+
+    Example:
+        >>> encoder = msfp.SceneEncoder(192, "dual", msfp.Settings().atl).eval()
+        >>> tuple(encoder(torch.zeros(5, 192)).shape)
+        (5, 2)
     """
 
     shift: Tensor

@@ -99,6 +99,12 @@ class Batches:
     persons of the same scope. Scopes with fewer than P persons give smaller batches, such with a single person none.
     How many batches of which size come in which order depends on the labels alone, so that the steps of several seeds
     have the same shapes.
+
+    Example:
+        >>> vectors, labels = run.training_set()
+        >>> batches = msfp.Batches(labels, run.settings.training).epoch(np.random.default_rng(0))
+        >>> len(batches) > 0
+        True
     """
 
     def __init__(self, labels: Labels, config: TrainingSettings) -> None:

@@ -47,6 +47,11 @@ def pairs(
     Raises:
         InputError: columns of unequal length, or an identity twice in a frame.
         NotComputable: no positive pair, or a single identity.
+
+    Example:
+        >>> found = msfp.pairs(np.array([1, 1, 2, 2]), np.array([7, 8, 7, 8]))
+        >>> type(found).__name__
+        'Pairs'
     """
     rows = _rows(frame, identity, frames, keep)
     left, right = positives(frame, identity, rows, 1, max_gap)
@@ -246,6 +251,10 @@ def auc(sim: Floats, same: NDArray[np.bool_]) -> float:
     Raises:
         InputError: similarities that are not numbers.
         NotComputable: no positive or no negative pair.
+
+    Example:
+        >>> msfp.auc(np.array([0.9, 0.4, 0.6]), np.array([True, True, False]))
+        0.5
     """
     _check(sim, same)
     return _area(sim[same], np.sort(sim[~same]))

@@ -50,6 +50,10 @@ def judged(run: Run, number: int, dataset: str = "") -> tuple[Fold, ...]:
     """The test split where its labels are at hand, else the published validation split, else the validation folds.
 
     A note says which where it is not the test split that table `number` has in the paper.
+
+    Example:
+        >>> [fold.name for fold in msfp.judged(run, 1)] != []
+        True
     """
     found, reason = data.judged_folds(run, dataset or run.settings.data.main)
     if reason:
@@ -83,7 +87,12 @@ def heads_for(run: Run, fold: Fold) -> Learn:
 
 
 def validation(run: Run) -> tuple[Fold, ...]:
-    """Validation folds of the main data set."""
+    """Validation folds of the main data set.
+
+    Example:
+        >>> len(msfp.validation(run)) > 0
+        True
+    """
     return data.folds(run, run.settings.data.main)
 
 
@@ -98,6 +107,10 @@ def crowded(run: Run) -> tuple[Fold, ...]:
 
     Raises:
         NotComputable: the profile has none.
+
+    Example:
+        >>> len(msfp.crowded(run)) > 0
+        True
     """
     name = run.settings.data.crowded
     if name is None:
@@ -110,6 +123,10 @@ def cross_domain(run: Run) -> tuple[Fold, ...]:
 
     Raises:
         NotComputable: the profile has neither.
+
+    Example:
+        >>> len(msfp.cross_domain(run)) > 0
+        True
     """
     learn, name = data.all_learning(run, run.settings.data.main), run.settings.data.cross
     parts = (
@@ -142,6 +159,10 @@ def cell(
         values: one a seed.
         basis: what intervals can be computed from.
         measure: its name in `basis`; empty: the column's.
+
+    Example:
+        >>> msfp.cell("row", "AUC", [0.71, 0.72, 0.70]).value
+        0.71
     """
     found = list(values)
     spread = stdev(found) if len(found) > 1 else None
@@ -158,7 +179,12 @@ def attempt(
     unit: str = "",
     basis: Callable[[], Sample] | None = None,
 ) -> Cell:
-    """The cell of values that may not be computable; then it says why."""
+    """The cell of values that may not be computable; then it says why.
+
+    Example:
+        >>> msfp.attempt("row", "HOTA", lambda: [46.1, 46.9]).value
+        46.5
+    """
     try:
         return cell(row, column, values(), unit, basis=basis() if basis else None)
     except NotComputable as error:
@@ -166,7 +192,12 @@ def attempt(
 
 
 def absent(row: str, columns: Iterable[str], reason: str) -> list[Cell]:
-    """Cells that share one reason."""
+    """Cells that share one reason.
+
+    Example:
+        >>> [cell.reason for cell in msfp.absent("row", ["HOTA", "IDSW"], "no labels here")]
+        ['no labels here', 'no labels here']
+    """
     return [Cell(row, column, None, source="n/a", reason=reason, unit=UNITS.get(column, "")) for column in columns]
 
 
@@ -179,6 +210,11 @@ def tracking_cells(
         evaluated: tidy frame.
         columns: measures; or measure -> column of the table.
         by_detector: a line more for each public detector, where there are several.
+
+    Example:
+        >>> frame = run.evaluate([msfp.Method("SORT", "sort")], fold)
+        >>> [cell.column for cell in msfp.tracking_cells(frame, ["HOTA", "IDSW"])]
+        ['HOTA', 'IDSW']
     """
     names = columns if isinstance(columns, Mapping) else {name: name for name in columns}
     cells: list[Cell] = []
@@ -214,7 +250,13 @@ def remarked(cells: Iterable[Cell], remark: str) -> list[Cell]:
 
 
 def ceiling_cells(ceiling: pd.DataFrame, columns: ListLike[str] | Mapping[str, str]) -> list[Cell]:
-    """Cells of `run.ceiling`: a line for each public detector, one where there is one."""
+    """Cells of `run.ceiling`: a line for each public detector, one where there is one.
+
+    Example:
+        >>> cells = msfp.ceiling_cells(run.ceiling([fold]), ["HOTA"])
+        >>> {cell.column for cell in cells}
+        {'HOTA'}
+    """
     kinds = sorted(set(ceiling["detector"]))
     if len(kinds) == 1:
         return tracking_cells(ceiling, columns)
@@ -233,6 +275,11 @@ def difference_cell(
         row, other: labels.
         place: row and column of the table.
         measure: of `UNITS`.
+
+    Example:
+        >>> frame = run.evaluate([msfp.Method("SORT", "sort"), msfp.Method("ByteTrack", "bytetrack")], fold)
+        >>> msfp.difference_cell(frame, "SORT", "ByteTrack", ("SORT less ByteTrack", "HOTA")).column
+        'HOTA'
     """
 
     def values() -> list[float]:
@@ -257,6 +304,10 @@ def reid_cells(
         parts: on whose labelled boxes.
         learn: what heads learn from.
         columns: column of the table -> measure, of `REID`'s values.
+
+    Example:
+        >>> [cell.column for cell in msfp.reid_cells(run, {"as they are": "native"}, fold.evaluate, fold.learn)][:2]
+        ['AUC', 'Gap']
     """
     if unknown := set(columns.values()) - set(REID.values()):
         raise InputError(f"measure {min(unknown)!r}: there are {', '.join(REID.values())}")
@@ -293,13 +344,23 @@ def mean_over_scenes(values: list[float]) -> float:
 
 def association_cells(run: Run, rows: Embeddings) -> list[Cell]:
     """AssA on the main validation parts, all public detectors combined; association and thresholds are those of MSFP
-    (attention), so that rows differ in the embedding alone."""
+    (attention), so that rows differ in the embedding alone.
+
+    Example:
+        >>> [cell.column for cell in msfp.association_cells(run, {"as they are": "native"})]
+        ['AssA']
+    """
     methods = [Method(label, "msfp-attention", one, like=MSFP_ATTENTION) for label, one in rows.items()]
     return tracking_cells(evaluate(run, methods, validation(run)[:1]), ["AssA"])
 
 
 def embedding_cells(run: Run, rows: Embeddings, columns: Mapping[str, str] = REID) -> list[Cell]:
-    """Section 4.2 on the main validation parts, and the association accuracy of a tracker that uses the embedding."""
+    """Section 4.2 on the main validation parts, and the association accuracy of a tracker that uses the embedding.
+
+    Example:
+        >>> [cell.column for cell in msfp.embedding_cells(run, {"as they are": "native"})][:2]
+        ['AUC', 'Gap']
+    """
     fold = validation(run)[0]
     cells = reid_cells(run, rows, reid.paper_parts(fold.evaluate, run), fold.learn, columns)
     return cells + association_cells(run, rows)

@@ -14,7 +14,7 @@ from msfp.experiment.run import Run, open_run
 from msfp.experiment.verbs import Experiment
 from msfp.paper import cells as cell_samples
 from msfp.paper import layout
-from msfp.paper.registry import Kind, artefact, every, execute, notebooks_folder
+from msfp.paper.registry import Kind, artefact, every, execute
 from msfp.paper.render import html, wide, write_table
 from msfp.paper.stamps import evidence_path, newly, report_path, stale, stamp, tables_folder
 from msfp.types import Cell
@@ -113,7 +113,6 @@ class NotebookRun(Experiment):
         """Run the cells that make an artefact; NotComputable: no cell makes it."""
         one = artefact(kind, number)
         if one.status == "planned":
-            notebooks_folder()  # says so where there are none at all
             raise NotComputable(
                 f"{kind} {number} ({one.title}) is planned: no cell of {one.notebook} is tagged {one.tag}"
             )
@@ -147,8 +146,8 @@ class NotebookRun(Experiment):
 def begin(
     profile: str = "demo",
     *,
-    root: str = "",
-    weights: str = "",
+    root: str | Path = "",
+    weights: str | Path = "",
     device: str = "",
     workers: int = 0,
     cluster: str = "",
@@ -169,6 +168,10 @@ def begin(
 
     Raises:
         InputError: unknown profile or setting, or a path that is not there.
+
+    Example:
+        >>> msfp.open("smoke", settings="atl.beta=0.7").settings.profile
+        'smoke'
     """
     from msfp.paper.figures import set_style
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SETUP = "setup"
 RUN = "run"
+NOTEBOOKS, FIRST = "notebooks", "00_data.ipynb"
 
 
 class CodeCell(NamedTuple):
@@ -33,15 +34,21 @@ class CodeCell(NamedTuple):
 
 
 def notebooks_folder() -> Path:
-    """The checkout's notebooks.
+    """The checkout's notebooks; else those of `notebooks/` here, or here, as `msfp init` puts them; else the package's
+    own."""
+    package = Path(msfp.__file__).resolve().parent
+    places = (package.parent / NOTEBOOKS, Path.cwd() / NOTEBOOKS, Path.cwd())
+    return next((place for place in places if (place / FIRST).is_file()), package / NOTEBOOKS)
 
-    Raises:
-        InputError: the package was installed without them.
-    """
-    folder = Path(msfp.__file__).resolve().parents[1] / "notebooks"
-    if not folder.is_dir():
-        raise InputError(f"no notebooks at {folder}; they come with a checkout of the project, not with the package")
-    return folder
+
+def bring_notebooks() -> tuple[Path, list[str], list[str]]:
+    """Put the package's notebooks into `notebooks/` here, see `engine.notebooks.bring`; a checkout has its own."""
+    from msfp.engine.notebooks import bring
+
+    shipped, folder = Path(msfp.__file__).resolve().parent / NOTEBOOKS, notebooks_folder()
+    if folder == shipped:
+        folder = Path.cwd() / NOTEBOOKS
+    return folder, *bring(shipped, folder)
 
 
 @lru_cache(maxsize=64)
@@ -56,12 +63,8 @@ def _code_cells(path: Path, _state: tuple[int, int]) -> tuple[CodeCell, ...]:
 
 
 def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
-    """The cells that make an artefact: those tagged `setup`, then those with its tag; none where no cell has it, or
-    where the package was installed without the notebooks, as on Colab."""
-    try:
-        path = notebooks_folder() / f"{notebook}.ipynb"
-    except InputError:
-        return ()
+    """The cells that make an artefact: those tagged `setup`, then those with its tag; none where no cell has it."""
+    path = notebooks_folder() / f"{notebook}.ipynb"
     if not path.is_file():
         return ()
     state = path.stat()
@@ -235,7 +238,12 @@ def table(number: int) -> tuple[Entry, ...]:
 
 
 def frame(number: int) -> "pd.DataFrame":
-    """The paper's table: row, column, value (a number or text) as printed there; InputError: no such table."""
+    """The paper's table: row, column, value (a number or text) as printed there; InputError: no such table.
+
+    Example:
+        >>> list(msfp.reference(3))
+        ['row', 'column', 'value']
+    """
     import pandas as pd
 
     return pd.DataFrame([{"row": e.row, "column": e.column, "value": e.value} for e in table(number)])

@@ -34,7 +34,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         InputError: before anything runs, for weights, data or notebooks that are not there.
         MsfpError: a notebook failed; names it, its message and the partial notebook.
     """
-    from msfp.engine import cluster, notebooks
+    from msfp.engine import cluster, notebooks, provenance
     from msfp.experiment import external
     from msfp.paper import stamps
     from msfp.paper.report import complete
@@ -75,6 +75,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
         )
     report = stamps.report_path(run)
     if report.is_file() and any(one.path.stem == REPORT and not one.skipped for one in done):
+        provenance.end_manifest(run.out / "manifest.json")
         complete(run, REPORT)  # the notebook that wrote the report is in it only now, when it has ended
     found = str(report) if report.is_file() else None
     return {"report": found, "notebooks": {e.name: round(e.seconds, 1) for e in done}}

@@ -18,7 +18,12 @@ def _classes() -> dict[str, type[Tracker]]:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all trackers, sorted."""
+    """Names of all trackers, sorted.
+
+    Example:
+        >>> "bytetrack" in msfp.trackers()
+        True
+    """
     return tuple(_classes())
 
 

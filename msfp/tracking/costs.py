@@ -30,6 +30,10 @@ def iou(first: Floats, second: Floats) -> Floats:
 
     One pass without a branch in the inner loop, which the compiler then does for several boxes at once; in a crowd a
     branch is often guessed wrong.
+
+    Example:
+        >>> msfp.iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]])).round(2).tolist()
+        [[0.33]]
     """
     out = np.empty((len(first), len(second)))
     left, top, right, bottom = second[:, 0].copy(), second[:, 1].copy(), second[:, 2].copy(), second[:, 3].copy()

@@ -88,7 +88,11 @@ def test_output_that_cannot_be_written(msfp: Command, root: Path) -> None:
     refused(msfp("run", root, "--tracker", "sort", "--out", "file/results"), "file/results", "cannot write", remedy)
     weights = ("--weights", "random-init")
     refused(msfp("figure", 1, *weights, "--home", "file"), "cannot write", "choose another output folder")
-    refused(msfp("data", "make", "--home", "file", "--profile", "smoke"), "file", "cannot write")
+    told = msfp("data", "make", "--home", "file", "--profile", "smoke")
+    said = told.err.splitlines()
+    assert (told.code, len(said)) == (2, 2)
+    assert said[0].startswith("msfp: rendering ")
+    assert "cannot write" in said[1]
 
 
 DAMAGE = {

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from msfp.cli.listing import listing
+from msfp.cli.listing import check_name, listing
+from msfp.errors import InputError
 
 from .conftest import Command, refused
 
@@ -81,6 +82,50 @@ def test_lists_read_from_source_are_those_of_the_registries() -> None:
     listed = {row["name"]: row["what"] for row in listing("appearances")}
     assert "crops" in listed.pop("reid")
     assert listed == {n: (c.__doc__ or "").splitlines()[0] for n, c in strategies().items()}
+
+
+def test_names_are_checked_from_the_sources_that_the_registries_read() -> None:
+    from msfp import tracking
+    from msfp.experiment.folders import appearances
+
+    for name in tracking.names():
+        check_name("trackers", "--tracker", name)
+    for name in ("none", *appearances()):
+        check_name("appearances", "--appearance", name)
+    with pytest.raises(InputError, match="--tracker bytetrak: not known; there are: .*; did you mean 'bytetrack'"):
+        check_name("trackers", "--tracker", "bytetrak")
+
+
+def test_a_wrong_name_is_refused_before_anything_heavy_is_imported() -> None:
+    asked = "'reid', 'x', '--appearance', 'nonsense'"
+    code = PROGRAM.replace("'--help'", asked).replace('"--help"', asked)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "2 []"
+    assert done.stderr.startswith("msfp: --appearance nonsense: not known; there are: none, ")
+
+
+def test_help_is_not_cut(msfp: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in msfp("--help").out
+    assert "..." not in msfp("data", "--help").out
+
+
+def test_the_settings_of_each_tracker_are_listed(msfp: Command) -> None:
+    rows = {row["name"]: row["--set"].split() for row in json.loads(msfp("list", "trackers", "--json").out)}
+    assert {"buffer", "match"} <= set(rows["bytetrack"])
+    assert all("fps" not in names for names in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("reproduse",), "Did you mean 'reproduce'?"),
+        (("list", "--jsn"), "--json"),
+        (("figure", "1", "-p", "atl.betta=0.7"), "did you mean 'atl.beta'?"),
+    ],
+)
+def test_a_mistyped_word_is_told_with_the_one_that_was_meant(msfp: Command, words: tuple[str, ...], meant: str) -> None:
+    assert meant in msfp(*words).err
 
 
 @pytest.mark.parametrize(("what", "count"), [("tables", 24), ("figures", 7)])

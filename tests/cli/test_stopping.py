@@ -34,7 +34,7 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path) -> None:
     out, err = running.communicate(timeout=120)
     assert (running.returncode, out) == (130, ""), err
     told = err.splitlines()[-1]  # before it, a message where kernels are compiled for the first time
-    assert told == "msfp: stopped; what was computed is kept, the same command goes on from there"
+    assert told == "msfp: stopped; what was finished is kept, the same command goes on from there"
     assert "Traceback" not in err
     kept = sum(len(np.load(path)["number"]) for path in parts.glob("*.npz"))
     assert 1 <= kept < LENGTH

@@ -81,6 +81,26 @@ def test_errors_a_person_can_mend_read_as_they_are() -> None:
         parallel.map(refuse, [1])
 
 
+def test_what_all_cells_lack_is_said_once() -> None:
+    def refuse(_item: int) -> None:
+        raise InputError("weights.pt: not a readable PyTorch checkpoint")
+
+    with pytest.raises(CellsFailed) as raised:
+        parallel.map(refuse, range(7), label="features")
+    told = "features: 7 of 7 cells failed, all alike: weights.pt: not a readable PyTorch checkpoint"
+    assert str(raised.value) == told
+
+
+def test_a_script_without_the_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """Workers import the script that starts them; it must not start workers by that."""
+    script = tmp_path / "script.py"
+    script.write_text("from msfp.engine import parallel\nprint(parallel.map(abs, [-1, -2], workers=2))\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert 'put what it does below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+
+
 def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
     def cell(seed: int) -> tuple[int, np.ndarray, int]:
         found = Store(tmp_path).get_or_compute("s", {"n": seed % 3}, lambda: seed % 3, code="msfp.types")

@@ -27,6 +27,19 @@ def test_manifest_is_complete_and_repeats(tmp_path: Path) -> None:
     assert again == found
 
 
+def test_what_was_asked_comes_from_the_command_that_started_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"command": ["msfp", "reproduce", "--profile", "smoke"], "began": "2026-11-28T00:00:00+00:00"}
+    monkeypatch.setenv(provenance.COMMAND, json.dumps(asked))
+    path = tmp_path / "manifest.json"
+    found = provenance.write_manifest(path, settings={}, seeds=(), inputs={})
+    assert (found["command"], found["when"]["began"]) == (asked["command"], asked["began"])
+    provenance.end_manifest(path)
+    when = json.loads(path.read_text())["when"]
+    assert when["began"] < when["written"] <= when["ended"]
+
+
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MsfpError, match=r"p\.json: cannot write"):

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from msfp.engine.notebooks import bring
 from msfp.errors import InputError, NotComputable
 from msfp.paper import registry
 from msfp.paper.notebook import NotebookRun, begin
@@ -59,16 +61,55 @@ def test_without_its_tag_it_is_planned(tmp_path: Path, run: NotebookRun, monkeyp
         run.table(20)
 
 
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the package look as if it lay in a folder without a checkout around it; returns where its notebooks go."""
+    package = folder / "site-packages" / "msfp"
+    monkeypatch.setattr("msfp.__file__", str(package / "__init__.py"))
+    return package / "notebooks"
+
+
 def test_without_the_notebooks_a_table_is_still_saved(
     tmp_path: Path, run: NotebookRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on Colab, where the package is installed and a notebook is opened from elsewhere."""
-    monkeypatch.setattr("msfp.__file__", str(tmp_path / "site-packages" / "msfp" / "__init__.py"))
+    installed(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
     made = run.table(20, [Cell("Attention MLP", "Parameters", 7)])
     assert all(path.is_file() for path in made.files)
     assert stale(run, "table", 20) == ""
-    with pytest.raises(InputError, match="they come with a checkout of the project"):
+    with pytest.raises(NotComputable, match="no cell of 03_heads is tagged"):
         run.table(20)
+
+
+def test_an_installed_package_brings_its_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = installed(tmp_path, monkeypatch)
+    notebooks = Path(__file__).parents[2] / "notebooks"
+    shutil.copytree(notebooks, shipped)
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert registry.notebooks_folder() == shipped
+    folder, written, kept = registry.bring_notebooks()
+    assert (folder, kept) == (here / "notebooks", [])
+    assert written == sorted(path.name for path in notebooks.glob("*.ipynb"))
+    assert registry.notebooks_folder() == folder
+    monkeypatch.chdir(folder)  # as its kernels do
+    assert registry.bring_notebooks() == (folder, [], [])
+
+
+def test_a_changed_notebook_is_never_replaced(tmp_path: Path) -> None:
+    shipped, folder = tmp_path / "shipped", tmp_path / "notebooks"
+    shipped.mkdir()
+    for name in ("00_data", "01_features", "02_reid"):
+        (shipped / f"{name}.ipynb").write_text("old")
+    folder.mkdir()
+    (folder / "02_reid.ipynb").write_text("of somebody")
+    assert bring(shipped, folder) == (["00_data.ipynb", "01_features.ipynb"], ["02_reid.ipynb"])
+    (folder / "01_features.ipynb").write_text("mine")
+    for name in ("00_data", "01_features"):
+        (shipped / f"{name}.ipynb").write_text("new")
+    assert bring(shipped, folder) == (["00_data.ipynb"], ["01_features.ipynb", "02_reid.ipynb"])
+    texts = [path.read_text() for path in sorted(folder.glob("*.ipynb"))]
+    assert texts == ["new", "mine", "of somebody"]
 
 
 def test_cells_run_without_a_kernel_on_the_run_at_hand(
