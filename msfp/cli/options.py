@@ -89,8 +89,8 @@ ThresholdName = Annotated[
     typer.Option(
         "--threshold",
         help="default (the tracker's own), TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of "
-        "`msfp list thresholds`; unless told otherwise the tracker's own, for msfp-track atl, or 0.25,0.1 on boxes of a "
-        "detector of yours",
+        "`msfp list thresholds`; unless told otherwise the tracker's own, for msfp-track atl, or 0.25,0.1 on boxes of "
+        "a detector of yours",
         autocompletion=listed("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
     ),
 ]
