@@ -61,8 +61,9 @@ def put_readme(_app: Any, name: str, source: list[str]) -> None:
         return
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     address = PROJECT["urls"]["Homepage"]
-    text = text.replace("](docs/", "](")
-    text = re.sub(r"\]\((?!https?:|#|picture)([^)]+)\)", rf"]({address}/\1)", text)
+    text = text.replace("](docs/", "](").replace("](figures/", "](../figures/")
+    here = "|".join(re.escape(path.name) for path in HERE.glob("*.*"))
+    text = re.sub(rf"\]\((?!https?:|#|\.\./figures/.*png|{here})([^)]+)\)", rf"]({address}/\1)", text)
     source[0] = source[0].replace("README", text, 1)
 
 

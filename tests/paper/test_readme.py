@@ -1,28 +1,46 @@
-"""The README's headline table beside the one home of the paper's numbers."""
+"""What README and docs quote: numbers of the run whose figures are in the repository, the paper's from their one home."""
 
+import json
 import re
+import sys
 from pathlib import Path
 
-from msfp.paper import registry
-from msfp.paper.registry import every
+import pytest
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-NAMES = {"BoT-SORT, separate ReID": "BoTSORT", "LITE (trained 64-d)": "LITE"}
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import write_readme  # noqa: E402
 
-
-def test_the_headline_table_quotes_the_paper_as_it_is() -> None:
-    table = README.partition("| HOTA, Table 1 |")[2].partition("\n\n")[0]
-    quoted = re.findall(r"^\| ([^|]+?) +\| [^|]+ \| [^|]+ \| ([\d.]+)[^|]*\|$", table, re.M)
-    assert len(quoted) == 7
-    for name, value in quoted:
-        entry = registry.lookup(1, NAMES.get(name, name), "HOTA")
-        assert entry is not None, name
-        assert entry.value == float(value), name
+from msfp.engine.files import file_digest  # noqa: E402
 
 
-def test_the_map_has_every_table_and_figure_with_its_notebook() -> None:
-    rows = README.partition("<!-- map: begin -->")[2].partition("<!-- map: end -->")[0].splitlines()
-    cells = {row.split("|")[4].strip(): row.split("|") for row in rows if row.count("|") == 5}
-    for one in every():
-        found = cells[f"`msfp {one.kind} {one.number}`"]
-        assert (found[2].strip(), found[3].strip()) == (one.title, f"`{one.notebook}`")
+@pytest.mark.parametrize("page", ["README.md", "docs/map.md"])
+def test_pages_quote_what_was_computed(page: str) -> None:
+    expected = write_readme.pages()[ROOT / page]
+    assert (ROOT / page).read_text(encoding="utf-8") == expected, "run: python scripts/write_readme.py"
+
+
+def test_the_figures_in_the_repository_are_of_that_run() -> None:
+    made = json.loads(write_readme.MADE.read_text(encoding="utf-8"))
+    there = {path.name for path in write_readme.MADE.parent.glob("figure0[1-7].*") if path.suffix in (".png", ".svg")}
+    assert set(made["figures"]) == there
+    for name, digest in made["figures"].items():
+        assert file_digest(write_readme.MADE.parent / name) == digest, f"{name}: run make reproduce, and commit figures/"
+
+
+def test_quoted_numbers_are_the_runs() -> None:
+    """Read once more without the script: each row's numbers stand in the run's own file."""
+    made = json.loads(write_readme.MADE.read_text(encoding="utf-8"))
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| HOTA, Table 1 |")[2].partition("<!--")[0]
+    rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| ([^|]+?) \| ([^|]+?) \|$", table, re.M)
+    assert len(rows) == len(write_readme.ROWS)
+    labels = {label: row for row, label in write_readme.ROWS.items()}
+    for label, released, selected, _ in rows:
+        numbers = made["numbers"][labels[label]]
+        assert (released, selected) == (numbers["HOTA, as released"], numbers["HOTA"])
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
