@@ -1,4 +1,4 @@
-"""What README and docs quote: numbers of the run whose figures are in the repository, the paper's from their one home."""
+"""What README and docs quote: numbers of the run whose figures are in the repository, and the paper's."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def test_the_figures_in_the_repository_are_of_that_run() -> None:
     there = {path.name for path in write_readme.MADE.parent.glob("figure0[1-7].*") if path.suffix in (".png", ".svg")}
     assert set(made["figures"]) == there
     for name, digest in made["figures"].items():
-        assert file_digest(write_readme.MADE.parent / name) == digest, f"{name}: run make reproduce, and commit figures/"
+        assert file_digest(write_readme.MADE.parent / name) == digest, f"{name}: make reproduce, commit figures/"
 
 
 def test_quoted_numbers_are_the_runs() -> None:
