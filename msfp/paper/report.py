@@ -16,7 +16,7 @@ from msfp.engine.notebooks import executed
 from msfp.engine.provenance import write_manifest
 from msfp.errors import InputError
 from msfp.experiment.run import Run
-from msfp.paper import cells, protocol, stamps
+from msfp.paper import cells, gallery, protocol, stamps
 from msfp.paper.claims.verdict import Verdict, frame, judge
 from msfp.paper.latex import PACKAGES, code, escape, latex, prose
 from msfp.paper.layout import compare
@@ -61,7 +61,10 @@ def write(run: Run) -> Path:
         seeds=run.settings.seeds,
         inputs={"weights": run.weights_digest()},
     )
-    return write_site(stamps.report_path(run).parent, _contents(run, verdicts, origin))
+    contents = _contents(run, verdicts, origin)
+    if run.settings.compared:
+        gallery.write_made(run.figures, origin, contents.cells, verdicts)
+    return write_site(stamps.report_path(run).parent, contents)
 
 
 def complete(run: Run, notebook: str) -> None:
