@@ -1,4 +1,4 @@
-"""What the figures of a folder were made by: a small file beside them, as those of the demo run are in the repository."""
+"""What made the figures of a folder: a small file beside them, as beside those of the repository."""
 
 import json
 from collections import Counter

@@ -225,10 +225,10 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
 
 def _index(blocks: Sequence[Mapping[str, Any]], topics: Mapping[str, Any], places: Mapping[str, str]) -> str:
     """The script that search.js looks into: (what is found, text to find it by, where it is) of each thing."""
-    found = [
-        (f"{a.name}: {a.title}", a.caption, f"{places[a.id]}#{a.id}") for a in (one["artefact"] for one in blocks)
+    found = [(f"{a.name}: {a.title}", a.caption, f"{places[a.id]}#{a.id}") for a in (one["artefact"] for one in blocks)]
+    found += [
+        (f"“{c['quote']}”", f"{c['id']} {c['word']}", f"{INDEX}#claim-{c['id']}") for c in chain(*topics.values())
     ]
-    found += [(f"“{c['quote']}”", f"{c['id']} {c['word']}", f"{INDEX}#claim-{c['id']}") for c in chain(*topics.values())]
     return f"const FINDABLE = {json.dumps(found, ensure_ascii=False)};\n"
 
 
