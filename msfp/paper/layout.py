@@ -126,6 +126,12 @@ class TableLayout:
         """How its numbers are to be read."""
         return RANKS if self.beside else ALONE
 
+    @property
+    def wordy(self) -> tuple[bool, ...]:
+        """Which columns hold texts, that are to be wrapped, rather than numbers."""
+        columns = zip(*(line.cells for line in self.lines), strict=True)
+        return tuple(any(c and (len(c.text) > 16 or len(c.paper) > 20) for c in column) for column in columns)
+
 
 def lay_out(frame: pd.DataFrame, number: int, beside: bool = True) -> TableLayout:
     """A sheet from the tidy frame of `render.merge` with the paper's entries."""
@@ -306,7 +312,7 @@ def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") 
     """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
     groups = [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
     template = environment().get_template("sheet.html.j2")
-    return template.render(sheet=sheet, groups=groups, hint=hint).strip() + "\n"
+    return template.render(sheet=sheet, wordy=sheet.wordy, groups=groups, hint=hint).strip() + "\n"
 
 
 @cache
