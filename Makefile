@@ -47,6 +47,8 @@ bench: setup ## every benchmark, peers beside us
 oracle: ## reference trackers, each in an environment of its own, for bench/parity.py
 	@sh bench/oracle/setup.sh
 
-clean: ## results and caches; the environment and downloaded data stay
-	@rm -rf runs figures/* build dist docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## results and caches; the environment, downloaded data and the figures in the repository stay
+	@rm -rf runs build dist docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find figures -type f ! -path 'figures/demo/figure0[1-7].[ps][nv]g' ! -path figures/demo/made.json -delete 2>/dev/null; true
+	@find figures -type d -empty -delete 2>/dev/null; true
 	@find msfp tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

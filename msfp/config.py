@@ -219,6 +219,11 @@ class Settings(Frozen):
     association: AssociationSettings = AssociationSettings()
     selection: SelectionSettings = SelectionSettings()
 
+    @property
+    def compared(self) -> bool:
+        """Whether numbers are judged and set beside the paper's; those of smoke mean nothing."""
+        return self.profile != "smoke"
+
     @field_validator("seeds")
     @classmethod
     def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:

@@ -79,7 +79,9 @@ def git_state() -> dict[str, Any]:
     commit = (
         _output("git", "rev-parse", "HEAD") if _output("git", "ls-files", "--error-unmatch", "__init__.py") else None
     )
-    changes = _output("git", "status", "--porcelain", "--untracked-files=no")
+    # The figures in the repository are made by runs, so they change no run.
+    others = ("--", ":/", ":(top,exclude)figures")
+    changes = _output("git", "status", "--porcelain", "--untracked-files=no", *others)
     return {"commit": commit, "dirty": None if commit is None else changes != ""}
 
 

@@ -26,7 +26,8 @@ PALETTE = MappingProxyType(
 )  # fmt: skip
 ORDER = ("blue", "orange", "black", "sky", "vermillion", "pink", "green")
 DASHES = ("-", "--", "-.", ":")
-HATCHES = ("", "////", "....", "xxxx")
+MARKERS = "os^Dv<>PXp*d"
+"""Shapes that are told apart in small type."""
 FORMATS = ("pdf", "svg", "png")
 _NO_DATES: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},

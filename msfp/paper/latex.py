@@ -12,7 +12,7 @@ from math import ceil
 from types import MappingProxyType
 from typing import NamedTuple
 
-from msfp.paper.layout import RANKS, CellText, Line, TableLayout, spaced
+from msfp.paper.layout import CellText, Line, TableLayout, spaced
 
 SIGNS = MappingProxyType(
     {
@@ -107,7 +107,7 @@ def latex(sheet: TableLayout, note: str = "") -> str:
         title = rf"\textbf{{{escape(sheet.made.title)}.}}"
         caption = rf"\captionof*{{table}}{{{escape(sheet.made.name)}, {title}{said}}}"  # does not count on
         if place == 1:
-            text = f"{title} {prose(sheet.made.caption + spaced(note))} {escape(RANKS)}{said}"
+            text = f"{title} {prose(sheet.made.caption + spaced(note))} {escape(sheet.key)}{said}"
             caption = rf"\captionof{{table}}[{escape(sheet.made.title)}]{{{text}}}\label{{tab:{sheet.made.id}}}"
         lines += _part(sheet, part, caption, ROWS[turned])
     lines += [rf"\noindent\textsuperscript{{{i}}}~{prose(text)}\par" for i, text in enumerate(sheet.notes, 1)]

@@ -1,10 +1,11 @@
 """What a table shows: columns, groups, the paper's values beside ours, notes, the sentence below it."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations, groupby
+from itertools import combinations, groupby, zip_longest
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,9 @@ REMARKS = " // "
 
 OURS = "Rows the paper does not have"
 
+RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
+ALONE = "A smoke run: computed on next to no data, so these numbers mean nothing and stand beside none of the paper's."
+
 NOT_MEASURED = "only the paper's value, not measured here"
 """Reason of a cell that nobody computed; it needs no note, as such cells say "(paper)"."""
 
@@ -115,15 +119,27 @@ class TableLayout:
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
+    beside: bool = True  # whether the paper's values stand in it
+
+    @property
+    def key(self) -> str:
+        """How its numbers are to be read."""
+        return RANKS if self.beside else ALONE
+
+    @property
+    def wordy(self) -> tuple[bool, ...]:
+        """Which columns hold texts, that are to be wrapped, rather than numbers."""
+        columns = zip(*(line.cells for line in self.lines), strict=True)
+        return tuple(any(c and (len(c.text) > 16 or len(c.paper) > 20) for c in column) for column in columns)
 
 
-def lay_out(frame: pd.DataFrame, number: int) -> TableLayout:
+def lay_out(frame: pd.DataFrame, number: int, beside: bool = True) -> TableLayout:
     """A sheet from the tidy frame of `render.merge` with the paper's entries."""
     columns, digits = tuple(dict.fromkeys(frame["column"])), {}
     for column, cells in frame.groupby("column", sort=False):
         values = [v for v in cells["measured"] if isinstance(v, (int, float))]
         digits[str(column)] = decimals(number, str(column), values, next((u for u in cells["unit"] if u), ""))
-    ranks = ranked(frame, number, digits)
+    ranks = ranked(frame, number, digits) if beside else {}
     notes = tuple(dict.fromkeys(r for r in frame["reason"] if r and r != NOT_MEASURED))
     remarks = tuple(dict.fromkeys(part for text in frame["remark"] for part in text.split(REMARKS) if part))
     lines = []
@@ -136,7 +152,7 @@ def lay_out(frame: pd.DataFrame, number: int) -> TableLayout:
         base = row.partition(SEPARATOR)[0] if group == part_of(row) else row
         lines.append(Line(row, base, group, tuple(map(shown.get, columns))))
     arrows = tuple(ARROWS[direction(number, c)] for c in columns)
-    return TableLayout(artefact("table", number), columns, arrows, tuple(lines), notes, remarks)
+    return TableLayout(artefact("table", number), columns, arrows, tuple(lines), notes, remarks, beside)
 
 
 def part_of(row: str) -> str:
@@ -220,12 +236,51 @@ def _spread(std: float, digits: int) -> str:
     return f"{std:.{digits + 1}f}" if std and not float(text) else text
 
 
-RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
+def terminal(sheet: TableLayout, width: int = 80) -> str:
+    """Plain text of at most so many columns: a table as wide, the next columns below it; the notes come last.
+
+    Below a number stand the paper's and, in brackets, measured less paper.
+    """
+    margin = width // 3
+    rows = [[sheet.made.stub], *(wrap(line.row, margin - 2) for line in sheet.lines)]
+    columns = [
+        [wrap(f"{name} {arrow}", 14), *(_stacked(line.cells[k], margin) for line in sheet.lines)]
+        for k, (name, arrow) in enumerate(zip(sheet.columns, sheet.arrows, strict=True))
+    ]
+    blocks: list[list[list[list[str]]]] = []
+    for column in columns:
+        if not blocks or sum(map(_widest, [*blocks[-1], column])) > width:
+            blocks.append([rows])
+        blocks[-1].append(column)
+    below = "Below a number: the paper's (measured less paper)." if sheet.beside else ALONE
+    said = [below, *(f"[{i}] {note}" for i, note in enumerate(sheet.notes, 1))]
+    return "\n\n".join([*map(_side_by_side, blocks), "\n".join(line for text in said for line in wrap(text, width))])
 
 
-def plain(cell: CellText | None) -> str:
-    """`62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `46.8† (paper)`."""
-    return _cell(cell, lambda text: text)
+def _stacked(cell: CellText | None, width: int) -> list[str]:
+    """Lines of a cell: the value, then the paper's with the difference."""
+    if cell is None:
+        return []
+    source = f"({cell.source})" if cell.source in ("paper", "published") else ""
+    note = f"[{cell.note}]" if cell.note else ""
+    value = " ".join(filter(None, (cell.text, cell.std and f"±{cell.std}", source, note)))
+    paper = f"{cell.paper} ({cell.difference})" if cell.difference else cell.paper
+    return [*wrap(value, width), *wrap(paper, width)]
+
+
+def _widest(column: Iterable[Sequence[str]]) -> int:
+    return 2 + max(len(line) for cell in column for line in cell)
+
+
+def _side_by_side(columns: Sequence[Sequence[Sequence[str]]]) -> str:
+    """Columns of cells of lines as lines of text, words to the left and numbers to the right."""
+    widths = [_widest(column) for column in columns]
+    lines = []
+    for row in (row for row in zip(*columns, strict=True) if any(row[1:])):
+        for label, *texts in zip_longest(*row, fillvalue=""):
+            shown = [text.rjust(size) for text, size in zip(texts, widths[1:], strict=True)]
+            lines.append("".join([label.ljust(widths[0] - 2), *shown]).rstrip())
+    return "\n".join(lines)
 
 
 def markdown(sheet: TableLayout, note: str = "") -> str:
@@ -238,7 +293,7 @@ def markdown(sheet: TableLayout, note: str = "") -> str:
     lines = [
         f"### {sheet.made.name}: {md_text(sheet.made.title)}",
         "",
-        md_text(f"{sheet.made.caption}{spaced(note)} {RANKS}"),
+        md_text(f"{sheet.made.caption}{spaced(note)} {sheet.key}"),
         "",
         row(map(md_cell, head)),
         row(["---"] * len(head)),
@@ -246,7 +301,7 @@ def markdown(sheet: TableLayout, note: str = "") -> str:
     for group, members in groupby(sheet.lines, key=lambda line: line.group):
         if group:
             lines.append(row([f"*{md_cell(group)}*", *[""] * len(sheet.columns)]))
-        lines += [row([md_cell(line.label), *(_cell(c, md_cell) for c in line.cells)]) for line in members]
+        lines += [row([md_cell(line.label), *map(_cell, line.cells)]) for line in members]
     for heading, texts in (("Notes", sheet.notes), ("Remarks on the paper's numbers", sheet.remarks)):
         if texts:
             lines += ["", f"{heading}:", "", *(f"{i}. {md_text(t)}" for i, t in enumerate(texts, 1))]
@@ -257,7 +312,7 @@ def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") 
     """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
     groups = [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
     template = environment().get_template("sheet.html.j2")
-    return template.render(sheet=sheet, ranks=RANKS, groups=groups, hint=hint).strip() + "\n"
+    return template.render(sheet=sheet, wordy=sheet.wordy, groups=groups, hint=hint).strip() + "\n"
 
 
 @cache
@@ -277,14 +332,14 @@ def environment() -> "Environment":
     return made
 
 
-def _cell(cell: CellText | None, form: Callable[[str], str]) -> str:
-    """A cell with its spread, source, note and what stands beside it; as Markdown where `form` is `md_cell`."""
+def _cell(cell: CellText | None) -> str:
+    """A cell of Markdown: `62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `*46.8†* (paper)`."""
     if cell is None:
         return ""
-    text = form(cell.text)
-    if form is md_cell and cell.source == "measured" and cell.rank:
+    text = md_cell(cell.text)
+    if cell.source == "measured" and cell.rank:
         text = f"**{text}**" if cell.rank == 1 else f"<u>{text}</u>"
-    elif form is md_cell and cell.source in ("paper", "published"):
+    elif cell.source in ("paper", "published"):
         text = f"*{text}*"
     text += f" ±{cell.std}" if cell.std else ""
     text += f" ({cell.source})" if cell.source in ("paper", "published") else ""

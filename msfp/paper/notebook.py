@@ -15,7 +15,7 @@ from msfp.experiment.verbs import Experiment
 from msfp.paper import cells as cell_samples
 from msfp.paper import layout
 from msfp.paper.registry import Kind, artefact, every, execute
-from msfp.paper.render import html, wide, write_table
+from msfp.paper.render import html, sheet, write_table
 from msfp.paper.stamps import evidence_path, newly, report_path, stale, stamp, tables_folder
 from msfp.types import Cell
 
@@ -63,16 +63,17 @@ class NotebookRun(Experiment):
             if not isinstance(published, PublishedTable):
                 raise InputError(f"the cell tagged table-{number} must end with run.table({number}, ...) or its value")
             return published
-        made, before = artefact("table", number), self.settled
+        made, before, beside = artefact("table", number), self.settled, self.settings.compared
         listed: list[Cell] = cells_of(cells) if hasattr(cells, "itertuples") else list(cells)  # type: ignore[arg-type]
-        files = write_table(tables_folder(self), number, listed, f"profile {self.settings.profile}")
+        listed = [cell for cell in listed if beside or cell.source not in ("paper", "published")]
+        files = write_table(tables_folder(self), number, listed, f"profile {self.settings.profile}", beside)
         evidence = evidence_path(self, number)
         cell_samples.write(evidence, listed)
         stamp(self, made, (*files, evidence), scored=newly(before, self.scored))
         self.settled = dict(self.scored)
         for file in (*files, evidence):
             declare_output(file)
-        return PublishedTable(number, listed, files)
+        return PublishedTable(number, listed, files, beside)
 
     def figure(self, number: int, drawn: "Figure | Callable[[], Figure] | None" = None) -> "PublishedFigure":
         """Write a figure as PDF, SVG and PNG to `figures/<profile>`, with what it was made from.
@@ -195,12 +196,13 @@ class PublishedTable:
     number: int
     cells: list[Cell]
     files: tuple[Path, ...]
+    beside: bool = True  # whether the paper's values are shown
 
     def _repr_html_(self) -> str:
-        return html(self.cells, self.number)
+        return html(self.cells, self.number, self.beside)
 
     def __repr__(self) -> str:
-        return wide(self.cells, self.number).to_string()
+        return layout.terminal(sheet(self.cells, self.number, self.beside))
 
     def with_rows(self, rows: Mapping[str, Mapping[str, float | str]]) -> "PublishedTable":
         """The table with rows of one's own after the others: label -> column -> value. No file of the run has them."""
@@ -215,7 +217,7 @@ class PublishedTable:
 
     def findings(self) -> "pd.DataFrame":
         """Per column: our best row and the paper's, and how far the two orders agree."""
-        return layout.compare(self.cells, self.number)
+        return layout.compare(self.cells if self.beside else (), self.number)
 
 
 @dataclass(frozen=True)

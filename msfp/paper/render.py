@@ -1,6 +1,6 @@
 """From cells to tables: ours beside the paper's and what is published elsewhere, as frames and as files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from msfp.errors import InputError
 from msfp.paper import registry
 from msfp.paper.cells import write_cells
 from msfp.paper.latex import latex
-from msfp.paper.layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, markdown, part_of, plain, sheet_html
+from msfp.paper.layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, markdown, part_of, sheet_html
 from msfp.types import Cell
+
+Place = tuple[str, str]
+"""Row and column of a cell."""
 
 TIDY = (
     "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "published_source", "source",
@@ -23,8 +26,8 @@ TIDY = (
 )  # fmt: skip
 
 
-def merge(cells: Iterable[Cell], table: int) -> pd.DataFrame:
-    """Cells beside the paper's entries, one line a cell.
+def merge(cells: Iterable[Cell], table: int, beside: bool = True) -> pd.DataFrame:
+    """Cells beside the paper's entries, one line a cell; without `beside` the cells alone.
 
     Lines come in the paper's order; what the paper does not have follows: our rows, then rows measured on a part
     (`MSFP-Track · SDP`) grouped by part. Columns are those of `TIDY`: `measured` and `std` are ours only; `paper`,
@@ -34,42 +37,34 @@ def merge(cells: Iterable[Cell], table: int) -> pd.DataFrame:
     Raises:
         InputError: no such table, or two cells for one row and column.
     """
-    return _joined(cells, table)[list(TIDY)]
+    return _joined(cells, table, beside)[list(TIDY)]
 
 
-def sheet(cells: Iterable[Cell], table: int) -> TableLayout:
-    """The table laid out in the paper's shape, every entry as text."""
-    return lay_out(_joined(cells, table), table)
+def sheet(cells: Iterable[Cell], table: int, beside: bool = True) -> TableLayout:
+    """The table laid out in the paper's shape, every entry as text; without `beside` no value of the paper."""
+    return lay_out(_joined(cells, table, beside), table, beside)
 
 
-def wide(cells: Iterable[Cell], table: int) -> pd.DataFrame:
-    """The table in the paper's shape as texts: `62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `46.8† (paper)`."""
-    laid = sheet(cells, table)
-    body = [[plain(cell) for cell in line.cells] for line in laid.lines]
-    index = pd.Index([line.row for line in laid.lines], name=laid.made.stub)
-    return pd.DataFrame(body, index=index, columns=list(laid.columns), dtype=object)
-
-
-def html(cells: Iterable[Cell], table: int, *, styled: bool = True) -> str:
-    """An HTML fragment: per cell measured, paper, difference and source, all known about it on hover.
-
-    `styled`: with the style sheet in front, which the report has once for all.
-    """
-    body = sheet_html(sheet(cells, table))
+def html(cells: Iterable[Cell], table: int, beside: bool = True) -> str:
+    """An HTML fragment with its style sheet: per cell measured, paper, difference; all known about it on hover."""
     css = (files("msfp.paper") / "sheet.css").read_text(encoding="utf-8")
-    return f"<style>{css}</style>\n{body}" if styled else body
+    return f"<style>{css}</style>\n{sheet_html(sheet(cells, table, beside))}"
 
 
-def write_table(folder: Path, table: int, cells: Iterable[Cell], note: str = "") -> tuple[Path, ...]:
-    """Write `tableNN.json` (the cells), `.csv` (tidy), `.md` and `.tex` (the paper's shape); `note`: in the caption.
+def write_table(
+    folder: Path, table: int, cells: Iterable[Cell], note: str = "", beside: bool = True
+) -> tuple[Path, ...]:
+    """Write `tableNN.json` (the cells), `.csv` (tidy), `.md` and `.tex` (the paper's shape).
+
+    `note`: in the caption; `beside`: with the paper's values.
 
     Raises:
         InputError: no such table, two cells for one place, or a value that is not finite.
         MsfpError: the folder cannot be written.
     """
     kept = list(cells)
-    laid = sheet(kept, table)
-    texts = {"csv": tidy_csv(merge(kept, table)), "md": markdown(laid, note), "tex": latex(laid, note)}
+    laid = sheet(kept, table, beside)
+    texts = {"csv": tidy_csv(merge(kept, table, beside)), "md": markdown(laid, note), "tex": latex(laid, note)}
     written = [write_cells(folder / f"{laid.made.id}.json", kept)]
     for form, text in texts.items():
         written.append(folder / f"{laid.made.id}.{form}")
@@ -92,29 +87,30 @@ def csv_text(value: Any) -> str:
     return "" if pd.isna(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _joined(cells: Iterable[Cell], table: int) -> pd.DataFrame:
+def _joined(cells: Iterable[Cell], table: int, beside: bool) -> pd.DataFrame:
     """The tidy frame with the paper's `entry`."""
-    ours: dict[tuple[str, str], Cell] = {}
+    ours: dict[Place, Cell] = {}
     for cell in cells:
         if (cell.row, cell.column) in ours:
             raise InputError(f"table {table}: two cells for row {cell.row!r}, column {cell.column!r}; keep one")
         ours[cell.row, cell.column] = cell
-    records = [_record(ours.get(key), registry.lookup(table, *key), key, table) for key in _places(ours, table)]
+    records = [_record(ours.get(key), entry, key, table) for key, entry in _places(ours, table, beside)]
     frame = pd.DataFrame(records, columns=[*TIDY, "entry"], dtype=object)
     numbers = ["std", "paper_std", "difference", "published"]
     frame[numbers] = frame[numbers].astype(float)
     return frame
 
 
-def _places(ours: dict[tuple[str, str], Cell], table: int) -> list[tuple[str, str]]:
-    """(row, column) of every line, in order."""
+def _places(ours: Mapping[Place, Cell], table: int, beside: bool) -> list[tuple[Place, registry.Entry | None]]:
+    """(row, column) of every line, in order, with the paper's entry."""
     columns = list(dict.fromkeys([*registry.columns(table), *(c for _, c in ours)]))
     known = registry.rows(table)
     extra = [row for row in dict.fromkeys(r for r, _ in ours) if row not in known]
     parts = list(dict.fromkeys(part_of(row) for row in extra))
     extra.sort(key=lambda row: (part_of(row) != "", parts.index(part_of(row))))
     every = [(row, column) for row in [*known, *extra] for column in columns]
-    return [key for key in every if key in ours or registry.lookup(table, *key) is not None]
+    entries = [(key, registry.lookup(table, *key) if beside else None) for key in every]
+    return [(key, entry) for key, entry in entries if entry or key in ours]
 
 
 def _group(row: str, table: int) -> str:

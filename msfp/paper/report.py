@@ -16,7 +16,7 @@ from msfp.engine.notebooks import executed
 from msfp.engine.provenance import write_manifest
 from msfp.errors import InputError
 from msfp.experiment.run import Run
-from msfp.paper import cells, protocol, stamps
+from msfp.paper import cells, gallery, protocol, stamps
 from msfp.paper.claims.verdict import Verdict, frame, judge
 from msfp.paper.latex import PACKAGES, code, escape, latex, prose
 from msfp.paper.layout import compare
@@ -53,15 +53,18 @@ def write(run: Run) -> Path:
         raise InputError(f"{tables}: no table was made; run msfp reproduce --profile {run.settings.profile} first")
     verdicts = judge(run)
     for name, timed in (("claims", False), ("claims-time", True)):
-        lines = csv_frame(frame(one for one in verdicts if one.claim.timed == timed))
-        atomic_write(run.out / f"{name}.csv", lines.encode())
+        lines, path = csv_frame(frame(one for one in verdicts if one.claim.timed == timed)), run.out / f"{name}.csv"
+        atomic_write(path, lines.encode()) if run.settings.compared else path.unlink(missing_ok=True)
     origin = write_manifest(
         run.out / "manifest.json",
         settings=run.settings.model_dump(mode="json", exclude={"data": {"root"}}),
         seeds=run.settings.seeds,
         inputs={"weights": run.weights_digest()},
     )
-    return write_site(stamps.report_path(run).parent, _contents(run, verdicts, origin))
+    contents = _contents(run, verdicts, origin)
+    if run.settings.compared:
+        gallery.write_made(run.figures, origin, contents.cells, verdicts)
+    return write_site(stamps.report_path(run).parent, contents)
 
 
 def complete(run: Run, notebook: str) -> None:
@@ -81,7 +84,7 @@ def _contents(run: Run, verdicts: Sequence[Verdict], origin: Mapping[str, Any]) 
         cells=tables,
         evidence={number: cells.read(stamps.evidence_path(run, number)) for number in tables},
         manifest=origin,
-        findings={artefact("table", number).id: sentences(cells, number) for number, cells in tables.items()},
+        findings={artefact("table", n).id: sentences(cells, n) for n, cells in tables.items() if run.settings.compared},
         choices=[*choices_used(run.settings), *protocol.choices(run)],
         notes=list(dict.fromkeys(text for record in records for text in record.get("notes", ()))),
         events=list(dict.fromkeys(text for record in records for text in record.get("events", ()))),
@@ -89,7 +92,7 @@ def _contents(run: Run, verdicts: Sequence[Verdict], origin: Mapping[str, Any]) 
             *(LIMITS_EMBEDDED if embedded else ()),
             *by_construction(verdicts, embedded),
             *(ONE_SEED if len(run.settings.seeds) == 1 else ()),
-            *LIMITS,
+            *(LIMITS if run.settings.compared else ()),
             *_checked(records),
         ],
         absent={name: record["reason"] for name, (_, record) in made.items() if record.get("reason")},
@@ -122,6 +125,7 @@ def _outline(run: Run) -> Contents:
         notebooks=executed(run.out / "notebooks"),
         options=options(run),
         embedded=run.settings.data.main in run.embedded_names,
+        compared=run.settings.compared,
         data=run.settings.data.main.upper(),
         # the report may be passed on, so it does not name this machine's folders
         names={str(folder): name for folder, name in named.items() if folder is not None and len(folder.parts) > 2},
@@ -185,7 +189,7 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
     texts: dict[str, bytes] = {}
     for a in ready:
         if a.kind == "table" and a.number in cells:
-            texts[a.id] = latex(sheet(cells[a.number], a.number), f"profile {profile}").encode()
+            texts[a.id] = latex(sheet(cells[a.number], a.number, run.settings.compared), f"profile {profile}").encode()
         elif a.kind == "figure" and (path := run.figures / f"{a.id}.pdf").is_file():
             texts[a.id] = path.read_bytes()
     if not texts:

@@ -1,5 +1,6 @@
 """Notebooks run in order in this Python, checked before, resumed after, partial when they fail."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from msfp.engine import notebooks
@@ -61,6 +63,17 @@ def test_run_and_resume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr().err == "00_data: unchanged\n01_report: unchanged\n"
     (tmp_path / "nb" / "made").unlink()
     assert go(tmp_path, parameters=given) == {"00_data": True, "01_report": False}
+
+
+def test_what_was_executed_here_is_trusted_by_jupyterlab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    path = write(tmp_path, "00_data", "1")
+    notebooks.sign(path)
+    notary = NotebookNotary()
+    with contextlib.closing(notary.store):
+        assert notary.check_signature(nbformat.read(path, as_version=4))
+        other = nbformat.read(write(tmp_path, "01_other", "2"), as_version=4)
+        assert not notary.check_signature(other)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from msfp.engine.html import csv_frame, md_cell, md_text
 from msfp.errors import InputError, MsfpError
 from msfp.paper import layout, registry
 from msfp.paper.cells import read_cells, write_cells
-from msfp.paper.layout import NOT_MEASURED, OURS, markdown
-from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, wide, write_table
+from msfp.paper.layout import ALONE, NOT_MEASURED, OURS, markdown, terminal
+from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, write_table
 from msfp.types import Cell
 
 REASON = "8 of 1050 frames present"
@@ -108,9 +108,17 @@ def test_two_cells_for_one_place_are_refused() -> None:
         merge([Cell("SORT", "HOTA", 1.0), Cell("SORT", "HOTA", 2.0)], 1)
 
 
+def wide(cells: list[Cell], number: int) -> pd.DataFrame:
+    """The table of the Markdown, without its marks: row and column -> text."""
+    lines = [x for x in markdown(sheet(cells, number)).splitlines() if x.startswith("|")]
+    head, _, *body = [[re.sub(r"\*|</?u>|\\", "", x).strip() for x in line[1:-1].split(" | ")] for line in lines]
+    columns = [re.sub(" [↑↓]$", "", name) for name in head[1:]]
+    made = pd.DataFrame([x[1:] for x in body], index=[x[0] for x in body], columns=columns)
+    return made[~made.index.duplicated()]  # parts of the data repeat the names
+
+
 def test_wide_says_where_each_value_comes_from() -> None:
     made = wide(CELLS, 1)
-    assert made.index.name == "Method"
     assert made.loc["MSFP-Track", "HOTA"] == "48.5 ±0.3 (paper 63.2 ±0.3, -14.7)"
     assert made.loc["LITE (trained 64-d)", "HOTA"] == "50.0 (paper 61.1, -11.1, published 43.0)"
     assert made.loc["DeepSORT", "AssA"] == "45.5 (paper)"
@@ -234,7 +242,40 @@ def test_html_escapes_and_keeps_sources_apart() -> None:
     assert 'class="measured rank1"' in text
     assert "sequences: 7" in text
     assert text.startswith("<style>")
-    assert not html(CELLS, 1, styled=False).startswith("<style>")
+
+
+def test_without_its_style_sheet_a_cell_still_reads_well() -> None:
+    """JupyterLab takes style sheets out of notebooks that it does not trust."""
+    text = re.sub(r"<style>.*?</style>", "", html(CELLS, 1), flags=re.DOTALL)
+    cell = next(c for c in re.findall(r"<td.*?</td>", text, re.DOTALL) if "48.5" in c)
+    lines = [re.sub(r"<[^>]+>", "", part).strip() for part in cell.split("<br>")]
+    assert lines == ["48.5 ±0.3", "paper 63.2 ±0.3 −14.7"]
+    assert "n/a[2]" in re.sub(r"<[^>]+>", "", text)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("number", [1, 5, 12, 20])
+def test_a_table_fits_a_terminal_and_loses_no_number(number: int, beside: bool) -> None:
+    cells = [Cell(e.row, e.column, e.value, e.std, unit=e.unit) for e in registry.table(number)]
+    cells.append(Cell("a row " * 9, cells[0].column, None, source="n/a", reason="one reason " * 20))
+    text = terminal(sheet(cells, number, beside))
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    for one in sheet(cells, number, beside).lines:
+        for cell in filter(None, one.cells):
+            said = f"{cell.text} {cell.paper if beside else ''}".split()
+            assert all(word in words for word in said if len(word) < 26), cell  # longer ones are broken
+
+
+def test_of_a_smoke_run_only_what_was_measured_is_shown(tmp_path: Path) -> None:
+    ours = [c for c in CELLS if c.source not in ("paper", "published")]
+    assert set(merge(ours, 1, beside=False)["row"]) == {c.row for c in ours}
+    assert merge(ours, 1, beside=False)[["paper", "difference", "published"]].isna().all(axis=None)
+    write_table(tmp_path, 1, ours, "profile smoke", beside=False)
+    for text in (html(ours, 1, False), *((tmp_path / f"table01.{form}").read_text() for form in ("md", "tex"))):
+        assert "63.2" not in text
+        assert "mean nothing" in text
+    assert ALONE in " ".join(terminal(sheet(ours, 1, False)).split())
 
 
 @pytest.mark.parametrize("number", range(1, 25))

@@ -14,6 +14,7 @@ from msfp.paper import report
 from msfp.paper.claims.listed import apart, load
 from msfp.paper.claims.rules import MEANINGS, WORDS
 from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, Verdict, dataset, frame, groups, judge, line
+from msfp.paper.gallery import MADE
 from msfp.paper.measure import cell
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
@@ -24,6 +25,8 @@ CLAIMS = {c.id: c for c in load()}
 FOUND = Verdict(
     CLAIMS["dance-ocsort"], "supported", "OC-SORT over MSFP-Track", 1.234, 0.5, 2.0, 0.1, "7 scenes", "points", 0.8
 )
+
+JUDGED = "profile=demo"  # as small as a smoke run, whose numbers alone are not judged
 
 
 def two_tables(made: Run) -> Run:
@@ -40,13 +43,13 @@ def two_tables(made: Run) -> Run:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return two_tables(open_run("smoke", home=tmp_path))
+    return two_tables(open_run("smoke", home=tmp_path, overrides=JUDGED))
 
 
 @pytest.fixture
 def rendered(fresh: Path) -> Run:
     """The same of a run whose worlds are there."""
-    return two_tables(open_run("smoke", home=fresh, overrides=SMALL))
+    return two_tables(open_run("smoke", home=fresh, overrides=f"{SMALL} {JUDGED}"))
 
 
 def by_id(found: list[Verdict]) -> dict[str, Verdict]:
@@ -61,6 +64,16 @@ def test_verdicts_come_from_the_files_of_the_run(run: Run) -> None:
     assert (found["parameters-total"].word, found["parameters-total"].effect) == ("refuted", -225)
     assert found["beta-best"].word == "not testable here"
     assert found["beta-best"].reason == "Table 17 was not made in this run"
+
+
+def test_a_smoke_run_is_not_judged(fresh: Path) -> None:
+    smoke = two_tables(open_run("smoke", home=fresh, overrides=SMALL))
+    assert judge(smoke) == []
+    (smoke.out / "claims.csv").write_text("of an older version")
+    text = report.write(smoke).read_text(encoding="utf-8")
+    assert 'id="verdicts"' not in text
+    assert not (smoke.out / "claims.csv").exists()
+    assert not (smoke.figures / MADE).exists()
 
 
 def test_a_cell_s_own_reason_is_told(run: Run) -> None:
@@ -158,6 +171,11 @@ def test_the_report_opens_with_the_verdicts(rendered: Run) -> None:
     assert {"real-time", "lite-speedup", "atl-heuristics-time", "roialign-cost"} <= set(timed)
     assert [name for name in CLAIMS if name not in timed] == untimed
     assert json.loads((rendered.out / "manifest.json").read_text())
+    made = json.loads((rendered.figures / MADE).read_text())
+    assert (made["figures"], made["claims"]["supported"]) == (
+        {},
+        sum(len(g.claims) for g in groups(judge(rendered))[:1]),
+    )
 
 
 def test_what_the_clock_decides_stands_in_a_file_of_its_own(rendered: Run) -> None:

@@ -41,7 +41,9 @@ class Verdict:
 
 
 def judge(run: Run, claims: Iterable[Claim] | None = None) -> list[Verdict]:
-    """Verdicts in the order of the list."""
+    """Verdicts in the order of the list; none where a run's numbers mean nothing."""
+    if not run.settings.compared:
+        return []
 
     def embedded(claim: Claim) -> bool:
         return dataset(claim, run.settings) in run.embedded_names

@@ -1,4 +1,5 @@
-// Where a number comes from: a panel beside it on hover, on focus (Tab into the table, then arrow keys) and on a tap.
+// Where a number comes from: a panel beside it on hover, on focus (Tab into the table, then arrow keys) and on a tap;
+// likewise what a claim of the chart says.
 "use strict";
 (() => {
   const panel = document.createElement("div");
@@ -60,6 +61,13 @@
   const later = (action, ms) => { clearTimeout(timer); timer = setTimeout(action, ms); };
   const focused = () => shown !== null && document.activeElement === shown;
 
+  function listen(cell) {
+    cell.addEventListener("mouseenter", () => later(() => open(cell), shown ? 40 : 150));
+    cell.addEventListener("mouseleave", () => later(() => { if (!focused()) shut(); }, 200));
+    cell.addEventListener("focus", () => open(cell));
+    cell.addEventListener("blur", shut);
+  }
+
   // One cell of a table takes part in the tab order; arrow keys go on from it, as in a spreadsheet.
   function prepare(table) {
     const cells = () => [...table.querySelectorAll("td[data-about]")];
@@ -67,11 +75,8 @@
     for (const cell of table.querySelectorAll("td[title]")) {
       cell.dataset.about = cell.title;
       cell.removeAttribute("title"); // the browser's own tip would cover ours
-      cell.addEventListener("mouseenter", () => later(() => open(cell), shown ? 40 : 150));
-      cell.addEventListener("mouseleave", () => later(() => { if (!focused()) shut(); }, 200));
+      listen(cell);
       cell.addEventListener("click", () => { go(cell); open(cell); });
-      cell.addEventListener("focus", () => open(cell));
-      cell.addEventListener("blur", shut);
     }
     first();
     table.addEventListener("reordered", first);
@@ -110,4 +115,5 @@
   addEventListener("scroll", () => { if (shown) place(shown); }, { passive: true, capture: true });
   addEventListener("resize", shut);
   document.querySelectorAll(".msfp-sheet table").forEach(prepare);
+  document.querySelectorAll("a[data-about]").forEach(listen); // claims of the chart
 })();

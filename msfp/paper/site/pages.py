@@ -1,9 +1,10 @@
 """The report as a site of plain files: what it says, and path -> bytes. The same contents give the same bytes."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
 from msfp.paper.claims.rules import MEANINGS
-from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, Verdict, groups, line
-from msfp.paper.layout import compare, decimals, environment, fixed, sheet_html
+from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, SIGNS, Verdict, groups, line
+from msfp.paper.layout import ALONE, compare, decimals, environment, fixed, sheet_html
 from msfp.paper.registry import Artefact, artefact, artefacts, every
 from msfp.paper.render import csv_text, merge, sheet
+from msfp.paper.site.chart import bar, ticks
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
-SCRIPTS = ("tables.js", "cells.js", "figures.js", "commands.js")
+SCRIPTS = ("index.js", "tables.js", "cells.js", "claims.js", "figures.js", "commands.js", "search.js")
 STATIC = (".css", ".js")
 INDEX, LIST = "index.html", "notebooks.html"
 TITLES = {"02_reid": "Re-identification"}
@@ -46,9 +48,12 @@ AS_SAID = {
 """Title of a group of verdicts -> how the front page says it."""
 HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
 DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
-LISTED = (
-    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "unit", "source", "reason",
-)  # fmt: skip
+LISTED = {
+    "row": "row", "column": "column", "measured": "measured", "std": "±", "paper": "paper", "paper_std": "±",
+    "difference": "difference", "published": "published", "unit": "unit", "source": "source", "reason": "reason",
+}  # fmt: skip
+BESIDE = ("paper", "paper_std", "difference", "published")
+"""Those of them that a run without meaning does not show."""
 SOURCES = {
     "measured": "measured",
     "paper": "only in the paper",
@@ -78,9 +83,22 @@ class Contents:
     stale: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it is of other code or settings
     options: str = ""  # of the command line; empty: `--profile <profile>`
     verdicts: Sequence[Verdict] = ()
+    compared: bool = True  # numbers are judged and set beside the paper's
     embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
     data: str = ""  # the data set that plays MOT17's part
     names: Mapping[str, str] = field(default_factory=dict)  # text -> what to show in place, such as for a folder here
+
+    @property
+    def titles(self) -> tuple[str, str, str]:
+        """Of the first page and of that about differences, and the latter's in the menu."""
+        if not self.compared:
+            return "Tables and figures", "Choices and limits", "Choices and limits"
+        return "The paper’s claims, tested", "What differs and why", "What differs"
+
+    @property
+    def listed(self) -> dict[str, str]:
+        """Columns of a table's listing and their headings."""
+        return {name: heading for name, heading in LISTED.items() if self.compared or name not in BESIDE}
 
     @property
     def given(self) -> str:
@@ -88,11 +106,14 @@ class Contents:
         return self.options or f"--profile {self.profile}"
 
     @property
-    def drawn(self) -> str:
-        """Say that the data are drawings; empty where they are not."""
+    def banner(self) -> tuple[str, str]:
+        """What every page says of the numbers before all else, in short and in full; empty where that is nothing."""
+        if not self.compared:
+            short, _, full = ALONE.partition(": ")
+            return f"{short}:", full
         if not self.embedded:
-            return ""
-        return (
+            return "", ""
+        return "Measured on drawings.", (
             f"The data sets of this run are rendered here; {self.data} plays the part of MOT17. Which method lies "
             "above which holds for these drawings; their scores say nothing about MOT17."
         )
@@ -113,30 +134,34 @@ def write_site(folder: Path, contents: Contents) -> Path:
     places = {one["artefact"].id: f"{one['artefact'].notebook}.html" for one in blocks}
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
-        topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
+        shown = line(verdict, contents.embedded) | {"bar": bar(verdict), "printed": verdict.claim.basis == "printed"}
+        topics.setdefault(verdict.claim.topic, []).append(shown)
     summary: dict[str, Any] = {
         "stale": contents.stale,
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
         "groups": groups(contents.verdicts),
         "meanings": MEANINGS,
+        "signs": [(sign, word, word.split()[0]) for word, sign in SIGNS.items()],
+        "ticks": ticks(),
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
         "words": in_words(contents.verdicts),
     }
     reasons: dict[str, Any] = {
-        "compared": _compared(contents.cells),
+        "compared": _compared(contents.cells) if contents.compared else [],
         "absent": _absent(contents.cells),
         "report": contents,
     }
     facts: dict[str, Any] = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
     executed = {path.stem for path in contents.notebooks}
     texts = {
-        INDEX: _page(contents, INDEX, "The paper’s claims, tested", places=places, **summary),
-        "differences.html": _page(contents, "differences.html", "What differs and why", places=places, **reasons),
+        INDEX: _page(contents, INDEX, contents.titles[0], places=places, **summary),
+        "differences.html": _page(contents, "differences.html", contents.titles[1], places=places, **reasons),
         "provenance.html": _page(contents, "provenance.html", "Provenance", **facts),
         "all.html": _page(contents, "all.html", "Everything on one page", places={}, **summary, **reasons, **facts),
         **_notebooks(contents, contents.notebooks),
+        "static/index.js": _index(blocks, topics, places),
         "static/sheet.css": (files("msfp.paper") / "sheet.css").read_text("utf-8"),
         **{
             f"static/{p.name}": p.read_text("utf-8")
@@ -154,7 +179,8 @@ def write_site(folder: Path, contents: Contents) -> Path:
 
 def add_notebook(folder: Path, contents: Contents, name: str) -> None:
     """Put one executed notebook into a site that is there: the one that wrote the site, which had not ended then."""
-    chosen = [path for path in contents.notebooks if path.stem == name]
+    at = [path.stem for path in contents.notebooks].index(name)
+    chosen = contents.notebooks[max(at - 1, 0) : at + 1]  # and the one before, which now has a next
     for page, text in _notebooks(contents, chosen).items():  # its own page before the list that links it
         atomic_write(folder / page, text.encode())
 
@@ -172,7 +198,11 @@ def _notebooks(contents: Contents, chosen: Iterable[Path]) -> dict[str, str]:
 def _page(contents: Contents, name: str, title: str, template: str = "", here: str = "", **parts: Any) -> str:
     """One page: its template filled, with what every page has; `here`: the page that its menu marks."""
     chapters = [(f"{notebook}.html", _title(notebook)) for notebook in _made()]
-    rest = [("differences.html", "What differs"), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
+    rest = [("differences.html", contents.titles[2]), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
+    menu = [(INDEX, "Summary"), *chapters, *rest]
+    turns = [(f"notebooks/{p.stem}.html", f"Notebook {_title(p.stem)}") for p in contents.notebooks]
+    turns = turns if name.startswith("notebooks/") else menu
+    at = next((k for k, (file, _) in enumerate(turns) if file == name), len(turns))
     return (
         environment()
         .get_template(template or f"{name}.j2")
@@ -181,14 +211,25 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
             title=title,
             up="../" * name.count("/"),
             profile=contents.profile,
-            drawn=contents.drawn,
+            banner=contents.banner,
             given=contents.given,
-            menu=[(INDEX, "Summary"), *chapters, *rest, ("all.html", "One page")],
+            menu=[*menu, ("all.html", "One page")],
+            before=turns[at - 1] if 0 < at < len(turns) else None,
+            after=turns[at + 1] if at + 1 < len(turns) else None,
             styles=STYLES,
             scripts=SCRIPTS,
             **parts,
         )
     )
+
+
+def _index(blocks: Sequence[Mapping[str, Any]], topics: Mapping[str, Any], places: Mapping[str, str]) -> str:
+    """The script that search.js looks into: (what is found, text to find it by, where it is) of each thing."""
+    found = [(f"{a.name}: {a.title}", a.caption, f"{places[a.id]}#{a.id}") for a in (one["artefact"] for one in blocks)]
+    found += [
+        (f"“{c['quote']}”", f"{c['id']} {c['word']}", f"{INDEX}#claim-{c['id']}") for c in chain(*topics.values())
+    ]
+    return f"const FINDABLE = {json.dumps(found, ensure_ascii=False)};\n"
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:
@@ -222,11 +263,12 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
         vector, raster = (next((n for n in files if n.endswith(form)), "") for form in (".svg", ".png"))
         image = vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
     made = bool(image) or (one.kind == "table" and one.number in contents.cells)
+    drawn = contents.embedded and contents.compared
     found: dict[str, Any] = {
         "artefact": one,
         "command": f"msfp {one.kind} {one.number} {contents.given}",
         "stale": contents.stale.get(one.id, ""),
-        "drawn": f"Here: drawings ({contents.data}). The paper: {PAPERS}." if contents.embedded and one.section else "",
+        "drawn": f"Here: drawings ({contents.data}). The paper: {PAPERS}." if drawn and one.section else "",
         "findings": contents.findings.get(one.id, ()),
         "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
         "files": files if made or one.kind == "figure" else {},
@@ -234,17 +276,18 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
         "body": "",
         "counts": "",
         "listing": (),
+        "headings": list(contents.listed.values()),
     }
     if one.kind == "figure" or not made:
         return found
     evidence = contents.evidence.get(one.number, Evidence({}))
     cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in contents.cells[one.number]]
-    frame = merge(cells, one.number)
+    frame = merge(cells, one.number, contents.compared)
     count = frame["source"].value_counts().to_dict()
     return found | {
-        "body": Markup(sheet_html(sheet(cells, one.number), HINT)),
+        "body": Markup(sheet_html(sheet(cells, one.number, contents.compared), HINT)),
         "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
-        "listing": [[csv_text(line[name]) for name in LISTED] for line in frame.to_dict("records")],
+        "listing": [[csv_text(line[name]) for name in contents.listed] for line in frame.to_dict("records")],
     }
 
 

@@ -1,7 +1,7 @@
 // Tables are sorted by their headings, and long ones are filtered. The order in the file can always be had back.
 "use strict";
 (() => {
-  const BASES = { measured: "measured", paper: "paper", difference: "difference" };
+  const BASES = ["measured", "paper", "difference"];
   const status = document.getElementById("status");
 
   function number(text) {
@@ -37,7 +37,7 @@
     for (const { rows } of bodies) for (const row of rows) {
       if (row.dataset.group) row.cells[0].dataset.of = ` (${row.dataset.group})`;
     }
-    const state = { column: -1, sign: 0, base: "measured", mixed: false };
+    const state = { column: -1, sign: 0, base: "measured", mixed: true };
     const back = document.createElement("button");
 
     function place(rows) {
@@ -88,22 +88,23 @@
     });
 
     const sheet = table.closest(".msfp-sheet");
+    const bases = BASES.filter((base) => table.querySelector(`[data-${base}]`));
     back.type = "button";
     back.disabled = true;
     back.textContent = sheet ? "The paper’s order" : "First order";
     back.addEventListener("click", () => { Object.assign(state, { column: -1, sign: 0 }); show(); tell(); });
     const tools = document.createElement("p");
     tools.className = "tools";
-    if (sheet) tools.append(choice(state, show));
+    if (bases.length > 1) tools.append(choice(state, bases, show));
     if (bodies.filter(({ heading }) => heading).length > 1 || (bodies.length > 1 && bodies[1].heading)) tools.append(mixing(state, show));
     if (table.classList.contains("filtered")) tools.append(filter(bodies));
     tools.append(back);
     (table.closest(".scroll") || table).before(tools);
   }
 
-  function choice(state, show) {
+  function choice(state, bases, show) {
     const select = document.createElement("select");
-    for (const [value, name] of Object.entries(BASES)) select.add(new Option(name, value));
+    for (const base of bases) select.add(new Option(base));
     select.addEventListener("change", () => { state.base = select.value; show(); });
     return labelled("sort by", select);
   }
@@ -111,6 +112,7 @@
   function mixing(state, show) {
     const box = document.createElement("input");
     box.type = "checkbox";
+    box.checked = state.mixed;
     box.addEventListener("change", () => { state.mixed = box.checked; show(); });
     const label = labelled("", box);
     label.append(" across groups");

@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from msfp.paper.render import write_table
+from msfp.paper.claims.listed import load
+from msfp.paper.claims.verdict import Verdict
+from msfp.paper.render import html, write_table
 from msfp.paper.site.pages import Contents, write_site
 from msfp.types import Cell
 
@@ -24,6 +27,12 @@ CELLS = [
     Cell("OC-SORT", "HOTA", 9.5, unit="%"),
     Cell("LITE (trained 64-d)", "HOTA", 50.0, unit="%"),
 ]
+CLAIMS = {claim.id: claim for claim in load()}
+VERDICTS = [
+    Verdict(CLAIMS["msfp-lite-mot17"], "refuted", "MSFP-Track over LITE", -1.05, -2.1, 0.0, unit="points", paper=2.1),
+    Verdict(CLAIMS["dance-ocsort"], "supported", "OC-SORT over MSFP-Track", 9.0, 0.8, 99.0, unit="points", paper=0.8),
+    Verdict(CLAIMS["atl-fixed"], "not testable here", paper=0.9, reason="no such table"),
+]
 Write = Callable[..., Path]
 
 
@@ -37,7 +46,13 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     (figures / "figure03.png").write_bytes(PIXEL)
     write_table(tables, 1, CELLS)
     output = new_output("execute_result", data={"text/plain": "in /home/somebody/msfp"})
-    nbformat.write(new_notebook(cells=[new_code_cell("run.table(1)", outputs=[output])]), notebook)
+    shown = [
+        new_output("execute_result", data={"text/html": text})
+        for text in (html(CELLS, 1), pd.DataFrame([1])._repr_html_())
+    ]
+    code = "# said\nfor x in range(3):\n    print('a', x + 1.5, None)"
+    cells = [new_code_cell(code, outputs=[output]), *(new_code_cell("run.table(1)", outputs=[one]) for one in shown)]
+    nbformat.write(new_notebook(cells=cells), notebook)
     return Contents(
         profile="demo",
         figures=figures,

@@ -1,16 +1,21 @@
 """The report's site: whole, self-contained, repeatable; every link leads somewhere."""
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urldefrag
 
 import pytest
 
+from msfp.paper.layout import ALONE
 from msfp.paper.registry import every
 from msfp.paper.site import pages as site_pages
+from msfp.paper.site.chart import LEAST, MOST, bar, place
 from msfp.paper.site.pages import sections
+from tests.paper.site.conftest import VERDICTS
 
 Write = Callable[..., Path]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -129,6 +134,51 @@ def test_without_events_or_claims_it_says_so(write: Write) -> None:
     site = write(events=[])
     assert "no stored result was damaged" in (site / "differences.html").read_text(encoding="utf-8")
     assert 'id="verdicts"' not in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_smoke_run_shows_no_verdict_and_nothing_of_the_paper(write: Write) -> None:
+    site = write(compared=False, embedded=True, findings={})
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count(ALONE.partition(": ")[2].replace("'", "&#39;")) >= 1, path
+        if path.parent == site:
+            assert not re.search(r"paper \d|published \d|−\d|Column by column|Measured on drawings", text), path
+    assert "50.0" in (site / "05_tracking.html").read_text(encoding="utf-8")
+
+
+def test_a_claim_stands_on_the_axis_in_multiples_of_the_paper_s_effect() -> None:
+    assert (place(LEAST), place(0), place(1), place(MOST)) == (0, 40, 60, 100)
+    refuted, beyond, absent = map(bar, VERDICTS)
+    assert refuted == (30.0, 20.0, 40.0, "")
+    assert beyond == (100.0, 60.0, 100.0, ">")
+    assert absent is None
+    assert bar(replace(VERDICTS[0], paper=-2.1, effect=1.05, low=0.0, high=2.1)) == refuted
+
+
+def test_every_claim_is_in_the_chart_and_can_be_found(write: Write) -> None:
+    site = write(verdicts=VERDICTS)
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="#claim-([\w-]+)" data-claim', text) == [v.claim.id for v in VERDICTS]
+    lines = (site / "static" / "index.js").read_text(encoding="utf-8")
+    found = json.loads(lines.removeprefix("const FINDABLE = ").rstrip(";\n"))
+    assert ["Table 1: MOT17 test set, public detections", "05_tracking.html#table01"] in [[a, c] for a, _, c in found]
+    for _, _, link in found:
+        file, place = urldefrag(link)
+        assert f'id="{place}"' in (site / file).read_text(encoding="utf-8"), link
+
+
+def test_pages_lead_to_the_one_before_and_the_one_after(write: Write) -> None:
+    site = write()
+    page, seen = "index.html", []
+    while page:
+        seen.append(page)
+        text = (site / page).read_text(encoding="utf-8")
+        before = re.search(r'rel="prev" href="([^"]+)"', text)
+        assert (before[1] if before else None) == (seen[-2] if len(seen) > 1 else None)
+        after = re.search(r'rel="next" href="([^"]+)"', text)
+        page = after[1] if after else ""
+    assert seen == [name for name in dict.fromkeys(seen)]
+    assert {"05_tracking.html", "differences.html", "notebooks.html"} <= set(seen)
 
 
 def test_manifest_sections() -> None:

@@ -3,12 +3,14 @@
 import base64
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from msfp.paper.site.pages import Contents, write_site
+from tests.paper.site.conftest import VERDICTS
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -33,9 +35,41 @@ SCROLLED = """
 """
 
 
+CONTRAST = """
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {  // of any notation, drawn as the browser draws it
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) => [0, 1, 2].map((k) => top[3] * top[k] + (1 - top[3]) * below[k]);
+  const ground = (element) => {
+    if (!element) return rgba(getComputedStyle(document.documentElement).colorScheme === "dark" ? "#121212" : "#fff");
+    const own = rgba(getComputedStyle(element).backgroundColor);
+    return own[3] === 1 ? own : over(own, ground(element.parentElement));
+  };
+  const light = (colour) => {
+    const [r, g, b] = colour.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join("").trim();
+    const style = getComputedStyle(element);
+    if (!text || !element.getClientRects().length || style.opacity === "0" || style.visibility !== "visible") continue;
+    const below = ground(element);
+    const levels = [light(over(rgba(style.color), below)), light(below)].sort((a, b) => b - a);
+    found.push([(levels[0] + 0.05) / (levels[1] + 0.05), element.tagName, element.className, text.slice(0, 40)]);
+  }
+  return found.sort((a, b) => a[0] - b[0]);
+"""
+
+
 @pytest.fixture(scope="module")
 def site(contents: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_site(tmp_path_factory.mktemp("site") / "report", contents).parent
+    return write_site(tmp_path_factory.mktemp("site") / "report", replace(contents, verdicts=VERDICTS)).parent
 
 
 @pytest.fixture
@@ -78,7 +112,6 @@ def test_a_table_is_sorted_by_number_and_comes_back(show: Callable[[str], "Chrom
 
     browser = show("05_tracking.html")
     before = browser.execute_script(ROWS)
-    browser.find_element(By.CSS_SELECTOR, "#table01 .tools input[type=checkbox]").click()
     head = browser.find_element(By.CSS_SELECTOR, "#table01 thead th:nth-child(2)")
     head.find_element(By.TAG_NAME, "button").click()
     assert numbers(browser) == [101.0, 50.0, 44.0, 9.5]  # higher is better; as texts 9.5 would lead
@@ -89,7 +122,6 @@ def test_a_table_is_sorted_by_number_and_comes_back(show: Callable[[str], "Chrom
     press(browser, Keys.ENTER)
     assert numbers(browser) == [9.5, 44.0, 50.0, 101.0]
     press(browser, Keys.ENTER)
-    browser.find_element(By.CSS_SELECTOR, "#table01 .tools input[type=checkbox]").click()
     assert browser.execute_script(ROWS) == before
     assert head.get_attribute("aria-sort") is None
 
@@ -144,6 +176,67 @@ def test_dark_is_chosen_and_remembered(show: Callable[[str], "Chrome"]) -> None:
     assert ground(show("provenance.html")) == dark
     browser.find_element(By.ID, "theme").click()
     assert ground(browser) == light
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["notebooks/05_tracking.html", "index.html", "05_tracking.html"])
+def test_all_text_can_be_read_in_both_themes_whatever_the_system_s_is(
+    show: Callable[[str], "Chrome"], page: str, theme: str, system: str
+) -> None:
+    browser = show(page)
+    media = {"features": [{"name": "prefers-color-scheme", "value": system}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+        found = browser.execute_script(CONTRAST)
+        assert any("MSFP" in text for *_, text in found)
+        assert found[0][0] >= 4.5, found[:5]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        browser.execute_script("delete document.documentElement.dataset.theme")
+
+
+def test_one_filter_narrows_the_chart_and_the_tables(show: Callable[[str], "Chrome"]) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.select import Select
+
+    def seen(selector: str) -> int:
+        return sum(one.is_displayed() for one in browser.find_elements(By.CSS_SELECTOR, selector))
+
+    browser = show("index.html")
+    assert (seen("a[data-claim]"), seen("tr[data-word]")) == (3, 3)
+    Select(browser.find_element(By.CSS_SELECTOR, "#filter select")).select_by_value("supported")
+    assert (seen("a[data-claim]"), seen("tr[data-word]")) == (1, 1)
+    assert browser.find_element(By.CSS_SELECTOR, "#filter output").text == "1 of 3"
+    browser.find_element(By.CSS_SELECTOR, "#filter input").send_keys("no such words")
+    assert (seen("a[data-claim]"), seen("section.topic")) == (0, 0)
+    browser.execute_script("location.hash = 'claim-atl-fixed'")  # a link to a claim brings it back
+    until(lambda: seen("tr[data-word]") == 3)
+
+
+def test_a_table_is_found_by_its_words(show: Callable[[str], "Chrome"]) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show("notebooks/05_tracking.html")
+    browser.find_element(By.ID, "search").send_keys("table 1: public")
+    link = until(lambda: browser.find_elements(By.CSS_SELECTOR, "#found a"))[0]
+    assert link.text == "Table 1: MOT17 test set, public detections"
+    press(browser, Keys.ENTER)
+    until(lambda: browser.current_url.endswith("/05_tracking.html#table01"))
+
+
+def test_verdicts_can_be_seen_on_a_phone(show: Callable[[str], "Chrome"]) -> None:
+    browser = show("index.html")
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        words = "return [...document.querySelectorAll('.verdicts .word')].map(e => e.getBoundingClientRect().right)"
+        assert max(browser.execute_script(words)) <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "width": 1280, "height": 900})
 
 
 def test_a_narrow_window_scrolls_tables_and_not_the_page(show: Callable[[str], "Chrome"]) -> None:
