@@ -249,7 +249,7 @@ def test_without_its_style_sheet_a_cell_still_reads_well() -> None:
     text = re.sub(r"<style>.*?</style>", "", html(CELLS, 1), flags=re.DOTALL)
     cell = next(c for c in re.findall(r"<td.*?</td>", text, re.DOTALL) if "48.5" in c)
     lines = [re.sub(r"<[^>]+>", "", part).strip() for part in cell.split("<br>")]
-    assert lines == ["48.5 ±0.3", "paper 63.2 ±0.3 −14.7"]
+    assert lines == ["48.5 ±0.3", "paper 63.2 ±0.3[f] −14.7"]
     assert "n/a[2]" in re.sub(r"<[^>]+>", "", text)
 
 

@@ -11,7 +11,7 @@
   place.innerHTML = `<label>verdict <select><option value="">every</option></select></label>
 <label>claims with <input type="search"></label> <output></output>`;
   const [word, text, output] = place.querySelectorAll("select, input, output");
-  for (const one of new Set(rows.map((row) => row.dataset.word))) word.add(new Option(one));
+  for (const one of new Set(rows.map((row) => row.dataset.word))) word.add(new Option(one, one));
 
   function show() {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
