@@ -56,15 +56,16 @@ def write_notebooks(_app: Any) -> None:
 
 
 def put_readme(_app: Any, name: str, source: list[str]) -> None:
-    """Put the README in place of its mark; what it links outside of these pages is in the repository."""
-    if name != "index":
-        return
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Put the README in place of its mark; what pages link outside of the documentation is in the repository."""
     address = PROJECT["urls"]["Homepage"]
-    text = text.replace("](docs/", "](").replace("](figures/", "](../figures/")
-    here = "|".join(re.escape(path.name) for path in HERE.glob("*.*"))
-    text = re.sub(rf"\]\((?!https?:|#|\.\./figures/.*png|{here})([^)]+)\)", rf"]({address}/\1)", text)
-    source[0] = source[0].replace("README", text, 1)
+    if name == "index":
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        text = text.replace("](docs/", "](").replace("](figures/demo/", "](../figures/demo/")
+        here = "|".join(re.escape(path.name) for path in HERE.glob("*.*"))
+        text = re.sub(rf"\]\((?!https?:|#|\.\./figures/.*png|{here})([^)]+)\)", rf"]({address}/\1)", text)
+        source[0] = source[0].replace("README", text, 1)
+    elif not name.startswith("notebooks/"):
+        source[0] = source[0].replace("](../", f"]({address}/")
 
 
 def mark_example(_app: Any, _kind: str, name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
