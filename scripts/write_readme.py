@@ -24,13 +24,15 @@ ROWS = {  # of Table 1, and as the README calls them
     "MSFP association, strips (parts)": "the same with our own embedding, `parts`",
 }
 PAPER = {"LITE (trained 64-d)": "LITE"}  # rows that the paper calls otherwise
-WORDS = {
+WORDS = {  # of verdicts, in the order of the sentence
     "supported": "held",
-    "smaller": "hold with less than the paper says",
+    "smaller than the paper says": "hold with less than the paper says",
     "no difference": "show no difference",
     "refuted": "were refuted",
-    "not tested": "were not tested",
+    "inconclusive": "could not be told either way",
+    "not testable here": "could not be tested",
 }
+APART = {"construction": "are decided by how data or methods are made", "hardware": "are about other hardware"}
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -68,7 +70,13 @@ def table_lines(made: dict[str, Any]) -> list[str]:
 
 def verdict_lines(made: dict[str, Any]) -> list[str]:
     """How many of the paper's sentences hold in that run."""
-    return [", ".join(f"{count} {WORDS.get(word, word)}" for word, count in made["claims"].items())]
+    counts = made["claims"]
+    assert set(counts) <= {*WORDS, *APART}, f"verdicts without words: {set(counts) - {*WORDS, *APART}}"
+    judged, apart = (
+        ", ".join(f"{counts[word]} {said}" for word, said in words.items() if word in counts)
+        for words in (WORDS, APART)
+    )
+    return [f"of {sum(counts.get(word, 0) for word in WORDS)}, {judged}; {apart}."]
 
 
 def pages() -> dict[Path, str]:
