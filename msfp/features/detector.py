@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from msfp.features.backbone import Backbone, Geometry, Letterbox, Part, device_named, fit, fuse, inputs_of, to_batch
+from msfp.features.nms import keep_best
 from msfp.features.pooling import Mode, global_average, half, pool_levels
 from msfp.features.presets import Preset
 
@@ -70,9 +71,12 @@ def chosen(
 
 def suppressed(xyxy: torch.Tensor, scores: torch.Tensor, overlap: float, limit: int) -> torch.Tensor:
     """(M,) places of those that are kept, best first; arguments as of `detect`."""
-    from torchvision.ops import nms  # loads all of torch.compile: seconds that most processes can do without
+    if xyxy.device.type != "cpu":
+        from torchvision.ops import nms  # loads all of torch.compile: seconds that most processes can do without
 
-    return nms(xyxy, scores, overlap)[:limit]
+        return nms(xyxy, scores, overlap)[:limit]
+    order = torch.sort(scores, descending=True, stable=True).indices
+    return torch.from_numpy(keep_best(xyxy.float().numpy(), order.numpy(), overlap)[:limit])
 
 
 def can_take(module: Any) -> bool:
