@@ -182,3 +182,17 @@ def test_a_notebook_that_is_cut_or_odd_is_refused_in_one_line(
     assert len(told.splitlines()) <= 1
     assert not told or told.startswith(f"{path}: cannot be read as a notebook (")
     assert told or kind != "cut"
+
+
+def test_shown_code_does_not_colour_the_whole_page(tmp_path: Path) -> None:
+    """IPython brings rules for `.output_html` with a light background: every output of a dark page had it."""
+    from IPython.display import Code
+
+    shown = Code("def f(x):\n    return x", language="python")._repr_html_()
+    assert ".output_html { background:" in shown, "otherwise there is nothing to take away"
+    outputs = [new_output("display_data", {"text/html": shown})]
+    path = tmp_path / "a.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("", outputs=outputs)]), path)
+    page = notebook_html(path)
+    assert ".output_html" not in page
+    assert '<span class="k">def</span>' in page, "the page's own rules colour it"
