@@ -1,8 +1,10 @@
 """`msfp track`: the people of somebody's video."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +37,9 @@ TOLD = 5.0  # seconds between lines of progress where there is no terminal
 _SOURCE = "video file, folder of images, a camera's number, or an address (rtsp://, https://)"
 _OUT = "folder for the results; default: tracked/NAME, or the next free one"
 _WEIGHTS = "of the detector: embedded, random-init, or a .safetensors or .pt file"
-_IMGSZ = "longer side of the network's input in pixels; default 640; 1280 sees small people"
+_IMGSZ = (
+    "longer side of the network's input in pixels, up to the next multiple of 32; default 640; 1280 sees small people"
+)
 _RATE = "constant rate in frames per second, where the source tells none or lies"
 _WORKERS = "processes that share the learning; -1: one a core, at most four"
 _HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
@@ -46,7 +50,7 @@ Weights = Annotated[str, typer.Option("--weights", help=_WEIGHTS)]
 Heads = Annotated[Path | None, typer.Option("--heads", help="file of --save-heads, in place of learning")]
 SaveHeads = Annotated[Path | None, typer.Option("--save-heads", help="write the head and ATL that were learned")]
 Longest = Annotated[int | None, typer.Option("--imgsz", help=_IMGSZ)]
-Confidence = Annotated[float, typer.Option("--conf", min=0, max=1, help="score of the least certain people")]
+Confidence = Annotated[float, typer.Option("--conf", min=0.001, max=1, help="score of the least certain people")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
 Rate = Annotated[float | None, typer.Option("--fps", help=_RATE)]
 Limit = Annotated[int | None, typer.Option("--frames", min=1, help="stop after this many")]
@@ -105,25 +109,29 @@ def track(
       msfp track 0 --show
       msfp track rtsp://camera/stream --no-film --imgsz 1280
     """
-    window = window_for(source) if show else None
-    seen = _opened(source, fps, quiet)
+    _check_threshold(threshold)
+    window, seen = window_for("msfp track") if show else None, _opened(source, fps, quiet)
     from msfp.online.recording import Made, Recording, record
 
+    chosen = parse_pairs(options, "--set")
     run, size = _prepared(seen, weights, device, param, workers, home, imgsz, learn)
     method = {"tracker": tracker, "look": appearance, "threshold": threshold, "seed": seed, "learn": learn}
-    state = {
-        "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, _fingerprint(seen)],
-        "method": [*map(str, method.values()), sorted(options or []), conf, *size, _digest(heads)],
-        "film": [film, hide_labels, line_width],
-        "settings": run.settings.model_dump(mode="json", exclude={"device", "data"}),
-        "weights": run.weights_digest(),
-    }
-    folder = _place(out, exist_ok, seen, state)
-    _say(quiet, f"network input {size[0]}x{size[1]}, results in {folder}")
-    watcher = _watcher(run, seen, method | {"options": parse_pairs(options, "--set")}, size, conf, heads, save_heads)
+    told = [*map(str, method.values()), sorted(chosen.items()), conf, *size, _digest(heads)]
+    state = _state(seen, run, told, [film, hide_labels, line_width, save_txt, save_crop])
+    folder, fresh = _place(out, exist_ok, fresh, seen, state)
+    _say(quiet, f"network input {size[0]}x{size[1]}, results go to {folder}; what was not learned yet is learned first")
+    watcher = _watcher(run, seen, method | {"options": chosen}, size, conf, heads, save_heads)
     recording = Recording(seen, folder, state, Made(film, not hide_labels, line_width, save_txt, save_crop))
-    done = record(recording, watcher, limit=frames, fresh=fresh, show=window, told_every=0 if quiet else TOLD)
+    done = record(
+        recording, watcher, limit=frames, fresh=fresh, show=window, told_every=0 if quiet else TOLD, quiet=quiet
+    )
     _tell(done, seen, as_json)
+
+
+def _check_threshold(text: str) -> None:
+    with suppress(ValueError):  # a name is looked up later
+        if float(text.partition(",")[0]) > 1:
+            raise InputError(f"--threshold {text}: the detector's scores lie between 0 and 1, so nobody would be seen")
 
 
 def _opened(source: str, fps: float | None, quiet: bool) -> "Source":
@@ -141,10 +149,17 @@ def _say(quiet: bool, text: str) -> None:
         typer.echo(f"msfp: {text}", err=True)
 
 
-def _fingerprint(seen: "Source") -> str:
+def _state(seen: "Source", run: "Run", method: list[Any], made: list[Any]) -> dict[str, Any]:
+    """All that the results of a video depend on."""
     from msfp.online.video import fingerprint
 
-    return fingerprint(seen)
+    return {
+        "source": [seen.address, seen.width, seen.height, seen.length, seen.fps, fingerprint(seen)],
+        "method": method,
+        "made": made,
+        "settings": run.settings.model_dump(mode="json", exclude={"device", "data"}),
+        "weights": run.weights_digest(),
+    }
 
 
 def _digest(heads: Path | None) -> str:
@@ -168,26 +183,33 @@ def _prepared(
     from msfp.experiment.run import parse_overrides
     from msfp.online.tracker import run_for_videos
 
-    settings = {key: parse_overrides(f"{key}={value}")[key] for key, value in parse_pairs(param, "-p").items()}
+    settings = {
+        key: parse_overrides(shlex.quote(f"{key}={value}"))[key] for key, value in parse_pairs(param, "-p").items()
+    }
     fan_out = min(one_a_core(), MOST) if workers < 0 else workers
     run = run_for_videos(weights, device, settings, home, fan_out, imgsz, learn)
     size = run.settings.input.size
     return run, size if "input.size" in settings else input_for(max(size), seen.width, seen.height)
 
 
-def _place(out: Path | None, exist_ok: bool, seen: "Source", state: dict[str, Any]) -> Path:
-    """The folder of the results; InputError: one was named that holds those of another call."""
-    from msfp.online.recording import check_room, free_folder
+def _place(out: Path | None, exist_ok: bool, fresh: bool, seen: "Source", state: dict[str, Any]) -> tuple[Path, bool]:
+    """The folder of the results, and whether what another call left there is thrown away.
 
-    if out is None:
-        return free_folder(Path("tracked") / seen.name, seen, state)
-    check_room(seen, out)  # before minutes are spent on learning
-    if not exist_ok and free_folder(out, seen, state) != out:
+    InputError: a folder was named that holds results of another video, or of other settings.
+    """
+    from msfp.online.recording import check_room, free_folder, holder
+
+    place = free_folder(Path("tracked") / seen.name, seen, state) if out is None else out
+    check_room(seen, place)  # before minutes are spent on learning
+    whose = holder(place, seen, state)
+    if out is None or whose in ("nobody", "this"):
+        return place, fresh
+    if not (exist_ok or (fresh and whose == "parts")):
         raise InputError(
             f"{out} holds results of another video or of other settings; name another folder with --out, or replace "
             "them with --exist-ok"
         )
-    return out
+    return place, True
 
 
 def _watcher(
@@ -204,11 +226,8 @@ def _watcher(
     from msfp.online.learned import save_learned
     from msfp.online.tracker import OnlineTracker, taught
 
+    run.backbone()  # weights that cannot be read are told before anything is learned
     chosen = method_from(run, **method, taught=heads is not None)
-    if chosen.threshold.kind == "fixed" and chosen.threshold.high > 1:
-        raise InputError(
-            f"--threshold {method['threshold']}: the detector's scores lie between 0 and 1, so nobody would be seen"
-        )
     known = None if heads is None else taught(heads, run, chosen)
     watcher = OnlineTracker(run, chosen, seen.fps, size=size, confidence=conf, learned=known)
     if save_heads is not None:
@@ -222,7 +241,7 @@ def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:
 
     rate = f" at {'a variable rate, on average ' if done['variable_rate'] else ''}{done['rate']:.4g} a second"
     speed = f", {done['frames_per_second']} followed a second" if done["frames_per_second"] else ""
-    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film") if kind in done]
+    files = [done[kind] for kind in ("tracks", "thresholds", "times", "film", "labels", "crops") if kind in done]
     damage = []
     if done["lost"] or done["marred"]:
         said = loss(seen.length or done["frames"], done["lost"], done["marred"])

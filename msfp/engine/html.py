@@ -77,7 +77,11 @@ def _style_sheet(found: re.Match[str]) -> str:
     """A style sheet as it was typed; < stays escaped, so that it cannot end there."""
     begin, text, end = found.groups()
     # IPython colours shown code by rules for every output of a page, in colours for a light one; the page has its own.
-    return "" if FETCHES.search(text) or ".output_html" in text else begin + text.replace("&gt;", ">").replace("&quot;", '"') + end
+    return (
+        ""
+        if FETCHES.search(text) or ".output_html" in text
+        else begin + text.replace("&gt;", ">").replace("&quot;", '"') + end
+    )
 
 
 def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:

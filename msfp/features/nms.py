@@ -22,12 +22,12 @@ def keep_best(xyxy: NDArray[np.float32], order: NDArray[np.int64], overlap: floa
     kept = np.empty(len(order), np.int64)
     out = np.zeros(len(order), np.bool_)
     zero, count = np.float32(0), 0
-    for i in order:
+    for place, i in enumerate(order):
         if out[i]:
             continue
         kept[count] = i
         count += 1
-        for j in order:
+        for j in order[place + 1 :]:
             if out[j]:
                 continue
             wide = max(zero, min(xyxy[i, 2], xyxy[j, 2]) - max(xyxy[i, 0], xyxy[j, 0]))

@@ -34,7 +34,7 @@ def save_learned(path: Path, learned: Learned, run: Run) -> None:
     from safetensors.numpy import save
 
     tensors: dict[str, NDArray[np.float32]] = {}
-    about: dict[str, Any] = {"weights": run.weights_digest(), "preset": run.settings.input.preset}
+    about: dict[str, Any] = {"weights": run.weights_digest()}
     if (head := learned.head) is not None:
         tensors |= {f"head.{name}": value for name, value in as_arrays(head.state_dict()).items()}
         channels = {str(layer): width for layer, width in head.channels.items()}
@@ -57,12 +57,15 @@ def load_learned(path: Path, run: Run) -> Learned:
 
     try:
         with safe_open(path, "numpy") as file:
-            about = json.loads((file.metadata() or {})["about"])
+            told = file.metadata() or {}
+            if told.get("kind") != KIND:
+                raise ValueError("of another kind")
+            about = json.loads(told["about"])
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dictionary
         if about["weights"] != run.weights_digest():
             raise InputError(f"{path}: learned with another detector; give the --weights it was learned with")
         return Learned(_head(about.get("head"), found), _atl(about.get("atl"), found, run))
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(
             f"{path}: not heads that msfp can use ({str(error)[:120]}); write them with --save-heads"
         ) from None

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -193,7 +193,7 @@ class Recording:
         """Write the picture of every person of a frame: NAME-crops/IDENTITY/FRAME.jpg."""
         import cv2
 
-        folder = self.out / f"{self.source.name}{FOLDERS['crops']}"
+        folder = places(self.out, self.source)["crops"]
         for who, xyxy in zip(output.ids.tolist(), output.boxes - FIRST_PIXEL, strict=True):
             left, top, right, bottom = np.clip(xyxy.round().astype(int), 0, np.tile(pixels.shape[1::-1], 2))
             if right > left and bottom > top:
@@ -204,12 +204,12 @@ class Recording:
 
     def _write_labels(self) -> None:
         """Write NAME-labels/NAME_FRAME.txt: class, centre, extent (shares of the frame), identity; YOLO's format."""
-        folder = self.out / f"{self.source.name}{FOLDERS['labels']}"
+        folder = places(self.out, self.source)["labels"]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         extent = np.tile([self.source.width, self.source.height], 2)
         for number, output in self.results:
-            xyxy = output.boxes - FIRST_PIXEL
+            xyxy = np.clip(output.boxes - FIRST_PIXEL, 0, extent)
             rows = np.concatenate([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], 1) / extent
             lines = [
                 f"{PERSON} {' '.join(f'{v:.6f}' for v in row)} {who}\n"
@@ -231,7 +231,7 @@ class Recording:
             "lost": sorted(set(range(1, last + 1)) - seen),
             "marred": sorted(self.marred & seen),
         }
-        place = {kind: self.out / f"{source.name}{ending}" for kind, ending in ENDINGS.items()}
+        place = places(self.out, source)
         atomic_write(place["about"], json.dumps({**told, "settings": self.state}, indent=1).encode())
         write_tracks(place["tracks"], joined(self.results))
         made = ["tracks"]
@@ -249,10 +249,9 @@ class Recording:
             join([self._path(first, ".mp4") for first in self.kept], place["film"], starts)
         if self.made.txt:
             self._write_labels()
-        for kind, wanted in (("labels", self.made.txt), ("crops", self.made.crops)):
-            if wanted:
-                made.append(kind)
-                place[kind] = self.out / f"{source.name}{FOLDERS[kind]}"
+        made += [kind for kind, wanted in (("labels", self.made.txt), ("crops", self.made.crops)) if wanted]
+        for kind in place.keys() - {*made, "about"}:  # of a recording that this one replaces
+            remove(place[kind])
         shutil.rmtree(self.folder, ignore_errors=True)
         return {**told, **{kind: str(place[kind]) for kind in made}}
 
@@ -284,19 +283,43 @@ def stopping() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def free_folder(out: Path, source: Source, state: dict[str, Any]) -> Path:
-    """`out`, or the first of out-2, out-3, ... that holds nothing of another recording of this name.
+def places(out: Path, source: Source) -> dict[str, Path]:
+    """Where each kind of result of a source goes."""
+    return {kind: out / f"{source.name}{ending}" for kind, ending in {**ENDINGS, **FOLDERS}.items()}
 
-    A folder in which this very recording was stopped, or ended, is its own; a camera's is never recorded over.
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder that may not be there."""
+    path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
+def holder(folder: Path, source: Source, state: dict[str, Any]) -> Literal["nobody", "this", "parts", "other"]:
+    """Whose results a folder holds: this very recording's, only parts of another one, or others.
+
+    A camera's or stream's recording is never this one: it cannot be made again.
     """
     state = json.loads(json.dumps(state))
+    stopped, done = _read(folder / PARTS / STATE), _read(folder / f"{source.name}.json")
+    there = any(os.path.lexists(path) for path in places(folder, source).values())
+    if stopped is None and not there:
+        return "nobody"
+    known = stopped if stopped is not None else None if done is None else done.get("settings")
+    if known == state and not source.endless:
+        return "this"
+    return "other" if there else "parts"
+
+
+def free_folder(out: Path, source: Source, state: dict[str, Any]) -> Path:
+    """The one of `out`, out-2, out-3, ... in which this recording was stopped or ended; else the first free one."""
+    free = None
     for number in itertools.count(1):
         folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
-        stopped, done = _read(folder / PARTS / STATE), _read(folder / f"{source.name}.json")
-        known = stopped if stopped is not None else None if done is None else done.get("settings")
-        there = any(os.path.lexists(folder / f"{source.name}{ending}") for ending in ENDINGS.values())
-        if (known == state and not source.endless) or not (there or stopped is not None):
+        whose = holder(folder, source, state)
+        if whose == "this":
             return folder
+        free = free or (folder if whose == "nobody" else None)
+        if free and not folder.exists():
+            return free
     raise AssertionError("numbers do not end")
 
 
@@ -316,7 +339,7 @@ def check_room(source: Source, out: Path) -> None:
         known = json.loads((out / f"{source.name}.json").read_bytes())["source"]
     except (OSError, ValueError, KeyError, TypeError):
         known = None
-    there = [path for path in (out / f"{source.name}{ending}" for ending in ENDINGS.values()) if os.path.lexists(path)]
+    there = [path for path in places(out, source).values() if os.path.lexists(path)]
     if there and known != source.address:
         whose = f"belongs to another source ({known})" if known else "does not say which source it belongs to"
         raise InputError(f"{there[0]}: {whose}; name another folder with --out, or move it away")
@@ -329,12 +352,12 @@ def record(
     limit: int | None = None,
     fresh: bool = False,
     show: Show | None = None,
-    told_every: float = 0.0,
+    told_every: float | None = 0.0,
 ) -> dict[str, Any]:
     """Follow a video to its end, to `limit` frames, or until `show`, called with every drawn frame, returns False.
 
-    `fresh`: begin anew. `told_every`: seconds between lines of progress where there is no terminal; 0:
-    none. Returns source, frames, people, rate (frames of the video a second), variable_rate, lost and
+    `fresh`: begin anew. `told_every`: seconds between lines of progress where there is no terminal; 0: none, None: no
+    bar either. Returns source, frames, people, rate (frames of the video a second), variable_rate, lost and
     marred (numbers of frames that could not be decoded, or with errors only), frames_per_second (of this call's own
     frames), and the files. A signal raises KeyboardInterrupt, all frames until then kept; it ends a camera's recording.
     """
@@ -352,30 +375,29 @@ def record(
         last = _go_over(recording, watcher, artist)
         begun, done, ended = time.perf_counter(), 0, True
         end = limit if source.length is None else min(limit or source.length, source.length)
-        left = end and max(0, end - len(recording.results))
+        shown = 0 if told_every is None else end and max(0, end - len(recording.results))
         # The camera's motion is that since the last kept frame, so this frame is read once more.
         first = 1 if last is None else last.number if watcher.recalls else last.number + 1
-        with stopping() as asked, Bar(left, f"{source.name}, frames", told_every) as bar:
-            for number, pixels in frames(source, first, recording.marred):
-                if last is not None and number == last.number:
-                    watcher.recall(last, pixels)
-                    continue
-                if limit and len(recording.results) >= limit:
-                    ended = False
-                    break
-                look = watcher.look(number, pixels, seconds=source.time_of(number) if source.variable else np.nan)
-                output = watcher.follow(look)
-                recording.add(look, output)
-                blind.note(look)
-                if made.crops:
-                    recording.crop(number, pixels, output)
-                drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
-                recording.keep(look, drawn)
-                done += 1
-                bar.update()
-                if (show is not None and drawn is not None and not show(drawn)) or asked():
-                    ended = False
-                    break
+        with stopping() as asked, Bar(shown, f"{source.name}, frames", told_every or 0) as bar:
+            try:
+                for number, pixels in frames(source, first, recording.marred):
+                    if last is not None and number == last.number:
+                        watcher.recall(last, pixels)
+                        continue
+                    if limit and len(recording.results) >= limit:
+                        ended = False
+                        break
+                    drawn = _follow(recording, watcher, artist, blind, number, pixels)
+                    done += 1
+                    bar.update()
+                    if (show is not None and drawn is not None and not show(drawn)) or asked():
+                        ended = False
+                        break
+            except BaseException:
+                if source.endless:  # it cannot be followed again: what was seen of it is its result
+                    recording.close_part()
+                    recording.finish(False)
+                raise
             stopped = asked() and not source.endless  # a camera is ended by hand, a film is gone on from where it was
             recording.close_part()
         blind.tell()
@@ -383,6 +405,27 @@ def record(
             raise KeyboardInterrupt
         spent = time.perf_counter() - begun
         return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
+
+
+def _follow(
+    recording: Recording,
+    watcher: OnlineTracker,
+    artist: Artist | None,
+    blind: "Blindness",
+    number: int,
+    pixels: Image,
+) -> Image | None:
+    """Look at a frame, follow everybody into it, and keep it; the drawn frame where one is wanted."""
+    source = recording.source
+    look = watcher.look(number, pixels, seconds=source.time_of(number) if source.variable else np.nan)
+    output = watcher.follow(look)
+    recording.add(look, output)
+    blind.note(look)
+    if recording.made.crops:
+        recording.crop(number, pixels, output)
+    drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
+    recording.keep(look, drawn)
+    return drawn
 
 
 @dataclass
@@ -406,7 +449,7 @@ class Blindness:
         if not self.told and self.empty > MOST_EMPTY * self.seen:
             self.told = True
             log.warning(
-                "%s: nobody is found in %d of the first %d frames; unless nobody is there, the weights do not know "
+                "%s: nobody is found in %d of %d frames; unless nobody is there, the weights do not know "
                 "such pictures: name a detector that learned from photographs (--weights yolov8n.pt), or a larger "
                 "input for small people (--imgsz 1280)",
                 self.name, self.empty, self.seen,
@@ -414,7 +457,7 @@ class Blindness:
 
 
 def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None) -> Look | None:
-    """Follow what earlier calls looked at; the last of it, None where there is nothing."""
+    """Follow what earlier calls looked at; the last of it, None where there is nothing, and no picture is kept then."""
     source, last = recording.source, None
     shown: deque[tuple[TrackerOutput, tuple[float, float] | None]] = deque(maxlen=int(SHOWN_SECONDS * source.fps) + 1)
     for look in recording.looks():
@@ -422,6 +465,8 @@ def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None
         recording.add(look, output)
         shown.append((output, look.pair))
         last = look
+    if last is None:
+        remove(places(recording.out, source)["crops"])
     if artist is not None:
         blank = np.zeros((source.height, source.width, 3), np.uint8)
         for output, taus in shown:

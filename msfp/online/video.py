@@ -103,7 +103,8 @@ def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> It
         found = ((number, files.pixels_of(frame)) for number, frame in decoded if number >= first)
     for number, pixels in found:
         if pixels.shape[:2] != (source.height, source.width):
-            where = source.images.get(number, f"{source.place}, frame {number}")
+            place = source.place if isinstance(source.place, Path) else source.address
+            where = source.images.get(number, f"{place}, frame {number}")
             raise InputError(
                 f"{where}: {pixels.shape[1]}x{pixels.shape[0]}, the first is {source.width}x{source.height}; "
                 "frames of one scene have one size: scale them, or split the scene there"
@@ -185,8 +186,10 @@ PATIENCE = 15.0  # seconds until a stream has to answer
 
 
 def without_password(address: str) -> str:
-    """An address as it may be shown and written down: without what its user is known by."""
-    return re.sub(r"//[^/@]*@", "//", address)
+    """An address as it may be shown and written down: scheme, host and path, without what its user is known by."""
+    scheme, _, rest = address.partition("://")
+    host, *parts = re.split(r"[?#]", rest, maxsplit=1)[0].rpartition("@")[2].split("/")
+    return f"{scheme}://{'/'.join([host, *(part for part in parts if not re.search('[=&]', part))])}"
 
 
 def _stream(address: str, fps: float | None) -> Source:
@@ -198,7 +201,7 @@ def _stream(address: str, fps: float | None) -> Source:
     height, width = files.pixels_of(first).shape[:2]
     files.check_size(without_password(address), width, height)
     rate = fps or (told if 0 < told <= files.HIGHEST_FPS else files.DEFAULT_FPS)
-    parts = urllib.parse.urlsplit(address)
+    parts = urllib.parse.urlsplit(without_password(address))
     name = re.sub(r"[^\w.-]+", "-", Path(parts.path).stem or parts.hostname or "") or "stream"
     return Source(name, address, rate, width, height, None, {})
 
@@ -220,7 +223,7 @@ def _connected(address: str) -> Iterator[tuple[Any, Any]]:
     try:
         container: Any = av.open(address, options=options, timeout=PATIENCE, metadata_errors="ignore")
     except (OSError, ValueError, av.error.FFmpegError) as error:
-        reason = without_password(getattr(error, "strerror", None) or str(error))
+        reason = (getattr(error, "strerror", None) or str(error)).replace(address, without_password(address))
         raise InputError(
             f"{without_password(address)}: cannot be opened ({reason}); check the address, the network and the password"
         ) from None

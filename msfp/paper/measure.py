@@ -109,8 +109,8 @@ def crowded(run: Run) -> tuple[Fold, ...]:
         NotComputable: the profile has none.
 
     Example:
-        >>> len(msfp.crowded(run)) > 0
-        True
+        >>> if run.settings.data.crowded is not None:
+        ...     assert len(msfp.crowded(run)) > 0
     """
     name = run.settings.data.crowded
     if name is None:

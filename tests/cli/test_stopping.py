@@ -27,7 +27,7 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [program, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    parts = tmp_path / "tracked" / ".parts"
+    parts = tmp_path / "tracked" / "street" / ".parts"
     while running.poll() is None and not any(parts.glob("*.mp4*")) and not any(parts.glob(".*.mp4*")):
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
@@ -38,7 +38,7 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
     kept = sum(len(np.load(path)["number"]) for path in parts.glob("*.npz"))
     assert 1 <= kept < LENGTH
-    assert not (tmp_path / "tracked" / "street.txt").exists()
+    assert not (tmp_path / "tracked" / "street" / "street.txt").exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads processes from /proc, which is Linux")

@@ -4,6 +4,7 @@ import functools
 import http.server
 import json
 import logging
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from msfp.errors import InputError
 from msfp.experiment.live import input_for
 from msfp.features.backbone import STRIDE, fit
 from msfp.online import recording
-from msfp.online.recording import PARTS, STATE, Blindness, Made, Recording, free_folder
+from msfp.online.recording import PARTS, STATE, Blindness, Made, Recording, check_room, free_folder, holder
 from msfp.online.tracker import Look
 from msfp.online.video import frames, open_source, without_password
 from msfp.tracking.base import TrackerOutput
@@ -58,7 +59,7 @@ def test_label_files_are_yolos(recorded: Recording) -> None:
     rows = [list(map(float, line.split())) for line in (folder / "walk_000001.txt").read_text().splitlines()]
     # class, centre x, centre y, width, height as shares of 100 x 50, identity; pixels count from 0
     assert rows[0] == pytest.approx([0, 0.20, 0.50, 0.20, 0.60, 4])
-    assert rows[1] == pytest.approx([0, -0.025, 0.65, 0.15, 0.50, 9])
+    assert rows[1] == pytest.approx([0, 0.025, 0.65, 0.05, 0.50, 9])
     assert (folder / "walk_000002.txt").read_text() == ""
 
 
@@ -113,7 +114,7 @@ def test_weights_that_see_nobody_are_told_once(
         blind.tell()
     said = [r.getMessage() for r in caplog.records]
     assert len(said) == told
-    assert not told or "walk: nobody is found in 5 of the first 5 frames" in said[0]
+    assert not told or "walk: nobody is found in 5 of 5 frames" in said[0]
 
 
 def test_lines_of_progress_where_no_bar_shows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
@@ -157,4 +158,45 @@ def test_a_stream_that_is_none_is_told_without_its_password(served: str, tmp_pat
         with pytest.raises(InputError, match=f"^http://127.0.0.1:[0-9]+/{name}: ") as caught:
             open_source(f"{served}/{name}")
         assert "secret" not in str(caught.value)
-    assert without_password("rtsp://a:b@c/d?e=f@g") == "rtsp://c/d?e=f@g"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://a:b@c/d", "rtsp://c/d"),
+        ("rtsp://u:p@ss@host:554/x", "rtsp://host:554/x"),
+        ("rtsp://u:se/cret@host/x", "rtsp://host/x"),
+        ("http://host/live?user=a&password=b", "http://host/live"),
+        ("rtsp://host/user=admin&password=b&channel=1", "rtsp://host"),
+    ],
+)
+def test_addresses_are_shown_without_what_opens_them(address: str, shown: str) -> None:
+    assert without_password(address) == shown
+
+
+def test_what_others_left_is_neither_deleted_nor_mixed(recorded: Recording, tmp_path: Path) -> None:
+    source, out = recorded.source, recorded.out
+    (out / "walk-labels").mkdir()
+    (out / "walk-labels" / "mine.txt").write_text("by hand")
+    assert holder(out, source, {}) == "other"
+    with pytest.raises(InputError, match="walk-labels: does not say which source it belongs to"):
+        check_room(source, out)
+    shutil.rmtree(out / "walk-labels")
+    recorded.finish(True)
+    again = Recording(source, out, {"tracker": "b"}, Made(film=False))
+    again.results = recorded.results
+    (out / "walk-crops").mkdir()
+    again.finish(True)
+    assert sorted(p.name for p in out.iterdir()) == ["walk.json", "walk.txt"], "nothing of the one before is left"
+
+
+def test_a_stopped_recording_is_found_behind_a_free_folder(tmp_path: Path) -> None:
+    source = open_source(str(write(tmp_path / "walk.mp4", 3)))
+    out = tmp_path / "walk-out"
+    stopped = out.with_name("walk-out-2") / PARTS
+    stopped.mkdir(parents=True)
+    (stopped / STATE).write_text(json.dumps({"tracker": "a"}))
+    out.mkdir()
+    assert free_folder(out, source, {"tracker": "a"}) == stopped.parent
+    assert free_folder(out, source, {"tracker": "b"}) == out
+    assert holder(stopped.parent, source, {"tracker": "b"}) == "parts"
