@@ -122,9 +122,8 @@ def track(
     _say(quiet, f"network input {size[0]}x{size[1]}, results go to {folder}; what was not learned yet is learned first")
     watcher = _watcher(run, seen, method | {"options": chosen}, size, conf, heads, save_heads)
     recording = Recording(seen, folder, state, Made(film, not hide_labels, line_width, save_txt, save_crop))
-    done = record(
-        recording, watcher, limit=frames, fresh=fresh, show=window, told_every=0 if quiet else TOLD, quiet=quiet
-    )
+    every = None if quiet else TOLD
+    done = record(recording, watcher, limit=frames, fresh=fresh, show=window, told_every=every)
     _tell(done, seen, as_json)
 
 
