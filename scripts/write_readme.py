@@ -20,8 +20,8 @@ ROWS = {  # of Table 1, and as the README calls them
     "BoTSORT": "BoT-SORT, with a ReID network",
     "LITE (trained 64-d)": "LITE, trained",
     "MSFP (attention)": "MSFP (attention)",
-    "MSFP-Track": "MSFP-Track",
-    "MSFP association, strips (parts)": "the same with our own embedding, `parts`",
+    "MSFP-Track": "MSFP-Track (MSFP with ATL)",
+    "MSFP association, strips (parts)": "MSFP's association with our own embedding, `parts`",
 }
 PAPER = {"LITE (trained 64-d)": "LITE"}  # rows that the paper calls otherwise
 WORDS = {  # of verdicts, in the order of the sentence
@@ -76,7 +76,7 @@ def verdict_lines(made: dict[str, Any]) -> list[str]:
         ", ".join(f"{counts[word]} {said}" for word, said in words.items() if word in counts)
         for words in (WORDS, APART)
     )
-    return [f"of {sum(counts.get(word, 0) for word in WORDS)}, {judged}; {apart}."]
+    return [f"of {sum(counts.get(word, 0) for word in WORDS)} sentences, {judged}. Besides, {apart}."]
 
 
 def pages() -> dict[Path, str]:
