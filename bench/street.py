@@ -9,6 +9,7 @@ public detections only, one is taken. `WEIGHTS`: of a YOLOv8 as ultralytics save
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +27,12 @@ OURS = {
 def videos(root: Path) -> dict[str, Path]:
     """Sequence -> video, one of each scene."""
     found: dict[str, Path] = {}
+    seen: set[str] = set()
     for folder in sorted((root / "train").iterdir()):
         film = next(iter(sorted(folder.glob("*.mp4"))), None)
-        scene = folder.name.rsplit("-", 1)[0] if folder.name.endswith(("-DPM", "-FRCNN", "-SDP")) else folder.name
-        if film is not None and scene not in (name.rsplit("-", 1)[0] for name in found):
+        scene = re.sub("-(DPM|FRCNN|SDP)$", "", folder.name)
+        if film is not None and scene not in seen:
+            seen.add(scene)
             found[folder.name] = film
     return found
 

@@ -221,7 +221,7 @@ class Settings(Frozen):
 
     @property
     def compared(self) -> bool:
-        """Whether numbers are judged and set beside the paper's; those of smoke mean nothing."""
+        """True where numbers are judged and set beside the paper's; those of smoke mean nothing."""
         return self.profile != "smoke"
 
     @field_validator("seeds")

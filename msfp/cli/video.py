@@ -134,7 +134,7 @@ def _check_threshold(text: str) -> None:
 
 
 def _opened(source: str, fps: float | None, quiet: bool) -> "Source":
-    """What is looked at, and a line about it at once: all else takes seconds to load."""
+    """Open a source and say a line about it at once: all else takes seconds to load."""
     from msfp.online.video import open_source
 
     seen = open_source(source, fps)

@@ -1,4 +1,4 @@
-"""What a method learned, its head and ATL, in one file: for machines that lack the data it was learned from."""
+"""Heads and ATL in one file, once they are learned: for machines that lack the data they were learned from."""
 
 import json
 from collections.abc import Mapping

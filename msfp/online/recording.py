@@ -79,7 +79,7 @@ def unpack_looks(data: bytes) -> tuple[list[Look], dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Made:
-    """What is made of a video beside its tracks."""
+    """The kinds of results that a video gets beside its tracks."""
 
     film: bool = True  # an annotated MP4
     labels: bool = True  # with the identities written at the boxes

@@ -1,4 +1,4 @@
-"""What made the figures of a folder: a small file beside them, as beside those of the repository."""
+"""A small file beside a folder's figures that says which run made them, as beside those of the repository."""
 
 import json
 from collections import Counter

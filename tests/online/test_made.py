@@ -1,4 +1,4 @@
-"""What is made of a video beside its tracks, where it is put, what is said on the way, and streams."""
+"""Results of a video beside its tracks, where they are put, lines of progress, and streams."""
 
 import functools
 import http.server

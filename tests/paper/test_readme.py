@@ -1,4 +1,4 @@
-"""What README and docs quote: numbers of the run whose figures are in the repository, and the paper's."""
+"""Numbers that README and docs quote are of the run whose figures are in the repository, or the paper's."""
 
 import json
 import re

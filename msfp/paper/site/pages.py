@@ -107,7 +107,7 @@ class Contents:
 
     @property
     def banner(self) -> tuple[str, str]:
-        """What every page says of the numbers before all else, in short and in full; empty where that is nothing."""
+        """Words about the numbers that stand at the head of every page, in short and in full; empty where there are none."""
         if not self.compared:
             short, _, full = ALONE.partition(": ")
             return f"{short}:", full
