@@ -107,7 +107,7 @@ class Contents:
 
     @property
     def banner(self) -> tuple[str, str]:
-        """Words about the numbers that stand at the head of every page, in short and in full; empty where there are none."""
+        """Words about the numbers at the head of every page, in short and in full; empty where there are none."""
         if not self.compared:
             short, _, full = ALONE.partition(": ")
             return f"{short}:", full
