@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-TIMES = (7, 11, 15, 24, 104)  # tables of seconds and of memory
+TIMES = ("table07", "table11", "table15", "table24", "conditions", "identity_times")  # seconds and memory
+TIMED = "ms/frame"  # columns of other tables that are
 STAGES = ("features", "variants", "own-boxes", "head", "atl", "grid", "selection", "score", "reid", "recovery")
 CHANNELS = 32  # of the made-up embeddings that trackers get on real boxes
 
@@ -69,17 +70,16 @@ def digest(data: bytes) -> str:
 
 def tables(out: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each table's cells as row and column -> [value, spread, where it comes from]."""
-    for path in sorted((out / "tables").glob("table*.json")):
-        number = int(path.stem.removeprefix("table"))
-        if number in TIMES:
+    for path in sorted((out / "tables").glob("*.json")):
+        if path.stem in TIMES:
             continue
-        cells = json.loads(path.read_text(encoding="utf-8"))
+        cells = [c for c in json.loads(path.read_text(encoding="utf-8")) if not c["column"].startswith(TIMED)]
         yield path.stem, {f"{c['row']} | {c['column']}": [c.get("value"), c.get("std"), c["source"]] for c in cells}
 
 
 def verdicts(out: Path) -> Iterator[tuple[str, str]]:
     """Each claim's verdict and effect."""
-    path = out / "report" / "claims.csv"
+    path = out / "claims.csv"
     if not path.is_file():
         return
     with path.open(encoding="utf-8", newline="") as file:
