@@ -1,19 +1,29 @@
-r"""A laid-out table as LaTeX that fits a page: ours and the paper's in columns of their own, reasons as notes.
+r"""Tables as LaTeX that fits a page, ours and the paper's in columns of their own; what a run made as a folder.
 
-What is written is to be put into a document with `\input`; it needs `PACKAGES`. A table of many columns is parted and
-turned to landscape, one of many rows goes on below; what is still wider than the line is scaled down by LaTeX.
+A table is to be put into a document with `\input`; it needs `PACKAGES`. One of many columns is parted and turned to
+landscape, one of many rows goes on below; what is still wider than the line is scaled down by LaTeX.
 """
 
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import ceil
+from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from msfp.paper.layout import CellText, Line, TableLayout, spaced
+from msfp.config import choices_used
+from msfp.engine.files import atomic_write
+from msfp.errors import InputError
+from msfp.experiment.run import Run
+from msfp.paper import stamps
+from msfp.paper.layout import CellText, Line, TableLayout, sheet
+from msfp.paper.registry import every
 
+PACKAGES = ("array", "booktabs", "caption", "graphicx", "longtable", "pdflscape")
+COMPILE = "latexmk -pdf main.tex"
 SIGNS = MappingProxyType(
     {
         # `[` or `*` bare at a row's beginning would be an argument of the row end before it
@@ -34,14 +44,11 @@ SIGNS = MappingProxyType(
 LIGATURES = re.compile(r"-(?=-)|,(?=,)|[?!](?=`)")
 """Letters that TeX's fonts would draw together with the next one, as `--only` with a dash."""
 
-PART = "\0"
-"""Stands between two such letters while a text is escaped."""
-
 
 def escape(text: str) -> str:
     """Text as LaTeX; control characters become blanks, what no font here has its code point, `[U+4E2D]`."""
-    parted = LIGATURES.sub(r"\g<0>" + PART, text.replace(PART, " "))
-    return "".join("{}" if letter == PART else _letter(letter) for letter in parted)
+    parted = LIGATURES.sub("\\g<0>\0", text.replace("\0", " "))  # \0 stands between two such letters
+    return "".join("{}" if letter == "\0" else _letter(letter) for letter in parted)
 
 
 def _letter(letter: str) -> str:
@@ -65,20 +72,21 @@ def code(text: str) -> str:
     return rf"\texttt{{{broken}}}"
 
 
-PACKAGES = ("array", "booktabs", "caption", "graphicx", "longtable", "pdflscape")
+def spaced(note: str) -> str:
+    """What is said of a run in a caption; nothing for an empty note."""
+    return f" Here: {note.strip().rstrip('.')}." if note.strip() else ""
+
+
 LABEL, PROSE, HEAD = 30, 18, 12
 """Letters after which a row's label, a text and a heading are broken into lines."""
-
 BROAD, NUMBER = 40, 8
 """Letters of a line of long texts at most, and of a column of numbers."""
-
 UPRIGHT, LANDSCAPE = 96, 140
 """Letters beside each other on a page, and on one that is turned, the row's label left out."""
-
 ROWS = MappingProxyType({False: 44, True: 28})
 """Lines below each other on a page, and on one that is turned."""
-
 HERE, PAPER, ELSEWHERE = "here", "paper", "published"
+RAGGED = r">{\raggedright\arraybackslash}"
 
 
 class Column(NamedTuple):
@@ -127,9 +135,11 @@ def _columns(sheet: TableLayout, at: int) -> Iterator[Column]:
         longest = max(len(text) for text, _, _ in said)
         letters = min(BROAD, max(PROSE, round(2.3 * longest**0.5))) if longest > PROSE else 0
         lines = [ceil(len(text) / letters) if letters else 1 for text, _, _ in said]
-        texts = [form.format(_breakable(text)) if text else "" for text, form, _ in said]
-        texts = [text + after for text, (_, _, after) in zip(texts, said, strict=True)]
-        yield Column(f"{sheet.columns[at]} {sheet.arrows[at]}".strip(), source, texts, lines, letters)
+        texts = []
+        for text, form, after in said:  # long words, such as `Linear(192,64)+ReLU`, may break after their signs
+            parted = re.sub(r"([\w)][+/,;|])(?=\w)", "\\1\N{ZERO WIDTH SPACE}", text)
+            texts.append((form.format(prose(parted)) if text else "") + after)
+        yield Column(sheet.heads[at], source, texts, lines, letters)
 
 
 def _said(cell: CellText | None, source: str) -> tuple[str, str, str]:
@@ -150,11 +160,6 @@ def _said(cell: CellText | None, source: str) -> tuple[str, str, str]:
     return cell.text, ("{}", r"\textbf{{{}}}", r"\underline{{{}}}")[cell.rank], spread + note
 
 
-def _breakable(text: str) -> str:
-    """Text as LaTeX whose long words, such as `Linear(192,64)+ReLU`, may break after their signs."""
-    return prose(re.sub(r"(?<=\w[+/,;|])(?=\w)|(?<=\)[+/,;|])(?=\w)", "\N{ZERO WIDTH SPACE}", text))
-
-
 def _size(part: Sequence[Column]) -> int:
     return sum(column.letters or NUMBER for column in part)
 
@@ -172,9 +177,8 @@ def _part(sheet: TableLayout, part: Sequence[Column], caption: str, room: int) -
         pieces[-1].append((at, line))
         used += takes
     label = max((len(text) for text in (sheet.made.stub, *(line.label for line in sheet.lines))), default=0)
-    stub = rf">{{\raggedright\arraybackslash}}p{{{LABEL / 2}em}}" if label > LABEL else "l"
-    broken = (rf">{{\raggedright\arraybackslash}}p{{{c.letters / 2}em}}" if c.letters else "r" for c in part)
-    spec = stub + "".join(broken)
+    spec = f"{RAGGED}p{{{LABEL / 2}em}}" if label > LABEL else "l"
+    spec += "".join(f"{RAGGED}p{{{c.letters / 2}em}}" if c.letters else "r" for c in part)
     for number, piece in enumerate(pieces):
         yield rf"\noindent\begin{{minipage}}{{\linewidth}}{caption if number == 0 else ''}%"
         yield r"\setlength{\tabcolsep}{3.5pt}\sbox0{%"
@@ -212,3 +216,91 @@ def _head(stub: str, part: Sequence[Column]) -> Iterator[str]:
 def _mark(number: int) -> str:
     """1 -> a, 27 -> aa."""
     return "abcdefghijklmnopqrstuvwxyz"[(number - 1) % 26] * ((number - 1) // 26 + 1)
+
+
+class Manuscript(NamedTuple):
+    """The folder that was written, ids of the tables and figures in it, why others are not, and which are stale."""
+
+    folder: Path
+    tables: tuple[str, ...]
+    figures: tuple[str, ...]
+    missing: dict[str, str]
+    stale: tuple[str, ...]
+
+
+def write_paper(run: Run, out: Path | None = None) -> Manuscript:
+    """Write the LaTeX folder of what a run has made, to `runs/<profile>/paper` or `out`; nothing is computed.
+
+    InputError: the run has made nothing yet. MsfpError: the folder cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    profile = run.settings.profile
+    cells = stamps.published_cells(run)
+    ready = [a for a in every() if a.status == "ready"]
+    texts: dict[str, bytes] = {}
+    for a in ready:
+        if a.kind == "table" and a.number in cells:
+            texts[a.id] = latex(sheet(cells[a.number], a.number, run.settings.compared), f"profile {profile}").encode()
+        elif a.kind == "figure" and (path := run.figures / f"{a.id}.pdf").is_file():
+            texts[a.id] = path.read_bytes()
+    if not texts:
+        raise InputError(f"{run.out}: no table or figure was made yet; run msfp reproduce --profile {profile} first")
+    folder = out or run.out / "paper"
+    for a in ready:
+        file = folder / f"{a.kind}s" / f"{a.id}.{'tex' if a.kind == 'table' else 'pdf'}"
+        if a.id in texts:
+            atomic_write(file, texts[a.id])
+        else:
+            file.unlink(missing_ok=True)
+    missing = {a.id: stamps.read_stamp(run, a.id).get("reason") or stamps.NOT_MADE for a in ready if a.id not in texts}
+    stale = [a for a in ready if a.id in texts and stamps.stale(run, a.kind, a.number)]
+    templates = Environment(
+        loader=PackageLoader("msfp.paper", "latex_templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    templates.filters |= {"escape": escape, "code": code, "prose": prose}
+    for name in ("main.tex", "choices.tex", "Makefile", "README.md"):
+        text = templates.get_template(f"{name}.j2").render(
+            title=f"MSFP-Track reproduced: tables and figures, profile {profile}",
+            profile=profile,
+            options=stamps.options(run),
+            facts=_provenance(run),
+            ready=ready,
+            missing=missing,
+            stale=stale,
+            choices=choices_used(run.settings),
+            packages=PACKAGES,
+            compile=COMPILE,
+        )
+        atomic_write(folder / name, text.encode())
+    tables, figures = (tuple(a.id for a in ready if a.kind == kind and a.id in texts) for kind in ("table", "figure"))
+    return Manuscript(folder, tables, figures, missing, tuple(a.id for a in stale))
+
+
+def _provenance(run: Run) -> list[tuple[str, str]]:
+    """Name and text of where the run's numbers come from, as its manifest has it."""
+    try:
+        found: dict[str, Any] = json.loads((run.out / "manifest.json").read_text(encoding="utf-8"))
+        source, machine = found["code"], found["hardware"]
+        where = f"{machine['cpu']}, {machine['cores']} core(s), {', '.join(machine['gpus']) or 'no GPU'}"
+        torch = found["packages"].get("torch", "?")
+        state = ", with changes that are not committed" if source["dirty"] else ""
+        return [
+            ("date", found["when"]["written"]),
+            ("commit", f"{source['commit'] or 'not in a git checkout'}{state}"),
+            ("code", f"msfp {source['version']}, digest {source['digest'].partition(':')[2][:16]}"),
+            ("seeds", ", ".join(map(str, found["seeds"]))),
+            ("made on", f"{where}; {found['system']}; Python {found['python']}, PyTorch {torch}"),
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [("date, commit", "not recorded, as the run's report was not written")]

@@ -1,4 +1,7 @@
-"""The report as a site of plain files: what it says, and path -> bytes. The same contents give the same bytes."""
+"""The report as a site of plain files that needs no network and no server: what it says, and path -> bytes.
+
+The same contents give the same bytes.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,27 +19,20 @@ from msfp.engine.notebooks import turn
 from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
-from msfp.paper.claims.rules import MEANINGS
-from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, SIGNS, Verdict, groups, line
-from msfp.paper.layout import ALONE, compare, decimals, environment, fixed, sheet_html
+from msfp.paper.layout import ALONE, compare, decimals, fixed, merge, sheet
 from msfp.paper.registry import Artefact, artefact, artefacts, every
-from msfp.paper.render import csv_text, merge, sheet
-from msfp.paper.site.chart import bar, ticks
+from msfp.paper.render import csv_text, environment, sheet_html
+from msfp.paper.stamps import NOT_MADE
+from msfp.paper.verdicts import CONSTRUCTION, HARDWARE, MEANINGS, PRINTED, SIGNS, TICKS, Verdict, groups, line, place
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
 SCRIPTS = ("index.js", "tables.js", "cells.js", "claims.js", "figures.js", "commands.js", "search.js")
-STATIC = (".css", ".js")
 INDEX, LIST = "index.html", "notebooks.html"
-TITLES = {"02_reid": "Re-identification"}
-APART = ("when", "command")
-"""Left out of the page of provenance: they tell when and by whom the report was written, not what it is made from."""
 VECTOR_LIMIT = 1_500_000
 """Bytes above which a figure is shown as PNG instead of SVG, so that a page still opens quickly."""
 MOST_NAMES = 8
 """Scenes that are named where a number was measured on them; more are counted."""
-NOT_MADE = "not made in this run"
-PAPERS = "MOT17 and its other data sets"
 AS_SAID = {
     "What held": "held",
     "What did not": "did not hold, or not in the printed size",
@@ -96,11 +92,6 @@ class Contents:
         return "The paper’s claims, tested", "What differs and why", "What differs"
 
     @property
-    def listed(self) -> dict[str, str]:
-        """Columns of a table's listing and their headings."""
-        return {name: heading for name, heading in LISTED.items() if self.compared or name not in BESIDE}
-
-    @property
     def given(self) -> str:
         """The options, never empty."""
         return self.options or f"--profile {self.profile}"
@@ -134,8 +125,8 @@ def write_site(folder: Path, contents: Contents) -> Path:
     places = {one["artefact"].id: f"{one['artefact'].notebook}.html" for one in blocks}
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
-        shown = line(verdict, contents.embedded) | {"bar": bar(verdict), "printed": verdict.claim.basis == "printed"}
-        topics.setdefault(verdict.claim.topic, []).append(shown)
+        topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
+    told = [f"{len(group.claims)} {AS_SAID[group.title]}" for group in groups(contents.verdicts) if group.claims]
     summary: dict[str, Any] = {
         "stale": contents.stale,
         "topics": topics,
@@ -143,18 +134,21 @@ def write_site(folder: Path, contents: Contents) -> Path:
         "groups": groups(contents.verdicts),
         "meanings": MEANINGS,
         "signs": [(sign, word, word.split()[0]) for word, sign in SIGNS.items()],
-        "ticks": ticks(),
+        "ticks": [(place(at), label) for at, label in TICKS.items()],
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
-        "words": in_words(contents.verdicts),
+        "words": f"Of the paper’s claims {', '.join(told)}." if told else "",
     }
     reasons: dict[str, Any] = {
         "compared": _compared(contents.cells) if contents.compared else [],
         "absent": _absent(contents.cells),
         "report": contents,
     }
-    facts: dict[str, Any] = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
+    # when and by whom the report was written is left out: it tells not what it is made from
+    made_from = {k: v for k, v in contents.manifest.items() if k not in ("when", "command")}
+    facts: dict[str, Any] = {"provenance": sections(made_from)}
     executed = {path.stem for path in contents.notebooks}
+    static = [p for p in (files("msfp.paper") / "site").iterdir() if p.name.endswith((".css", ".js"))]
     texts = {
         INDEX: _page(contents, INDEX, contents.titles[0], places=places, **summary),
         "differences.html": _page(contents, "differences.html", contents.titles[1], places=places, **reasons),
@@ -162,12 +156,7 @@ def write_site(folder: Path, contents: Contents) -> Path:
         "all.html": _page(contents, "all.html", "Everything on one page", places={}, **summary, **reasons, **facts),
         **_notebooks(contents, contents.notebooks),
         "static/index.js": _index(blocks, topics, places),
-        "static/sheet.css": (files("msfp.paper") / "sheet.css").read_text("utf-8"),
-        **{
-            f"static/{p.name}": p.read_text("utf-8")
-            for p in files("msfp.paper.site").iterdir()
-            if p.name.endswith(STATIC)
-        },
+        **{f"static/{p.name}": p.read_text("utf-8") for p in static},
     }
     for chapter in chapters:
         name, exported = f"{chapter['notebook']}.html", chapter["notebook"] in executed
@@ -203,24 +192,11 @@ def _page(contents: Contents, name: str, title: str, template: str = "", here: s
     turns = [(f"notebooks/{p.stem}.html", f"Notebook {_title(p.stem)}") for p in contents.notebooks]
     turns = turns if name.startswith("notebooks/") else menu
     at = next((k for k, (file, _) in enumerate(turns) if file == name), len(turns))
-    return (
-        environment()
-        .get_template(template or f"{name}.j2")
-        .render(
-            here=here or name,
-            title=title,
-            up="../" * name.count("/"),
-            profile=contents.profile,
-            banner=contents.banner,
-            given=contents.given,
-            menu=[*menu, ("all.html", "One page")],
-            before=turns[at - 1] if 0 < at < len(turns) else None,
-            after=turns[at + 1] if at + 1 < len(turns) else None,
-            styles=STYLES,
-            scripts=SCRIPTS,
-            **parts,
-        )
-    )
+    parts |= {"here": here or name, "title": title, "up": "../" * name.count("/"), "profile": contents.profile}
+    parts |= {"banner": contents.banner, "given": contents.given, "menu": [*menu, ("all.html", "One page")]}
+    parts |= {"before": turns[at - 1] if 0 < at < len(turns) else None}
+    parts |= {"after": turns[at + 1] if at + 1 < len(turns) else None, "styles": STYLES, "scripts": SCRIPTS}
+    return environment().get_template(template or f"{name}.j2").render(parts)
 
 
 def _index(blocks: Sequence[Mapping[str, Any]], topics: Mapping[str, Any], places: Mapping[str, str]) -> str:
@@ -232,12 +208,6 @@ def _index(blocks: Sequence[Mapping[str, Any]], topics: Mapping[str, Any], place
     return f"const FINDABLE = {json.dumps(found, ensure_ascii=False)};\n"
 
 
-def in_words(verdicts: Sequence[Verdict]) -> str:
-    """How the claims fared, as one sentence; empty where none was judged."""
-    told = [f"{len(group.claims)} {AS_SAID[group.title]}" for group in groups(verdicts) if group.claims]
-    return f"Of the paper’s claims {', '.join(told)}." if told else ""
-
-
 def _made() -> dict[str, list[Artefact]]:
     """notebook -> what it makes."""
     ready = sorted((a for a in every() if a.status == "ready"), key=lambda a: turn(a.notebook))
@@ -246,7 +216,7 @@ def _made() -> dict[str, list[Artefact]]:
 
 def _title(notebook: str) -> str:
     """`05_tracking` -> `Tracking`."""
-    return TITLES.get(notebook, notebook.partition("_")[2].replace("_", " ").capitalize())
+    return "Re-identification" if notebook == "02_reid" else notebook.partition("_")[2].replace("_", " ").capitalize()
 
 
 def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
@@ -262,13 +232,15 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
     if one.kind == "figure":  # SVG, or PNG where the SVG is large; none where there is neither
         vector, raster = (next((n for n in files if n.endswith(form)), "") for form in (".svg", ".png"))
         image = vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
-    made = bool(image) or (one.kind == "table" and one.number in contents.cells)
-    drawn = contents.embedded and contents.compared
+    table = contents.cells.get(one.number) if one.kind == "table" else None
+    made = bool(image) or table is not None
+    drawn = f"Here: drawings ({contents.data}). The paper: MOT17 and its other data sets."
+    listed = {name: heading for name, heading in LISTED.items() if contents.compared or name not in BESIDE}
     found: dict[str, Any] = {
         "artefact": one,
         "command": f"msfp {one.kind} {one.number} {contents.given}",
         "stale": contents.stale.get(one.id, ""),
-        "drawn": f"Here: drawings ({contents.data}). The paper: {PAPERS}." if drawn and one.section else "",
+        "drawn": drawn if contents.embedded and contents.compared and one.section else "",
         "findings": contents.findings.get(one.id, ()),
         "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
         "files": files if made or one.kind == "figure" else {},
@@ -276,29 +248,26 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
         "body": "",
         "counts": "",
         "listing": (),
-        "headings": list(contents.listed.values()),
+        "headings": list(listed.values()),
     }
-    if one.kind == "figure" or not made:
+    if table is None:
         return found
-    evidence = contents.evidence.get(one.number, Evidence({}))
-    cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in contents.cells[one.number]]
+    evidence = contents.evidence.get(one.number, Evidence())
+    cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in table]
     frame = merge(cells, one.number, contents.compared)
     count = frame["source"].value_counts().to_dict()
     return found | {
         "body": Markup(sheet_html(sheet(cells, one.number, contents.compared), HINT)),
         "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
-        "listing": [[csv_text(line[name]) for name in contents.listed] for line in frame.to_dict("records")],
+        "listing": frame[list(listed)].map(csv_text).to_numpy().tolist(),
     }
 
 
 def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:
     """Values of the training seeds, units that were drawn and the interval over them; nothing where none is kept."""
-    if cell.source != "measured":
+    if cell.source != "measured" or (cell.row, cell.column) not in evidence.cells:
         return {}
-    try:
-        sample = evidence.sample(cell.row, cell.column)
-    except NotComputable:
-        return {}
+    sample = evidence.sample(cell.row, cell.column)
     by_seed = ", ".join(f"{x:.6g}" for x in sample.seeds)
     found: dict[str, str | float | int] = {"by seed": by_seed} if len(sample.seeds) > 1 else {}
     if sample.units:
@@ -306,8 +275,7 @@ def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | in
         named = f": {', '.join(sample.units)}" if sample.kind == "scenes" and len(sample.units) <= MOST_NAMES else ""
         found["measured on"] = f"{len(sample.units)} {sample.kind}{named}"
     try:
-        low, high = sample.interval()
-        found[f"{100 * LEVEL:g} % interval"] = f"{low:.4g} to {high:.4g}"
+        found[f"{100 * LEVEL:g} % interval"] = "{:.4g} to {:.4g}".format(*sample.interval())
     except NotComputable as error:
         found |= {"interval": str(error)} if sample.units else {}
     return found
@@ -324,19 +292,12 @@ def _compared(tables: Mapping[int, Sequence[Cell]]) -> list[dict[str, Any]]:
             digits = max(decimals(number, str(column), apart, next((u for u in group["unit"] if u), "")), 1)
             found = [fixed(x, digits, signed=True).replace("-", "−") for x in (apart.mean(), apart.min(), apart.max())]
             order = orders.get(str(column), {})
-            same, _, pairs = str(order.get("pairs as in the paper", "0 of 0")).partition(" of ")
-            lines.append(
-                {
-                    "table": artefact("table", number),
-                    "column": column,
-                    "rows": len(group),
-                    "differences": found,
-                    "best_here": order.get("best here", ""),
-                    "best_there": order.get("best in the paper", ""),
-                    "pairs": f"{same} of {pairs}" if int(pairs) else "",
-                    "agreement": f"{int(same) / int(pairs):.4f}" if int(pairs) else "",
-                }
-            )
+            said = str(order.get("pairs as in the paper", "0 of 0"))
+            same, pairs = map(int, said.split(" of "))
+            told = {"pairs": said, "agreement": f"{same / pairs:.4f}"} if pairs else {"pairs": "", "agreement": ""}
+            told |= {"best_here": order.get("best here", ""), "best_there": order.get("best in the paper", "")}
+            place = {"table": artefact("table", number), "column": column, "rows": len(group)}
+            lines.append({**place, "differences": found, **told})
     return lines
 
 
@@ -360,11 +321,9 @@ def sections(manifest: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str
 def _flat(tree: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in tree.items():
-        name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found += _flat(value, f"{name}.")
-        elif isinstance(value, (list, tuple)):
-            found.append((name, ", ".join(map(str, value))))
+            found += _flat(value, f"{prefix}{key}.")
         else:
-            found.append((name, "–" if value is None else str(value)))
+            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else "–" if value is None else value
+            found.append((f"{prefix}{key}", str(text)))
     return found
