@@ -12,7 +12,7 @@ from itertools import groupby
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msfp.config import choices_used
 from msfp.engine.files import atomic_write
@@ -254,6 +254,10 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
         else:
             file.unlink(missing_ok=True)
     missing = {a.id: stamps.read_stamp(run, a.id).get("reason") or stamps.NOT_MADE for a in ready if a.id not in texts}
+    try:
+        manifest = json.loads((run.out / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        manifest = {}
     stale = [a for a in ready if a.id in texts and stamps.stale(run, a.kind, a.number)]
     templates = Environment(
         loader=PackageLoader("msfp.paper", "latex_templates"),
@@ -274,7 +278,7 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
             title=f"MSFP-Track reproduced: tables and figures, profile {profile}",
             profile=profile,
             options=stamps.options(run),
-            facts=_provenance(run),
+            manifest=manifest,
             ready=ready,
             missing=missing,
             stale=stale,
@@ -285,22 +289,3 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
         atomic_write(folder / name, text.encode())
     tables, figures = (tuple(a.id for a in ready if a.kind == kind and a.id in texts) for kind in ("table", "figure"))
     return Manuscript(folder, tables, figures, missing, tuple(a.id for a in stale))
-
-
-def _provenance(run: Run) -> list[tuple[str, str]]:
-    """Name and text of where the run's numbers come from, as its manifest has it."""
-    try:
-        found: dict[str, Any] = json.loads((run.out / "manifest.json").read_text(encoding="utf-8"))
-        source, machine = found["code"], found["hardware"]
-        where = f"{machine['cpu']}, {machine['cores']} core(s), {', '.join(machine['gpus']) or 'no GPU'}"
-        torch = found["packages"].get("torch", "?")
-        state = ", with changes that are not committed" if source["dirty"] else ""
-        return [
-            ("date", found["when"]["written"]),
-            ("commit", f"{source['commit'] or 'not in a git checkout'}{state}"),
-            ("code", f"msfp {source['version']}, digest {source['digest'].partition(':')[2][:16]}"),
-            ("seeds", ", ".join(map(str, found["seeds"]))),
-            ("made on", f"{where}; {found['system']}; Python {found['python']}, PyTorch {torch}"),
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return [("date, commit", "not recorded, as the run's report was not written")]

@@ -11,7 +11,6 @@ from statistics import fmean, stdev
 
 import pandas as pd
 
-from msfp.data.sequences import DATASETS
 from msfp.data.submission import expected
 from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, external, reid
@@ -115,14 +114,8 @@ def validation(run: Run) -> tuple[Fold, ...]:
     return data.folds(run, run.settings.data.main)
 
 
-def other_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
-    """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
-    heads = data.all_learning(run, run.settings.data.main)
-    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, dataset))
-
-
 def crowded(run: Run) -> tuple[Fold, ...]:
-    """Validation parts of the crowded data set; NotComputable: the profile has none.
+    """Validation parts of the crowded data set: the main set's head, an ATL of its own (A.2); NotComputable: none.
 
     Example:
         >>> if run.settings.data.crowded is not None:
@@ -131,7 +124,8 @@ def crowded(run: Run) -> tuple[Fold, ...]:
     name = run.settings.data.crowded
     if name is None:
         raise NotComputable(f"profile {run.settings.profile} has no crowded data set")
-    return other_validation(run, name)
+    heads = data.all_learning(run, run.settings.data.main)
+    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, name))
 
 
 def cross_domain(run: Run) -> tuple[Fold, ...]:
@@ -324,7 +318,7 @@ def reid_cells(
 
 
 def mean_over_scenes(values: list[float]) -> float:
-    """Mean over the scenes that have the measure (short ones have no pairs 20 frames apart); NotComputable: none has."""
+    """Mean over the scenes that have the measure (short ones have no such pairs); NotComputable: none has."""
     found = [v for v in values if not isnan(v)]
     if not found:
         raise NotComputable("no scene has people seen again 20 to 30 frames later")
@@ -374,19 +368,6 @@ def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Ce
         cells = imported_cells(run, data.judged_folds(run, dataset)[0])
         scored[dataset] = [c for c in cells if c.row.partition(SEPARATOR)[0] == name]
     return kept, {dataset: cells for dataset, cells in scored.items() if cells}
-
-
-def server_cells(run: Run, dataset: str, rows: Iterable[Method]) -> list[Cell]:
-    """For a data set whose test labels MOTChallenge keeps: a row a method on its test set, without any number."""
-    entry, server = DATASETS.get(dataset), "motchallenge.net"
-    if entry is None or server not in entry.homepage or not data.judged_folds(run, dataset)[1]:
-        return []
-    reason = (
-        f"{server} keeps the labels of {entry.title}'s test set; `msfp submit METHOD --dataset {dataset}` writes the "
-        f"zip that it takes, submissions/{dataset}-METHOD.zip"
-    )
-    places = [(f"{row.row}{SEPARATOR}test set", measure) for row in rows for measure in MEASURES]
-    return [Cell(*place, None, source="server", reason=reason, unit=UNITS[place[1]]) for place in places]
 
 
 def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None) -> Path:

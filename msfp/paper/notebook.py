@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Place = str | Path
+Published = TypeVar("Published")
 
 
 class NotebookRun(Experiment):
@@ -65,10 +66,7 @@ class NotebookRun(Experiment):
         """
         need_originals()
         if cells is None:
-            published = self._made("table", number)
-            if not isinstance(published, PublishedTable):
-                raise InputError(f"the cell tagged table-{number} must end with run.table({number}, ...) or its value")
-            return published
+            return self._made("table", number, PublishedTable)
         made, before, beside = artefact("table", number), self.settled, self.settings.compared
         listed = _cells_of(cells) if isinstance(cells, pd.DataFrame) else list(cells)
         listed = [cell for cell in listed if beside or cell.source not in ("paper", "published")]
@@ -93,10 +91,7 @@ class NotebookRun(Experiment):
 
         need_originals()
         if drawn is None:
-            published = self._made("figure", number)
-            if not isinstance(published, PublishedFigure):
-                raise InputError(f"the cell tagged figure-{number} must end with run.figure({number}, ...)")
-            return published
+            return self._made("figure", number, PublishedFigure)
         made, files, reason = artefact("figure", number), tuple[Path, ...](), ""
         try:
             fig = drawn() if callable(drawn) else drawn
@@ -112,14 +107,17 @@ class NotebookRun(Experiment):
             declare_output(file)
         return PublishedFigure(number, files, reason)
 
-    def _made(self, kind: Kind, number: int) -> object:
+    def _made(self, kind: Kind, number: int, wanted: type[Published]) -> Published:
         """Run the cells that make an artefact; NotComputable: no cell makes it."""
         one = artefact(kind, number)
         if one.status == "planned":
             raise NotComputable(
                 f"{kind} {number} ({one.title}) is planned: no cell of {one.notebook} is tagged {one.tag}"
             )
-        return execute(self, one.notebook, one.tag)
+        published = execute(self, one.notebook, one.tag)
+        if not isinstance(published, wanted):
+            raise InputError(f"the cell tagged {one.tag} must end with run.{kind}({number}, ...) or its value")
+        return published
 
     def report(self) -> "PublishedReport":
         """Write the report from what this run has made."""

@@ -23,7 +23,7 @@ from msfp.paper.layout import ALONE, compare, decimals, fixed, merge, sheet
 from msfp.paper.registry import Artefact, artefact, artefacts, every
 from msfp.paper.render import csv_text, environment, sheet_html
 from msfp.paper.stamps import NOT_MADE
-from msfp.paper.verdicts import CONSTRUCTION, HARDWARE, MEANINGS, PRINTED, SIGNS, TICKS, Verdict, groups, line, place
+from msfp.paper.verdicts import MEANINGS, SIGNS, TICKS, Verdict, groups, line, place
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
@@ -33,15 +33,6 @@ VECTOR_LIMIT = 1_500_000
 """Bytes above which a figure is shown as PNG instead of SVG, so that a page still opens quickly."""
 MOST_NAMES = 8
 """Scenes that are named where a number was measured on them; more are counted."""
-AS_SAID = {
-    "What held": "held",
-    "What did not": "did not hold, or not in the printed size",
-    "What cannot be told here": "cannot be told from these data",
-    CONSTRUCTION: "are decided by how the data or modules are made",
-    HARDWARE: "are times of other hardware",
-    PRINTED: "are about the paper’s own numbers",
-}
-"""Title of a group of verdicts -> how the front page says it."""
 HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
 DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
 LISTED = {
@@ -50,13 +41,6 @@ LISTED = {
 }  # fmt: skip
 BESIDE = ("paper", "paper_std", "difference", "published")
 """Those of them that a run without meaning does not show."""
-SOURCES = {
-    "measured": "measured",
-    "paper": "only in the paper",
-    "published": "published elsewhere",
-    "server": "kept by the server",
-    "n/a": "n/a",
-}
 
 
 @dataclass(frozen=True)
@@ -84,31 +68,6 @@ class Contents:
     data: str = ""  # the data set that plays MOT17's part
     names: Mapping[str, str] = field(default_factory=dict)  # text -> what to show in place, such as for a folder here
 
-    @property
-    def titles(self) -> tuple[str, str, str]:
-        """Of the first page and of that about differences, and the latter's in the menu."""
-        if not self.compared:
-            return "Tables and figures", "Choices and limits", "Choices and limits"
-        return "The paper’s claims, tested", "What differs and why", "What differs"
-
-    @property
-    def given(self) -> str:
-        """The options, never empty."""
-        return self.options or f"--profile {self.profile}"
-
-    @property
-    def banner(self) -> tuple[str, str]:
-        """Words about the numbers at the head of every page, in short and in full; empty where there are none."""
-        if not self.compared:
-            short, _, full = ALONE.partition(": ")
-            return f"{short}:", full
-        if not self.embedded:
-            return "", ""
-        return "Measured on drawings.", (
-            f"The data sets of this run are rendered here; {self.data} plays the part of MOT17. Which method lies "
-            "above which holds for these drawings; their scores say nothing about MOT17."
-        )
-
 
 def write_site(folder: Path, contents: Contents) -> Path:
     """Write the report's site in place of an older one; the path of its first page.
@@ -126,9 +85,7 @@ def write_site(folder: Path, contents: Contents) -> Path:
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
         topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
-    told = [f"{len(group.claims)} {AS_SAID[group.title]}" for group in groups(contents.verdicts) if group.claims]
     summary: dict[str, Any] = {
-        "stale": contents.stale,
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
         "groups": groups(contents.verdicts),
@@ -137,21 +94,20 @@ def write_site(folder: Path, contents: Contents) -> Path:
         "ticks": [(place(at), label) for at, label in TICKS.items()],
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
-        "words": f"Of the paper’s claims {', '.join(told)}." if told else "",
     }
-    reasons: dict[str, Any] = {
-        "compared": _compared(contents.cells) if contents.compared else [],
-        "absent": _absent(contents.cells),
-        "report": contents,
-    }
+    first, differs = "Tables and figures", "Choices and limits"
+    if contents.compared:
+        first, differs = "The paper’s claims, tested", "What differs and why"
+    compared = _compared(contents.cells) if contents.compared else []
+    reasons: dict[str, Any] = {"compared": compared, "absent": _absent(contents.cells), "differs": differs}
     # when and by whom the report was written is left out: it tells not what it is made from
     made_from = {k: v for k, v in contents.manifest.items() if k not in ("when", "command")}
     facts: dict[str, Any] = {"provenance": sections(made_from)}
     executed = {path.stem for path in contents.notebooks}
     static = [p for p in (files("msfp.paper") / "site").iterdir() if p.name.endswith((".css", ".js"))]
     texts = {
-        INDEX: _page(contents, INDEX, contents.titles[0], places=places, **summary),
-        "differences.html": _page(contents, "differences.html", contents.titles[1], places=places, **reasons),
+        INDEX: _page(contents, INDEX, first, places=places, **summary),
+        "differences.html": _page(contents, "differences.html", differs, places=places, **reasons),
         "provenance.html": _page(contents, "provenance.html", "Provenance", **facts),
         "all.html": _page(contents, "all.html", "Everything on one page", places={}, **summary, **reasons, **facts),
         **_notebooks(contents, contents.notebooks),
@@ -187,13 +143,15 @@ def _notebooks(contents: Contents, chosen: Iterable[Path]) -> dict[str, str]:
 def _page(contents: Contents, name: str, title: str, template: str = "", here: str = "", **parts: Any) -> str:
     """One page: its template filled, with what every page has; `here`: the page that its menu marks."""
     chapters = [(f"{notebook}.html", _title(notebook)) for notebook in _made()]
-    rest = [("differences.html", contents.titles[2]), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
+    differs = "What differs" if contents.compared else "Choices and limits"
+    rest = [("differences.html", differs), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
     menu = [(INDEX, "Summary"), *chapters, *rest]
     turns = [(f"notebooks/{p.stem}.html", f"Notebook {_title(p.stem)}") for p in contents.notebooks]
     turns = turns if name.startswith("notebooks/") else menu
     at = next((k for k, (file, _) in enumerate(turns) if file == name), len(turns))
-    parts |= {"here": here or name, "title": title, "up": "../" * name.count("/"), "profile": contents.profile}
-    parts |= {"banner": contents.banner, "given": contents.given, "menu": [*menu, ("all.html", "One page")]}
+    parts |= {"report": contents, "here": here or name, "title": title, "up": "../" * name.count("/"), "alone": ALONE}
+    parts |= {"given": contents.options or f"--profile {contents.profile}", "headings": _headings(contents)}
+    parts |= {"menu": [*menu, ("all.html", "One page")]}
     parts |= {"before": turns[at - 1] if 0 < at < len(turns) else None}
     parts |= {"after": turns[at + 1] if at + 1 < len(turns) else None, "styles": STYLES, "scripts": SCRIPTS}
     return environment().get_template(template or f"{name}.j2").render(parts)
@@ -234,33 +192,30 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
         image = vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
     table = contents.cells.get(one.number) if one.kind == "table" else None
     made = bool(image) or table is not None
-    drawn = f"Here: drawings ({contents.data}). The paper: MOT17 and its other data sets."
-    listed = {name: heading for name, heading in LISTED.items() if contents.compared or name not in BESIDE}
     found: dict[str, Any] = {
         "artefact": one,
-        "command": f"msfp {one.kind} {one.number} {contents.given}",
-        "stale": contents.stale.get(one.id, ""),
-        "drawn": drawn if contents.embedded and contents.compared and one.section else "",
-        "findings": contents.findings.get(one.id, ()),
         "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
         "files": files if made or one.kind == "figure" else {},
         "image": image,
         "body": "",
-        "counts": "",
+        "counts": {},
         "listing": (),
-        "headings": list(listed.values()),
     }
     if table is None:
         return found
     evidence = contents.evidence.get(one.number, Evidence())
     cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in table]
     frame = merge(cells, one.number, contents.compared)
-    count = frame["source"].value_counts().to_dict()
     return found | {
         "body": Markup(sheet_html(sheet(cells, one.number, contents.compared), HINT)),
-        "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
-        "listing": frame[list(listed)].map(csv_text).to_numpy().tolist(),
+        "counts": frame["source"].value_counts().to_dict(),
+        "listing": frame[list(_headings(contents))].map(csv_text).to_numpy().tolist(),
     }
+
+
+def _headings(contents: Contents) -> dict[str, str]:
+    """Columns of a table's listing and their headings."""
+    return {name: heading for name, heading in LISTED.items() if contents.compared or name not in BESIDE}
 
 
 def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:

@@ -102,9 +102,7 @@ def execute(run: object, notebook: str, tag: str) -> object:
         body = [
             node
             for node in ast.parse(cell.source, file).body
-            if not (
-                isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "run" for t in node.targets)
-            )
+            if not (isinstance(node, ast.Assign) and "run" in [getattr(t, "id", "") for t in node.targets])
         ]
         last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
         exec(compile(ast.Module(body, []), file, "exec"), space)
@@ -144,7 +142,6 @@ class Artefact:
 
     @property
     def status(self) -> Literal["ready", "planned"]:
-        """Whether it can be computed."""
         return "ready" if self.cells else "planned"
 
     @property
@@ -172,9 +169,8 @@ def records(name: str) -> list[dict[str, str]]:
 
 def artefact(kind: Kind, number: int) -> Artefact:
     """One artefact; InputError: the paper has none of that number."""
-    for one in every():
-        if (one.kind, one.number) == (kind, number):
-            return one
+    if found := [one for one in every() if (one.kind, one.number) == (kind, number)]:
+        return found[0]
     last = max(a.number for a in artefacts() if a.kind == kind)
     raise InputError(f"{kind} {number}: the paper has {kind}s 1 to {last}")
 

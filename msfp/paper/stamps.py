@@ -25,22 +25,18 @@ Scored = Mapping[str, tuple[int, int]]
 
 
 def tables_folder(run: Run) -> Path:
-    """`runs/<profile>/tables`."""
     return run.out / "tables"
 
 
 def evidence_path(run: Run, number: int) -> Path:
-    """Where what a table was measured from lies."""
     return run.out / "measured" / f"table{number:02d}.safetensors"
 
 
 def report_path(run: Run) -> Path:
-    """First page of the report, `runs/<profile>/report/index.html`."""
     return run.out / "report" / "index.html"
 
 
 def stamp_path(run: Run, id: str) -> Path:
-    """Where an artefact's stamp lies."""
     return run.out / "stamps" / f"{id}.json"
 
 
@@ -87,23 +83,15 @@ def read_stamp(run: Run, id: str) -> dict[str, Any]:
     return found if whole else {}
 
 
-def _files(run: Run, id: str) -> dict[Path, str]:
-    """Files of an artefact, and their digests when they were written."""
-    return {run.home / name: kept for name, kept in read_stamp(run, id).get("files", {}).items()}
-
-
-def _holds(path: Path, digest: str) -> bool:
-    return path.is_file() and file_digest(path) == digest
+def _files(run: Run, id: str) -> dict[Path, bool]:
+    """Files of an artefact, and whether they are there as they were written."""
+    files = {run.home / name: kept for name, kept in read_stamp(run, id).get("files", {}).items()}
+    return {path: path.is_file() and file_digest(path) == kept for path, kept in files.items()}
 
 
 def intact(run: Run) -> Callable[[Path], bool]:
     """Tells of a file that a notebook said it wrote whether it is there as it was written."""
-
-    def holds(path: Path) -> bool:
-        kept = _files(run, path.stem).get(path)
-        return _holds(path, kept) if kept else path.is_file() and path.stat().st_size > 0
-
-    return holds
+    return lambda path: _files(run, path.stem).get(path, path.is_file() and path.stat().st_size > 0)
 
 
 def stale(run: Run, kind: Kind, number: int) -> str:
@@ -120,8 +108,8 @@ def stale(run: Run, kind: Kind, number: int) -> str:
 
 def _altered(run: Run, made: Artefact) -> str:
     """Which file of an artefact is another one than was written; empty where none is."""
-    found = [path for path, kept in _files(run, made.id).items() if not _holds(path, kept)]
-    return f"{found[0]} was altered after it was made: {_remedy(run, made)}" if found else ""
+    found = next((path for path, holds in _files(run, made.id).items() if not holds), None)
+    return f"{found} was altered after it was made: {_remedy(run, made)}" if found else ""
 
 
 def _remedy(run: Run, made: Artefact) -> str:

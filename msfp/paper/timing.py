@@ -1,23 +1,15 @@
-"""One timing of all methods for tables 7, 11, 15, 24 and Figure 5, and cells made of it.
+"""One timing of all methods for tables 7, 11, 15, 24 and Figure 5, and cells made of times."""
 
-Two protocols (A.1, A.7, A.16). With the detector: preprocessing, the whole detector with its suppression, ReID and
-association; decoding is told apart. Tracking alone: public detections are given, so methods that read feature maps need
-the network only as far as its deepest tapped layer, and the others no network at all.
-"""
-
-from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
 
-from msfp.errors import NotComputable
 from msfp.experiment import data, speed
 from msfp.experiment.data import Part
-from msfp.experiment.live import MILLI
 from msfp.experiment.run import Run
 from msfp.experiment.scores import affordable
 from msfp.experiment.selection import select_all
-from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times
+from msfp.experiment.speed import Speeds, Times
 from msfp.experiment.tracks import subject_of
 from msfp.metrics.bootstrap import Sample, draws
 from msfp.paper.cells import MeasuredCell
@@ -26,9 +18,6 @@ from msfp.types import Cell
 
 LARGE = f"{DEEPSORT.row}{speed.OF_RESNET}"
 """DeepSORT with a ReID network as large as ResNet-50, which the paper's separate models may be."""
-DETECTION, CUT_NETWORK = (PREPARE, DETECTOR), (PREPARE, CUT)
-NEEDS_MAPS = "reads feature maps: preprocessing and the network to its deepest tapped layer are counted in"
-Measure = Callable[[Speeds, str], Times]
 
 
 @lru_cache(maxsize=4)
@@ -50,55 +39,6 @@ def places(run: Run) -> list[Part]:
     main = run.settings.data.main
     folds, _ = data.judged_folds(run, main)
     return [p for fold in folds for p in fold.evaluate] + [data.whole(s) for s in data.scenes(run, main)]
-
-
-def detection(found: Speeds, label: str) -> Times:
-    """(T,) the whole detector, the same for every method."""
-    found.course(label)
-    return found.total(*DETECTION)
-
-
-def reid(found: Speeds, label: str) -> Times:
-    """(T,) from maps or pixels to embeddings."""
-    if not found.course(label).reid:
-        raise NotComputable("compares no appearances")
-    return found.total(*found.course(label).reid)
-
-
-def association(found: Speeds, label: str) -> Times:
-    """(T,) ATL, camera motion and the tracker."""
-    return found.total(*found.course(label).after)
-
-
-def unified(found: Speeds, label: str) -> Times:
-    """(T,) with the detector, protocol B."""
-    course = found.course(label)
-    return found.total(*DETECTION, *course.reid, *course.after)
-
-
-def alone(found: Speeds, label: str) -> Times:
-    """(T,) with given detections, protocol A."""
-    course = found.course(label)
-    return found.total(*(CUT_NETWORK if course.taps else ()), *course.reid, *course.after)
-
-
-def time_cells(run: Run, row: str, columns: Iterable[tuple[str, Measure]], remarks: bool = False) -> list[Cell]:
-    """A row's times, or why there are none; each says which ReID network the row's boxes go through.
-
-    `columns`: (column, what it measures); one that names FPS shows frames a second. `remarks`: say in place of it where
-    protocol A counts a part of the network in.
-    """
-    cells = []
-    for column, measure in columns:
-        unit = "" if "FPS" in column else "ms"
-        try:
-            found = timings(run)
-            values, course = measure(found, row), found.courses.get(row)
-            said = "" if course is None else NEEDS_MAPS if remarks and course.taps else course.network
-            cells.append(time_cell(row, column, values if unit else MILLI / values, unit, said))
-        except NotComputable as error:
-            cells.append(Cell(row, column, None, source="n/a", reason=str(error), unit=unit))
-    return cells
 
 
 def time_cell(row: str, column: str, values: Times, unit: str = "ms", remark: str = "") -> Cell:
