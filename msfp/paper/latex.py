@@ -8,19 +8,24 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msfp.config import choices_used
 from msfp.engine.files import atomic_write
+from msfp.engine.html import md_cell, md_text
 from msfp.errors import InputError
 from msfp.experiment.run import Run
 from msfp.paper import stamps
 from msfp.paper.layout import CellText, Line, TableLayout, sheet
 from msfp.paper.registry import every
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PACKAGES = ("array", "booktabs", "caption", "graphicx", "longtable", "pdflscape")
 COMPILE = "latexmk -pdf main.tex"
@@ -109,21 +114,20 @@ def latex(sheet: TableLayout, note: str = "") -> str:
             parts.append([])
         parts[-1] += members
     turned = len(parts) > 1 or _size(parts[0]) > UPRIGHT
-    lines = [f"% needs {', '.join(PACKAGES)}", *([r"\begin{landscape}"] if turned else []), r"\small"]
-    for place, part in enumerate(parts, 1):
-        said = f" Part {place} of {len(parts)}." if len(parts) > 1 else ""
-        title = rf"\textbf{{{escape(sheet.made.title)}.}}"
-        caption = rf"\captionof*{{table}}{{{escape(sheet.made.name)}, {title}{said}}}"  # does not count on
-        if place == 1:
-            text = f"{title} {prose(sheet.made.caption + spaced(note))} {escape(sheet.key)}{said}"
-            caption = rf"\captionof{{table}}[{escape(sheet.made.title)}]{{{text}}}\label{{tab:{sheet.made.id}}}"
-        lines += _part(sheet, part, caption, ROWS[turned])
-    lines += [rf"\noindent\textsuperscript{{{i}}}~{prose(text)}\par" for i, text in enumerate(sheet.notes, 1)]
-    if sheet.remarks:
-        lines.append(r"\noindent\textit{On the paper's numbers:}\par")
-        lines += [rf"\noindent\textsuperscript{{{_mark(i)}}}~{prose(t)}\par" for i, t in enumerate(sheet.remarks, 1)]
-    body = "\n".join([*lines, *([r"\end{landscape}"] if turned else [])])
-    return f"{{\n{body}\n}}\n"
+    label = max((len(text) for text in (sheet.made.stub, *(line.label for line in sheet.lines))), default=0)
+    return (
+        templates()
+        .get_template("table.tex.j2")
+        .render(
+            sheet=sheet,
+            note=spaced(note),
+            turned=turned,
+            parts=[(part, _heads(part), _pieces(sheet, part, ROWS[turned])) for part in parts],
+            ragged=RAGGED,
+            stub_spec=f"{RAGGED}p{{{LABEL / 2}em}}" if label > LABEL else "l",
+            packages=PACKAGES,
+        )
+    )
 
 
 def _columns(sheet: TableLayout, at: int) -> Iterator[Column]:
@@ -151,7 +155,7 @@ def _said(cell: CellText | None, source: str) -> tuple[str, str, str]:
     else:
         text = {PAPER: cell.paper, ELSEWHERE: cell.published}.get(source, "")
     if source != HERE:
-        marks = "".join(map(_mark, cell.remarks)) if text and source == PAPER else ""
+        marks = "".join(map(mark, cell.remarks)) if text and source == PAPER else ""
         return text, "{}", rf"\textsuperscript{{{marks}}}" if marks else ""
     if cell.source in (PAPER, ELSEWHERE):
         return "", "{}", ""
@@ -164,58 +168,58 @@ def _size(part: Sequence[Column]) -> int:
     return sum(column.letters or NUMBER for column in part)
 
 
-def _part(sheet: TableLayout, part: Sequence[Column], caption: str, room: int) -> Iterator[str]:
-    """Columns beside each other, in pieces of so many lines; a row that has nothing of them is left out."""
-    filled = [(at, line) for at, line in enumerate(sheet.lines) if any(column.texts[at] for column in part)]
+def _pieces(sheet: TableLayout, part: Sequence[Column], room: int) -> list[list[tuple[str, list[tuple[int, Line]]]]]:
+    """Pieces of so many lines: groups of rows and their places; a row that has nothing of the part is left out."""
     pieces: list[list[tuple[int, Line]]] = [[]]
     used = 0
-    for at, line in filled:
+    for at, line in ((at, line) for at, line in enumerate(sheet.lines) if any(column.texts[at] for column in part)):
         takes = max(ceil(len(line.label) / LABEL), *(column.lines[at] for column in part))
         if pieces[-1] and used + takes > room:
             pieces.append([])
             used = 0
         pieces[-1].append((at, line))
         used += takes
-    label = max((len(text) for text in (sheet.made.stub, *(line.label for line in sheet.lines))), default=0)
-    spec = f"{RAGGED}p{{{LABEL / 2}em}}" if label > LABEL else "l"
-    spec += "".join(f"{RAGGED}p{{{c.letters / 2}em}}" if c.letters else "r" for c in part)
-    for number, piece in enumerate(pieces):
-        yield rf"\noindent\begin{{minipage}}{{\linewidth}}{caption if number == 0 else ''}%"
-        yield r"\setlength{\tabcolsep}{3.5pt}\sbox0{%"
-        yield rf"\begin{{tabular}}{{@{{}}{spec}@{{}}}}\toprule"
-        yield from _head(sheet.made.stub, part)
-        for place, (group, members) in enumerate(groupby(piece, key=lambda found: found[1].group)):
-            if place or group:
-                yield r"\midrule" if place else r"\addlinespace"
-            if group:
-                yield rf"\multicolumn{{{len(part) + 1}}}{{@{{}}l}}{{\textit{{{escape(group)}}}}} \\"
-            for at, line in members:
-                yield " & ".join([prose(line.label), *(column.texts[at] for column in part)]) + r" \\"
-        yield r"\bottomrule\end{tabular}}%"
-        yield r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\noindent\usebox0\fi"
-        yield r"\end{minipage}\par\medskip"
+    return [[(group, list(rows)) for group, rows in groupby(one, key=lambda row: row[1].group)] for one in pieces]
 
 
-def _head(stub: str, part: Sequence[Column]) -> Iterator[str]:
-    """Headings, and below them which column is ours and which the paper's."""
-    top, rules, at = [""], "", 2
+def _heads(part: Sequence[Column]) -> list[tuple[list[str], int, str, int]]:
+    """Of each heading its lines, how many columns it spans, how it is set, and the number of its first column."""
+    heads, at = [], 2
     for head, group in groupby(part, key=lambda column: column.head):
         members = list(group)
         flush = "c" if len(members) > 1 else "l" if members[0].letters else "r"
-        words = r"\\".join(map(escape, textwrap.wrap(head, HEAD, break_long_words=False, break_on_hyphens=False)))
-        boxed = rf"\begin{{tabular}}[b]{{@{{}}{flush}@{{}}}}{words}\end{{tabular}}"
-        top.append(rf"\multicolumn{{{len(members)}}}{{{flush}}}{{{boxed}}}")
-        if len(members) > 1:
-            rules += rf"\cmidrule(lr){{{at}-{at + len(members) - 1}}}"
+        words = textwrap.wrap(head, HEAD, break_long_words=False, break_on_hyphens=False)
+        heads.append((words, len(members), flush, at))
         at += len(members)
-    below = [rf"\multicolumn{{1}}{{{'l' if c.letters else 'r'}}}{{\textit{{{c.source}}}}}" for c in part]
-    yield " & ".join(top) + rf" \\ {rules}"
-    yield " & ".join([escape(stub), *below]) + r" \\ \midrule"
+    return heads
 
 
-def _mark(number: int) -> str:
+def mark(number: int) -> str:
     """1 -> a, 27 -> aa."""
     return "abcdefghijklmnopqrstuvwxyz"[(number - 1) % 26] * ((number - 1) // 26 + 1)
+
+
+@cache
+def templates() -> "Environment":
+    """Templates of plain texts, with `<% %>` and `<< >>` for what is filled in."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("msfp.paper", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    made.filters |= {"escape": escape, "code": code, "prose": prose, "mark": mark}
+    made.filters |= {"md_cell": md_cell, "md_text": md_text}
+    return made
 
 
 class Manuscript(NamedTuple):
@@ -233,8 +237,6 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
 
     InputError: the run has made nothing yet. MsfpError: the folder cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     profile = run.settings.profile
     cells = stamps.published_cells(run)
     ready = [a for a in every() if a.status == "ready"]
@@ -259,32 +261,22 @@ def write_paper(run: Run, out: Path | None = None) -> Manuscript:
     except (OSError, ValueError):
         manifest = {}
     stale = [a for a in ready if a.id in texts and stamps.stale(run, a.kind, a.number)]
-    templates = Environment(
-        loader=PackageLoader("msfp.paper", "latex_templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        block_start_string="<%",
-        block_end_string="%>",
-        variable_start_string="<<",
-        variable_end_string=">>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-    )
-    templates.filters |= {"escape": escape, "code": code, "prose": prose}
     for name in ("main.tex", "choices.tex", "Makefile", "README.md"):
-        text = templates.get_template(f"{name}.j2").render(
-            title=f"MSFP-Track reproduced: tables and figures, profile {profile}",
-            profile=profile,
-            options=stamps.options(run),
-            manifest=manifest,
-            ready=ready,
-            missing=missing,
-            stale=stale,
-            choices=choices_used(run.settings),
-            packages=PACKAGES,
-            compile=COMPILE,
+        text = (
+            templates()
+            .get_template(f"{name}.j2")
+            .render(
+                title=f"MSFP-Track reproduced: tables and figures, profile {profile}",
+                profile=profile,
+                options=stamps.options(run),
+                manifest=manifest,
+                ready=ready,
+                missing=missing,
+                stale=stale,
+                choices=choices_used(run.settings),
+                packages=PACKAGES,
+                compile=COMPILE,
+            )
         )
         atomic_write(folder / name, text.encode())
     tables, figures = (tuple(a.id for a in ready if a.kind == kind and a.id in texts) for kind in ("table", "figure"))

@@ -19,11 +19,12 @@ from msfp.engine.notebooks import turn
 from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
+from msfp.paper.claims import MARGINS
 from msfp.paper.layout import ALONE, compare, decimals, fixed, merge, sheet
 from msfp.paper.registry import Artefact, artefact, artefacts, every
 from msfp.paper.render import csv_text, environment, sheet_html
 from msfp.paper.stamps import NOT_MADE
-from msfp.paper.verdicts import MEANINGS, SIGNS, TICKS, Verdict, groups, line, place
+from msfp.paper.verdicts import SIGNS, TICKS, Verdict, groups, line, place
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
@@ -58,7 +59,9 @@ class Contents:
     choices: Sequence[tuple[str, str, str, str]] = ()  # (switch, value used, other choices, why there is a choice)
     notes: Sequence[str] = ()
     events: Sequence[str] = ()  # such as damaged store entries that were computed again
-    limits: Sequence[str] = ()  # what the numbers do not show
+    limits: Sequence[str] = ()  # what else the numbers do not show
+    one_seed: bool = False
+    checked: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # rules -> scores, and how many TrackEval held
     absent: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it could not be made
     stale: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it is of other code or settings
     options: str = ""  # of the command line; empty: `--profile <profile>`
@@ -89,7 +92,7 @@ def write_site(folder: Path, contents: Contents) -> Path:
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
         "groups": groups(contents.verdicts),
-        "meanings": MEANINGS,
+        "margins": MARGINS,
         "signs": [(sign, word, word.split()[0]) for word, sign in SIGNS.items()],
         "ticks": [(place(at), label) for at, label in TICKS.items()],
         "chapters": chapters,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from msfp.engine.files import atomic_write
-from msfp.engine.html import csv_frame, md_cell, md_text
+from msfp.engine.html import csv_frame
 from msfp.paper.cells import write_cells
-from msfp.paper.latex import latex, spaced
-from msfp.paper.layout import ALONE, CellText, TableLayout, merge, sheet
+from msfp.paper.latex import latex, spaced, templates
+from msfp.paper.layout import ALONE, CellText, Line, TableLayout, merge, sheet
 from msfp.types import Cell
 
 if TYPE_CHECKING:
@@ -66,11 +66,14 @@ def html(cells: Iterable[Cell], table: int, beside: bool = True) -> str:
 
 def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") -> str:
     """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
-    groups = [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
     columns = zip(*(line.cells for line in sheet.lines), strict=True)
     wordy = [any(c and (len(c.text) > 16 or len(c.paper) > 20) for c in column) for column in columns]  # to be wrapped
     template = environment().get_template("sheet.html.j2")
-    return template.render(sheet=sheet, wordy=wordy, groups=groups, hint=hint).strip() + "\n"
+    return template.render(sheet=sheet, wordy=wordy, groups=_groups(sheet), hint=hint).strip() + "\n"
+
+
+def _groups(sheet: TableLayout) -> list[tuple[str, list[Line]]]:
+    return [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
 
 
 @cache
@@ -87,36 +90,8 @@ def environment() -> "Environment":
 
 def markdown(sheet: TableLayout, note: str = "") -> str:
     """GitHub Markdown: heading, table, reasons, remarks."""
-
-    def row(texts: Iterable[str]) -> str:
-        return "| " + " | ".join(texts) + " |"
-
-    lines = [f"### {sheet.made.name}: {md_text(sheet.made.title)}", ""]
-    lines += [md_text(f"{sheet.made.caption}{spaced(note)} {sheet.key}"), ""]
-    lines += [row(map(md_cell, [sheet.made.stub, *sheet.heads])), row(["---"] * (1 + len(sheet.heads)))]
-    for group, members in groupby(sheet.lines, key=lambda line: line.group):
-        if group:
-            lines.append(row([f"*{md_cell(group)}*", *[""] * len(sheet.columns)]))
-        lines += [row([md_cell(line.label), *map(_md_cell, line.cells)]) for line in members]
-    for heading, texts in (("Notes", sheet.notes), ("Remarks on the paper's numbers", sheet.remarks)):
-        if texts:
-            lines += ["", f"{heading}:", "", *(f"{i}. {md_text(t)}" for i, t in enumerate(texts, 1))]
-    return "\n".join(lines) + "\n"
-
-
-def _md_cell(cell: CellText | None) -> str:
-    """`62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `*46.8†* (paper)`."""
-    if cell is None:
-        return ""
-    text, quoted = md_cell(cell.text), cell.source in ("paper", "published")
-    if cell.source == "measured" and cell.rank:
-        text = f"**{text}**" if cell.rank == 1 else f"<u>{text}</u>"
-    elif quoted:
-        text = f"*{text}* ({cell.source})"
-    spread, note = cell.std and f" ±{cell.std}", f" [{cell.note}]" if cell.note else ""
-    paper, published = cell.paper and f"paper {cell.paper}", cell.published and f"published {cell.published}"
-    beside = ", ".join(filter(None, (paper, cell.difference, published)))
-    return f"{text}{spread}{note}{f' ({beside})' if beside else ''}"
+    template = templates().get_template("table.md.j2")
+    return template.render(sheet=sheet, note=spaced(note), groups=_groups(sheet))
 
 
 def terminal(sheet: TableLayout, width: int = 80) -> str:

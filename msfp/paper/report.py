@@ -27,21 +27,6 @@ REPORT = "08_report"
 """The notebook that writes the report: it is added to it when it has ended."""
 MADE = "made.json"
 """Beside a folder's figures: which run made them, as beside those of the repository."""
-LIMITS_EMBEDDED = (
-    "The embedded worlds are rendered drawings with known rules. Absolute scores on them say nothing about MOT17; "
-    "comparisons of methods on them hold for them.",
-    "Public detections of the embedded worlds come from a statistical model fitted on MOT17's labels, so detectors do "
-    "not see the pictures: a threshold that depends on the picture can only follow what the model depends on.",
-)
-ONE_SEED = ("One training seed: intervals of what is learned tell nothing of other seeds, and are too narrow.",)
-LIMITS = (
-    "Re-identification by section 4.2 is a weak measure: position and background leak identity, as the rows with "
-    "random detector weights show.",
-    "ATL is supervised with one target a sequence, so the number of different targets is the number of sequences.",
-    "A difference is measured less paper, also where data, detector, weights or hardware differ: it orients, it does "
-    "not test the paper.",
-    "Best and second are ranked among the rows measured here; values of the paper and published ones take no part.",
-)
 
 
 def reproduce(run: Run, *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
@@ -157,6 +142,10 @@ def _contents(
     made = {a.id: (a, stamps.read_stamp(run, a.id)) for a in every() if a.status == "ready"}
     records = [record for _, record in made.values()]
     old = {name: stamps.stale(run, a.kind, a.number) for name, (a, record) in made.items() if record}
+    scores, held = Counter[str](), Counter[str]()  # of the tables
+    for rules, counts in (item for record in records for item in record.get("scored", {}).items()):
+        scores[rules] += counts[0]
+        held[rules] += counts[1]
     return _outline(
         run,
         cells=tables,
@@ -166,32 +155,13 @@ def _contents(
         choices=[*choices_used(run.settings), *choices(run)],
         notes=list(dict.fromkeys(text for record in records for text in record.get("notes", ()))),
         events=list(dict.fromkeys(text for record in records for text in record.get("events", ()))),
-        limits=[
-            *(LIMITS_EMBEDDED if embedded else ()),
-            *by_construction(verdicts, embedded),
-            *(ONE_SEED if len(run.settings.seeds) == 1 else ()),
-            *(LIMITS if compared else ()),
-            *_checked(records),
-        ],
+        limits=by_construction(verdicts, embedded),
+        one_seed=len(run.settings.seeds) == 1,
+        checked={rules: (scores[rules], held[rules]) for rules in sorted(scores)},
         absent={name: record["reason"] for name, (_, record) in made.items() if record.get("reason")},
         stale={name: why for name, why in old.items() if why},
         verdicts=verdicts,
     )
-
-
-def _checked(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How many of the tables' scores TrackEval computed too; nothing where no table has scores."""
-    scores, held = Counter[str](), Counter[str]()
-    for rules, counts in (item for record in records for item in record.get("scored", {}).items()):
-        scores[rules] += counts[0]
-        held[rules] += counts[1]
-    if not scores:
-        return []
-    each = ", ".join(f"{held[rules]} of {scores[rules]} by {rules}'s rules" for rules in sorted(scores))
-    return [
-        f"Scores are computed by kernels. TrackEval computed a random sample of them too ({each}), and every one was "
-        "equal: integers exactly, fractions to 1e-9. A difference would have stopped the run."
-    ]
 
 
 def by_construction(verdicts: Sequence[Verdict], embedded: bool) -> list[str]:

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
@@ -13,27 +12,13 @@ from msfp.config import Settings
 from msfp.errors import NotComputable
 from msfp.experiment.run import Run
 from msfp.metrics.bootstrap import LEVEL, Sample
-from msfp.paper.claims import KINDS, MARGINS, Apart, Claim, Effect, Found, Measured, Printed, apart, load
+from msfp.paper.claims import KINDS, Apart, Claim, Effect, Found, Measured, Printed, apart, load
 from msfp.paper.layout import fixed
 
 Word = Literal[
     "supported", "smaller than the paper says", "no difference", "refuted", "inconclusive", "not testable here"
 ]
-MEANINGS: MappingProxyType[Word, str] = MappingProxyType(
-    {
-        "supported": "The whole interval lies where the claim wants it, and does not exclude the printed size.",
-        "smaller than the paper says": "The interval reaches the side that the claim wants, where the sign holds or is "
-        "open, but all of it lies below the size that the paper prints for the same effect.",
-        "no difference": "The whole interval lies within the margin of indifference around the bound, on either side: "
-        f"{MARGINS['points']:g} points, {MARGINS['AUC']:g} AUC, {MARGINS['Gap']:g} of gap, the ± that the paper prints "
-        "for its own runs; 0 for everything else.",
-        "refuted": "The whole interval lies on the wrong side, or outside the range that the claim names.",
-        "inconclusive": "None of these, or no interval: fewer than six scenes, or people of a few fixed scenes were "
-        "drawn, which says nothing of other scenes.",
-        "not testable here": "This run has no number for it; the reason is told.",
-    }
-)
-WORDS: tuple[Word, ...] = tuple(MEANINGS)
+WORDS: tuple[Word, ...] = get_args(Word)
 SIGNS: Mapping[Word, str] = dict(zip(WORDS, "●◐≈✕○–", strict=True))
 DECIDING: tuple[Word, ...] = ("refuted", "no difference", "smaller than the paper says", "inconclusive", "supported")
 """Of several effects' words, the first of these that occurs is the claim's."""
