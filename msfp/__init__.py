@@ -99,10 +99,6 @@ if TYPE_CHECKING:
     from msfp.metrics.reid import auc as auc
     from msfp.metrics.reid import pairs as pairs
     from msfp.online.tracker import Tracker as Tracker
-    from msfp.paper.front import evaluate as evaluate
-    from msfp.paper.front import load as load
-    from msfp.paper.front import train as train
-    from msfp.paper.front import tune as tune
     from msfp.paper.measure import absent as absent
     from msfp.paper.measure import association_cells as association_cells
     from msfp.paper.measure import attempt as attempt
@@ -117,6 +113,10 @@ if TYPE_CHECKING:
     from msfp.paper.measure import tracking_cells as tracking_cells
     from msfp.paper.measure import validation as validation
     from msfp.paper.notebook import begin
+    from msfp.paper.notebook import evaluate as evaluate
+    from msfp.paper.notebook import load as load
+    from msfp.paper.notebook import train as train
+    from msfp.paper.notebook import tune as tune
     from msfp.paper.registry import frame
     from msfp.tracking import names
     from msfp.tracking.costs import iou as iou
@@ -140,10 +140,9 @@ _NAMES = {
     "msfp.heads.triplets": "Batches",
     "msfp.metrics.reid": "auc pairs",
     "msfp.online.tracker": "Tracker",
-    "msfp.paper.front": "evaluate load train tune",
     "msfp.paper.measure": "absent association_cells attempt ceiling_cells cell cross_domain "
     "crowded difference_cell embedding_cells judged reid_cells tracking_cells validation",
-    "msfp.paper.notebook": "open:begin",
+    "msfp.paper.notebook": "evaluate load open:begin train tune",
     "msfp.paper.registry": "reference:frame",
     "msfp.tracking": "trackers:names",
     "msfp.tracking.costs": "iou",

@@ -12,7 +12,7 @@ from msfp.cli.options import Json, Start, listed, offering, opens_run, tell
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
-    from msfp.paper.protocol import Tuned
+    from msfp.paper.methods import Chosen
 
 BENCHES = Path(__file__).resolve().parents[2] / "bench"
 COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
@@ -52,7 +52,7 @@ def reproduce(
     """Execute the notebooks in order and write every table, figure and the report."""
     run = start()
     _bring()
-    from msfp.paper.reproduction import reproduce as execute
+    from msfp.paper.report import reproduce as execute
 
     outcome = execute(run, only=only or None, start=first or None, resume=not fresh)
     written = outcome["report"]
@@ -93,7 +93,7 @@ def paper(
     Take the options of the run itself: what was made with others is marked as stale.
     """
     run = start()
-    from msfp.paper.report import COMPILE, write_paper
+    from msfp.paper.latex import COMPILE, write_paper
 
     made = write_paper(run, out)
     found = {"folder": str(made.folder), "tables": made.tables, "figures": made.figures, "missing": made.missing}
@@ -184,10 +184,10 @@ def import_results(
     """
     run = start()
     from msfp.experiment.external import Refused
-    from msfp.paper import external_rows
+    from msfp.paper.measure import take
 
     try:
-        kept, scored = external_rows.take(run, name, folder)
+        kept, scored = take(run, name, folder)
     except Refused as refused:
         tell(False, None, "", refused.problems)
         raise typer.Exit(2) from None
@@ -225,7 +225,7 @@ def submit(
 ) -> None:
     """Track a test split whose labels are hidden, and write the zip that motchallenge.net takes, checked."""
     run = start()
-    from msfp.paper.external_rows import submit_row
+    from msfp.paper.measure import submit_row
 
     path = str(submit_row(run, method, dataset, out))
     tell(as_json, {"zip": path}, path)
@@ -248,24 +248,24 @@ def tune(
     which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the embedded worlds are used.
     """
     run = start(f"selection.trials={trials}", f"selection.seed={seed}", "tuning=selected")
-    from msfp.paper.protocol import tune as tune_rows
+    from msfp.paper.methods import tune as tune_rows
 
     found = tune_rows(run, rows or [])
     tell(as_json, [_record(one) for one in found], "" if as_json else [_text(one) for one in found])
-    if any(one.chosen.found is None for one in found):
+    if any(one.found is None for one in found):
         raise typer.Exit(1)
 
 
-def _record(one: "Tuned") -> dict[str, object]:
-    found = one.chosen.found
+def _record(one: "Chosen") -> dict[str, object]:
+    found = one.found
     record: dict[str, object] = {
-        "row": one.chosen.label,
-        "tracker": one.chosen.method.tracker,
+        "row": one.label,
+        "tracker": one.method.tracker,
         "settings": dict(found.options) if found else None,
-        "held_out": {"released": one.released, "selected": one.selected, "interval": one.gain, "reason": one.reason},
+        "held_out": {"released": one.released, "selected": one.selected, "interval": one.gain, "reason": one.remark},
     }
     if found is None:
-        return {**record, "reason": one.chosen.reason}
+        return {**record, "reason": one.reason}
     inner = {"released": 100 * found.released, "selected": 100 * found.hota}
     return {
         **record,
@@ -276,22 +276,22 @@ def _record(one: "Tuned") -> dict[str, object]:
     }
 
 
-def _text(one: "Tuned") -> str:
+def _text(one: "Chosen") -> str:
     from msfp.experiment.selection import words
-    from msfp.paper.protocol import outcome
+    from msfp.paper.methods import outcome
 
-    if one.chosen.found is None:
-        return f"{one.chosen.label}: {one.chosen.reason}"
-    lines = [f"{one.chosen.label}: {words(one.chosen.found.options)}", f"  {outcome(one.chosen.found)}"]
+    if one.found is None:
+        return f"{one.label}: {one.reason}"
+    lines = [f"{one.label}: {words(one.found.options)}", f"  {outcome(one.found)}"]
     if one.released is not None and one.selected is not None:
-        apart = f" [{one.gain[0]:+.1f}, {one.gain[1]:+.1f}]" if one.gain else f" ({one.reason})"
+        apart = f" [{one.gain[0]:+.1f}, {one.gain[1]:+.1f}]" if one.gain else f" ({one.remark})"
         lines.append(
             f"  on the validation part: {one.selected:.1f} HOTA, as released {one.released:.1f}; "
             f"{one.selected - one.released:+.1f}{apart}"
         )
-    options = " ".join(f"--set {key}={value}" for key, value in one.chosen.found.options)
+    options = " ".join(f"--set {key}={value}" for key, value in one.found.options)
     if options:
-        lines.append(f"  msfp run ROOT --tracker {one.chosen.method.tracker} {options} --out DIR")
+        lines.append(f"  msfp run ROOT --tracker {one.method.tracker} {options} --out DIR")
     return "\n".join(lines)
 
 

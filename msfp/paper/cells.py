@@ -15,8 +15,6 @@ from msfp.errors import InputError, NotComputable
 from msfp.metrics.bootstrap import Sample, Tracked
 from msfp.types import Cell
 
-FIELDS = {f.name for f in fields(Cell)}
-
 
 def write_cells(path: Path, cells: Iterable[Cell]) -> Path:
     """Write cells as JSON, floats exact; the same cells give the same bytes.
@@ -25,22 +23,29 @@ def write_cells(path: Path, cells: Iterable[Cell]) -> Path:
         InputError: a value that is NaN or infinite; such a cell has source `n/a` and a reason.
         MsfpError: the file cannot be written.
     """
-    rows = [{f.name: _plain(getattr(_finite(cell), f.name)) for f in fields(Cell)} for cell in cells]
-    atomic_write(path, (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
+    rows = []
+    for cell in cells:
+        for name in ("value", "std"):
+            number = getattr(cell, name)
+            if isinstance(number, (int, float, np.number)) and not math.isfinite(number):
+                raise InputError(
+                    f"cell {cell.row!r} / {cell.column!r}: {name} is {number}; a value that cannot be computed has "
+                    "source n/a and its reason"
+                )
+        row = {f.name: getattr(cell, f.name) for f in fields(Cell)}
+        rows.append(row | {"detail": dict(sorted(cell.detail.items()))})
+    text = json.dumps(rows, indent=1, ensure_ascii=False, default=lambda number: number.item())  # NumPy's
+    atomic_write(path, f"{text}\n".encode())
     return path
 
 
 def read_cells(path: Path) -> list[Cell]:
-    """Cells from a file that `write_cells` made.
-
-    Raises:
-        InputError: no such file, or not a list of cells.
-    """
+    """Cells from a file that `write_cells` made; InputError: no such file, or not a list of cells."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(rows, list):
             raise TypeError("not a list")
-        return [_cell(row) for row in rows]
+        return [Cell(**row) for row in rows]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; compute the table first") from None
     except (ValueError, TypeError) as error:
@@ -49,86 +54,31 @@ def read_cells(path: Path) -> list[Cell]:
         ) from None
 
 
-def _cell(row: Any) -> Cell:
-    if not isinstance(row, dict) or set(row) - FIELDS:
-        raise TypeError(f"unknown fields in {str(row)[:80]}")
-    return Cell(**row)
+@dataclass(frozen=True)
+class MeasuredCell(Cell):
+    """A measured cell that knows what it was measured from; it prints and compares as any cell."""
 
-
-def _finite(cell: Cell) -> Cell:
-    for name in ("value", "std"):
-        number = getattr(cell, name)
-        if isinstance(number, (int, float, np.number)) and not math.isfinite(number):
-            raise InputError(
-                f"cell {cell.row!r} / {cell.column!r}: {name} is {number}; a value that cannot be computed has "
-                "source n/a and its reason"
-            )
-    return cell
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in sorted(value.items())}
-    return value
+    seeds: tuple[float, ...] = field(default=(), compare=False, repr=False)  # value of each training seed
+    basis: Tracked | Sample | None = field(default=None, compare=False, repr=False)  # what intervals are computed from
+    measure: str = field(default="", compare=False, repr=False)  # its name in `basis`, where the column has another
 
 
 @dataclass(frozen=True)
-class MeasuredCell(Cell):
-    """A measured cell that knows what it was measured from; it prints and compares as any cell.
-
-    Attributes:
-        seeds: value of each training seed.
-        basis: what intervals are computed from; None where it was not measured unit by unit.
-        measure: name of the measure in `basis`, where the column has another.
-    """
-
-    seeds: tuple[float, ...] = field(default=(), compare=False, repr=False)
-    basis: "Tracked | Sample | None" = field(default=None, compare=False, repr=False)
-    measure: str = field(default="", compare=False, repr=False)
-
-
 class Evidence:
-    """What the cells of one table were measured from."""
+    """What the cells of one table were measured from: (row, column) -> seeds, measure, basis."""
 
-    def __init__(self, cells: dict[tuple[str, str], tuple[tuple[float, ...], str, "Tracked | Sample | None"]]) -> None:
-        self._cells = cells
+    cells: dict[tuple[str, str], tuple[tuple[float, ...], str, Tracked | Sample | None]] = field(default_factory=dict)
 
     def sample(self, row: str, column: str) -> Sample:
-        """A cell's number with its seeds and draws.
-
-        Raises:
-            NotComputable: the table has no such measured cell.
-        """
-        seeds, measure, basis = self._find(row, column)
-        if isinstance(basis, Tracked):
-            return basis.sample(measure)
-        return basis or Sample(np.array(seeds))
-
-    def tracked(self, row: str, column: str) -> tuple[Tracked, str]:
-        """A cell's scores by sequence, and which measure it shows.
-
-        Raises:
-            NotComputable: there are none.
-        """
-        _, measure, basis = self._find(row, column)
-        if not isinstance(basis, Tracked):
-            raise NotComputable(f"{row} / {column} was not measured sequence by sequence")
-        return basis, measure
-
-    def _find(self, row: str, column: str) -> tuple[tuple[float, ...], str, "Tracked | Sample | None"]:
-        if (row, column) not in self._cells:
+        """A cell's number with its seeds and draws; NotComputable: the table has no such measured cell."""
+        if (row, column) not in self.cells:
             raise NotComputable(f"{row} / {column} was not measured")
-        return self._cells[row, column]
+        seeds, measure, basis = self.cells[row, column]
+        return basis.sample(measure) if isinstance(basis, Tracked) else basis or Sample(np.array(seeds))
 
 
-def write(path: Path, cells: Iterable[Cell]) -> None:
-    """Write what measured cells carry; cells that share a basis share its bytes.
-
-    Raises:
-        MsfpError: the file cannot be written.
-    """
+def write_evidence(path: Path, cells: Iterable[Cell]) -> None:
+    """Write what measured cells carry; cells that share a basis share its bytes. MsfpError: it cannot be written."""
     from safetensors.numpy import save
 
     listed: list[dict[str, Any]] = []
@@ -137,55 +87,43 @@ def write(path: Path, cells: Iterable[Cell]) -> None:
     for cell in cells:
         if not isinstance(cell, MeasuredCell) or cell.source != "measured":
             continue
-        basis = cell.basis
+        basis, number = cell.basis, len(bases)
         if basis is not None and id(basis) not in bases:
-            number = len(bases)
             if isinstance(basis, Tracked):
                 bases[id(basis)] = {"number": number, "scenes": basis.scenes}
                 arrays[f"{number}.sums"] = basis.sums
             else:
                 bases[id(basis)] = {"number": number, "units": basis.units, "kind": basis.kind}
                 arrays[f"{number}.seeds"], arrays[f"{number}.replicates"] = basis.seeds, basis.replicates
-        place = bases[id(basis)]["number"] if basis is not None else None
-        listed.append({"row": cell.row, "column": cell.column, "seeds": cell.seeds, "measure": cell.measure or
-                       cell.column, "basis": place})  # fmt: skip
+        listed.append(
+            {"row": cell.row, "column": cell.column, "seeds": cell.seeds, "measure": cell.measure or cell.column}
+            | {"basis": None if basis is None else bases[id(basis)]["number"]}
+        )
     header = {"cells": listed, "bases": list(bases.values())}
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # of a view, memory would be written
-    data = save(whole, metadata={"evidence": json.dumps(header, ensure_ascii=False)})
-    atomic_write(path, data, durable=False)
+    atomic_write(path, save(whole, metadata={"evidence": json.dumps(header, ensure_ascii=False)}), durable=False)
 
 
-def read(path: Path) -> Evidence:
-    """What `write` left; nothing where there is no file.
-
-    Raises:
-        InputError: damaged, or not such a file.
-    """
+def read_evidence(path: Path) -> Evidence:
+    """What `write_evidence` left; nothing where there is no file. InputError: damaged, or not such a file."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        return Evidence({})
+        return Evidence()
+    bases: dict[int | None, Tracked | Sample | None] = {None: None}
     try:
         with safe_open(path, "np") as file:
             header = json.loads(file.metadata()["evidence"])
-            bases = [_basis(one, file) for one in header["bases"]]
+            for one in header["bases"]:
+                n = one["number"]
+                if "scenes" in one:
+                    bases[n] = Tracked(tuple(one["scenes"]), file.get_tensor(f"{n}.sums"))
+                else:
+                    drawn = file.get_tensor(f"{n}.seeds"), file.get_tensor(f"{n}.replicates")
+                    bases[n] = Sample(*drawn, tuple(one["units"]), one["kind"])
+        known = [
+            ((c["row"], c["column"]), (tuple(c["seeds"]), c["measure"], bases[c["basis"]])) for c in header["cells"]
+        ]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a file of evidence ({error!r}); delete it and make the table again") from None
-    return Evidence(
-        {
-            (c["row"], c["column"]): (
-                tuple(c["seeds"]),
-                c["measure"],
-                None if c["basis"] is None else bases[c["basis"]],
-            )
-            for c in header["cells"]
-        }
-    )
-
-
-def _basis(one: dict[str, Any], file: Any) -> Tracked | Sample:
-    number = one["number"]
-    if "scenes" in one:
-        return Tracked(tuple(one["scenes"]), file.get_tensor(f"{number}.sums"))
-    seeds, replicates = file.get_tensor(f"{number}.seeds"), file.get_tensor(f"{number}.replicates")
-    return Sample(seeds, replicates, tuple(one["units"]), one["kind"])
+    return Evidence(dict(known))

@@ -1,27 +1,21 @@
-"""What a table shows: columns, groups, the paper's values beside ours, notes, the sentence below it."""
+"""What a table shows: columns, groups, the paper's values beside ours, notes; and what it says beside the paper's."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import combinations, groupby, zip_longest
-from textwrap import wrap
+from itertools import combinations
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from msfp.engine.html import md_cell, md_text
+from msfp.errors import InputError
 from msfp.paper import registry
-from msfp.paper.registry import Artefact, artefact
+from msfp.paper.registry import Artefact, Entry, artefact
 from msfp.types import Cell
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-
 HIGHER, LOWER, NEITHER = 1, -1, 0
-
+ARROWS = MappingProxyType({HIGHER: "↑", LOWER: "↓", NEITHER: ""})
 DIRECTIONS = MappingProxyType(
     {
         **dict.fromkeys(("HOTA", "AssA", "DetA", "IDF1", "MOTA", "FPS", "A: FPS", "B: FPS", "AUC", "Gap"), HIGHER),
@@ -32,9 +26,20 @@ DIRECTIONS = MappingProxyType(
 )
 SPECIAL = MappingProxyType({(21, "Gap"): NEITHER, (6, ""): HIGHER})
 """(table, column) that the names above would get wrong; column empty: every column of the table."""
-
 UNRANKED_ROWS = ("Δ",)
-ARROWS = MappingProxyType({HIGHER: "↑", LOWER: "↓", NEITHER: ""})
+SEPARATOR = " · "
+"""In a row's label between the method and the part it was measured on: `MSFP-Track · SDP`."""
+REMARKS = " // "
+"""Between two remarks on one entry of the paper."""
+OURS = "Rows the paper does not have"
+RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
+ALONE = "A smoke run: computed on next to no data, so these numbers mean nothing and stand beside none of the paper's."
+NOT_MEASURED = "only the paper's value, not measured here"
+"""Reason of a cell that nobody computed; it needs no note, as such cells say "(paper)"."""
+TIDY = (
+    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "published_source", "source",
+    "reason", "unit", "detail", "group", "private", "remark",
+)  # fmt: skip
 
 
 def direction(table: int, column: str) -> int:
@@ -51,14 +56,17 @@ def stem(column: str) -> str:
     return column.partition(",")[0].partition(" (")[0].strip()
 
 
+def part_of(row: str) -> str:
+    """What a row was measured on, by its label: `MSFP-Track · SDP` -> `SDP`; empty for the whole."""
+    return row.partition(SEPARATOR)[2]
+
+
 def decimals(table: int, column: str, values: Iterable[float], unit: str = "") -> int:
     """Digits behind the point: as the paper prints the column, else one for percent, none for counts, three."""
     for name in (column, stem(column)):
         if printed := [e.decimals for e in registry.table(table) if e.column == name and isinstance(e.value, float)]:
             return max(printed)
-    if unit == "%":
-        return 1
-    return 0 if all(float(v).is_integer() for v in values) else 3
+    return 1 if unit == "%" else 0 if all(float(v).is_integer() for v in values) else 3
 
 
 def fixed(value: float, digits: int, signed: bool = False) -> str:
@@ -67,19 +75,68 @@ def fixed(value: float, digits: int, signed: bool = False) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-SEPARATOR = " · "
-"""In a row's label between the method and the part it was measured on: `MSFP-Track · SDP`."""
+def merge(cells: Iterable[Cell], table: int, beside: bool = True) -> pd.DataFrame:
+    """Cells beside the paper's entries, one line a cell; without `beside` the cells alone.
 
-REMARKS = " // "
-"""Between two remarks on one entry of the paper."""
+    Lines come in the paper's order; what the paper does not have follows: our rows, then rows measured on a part
+    (`MSFP-Track · SDP`) grouped by part. Columns are those of `TIDY`: `measured` and `std` are ours only; `paper`,
+    `paper_std` the paper's; `difference` is measured less paper, absent where either is no number or where the paper
+    used private detections; `published` is known from elsewhere. The three are never mixed.
 
-OURS = "Rows the paper does not have"
+    Raises:
+        InputError: no such table, or two cells for one row and column.
+    """
+    return _joined(cells, table, beside)[list(TIDY)]
 
-RANKS = "Bold: best, underlined: second, among the paper's rows measured here."
-ALONE = "A smoke run: computed on next to no data, so these numbers mean nothing and stand beside none of the paper's."
 
-NOT_MEASURED = "only the paper's value, not measured here"
-"""Reason of a cell that nobody computed; it needs no note, as such cells say "(paper)"."""
+def _joined(cells: Iterable[Cell], table: int, beside: bool) -> pd.DataFrame:
+    """The tidy frame with the paper's `entry`."""
+    ours: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        if (cell.row, cell.column) in ours:
+            raise InputError(f"table {table}: two cells for row {cell.row!r}, column {cell.column!r}; keep one")
+        ours[cell.row, cell.column] = cell
+    known, columns = registry.rows(table), dict.fromkeys([*registry.columns(table), *(c for _, c in ours)])
+    extra = [row for row in dict.fromkeys(r for r, _ in ours) if row not in known]
+    parts = list(dict.fromkeys(map(part_of, extra)))
+    extra.sort(key=lambda row: (part_of(row) != "", parts.index(part_of(row))))
+    groups = {row: part_of(row) or (OURS if known else "") for row in extra}
+    groups |= {e.row: e.group for e in registry.table(table)}
+    records = []
+    for place in ((row, column) for row in [*known, *extra] for column in columns):
+        entry = registry.lookup(table, *place) if beside else None
+        if entry or place in ours:
+            record = {"row": place[0], "column": place[1], "group": groups[place[0]], "entry": entry}
+            records.append(record | _sources(ours.get(place), entry))
+    frame = pd.DataFrame(records, columns=[*TIDY, "entry"], dtype=object)
+    numbers = ["std", "paper_std", "difference", "published"]
+    frame[numbers] = frame[numbers].astype(float)
+    return frame
+
+
+def _sources(cell: Cell | None, entry: Entry | None) -> dict[str, Any]:
+    """What is measured, the paper's and published for one place of a table."""
+    source = cell.source if cell else "paper"
+    value, std = ((v.item() if isinstance(v, np.generic) else v) for v in ((cell.value, cell.std) if cell else (0, 0)))
+    measured = value if source == "measured" else None
+    paper = entry.value if entry else (value if source == "paper" else None)
+    quoted = source == "published" and isinstance(value, (int, float))
+    comparable = isinstance(measured, (int, float)) and isinstance(paper, float) and not (entry and entry.private)
+    return {
+        "measured": measured,
+        "std": std if source == "measured" else None,
+        "paper": paper,
+        "paper_std": entry.std if entry else None,
+        "difference": measured - paper if comparable else None,  # type: ignore[operator]
+        "published": value if quoted else entry.published if entry else None,
+        "published_source": entry.published_source if entry else "",
+        "source": source,
+        "reason": cell.reason if cell else NOT_MEASURED,
+        "unit": (cell.unit if cell else "") or (entry.unit if entry else ""),
+        "detail": dict(cell.detail) if cell else {},
+        "private": bool(entry and entry.private),
+        "remark": entry.remark if entry else "",
+    }
 
 
 @dataclass(frozen=True)
@@ -127,40 +184,35 @@ class TableLayout:
         return RANKS if self.beside else ALONE
 
     @property
-    def wordy(self) -> tuple[bool, ...]:
-        """Which columns hold texts, that are to be wrapped, rather than numbers."""
-        columns = zip(*(line.cells for line in self.lines), strict=True)
-        return tuple(any(c and (len(c.text) > 16 or len(c.paper) > 20) for c in column) for column in columns)
+    def heads(self) -> list[str]:
+        """The columns, each with its arrow."""
+        return [f"{name} {arrow}".strip() for name, arrow in zip(self.columns, self.arrows, strict=True)]
 
 
-def lay_out(frame: pd.DataFrame, number: int, beside: bool = True) -> TableLayout:
-    """A sheet from the tidy frame of `render.merge` with the paper's entries."""
-    columns, digits = tuple(dict.fromkeys(frame["column"])), {}
-    for column, cells in frame.groupby("column", sort=False):
-        values = [v for v in cells["measured"] if isinstance(v, (int, float))]
-        digits[str(column)] = decimals(number, str(column), values, next((u for u in cells["unit"] if u), ""))
-    ranks = ranked(frame, number, digits) if beside else {}
+def sheet(cells: Iterable[Cell], table: int, beside: bool = True) -> TableLayout:
+    """The table laid out in the paper's shape, every entry as text; without `beside` no value of the paper."""
+    frame, digits = _joined(cells, table, beside), {}
+    for column, of_column in frame.groupby("column", sort=False):
+        values = [v for v in of_column["measured"] if isinstance(v, (int, float))]
+        digits[str(column)] = decimals(table, str(column), values, next((u for u in of_column["unit"] if u), ""))
+    columns = tuple(dict.fromkeys(frame["column"]))
+    ranks = _ranked(frame, table, digits) if beside else {}
     notes = tuple(dict.fromkeys(r for r in frame["reason"] if r and r != NOT_MEASURED))
     remarks = tuple(dict.fromkeys(part for text in frame["remark"] for part in text.split(REMARKS) if part))
     lines = []
-    for label, cells in frame.groupby("row", sort=False):
-        row, group = str(label), cells["group"].iloc[0]
+    for label, of_row in frame.groupby("row", sort=False):
+        row, group = str(label), of_row["group"].iloc[0]
         shown = {
             r["column"]: _shown(r, digits[r["column"]], ranks.get((row, r["column"]), 0), notes, remarks)
-            for r in cells.to_dict("records")
+            for r in of_row.to_dict("records")
         }
         base = row.partition(SEPARATOR)[0] if group == part_of(row) else row
         lines.append(Line(row, base, group, tuple(map(shown.get, columns))))
-    arrows = tuple(ARROWS[direction(number, c)] for c in columns)
-    return TableLayout(artefact("table", number), columns, arrows, tuple(lines), notes, remarks, beside)
+    arrows = tuple(ARROWS[direction(table, c)] for c in columns)
+    return TableLayout(artefact("table", table), columns, arrows, tuple(lines), notes, remarks, beside)
 
 
-def part_of(row: str) -> str:
-    """What a row was measured on, by its label: `MSFP-Track · SDP` -> `SDP`; empty for the whole."""
-    return row.partition(SEPARATOR)[2]
-
-
-def ranked(frame: pd.DataFrame, number: int, digits: dict[str, int]) -> dict[tuple[str, str], int]:
+def _ranked(frame: pd.DataFrame, number: int, digits: dict[str, int]) -> dict[tuple[str, str], int]:
     """Best (1) and second (2) of each column, among measured rows that the paper has.
 
     Rows measured on a part of the data are ranked among themselves. Values that print alike share a rank; two
@@ -184,174 +236,48 @@ def ranked(frame: pd.DataFrame, number: int, digits: dict[str, int]) -> dict[tup
 
 def _shown(record: dict[Any, Any], digits: int, rank: int, notes: Sequence[str], remarks: Sequence[str]) -> CellText:
     source, measured, difference = record["source"], record["measured"], record["difference"]
-    published, entry = record["published"], record["entry"]
-    compared, elsewhere = not pd.isna(difference), not pd.isna(published)
+    published, entry, std = record["published"], record["entry"], record["std"]
+    compared, elsewhere, spread = not pd.isna(difference), not pd.isna(published), not pd.isna(std)
     unit = f" {record['unit']}" if record["unit"] else ""
     paper = "" if pd.isna(record["paper"]) else str(record["paper"])
     if entry:
-        spread = "" if entry.std is None else f" ±{entry.std:.{entry.std_decimals}f}"
-        paper = f"{entry.printed}{spread}{'†' if entry.private else ''}"
+        of_runs = "" if entry.std is None else f" ±{entry.std:.{entry.std_decimals}f}"
+        paper = f"{entry.printed}{of_runs}{'†' if entry.private else ''}"
+
+    def text(value: object, signed: bool = False) -> str:
+        return fixed(float(value), digits, signed) if isinstance(value, (int, float)) else str(value)
+
     signed = bool(entry and entry.printed[:1] in "+-" and isinstance(entry.value, float))
-    text = {"measured": _text(measured, digits, signed), "paper": paper, "published": _text(published, digits)}
+    own = {"measured": text(measured, signed), "paper": paper, "published": text(published)}
     remarked = [part for part in record["remark"].split(REMARKS) if part]
     exact = f"{measured:.6g}" if isinstance(measured, float) else str(measured)
-    std = "" if pd.isna(record["std"]) else f" ± {record['std']:.3g}"
-    facts = [
-        ("cell", f"{record['row']} / {record['column']}"),
-        ("source", source),
-        ("measured", f"{exact}{std}{unit}" if source == "measured" else ""),
-        ("paper", f"{paper}{unit}" if paper else ""),
-        ("measured − paper", f"{difference:+.4g}{unit}".replace("-", "−") if compared else ""),
-        ("published", f"{published:g} ({record['published_source']})" if elsewhere else ""),
-        ("reason", record["reason"]),
-    ]
-    facts = [(what, value) for what, value in facts if value]
-    facts += [(key, str(value)) for key, value in sorted(record["detail"].items())]
-    facts += [("remark", remark) for remark in remarked]
+    facts = {
+        "cell": f"{record['row']} / {record['column']}",
+        "source": source,
+        "measured": f"{exact}{f' ± {std:.3g}' if spread else ''}{unit}" if source == "measured" else "",
+        "paper": f"{paper}{unit}" if paper else "",
+        "measured − paper": f"{difference:+.4g}{unit}".replace("-", "−") if compared else "",
+        "published": f"{published:g} ({record['published_source']})" if elsewhere else "",
+        "reason": record["reason"],
+    }
+    known = [(what, value) for what, value in facts.items() if value]
+    known += [*sorted(record["detail"].items()), *(("remark", remark) for remark in remarked)]
     numbers = {name: record[name] for name in ("measured", "paper", "difference") if not pd.isna(record[name])}
+    places = max(digits, entry.std_decimals if entry else 0)
     return CellText(
-        text=text.get(source, source),
-        std=_spread(record["std"], max(digits, entry.std_decimals if entry else 0)),
+        text=own.get(source, source),
+        # one that would print as zero gets a digit more
+        std="" if not spread else f"{std:.{places + (std != 0 and float(f'{std:.{places}f}') == 0)}f}",
         paper="" if source == "paper" else "same" if measured == paper else paper,
         difference=fixed(difference, digits, signed=True) if compared else "",
-        published=text["published"] if elsewhere and source != "published" else "",
+        published=own["published"] if elsewhere and source != "published" else "",
         source=source,
         rank=rank,
         note=notes.index(record["reason"]) + 1 if record["reason"] in notes else 0,
         remarks=tuple(remarks.index(part) + 1 for part in remarked),
-        hover="\n".join(f"{what}: {value}" for what, value in facts),
+        hover="\n".join(f"{what}: {value}" for what, value in known),
         numbers={name: f"{value:.10g}" if isinstance(value, float) else str(value) for name, value in numbers.items()},
     )
-
-
-def _text(value: object, digits: int, signed: bool = False) -> str:
-    return fixed(float(value), digits, signed) if isinstance(value, (int, float)) else str(value)
-
-
-def _spread(std: float, digits: int) -> str:
-    """A spread; one that would print as zero gets a digit more."""
-    if pd.isna(std):
-        return ""
-    text = f"{std:.{digits}f}"
-    return f"{std:.{digits + 1}f}" if std and not float(text) else text
-
-
-def terminal(sheet: TableLayout, width: int = 80) -> str:
-    """Plain text of at most so many columns: a table as wide, the next columns below it; the notes come last.
-
-    Below a number stand the paper's and, in brackets, measured less paper.
-    """
-    margin = width // 3
-    rows = [[sheet.made.stub], *(wrap(line.row, margin - 2) for line in sheet.lines)]
-    columns = [
-        [wrap(f"{name} {arrow}", 14), *(_stacked(line.cells[k], margin) for line in sheet.lines)]
-        for k, (name, arrow) in enumerate(zip(sheet.columns, sheet.arrows, strict=True))
-    ]
-    blocks: list[list[list[list[str]]]] = []
-    for column in columns:
-        if not blocks or sum(map(_widest, [*blocks[-1], column])) > width:
-            blocks.append([rows])
-        blocks[-1].append(column)
-    below = "Below a number: the paper's (measured less paper)." if sheet.beside else ALONE
-    said = [below, *(f"[{i}] {note}" for i, note in enumerate(sheet.notes, 1))]
-    return "\n\n".join([*map(_side_by_side, blocks), "\n".join(line for text in said for line in wrap(text, width))])
-
-
-def _stacked(cell: CellText | None, width: int) -> list[str]:
-    """Lines of a cell: the value, then the paper's with the difference."""
-    if cell is None:
-        return []
-    source = f"({cell.source})" if cell.source in ("paper", "published") else ""
-    note = f"[{cell.note}]" if cell.note else ""
-    value = " ".join(filter(None, (cell.text, cell.std and f"±{cell.std}", source, note)))
-    paper = f"{cell.paper} ({cell.difference})" if cell.difference else cell.paper
-    return [*wrap(value, width), *wrap(paper, width)]
-
-
-def _widest(column: Iterable[Sequence[str]]) -> int:
-    return 2 + max(len(line) for cell in column for line in cell)
-
-
-def _side_by_side(columns: Sequence[Sequence[Sequence[str]]]) -> str:
-    """Columns of cells of lines as lines of text, words to the left and numbers to the right."""
-    widths = [_widest(column) for column in columns]
-    lines = []
-    for row in (row for row in zip(*columns, strict=True) if any(row[1:])):
-        for label, *texts in zip_longest(*row, fillvalue=""):
-            shown = [text.rjust(size) for text, size in zip(texts, widths[1:], strict=True)]
-            lines.append("".join([label.ljust(widths[0] - 2), *shown]).rstrip())
-    return "\n".join(lines)
-
-
-def markdown(sheet: TableLayout, note: str = "") -> str:
-    """GitHub Markdown: heading, table, reasons, remarks."""
-
-    def row(texts: Iterable[str]) -> str:
-        return "| " + " | ".join(texts) + " |"
-
-    head = [sheet.made.stub, *(f"{c} {a}".strip() for c, a in zip(sheet.columns, sheet.arrows, strict=True))]
-    lines = [
-        f"### {sheet.made.name}: {md_text(sheet.made.title)}",
-        "",
-        md_text(f"{sheet.made.caption}{spaced(note)} {sheet.key}"),
-        "",
-        row(map(md_cell, head)),
-        row(["---"] * len(head)),
-    ]
-    for group, members in groupby(sheet.lines, key=lambda line: line.group):
-        if group:
-            lines.append(row([f"*{md_cell(group)}*", *[""] * len(sheet.columns)]))
-        lines += [row([md_cell(line.label), *map(_cell, line.cells)]) for line in members]
-    for heading, texts in (("Notes", sheet.notes), ("Remarks on the paper's numbers", sheet.remarks)):
-        if texts:
-            lines += ["", f"{heading}:", "", *(f"{i}. {md_text(t)}" for i, t in enumerate(texts, 1))]
-    return "\n".join(lines) + "\n"
-
-
-def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") -> str:
-    """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
-    groups = [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
-    template = environment().get_template("sheet.html.j2")
-    return template.render(sheet=sheet, wordy=sheet.wordy, groups=groups, hint=hint).strip() + "\n"
-
-
-@cache
-def environment() -> "Environment":
-    """The templates of this room, escaping everything; filter `code`: what is in `backticks` in code type."""
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup, escape
-
-    made = Environment(
-        loader=ChoiceLoader([PackageLoader("msfp.paper", "."), PackageLoader("msfp.paper.site", ".")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["code"] = lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-    return made
-
-
-def _cell(cell: CellText | None) -> str:
-    """A cell of Markdown: `62.8 ±0.2 (paper 63.2)`, `n/a [1]`, `*46.8†* (paper)`."""
-    if cell is None:
-        return ""
-    text = md_cell(cell.text)
-    if cell.source == "measured" and cell.rank:
-        text = f"**{text}**" if cell.rank == 1 else f"<u>{text}</u>"
-    elif cell.source in ("paper", "published"):
-        text = f"*{text}*"
-    text += f" ±{cell.std}" if cell.std else ""
-    text += f" ({cell.source})" if cell.source in ("paper", "published") else ""
-    text += f" [{cell.note}]" if cell.note else ""
-    paper, published = cell.paper and f"paper {cell.paper}", cell.published and f"published {cell.published}"
-    beside = ", ".join(filter(None, (paper, cell.difference, published)))
-    return f"{text} ({beside})" if beside else text
-
-
-def spaced(note: str) -> str:
-    """What is said of a run in a caption; nothing for an empty note."""
-    return f" Here: {note.strip().rstrip('.')}." if note.strip() else ""
 
 
 def compare(cells: Iterable[Cell], table: int) -> pd.DataFrame:
@@ -371,15 +297,7 @@ def compare(cells: Iterable[Cell], table: int) -> pd.DataFrame:
         ours, theirs = (max(rows, key=lambda row: rows[row][which]) for which in (0, 1))
         pairs = [(a, b) for a, b in combinations(rows.values(), 2) if a[1] != b[1]]
         same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
-        lines.append(
-            {
-                "column": column,
-                "rows": len(rows),
-                "best here": ours,
-                "value here": sign * rows[ours][0],
-                "best in the paper": theirs,
-                "same best": "yes" if ours == theirs else "no",
-                "pairs as in the paper": f"{same} of {len(pairs)}",
-            }
-        )
+        line = {"column": column, "rows": len(rows), "best here": ours, "value here": sign * rows[ours][0]}
+        line |= {"best in the paper": theirs, "same best": "yes" if ours == theirs else "no"}
+        lines.append({**line, "pairs as in the paper": f"{same} of {len(pairs)}"})
     return pd.DataFrame(lines)

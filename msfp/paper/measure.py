@@ -1,20 +1,26 @@
-"""What the cells of tables are made of: where a table is measured, and measurements as cells with their spread."""
+"""What the cells of tables are made of: where a table is measured, measurements as cells with their spread, and rows
+whose numbers come from elsewhere."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as ListLike
 from dataclasses import replace
 from math import isnan
+from pathlib import Path
 from statistics import fmean, stdev
 
 import pandas as pd
 
+from msfp.data.submission import expected
 from msfp.errors import InputError, NotComputable
-from msfp.experiment import data, reid
+from msfp.experiment import data, external, reid
 from msfp.experiment.data import Fold, Part
+from msfp.experiment.external import Imported
 from msfp.experiment.heads import Appearance, train_heads
 from msfp.experiment.methods import (
     Learn,
     Method,
+    as_frame,
     combine,
     difference,
     evaluate,
@@ -27,11 +33,13 @@ from msfp.experiment.reid import Discrimination, usable
 from msfp.experiment.run import Run
 from msfp.experiment.verbs import CEILING
 from msfp.metrics.bootstrap import Sample, Tracked
+from msfp.paper import methods
 from msfp.paper.cells import MeasuredCell
-from msfp.paper.methods import MSFP_ATTENTION
-from msfp.types import Cell
+from msfp.paper.layout import SEPARATOR
+from msfp.types import Cell, Scene
 
 UNITS = {"HOTA": "%", "AssA": "%", "DetA": "%", "IDF1": "%", "MOTA": "%", "IDSW": ""}
+MEASURES = tuple(UNITS)
 NO_TIME = "time differs from run to run: extra table 104 has it (`msfp table 104`), so that this table repeats exactly"
 REID = {
     "AUC": "auc",
@@ -44,6 +52,22 @@ HARD = {column: name for column, name in REID.items() if name in reid.HARD}
 Detail = dict[str, str | float | int]
 Embeddings = Mapping[str, str | Appearance]
 """Row -> a strategy, or a template with other layers, pooling or detector weights."""
+
+
+def every_scene(run: Run) -> list[tuple[str, str, Scene]]:
+    """(data set, split, scene) of all data the run uses."""
+    used = run.settings.data
+    names = [used.main, used.crowded, used.cross, used.embedded]
+    wanted = [(name, split) for name in dict.fromkeys(n for n in names if n) for split in ("train", "test")]
+    if used.dance:  # on which nothing is trained
+        wanted.append((used.dance, "test"))
+    found = []
+    for name, split in wanted:
+        try:
+            found += [(name, split, s) for s in data.scenes(run, name, split)]
+        except NotComputable:
+            continue
+    return found
 
 
 def judged(run: Run, number: int, dataset: str = "") -> tuple[Fold, ...]:
@@ -62,11 +86,7 @@ def judged(run: Run, number: int, dataset: str = "") -> tuple[Fold, ...]:
 
 
 def other_dataset(run: Run, part: str, example: str) -> str:
-    """The data set that plays a part beside the main one: `crowded`, `cross` or `dance`.
-
-    Raises:
-        NotComputable: the run has none; says how one is named.
-    """
+    """The data set that plays a part beside the main one: `crowded`, `cross` or `dance`; NotComputable: none does."""
     name = getattr(run.settings.data, part)
     if name is None:
         raise NotComputable(
@@ -76,10 +96,8 @@ def other_dataset(run: Run, part: str, example: str) -> str:
 
 
 def heads_for(run: Run, fold: Fold) -> Learn:
-    """What heads learn from that are evaluated on another data set's fold.
-
-    The whole main training split where the fold is a published split of its own, else the main learning parts.
-    """
+    """What heads learn from that are evaluated on another data set's fold: the whole main training split where the fold
+    is a published split of its own, else the main learning parts."""
     main = run.settings.data.main
     if fold.name in ("test", "val"):
         return tuple(data.whole(s) for s in data.learnable(run, main))
@@ -96,17 +114,8 @@ def validation(run: Run) -> tuple[Fold, ...]:
     return data.folds(run, run.settings.data.main)
 
 
-def other_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
-    """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
-    heads = data.all_learning(run, run.settings.data.main)
-    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, dataset))
-
-
 def crowded(run: Run) -> tuple[Fold, ...]:
-    """Validation parts of the crowded data set.
-
-    Raises:
-        NotComputable: the profile has none.
+    """Validation parts of the crowded data set: the main set's head, an ATL of its own (A.2); NotComputable: none.
 
     Example:
         >>> if run.settings.data.crowded is not None:
@@ -115,32 +124,28 @@ def crowded(run: Run) -> tuple[Fold, ...]:
     name = run.settings.data.crowded
     if name is None:
         raise NotComputable(f"profile {run.settings.profile} has no crowded data set")
-    return other_validation(run, name)
+    heads = data.all_learning(run, run.settings.data.main)
+    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, name))
 
 
 def cross_domain(run: Run) -> tuple[Fold, ...]:
     """Another domain without retraining: the cross-domain data set, or the scenes held out of the main one.
 
-    Raises:
-        NotComputable: the profile has neither.
+    NotComputable: the profile has neither.
 
     Example:
         >>> len(msfp.cross_domain(run)) > 0
         True
     """
-    learn, name = data.all_learning(run, run.settings.data.main), run.settings.data.cross
-    parts = (
-        data.unseen(run, run.settings.data.main)
-        if name is None
-        else tuple(data.whole(s) for s in data.scenes(run, name))
-    )
+    main, name = run.settings.data.main, run.settings.data.cross
+    parts = data.unseen(run, main) if name is None else tuple(data.whole(s) for s in data.scenes(run, name))
     if not parts:
         raise NotComputable(f"profile {run.settings.profile} has no data of another domain")
     scenes = ", ".join(dict.fromkeys(p.scene.name for p in parts))
     run.note(
         f"Cross-domain columns on thresholds are measured on {scenes}, with what was learned on the main data set."
     )
-    return (Fold("cross-domain", learn, parts),)
+    return (Fold("cross-domain", data.all_learning(run, main), parts),)
 
 
 def cell(
@@ -152,13 +157,9 @@ def cell(
     basis: Tracked | Sample | None = None,
     measure: str = "",
 ) -> Cell:
-    """Mean over seeds, and their sample standard deviation where there are several.
+    """Mean over seeds (one value a seed), and their sample standard deviation where there are several.
 
-    Args:
-        row, column, unit, detail: as in `types.Cell`.
-        values: one a seed.
-        basis: what intervals can be computed from.
-        measure: its name in `basis`; empty: the column's.
+    `basis`: what intervals can be computed from; `measure`: its name there, where it is not the column's.
 
     Example:
         >>> msfp.cell("row", "AUC", [0.71, 0.72, 0.70]).value
@@ -206,10 +207,8 @@ def tracking_cells(
 ) -> list[Cell]:
     """Cells of each row of `run.evaluate`, its sequences combined; a remark goes with its measured cells.
 
-    Args:
-        evaluated: tidy frame.
-        columns: measures; or measure -> column of the table.
-        by_detector: a line more for each public detector, where there are several.
+    `columns`: measures; or measure -> column of the table. `by_detector`: a line more for each public detector, where
+    there are several.
 
     Example:
         >>> frame = run.evaluate([msfp.Method("SORT", "sort")], fold)
@@ -257,24 +256,16 @@ def ceiling_cells(ceiling: pd.DataFrame, columns: ListLike[str] | Mapping[str, s
         >>> {cell.column for cell in cells}
         {'HOTA'}
     """
-    kinds = sorted(set(ceiling["detector"]))
-    if len(kinds) == 1:
-        return tracking_cells(ceiling, columns)
-    return tracking_cells(
-        ceiling.assign(row=CEILING + " · " + ceiling["detector"]).sort_values("row", kind="stable"), columns
-    )
+    if ceiling["detector"].nunique() > 1:
+        ceiling = ceiling.assign(row=CEILING + SEPARATOR + ceiling["detector"]).sort_values("row", kind="stable")
+    return tracking_cells(ceiling, columns)
 
 
 def difference_cell(
     evaluated: pd.DataFrame, row: str, other: str, place: tuple[str, str], measure: str = "HOTA"
 ) -> Cell:
-    """A measure of one row less that of another, seed by seed, with draws of scenes.
-
-    Args:
-        evaluated: tidy frame with both rows.
-        row, other: labels.
-        place: row and column of the table.
-        measure: of `UNITS`.
+    """A measure of one row of `run.evaluate` less that of another, seed by seed, with draws of scenes, for a `place`
+    (row and column) of the table.
 
     Example:
         >>> frame = run.evaluate([msfp.Method("SORT", "sort"), msfp.Method("ByteTrack", "bytetrack")], fold)
@@ -296,14 +287,10 @@ def difference_cell(
 def reid_cells(
     run: Run, rows: Embeddings, parts: ListLike[Part], learn: Learn, columns: Mapping[str, str] = REID
 ) -> list[Cell]:
-    """Measures of section 4.2: mean over scenes, then over seeds, with draws of people.
+    """Measures of section 4.2 of embeddings on the labelled boxes of `parts`: mean over scenes, then over seeds, with
+    draws of people.
 
-    Args:
-        run: the run.
-        rows: label -> embedding.
-        parts: on whose labelled boxes.
-        learn: what heads learn from.
-        columns: column of the table -> measure, of `REID`'s values.
+    `learn`: what heads learn from; `columns`: column of the table -> measure, of `REID`'s values.
 
     Example:
         >>> [cell.column for cell in msfp.reid_cells(run, {"as they are": "native"}, fold.evaluate, fold.learn)][:2]
@@ -331,11 +318,7 @@ def reid_cells(
 
 
 def mean_over_scenes(values: list[float]) -> float:
-    """Mean over the scenes that have the measure; a short scene has no pairs 20 frames apart.
-
-    Raises:
-        NotComputable: none has.
-    """
+    """Mean over the scenes that have the measure (short ones have no such pairs); NotComputable: none has."""
     found = [v for v in values if not isnan(v)]
     if not found:
         raise NotComputable("no scene has people seen again 20 to 30 frames later")
@@ -350,8 +333,8 @@ def association_cells(run: Run, rows: Embeddings) -> list[Cell]:
         >>> [cell.column for cell in msfp.association_cells(run, {"as they are": "native"})]
         ['AssA']
     """
-    methods = [Method(label, "msfp-attention", one, like=MSFP_ATTENTION) for label, one in rows.items()]
-    return tracking_cells(evaluate(run, methods, validation(run)[:1]), ["AssA"])
+    made = [Method(label, "msfp-attention", one, like=methods.MSFP_ATTENTION) for label, one in rows.items()]
+    return tracking_cells(evaluate(run, made, validation(run)[:1]), ["AssA"])
 
 
 def embedding_cells(run: Run, rows: Embeddings, columns: Mapping[str, str] = REID) -> list[Cell]:
@@ -364,3 +347,45 @@ def embedding_cells(run: Run, rows: Embeddings, columns: Mapping[str, str] = REI
     fold = validation(run)[0]
     cells = reid_cells(run, rows, reid.paper_parts(fold.evaluate, run), fold.learn, columns)
     return cells + association_cells(run, rows)
+
+
+def imported_cells(run: Run, folds: Iterable[Fold]) -> list[Cell]:
+    """A row for each name under which results were imported, measured on the folds like our own, and saying so."""
+    every = tuple(folds)
+    cells: list[Cell] = []
+    for name in external.names(run):
+        if found := [m for fold in every for m in external.measured(run, name, fold)]:
+            cells += tracking_cells(as_frame(name, found, f"imported results: {name}"), MEASURES, by_detector=True)
+    return cells
+
+
+def take(run: Run, name: str, folder: Path) -> tuple[Imported, dict[str, list[Cell]]]:
+    """Import result files and score them at once: what was taken, and for each data set its cells."""
+    measured_here = {row.row.partition(SEPARATOR)[0] for row in (*methods.TABLE_1, *methods.JOINT_ROWS)}
+    kept = external.take(run, name, folder, reserved={*measured_here, CEILING})
+    scored = {}
+    for dataset in external.datasets(run):
+        cells = imported_cells(run, data.judged_folds(run, dataset)[0])
+        scored[dataset] = [c for c in cells if c.row.partition(SEPARATOR)[0] == name]
+    return kept, {dataset: cells for dataset, cells in scored.items() if cells}
+
+
+def submit_row(run: Run, label: str, dataset: str = "", path: Path | None = None) -> Path:
+    """The zip of a row of Table 1 for the evaluation server, its heads learned on the whole main training split.
+
+    `label`: the row's, or the name of its tracker where one row alone has it; case does not matter. `dataset`: empty:
+    the run's main one. `path`: of the zip; None: `runs/<profile>/submissions/`.
+    """
+    rows = methods.rows_named(label)
+    if len(rows) != 1:
+        raise InputError(f"method {label!r}: several rows have it: {', '.join(row.row for row in rows)}")
+    row = rows[0]
+    chosen = dataset or run.settings.data.main
+    stem = re.sub(r"[^a-z0-9]+", "-", row.row.lower()).strip("-")
+    target = path or run.out / "submissions" / f"{chosen}-{stem}.zip"
+    expected(chosen, "test")  # a data set without a server is refused before a world is rendered
+    main = run.settings.data.main
+    heads = tuple(data.whole(s) for s in data.learnable(run, main))
+    select = heads if chosen == main else tuple(data.whole(s) for s in data.learnable(run, chosen))
+    atl = select if chosen != main else ()  # as in Table 2: an ATL of its own (A.2)
+    return external.submit(run, chosen, row.configured(heads, run.settings.seeds[0], select, atl), target)

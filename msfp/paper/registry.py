@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-SETUP = "setup"
-RUN = "run"
 NOTEBOOKS, FIRST = "notebooks", "00_data.ipynb"
 
 
@@ -55,11 +53,13 @@ def bring_notebooks() -> tuple[Path, list[str], list[str]]:
 def _code_cells(path: Path, _state: tuple[int, int]) -> tuple[CodeCell, ...]:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found = [(n, "".join(c["source"]), c["metadata"].get("tags", ())) for n, c in enumerate(cells, 1)
-                 if c["cell_type"] == "code"]  # fmt: skip
+        return tuple(
+            CodeCell(f"{path.stem}, cell {n}", "".join(c["source"]), tuple(c["metadata"].get("tags", ())))
+            for n, c in enumerate(cells, 1)
+            if c["cell_type"] == "code"
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a notebook ({error!r}); restore it from the project") from None
-    return tuple(CodeCell(f"{path.stem}, cell {n}", source, tuple(tags)) for n, source, tags in found)
 
 
 def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
@@ -67,59 +67,49 @@ def sources(notebook: str, tag: str) -> tuple[CodeCell, ...]:
     path = notebooks_folder() / f"{notebook}.ipynb"
     if not path.is_file():
         return ()
-    state = path.stat()
-    cells = _code_cells(path, (state.st_mtime_ns, state.st_size))
+    cells = _code_cells(path, (path.stat().st_mtime_ns, path.stat().st_size))
     mine = tuple(c for c in cells if tag in c.tags)
-    return (*(c for c in cells if SETUP in c.tags), *mine) if mine else ()
+    return (*(c for c in cells if "setup" in c.tags), *mine) if mine else ()
 
 
 def imported(cells: tuple[CodeCell, ...]) -> Iterator[str]:
     """Modules of this package that cells import from, or whose public names they use."""
-    root = Path(msfp.__file__).parents[1]
+    root, public = Path(msfp.__file__).parents[1], {k: v.partition(":")[0] for k, v in msfp._PLACES.items()}
     for node in (node for cell in cells for node in ast.walk(ast.parse(cell.source))):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module == "msfp":
-            names = [_public_module(alias.name) for alias in node.names]
+            names = [public.get(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msfp."):
             names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "msfp":
-            names = [_public_module(node.attr)]
+            names = [public.get(node.attr, "")]
         yield from (name for name in names if (root / (name.replace(".", "/") + ".py")).is_file())
-
-
-def _public_module(name: str) -> str:
-    """Where a public name of the package is defined."""
-    return msfp._PLACES.get(name, "").partition(":")[0]
 
 
 def execute(run: object, notebook: str, tag: str) -> object:
     """Run the cells that make an artefact, with this run in place of the one that the notebook opens.
 
-    Returns:
-        The value of the last line, as a notebook shows it.
-
-    Raises:
-        InputError: no cell of the notebook has the tag.
+    Returns the value of the last line, as a notebook shows it. InputError: no cell of the notebook has the tag.
     """
     cells = sources(notebook, tag)
     if not cells:
         raise InputError(f"{notebook}.ipynb has no cell tagged {tag}; tag the cell that makes it")
-    space: dict[str, Any] = {"__name__": "__main__", RUN: run}
+    space: dict[str, Any] = {"__name__": "__main__", "run": run}
     value = None
     for cell in cells:
         file = f"<{cell.name}>"
         linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
-        body = [node for node in ast.parse(cell.source, file).body if not _opens_run(node)]
+        body = [
+            node
+            for node in ast.parse(cell.source, file).body
+            if not (isinstance(node, ast.Assign) and "run" in [getattr(t, "id", "") for t in node.targets])
+        ]
         last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
         exec(compile(ast.Module(body, []), file, "exec"), space)
         value = None
         if isinstance(last, ast.Expr):
             value = eval(compile(ast.Expression(last.value), file, "eval"), space)
     return value
-
-
-def _opens_run(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == RUN for t in node.targets)
 
 
 Kind = Literal["table", "figure"]
@@ -152,15 +142,12 @@ class Artefact:
 
     @property
     def status(self) -> Literal["ready", "planned"]:
-        """Whether it can be computed."""
         return "ready" if self.cells else "planned"
 
     @property
     def name(self) -> str:
         """`Table 3`, `Figure 3`, `Extra table 101`."""
-        if self.number > EXTRA:
-            return f"Extra {self.kind} {self.number}"
-        return f"{self.kind.capitalize()} {self.number}"
+        return f"Extra {self.kind} {self.number}" if self.number > EXTRA else f"{self.kind.capitalize()} {self.number}"
 
 
 def artefacts() -> tuple[Artefact, ...]:
@@ -182,9 +169,8 @@ def records(name: str) -> list[dict[str, str]]:
 
 def artefact(kind: Kind, number: int) -> Artefact:
     """One artefact; InputError: the paper has none of that number."""
-    for one in every():
-        if (one.kind, one.number) == (kind, number):
-            return one
+    if found := [one for one in every() if (one.kind, one.number) == (kind, number)]:
+        return found[0]
     last = max(a.number for a in artefacts() if a.kind == kind)
     raise InputError(f"{kind} {number}: the paper has {kind}s 1 to {last}")
 
@@ -224,11 +210,7 @@ def load() -> tuple[Entry, ...]:
 
 @cache
 def table(number: int) -> tuple[Entry, ...]:
-    """Entries of one table; none of an extra one, which the paper does not have.
-
-    Raises:
-        InputError: no such table.
-    """
+    """Entries of one table; none of an extra one, which the paper does not have. InputError: no such table."""
     if number > EXTRA:
         return ()
     found = tuple(e for e in load() if e.table == number)

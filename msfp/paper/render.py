@@ -1,54 +1,25 @@
-"""From cells to tables: ours beside the paper's and what is published elsewhere, as frames and as files."""
+"""A laid-out table as CSV, Markdown, HTML and text of a terminal, and as files."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.resources import files
+from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from msfp.engine.files import atomic_write
 from msfp.engine.html import csv_frame
-from msfp.errors import InputError
-from msfp.paper import registry
 from msfp.paper.cells import write_cells
-from msfp.paper.latex import latex
-from msfp.paper.layout import NOT_MEASURED, OURS, SEPARATOR, TableLayout, lay_out, markdown, part_of, sheet_html
+from msfp.paper.latex import latex, spaced, templates
+from msfp.paper.layout import ALONE, CellText, Line, TableLayout, merge, sheet
 from msfp.types import Cell
 
-Place = tuple[str, str]
-"""Row and column of a cell."""
-
-TIDY = (
-    "row", "column", "measured", "std", "paper", "paper_std", "difference", "published", "published_source", "source",
-    "reason", "unit", "detail", "group", "private", "remark",
-)  # fmt: skip
-
-
-def merge(cells: Iterable[Cell], table: int, beside: bool = True) -> pd.DataFrame:
-    """Cells beside the paper's entries, one line a cell; without `beside` the cells alone.
-
-    Lines come in the paper's order; what the paper does not have follows: our rows, then rows measured on a part
-    (`MSFP-Track · SDP`) grouped by part. Columns are those of `TIDY`: `measured` and `std` are ours only; `paper`,
-    `paper_std` the paper's; `difference` is measured less paper, absent where either is no number or where the paper
-    used private detections; `published` is known from elsewhere. The three are never mixed.
-
-    Raises:
-        InputError: no such table, or two cells for one row and column.
-    """
-    return _joined(cells, table, beside)[list(TIDY)]
-
-
-def sheet(cells: Iterable[Cell], table: int, beside: bool = True) -> TableLayout:
-    """The table laid out in the paper's shape, every entry as text; without `beside` no value of the paper."""
-    return lay_out(_joined(cells, table, beside), table, beside)
-
-
-def html(cells: Iterable[Cell], table: int, beside: bool = True) -> str:
-    """An HTML fragment with its style sheet: per cell measured, paper, difference; all known about it on hover."""
-    css = (files("msfp.paper") / "sheet.css").read_text(encoding="utf-8")
-    return f"<style>{css}</style>\n{sheet_html(sheet(cells, table, beside))}"
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def write_table(
@@ -87,65 +58,81 @@ def csv_text(value: Any) -> str:
     return "" if pd.isna(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _joined(cells: Iterable[Cell], table: int, beside: bool) -> pd.DataFrame:
-    """The tidy frame with the paper's `entry`."""
-    ours: dict[Place, Cell] = {}
-    for cell in cells:
-        if (cell.row, cell.column) in ours:
-            raise InputError(f"table {table}: two cells for row {cell.row!r}, column {cell.column!r}; keep one")
-        ours[cell.row, cell.column] = cell
-    records = [_record(ours.get(key), entry, key, table) for key, entry in _places(ours, table, beside)]
-    frame = pd.DataFrame(records, columns=[*TIDY, "entry"], dtype=object)
-    numbers = ["std", "paper_std", "difference", "published"]
-    frame[numbers] = frame[numbers].astype(float)
-    return frame
+def html(cells: Iterable[Cell], table: int, beside: bool = True) -> str:
+    """An HTML fragment with its style sheet: per cell measured, paper, difference; all known about it on hover."""
+    css = (files("msfp.paper") / "site" / "sheet.css").read_text(encoding="utf-8")
+    return f"<style>{css}</style>\n{sheet_html(sheet(cells, table, beside))}"
 
 
-def _places(ours: Mapping[Place, Cell], table: int, beside: bool) -> list[tuple[Place, registry.Entry | None]]:
-    """(row, column) of every line, in order, with the paper's entry."""
-    columns = list(dict.fromkeys([*registry.columns(table), *(c for _, c in ours)]))
-    known = registry.rows(table)
-    extra = [row for row in dict.fromkeys(r for r, _ in ours) if row not in known]
-    parts = list(dict.fromkeys(part_of(row) for row in extra))
-    extra.sort(key=lambda row: (part_of(row) != "", parts.index(part_of(row))))
-    every = [(row, column) for row in [*known, *extra] for column in columns]
-    entries = [(key, registry.lookup(table, *key) if beside else None) for key in every]
-    return [(key, entry) for key, entry in entries if entry or key in ours]
+def sheet_html(sheet: TableLayout, hint: str = "Hover for source and details.") -> str:
+    """An HTML fragment without style sheet; every text is escaped. `hint` says how a reader sees a cell's facts."""
+    columns = zip(*(line.cells for line in sheet.lines), strict=True)
+    wordy = [any(c and (len(c.text) > 16 or len(c.paper) > 20) for c in column) for column in columns]  # to be wrapped
+    template = environment().get_template("sheet.html.j2")
+    return template.render(sheet=sheet, wordy=wordy, groups=_groups(sheet), hint=hint).strip() + "\n"
 
 
-def _group(row: str, table: int) -> str:
-    """Heading under which a row stands: the paper's, else the part of the data, else ours."""
-    if row in registry.rows(table):
-        return next(e.group for e in registry.table(table) if e.row == row)
-    if SEPARATOR in row:
-        return part_of(row)
-    return OURS if registry.rows(table) else ""
+def _groups(sheet: TableLayout) -> list[tuple[str, list[Line]]]:
+    return [(group, list(members)) for group, members in groupby(sheet.lines, key=lambda line: line.group)]
 
 
-def _record(cell: Cell | None, entry: registry.Entry | None, key: tuple[str, str], table: int) -> dict[str, Any]:
-    """One line of the tidy frame."""
-    source = cell.source if cell else "paper"
-    value, std = ((v.item() if isinstance(v, np.generic) else v) for v in ((cell.value, cell.std) if cell else (0, 0)))
-    measured = value if source == "measured" else None
-    paper = entry.value if entry else (value if source == "paper" else None)
-    quoted = source == "published" and isinstance(value, (int, float))
-    comparable = isinstance(measured, (int, float)) and isinstance(paper, float) and not (entry and entry.private)
-    return {
-        "row": key[0],
-        "column": key[1],
-        "measured": measured,
-        "std": std if source == "measured" else None,
-        "paper": paper,
-        "paper_std": entry.std if entry else None,
-        "difference": measured - paper if comparable else None,  # type: ignore[operator]
-        "published": value if quoted else entry.published if entry else None,
-        "published_source": entry.published_source if entry else "",
-        "source": source,
-        "reason": cell.reason if cell else NOT_MEASURED,
-        "unit": (cell.unit if cell else "") or (entry.unit if entry else ""),
-        "detail": dict(cell.detail) if cell else {},
-        "group": _group(key[0], table),
-        "private": bool(entry and entry.private),
-        "remark": entry.remark if entry else "",
-        "entry": entry,
-    }
+@cache
+def environment() -> "Environment":
+    """The templates of this room, escaping everything; filter `code`: what is in `backticks` in code type."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup, escape
+
+    loader = PackageLoader("msfp.paper", "site")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["code"] = lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return made
+
+
+def markdown(sheet: TableLayout, note: str = "") -> str:
+    """GitHub Markdown: heading, table, reasons, remarks."""
+    template = templates().get_template("table.md.j2")
+    return template.render(sheet=sheet, note=spaced(note), groups=_groups(sheet))
+
+
+def terminal(sheet: TableLayout, width: int = 80) -> str:
+    """Plain text of at most so many columns: a table as wide, the next columns below it; the notes come last.
+
+    Below a number stand the paper's and, in brackets, measured less paper.
+    """
+    margin = width // 3
+    rows = [[sheet.made.stub], *(wrap(line.row, margin - 2) for line in sheet.lines)]
+    blocks: list[list[list[list[str]]]] = []
+    for k, head in enumerate(sheet.heads):
+        column = [wrap(head, 14), *(_stacked(line.cells[k], margin) for line in sheet.lines)]
+        if not blocks or sum(map(_widest, [*blocks[-1], column])) > width:
+            blocks.append([rows])
+        blocks[-1].append(column)
+    below = "Below a number: the paper's (measured less paper)." if sheet.beside else ALONE
+    said = [below, *(f"[{i}] {note}" for i, note in enumerate(sheet.notes, 1))]
+    return "\n\n".join([*map(_side_by_side, blocks), "\n".join(line for text in said for line in wrap(text, width))])
+
+
+def _stacked(cell: CellText | None, width: int) -> list[str]:
+    """Lines of a cell: the value, then the paper's with the difference."""
+    if cell is None:
+        return []
+    source = f"({cell.source})" if cell.source in ("paper", "published") else ""
+    note = f"[{cell.note}]" if cell.note else ""
+    value = " ".join(filter(None, (cell.text, cell.std and f"±{cell.std}", source, note)))
+    paper = f"{cell.paper} ({cell.difference})" if cell.difference else cell.paper
+    return [*wrap(value, width), *wrap(paper, width)]
+
+
+def _widest(column: Iterable[Sequence[str]]) -> int:
+    return 2 + max(len(line) for cell in column for line in cell)
+
+
+def _side_by_side(columns: Sequence[Sequence[Sequence[str]]]) -> str:
+    """Columns of cells of lines as lines of text, words to the left and numbers to the right."""
+    widths = [_widest(column) for column in columns]
+    lines = []
+    for row in (row for row in zip(*columns, strict=True) if any(row[1:])):
+        for label, *texts in zip_longest(*row, fillvalue=""):
+            shown = [text.rjust(size) for text, size in zip(texts, widths[1:], strict=True)]
+            lines.append("".join([label.ljust(widths[0] - 2), *shown]).rstrip())
+    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,23 +17,38 @@ from msfp.paper.cells import read_cells
 from msfp.paper.registry import Artefact, Kind, artefact, every, imported
 from msfp.types import Cell
 
-IMPORTS = "imported_cells"
-"""What a cell calls that shows imported results; another import makes its table stale."""
+TIMES, TIMED = 104, (1, 8, 13, 16, 22)
+"""The extra table of times, and the tables that it fills."""
+NOT_MADE = "not made in this run"
+Scored = Mapping[str, tuple[int, int]]
+"""Benchmark -> scores by its rules, and how many of them TrackEval computed too."""
 
 
 def tables_folder(run: Run) -> Path:
-    """`runs/<profile>/tables`."""
     return run.out / "tables"
 
 
 def evidence_path(run: Run, number: int) -> Path:
-    """Where what a table was measured from lies."""
     return run.out / "measured" / f"table{number:02d}.safetensors"
 
 
 def report_path(run: Run) -> Path:
-    """First page of the report, `runs/<profile>/report/index.html`."""
     return run.out / "report" / "index.html"
+
+
+def stamp_path(run: Run, id: str) -> Path:
+    return run.out / "stamps" / f"{id}.json"
+
+
+def options(run: Run) -> str:
+    """Command-line options that make the same run; a folder is told by its name only."""
+    parts = [f"--profile {run.settings.profile}"]
+    if run.settings.data.root is not None:
+        parts.append(f"--root {run.settings.data.root.name}")
+    if run.settings.input.weights != "embedded":
+        parts.append(f"--weights {Path(run.settings.input.weights).name}")
+    parts += [f"-p {shlex.quote(word)}" for word in shlex.split(run.overrides)]
+    return " ".join(parts)
 
 
 def fingerprint(run: Run, made: Artefact) -> str:
@@ -41,28 +57,9 @@ def fingerprint(run: Run, made: Artefact) -> str:
     modules = sorted({"msfp.paper.notebook", *imported(cells)})
     source = [digest_tree(ast.parse(cell.source)) for cell in cells]
     made_from = [run.settings.model_dump_json(), run.weights_digest(), source, code_digest(*modules)]
-    shows_imports = any(IMPORTS in cell.source for cell in cells if made.tag in cell.tags)
+    # another import of results makes a table that shows them stale
+    shows_imports = any("imported_cells" in cell.source for cell in cells if made.tag in cell.tags)
     return digest([*made_from, external.contents(run)] if shows_imports else made_from)
-
-
-def stamp_path(run: Run, id: str) -> Path:
-    """Where an artefact's stamp lies."""
-    return run.out / "stamps" / f"{id}.json"
-
-
-TIMES, TIMED = 104, (1, 8, 13, 16, 22)
-Scored = Mapping[str, tuple[int, int]]
-"""Benchmark -> scores by its rules, and how many of them TrackEval computed too."""
-
-
-def newly(before: Scored, after: Scored) -> Scored:
-    """Count what was scored in between."""
-    found = {}
-    for name, (scores, held) in after.items():
-        scores_before, held_before = before.get(name, (0, 0))
-        if scores > scores_before:
-            found[name] = scores - scores_before, held - held_before
-    return found
 
 
 def stamp(
@@ -86,55 +83,48 @@ def read_stamp(run: Run, id: str) -> dict[str, Any]:
     return found if whole else {}
 
 
-def altered(run: Run, made: Artefact) -> Path | None:
-    """A file of an artefact that is another one than was written; None where all are as they were, or none was made."""
-    files = {run.home / name: kept for name, kept in read_stamp(run, made.id).get("files", {}).items()}
-    return next((path for path, kept in files.items() if not _holds(path, kept)), None)
+def _files(run: Run, id: str) -> dict[Path, bool]:
+    """Files of an artefact, and whether they are there as they were written."""
+    files = {run.home / name: kept for name, kept in read_stamp(run, id).get("files", {}).items()}
+    return {path: path.is_file() and file_digest(path) == kept for path, kept in files.items()}
 
 
 def intact(run: Run) -> Callable[[Path], bool]:
     """Tells of a file that a notebook said it wrote whether it is there as it was written."""
-
-    def holds(path: Path) -> bool:
-        files = read_stamp(run, path.stem).get("files", {})
-        kept = {run.home / name: kept for name, kept in files.items()}.get(path)
-        return _holds(path, kept) if kept else path.is_file() and path.stat().st_size > 0
-
-    return holds
-
-
-def _holds(path: Path, digest: str) -> bool:
-    return path.is_file() and file_digest(path) == digest
+    return lambda path: _files(run, path.stem).get(path, path.is_file() and path.stat().st_size > 0)
 
 
 def stale(run: Run, kind: Kind, number: int) -> str:
     """Why an artefact is not there or not of this run; empty when it is present and fresh."""
     made = artefact(kind, number)
     found = read_stamp(run, made.id)
-    remedy = f"run msfp {kind} {number} --profile {run.settings.profile}"
     file = tables_folder(run) / f"{made.id}.json" if kind == "table" else run.figures / f"{made.id}.pdf"
     if not found or (not file.is_file() and not found["reason"]):
-        return f"{made.name} is missing: {remedy}"
+        return f"{made.name} is missing: {_remedy(run, made)}"
     if found["fingerprint"] != fingerprint(run, made):
-        return f"{made.name} was made by other code or with other settings: {remedy}"
-    if (path := altered(run, made)) is not None:
-        return f"{path} was altered after it was made: {remedy}"
-    return ""
+        return f"{made.name} was made by other code or with other settings: {_remedy(run, made)}"
+    return _altered(run, made)
+
+
+def _altered(run: Run, made: Artefact) -> str:
+    """Which file of an artefact is another one than was written; empty where none is."""
+    found = next((path for path, holds in _files(run, made.id).items() if not holds), None)
+    return f"{found} was altered after it was made: {_remedy(run, made)}" if found else ""
+
+
+def _remedy(run: Run, made: Artefact) -> str:
+    return f"run msfp {made.kind} {made.number} --profile {run.settings.profile}"
 
 
 def published_cells(run: Run) -> dict[int, list[Cell]]:
-    """Cells of the tables that this run has made.
-
-    Raises:
-        InputError: a table's file is not as it was written.
-    """
+    """Cells of the tables that this run has made; InputError: a table's file is not as it was written."""
     found = {}
-    paths = {a: tables_folder(run) / f"{a.id}.json" for a in every() if a.kind == "table"}
-    for made, path in ((made, path) for made, path in paths.items() if path.is_file()):
-        if (other := altered(run, made)) is not None:
-            remedy = f"run msfp table {made.number} --profile {run.settings.profile}"
-            raise InputError(f"{other} was altered after it was made: {remedy}")
-        found[made.number] = read_cells(path)
+    for made in every():
+        path = tables_folder(run) / f"{made.id}.json"
+        if made.kind == "table" and path.is_file():
+            if altered := _altered(run, made):
+                raise InputError(altered)
+            found[made.number] = read_cells(path)
     return with_times(found)
 
 

@@ -28,7 +28,7 @@ from msfp.experiment.verbs import CEILING
 from msfp.metrics.oracle import true_identities
 from msfp.metrics.scores import evaluate
 from msfp.paper.cells import MeasuredCell
-from msfp.paper.render import sheet
+from msfp.paper.layout import sheet
 from msfp.tracking import make, names, track, tracker_class
 from msfp.types import Detections, GroundTruth
 from tests.tables import cells_of

@@ -9,7 +9,7 @@ from msfp.errors import InputError
 from msfp.experiment.detections import detectors
 from msfp.experiment.run import open_run
 from msfp.features.weights import build
-from msfp.paper.methods import rows
+from tests.notebooks.plain import plain
 from tests.tables import made
 
 from .conftest import LENGTH, Make
@@ -27,7 +27,7 @@ def test_every_named_detector_is_a_run_of_its_own_in_the_same_store(make_run: Ma
     assert (other.settings.input.preset, other.settings.input.weights) == ("yolov8s-paper", "random-init")
     assert other.store.root == run.store.root
     assert other.settings.data == run.settings.data
-    assert list(rows(run, {"YOLOv8s": "YOLOv8s"}).values()) == ["yolov8s-paper", "yolov8n-paper"]
+    assert list(plain("06").rows_beside(run, {"YOLOv8s": "YOLOv8s"}).values()) == ["yolov8s-paper", "yolov8n-paper"]
 
 
 def test_weights_keep_their_full_path_for_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,12 @@ from msfp.experiment import data, external
 from msfp.experiment.external import Refused
 from msfp.experiment.run import Run, open_run
 from msfp.metrics.scores import evaluate
-from msfp.paper import external_rows
+from msfp.paper import measure
 from msfp.paper.methods import TABLE_1
 from msfp.paper.registry import artefact
 from msfp.paper.stamps import fingerprint
 from tests.experiment.conftest import LENGTH
+from tests.notebooks.plain import plain
 
 Make = Callable[..., Run]
 NAMES = {"MOT17-02-DPM": 0, "MOT17-02-SDP": 0}
@@ -46,7 +47,7 @@ def write(folder: Path, **files: str) -> Path:
 def test_results_are_kept_and_scored_on_the_evaluated_frames(make_run: Make, tmp_path: Path) -> None:
     run = make_run(NAMES)
     folder = write(tmp_path / "given", MOT17_02_DPM=result(), MOT17_02_SDP=result(shift=5))
-    kept, scored = external_rows.take(run, "SGT", folder)
+    kept, scored = measure.take(run, "SGT", folder)
     assert kept.sequences == {"MOT17-02-DPM": 2 * LENGTH, "MOT17-02-SDP": 2 * LENGTH}
     assert (kept.folder / "MOT17-02-DPM.txt").read_bytes() == (folder / "MOT17-02-DPM.txt").read_bytes()
     (fold,) = data.judged_folds(run, "mot17")[0]
@@ -66,7 +67,7 @@ def test_results_are_kept_and_scored_on_the_evaluated_frames(make_run: Make, tmp
 
 def test_a_scene_file_stands_for_all_its_public_detectors(make_run: Make, tmp_path: Path) -> None:
     run = make_run(NAMES)
-    _, scored = external_rows.take(run, "JDE", write(tmp_path / "given", MOT17_02=result()))
+    _, scored = measure.take(run, "JDE", write(tmp_path / "given", MOT17_02=result()))
     values = {c.row: c.value for c in scored["mot17"] if c.column == "HOTA"}
     assert values["JDE"] == pytest.approx(values["JDE · DPM"])
     assert values["JDE · DPM"] == values["JDE · SDP"]
@@ -75,19 +76,19 @@ def test_a_scene_file_stands_for_all_its_public_detectors(make_run: Make, tmp_pa
 def test_sequences_that_the_run_leaves_out_are_kept_all_the_same(make_run: Make, tmp_path: Path) -> None:
     run = make_run({**NAMES, "MOT17-04-SDP": 0}, **{"data.scenes": 1})
     folder = write(tmp_path / "given", MOT17_02=result(), MOT17_04_SDP=result())
-    kept = external_rows.take(run, "SGT", folder)[0]
+    kept = measure.take(run, "SGT", folder)[0]
     assert set(kept.sequences) == {"MOT17-02", "MOT17-04-SDP"}
     assert kept.unshown == ("MOT17-04-SDP",)  # kept, but not silently
     assert kept.problems == ()
     only = write(tmp_path / "only", MOT17_04_SDP=result())
     with pytest.raises(Refused, match=r"no table of this run shows any of MOT17-04-SDP; .*MOT17-02-DPM, MOT17-02-SDP"):
-        external_rows.take(run, "other", only)
+        measure.take(run, "other", only)
     assert external.names(run) == ("SGT",)
 
 
 def test_a_missing_sequence_is_told_and_no_number_hides_it(make_run: Make, tmp_path: Path) -> None:
     run = make_run(NAMES)
-    kept, scored = external_rows.take(run, "SGT", write(tmp_path / "less", MOT17_02_SDP=result()))
+    kept, scored = measure.take(run, "SGT", write(tmp_path / "less", MOT17_02_SDP=result()))
     (problem,) = kept.problems
     assert "MOT17-02-DPM.txt is missing; mot17 is scored on all its sequences" in problem
     values = {c.row: (c.value, c.reason) for c in scored["mot17"] if c.column == "HOTA"}
@@ -159,11 +160,11 @@ def test_names_and_folders_that_cannot_be_are_refused(make_run: Make, tmp_path: 
     run, folder = make_run(NAMES), write(tmp_path / "given", MOT17_02=result())
     for name in ("ByteTrack", "recall ceiling", "Joint (YOLOv8n + embedding)†"):
         with pytest.raises(InputError, match=f"name '{re.escape(name)}': that row is measured here"):
-            external_rows.take(run, name, folder)
+            measure.take(run, name, folder)
     with pytest.raises(InputError, match="absent: there is no such folder of result files"):
-        external_rows.take(run, "SGT", tmp_path / "absent")
+        measure.take(run, "SGT", tmp_path / "absent")
     with pytest.raises(InputError, match=r"empty: no result files; one SEQUENCE.txt for each of MOT17-02"):
-        external_rows.take(run, "SGT", write(tmp_path / "empty"))
+        measure.take(run, "SGT", write(tmp_path / "empty"))
 
 
 def test_importing_again_replaces_and_makes_the_table_stale(make_run: Make, tmp_path: Path) -> None:
@@ -182,19 +183,19 @@ def test_importing_again_replaces_and_makes_the_table_stale(make_run: Make, tmp_
 
 def test_the_servers_cells_say_how_to_get_a_number(make_run: Make) -> None:
     run = make_run(NAMES)
-    cells = external_rows.server_cells(run, "mot17", TABLE_1)
+    cells = plain("05").server_cells(run, "mot17", TABLE_1)
     assert {c.source for c in cells} == {"server"}
     assert all(c.value is None and c.row.endswith(" · test set") for c in cells)
     (reason,) = {c.reason for c in cells}
     assert "motchallenge.net keeps the labels of MOT17's test set; `msfp submit METHOD --dataset mot17`" in reason
-    assert external_rows.server_cells(run, "synth17", TABLE_1) == []
-    assert external_rows.server_cells(run, "dancetrack", TABLE_1) == []
+    assert plain("05").server_cells(run, "synth17", TABLE_1) == []
+    assert plain("05").server_cells(run, "dancetrack", TABLE_1) == []
 
 
 @pytest.mark.real
 def test_a_public_trackers_real_results_score_as_official_trackeval_does(shared: Path, tmp_path: Path) -> None:
     run = open_run("mot17", root=shared / "mot17-dev", home=tmp_path, overrides={"split": "paper"})  # whole sequences
-    kept, scored = external_rows.take(run, "MPNTrack", shared / "oracle" / "MPNTrack")
+    kept, scored = measure.take(run, "MPNTrack", shared / "oracle" / "MPNTrack")
     assert len(kept.sequences) == 12
     with (shared / "oracle" / "MPNTrack-scores.csv").open() as file:
         official = list(csv.DictReader(file))

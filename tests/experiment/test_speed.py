@@ -24,6 +24,7 @@ from tests.tables import cells_of, notebook_run
 
 Make = Callable[..., Run]
 TIMED = (7, 11, 15, 24)
+PLAIN = plain("07", "DETECTION", "CUT_NETWORK", "NEEDS_MAPS")
 UNSELECTED = {"input.reid_weights": "random-init", "tuning": "first"}  # what is chosen takes as long
 
 
@@ -42,11 +43,11 @@ def test_the_longest_stretch_with_pixels_is_taken(make_run: Make) -> None:
 def test_without_pixels_motion_alone_is_timed(make_run: Make) -> None:
     run = make_run({"MOT17-02-SDP": 0})
     found = speed.measure(run, [row.configured((), 0) for row in (BYTETRACK, LITE)], parts_of(run))
-    assert timing.alone(found, "ByteTrack").shape == (7,)
+    assert PLAIN.alone(found, "ByteTrack").shape == (7,)
     with pytest.raises(NotComputable, match=r"MOT17-02: 0 of 9 frames present"):
-        timing.alone(found, "LITE (trained 64-d)")
+        PLAIN.alone(found, "LITE (trained 64-d)")
     with pytest.raises(NotComputable, match="detector"):
-        timing.unified(found, "ByteTrack")
+        PLAIN.unified(found, "ByteTrack")
 
 
 def test_labels_come_once(make_run: Make) -> None:
@@ -62,16 +63,16 @@ def test_times_are_sums_of_the_parts_that_a_protocol_counts() -> None:
     maps = Course(pooling=("p",), embedding=("h",), atl=("atl",), assoc=("a",), taps=True)
     courses = {"maps": maps, "crops": replace(maps, pooling=(), atl=(), taps=False), "motion": Course(assoc=("a",))}
     found = Speeds(stages, courses, {"gone": "no weights"}, {"pixels": ""})
-    assert timing.unified(found, "maps").tolist() == [18.0, 18.0]
-    assert timing.alone(found, "maps").tolist() == [13.0, 13.0]
-    assert timing.alone(found, "crops").tolist() == [4.0, 4.0]
-    assert timing.unified(found, "motion").tolist() == [12.0, 12.0]
-    assert timing.alone(found, "motion").tolist() == [1.0, 1.0]
+    assert PLAIN.unified(found, "maps").tolist() == [18.0, 18.0]
+    assert PLAIN.alone(found, "maps").tolist() == [13.0, 13.0]
+    assert PLAIN.alone(found, "crops").tolist() == [4.0, 4.0]
+    assert PLAIN.unified(found, "motion").tolist() == [12.0, 12.0]
+    assert PLAIN.alone(found, "motion").tolist() == [1.0, 1.0]
     for label in ("gone", f"gone{speed.OF_RESNET}"):  # a variant of a method lacks what the method lacks
         with pytest.raises(NotComputable, match="no weights"):
-            timing.unified(found, label)
+            PLAIN.unified(found, label)
     with pytest.raises(NotComputable, match="never was not timed"):
-        timing.unified(found, "never")
+        PLAIN.unified(found, "never")
 
 
 def test_all_rows_are_timed_on_frames_and_the_record_is_kept(make_run: Make) -> None:
@@ -115,8 +116,8 @@ def test_a_separate_network_of_resnet_50s_size_is_timed_and_named(
     run = make_run({"MOT17-02-SDP": 9}, **UNSELECTED, **{"input.reid_size": (32, 64)})
     found = speed.measure(run, [DEEPSORT.configured((), 0)], parts_of(run))
     monkeypatch.setattr(timing, "timings", lambda _: found)
-    columns = [("ReID", timing.reid), ("Total", timing.unified)]
-    small, large = (timing.time_cells(run, label, columns)[0] for label in ("DeepSORT", timing.LARGE))
+    columns = [("ReID", PLAIN.reid), ("Total", PLAIN.unified)]
+    small, large = (PLAIN.time_cells(run, label, columns)[0] for label in ("DeepSORT", timing.LARGE))
     assert small.reason == "ReID: OSNet x0.25 on crops of 32x64"
     assert large.reason.startswith("ReID: ResNet-50 (random weights")
     assert float(large.value or 0) > float(small.value or 0)

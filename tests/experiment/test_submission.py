@@ -10,7 +10,7 @@ from msfp.data.sequences import DATASETS
 from msfp.data.submission import check_submission
 from msfp.errors import InputError, NotComputable
 from msfp.experiment.run import Run, open_run
-from msfp.paper.external_rows import submit_row
+from msfp.paper.measure import submit_row
 
 from .conftest import FEW
 

@@ -14,10 +14,9 @@ from msfp.errors import NotComputable
 from msfp.metrics import bootstrap
 from msfp.metrics.bootstrap import Sample
 from msfp.paper import registry
-from msfp.paper.claims.listed import Claim, Printed, apart, load, reasons_apart
-from msfp.paper.claims.rules import KINDS, WORDS
-from msfp.paper.claims.verdict import Verdict, verdicts
+from msfp.paper.claims import KINDS, Claim, Printed, apart, load, reasons_apart
 from msfp.paper.registry import EXTRA, artefact
+from msfp.paper.verdicts import WORDS, Verdict, verdicts
 
 CLAIMS = {c.id: c for c in load()}
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.paper.latex import SIGNS, code, escape, latex, prose
-from msfp.paper.render import sheet
+from msfp.paper.layout import sheet
 from msfp.types import Cell
 
 CELLS = [

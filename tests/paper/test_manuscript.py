@@ -9,9 +9,9 @@ import pytest
 
 from msfp.errors import InputError
 from msfp.experiment.run import Run, open_run
+from msfp.paper.latex import write_paper
 from msfp.paper.registry import every
 from msfp.paper.render import write_table
-from msfp.paper.report import write_paper
 from msfp.paper.stamps import tables_folder
 from msfp.types import Cell
 

@@ -18,8 +18,8 @@ from msfp.engine.html import csv_frame, md_cell, md_text
 from msfp.errors import InputError, MsfpError
 from msfp.paper import layout, registry
 from msfp.paper.cells import read_cells, write_cells
-from msfp.paper.layout import ALONE, NOT_MEASURED, OURS, markdown, terminal
-from msfp.paper.render import TIDY, html, merge, sheet, tidy_csv, write_table
+from msfp.paper.layout import ALONE, NOT_MEASURED, OURS, TIDY, merge, sheet
+from msfp.paper.render import html, markdown, terminal, tidy_csv, write_table
 from msfp.types import Cell
 
 REASON = "8 of 1050 frames present"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from msfp.metrics.bootstrap import Design, Sample, difference, studies
-from msfp.paper.claims.listed import Effect, Found
-from msfp.paper.claims.rules import Word, holm, together, words
+from msfp.paper.claims import Effect, Found
+from msfp.paper.verdicts import Word, holm, together, words
 
 COUNT = 1000
 STUDY = Design()  # 7 scenes, 3 seeds

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +10,26 @@ import pytest
 
 from msfp.errors import InputError
 from msfp.experiment.run import Run, open_run
-from msfp.paper import cells as cell_samples
 from msfp.paper import report
-from msfp.paper.claims.listed import apart, load
-from msfp.paper.claims.rules import MEANINGS, WORDS
-from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, Verdict, dataset, frame, groups, judge, line
-from msfp.paper.gallery import MADE
+from msfp.paper.cells import write_evidence
+from msfp.paper.claims import apart, load
 from msfp.paper.measure import cell
 from msfp.paper.registry import artefact
 from msfp.paper.render import write_table
+from msfp.paper.report import MADE
 from msfp.paper.stamps import evidence_path, intact, stale, stamp, stamp_path, tables_folder
+from msfp.paper.verdicts import (
+    CONSTRUCTION,
+    HARDWARE,
+    PRINTED,
+    WORDS,
+    Verdict,
+    dataset,
+    frame,
+    groups,
+    judge,
+    line,
+)
 from tests.conftest import SMALL
 
 CLAIMS = {c.id: c for c in load()}
@@ -37,7 +48,7 @@ def two_tables(made: Run) -> Run:
     }.items():
         cells = [cell(row, column, values, "%" if number == 6 else "") for row, column, values in rows]
         write_table(tables_folder(made), number, cells)
-        cell_samples.write(evidence_path(made, number), cells)
+        write_evidence(evidence_path(made, number), cells)
     return made
 
 
@@ -108,13 +119,13 @@ def test_a_line_has_effect_interval_seeds_and_paper_apart() -> None:
 def test_every_claim_is_counted_once_and_what_is_apart_is_apart(run: Run) -> None:
     found = judge(run)
     tally = {group.title: group for group in groups(found)}
-    assert sorted(id for group in tally.values() for id, _, _ in group.claims) == sorted(CLAIMS)
+    assert sorted(id for group in tally.values() for id in group.claims) == sorted(CLAIMS)
     assert list(tally) == [
         "What held", "What did not", "What cannot be told here", CONSTRUCTION, HARDWARE, PRINTED,
     ]  # fmt: skip
-    assert {id for id, _, _ in tally[PRINTED].claims} == {i for i, c in CLAIMS.items() if c.basis == "printed"}
-    assert {id for id, _, _ in tally[HARDWARE].claims} == {i for i, c in CLAIMS.items() if c.apart == "hardware"}
-    assert {id for id, _, _ in tally[CONSTRUCTION].claims} >= {"oscillates", "parameters", "ema-frame"}
+    assert {id for id in tally[PRINTED].claims} == {i for i, c in CLAIMS.items() if c.basis == "printed"}
+    assert {id for id in tally[HARDWARE].claims} == {i for i, c in CLAIMS.items() if c.apart == "hardware"}
+    assert {id for id in tally[CONSTRUCTION].claims} >= {"oscillates", "parameters", "ema-frame"}
 
 
 def test_what_did_not_hold_says_in_which_way() -> None:
@@ -159,8 +170,7 @@ def test_the_report_opens_with_the_verdicts(rendered: Run) -> None:
     for group in groups(judge(rendered)):
         assert f"<h3>{group.title.replace(chr(39), '&#39;')} <b>{len(group.claims)}</b></h3>" in text
         assert group.said in text
-    for word, meaning in MEANINGS.items():
-        assert f"<dt>{word}</dt><dd>{meaning}</dd>" in text
+    assert re.findall("<dt>(.*?)</dt>", text.partition("What the words mean")[2].partition("</dl>")[0]) == list(WORDS)
     assert '<a href="05_tracking.html#table06">6</a>' in text
     differences = (rendered.out / "report" / "differences.html").read_text(encoding="utf-8")
     assert "Dancers of the embedded world" in differences  # in the limits
@@ -184,7 +194,7 @@ def test_what_the_clock_decides_stands_in_a_file_of_its_own(rendered: Run) -> No
         times = {**dict.fromkeys(claim.a, total), **dict.fromkeys((*claim.b, "LITE (trained 64-d)"), 3.0)}
         cells = [cell(row, column, [value], "ms") for row, value in times.items() for column in claim.columns]
         write_table(tables_folder(rendered), 7, cells)
-        cell_samples.write(evidence_path(rendered, 7), cells)
+        write_evidence(evidence_path(rendered, 7), cells)
         report.write(rendered)
         said.append([(rendered.out / f"{name}.csv").read_bytes() for name in ("claims", "claims-time")])
     assert said[0][0] == said[1][0]

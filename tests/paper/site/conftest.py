@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from msfp.paper.claims.listed import load
-from msfp.paper.claims.verdict import Verdict
+from msfp.paper.claims import load
+from msfp.paper.pages import Contents, write_site
 from msfp.paper.render import html, write_table
-from msfp.paper.site.pages import Contents, write_site
+from msfp.paper.verdicts import Verdict
 from msfp.types import Cell
 
 PIXEL = base64.b64decode(

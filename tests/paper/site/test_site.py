@@ -10,11 +10,11 @@ from urllib.parse import urldefrag
 
 import pytest
 
+from msfp.paper import pages as site_pages
 from msfp.paper.layout import ALONE
+from msfp.paper.pages import sections
 from msfp.paper.registry import every
-from msfp.paper.site import pages as site_pages
-from msfp.paper.site.chart import LEAST, MOST, bar, place
-from msfp.paper.site.pages import sections
+from msfp.paper.verdicts import LEAST, MOST, bar, place
 from tests.paper.site.conftest import VERDICTS
 
 Write = Callable[..., Path]

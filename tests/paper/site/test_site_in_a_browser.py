@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from msfp.paper.site.pages import Contents, write_site
+from msfp.paper.pages import Contents, write_site
 from tests.paper.site.conftest import VERDICTS
 
 pytestmark = pytest.mark.xdist_group("site")

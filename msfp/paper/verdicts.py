@@ -1,25 +1,81 @@
-"""A verdict on every claim, computed from the tables of a run and from the paper's own numbers."""
+"""A verdict on every claim, computed from the tables of a run and from the paper's own numbers, and as it is shown."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
+
+import pandas as pd
 
 from msfp.config import Settings
 from msfp.errors import NotComputable
 from msfp.experiment.run import Run
-from msfp.metrics.bootstrap import Sample
-from msfp.paper.claims.listed import Apart, Claim, Effect, Found, Measured, Printed, apart, load
-from msfp.paper.claims.rules import ALPHA, KINDS, WORDS, Word, holm, together, touches, words
+from msfp.metrics.bootstrap import LEVEL, Sample
+from msfp.paper.claims import KINDS, Apart, Claim, Effect, Found, Measured, Printed, apart, load
 from msfp.paper.layout import fixed
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
+Word = Literal[
+    "supported", "smaller than the paper says", "no difference", "refuted", "inconclusive", "not testable here"
+]
+WORDS: tuple[Word, ...] = get_args(Word)
+SIGNS: Mapping[Word, str] = dict(zip(WORDS, "●◐≈✕○–", strict=True))
+DECIDING: tuple[Word, ...] = ("refuted", "no difference", "smaller than the paper says", "inconclusive", "supported")
+"""Of several effects' words, the first of these that occurs is the claim's."""
+ALPHA = 1 - LEVEL
+ROUNDING = 1e-9
 SIGN_HOLDS = "the sign holds"
-CPU = "an absolute time of a GPU; this run was on a CPU"
+
+
+def words(found: Found, alpha: float = ALPHA) -> list[Word]:
+    """The word of every effect, in a claim that may be wrong with chance alpha; NotComputable: one has no interval."""
+    return [effect_word(effect, found, alpha, len(found.effects)) for effect in found.effects]
+
+
+def together(said: Iterable[Word]) -> Word:
+    """The word of a claim from those of its effects."""
+    return min(said, key=DECIDING.index)
+
+
+def effect_word(effect: Effect, found: Found, alpha: float = ALPHA, effects: int = 1) -> Word:
+    """One effect's word; `effects`: how many the claim has. NotComputable: there is no interval."""
+    low, high = effect.sample.interval(1 - alpha / effects)
+    if found.bound is None:
+        if not _touches(low, high, found):
+            return "refuted"
+    else:
+        if low >= found.bound - effect.margin - ROUNDING and high <= found.bound + effect.margin + ROUNDING:
+            return "no difference"
+        if high < found.bound or low > found.high + ROUNDING:
+            return "refuted"
+        size = found.low if found.low > found.bound else effect.printed
+        if size is not None and high < size - ROUNDING:
+            return "smaller than the paper says"
+    if effects > 1:
+        low, high = effect.sample.interval(1 - alpha)
+    return "supported" if _touches(low, low, found) and _touches(high, high, found) else "inconclusive"
+
+
+def _touches(low: float, high: float, found: Found) -> bool:
+    """True where an interval reaches the region that the claim wants; a strict region ends before its lower bound."""
+    above = high > found.low + ROUNDING if found.strict else high >= found.low - ROUNDING
+    return above and low <= found.high + ROUNDING
+
+
+def holm(families: Mapping[str, Found], alpha: float = ALPHA) -> dict[str, tuple[Word, int]]:
+    """The words of a family's claims, and with how many it was corrected; NotComputable: one has no interval.
+
+    All that have a word at alpha / h get it, h being those still open; then the rest is tried with what is left.
+    """
+    open_, said = dict(families), dict[str, tuple[Word, int]]()
+    while open_:
+        left = len(open_)
+        now = {name: together(words(found, alpha / left)) for name, found in open_.items()}
+        said |= {name: (word, left) for name, word in now.items()}
+        open_ = {name: found for name, found in open_.items() if now[name] == "inconclusive"}
+        if len(open_) == left:
+            break
+    return said
 
 
 @dataclass(frozen=True)
@@ -40,15 +96,12 @@ class Verdict:
     apart: Apart | None = None  # why it is counted apart
 
 
-def judge(run: Run, claims: Iterable[Claim] | None = None) -> list[Verdict]:
+def judge(run: Run) -> list[Verdict]:
     """Verdicts in the order of the list; none where a run's numbers mean nothing."""
     if not run.settings.compared:
         return []
-
-    def embedded(claim: Claim) -> bool:
-        return dataset(claim, run.settings) in run.embedded_names
-
-    return verdicts(load() if claims is None else claims, Measured(run), run.settings.device, embedded)
+    here = run.embedded_names
+    return verdicts(load(), Measured(run), run.settings.device, lambda claim: dataset(claim, run.settings) in here)
 
 
 def dataset(claim: Claim, settings: Settings) -> str | None:
@@ -89,7 +142,7 @@ def _test(claim: Claim, measured: Printed, device: str) -> tuple[Verdict, Found 
     if claim.kind not in KINDS:
         return replace(absent, reason=claim.remark), None
     if claim.needs == "gpu" and device == "cpu":
-        return replace(absent, reason=CPU), None
+        return replace(absent, reason="an absolute time of a GPU; this run was on a CPU"), None
     try:
         found = KINDS[claim.kind](claim, measured if claim.basis == "measured" else Printed())
     except NotComputable as error:
@@ -118,11 +171,11 @@ def _worded(known: Verdict, found: Found, word: Word, left: int) -> Verdict:
     """The verdict with its word, told by the effect that decides; `left`: claims of its family that were open."""
     if known.reason:
         return _told(known, found, found.effects)
-    alone, at = words(found), words(found, ALPHA / left)
+    alone, at = together(words(found)), words(found, ALPHA / left)
     told = _told(replace(known, word=word), found, [e for e, w in zip(found.effects, at, strict=True) if w == word])
     reason = ""
-    if word != together(alone):
-        reason = f"{together(alone)} by itself; Holm's correction, {left} claims of its family being open, leaves this"
+    if word != alone:
+        reason = f"{alone} by itself; Holm's correction, {left} claims of its family being open, leaves this"
     elif word == "inconclusive":
         reason = "the interval lies on both sides"
     elif word == "smaller than the paper says":
@@ -135,14 +188,13 @@ def _told(known: Verdict, found: Found, effects: Iterable[Effect]) -> Verdict:
     """The verdict with the one of the deciding effects that tells it, and its plain interval."""
     effect, label = _deciding(list(effects), found, "" if known.reason else known.word)
     value, sample = effect.sample.value, effect.sample
-    shown, paper = None if math.isnan(value) else value, effect.paper
-    told = replace(
-        known, label=label, effect=shown, spread=sample.spread, unit=effect.unit, units=sample.over, paper=paper
-    )
+    shown = None if math.isnan(value) else value
+    known = replace(known, label=label, effect=shown, spread=sample.spread, unit=effect.unit, units=sample.over)
+    known = replace(known, paper=effect.paper)
     with suppress(NotComputable):
         low, high = sample.interval()
-        told = replace(told, low=low, high=high) if low < high else told
-    return told
+        return replace(known, low=low, high=high) if low < high else known
+    return known
 
 
 def _deciding(effects: Sequence[Effect], found: Found, word: str) -> tuple[Effect, str]:
@@ -160,11 +212,8 @@ def _deciding(effects: Sequence[Effect], found: Found, word: str) -> tuple[Effec
 
 def _by_rounding(claim: Claim, found: Found) -> Verdict:
     """Numbers that are known but for their last digit: what is counted here, and the paper's own."""
-    said: list[Word] = []
-    for effect in found.effects:
-        value = effect.sample.value
-        held = touches(value - effect.slack, value + effect.slack, found)
-        said.append("supported" if held else "refuted")
+    ends = [(e.sample.value - e.slack, e.sample.value + e.slack) for e in found.effects]
+    said: list[Word] = ["supported" if _touches(*both, found) else "refuted" for both in ends]
     word = together(said)
     effect, label = _deciding([e for e, w in zip(found.effects, said, strict=True) if w == word], found, word)
     value, slack = effect.sample.value, effect.slack
@@ -174,30 +223,43 @@ def _by_rounding(claim: Claim, found: Found) -> Verdict:
     return replace(told, low=value - slack, high=value + slack, units="rounding") if slack else told
 
 
-SIGNS: Mapping[Word, str] = {
-    "supported": "●",
-    "smaller than the paper says": "◐",
-    "no difference": "≈",
-    "refuted": "✕",
-    "inconclusive": "○",
-    "not testable here": "–",
-}
 GROUPS: Mapping[str, tuple[Word, ...]] = {
     "What held": ("supported",),
     "What did not": ("refuted", "no difference", "smaller than the paper says"),
     "What cannot be told here": ("inconclusive", "not testable here"),
 }
-CONSTRUCTION = "Decided by construction"
-HARDWARE = "Times of other hardware"
+CONSTRUCTION, HARDWARE = "Decided by construction", "Times of other hardware"
 PRINTED = "The paper's own numbers"
 
 
 class Group(NamedTuple):
-    """Claims that are counted together: how many have which word, and (id, sign, style) of each."""
+    """Claims that are counted together: how many have which word, and their ids."""
 
     title: str
     said: str
-    claims: list[tuple[str, str, str]]
+    claims: list[str]
+
+
+def groups(verdicts: Iterable[Verdict]) -> list[Group]:
+    """Count for the report: what held, what did not, what cannot be told; then what is counted apart.
+
+    `12 supported, 3 refuted`; words that never occur are left out.
+    """
+    found: dict[str, list[Verdict]] = {title: [] for title in (*GROUPS, CONSTRUCTION, HARDWARE, PRINTED)}
+    for one in sorted(verdicts, key=lambda v: WORDS.index(v.word)):
+        title = next(title for title, words in GROUPS.items() if one.word in words)
+        if one.claim.basis == "printed":
+            title = PRINTED
+        elif one.apart:
+            title = CONSTRUCTION if one.apart.why == "construction" else HARDWARE
+        found[title].append(one)
+    made = []
+    for title, group in found.items():
+        said = ", ".join(f"{n} {word}" for word in WORDS if (n := sum(v.word == word for v in group)))
+        if holds := sum(v.word == "smaller than the paper says" and v.reason == SIGN_HOLDS for v in group):
+            said += f"; of those that are smaller, the sign holds in {holds}"
+        made.append(Group(title, said, [v.claim.id for v in group]))
+    return made
 
 
 def line(one: Verdict, embedded: bool = False) -> dict[str, Any]:
@@ -224,60 +286,9 @@ def line(one: Verdict, embedded: bool = False) -> dict[str, Any]:
         "tables": claim.tables,
         "notes": [note for note in (one.reason, remark, one.apart.reason if one.apart else "", of_worlds) if note],
         "counted": {"construction": "decided by construction", "hardware": "other hardware"}.get(why, ""),
+        "bar": bar(one),
+        "printed": claim.basis == "printed",
     }
-
-
-def groups(verdicts: Iterable[Verdict]) -> list[Group]:
-    """Count for the report: what held, what did not, what cannot be told; then what is counted apart.
-
-    `12 supported, 3 refuted`; words that never occur are left out.
-    """
-    found: dict[str, list[Verdict]] = {title: [] for title in (*GROUPS, CONSTRUCTION, HARDWARE, PRINTED)}
-    for one in sorted(verdicts, key=lambda v: WORDS.index(v.word)):
-        title = next(title for title, words in GROUPS.items() if one.word in words)
-        if one.claim.basis == "printed":
-            title = PRINTED
-        elif one.apart:
-            title = CONSTRUCTION if one.apart.why == "construction" else HARDWARE
-        found[title].append(one)
-    made = []
-    for title, group in found.items():
-        said = ", ".join(f"{n} {word}" for word in WORDS if (n := sum(v.word == word for v in group)))
-        if holds := sum(v.word == "smaller than the paper says" and v.reason == SIGN_HOLDS for v in group):
-            said += f"; of those that are smaller, the sign holds in {holds}"
-        made.append(Group(title, said, [(v.claim.id, SIGNS[v.word], v.word.split()[0]) for v in group]))
-    return made
-
-
-def frame(verdicts: Iterable[Verdict]) -> "pd.DataFrame":
-    """A tidy line a claim, numbers with six significant digits; also `claims.csv` and `claims-time.csv` of a run."""
-    import pandas as pd
-
-    def digits(value: float | None) -> str:
-        return "" if value is None else f"{value + 0.0:.6g}"
-
-    rows = [
-        {
-            "id": v.claim.id,
-            "verdict": v.word,
-            "effect": digits(v.effect),
-            "low": digits(v.low),
-            "high": digits(v.high),
-            "over": v.units,
-            "seeds' std": digits(v.spread),
-            "paper": digits(v.paper),
-            "unit": v.unit,
-            "what": v.label,
-            "counted": v.apart.why if v.apart else "",
-            "family": v.claim.family,
-            "tables": " ".join(map(str, v.claim.tables)),
-            "section": v.claim.section,
-            "quote": v.claim.quote,
-            "reason": v.reason,
-        }
-        for v in verdicts
-    ]
-    return pd.DataFrame(rows)
 
 
 def _number(value: float | None, unit: str) -> str:
@@ -293,3 +304,50 @@ def _plain(value: float | None, unit: str, signed: bool = True) -> str:
     if digits is None:
         digits = 0 if float(value).is_integer() or abs(value) >= 100 else 3
     return fixed(value, digits, signed and unit != "times").replace("-", "−")
+
+
+LEAST, MOST = -2.0, 3.0
+"""Ends of the chart's axis; 0 is no effect, 1 the paper's. What lies beyond is drawn at the end, with an arrow."""
+TICKS = {-1: "−1", 0: "no effect", 1: "the paper’s", 2: "2 ×"}
+
+
+class Bar(NamedTuple):
+    """A claim on the axis: places in percent of its width."""
+
+    effect: float
+    low: float  # the effect's own place where it has no interval
+    high: float
+    ends: str  # of `<` and `>`: where it goes on beyond the axis
+
+
+def place(ratio: float) -> float:
+    """Where a multiple of the paper's effect lies, in percent of the axis' width."""
+    return round(100 * (min(max(ratio, LEAST), MOST) - LEAST) / (MOST - LEAST), 2)
+
+
+def bar(one: Verdict) -> Bar | None:
+    """The claim's bar; None where there is no effect, or none of the paper's to hold it against."""
+    if one.effect is None or not one.paper or one.claim.basis != "measured":
+        return None
+    effect = one.effect / one.paper
+    low, high = sorted(effect if end is None else end / one.paper for end in (one.low, one.high))
+    ends = ("<" if min(low, effect) < LEAST else "") + (">" if max(high, effect) > MOST else "")
+    return Bar(place(effect), place(low), place(high), ends)
+
+
+def frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+    """A tidy line a claim, numbers with six significant digits; also `claims.csv` and `claims-time.csv` of a run."""
+
+    def digits(value: float | None) -> str:
+        return "" if value is None else f"{value + 0.0:.6g}"
+
+    rows = []
+    for v in verdicts:
+        numbers = {"effect": v.effect, "low": v.low, "high": v.high, "over": v.units, "seeds' std": v.spread}
+        texts = {name: one if isinstance(one, str) else digits(one) for name, one in numbers.items()}
+        told = {"paper": digits(v.paper), "unit": v.unit, "what": v.label, "counted": v.apart.why if v.apart else ""}
+        claim = {"family": v.claim.family, "tables": " ".join(map(str, v.claim.tables)), "section": v.claim.section}
+        rows.append(
+            {"id": v.claim.id, "verdict": v.word, **texts, **told, **claim, "quote": v.claim.quote, "reason": v.reason}
+        )
+    return pd.DataFrame(rows)

@@ -1,4 +1,7 @@
-"""The report as a site of plain files: what it says, and path -> bytes. The same contents give the same bytes."""
+"""The report as a site of plain files that needs no network and no server: what it says, and path -> bytes.
+
+The same contents give the same bytes.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,36 +19,21 @@ from msfp.engine.notebooks import turn
 from msfp.errors import NotComputable
 from msfp.metrics.bootstrap import LEVEL
 from msfp.paper.cells import Evidence
-from msfp.paper.claims.rules import MEANINGS
-from msfp.paper.claims.verdict import CONSTRUCTION, HARDWARE, PRINTED, SIGNS, Verdict, groups, line
-from msfp.paper.layout import ALONE, compare, decimals, environment, fixed, sheet_html
+from msfp.paper.claims import MARGINS
+from msfp.paper.layout import ALONE, compare, decimals, fixed, merge, sheet
 from msfp.paper.registry import Artefact, artefact, artefacts, every
-from msfp.paper.render import csv_text, merge, sheet
-from msfp.paper.site.chart import bar, ticks
+from msfp.paper.render import csv_text, environment, sheet_html
+from msfp.paper.stamps import NOT_MADE
+from msfp.paper.verdicts import SIGNS, TICKS, Verdict, groups, line, place
 from msfp.types import Cell
 
 STYLES = ("sheet.css", "site.css", "print.css")
 SCRIPTS = ("index.js", "tables.js", "cells.js", "claims.js", "figures.js", "commands.js", "search.js")
-STATIC = (".css", ".js")
 INDEX, LIST = "index.html", "notebooks.html"
-TITLES = {"02_reid": "Re-identification"}
-APART = ("when", "command")
-"""Left out of the page of provenance: they tell when and by whom the report was written, not what it is made from."""
 VECTOR_LIMIT = 1_500_000
 """Bytes above which a figure is shown as PNG instead of SVG, so that a page still opens quickly."""
 MOST_NAMES = 8
 """Scenes that are named where a number was measured on them; more are counted."""
-NOT_MADE = "not made in this run"
-PAPERS = "MOT17 and its other data sets"
-AS_SAID = {
-    "What held": "held",
-    "What did not": "did not hold, or not in the printed size",
-    "What cannot be told here": "cannot be told from these data",
-    CONSTRUCTION: "are decided by how the data or modules are made",
-    HARDWARE: "are times of other hardware",
-    PRINTED: "are about the paper’s own numbers",
-}
-"""Title of a group of verdicts -> how the front page says it."""
 HINT = "Source and details of a number: hover, tap, or Tab and arrow keys."
 DOWNLOADS = {"table": ("csv", "md", "tex"), "figure": ("svg", "pdf", "png")}
 LISTED = {
@@ -54,13 +42,6 @@ LISTED = {
 }  # fmt: skip
 BESIDE = ("paper", "paper_std", "difference", "published")
 """Those of them that a run without meaning does not show."""
-SOURCES = {
-    "measured": "measured",
-    "paper": "only in the paper",
-    "published": "published elsewhere",
-    "server": "kept by the server",
-    "n/a": "n/a",
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +59,9 @@ class Contents:
     choices: Sequence[tuple[str, str, str, str]] = ()  # (switch, value used, other choices, why there is a choice)
     notes: Sequence[str] = ()
     events: Sequence[str] = ()  # such as damaged store entries that were computed again
-    limits: Sequence[str] = ()  # what the numbers do not show
+    limits: Sequence[str] = ()  # what else the numbers do not show
+    one_seed: bool = False
+    checked: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # rules -> scores, and how many TrackEval held
     absent: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it could not be made
     stale: Mapping[str, str] = field(default_factory=dict)  # artefact id -> why it is of other code or settings
     options: str = ""  # of the command line; empty: `--profile <profile>`
@@ -87,36 +70,6 @@ class Contents:
     embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
     data: str = ""  # the data set that plays MOT17's part
     names: Mapping[str, str] = field(default_factory=dict)  # text -> what to show in place, such as for a folder here
-
-    @property
-    def titles(self) -> tuple[str, str, str]:
-        """Of the first page and of that about differences, and the latter's in the menu."""
-        if not self.compared:
-            return "Tables and figures", "Choices and limits", "Choices and limits"
-        return "The paper’s claims, tested", "What differs and why", "What differs"
-
-    @property
-    def listed(self) -> dict[str, str]:
-        """Columns of a table's listing and their headings."""
-        return {name: heading for name, heading in LISTED.items() if self.compared or name not in BESIDE}
-
-    @property
-    def given(self) -> str:
-        """The options, never empty."""
-        return self.options or f"--profile {self.profile}"
-
-    @property
-    def banner(self) -> tuple[str, str]:
-        """Words about the numbers at the head of every page, in short and in full; empty where there are none."""
-        if not self.compared:
-            short, _, full = ALONE.partition(": ")
-            return f"{short}:", full
-        if not self.embedded:
-            return "", ""
-        return "Measured on drawings.", (
-            f"The data sets of this run are rendered here; {self.data} plays the part of MOT17. Which method lies "
-            "above which holds for these drawings; their scores say nothing about MOT17."
-        )
 
 
 def write_site(folder: Path, contents: Contents) -> Path:
@@ -134,40 +87,35 @@ def write_site(folder: Path, contents: Contents) -> Path:
     places = {one["artefact"].id: f"{one['artefact'].notebook}.html" for one in blocks}
     topics: dict[str, list[dict[str, Any]]] = {}
     for verdict in contents.verdicts:
-        shown = line(verdict, contents.embedded) | {"bar": bar(verdict), "printed": verdict.claim.basis == "printed"}
-        topics.setdefault(verdict.claim.topic, []).append(shown)
+        topics.setdefault(verdict.claim.topic, []).append(line(verdict, contents.embedded))
     summary: dict[str, Any] = {
-        "stale": contents.stale,
         "topics": topics,
         "tables": {one["artefact"].number: one["artefact"].id for one in blocks if one["artefact"].kind == "table"},
         "groups": groups(contents.verdicts),
-        "meanings": MEANINGS,
+        "margins": MARGINS,
         "signs": [(sign, word, word.split()[0]) for word, sign in SIGNS.items()],
-        "ticks": ticks(),
+        "ticks": [(place(at), label) for at, label in TICKS.items()],
         "chapters": chapters,
         "planned": [a for a in artefacts() if a.status == "planned"],
-        "words": in_words(contents.verdicts),
     }
-    reasons: dict[str, Any] = {
-        "compared": _compared(contents.cells) if contents.compared else [],
-        "absent": _absent(contents.cells),
-        "report": contents,
-    }
-    facts: dict[str, Any] = {"provenance": sections({k: v for k, v in contents.manifest.items() if k not in APART})}
+    first, differs = "Tables and figures", "Choices and limits"
+    if contents.compared:
+        first, differs = "The paper’s claims, tested", "What differs and why"
+    compared = _compared(contents.cells) if contents.compared else []
+    reasons: dict[str, Any] = {"compared": compared, "absent": _absent(contents.cells), "differs": differs}
+    # when and by whom the report was written is left out: it tells not what it is made from
+    made_from = {k: v for k, v in contents.manifest.items() if k not in ("when", "command")}
+    facts: dict[str, Any] = {"provenance": sections(made_from)}
     executed = {path.stem for path in contents.notebooks}
+    static = [p for p in (files("msfp.paper") / "site").iterdir() if p.name.endswith((".css", ".js"))]
     texts = {
-        INDEX: _page(contents, INDEX, contents.titles[0], places=places, **summary),
-        "differences.html": _page(contents, "differences.html", contents.titles[1], places=places, **reasons),
+        INDEX: _page(contents, INDEX, first, places=places, **summary),
+        "differences.html": _page(contents, "differences.html", differs, places=places, **reasons),
         "provenance.html": _page(contents, "provenance.html", "Provenance", **facts),
         "all.html": _page(contents, "all.html", "Everything on one page", places={}, **summary, **reasons, **facts),
         **_notebooks(contents, contents.notebooks),
         "static/index.js": _index(blocks, topics, places),
-        "static/sheet.css": (files("msfp.paper") / "sheet.css").read_text("utf-8"),
-        **{
-            f"static/{p.name}": p.read_text("utf-8")
-            for p in files("msfp.paper.site").iterdir()
-            if p.name.endswith(STATIC)
-        },
+        **{f"static/{p.name}": p.read_text("utf-8") for p in static},
     }
     for chapter in chapters:
         name, exported = f"{chapter['notebook']}.html", chapter["notebook"] in executed
@@ -198,29 +146,18 @@ def _notebooks(contents: Contents, chosen: Iterable[Path]) -> dict[str, str]:
 def _page(contents: Contents, name: str, title: str, template: str = "", here: str = "", **parts: Any) -> str:
     """One page: its template filled, with what every page has; `here`: the page that its menu marks."""
     chapters = [(f"{notebook}.html", _title(notebook)) for notebook in _made()]
-    rest = [("differences.html", contents.titles[2]), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
+    differs = "What differs" if contents.compared else "Choices and limits"
+    rest = [("differences.html", differs), ("provenance.html", "Provenance"), (LIST, "Notebooks")]
     menu = [(INDEX, "Summary"), *chapters, *rest]
     turns = [(f"notebooks/{p.stem}.html", f"Notebook {_title(p.stem)}") for p in contents.notebooks]
     turns = turns if name.startswith("notebooks/") else menu
     at = next((k for k, (file, _) in enumerate(turns) if file == name), len(turns))
-    return (
-        environment()
-        .get_template(template or f"{name}.j2")
-        .render(
-            here=here or name,
-            title=title,
-            up="../" * name.count("/"),
-            profile=contents.profile,
-            banner=contents.banner,
-            given=contents.given,
-            menu=[*menu, ("all.html", "One page")],
-            before=turns[at - 1] if 0 < at < len(turns) else None,
-            after=turns[at + 1] if at + 1 < len(turns) else None,
-            styles=STYLES,
-            scripts=SCRIPTS,
-            **parts,
-        )
-    )
+    parts |= {"report": contents, "here": here or name, "title": title, "up": "../" * name.count("/"), "alone": ALONE}
+    parts |= {"given": contents.options or f"--profile {contents.profile}", "headings": _headings(contents)}
+    parts |= {"menu": [*menu, ("all.html", "One page")]}
+    parts |= {"before": turns[at - 1] if 0 < at < len(turns) else None}
+    parts |= {"after": turns[at + 1] if at + 1 < len(turns) else None, "styles": STYLES, "scripts": SCRIPTS}
+    return environment().get_template(template or f"{name}.j2").render(parts)
 
 
 def _index(blocks: Sequence[Mapping[str, Any]], topics: Mapping[str, Any], places: Mapping[str, str]) -> str:
@@ -232,12 +169,6 @@ def _index(blocks: Sequence[Mapping[str, Any]], topics: Mapping[str, Any], place
     return f"const FINDABLE = {json.dumps(found, ensure_ascii=False)};\n"
 
 
-def in_words(verdicts: Sequence[Verdict]) -> str:
-    """How the claims fared, as one sentence; empty where none was judged."""
-    told = [f"{len(group.claims)} {AS_SAID[group.title]}" for group in groups(verdicts) if group.claims]
-    return f"Of the paper’s claims {', '.join(told)}." if told else ""
-
-
 def _made() -> dict[str, list[Artefact]]:
     """notebook -> what it makes."""
     ready = sorted((a for a in every() if a.status == "ready"), key=lambda a: turn(a.notebook))
@@ -246,7 +177,7 @@ def _made() -> dict[str, list[Artefact]]:
 
 def _title(notebook: str) -> str:
     """`05_tracking` -> `Tracking`."""
-    return TITLES.get(notebook, notebook.partition("_")[2].replace("_", " ").capitalize())
+    return "Re-identification" if notebook == "02_reid" else notebook.partition("_")[2].replace("_", " ").capitalize()
 
 
 def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
@@ -262,43 +193,39 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
     if one.kind == "figure":  # SVG, or PNG where the SVG is large; none where there is neither
         vector, raster = (next((n for n in files if n.endswith(form)), "") for form in (".svg", ".png"))
         image = vector if vector and (not raster or files[vector].stat().st_size <= VECTOR_LIMIT) else raster
-    made = bool(image) or (one.kind == "table" and one.number in contents.cells)
-    drawn = contents.embedded and contents.compared
+    table = contents.cells.get(one.number) if one.kind == "table" else None
+    made = bool(image) or table is not None
     found: dict[str, Any] = {
         "artefact": one,
-        "command": f"msfp {one.kind} {one.number} {contents.given}",
-        "stale": contents.stale.get(one.id, ""),
-        "drawn": f"Here: drawings ({contents.data}). The paper: {PAPERS}." if drawn and one.section else "",
-        "findings": contents.findings.get(one.id, ()),
         "missing": "" if made else contents.absent.get(one.id) or NOT_MADE,
         "files": files if made or one.kind == "figure" else {},
         "image": image,
         "body": "",
-        "counts": "",
+        "counts": {},
         "listing": (),
-        "headings": list(contents.listed.values()),
     }
-    if one.kind == "figure" or not made:
+    if table is None:
         return found
-    evidence = contents.evidence.get(one.number, Evidence({}))
-    cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in contents.cells[one.number]]
+    evidence = contents.evidence.get(one.number, Evidence())
+    cells = [replace(c, detail=c.detail | _measured_from(c, evidence)) for c in table]
     frame = merge(cells, one.number, contents.compared)
-    count = frame["source"].value_counts().to_dict()
     return found | {
         "body": Markup(sheet_html(sheet(cells, one.number, contents.compared), HINT)),
-        "counts": ", ".join(f"{count[source]} {said}" for source, said in SOURCES.items() if source in count),
-        "listing": [[csv_text(line[name]) for name in contents.listed] for line in frame.to_dict("records")],
+        "counts": frame["source"].value_counts().to_dict(),
+        "listing": frame[list(_headings(contents))].map(csv_text).to_numpy().tolist(),
     }
+
+
+def _headings(contents: Contents) -> dict[str, str]:
+    """Columns of a table's listing and their headings."""
+    return {name: heading for name, heading in LISTED.items() if contents.compared or name not in BESIDE}
 
 
 def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | int]:
     """Values of the training seeds, units that were drawn and the interval over them; nothing where none is kept."""
-    if cell.source != "measured":
+    if cell.source != "measured" or (cell.row, cell.column) not in evidence.cells:
         return {}
-    try:
-        sample = evidence.sample(cell.row, cell.column)
-    except NotComputable:
-        return {}
+    sample = evidence.sample(cell.row, cell.column)
     by_seed = ", ".join(f"{x:.6g}" for x in sample.seeds)
     found: dict[str, str | float | int] = {"by seed": by_seed} if len(sample.seeds) > 1 else {}
     if sample.units:
@@ -306,8 +233,7 @@ def _measured_from(cell: Cell, evidence: Evidence) -> dict[str, str | float | in
         named = f": {', '.join(sample.units)}" if sample.kind == "scenes" and len(sample.units) <= MOST_NAMES else ""
         found["measured on"] = f"{len(sample.units)} {sample.kind}{named}"
     try:
-        low, high = sample.interval()
-        found[f"{100 * LEVEL:g} % interval"] = f"{low:.4g} to {high:.4g}"
+        found[f"{100 * LEVEL:g} % interval"] = "{:.4g} to {:.4g}".format(*sample.interval())
     except NotComputable as error:
         found |= {"interval": str(error)} if sample.units else {}
     return found
@@ -324,19 +250,12 @@ def _compared(tables: Mapping[int, Sequence[Cell]]) -> list[dict[str, Any]]:
             digits = max(decimals(number, str(column), apart, next((u for u in group["unit"] if u), "")), 1)
             found = [fixed(x, digits, signed=True).replace("-", "−") for x in (apart.mean(), apart.min(), apart.max())]
             order = orders.get(str(column), {})
-            same, _, pairs = str(order.get("pairs as in the paper", "0 of 0")).partition(" of ")
-            lines.append(
-                {
-                    "table": artefact("table", number),
-                    "column": column,
-                    "rows": len(group),
-                    "differences": found,
-                    "best_here": order.get("best here", ""),
-                    "best_there": order.get("best in the paper", ""),
-                    "pairs": f"{same} of {pairs}" if int(pairs) else "",
-                    "agreement": f"{int(same) / int(pairs):.4f}" if int(pairs) else "",
-                }
-            )
+            said = str(order.get("pairs as in the paper", "0 of 0"))
+            same, pairs = map(int, said.split(" of "))
+            told = {"pairs": said, "agreement": f"{same / pairs:.4f}"} if pairs else {"pairs": "", "agreement": ""}
+            told |= {"best_here": order.get("best here", ""), "best_there": order.get("best in the paper", "")}
+            place = {"table": artefact("table", number), "column": column, "rows": len(group)}
+            lines.append({**place, "differences": found, **told})
     return lines
 
 
@@ -360,11 +279,9 @@ def sections(manifest: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str
 def _flat(tree: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in tree.items():
-        name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found += _flat(value, f"{name}.")
-        elif isinstance(value, (list, tuple)):
-            found.append((name, ", ".join(map(str, value))))
+            found += _flat(value, f"{prefix}{key}.")
         else:
-            found.append((name, "–" if value is None else str(value)))
+            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else "–" if value is None else value
+            found.append((f"{prefix}{key}", str(text)))
     return found

@@ -1,1 +1,0 @@
-"""The paper's testable sentences, and a verdict on each from the tables at hand."""

@@ -1,1 +1,0 @@
-"""The report of a run: a small site of plain files that needs no network and no server."""
