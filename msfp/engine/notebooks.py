@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -248,12 +247,13 @@ def run(
     inputs: Mapping[str, Any] | None = None,
     environment: Callable[[], Mapping[str, str]] = dict,
     intact: Callable[[Path], bool] = Path.is_file,
+    ended: Callable[[Executed, Sequence[str]], str] = lambda done, rest: "",
 ) -> list[Executed]:
     """Execute `00_….ipynb`, `01_….ipynb`, … with papermill, each in its own kernel of this Python.
 
     Kernels start in `notebooks_dir`, as in JupyterLab. A notebook is skipped when its source, parameters, inputs, the
     code and the notebooks before it are those of an earlier execution, and that one and what it wrote are as they were.
-    A bar (at a terminal) or a line per notebook (elsewhere) goes to stderr.
+    A line a notebook goes to stderr, at a terminal with a bar below.
 
     Args:
         notebooks_dir: folder of the notebooks.
@@ -264,6 +264,7 @@ def run(
         inputs: what else the notebooks depend on, such as digests of data and weights.
         environment: asked for further variables before a kernel is started.
         intact: whether a file that a notebook wrote is still as it was.
+        ended: gets each notebook that has ended and the names of those to come; its words end the notebook's line.
 
     Raises:
         InputError: before anything runs: no such notebook, unknown parameter, value of the wrong type.
@@ -277,7 +278,7 @@ def run(
     ran_by = digest([_package_digest(), dict(inputs or {})])
     done: list[Executed] = []
     with bars.Bar(len(selected), "notebooks") as bar:
-        for notebook in selected:
+        for at, notebook in enumerate(selected):
             path = out_dir / notebook.name
             before = [_read_stamp(out_dir / other.name).key for other in everything[: everything.index(notebook)]]
             key = digest([file_digest(notebook), given[notebook], ran_by, before])
@@ -287,9 +288,9 @@ def run(
             seconds = 0.0 if skipped else _execute(notebook, path, given[notebook], key, bar, environment())
             done.append(Executed(notebook.stem, path, seconds, skipped))
             bar.update()
-            if not bars.shown():
-                how = "unchanged" if skipped else f"{seconds:.1f} s"
-                print(f"{notebook.stem}: {how}", file=sys.stderr, flush=True)
+            how = "unchanged" if skipped else f"{seconds:.1f} s"
+            told = ended(done[-1], [other.stem for other in selected[at + 1 :]])
+            bar.line("; ".join(filter(None, (f"{notebook.stem}: {how}", told))))
     return done
 
 

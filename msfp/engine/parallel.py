@@ -64,6 +64,13 @@ class Bar:
         if self._bar is not None:
             self._bar.set_postfix_str(text)
 
+    def line(self, text: str) -> None:
+        """Print a line to stderr, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def close(self) -> None:
         """Take the bar off the screen."""
         if self._bar is not None:

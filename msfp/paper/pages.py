@@ -69,6 +69,7 @@ class Contents:
     compared: bool = True  # numbers are judged and set beside the paper's
     embedded: bool = False  # the data are rendered worlds, whose construction decides some claims
     data: str = ""  # the data set that plays MOT17's part
+    rest: Sequence[str] = ()  # notebooks of a run at work that are still to come
     names: Mapping[str, str] = field(default_factory=dict)  # text -> what to show in place, such as for a folder here
 
 

@@ -1,16 +1,20 @@
 """The whole suite: every notebook in order, then the report they end with, from the files of a run."""
 
 import json
+import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from msfp.config import choices_used
 from msfp.engine import cluster, notebooks, provenance
 from msfp.engine.files import atomic_write, file_digest
 from msfp.engine.html import csv_frame
-from msfp.errors import InputError
+from msfp.errors import InputError, MsfpError
 from msfp.experiment import external
 from msfp.experiment.run import Run
 from msfp.paper import stamps
@@ -28,6 +32,59 @@ REPORT = "08_report"
 MADE = "made.json"
 """Beside a folder's figures: which run made them, as beside those of the repository."""
 
+RENDERING = "rendering"
+# Seconds of a demo run's rendering and notebooks (two cores of an AMD EPYC, 2026-11-28): only their ratios count.
+SECONDS = {
+    RENDERING: 53,
+    "00_data": 24,
+    "01_features": 187,
+    "02_reid": 100,
+    "03_heads": 270,
+    "04_thresholds": 251,
+    "05_tracking": 632,
+    "06_ablations": 428,
+    "07_speed": 26,
+    "09_identity": 400,
+    REPORT: 43,
+}
+
+
+class Progress:
+    """Says of a run at work what is ready and how long the rest may take, and keeps its report up to date."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.spent, self.known = run, 0.0, 0.0
+        self.writing: Thread | None = None
+
+    def took(self, name: str, seconds: float) -> None:
+        """Note the seconds of something whose share of a whole run is known."""
+        self.spent, self.known = self.spent + seconds, self.known + SECONDS.get(name, 0)
+
+    def left(self, rest: Sequence[str]) -> str:
+        """About how long the rest takes on this machine; nothing where that is not known."""
+        if not self.known or self.run.settings.profile != "demo" or not rest:
+            return ""
+        minutes = sum(SECONDS.get(name, 0) for name in rest) * self.spent / self.known / 60
+        return f"about {minutes:.0f} minutes to go" if minutes >= 1.5 else "about a minute to go"
+
+    def __call__(self, done: notebooks.Executed, rest: Sequence[str]) -> str:
+        """Words on a notebook that has ended; the report is written anew while the next one runs."""
+        if not done.skipped:
+            self.took(done.name, done.seconds)
+        ready = [a for a in every() if a.notebook == done.name and stamps.read_stamp(self.run, a.id)]
+        words = [f"ready: {', '.join(a.name for a in ready)}" if ready else "", self.left(rest)]
+        if self.writing:
+            self.writing.join()  # one writer at a time
+        if not done.skipped and rest and rest[0] != REPORT:
+            words += [] if self.writing else [f"the report grows: {stamps.report_path(self.run)}"]
+            self.writing = Thread(target=self._write, args=(rest,), daemon=True)
+            self.writing.start()
+        return "; ".join(filter(None, words))
+
+    def _write(self, rest: Sequence[str]) -> None:
+        with suppress(MsfpError):  # nothing to show yet; what is wrong with it the last notebook says
+            write(self.run, rest)
+
 
 def reproduce(run: Run, *, only: str | None = None, start: str | None = None, resume: bool = True) -> dict[str, Any]:
     """Execute the notebooks in order; what is unchanged since an earlier run is skipped.
@@ -44,7 +101,12 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     weights = run.weights_digest()
     if config.input.weights not in ("embedded", "random-init"):
         run.backbone()  # files of others are tried before hours are spent
+    progress, began, rendered = Progress(run), time.perf_counter(), run.embedded_folder.is_dir()
     scenes = {f"{name}/{split}/{s.name}": s for name, split, s in every_scene(run)}
+    if not (rendered or only or start):
+        progress.took(RENDERING, time.perf_counter() - began)
+        if told := progress.left([name for name in SECONDS if name != RENDERING]):
+            print(f"scenes are rendered; {told}", file=sys.stderr, flush=True)
     digests = {name: [run.pixels_digest(s), run.boxes_digest(s)] for name, s in scenes.items()}
     inputs: dict[str, Any] = {"weights": weights, "data": digests}
     if results := external.contents(run):
@@ -62,7 +124,7 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     }
     options: dict[str, Any] = {"only": only, "from_": start, "resume": resume, "inputs": inputs}
     with cluster.lent_workers(0 if run.cluster else run.workers) as environment:
-        options |= {"environment": environment, "intact": stamps.intact(run)}
+        options |= {"environment": environment, "intact": stamps.intact(run), "ended": progress}
         done = notebooks.run(folder, run.out / "notebooks", parameters, **options)
     report = stamps.report_path(run)
     if report.is_file() and any(one.path.stem == REPORT and not one.skipped for one in done):
@@ -72,12 +134,14 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     return {"report": found, "notebooks": {e.name: round(e.seconds, 1) for e in done}}
 
 
-def write(run: Run) -> Path:
+def write(run: Run, rest: Sequence[str] = ()) -> Path:
     """Write the claims, the manifest and the report from what a run has made; returns the report's first page.
+
+    `rest`: notebooks of a run at work that are still to come, which every page then says.
 
     InputError: it has made no table. MsfpError: the folder cannot be written.
     """
-    if not any((tables := stamps.tables_folder(run)).glob("*.json")):
+    if not rest and not any((tables := stamps.tables_folder(run)).glob("*.json")):
         raise InputError(f"{tables}: no table was made; run msfp reproduce --profile {run.settings.profile} first")
     verdicts = judge(run)
     for name, timed in (("claims", False), ("claims-time", True)):
@@ -90,9 +154,9 @@ def write(run: Run) -> Path:
         inputs={"weights": run.weights_digest()},
     )
     cells = stamps.published_cells(run)
-    if run.settings.compared:
+    if run.settings.compared and not rest:
         _write_made(run, origin, cells.get(1, ()), verdicts)
-    return write_site(stamps.report_path(run).parent, _contents(run, cells, verdicts, origin))
+    return write_site(stamps.report_path(run).parent, _contents(run, cells, verdicts, origin, rest))
 
 
 def _write_made(run: Run, origin: Mapping[str, Any], table_1: Sequence[Cell], verdicts: Sequence[Verdict]) -> None:
@@ -135,7 +199,11 @@ def _outline(run: Run, **more: Any) -> Contents:
 
 
 def _contents(
-    run: Run, tables: Mapping[int, list[Cell]], verdicts: Sequence[Verdict], origin: Mapping[str, Any]
+    run: Run,
+    tables: Mapping[int, list[Cell]],
+    verdicts: Sequence[Verdict],
+    origin: Mapping[str, Any],
+    rest: Sequence[str],
 ) -> Contents:
     """What the report says, from the files of a run."""
     embedded, compared = run.settings.data.main in run.embedded_names, run.settings.compared
@@ -160,6 +228,7 @@ def _contents(
         checked={rules: (scores[rules], held[rules]) for rules in sorted(scores)},
         absent={name: record["reason"] for name, (_, record) in made.items() if record.get("reason")},
         stale={name: why for name, why in old.items() if why},
+        rest=rest,
         verdicts=verdicts,
     )
 
