@@ -27,4 +27,8 @@ fi
 
 echo "setup: installing into $VENV (PyTorch is large: several minutes the first time)" >&2
 install || fail "installation failed; the lines above say why; once mended, run make setup again"
+if [ -f scripts/compile_kernels.py ]; then
+    echo "setup: compiling kernels for this machine (a minute or two)" >&2
+    "$VENV/bin/python" scripts/compile_kernels.py || echo "setup: not compiled; the first command that needs them does it" >&2
+fi
 touch "$VENV/.ready"
