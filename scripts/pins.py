@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-TIMES = ("table07", "table11", "table15", "table24", "conditions", "identity_times")  # seconds and memory
+TIMES = ("table07", "table11", "table15", "table24", "times", "conditions", "identity_times")  # seconds and memory
 TIMED = "ms/frame"  # columns of other tables that are
 STAGES = ("features", "variants", "own-boxes", "head", "atl", "grid", "selection", "score", "reid", "recovery")
 CHANNELS = 32  # of the made-up embeddings that trackers get on real boxes
