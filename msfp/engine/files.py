@@ -24,7 +24,6 @@ from pydantic import BaseModel
 from msfp.errors import InputError, MsfpError
 
 TEMPORARY = ".partial"
-AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
 STALE_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ REMEDIES = {
 }
 
 
-def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
+def atomic_write(path: Path, *data: bytes | bytearray, durable: bool = True) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one, never a part.
 
     Args:
@@ -53,7 +52,7 @@ def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -61,7 +60,7 @@ def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        raise write_error(path, error, len(data)) from error
+        raise write_error(path, error, sum(map(len, data))) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -148,24 +147,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def checksum(data: bytes) -> str:
-    """Hex SHA-256 of bytes, for which processors have instructions."""
+    """Hex SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def read_with_checksum(path: Path) -> tuple[memoryview, str]:
-    """A file's bytes, writable, and their `checksum`, taken while they are read.
-
-    Raises:
-        OSError: cannot be read.
-    """
-    with path.open("rb", buffering=0) as file:
-        # NumPy's memory is not filled with zeros first, as a bytearray's is.
-        data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
-        digest, at = hashlib.sha256(), 0
-        while got := file.readinto(data[at : at + AT_ONCE]):
-            digest.update(data[at : at + got])
-            at += got
-    return data[:at], digest.hexdigest()
 
 
 def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
