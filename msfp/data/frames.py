@@ -12,22 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from msfp.data.video import Image, by_number, decode, open_video, pictures_in, pixels_of, read_picture
+from msfp.engine.files import stamp
 from msfp.errors import InputError
-from msfp.types import FileState, Sequence, Stamp
-
-
-def stamp(path: Path | None) -> Stamp | None:
-    """Size, times of change of content and of entry, and inode of a file; None where it is not there.
-
-    The time of the entry changes with every write, also where a program sets that of the content back.
-    """
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+from msfp.types import FileState, Sequence
 
 
 def with_state(sequence: Sequence, labels: Path | None = None) -> Sequence:
@@ -55,35 +42,26 @@ def pixels_state(images: Path | None) -> str:
 
 def is_unchanged(sequence: Sequence) -> bool:
     """True while labels and detections are those that were there when the folder was read."""
-    try:
-        need_unchanged(sequence)
-    except InputError:
-        return False
-    return True
+    return _other_file(sequence, None) is None
 
 
 def need_unchanged(sequence: Sequence, labels: Path | None = None) -> None:
-    """Refuse labels or detections that changed since the folder was read; `labels` as of `with_state`.
+    """Raise InputError where labels or detections changed since the folder was read; `labels` as of `with_state`."""
+    if (path := _other_file(sequence, labels)) is not None:
+        raise changed(path)
 
-    Raises:
-        InputError: one of the files is another one now.
-    """
-    if sequence.state is None:
-        return
-    truth = sequence.gt_path or labels
-    for path, was in ((truth, sequence.state.labels), (sequence.det_path, sequence.state.detections)):
-        if path is not None and stamp(path) != was:
-            raise changed(path)
+
+def _other_file(sequence: Sequence, labels: Path | None) -> Path | None:
+    state = sequence.state
+    if state is None:
+        return None
+    files = {sequence.gt_path or labels: state.labels, sequence.det_path: state.detections}
+    return next((path for path, was in files.items() if path is not None and stamp(path) != was), None)
 
 
 def need_same_pixels(sequence: Sequence) -> None:
-    """Refuse images that changed since the folder was read.
-
-    Raises:
-        InputError: an image, or the video, is another one now.
-    """
-    if sequence.state is not None and pixels_state(sequence.images) != sequence.state.pixels:
-        assert sequence.images is not None
+    """Raise InputError where an image, or the video, is another one than when the folder was read."""
+    if sequence.images and sequence.state is not None and pixels_state(sequence.images) != sequence.state.pixels:
         raise changed(sequence.images)
 
 
@@ -94,8 +72,6 @@ def changed(path: Path) -> InputError:
         "cells of the notebook that list the scenes"
     )
 
-
-__all__ = ["FrameReader", "Image", "decode_in_turn", "read_frame"]
 
 Decode = Callable[[], tuple[int, Image]]
 # A frame of 1920x1080 is 6 MB: enough ahead of the last decoder to cover a slow decode, little enough to hold.
@@ -146,21 +122,12 @@ class FrameReader:
 
 
 def read_frame(sequence: Sequence, t: int) -> Image:
-    """Frame t (from 1) as (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: the frame is not present, cannot be decoded, or is of another size than seqinfo.ini declares.
-    """
-    with FrameReader(sequence, (t,)) as reader:
-        return next(iter(decode_in_turn(reader.sequence, reader.frames)))[1]
+    """Frame t (from 1) as (H, W, 3) uint8 RGB; raises as `FrameReader`."""
+    return next(decode_in_turn(sequence, FrameReader(sequence, (t,)).frames))[1]
 
 
 def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tuple[int, Image], None, None]:
-    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead.
-
-    Raises:
-        InputError: as `FrameReader`.
-    """
+    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead."""
     if frames and sequence.images is None:
         raise _absent(sequence, frames[0])
     if frames and sequence.images is not None:

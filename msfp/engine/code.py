@@ -8,7 +8,6 @@ import importlib.util
 import inspect
 import json
 import linecache
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from msfp.engine.files import DIGEST_BYTES, atomic_write, digest
+from msfp.engine.files import DIGEST_BYTES, atomic_write, digest, stamp
 from msfp.errors import MsfpError
+from msfp.types import Stamp
 
 PREFIX = "code:"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -27,42 +27,29 @@ PACKAGE = Path(__file__).resolve().parents[1]
 FORMAT = 2  # another one for another way to digest
 KEPT = Path("__pycache__") / f"sources-{FORMAT}-{sys.implementation.cache_tag}"
 Docstringed = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-Stamp = tuple[int, int]
 # A digest, and the files it was made of as they were: asked for once a cell, it is made once a change.
-_known: dict[tuple[object, ...], tuple[dict[Path, Stamp], str]] = {}
+_known: dict[tuple[object, ...], tuple[dict[Path, Stamp | None], str]] = {}
 
 
 class Source(NamedTuple):
-    """What counts of a source file.
+    """What counts of a source file."""
 
-    Attributes:
-        digest: of its syntax tree without docstrings; comments and layout do not count.
-        imports: names it may import, `a.b` or `..b`; some of them are no modules.
-    """
-
-    digest: str
-    imports: list[str]
+    digest: str  # of its syntax tree without docstrings; comments and layout do not count
+    imports: list[str]  # names it may import, `a.b` or `..b`; some of them are no modules
 
 
 def code_digest(*names: str, follow: bool = True) -> str:
-    """Digest of the source of modules, and of all files of packages.
+    """`code:` and a digest of the source of modules, and of all files of packages, by their dotted names.
 
-    Args:
-        names: dotted; nothing is imported. A digest that this function returned is taken as it is.
-        follow: also take every module of the same package that they import, at whatever depth. Modules that are
-            discovered at run time (a registry's folder) are not seen by this; name them or their package.
-
-    Returns:
-        `code:` and a hex digest of the syntax trees without docstrings; comments and layout do not count.
-
-    Raises:
-        MsfpError: a module has no source.
+    Nothing is imported. A digest that this function returned is taken as it is. With `follow` every module of the same
+    package that they import counts, too, at whatever depth; modules that are discovered at run time (a registry's
+    folder) are not seen by this: name them or their package. MsfpError: a module has no source.
     """
     given = tuple(name for name in names if name.startswith(PREFIX))
     files = {name: path for target in names if target not in given for name, path in _files_of(target)}
     asked = (tuple(files), given, follow)
     stamps, known = _known.get(asked, ({}, ""))
-    if not known or any(_stamp(path) != before for path, before in stamps.items()):
+    if not known or any(stamp(path) != before for path, before in stamps.items()):
         todo = list(files.items()) if follow else []
         while todo:
             for other in _imports(*todo.pop()):
@@ -70,7 +57,7 @@ def code_digest(*names: str, follow: bool = True) -> str:
                 if found is not None:
                     files[other] = found
                     todo.append((other, found))
-        stamps = {path: _stamp(path) for path in files.values()}
+        stamps = {path: stamp(path) for path in files.values()}
         known = PREFIX + digest([{name: source(path).digest for name, path in files.items()}, given])
         _known[asked] = stamps, known
     return known
@@ -85,21 +72,12 @@ def digest_tree(tree: ast.AST) -> str:
 
 
 def source(path: Path) -> Source:
-    """A file's source; read again only when size or mtime changed.
-
-    Raises:
-        SyntaxError: not Python.
-    """
-    return _source(path, _stamp(path))
-
-
-def _stamp(path: Path) -> Stamp:
-    stat = os.stat(path)
-    return stat.st_mtime_ns, stat.st_size
+    """A file's source; read again only when the file changed."""
+    return _source(path, stamp(path))
 
 
 @functools.lru_cache(maxsize=4096)
-def _source(path: Path, _stamp: Stamp) -> Source:
+def _source(path: Path, _stamp: Stamp | None) -> Source:
     text = path.read_bytes()
     own = hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()
     kept = None
@@ -169,10 +147,8 @@ Typed = Callable[..., Any]
 def typed_digest(*things: Typed) -> str:
     """Digest of functions and classes with all that they use, as `code_digest` gives it.
 
-    Code of this package counts by its modules, that of other packages by their version.
-
-    Raises:
-        MsfpError: a source cannot be read, or a variable that is used has no content to tell it by; names it.
+    Code of this package counts by its modules, that of other packages by their version. MsfpError names a source that
+    cannot be read, or a variable that has no content to tell it by.
     """
     seen: dict[str, Any] = {}
     known: dict[int, str] = {}
@@ -184,8 +160,7 @@ def typed_digest(*things: Typed) -> str:
 def source_of(thing: Typed) -> str:
     """Source of a function or class, also of a class of a cell, which `inspect` does not find.
 
-    Raises:
-        MsfpError: it cannot be read, as of what was typed into `python -c` or made by `exec`.
+    MsfpError: it cannot be read, as of what was typed into `python -c` or made by `exec`.
     """
     with suppress(OSError, TypeError):
         return textwrap.dedent(inspect.getsource(thing))
@@ -204,10 +179,7 @@ def source_of(thing: Typed) -> str:
 def need_originals() -> None:
     """Hold the package to its own functions: one that a cell put in the place of another is no longer the paper's.
 
-    Its results would be stored under the name of the original, and workers would not have it.
-
-    Raises:
-        MsfpError: names the first that was replaced, and what to do instead.
+    Its results would be stored under the name of the original, and workers would not have it: MsfpError names it.
     """
     for name, module in list(sys.modules.items()):
         if name == OURS or name.startswith(f"{OURS}."):
@@ -225,13 +197,10 @@ def _name(thing: object) -> str:
 
 
 def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -> None:
-    """Put the thing that a name stands for into `seen`, and whatever it uses.
+    """Put the thing that a name stands for into `seen` (name -> what it is told by), and whatever it uses.
 
-    Args:
-        thing: any.
-        name: of a variable of the cells, or the way to it: two closures of one factory have two names.
-        seen: name -> what it is told by.
-        known: identity of a function or class -> its first name.
+    The name is a variable's of the cells, or the way to it: two closures of one factory have two names. `known` holds
+    the first name of each function and class by its identity.
     """
     while isinstance(thing, functools.partial):
         for place, value in [*enumerate(thing.args), *thing.keywords.items()]:
@@ -239,11 +208,11 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
         thing = thing.func
     if name in seen:
         return
-    is_code = inspect.isroutine(thing) or inspect.isclass(thing)
+    is_code, module = inspect.isroutine(thing) or inspect.isclass(thing), getattr(thing, "__module__", None)
     if isinstance(thing, ModuleType):
         seen[name] = _module(thing.__name__)
-    elif is_code and getattr(thing, "__module__", None) != CELLS:
-        seen[name] = [_module(getattr(thing, "__module__", None) or ""), _name(thing)]
+    elif is_code and module != CELLS:
+        seen[name] = [_module(module or ""), _name(thing)]
     elif is_code:
         thing = inspect.unwrap(thing)
         first = known.setdefault(id(thing), name)

@@ -1,6 +1,5 @@
 """Files and folders that are either whole or absent, locks that die with their process, digests of content."""
 
-import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -13,7 +12,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from msfp.errors import InputError, MsfpError
+from msfp.types import Stamp
 
 TEMPORARY = ".partial"
 STALE_SECONDS = 3600.0
@@ -41,12 +41,8 @@ REMEDIES = {
 def atomic_write(path: Path, *data: bytes | bytearray, durable: bool = True) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one, never a part.
 
-    Args:
-        durable: wait until the disk has it, so that a power cut leaves no part either. Costs 10 ms and more; a file
-            whose reader checks its content can do without.
-
-    Raises:
-        MsfpError: full disk, no permission or the like; names path, bytes and remedy. An old file is left as it was.
+    `durable` waits 10 ms and more until the disk has it, so that a power cut leaves no part either; a file whose reader
+    checks its content can do without. MsfpError, which `write_error` makes, leaves an old file as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
@@ -62,7 +58,7 @@ def atomic_write(path: Path, *data: bytes | bytearray, durable: bool = True) -> 
     except OSError as error:
         raise write_error(path, error, sum(map(len, data))) from error
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink()
 
 
@@ -72,7 +68,7 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
     remedy = REMEDIES.get(error.errno or 0, "make the folder writable or choose another output folder")
     free = ""
     if error.errno == errno.ENOSPC:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             existing = next(parent for parent in path.parents if parent.exists())
             free = f", {shutil.disk_usage(existing).free:,} bytes free"
     reason = os.strerror(error.errno) if error.errno else str(error)
@@ -81,25 +77,19 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
 
 def remove_stale(folder: Path, pattern: str = f".*{TEMPORARY}") -> None:
     """Remove files and folders of a pattern that killed processes left in a folder an hour ago or longer."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         for left in folder.glob(pattern):
-            with contextlib.suppress(FileNotFoundError):  # another process removed it first
+            with suppress(FileNotFoundError):  # another process removed it first
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-@contextlib.contextmanager
+@contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold an advisory lock; a second process or thread waits, and a killed holder lets go by itself.
 
-    On file systems without locks the caller goes on without one: work may be done twice, never wrongly.
-
-    Args:
-        path: the lock file; removed when released.
-        waiting: called when another holder has it.
-
-    Raises:
-        MsfpError: the lock file cannot be made.
+    On file systems without locks the caller goes on without one: work may be done twice, never wrongly. The lock file
+    is removed when released; `waiting` is called when another holder has it. MsfpError: it cannot be made.
     """
     held, told = False, False
     while not held:
@@ -117,7 +107,7 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
                 told = True
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             # The holder before us may have removed the file: then what we hold is a name no longer there.
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 held = os.path.samestat(os.fstat(descriptor), path.stat())
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
@@ -131,14 +121,14 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
         yield
     finally:
         # Removed while still held, so that nobody else holds a lock on a file that is about to vanish.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             path.unlink()
         os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
     """Bring a rename to the disk; some file systems refuse this for folders, and then the rename still stands."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -152,17 +142,10 @@ def checksum(data: bytes) -> str:
 
 
 def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write a folder whole: a kill while its files are written leaves the old folder, never a mixture of both.
+    """Write a folder whole, from path within it -> bytes: a kill leaves the old folder, never a mixture of both.
 
     The files go to a folder beside it, which then takes its name. Only between two renames is there no folder of that
-    name; whoever writes next mends that.
-
-    Args:
-        folder: where to; what lay there is gone afterwards.
-        contents: path within the folder, with `/`, -> bytes.
-
-    Raises:
-        MsfpError: full disk, no permission or the like; an old folder is left as it was.
+    name; whoever writes next mends that. MsfpError, as of `atomic_write`, leaves an old folder as it was.
     """
     mark = f"{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
     new, old = folder.with_name(f".{folder.name}.{mark}"), folder.with_name(f".{folder.name}.old-{mark}")
@@ -174,12 +157,12 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             with (new / name).open("rb") as file:
                 os.fsync(file.fileno())
         with locked(folder.with_name(f".{folder.name}.lock")):
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.rename(folder, old)
             try:
                 os.rename(new, folder)
             except OSError:
-                with contextlib.suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):
                     os.rename(old, folder)
                 raise
             sync_folder(folder.parent)
@@ -211,11 +194,7 @@ def digest(value: Any) -> str:
 
 
 def file_digest(path: str | PurePath) -> str:
-    """Hex digest of a file's bytes.
-
-    Raises:
-        InputError: the file is missing or cannot be read.
-    """
+    """Hex digest of a file's bytes; InputError where it is missing or cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
@@ -242,9 +221,7 @@ def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
         add(_tagged(b"B", bytes(value)))
     elif isinstance(value, np.ndarray | np.generic):
         if value.dtype.hasobject:
-            raise MsfpError(
-                f"{where}: an array of Python objects has no bytes to hash; give it a numeric or text dtype"
-            )
+            raise MsfpError(f"{where}: an array of Python objects has no bytes to hash; give it numbers or text")
         add(_tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode()))
         add(value.tobytes())
     elif isinstance(value, Mapping):
@@ -291,7 +268,18 @@ def _kind(value: Any) -> str:
 
 # A file written within a clock tick of being read could change again without a new mtime; such are not remembered.
 SETTLED_NS = 2_000_000_000
-TRIES = 3  # a file that changes while it is read is read again
+
+
+def stamp(path: str | Path | None) -> Stamp | None:
+    """Size, times of change of content and of entry, and inode of a file; None where it is not there.
+
+    The time of the entry changes with every write, also where a program sets that of the content back.
+    """
+    try:
+        found = os.stat(path or "")
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def unsettled(mtime_ns: int) -> bool:
@@ -300,90 +288,57 @@ def unsettled(mtime_ns: int) -> bool:
 
 
 class FileMemo:
-    """Digests of files by folder, kept in one small JSON file per folder, all of them in the folder `root`."""
+    """Digests of files by folder, kept in one small JSON file per folder, all of them in the folder `root`.
+
+    Its functions raise InputError for what is missing, cannot be read, or is being written.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folders: dict[str, dict[str, Any]] = {}
 
     def file_digest(self, path: str | Path) -> str:
-        """Hex digest of a file's bytes, read only when size, times or inode changed.
-
-        Raises:
-            InputError: the file is missing or cannot be read.
-        """
+        """Hex digest of a file's bytes, read only when its stamp changed."""
         folder, name = os.path.split(path)  # `..` after a link leads elsewhere than its text says
-        folder = os.path.realpath(folder)
-        return self._digests(folder, [name])[name]
+        return self._digests(os.path.realpath(folder), [name])[name]
 
     def folder_digest(self, path: str | Path) -> str:
-        """Hex digest of the relative names and contents of all files below a folder.
-
-        Raises:
-            InputError: the folder is missing or a file in it cannot be read.
-        """
+        """Hex digest of the relative names and contents of all files below a folder."""
         return digest(self.folder_digests(path))
 
     def folder_digests(self, path: str | Path) -> dict[str, str]:
-        """Relative name of every file below a folder -> hex digest of its bytes.
-
-        Raises:
-            InputError: the folder is missing or a file in it cannot be read.
-        """
+        """Relative name of every file below a folder -> hex digest of its bytes."""
         top = Path(path).resolve()
         if not top.is_dir():
             raise InputError(f"{path}: no such folder; check the path")
         found: dict[str, str] = {}
         for folder, _, names in os.walk(top):
             below = Path(folder).relative_to(top)
-            for name, value in self._digests(folder, names).items():
-                found[(below / name).as_posix()] = value
+            found |= {(below / name).as_posix(): value for name, value in self._digests(folder, names).items()}
         return found
 
     def _digests(self, folder: str, names: Iterable[str]) -> dict[str, str]:
-        """Digest of each of a folder's files; what was read is written into the folder's memo."""
+        place = self.root / f"{digest(folder)}.json"
         if folder not in self._folders:
             self._folders[folder] = {}
             # The memo saves time only: one that is missing, cut off or altered is read as empty.
             with suppress(OSError, ValueError, KeyError, TypeError):
-                kept = json.loads(self._place(folder).read_text("utf-8"))
+                kept = json.loads(place.read_text("utf-8"))
                 if kept["digest"] == digest([folder, kept["files"]]):
                     self._folders[folder] = kept["files"]
         memo, found, changed = self._folders[folder], {}, False
         for name in names:
-            path, known = os.path.join(folder, name), memo.get(name)
-            stamp = _stamp(path)
-            if known is not None and known[:-1] == stamp:
-                found[name] = known[-1]
+            path = os.path.join(folder, name)
+            now, (*known, found[name]) = stamp(path), memo.get(name, [""])
+            if now is not None and tuple(known) == now:
                 continue
-            stamp, found[name] = _read(path, stamp)
-            if not unsettled(stamp[1]):
-                memo[name] = [*stamp, found[name]]
-                changed = True
+            found[name] = file_digest(path)
+            if now is None or stamp(path) != now:
+                raise InputError(f"{path}: is being written; repeat the command when that is done")
+            if not unsettled(now[1]):
+                memo[name], changed = [*now, found[name]], True
         if changed:
             text = json.dumps({"folder": folder, "digest": digest([folder, memo]), "files": memo})
             with suppress(MsfpError):
-                atomic_write(self._place(folder), text.encode())
+                atomic_write(place, text.encode())
         return found
-
-    def _place(self, folder: str) -> Path:
-        return self.root / f"{digest(folder)}.json"
-
-
-def _stamp(path: str) -> list[int]:
-    """Size, times of change of content and entry, inode: another one once a file was written."""
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check that it is there") from error
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
-def _read(path: str, stamp: list[int]) -> tuple[list[int], str]:
-    """A file's stamp and digest that belong together: it is read again where it changed meanwhile."""
-    for _ in range(TRIES):
-        found, after = file_digest(path), _stamp(path)
-        if after == stamp:
-            return stamp, found
-        stamp = after
-    raise InputError(f"{path}: is being written; repeat the command when that is done")

@@ -1,8 +1,8 @@
 """Content-addressed store: a stage's result is kept under a hash of its inputs and of the code it ran.
 
-An entry is one file, `<root>/<stage>/<key>.entry`, written atomically: it is whole or absent whenever a run is killed. A
-checksum over its place and its bytes stands first. Then come sizes, a pickle that may name nothing but arrays, frames
-and the package's own dataclasses, and the arrays' bytes, which are used where they lie.
+An entry is one file, `<root>/<stage>/<key>.entry`, written atomically: it is whole or absent whenever a run is killed.
+A checksum over its place and its bytes stands first. Then come sizes, a pickle that may name nothing but arrays,
+frames and the package's own dataclasses, and the arrays' bytes, which are used where they lie.
 """
 
 import dataclasses
@@ -109,10 +109,10 @@ def encode(value: Any) -> bytearray:
     writer = _Writer(stream, protocol=5, buffer_callback=buffers.append)
     writer.fast = True  # no references to what came before, which differ between processes
     writer.dump(value)
-    parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+    parts: list[memoryview] = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     sizes = np.array([len(parts), *(part.nbytes for part in parts)], "<i8").tobytes()
     out = bytearray()
-    for part in (sizes, *parts):
+    for part in (memoryview(sizes), *parts):
         out += part
         out += bytes(-len(out) % SEAL)
     return out

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from msfp.data.sequences import DATASETS
-from msfp.data.submission import expected
+from msfp.data.sequences import DATASETS, expected
 from msfp.errors import InputError
 from msfp.experiment import data, external
 from msfp.experiment.data import Fold
