@@ -5,11 +5,13 @@ others are and why, and the report prints which were used.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from msfp.errors import InputError, hint
 
@@ -27,11 +29,6 @@ def _plain(value: str) -> str:
 
 
 PlainName = Annotated[str, AfterValidator(_plain)]
-
-
-def _listed(value: Any) -> Any:
-    """A single word as a list of one."""
-    return (value,) if isinstance(value, str) else value
 
 
 class Frozen(BaseModel):
@@ -149,15 +146,15 @@ class ReidSettings(Frozen):
 
 
 class InputSettings(Frozen):
-    """What the detector sees, and which boxes are tracked."""
+    """What the detector sees."""
 
     size: tuple[int, int] = Field((1280, 736), description="network input, width and height, multiples of 32")
     geometry: Literal["letterbox", "paper_scale"] = "letterbox"
     preset: str = Field("yolov8n-paper", description="detector and tapped layers")
     weights: str = Field("embedded", description="embedded, random-init, or a .safetensors or .pt file")
-    families: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (), description="further detectors of Tables 18 and 22: PRESET=WEIGHTS, several separated by commas"
-    )
+    families: Annotated[
+        tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    ] = Field((), description="further detectors of Tables 18 and 22: PRESET=WEIGHTS, several separated by commas")
     reid_weights: str = Field(
         "embedded", description="of the separate ReID network: embedded, random-init, or a .safetensors or .pt file"
     )
@@ -313,13 +310,12 @@ SWITCHES: dict[str, str] = {
 }
 
 
-def dotted(model: type[BaseModel], before: str = "") -> Iterator[str]:
-    """Names of all settings, `atl.beta`."""
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from dotted(field.annotation, f"{before}{name}.")
-        else:
-            yield before + name
+SECTIONS: dict[str, dict[str, FieldInfo]] = {"": Settings.model_fields} | {
+    name: field.annotation.model_fields
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+"""Fields of each section, `atl`; empty: those of the whole."""
 
 
 def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -332,19 +328,15 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
         raise InputError(f"profile {profile!r} is not known; there are: {', '.join(PROFILES)}")
     tree: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in PROFILES[profile].items()}
     for key, value in (overrides or {}).items():
-        *parents, leaf = key.split(".")
-        model: type[BaseModel] = Settings
-        node, prefix = tree, ""
-        for parent in parents:
-            info = model.model_fields.get(parent)
-            if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
-                leaf, prefix = "", ""
-                break
-            model, node, prefix = info.annotation, node.setdefault(parent, {}), f"{prefix}{parent}."
-        if leaf not in model.model_fields:
-            there = ", ".join(prefix + name for name in model.model_fields)
-            raise InputError(f"setting {key!r} is not known; there are: {there}{hint(key, dotted(Settings))}")
-        node[leaf] = value
+        section, _, leaf = key.rpartition(".")
+        if leaf not in SECTIONS.get(section, ()):
+            section = section if section in SECTIONS else ""
+            every = [
+                f"{s}.{name}".lstrip(".") for s, fields in SECTIONS.items() for name in fields if name not in SECTIONS
+            ]
+            there = ", ".join(f"{section}.{name}".lstrip(".") for name in SECTIONS[section])
+            raise InputError(f"setting {key!r} is not known; there are: {there}{hint(key, every)}")
+        (tree.setdefault(section, {}) if section else tree)[leaf] = value
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -360,11 +352,8 @@ def choices_used(config: Settings) -> list[tuple[str, str, str, str]]:
     """The settled switches for the report: (key, value used, other choices, why there is a choice)."""
     rows = []
     for key, why in SWITCHES.items():
-        node: Any = config
-        *parents, leaf = key.split(".")
-        for parent in parents:
-            node = getattr(node, parent)
-        annotation = type(node).model_fields[leaf].annotation
-        others = [str(a) for a in get_args(annotation) if a != getattr(node, leaf)]
-        rows.append((key, str(getattr(node, leaf)), ", ".join(others), why))
+        section, _, leaf = key.rpartition(".")
+        used = attrgetter(key)(config)
+        others = [str(a) for a in get_args(SECTIONS[section][leaf].annotation) if a != used]
+        rows.append((key, str(used), ", ".join(others), why))
     return rows

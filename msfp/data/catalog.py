@@ -11,8 +11,6 @@ from msfp.data.video import health, loss, numbers_in_short
 from msfp.errors import InputError
 from msfp.types import DETECTORS, Detections, Scene, Sequence
 
-__all__ = ["CUSTOM", "DATASETS", "Dataset", "Finding", "check", "hidden_truth", "load"]
-
 SPLITS = ("train", "val", "test")
 LAYOUT = "ROOT/train/MOT17-02-FRCNN/{seqinfo.ini, det/det.txt, gt/gt.txt, img1/000001.jpg ...}"
 SHOWN = 8
@@ -55,9 +53,8 @@ def load(
         read: makes a sequence of a folder; `read_length` where labels are evaluated and nothing else is needed.
         unreadable: takes sequences that cannot be read, and why; None: the first of them is raised.
 
-    Raises:
-        InputError: unknown data set; no sequences (says what was expected and found); a sequence whose seqinfo.ini is
-            missing or wrong; sequences of one scene that differ in length or image size.
+    InputError: unknown data set; no sequences; a sequence whose seqinfo.ini is missing or wrong; sequences of one scene
+    that differ in length or image size.
     """
     if dataset is not None and dataset not in DATASETS and dataset != CUSTOM:
         raise InputError(f"dataset={dataset!r} is not known; choose one of {', '.join(DATASETS)}, {CUSTOM}")

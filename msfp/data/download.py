@@ -36,14 +36,8 @@ def unpack(
 ) -> list[Path]:
     """Unpack a zip file below a folder and return the files written; one bad entry, and nothing is left behind.
 
-    Args:
-        place: gives the place below `target` from an entry's name in the archive.
-        progress: called with bytes as they are written.
-
-    Raises:
-        InputError: not a zip file, damaged, encrypted, entries that leave the folder or are no files, or more bytes
-            than allowed.
-        MsfpError: the disk is full or the folder cannot be written.
+    `place` gives the place below `target` from an entry's name; `progress` is called with bytes as they are written.
+    InputError: not a zip file, damaged, encrypted, entries that leave the folder or are no files, or that grow too far.
     """
     staging = target / f".unpacking-{archive.name}"
     try:
@@ -126,11 +120,8 @@ def remote_size(url: str) -> int | None:
 def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = None, wait: float = 2.0) -> Path:
     """Fetch a file; a part of it left by an earlier try is completed, a whole one is kept as it is.
 
-    Args:
-        target: where it goes; until it is whole it lies beside it as `.<name>.part`.
-        sha256: what it has to be; empty where not known.
-        progress: called with bytes as they come, those already there first.
-        wait: seconds before the second try; doubled for each further one without progress.
+    Until it is whole it lies beside `target` as `.<name>.part`. `progress` is called with bytes as they come, those
+    already there first; `wait` seconds pass before the second try, twice as many before each further one.
 
     Raises:
         InputError: the file is not to be had, or is not what it has to be; names address and remedy.
@@ -273,12 +264,8 @@ class Plan:
 def plan(name: str, folder: Path, labels_only: bool = False, mirror: str = "") -> Plan:
     """What would be fetched, with sizes as the servers tell them.
 
-    Args:
-        labels_only: leave out what holds pixels.
-        mirror: address of a folder that holds the same files; empty: the official addresses.
-
-    Raises:
-        InputError: not a data set that is to be had this way, or a server that does not have a file.
+    `labels_only` leaves out what holds pixels; `mirror` is the address of a folder that holds the same files.
+    InputError: not a data set that is to be had this way, or a server that does not have a file.
     """
     dataset = DATASETS.get(name)
     if dataset is None or not dataset.archives:
@@ -308,16 +295,10 @@ def need_room(asked: Plan) -> None:
 
 
 def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0) -> Path:
-    """Fetch and unpack; what an earlier call finished is not done again.
+    """Fetch and unpack; what an earlier call finished is not done again. Raises as `fetch` and `unpack`.
 
-    Args:
-        bar: from a label and a number of bytes, a context that gives a progress function.
-        keep_archives: leave the archives beside what was unpacked.
-        wait: seconds before a broken transfer is tried again.
-
-    Raises:
-        InputError: a file that is not to be had or is damaged; the latter is removed, so that it is fetched anew.
-        MsfpError: the transfer or the disk failed; what arrived is kept.
+    A damaged archive is removed, so that it is fetched anew. `bar` gives a progress function from a label and a number
+    of bytes.
     """
     note = asked.folder / NOTE
     done = _noted(note)
@@ -345,15 +326,12 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
 
 
 def _noted(note: Path) -> dict[str, dict[str, object]]:
-    """Read what was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
-    try:
-        found = json.loads(note.read_text("utf-8"))
-    except FileNotFoundError:
+    """What was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
+    if not note.exists():
         return {}
-    except (OSError, ValueError):
-        found = None
-    if isinstance(found, dict) and all(isinstance(entry, dict) and "sha256" in entry for entry in found.values()):
-        return found
+    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+        found = json.loads(note.read_text("utf-8"))
+        return {name: entry for name, entry in found.items() if entry["sha256"]}
     log.warning("%s: cannot be read; what it told of is fetched again", note)
     return {}
 

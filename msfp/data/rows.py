@@ -54,11 +54,7 @@ class Rows:
     told: list[str] = field(default_factory=list)  # notes on the table for the user; the reader passes them on
 
     def refuse(self, wrong: Bools, what: str, remedy: str) -> None:
-        """Raise for the first wrong row; `what` may hold `{0}`, `{1}`, ... for the row's columns.
-
-        Raises:
-            InputError: `file:line: what; remedy`, when any row is wrong.
-        """
+        """Raise `file:line: what; remedy` for the first wrong row; `what` may hold `{0}`, ... for its columns."""
         if wrong.any():
             row, text = self._first(wrong, what)
             more = int(wrong.sum()) - 1
@@ -93,11 +89,7 @@ class Rows:
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """A file's bytes; `what` names its content in messages.
-
-    Raises:
-        InputError: no such file, or not readable.
-    """
+    """A file's bytes; `what` names its content in the message where they cannot be read."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -110,8 +102,7 @@ def read_bytes(path: Path, what: str) -> bytes:
 def plain_text(data: bytes, where: str) -> bytes:
     """The text as UTF-8 without a byte order mark, each line ended by a line feed whatever ended it before.
 
-    Raises:
-        InputError: a file of another kind, named; text in UTF-16 or UTF-32 that is damaged.
+    InputError: a file of another kind, named; text in UTF-16 or UTF-32 that is damaged.
     """
     encoding = next((name for mark, name in ENCODINGS if data.startswith(mark)), "")
     if not encoding:  # without a mark, the places of the zeros tell UTF-16
@@ -135,13 +126,8 @@ def plain_text(data: bytes, where: str) -> bytes:
 def parse_rows(data: bytes, where: str, least: int, what: str, *, strict: bool = False) -> Rows:
     """Parse the bytes of a file; empty lines are passed over.
 
-    Args:
-        least: columns that a row has at least.
-        what: what the file holds and which columns, for messages: `detections (frame, id, ...)`.
-        strict: see `Rows`.
-
-    Raises:
-        InputError: not such a table; names the line, or what the file is instead.
+    A row has `least` columns or more; `what` names content and columns in messages: `detections (frame, id, ...)`.
+    InputError: not such a table; names the line, or what the file is instead.
     """
     text = plain_text(data, where)
     first = FILLED.search(text.lstrip())

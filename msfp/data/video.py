@@ -65,8 +65,7 @@ def in_order(files: Collection[Path]) -> dict[int, Path]:
 def read_picture(path: Path) -> Image:
     """(H, W, 3) uint8 RGB, upright: an orientation tag (EXIF) turns the pixels, as it does in every viewer.
 
-    Raises:
-        InputError: not readable, cut, no image, or too large, which is seen before memory is taken.
+    InputError: not readable, cut, no image, or too large, which is seen before memory is taken.
     """
     cv2 = opencv()
     try:
