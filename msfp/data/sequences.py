@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -126,12 +127,7 @@ def _read_keys(ini: Path, required: tuple[str, ...]) -> dict[str, str]:
     """The keys of the section, spelt as the format spells them whatever their case was."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        text = plain_text(ini.read_bytes(), str(ini)).decode()
-        parser.read_string(text)
-    except FileNotFoundError:
-        raise InputError(f"{ini}: no such file; a sequence folder holds seqinfo.ini, det/det.txt and img1/") from None
-    except OSError as error:
-        raise InputError(f"{ini}: cannot be read ({error.strerror}); make it a readable text file") from error
+        parser.read_string(plain_text(read_bytes(ini, ", ".join(required)), str(ini)).decode())
     except UnicodeDecodeError as error:
         raise InputError(f"{ini}: not a text file (byte {error.start}); copy it again") from None
     except (configparser.Error, ValueError) as error:
@@ -161,12 +157,10 @@ def _whole(ini: Path, keys: dict[str, str], key: str, largest: int) -> int:
 
 
 def _rate(ini: Path, keys: dict[str, str]) -> float:
-    text = keys["frameRate"]
-    try:
-        above, slash, below = text.partition("/")
-        rate = float(above) / (float(below) if slash else 1.0)
-    except (ValueError, ZeroDivisionError):
-        rate = math.nan
+    text, rate = keys["frameRate"], math.nan
+    above, _, below = text.partition("/")
+    with suppress(ValueError, ZeroDivisionError):
+        rate = float(above) / float(below or 1)
     if not 0 < rate <= 1000:
         raise InputError(
             f"{ini}: frameRate={text[:40]!r}; give frames per second, a number from 0 to 1000 or a fraction, 30000/1001"
