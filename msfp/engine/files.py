@@ -329,8 +329,9 @@ class FileMemo:
         memo, found, changed = self._folders[folder], {}, False
         for name in names:
             path = os.path.join(folder, name)
-            now, (*known, found[name]) = stamp(path), memo.get(name, [""])
-            if now is not None and tuple(known) == now:
+            now, known = stamp(path), memo.get(name)
+            if known is not None and tuple(known[:-1]) == now:
+                found[name] = known[-1]
                 continue
             found[name] = file_digest(path)
             if now is None or stamp(path) != now:
