@@ -273,7 +273,7 @@ def _outside(rows: Rows, sequence: Sequence) -> Bools:
         remedy = "boxes and imWidth, imHeight in seqinfo.ini have to be of the same image size"
         rows.refuse(outside, f"box {image}", remedy)
     if count:
-        line = rows.line[int(np.argmax(outside))]
+        line = rows.line(int(np.argmax(outside)))
         rows.told.append(f"{count} of {len(outside)} boxes lie {image} and are left out (first: line {line})")
     return outside
 
