@@ -90,6 +90,7 @@ def _place_of(entry: zipfile.ZipInfo, archive: Path, place: Place) -> PurePosixP
 
 CHUNK = 1 << 16  # what a cut may cost
 TRIES = 6
+WAIT = 2.0  # seconds before the second try; twice as many before each further one
 PATIENCE = 30.0
 # A server that is busy or broken for the moment; anything else of 400 and above will not change by waiting.
 PASSING = (429, 500, 502, 503, 504)
@@ -117,11 +118,11 @@ def remote_size(url: str) -> int | None:
     return int(length) if length.isdigit() and not answer.headers.get("Content-Encoding") else None
 
 
-def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = None, wait: float = 2.0) -> Path:
+def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = None) -> Path:
     """Fetch a file; a part of it left by an earlier try is completed, a whole one is kept as it is.
 
     Until it is whole it lies beside `target` as `.<name>.part`. `progress` is called with bytes as they come, those
-    already there first; `wait` seconds pass before the second try, twice as many before each further one.
+    already there first.
 
     Raises:
         InputError: the file is not to be had, or is not what it has to be; names address and remedy.
@@ -152,7 +153,7 @@ def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = 
                     f"{url}: the transfer broke {failures} times without progress ({error}); "
                     f"{_size(part):,} bytes are kept, the same command goes on from there"
                 ) from None
-            time.sleep(wait * 2 ** (failures - 1))
+            time.sleep(WAIT * 2 ** (failures - 1))
     note.unlink(missing_ok=True)
     if sha256 and (found := file_sha256(part)) != sha256:
         part.unlink()
@@ -294,7 +295,7 @@ def need_room(asked: Plan) -> None:
         )
 
 
-def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0) -> Path:
+def obtain(asked: Plan, bar: Bar, keep_archives: bool = False) -> Path:
     """Fetch and unpack; what an earlier call finished is not done again. Raises as `fetch` and `unpack`.
 
     A damaged archive is removed, so that it is fetched anew. `bar` gives a progress function from a label and a number
@@ -306,7 +307,7 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
         if archive.name in done:
             continue
         with bar(archive.name, size) as progress:
-            path = fetch(archive.url, asked.folder / archive.name, archive.sha256, progress, wait)
+            path = fetch(archive.url, asked.folder / archive.name, archive.sha256, progress)
         entry: dict[str, object] = {"url": archive.url, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
         if path.suffix == ".zip":
             try:

@@ -101,9 +101,6 @@ class FrameReader:
         if absent := sorted(set(self.frames) - set(sequence.frames)):
             raise _absent(sequence, absent[0])
 
-    def __len__(self) -> int:
-        return len(self.frames)
-
     def __enter__(self) -> Self:
         return self
 

@@ -161,12 +161,12 @@ def write_tracks(path: Path, tracks: Tracks) -> None:
     atomic_write(path, format_tracks(tracks, str(path)))
 
 
-def write_submission(path: Path, tracks: Mapping[str, Tracks], dataset: str, split: str = "test") -> None:
+def write_submission(path: Path, tracks: Mapping[str, Tracks], dataset: str) -> None:
     """Write the zip that a benchmark's server takes, from sequence name -> its tracks; equal results, equal bytes.
 
     InputError: a sequence of the data set is missing or another one is there, or frames and ids the server refuses.
     """
-    wanted = expected(dataset, split)
+    wanted = expected(dataset, "test")
     problems = [f": {name}.txt is no result file of the data set; remove it" for name in tracks if name not in wanted]
     if lacking := [name for name in wanted if name not in tracks]:
         problems.append(f": {len(lacking)} of {len(wanted)} sequences are missing: {', '.join(lacking)}; add them")
