@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 import shutil
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
@@ -188,9 +187,11 @@ def digest(value: Any) -> str:
     Raises:
         MsfpError: a path (give `file_digest(path)`: content, not place) or an object with no defined content.
     """
-    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    _add(state.update, value, "inputs")
-    return state.hexdigest()
+    return _blake(json.dumps(_plain(value, "inputs")).encode())
+
+
+def _blake(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def file_digest(path: str | PurePath) -> str:
@@ -202,68 +203,48 @@ def file_digest(path: str | PurePath) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check that the file is there") from error
 
 
-def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
-    """Add pieces of bytes that say where they end, so that no two values run into the same stream."""
-    if value is None:
-        add(b"N;")
-    elif isinstance(value, bool | np.bool_):
-        add(b"T;" if value else b"F;")
-    elif isinstance(value, Enum):
-        add(_tagged(b"E", _kind(value).encode()))
-        _add(add, value.value, where)
-    elif isinstance(value, int | np.integer):
-        add(_tagged(b"I", str(int(value)).encode()))
-    elif isinstance(value, float):
-        add(b"D" + struct.pack(">d", value if value == value else float("nan")))
-    elif isinstance(value, str):
-        add(_tagged(b"S", value.encode("utf-8", "surrogatepass")))
-    elif isinstance(value, bytes | bytearray):
-        add(_tagged(b"B", bytes(value)))
-    elif isinstance(value, np.ndarray | np.generic):
+def _plain(value: Any, where: str) -> Any:
+    """A tree for JSON that is equal for equal contents only; `where` names the value in messages."""
+    kind = f"{type(value).__module__}:{type(value).__qualname__}"
+    if isinstance(value, Enum):
+        return {"enum": [kind, _plain(value.value, where)]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.bool_ | np.integer):
+        return value.item()
+    if isinstance(value, bytes | bytearray):
+        return {"bytes": _blake(value)}
+    if isinstance(value, np.ndarray | np.generic):
         if value.dtype.hasobject:
             raise MsfpError(f"{where}: an array of Python objects has no bytes to hash; give it numbers or text")
-        add(_tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode()))
-        add(value.tobytes())
-    elif isinstance(value, Mapping):
-        add(f"M{len(value)}:".encode())
-        for name, key in sorted(((digest(key), key) for key in value), key=lambda pair: pair[0]):
-            add(name.encode())
-            _add(add, value[key], f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        add(f"L{len(value)}:".encode())
-        for index, item in enumerate(value):
-            _add(add, item, f"{where}[{index}]")
-    elif isinstance(value, Set):
-        add(_tagged(b"U", "".join(sorted(digest(item) for item in value)).encode()))
-    elif isinstance(value, PurePath):
+        return {"array": [np.lib.format.dtype_to_descr(value.dtype), value.shape, _blake(value.tobytes())]}
+    if isinstance(value, Mapping):
+        pairs = [[digest(key), _plain(value[key], f"{where}[{key!r}]")] for key in value]
+        return {"map": sorted(pairs, key=lambda pair: pair[0])}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Set):
+        return {"set": sorted(digest(item) for item in value)}
+    if isinstance(value, PurePath):
         raise MsfpError(f"{where}: {value} is a place, not content; give file_digest(path) as the input instead")
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        add(_tagged(b"O", _kind(value).encode()))
-        _add(add, {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}, where)
-    elif isinstance(value, BaseModel):
-        add(_tagged(b"O", _kind(value).encode()))
-        _add(add, {name: getattr(value, name) for name in type(value).model_fields}, where)
-    elif hasattr(value, "columns") and hasattr(value, "to_parquet"):
-        add(f"P{len(value.columns)}:".encode())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
+        return {"object": [kind, _plain(fields, where)]}
+    if isinstance(value, BaseModel):
+        return {"object": [kind, _plain({name: getattr(value, name) for name in type(value).model_fields}, where)]}
+    if hasattr(value, "columns") and hasattr(value, "to_parquet"):
         columns = [(name, value.iloc[:, number]) for number, name in enumerate(value.columns)]
-        for name, column in [("index", value.index), *columns]:
-            _add(add, name, where)
-            add(_tagged(b"d", str(column.dtype).encode()))
-            array = column.to_numpy()
-            _add(add, array.tolist() if array.dtype.hasobject else array, f"{where}[{name!r}]")
-    else:
-        raise MsfpError(
-            f"{where}: {_kind(value).replace(':', '.')} has no content to hash; "
-            "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
-        )
+        return {"frame": [_column(name, column, where) for name, column in [("index", value.index), *columns]]}
+    raise MsfpError(
+        f"{where}: {kind.replace(':', '.')} has no content to hash; "
+        "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
+    )
 
 
-def _tagged(tag: bytes, data: bytes) -> bytes:
-    return tag + str(len(data)).encode() + b":" + data
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__module__}:{type(value).__qualname__}"
+def _column(name: Any, column: Any, where: str) -> list[Any]:
+    array = column.to_numpy()
+    content = array.tolist() if array.dtype.hasobject else array
+    return [_plain(name, where), str(column.dtype), _plain(content, f"{where}[{name!r}]")]
 
 
 # A file written within a clock tick of being read could change again without a new mtime; such are not remembered.

@@ -49,24 +49,24 @@ class _Writer(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """How a value that is not of Python's own plain types is rebuilt; refuses what cannot be stored."""
-        name = f"{type(value).__module__}:{type(value).__qualname__}"
         if isinstance(value, np.ndarray) and not value.dtype.hasobject:
             # An array comes back as the next run reads it: in C order, its bytes in this machine's order, writable.
             return np.require(value, value.dtype.newbyteorder("="), ["C", "W", "A"]).__reduce_ex__(5)
         if isinstance(value, np.generic | np.dtype) or _may_name(value):
             return NotImplemented
-        if name.startswith("pandas") and hasattr(value, "to_parquet"):
-            try:
-                return _frame, (value.to_parquet(None, engine="pyarrow", index=None),)
-            except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid and ArrowTypeError among them
-                raise MsfpError(f"result: this frame cannot be stored as Parquet ({error})") from error
-        if not _may_name(type(value)) or isinstance(value, np.ndarray):
+        if _has_fields(type(value)):
+            names = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
+            return _object, (type(value), {name: getattr(value, name) for name in names})
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
+        if not (name.startswith("pandas") and hasattr(value, "to_parquet")):
             raise MsfpError(
                 f"result: {name} cannot be stored; return arrays of numbers or text, frames, JSON values, "
                 "or dataclasses of the msfp package made of them"
             )
-        names = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
-        return _object, (type(value), {name: getattr(value, name) for name in names})
+        try:
+            return _frame, (value.to_parquet(None, engine="pyarrow", index=None),)
+        except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid and ArrowTypeError among them
+            raise MsfpError(f"result: this frame cannot be stored as Parquet ({error})") from error
 
 
 class _Reader(pickle.Unpickler):
@@ -90,12 +90,15 @@ def _object(kind: type, fields: dict[str, Any]) -> Any:
     return kind(**fields)
 
 
+def _has_fields(kind: type) -> bool:
+    """Whether a type is a dataclass or named tuple of the package."""
+    return kind.__module__.startswith("msfp.") and (dataclasses.is_dataclass(kind) or hasattr(kind, "_asdict"))
+
+
 def _may_name(thing: Any) -> bool:
-    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
-    if not isinstance(thing, type):
-        return callable(thing) and (module, name) in NAMED
-    fields = dataclasses.is_dataclass(thing) or hasattr(thing, "_asdict")
-    return (module, name) in NAMED or (fields and thing.__module__.startswith("msfp."))
+    if isinstance(thing, type) and _has_fields(thing):
+        return True
+    return callable(thing) and (getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")) in NAMED
 
 
 def encode(value: Any) -> bytearray:
