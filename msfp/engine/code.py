@@ -4,7 +4,6 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import inspect
 import json
 import linecache
@@ -24,7 +23,7 @@ PREFIX = "code:"
 PACKAGE = Path(__file__).resolve().parents[1]
 # What counts of each of the package's files, so that it is parsed once: parsing all takes a second, which each
 # notebook's kernel and each worker would spend anew. How a tree is written as text differs between versions of Python.
-FORMAT = 2  # another one for another way to digest
+FORMAT = 3  # another one for another way to digest
 KEPT = Path("__pycache__") / f"sources-{FORMAT}-{sys.implementation.cache_tag}"
 Docstringed = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # A digest, and the files it was made of as they were: asked for once a cell, it is made once a change.
@@ -35,28 +34,28 @@ class Source(NamedTuple):
     """What counts of a source file."""
 
     digest: str  # of its syntax tree without docstrings; comments and layout do not count
-    imports: list[str]  # names it may import, `a.b` or `..b`; some of them are no modules
+    imports: list[str]  # names it imports from the package, `msfp.a.b`; some of them are no modules
 
 
 def code_digest(*names: str, follow: bool = True) -> str:
-    """`code:` and a digest of the source of modules, and of all files of packages, by their dotted names.
+    """`code:` and a digest of the source of this package's modules, and of all files of its rooms, by dotted names.
 
-    Nothing is imported. A digest that this function returned is taken as it is. With `follow` every module of the same
+    Nothing is imported. A digest that this function returned is taken as it is. With `follow` every module of the
     package that they import counts, too, at whatever depth; modules that are discovered at run time (a registry's
-    folder) are not seen by this: name them or their package. MsfpError: a module has no source.
+    folder) are not seen by this: name them or their room. MsfpError: no such module.
     """
     given = tuple(name for name in names if name.startswith(PREFIX))
     files = {name: path for target in names if target not in given for name, path in _files_of(target)}
     asked = (tuple(files), given, follow)
     stamps, known = _known.get(asked, ({}, ""))
     if not known or any(stamp(path) != before for path, before in stamps.items()):
-        todo = list(files.items()) if follow else []
+        todo = list(files.values()) if follow else []
         while todo:
-            for other in _imports(*todo.pop()):
+            for other in source(todo.pop()).imports:
                 found = None if other in files else _locate(other)
                 if found is not None:
                     files[other] = found
-                    todo.append((other, found))
+                    todo.append(found)
         stamps = {path: stamp(path) for path in files.values()}
         known = PREFIX + digest([{name: source(path).digest for name, path in files.items()}, given])
         _known[asked] = stamps, known
@@ -80,34 +79,30 @@ def source(path: Path) -> Source:
 def _source(path: Path, _stamp: Stamp | None) -> Source:
     text = path.read_bytes()
     own = hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()
-    kept = None
-    if path.is_relative_to(PACKAGE):
-        kept = PACKAGE / KEPT / ".".join([*path.relative_to(PACKAGE).parts, "json"])
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            found = json.loads(kept.read_bytes())
-            if found["file"] == own:
-                return Source(str(found["digest"]), [str(name) for name in found["imports"]])
+    kept = PACKAGE / KEPT / ".".join([*path.relative_to(PACKAGE).parts, "json"])
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads(kept.read_bytes())
+        if found["file"] == own:
+            return Source(str(found["digest"]), [str(name) for name in found["imports"]])
     tree = ast.parse(text)
     imports: dict[str, None] = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(tree):  # all imports of the package are absolute
         if isinstance(node, ast.Import):
             imports |= {alias.name: None for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            dot = "." if node.module else ""
-            imports |= {base: None, **{f"{base}{dot}{alias.name}": None for alias in node.names}}
-    made = Source(digest_tree(tree), list(imports))
-    if kept is not None:
-        with suppress(MsfpError):  # a package that cannot be written beside
-            atomic_write(kept, json.dumps({"file": own, **made._asdict()}).encode(), durable=False)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports |= {node.module: None, **{f"{node.module}.{alias.name}": None for alias in node.names}}
+    own_imports = [name for name in imports if name.partition(".")[0] == PACKAGE.name]
+    made = Source(digest_tree(tree), own_imports)
+    with suppress(MsfpError):  # a package that cannot be written beside
+        atomic_write(kept, json.dumps({"file": own, **made._asdict()}).encode(), durable=False)
     return made
 
 
 def _files_of(name: str) -> Iterator[tuple[str, Path]]:
     """(dotted name, file) of a module, or of each module of a package."""
     path = _locate(name)
-    if path is None or not path.is_file():
-        raise MsfpError(f"code {name!r}: no such module, or it has no source file")
+    if path is None:
+        raise MsfpError(f"code {name!r}: no such module of {PACKAGE.name}, or it has no source file")
     yield name, path
     if path.name == "__init__.py":
         for file in sorted(path.parent.rglob("*.py")):
@@ -115,32 +110,15 @@ def _files_of(name: str) -> Iterator[tuple[str, Path]]:
             yield ".".join((name, *parts)).removesuffix(".__init__"), file
 
 
-def _imports(name: str, path: Path) -> Iterator[str]:
-    """Dotted names a file may import from its own top-level package or from msfp."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    roots = {"msfp", package.partition(".")[0]} - {""}
-    for one in source(path).imports:
-        full = importlib.util.resolve_name(one, package)
-        if full.partition(".")[0] in roots:
-            yield full
-
-
 @functools.lru_cache(maxsize=4096)
 def _locate(name: str) -> Path | None:
-    """Source file of a dotted name, found without importing it; None where the name is no module."""
-    top, _, rest = name.partition(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
-    if not rest:
-        return Path(spec.origin)
-    base = Path(spec.origin).parent.joinpath(*rest.split("."))
+    """Source file of a dotted name of the package; None where the name is no module."""
+    base = PACKAGE.parent.joinpath(*name.split("."))
     candidates = (base / "__init__.py", base.with_name(base.name + ".py"))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if path.is_relative_to(PACKAGE) and path.is_file()), None)
 
 
 CELLS = "__main__"
-OURS = "msfp"
 Typed = Callable[..., Any]
 
 
@@ -182,7 +160,7 @@ def need_originals() -> None:
     Its results would be stored under the name of the original, and workers would not have it: MsfpError names it.
     """
     for name, module in list(sys.modules.items()):
-        if name == OURS or name.startswith(f"{OURS}."):
+        if name.partition(".")[0] == PACKAGE.name:
             for attribute, value in list(vars(module).items()):
                 if callable(value) and getattr(value, "__module__", None) == CELLS:
                     raise MsfpError(
@@ -237,7 +215,7 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
 def _module(name: str) -> str:
     """Text that stands for a module: this package's by its source with all it imports, another's by its version."""
     top = name.partition(".")[0]
-    if top == OURS:
+    if top == PACKAGE.name:
         return code_digest(name)
     with suppress(importlib.metadata.PackageNotFoundError, ValueError):
         return f"{name} {importlib.metadata.version(top)}"
