@@ -190,7 +190,7 @@ def digest(value: Any) -> str:
     return _blake(json.dumps(_plain(value, "inputs")).encode())
 
 
-def _blake(data: bytes) -> str:
+def _blake(data: bytes | bytearray) -> str:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
 
 
