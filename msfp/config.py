@@ -4,6 +4,7 @@ Where the paper contradicts itself or is silent the first choice of each switch 
 others are and why, and the report prints which were used.
 """
 
+import copy
 import re
 from collections.abc import Mapping
 from operator import attrgetter
@@ -222,7 +223,6 @@ class Settings(Frozen):
 
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
-        "profile": "smoke",
         "seeds": (0,),
         "data": {"frames": 16, "frame_size": (320, 180), "scenes": 1},
         "input": {"size": (320, 192), "reid_size": (64, 128)},
@@ -230,7 +230,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "selection": {"trials": 4, "finalists": 2},
     },
     "demo": {
-        "profile": "demo",
         "data": {"train_times": 2},  # halves of 200 frames: what is evaluated is as long as a test sequence
         "input": {"size": (640, 384), "reid_size": (64, 128)},
         # An epoch shows everyone once for each window of boxes: half of 4.1's epochs of twice the frames are its steps.
@@ -238,27 +237,12 @@ PROFILES: dict[str, dict[str, Any]] = {
         "selection": {"trials": 50},
     },
     "mot17": {
-        "profile": "mot17",
-        "data": {
-            "main": "mot17",
-            "crowded": None,
-            "cross": None,
-            "dance": None,
-            "embedded": "synth17",
-            "learn_from": ("MOT17-*",),
-        },
+        "data": dict(main="mot17", crowded=None, cross=None, dance=None, embedded="synth17", learn_from=("MOT17-*",)),
     },
     "full": {
-        "profile": "full",
         "device": "cuda",
         "input": {"preset": "yolov8m-paper", "weights": "yolov8m.pt"},
-        "data": {
-            "main": "mot17",
-            "crowded": "mot20",
-            "cross": "personpath22",
-            "dance": "dancetrack",
-            "learn_from": ("MOT*",),
-        },
+        "data": dict(main="mot17", crowded="mot20", cross="personpath22", dance="dancetrack", learn_from=("MOT*",)),
     },
 }
 
@@ -306,7 +290,7 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
     """
     if profile not in PROFILES:
         raise InputError(f"profile {profile!r} is not known; there are: {', '.join(PROFILES)}")
-    tree: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in PROFILES[profile].items()}
+    tree: dict[str, Any] = {"profile": profile} | copy.deepcopy(PROFILES[profile])
     for key, value in (overrides or {}).items():
         section, _, leaf = key.rpartition(".")
         if leaf not in SECTIONS.get(section, ()):
