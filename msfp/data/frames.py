@@ -28,16 +28,12 @@ def pixels_state(images: Path | None) -> str:
     if images is None:
         return ""
     try:
-        with os.scandir(images) as entries:
-            files = sorted((entry.name, entry.stat()) for entry in entries)
+        files = [(name, stamp(os.path.join(images, name))) for name in sorted(os.listdir(images))]
     except NotADirectoryError:
         return repr(stamp(images))
     except OSError:
         return "gone"
-    state = hashlib.blake2b(digest_size=16)
-    for name, found in files:
-        state.update(f"{name}/{found.st_size}/{found.st_mtime_ns}/{found.st_ctime_ns}/{found.st_ino}".encode())
-    return state.hexdigest()
+    return hashlib.blake2b(repr(files).encode(), digest_size=16).hexdigest()
 
 
 def is_unchanged(sequence: Sequence) -> bool:
@@ -96,7 +92,7 @@ class FrameReader:
     def __init__(self, sequence: Sequence, frames: Iterable[int] | None = None, decoders: int = 1) -> None:
         self.sequence, self.decoders = sequence, decoders
         self.frames = sequence.frames if frames is None else tuple(sorted(set(frames)))
-        self._running: list[Iterator[tuple[int, Image]]] = []
+        self._running: list[Generator[tuple[int, Image], None, None]] = []
         need_same_pixels(sequence)
         if absent := sorted(set(self.frames) - set(sequence.frames)):
             raise _absent(sequence, absent[0])
@@ -105,17 +101,13 @@ class FrameReader:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        while self._running:
+            self._running.pop().close()  # waits for the threads
 
     def __iter__(self) -> Iterator[tuple[int, Image]]:
         ahead = _ahead(self.sequence, self.frames, self.decoders)
         self._running.append(ahead)
         return ahead
-
-    def close(self) -> None:
-        """Stop the threads of unfinished iterations and wait for them."""
-        while self._running:
-            self._running.pop().close()  # type: ignore[attr-defined]
 
 
 def read_frame(sequence: Sequence, t: int) -> Image:
@@ -132,7 +124,7 @@ def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tup
         yield from (one() for one in _from_folder(sequence, frames)) if folder else _from_video(sequence, frames)
 
 
-def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Iterator[tuple[int, Image]]:
+def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Generator[tuple[int, Image], None, None]:
     """Decode in threads, `AHEAD` frames before those they are at; their errors are raised here, in order."""
     todo: Iterator[Decode]
     if sequence.images is not None and sequence.images.is_dir():

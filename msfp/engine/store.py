@@ -51,7 +51,8 @@ class _Writer(pickle.Pickler):
         """How a value that is not of Python's own plain types is rebuilt; refuses what cannot be stored."""
         if isinstance(value, np.ndarray) and not value.dtype.hasobject:
             # An array comes back as the next run reads it: in C order, its bytes in this machine's order, writable.
-            return np.require(value, value.dtype.newbyteorder("="), ["C", "W", "A"]).__reduce_ex__(5)
+            plain = np.require(np.asarray(value), value.dtype.newbyteorder("="), ["C", "W", "A"])
+            return plain.__reduce_ex__(5)
         if isinstance(value, np.generic | np.dtype) or _may_name(value):
             return NotImplemented
         if _has_fields(type(value)):

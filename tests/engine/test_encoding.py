@@ -94,6 +94,14 @@ def test_package_types_come_back() -> None:
     assert digest(back(empty)) == digest(empty)
 
 
+def test_a_mapped_file_comes_back_as_an_array(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "x", np.int16, "w+", shape=(3, 2))
+    mapped[:] = 7
+    found = back(mapped)
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, mapped)
+
+
 def test_frames_come_back() -> None:
     frame = pd.DataFrame(
         {"name": ["a", None], "x": [1.5, float("nan")], "n": np.array([1, 2], np.int32), "ok": [True, False]},
