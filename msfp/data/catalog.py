@@ -49,7 +49,6 @@ def load(
             holds the data set's folder under its name.
         dataset: only sequences of this data set; names that belong to no known data set are taken to be its. None: all,
             each sequence's data set told by its name, `custom` where it tells none.
-        split: `train`, `val` or `test`.
         read: makes a sequence of a folder; `read_length` where labels are evaluated and nothing else is needed.
         unreadable: takes sequences that cannot be read, and why; None: the first of them is raised.
 

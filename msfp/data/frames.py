@@ -78,15 +78,11 @@ BEHIND = 1 << 62  # a number after every frame
 class FrameReader:
     """Iterates over the frames that are present: `(frame number, (H, W, 3) uint8 RGB)`, frame numbers ascending.
 
-    Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads.
+    Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads. As many threads
+    as `decoders` decode images; a video is decoded by one.
 
-    Args:
-        frames: the frame numbers wanted; None: all that are present.
-        decoders: threads that decode images; a video is decoded by one.
-
-    Raises:
-        InputError: a wanted frame is not present, or images changed since the sequence was read; while iterating: an
-            image that cannot be decoded or is of another size than seqinfo.ini declares, a video that ends early.
+    InputError: a wanted frame is not present, or images changed since the sequence was read; while iterating: an image
+    that cannot be decoded or is of another size than seqinfo.ini declares, a video that ends early.
     """
 
     def __init__(self, sequence: Sequence, frames: Iterable[int] | None = None, decoders: int = 1) -> None:

@@ -249,7 +249,6 @@ def run(
         out_dir: takes the executed notebooks, under their names, and a stamp beside each.
         parameters: values for the cells tagged `parameters`; each notebook gets those it declares.
         only, from_: see `select`.
-        resume: whether unchanged notebooks are skipped.
         inputs: what else the notebooks depend on, such as digests of data and weights.
         environment: asked for further variables before a kernel is started.
         intact: whether a file that a notebook wrote is still as it was.
