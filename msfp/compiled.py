@@ -41,24 +41,20 @@ IMPORTED = re.compile(rb"^\s*from msfp\.([\w.]+) import ", re.MULTILINE)
 _log = logging.getLogger(__name__)
 
 
-def kernel(function: Callable[P, R]) -> Callable[P, R]:
+def kernel(function: Callable[P, R], fastmath: bool | set[str] = False) -> Callable[P, R]:
     """Compile a function at its first call, or load what an earlier run compiled; `NUMBA_CACHE_DIR` overrides where."""
-    return _compiled(function, fastmath=False)
-
-
-def summing_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """A kernel whose sums may be reordered to be vectorised; their last bit then depends on the processor."""
-    return _compiled(function, fastmath={"reassoc", "contract"})
-
-
-def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     settings: Any = config
     given = settings.CACHE_DIR
     settings.CACHE_DIR = given or str(PACKAGE / "__pycache__" / f"kernels-{sources_digest()}")
     try:
-        return njit(cache=True, error_model="numpy", **options)(function)
+        return njit(cache=True, error_model="numpy", fastmath=fastmath)(function)
     finally:
         settings.CACHE_DIR = given
+
+
+def summing_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """A kernel whose sums may be reordered to be vectorised; their last bit then depends on the processor."""
+    return kernel(function, {"reassoc", "contract"})
 
 
 def sources() -> dict[Path, bytes]:

@@ -4,12 +4,15 @@ Where the paper contradicts itself or is silent the first choice of each switch 
 others are and why, and the report prints which were used.
 """
 
+import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from msfp.errors import InputError, hint
 
@@ -29,11 +32,6 @@ def _plain(value: str) -> str:
 PlainName = Annotated[str, AfterValidator(_plain)]
 
 
-def _listed(value: Any) -> Any:
-    """A single word as a list of one."""
-    return (value,) if isinstance(value, str) else value
-
-
 class Frozen(BaseModel):
     """Settings never change once made; a key that does not exist is an error, as is a number that is not finite."""
 
@@ -43,32 +41,30 @@ class Frozen(BaseModel):
 class FusionSettings(Frozen):
     """Section 3.2 and Table 20; widths the paper leaves open carry a remark."""
 
-    width: int = Field(128, ge=1, description="embedding size of multi-layer fusion (4.1)")
-    single_width: int = Field(64, ge=1, description="embedding size of the single layer (4.1)")
-    concat_width: int = Field(256, ge=1, description="hidden width of eq. 2's MLP; undefined in the paper")
-    se_reduction: int = Field(16, ge=1, description="squeeze ratio of eq. 5; undefined in the paper")
-    attention_input: Literal["projected", "raw"] = Field(
-        "projected", description="eq. 3 concatenates raw features, Table 20 counts projected ones"
-    )
-    strips: int = Field(8, ge=1, le=32, description="of a box from top to bottom; of the heads parts, not the paper's")
-    strip_width: float = Field(0.5, gt=0, le=1, description="share of the box's width that strips keep")
-    strip_layers: tuple[int, ...] = Field((), description="tapped layers of which strips are pooled; empty: the first")
-    ridge: float = Field(0.1, gt=0, description="of the whitening of parts, as a share of the mean variance")
+    width: int = Field(128, ge=1)  # embedding size of multi-layer fusion (4.1)
+    single_width: int = Field(64, ge=1)  # embedding size of the single layer (4.1)
+    concat_width: int = Field(256, ge=1)  # see SWITCHES
+    se_reduction: int = Field(16, ge=1)  # see SWITCHES
+    attention_input: Literal["projected", "raw"] = "projected"  # see SWITCHES
+    strips: int = Field(8, ge=1, le=32)  # of a box from top to bottom; of the heads parts, not the paper's
+    strip_width: float = Field(0.5, gt=0, le=1)  # share of the box's width that strips keep
+    strip_layers: tuple[int, ...] = ()  # tapped layers of which strips are pooled; empty: the first
+    ridge: float = Field(0.1, gt=0)  # of the whitening of parts, as a share of the mean variance
 
 
 class TrainingSettings(Frozen):
     """Section 3.4 and 4.1."""
 
     epochs: int = Field(50, ge=0)
-    joint_epochs: int = Field(10, ge=0, description="joint fine-tuning; the sum of losses decouples, as a test shows")
+    joint_epochs: int = Field(10, ge=0)  # joint fine-tuning; the sum of losses decouples, as a test shows
     learning_rate: float = Field(1e-4, gt=0)
     margin: float = Field(0.3, ge=0)
-    identities: int = Field(8, ge=2, description="P of the batch")
-    instances: int = Field(4, ge=2, description="K of the batch")
-    window: int = Field(30, ge=1, description="frames from which an identity's instances are drawn")
-    positives: Positives = Field("all", description="which of a person's boxes an anchor is compared with")
-    min_visibility: float = Field(0.1, ge=0, le=1, description="less visible labels do not train; silent in the paper")
-    scope: Literal["scene", "any"] = Field("scene", description="whether a batch mixes scenes; silent in the paper")
+    identities: int = Field(8, ge=2)  # P of the batch
+    instances: int = Field(4, ge=2)  # K of the batch
+    window: int = Field(30, ge=1)  # frames from which an identity's instances are drawn
+    positives: Positives = "all"  # see SWITCHES
+    min_visibility: float = Field(0.1, ge=0, le=1)  # see SWITCHES
+    scope: Literal["scene", "any"] = "scene"  # see SWITCHES
 
 
 class AtlSettings(Frozen):
@@ -78,21 +74,13 @@ class AtlSettings(Frozen):
     tau_max: float = Field(0.50, gt=0, le=1)
     hidden: int = Field(64, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
-    weight_decay: float = Field(0.01, ge=0, description="the paper's L2 regularisation")
+    weight_decay: float = Field(0.01, ge=0)  # the paper's L2 regularisation
     batch: int = Field(32, ge=1)
     beta: float = Field(0.9, ge=0, lt=1)
-    temporal: Literal["ema", "frame", "sequence"] = Field(
-        "ema", description="'per-sequence with EMA' read as frame-wise EMA, reset at each sequence start"
-    )
-    input: Literal["raw", "standardised"] = Field(
-        "raw", description="scene vectors as they are, or each channel at mean 0 and spread 1 over the learning frames"
-    )
-    offset: Literal["literal", "centered"] = Field(
-        "literal", description="eq. 6's range makes the offset always positive; centered subtracts the mean target"
-    )
-    dual: Literal["free", "fraction"] = Field(
-        "free", description="eq. 8's second output: tau_low itself, or its place between tau_min and tau_high"
-    )
+    temporal: Literal["ema", "frame", "sequence"] = "ema"  # see SWITCHES
+    input: Literal["raw", "standardised"] = "raw"  # see SWITCHES
+    offset: Literal["literal", "centered"] = "literal"  # see SWITCHES
+    dual: Literal["free", "fraction"] = "free"  # see SWITCHES
     base_high: float = 0.5
     base_low: float = 0.05
     grid: tuple[float, ...] = TAU_GRID
@@ -106,17 +94,17 @@ class AssociationSettings(Frozen):
     """
 
     fusion: Literal["sum", "min_gate", "mahalanobis"] | None = None
-    weight: float | None = Field(None, ge=0, le=1, description="share of the cosine distance in `sum`")
-    min_iou: float | None = Field(None, ge=0, le=1, description="pairs that overlap less may not match in `sum`")
-    match: float | None = Field(None, ge=0, le=1, description="largest cost of a match in the first stage")
-    match_low: float | None = Field(None, ge=0, le=1, description="largest IoU distance in the second stage")
-    match_unconfirmed: float | None = Field(None, ge=0, le=1, description="largest cost for tracks seen once")
-    ema: float | None = Field(None, ge=0, lt=1, description="memory of a track's embedding")
-    buffer: int | None = Field(None, ge=0, description="frames a lost track is kept, at 30 frames per second")
-    new_track_margin: float | None = Field(None, ge=0, le=1, description="a new track needs tau_high plus this")
-    fuse_score: bool | None = Field(None, description="weight the IoU by the detection's score")
-    proximity: float | None = Field(None, ge=0, le=1, description="IoU distance up to which `min_gate` sees appearance")
-    max_appearance: float | None = Field(None, ge=0, le=1, description="largest half cosine distance in `min_gate`")
+    weight: float | None = Field(None, ge=0, le=1)  # share of the cosine distance in `sum`
+    min_iou: float | None = Field(None, ge=0, le=1)  # pairs that overlap less may not match in `sum`
+    match: float | None = Field(None, ge=0, le=1)  # largest cost of a match in the first stage
+    match_low: float | None = Field(None, ge=0, le=1)  # largest IoU distance in the second stage
+    match_unconfirmed: float | None = Field(None, ge=0, le=1)  # largest cost for tracks seen once
+    ema: float | None = Field(None, ge=0, lt=1)  # memory of a track's embedding
+    buffer: int | None = Field(None, ge=0)  # frames a lost track is kept, at 30 frames per second
+    new_track_margin: float | None = Field(None, ge=0, le=1)  # a new track needs tau_high plus this
+    fuse_score: bool | None = None  # weight the IoU by the detection's score
+    proximity: float | None = Field(None, ge=0, le=1)  # IoU distance up to which `min_gate` sees appearance
+    max_appearance: float | None = Field(None, ge=0, le=1)  # largest half cosine distance in `min_gate`
 
     def given(self) -> dict[str, object]:
         """Settings that are not left to `tuning`."""
@@ -126,18 +114,18 @@ class AssociationSettings(Frozen):
 class SelectionSettings(Frozen):
     """Selection of open settings on the learning part (A.2); one budget for every method."""
 
-    trials: int = Field(300, ge=1, description="draws a method; the released values are the first of them")
-    finalists: int = Field(10, ge=1, description="best draws that are measured again with every seed")
-    seed: int = Field(0, ge=0, description="of the draws")
-    share: float = Field(0.2, gt=0, lt=1, description="of the learning part that is held out to select on")
+    trials: int = Field(300, ge=1)  # draws a method; the released values are the first of them
+    finalists: int = Field(10, ge=1)  # best draws that are measured again with every seed
+    seed: int = Field(0, ge=0)  # of the draws
+    share: float = Field(0.2, gt=0, lt=1)  # of the learning part that is held out to select on
 
 
 class RecoverySettings(Frozen):
     """Recovery of missed people (Table 10); the paper takes it from elsewhere and gives no setting."""
 
-    epochs: int = Field(20, ge=1, description="passes over the training cases")
-    cases: int = Field(100, ge=1, description="cases kept of each learning part, public detector and thinning")
-    longest: int = Field(30, ge=1, description="frames in a row that a track may be kept without a detection")
+    epochs: int = Field(20, ge=1)  # passes over the training cases
+    cases: int = Field(100, ge=1)  # cases kept of each learning part, public detector and thinning
+    longest: int = Field(30, ge=1)  # frames in a row that a track may be kept without a detection
 
 
 class ReidSettings(Frozen):
@@ -149,47 +137,39 @@ class ReidSettings(Frozen):
 
 
 class InputSettings(Frozen):
-    """What the detector sees, and which boxes are tracked."""
+    """What the detector sees."""
 
-    size: tuple[int, int] = Field((1280, 736), description="network input, width and height, multiples of 32")
+    size: tuple[int, int] = (1280, 736)  # network input, width and height, multiples of 32
     geometry: Literal["letterbox", "paper_scale"] = "letterbox"
-    preset: str = Field("yolov8n-paper", description="detector and tapped layers")
-    weights: str = Field("embedded", description="embedded, random-init, or a .safetensors or .pt file")
-    families: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (), description="further detectors of Tables 18 and 22: PRESET=WEIGHTS, several separated by commas"
-    )
-    reid_weights: str = Field(
-        "embedded", description="of the separate ReID network: embedded, random-init, or a .safetensors or .pt file"
-    )
-    reid_size: tuple[int, int] = Field(
-        (128, 256),
-        description="width and height of its crops; people of small frames have no more to show in large ones",
-    )
-    joint_weights: str = Field(
-        "embedded", description="of detector and embedding trained together: embedded, or a .safetensors file"
-    )
+    preset: str = "yolov8n-paper"  # see SWITCHES
+    weights: str = "embedded"  # embedded, random-init, or a .safetensors or .pt file
+    # further detectors of Tables 18 and 22: PRESET=WEIGHTS, several separated by commas
+    families: Annotated[
+        tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    ] = ()
+    reid_weights: str = "embedded"  # of the separate ReID network: embedded, random-init, or a .safetensors or .pt file
+    # width and height of its crops; people of small frames have no more to show in large ones
+    reid_size: tuple[int, int] = (128, 256)
+    joint_weights: str = "embedded"  # of detector and embedding trained together: embedded, or a .safetensors file
 
 
 class DataSettings(Frozen):
     """Which data sets play the paper's parts."""
 
-    main: PlainName = Field("synth17", description="the part of MOT17")
-    crowded: PlainName | None = Field("synth20", description="the part of MOT20")
-    cross: PlainName | None = Field("synthpp22", description="the part of PersonPath22")
-    dance: PlainName | None = Field("synthdance", description="the part of DanceTrack")
-    embedded: PlainName | None = Field(None, description="embedded worlds on which a second ATL is trained")
-    root: Path | None = Field(None, description="folder of real data; None: the embedded worlds under data/")
-    learn_from: tuple[str, ...] = Field(("*",), description="scenes that train; the others are held out whole")
-    separate_reid: bool = Field(
-        True, description="run the baselines' own ReID network on every box: the slowest part of all"
-    )
-    frames: int = Field(100, ge=4, description="frames of an embedded test sequence")
-    train_times: int = Field(
-        1, ge=1, description="embedded training sequences whose second half is evaluated are so many times as long"
-    )
+    main: PlainName = "synth17"  # the part of MOT17
+    crowded: PlainName | None = "synth20"  # the part of MOT20
+    cross: PlainName | None = "synthpp22"  # the part of PersonPath22
+    dance: PlainName | None = "synthdance"  # the part of DanceTrack
+    embedded: PlainName | None = None  # embedded worlds on which a second ATL is trained
+    root: Path | None = None  # folder of real data; None: the embedded worlds under data/
+    learn_from: tuple[str, ...] = ("*",)  # scenes that train; the others are held out whole
+    separate_reid: bool = True  # run the baselines' own ReID network on every box: the slowest part of all
+    frames: int = Field(100, ge=4)  # frames of an embedded test sequence
+    # embedded training sequences whose second half is evaluated are so many times as long
+    train_times: int = Field(1, ge=1)
     frame_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (640, 360)
-    scenes: int | None = Field(None, ge=1, description="at most this many scenes a split; None: all")
-    seed: int = Field(0, ge=0, description="seed of the embedded worlds")
+    scenes: int | None = Field(None, ge=1)  # at most this many scenes a split; None: all
+    seed: int = Field(0, ge=0)  # seed of the embedded worlds
 
 
 class Settings(Frozen):
@@ -203,11 +183,9 @@ class Settings(Frozen):
     profile: PlainName = "demo"
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     split: Literal["half", "loso", "paper"] = "half"
-    detections: Literal["public", "detector", "ground_truth"] = Field("public", description="whose boxes are tracked")
-    scores: Literal["raw", "calibrated"] = Field("raw", description="a detector's own range, or P(true positive)")
-    tuning: Literal["selected", "released", "first"] = Field(
-        "selected", description="where open association settings come from; the same rule for every method"
-    )
+    detections: Literal["public", "detector", "ground_truth"] = "public"  # see SWITCHES
+    scores: Literal["raw", "calibrated"] = "raw"  # see SWITCHES
+    tuning: Literal["selected", "released", "first"] = "selected"  # see SWITCHES
     device: str = "cpu"
     data: DataSettings = DataSettings()
     input: InputSettings = InputSettings()
@@ -245,7 +223,6 @@ class Settings(Frozen):
 
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
-        "profile": "smoke",
         "seeds": (0,),
         "data": {"frames": 16, "frame_size": (320, 180), "scenes": 1},
         "input": {"size": (320, 192), "reid_size": (64, 128)},
@@ -253,7 +230,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "selection": {"trials": 4, "finalists": 2},
     },
     "demo": {
-        "profile": "demo",
         "data": {"train_times": 2},  # halves of 200 frames: what is evaluated is as long as a test sequence
         "input": {"size": (640, 384), "reid_size": (64, 128)},
         # An epoch shows everyone once for each window of boxes: half of 4.1's epochs of twice the frames are its steps.
@@ -261,27 +237,12 @@ PROFILES: dict[str, dict[str, Any]] = {
         "selection": {"trials": 50},
     },
     "mot17": {
-        "profile": "mot17",
-        "data": {
-            "main": "mot17",
-            "crowded": None,
-            "cross": None,
-            "dance": None,
-            "embedded": "synth17",
-            "learn_from": ("MOT17-*",),
-        },
+        "data": dict(main="mot17", crowded=None, cross=None, dance=None, embedded="synth17", learn_from=("MOT17-*",)),
     },
     "full": {
-        "profile": "full",
         "device": "cuda",
         "input": {"preset": "yolov8m-paper", "weights": "yolov8m.pt"},
-        "data": {
-            "main": "mot17",
-            "crowded": "mot20",
-            "cross": "personpath22",
-            "dance": "dancetrack",
-            "learn_from": ("MOT*",),
-        },
+        "data": dict(main="mot17", crowded="mot20", cross="personpath22", dance="dancetrack", learn_from=("MOT*",)),
     },
 }
 
@@ -313,13 +274,12 @@ SWITCHES: dict[str, str] = {
 }
 
 
-def dotted(model: type[BaseModel], before: str = "") -> Iterator[str]:
-    """Names of all settings, `atl.beta`."""
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from dotted(field.annotation, f"{before}{name}.")
-        else:
-            yield before + name
+SECTIONS: dict[str, dict[str, FieldInfo]] = {"": Settings.model_fields} | {
+    name: field.annotation.model_fields
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+"""Fields of each section, `atl`; empty: those of the whole."""
 
 
 def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -330,21 +290,17 @@ def settings(profile: str = "demo", overrides: Mapping[str, Any] | None = None) 
     """
     if profile not in PROFILES:
         raise InputError(f"profile {profile!r} is not known; there are: {', '.join(PROFILES)}")
-    tree: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in PROFILES[profile].items()}
+    tree: dict[str, Any] = {"profile": profile} | copy.deepcopy(PROFILES[profile])
     for key, value in (overrides or {}).items():
-        *parents, leaf = key.split(".")
-        model: type[BaseModel] = Settings
-        node, prefix = tree, ""
-        for parent in parents:
-            info = model.model_fields.get(parent)
-            if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
-                leaf, prefix = "", ""
-                break
-            model, node, prefix = info.annotation, node.setdefault(parent, {}), f"{prefix}{parent}."
-        if leaf not in model.model_fields:
-            there = ", ".join(prefix + name for name in model.model_fields)
-            raise InputError(f"setting {key!r} is not known; there are: {there}{hint(key, dotted(Settings))}")
-        node[leaf] = value
+        section, _, leaf = key.rpartition(".")
+        if leaf not in SECTIONS.get(section, ()):
+            section = section if section in SECTIONS else ""
+            every = [
+                f"{s}.{name}".lstrip(".") for s, fields in SECTIONS.items() for name in fields if name not in SECTIONS
+            ]
+            there = ", ".join(f"{section}.{name}".lstrip(".") for name in SECTIONS[section])
+            raise InputError(f"setting {key!r} is not known; there are: {there}{hint(key, every)}")
+        (tree.setdefault(section, {}) if section else tree)[leaf] = value
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -360,11 +316,8 @@ def choices_used(config: Settings) -> list[tuple[str, str, str, str]]:
     """The settled switches for the report: (key, value used, other choices, why there is a choice)."""
     rows = []
     for key, why in SWITCHES.items():
-        node: Any = config
-        *parents, leaf = key.split(".")
-        for parent in parents:
-            node = getattr(node, parent)
-        annotation = type(node).model_fields[leaf].annotation
-        others = [str(a) for a in get_args(annotation) if a != getattr(node, leaf)]
-        rows.append((key, str(getattr(node, leaf)), ", ".join(others), why))
+        section, _, leaf = key.rpartition(".")
+        used = attrgetter(key)(config)
+        others = [str(a) for a in get_args(SECTIONS[section][leaf].annotation) if a != used]
+        rows.append((key, str(used), ", ".join(others), why))
     return rows

@@ -14,23 +14,13 @@ Base = TypeVar("Base")
 
 
 def concrete(package: str, path: Iterable[str], base: type[Base]) -> dict[str, type[Base]]:
-    """Subclasses of `base` with a `name` of their own, by name; each counts where it is defined, not where imported.
-
-    Args:
-        package: the folder's name, `msfp.tracking`.
-        path: its `__path__`.
-        base: abstract class of the family, which carries `name`.
-
-    Raises:
-        TypeError: two of one name.
-    """
+    """Subclasses of `base` in a folder, by their own `name`; each counts where it is defined, not where imported."""
     found: dict[str, type[Base]] = {}
     for info in pkgutil.iter_modules(list(path)):
         module = importlib.import_module(f"{package}.{info.name}")
         for value in vars(module).values():
-            if not (isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__):
-                continue
-            name = str(vars(value).get("name", ""))
+            own = isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+            name = str(vars(value).get("name", "")) if own else ""
             if not name:
                 continue
             if name in found:
@@ -59,54 +49,32 @@ class Strips:
 
 @dataclass(frozen=True)
 class FileState:
-    """State in which a sequence's files were found; see `msfp.data.frames`.
-
-    Attributes:
-        labels, detections: stamps of the files; None where there is none.
-        pixels: digest of the images' names and stamps; empty where there are none.
-    """
+    """State in which a sequence's files were found; see `msfp.data.frames`."""
 
     labels: Stamp | None
     detections: Stamp | None
-    pixels: str
+    pixels: str  # digest of the images' names and stamps; empty where there are none
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """One sequence folder: what seqinfo.ini declares and which of its files are there.
+    """One sequence folder: what seqinfo.ini declares and which of its files are there."""
 
-    Attributes:
-        name: folder name, `MOT17-02-FRCNN`.
-        dataset: name in the catalog, `mot17`, `synth17`, ...
-        split: `train` or `test`.
-        path: the folder that holds `seqinfo.ini`.
-        fps: frames per second.
-        length: number of frames that seqinfo.ini declares.
-        width, height: image size in pixels.
-        frames: the frame numbers (from 1, ascending) whose pixels are present.
-        images: folder of the images or video file; None when there are no pixels.
-        image_ext: extension of an image file, `.jpg`; empty for a video.
-        gt_path: ground truth, None where hidden or absent.
-        det_path: public detections, None where absent.
-        trouble: why the pixels that lie there cannot be used, and the remedy; empty where nothing is amiss.
-        state: of its files when the folder was read, so that sequences are equal only while their files are; None
-            where nobody looked.
-    """
-
-    name: str
-    dataset: str
-    split: str
-    path: Path
+    name: str  # of the folder, `MOT17-02-FRCNN`
+    dataset: str  # name in the catalog, `mot17`, `synth17`, ...
+    split: str  # `train` or `test`
+    path: Path  # the folder that holds `seqinfo.ini`
     fps: float
-    length: int
+    length: int  # number of frames that seqinfo.ini declares
     width: int
     height: int
-    frames: tuple[int, ...] = ()
-    images: Path | None = None
-    image_ext: str = ".jpg"
-    gt_path: Path | None = None
-    det_path: Path | None = None
-    trouble: str = ""
+    frames: tuple[int, ...] = ()  # the frame numbers (from 1, ascending) whose pixels are present
+    images: Path | None = None  # folder of the images or video file; None when there are no pixels
+    image_ext: str = ".jpg"  # empty for a video
+    gt_path: Path | None = None  # ground truth, None where hidden or absent
+    det_path: Path | None = None  # public detections, None where absent
+    trouble: str = ""  # why the pixels that lie there cannot be used, and the remedy
+    # of its files when the folder was read, so that sequences are equal only while their files are; None: nobody looked
     state: FileState | None = None
 
     @property
@@ -124,28 +92,18 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Scene:
-    """The sequences that show the same pixels with different public detections.
+    """The sequences that show the same pixels with different public detections."""
 
-    Attributes:
-        name: `MOT17-02`.
-        pixels: the member with the most frames present; features are extracted from it once.
-        sequences: all members, by name.
-    """
-
-    name: str
-    pixels: Sequence
-    sequences: tuple[Sequence, ...]
+    name: str  # `MOT17-02`
+    pixels: Sequence  # the member with the most frames present; features are extracted from it once
+    sequences: tuple[Sequence, ...]  # all members, by name
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns of equal length, sorted by frame (stable), one row a box.
+    """Columns of equal length, sorted by frame (stable), one row a box."""
 
-    Attributes:
-        frame: (N,) int32, from 1.
-    """
-
-    frame: NDArray[np.int32]
+    frame: NDArray[np.int32]  # (N,), from 1
 
     def __post_init__(self) -> None:
         check_rows(**vars(self))
@@ -156,34 +114,21 @@ class Rows:
 
 @dataclass(frozen=True)
 class Detections(Rows):
-    """Detections of one sequence.
+    """Detections of one sequence."""
 
-    Attributes:
-        tlwh: (N, 4) float64, file coordinates.
-        score: (N,) float32, in the detector's own range (DPM: an SVM margin).
-    """
-
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates
+    score: NDArray[np.float32]  # (N,), in the detector's own range (DPM: an SVM margin)
 
 
 @dataclass(frozen=True)
 class GroundTruth(Rows):
-    """Labels of one scene; keeps every class, as evaluation needs them.
+    """Labels of one scene; keeps every class, as evaluation needs them."""
 
-    Attributes:
-        id: (N,) int32 identity.
-        tlwh: (N, 4) float64, file coordinates.
-        flag: (N,) float32, 1 where the row counts in evaluation, 0 where it is ignored.
-        category: (N,) int32, MOTChallenge class (1 pedestrian); 1 where the format has none (MOT15).
-        visibility: (N,) float32 in [0, 1]; 1 where the format has none.
-    """
-
-    id: NDArray[np.int32]
-    tlwh: NDArray[np.float64]
-    flag: NDArray[np.float32]
-    category: NDArray[np.int32]
-    visibility: NDArray[np.float32]
+    id: NDArray[np.int32]  # (N,) identity
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates
+    flag: NDArray[np.float32]  # (N,), 1 where the row counts in evaluation, 0 where it is ignored
+    category: NDArray[np.int32]  # (N,), MOTChallenge class (1 pedestrian); 1 where the format has none (MOT15)
+    visibility: NDArray[np.float32]  # (N,) in [0, 1]; 1 where the format has none
 
     @property
     def pedestrian(self) -> NDArray[np.bool_]:
@@ -193,36 +138,22 @@ class GroundTruth(Rows):
 
 @dataclass(frozen=True)
 class Tracks(Rows):
-    """A tracker's output for one sequence.
+    """A tracker's output for one sequence."""
 
-    Attributes:
-        id: (N,) int32, from 1; at most one row per frame and id.
-        tlwh: (N, 4) float64, file coordinates.
-        score: (N,) float32, score of the matched detection.
-    """
-
-    id: NDArray[np.int32]
-    tlwh: NDArray[np.float64]
-    score: NDArray[np.float32]
+    id: NDArray[np.int32]  # (N,), from 1; at most one row per frame and id
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates
+    score: NDArray[np.float32]  # (N,), of the matched detection
 
 
 @dataclass(frozen=True)
 class Features:
-    """Pooled features of one box set of one scene (`gt` or a public detector), aligned with its rows.
+    """Pooled features of one box set of one scene (`gt` or a public detector), aligned with its rows."""
 
-    Attributes:
-        frame: (N,) int32, frame of each box.
-        present: (N,) bool, False where the frame's pixels are absent (its vectors are zero).
-        layers: tapped layer -> (N, C) float16 mean-pooled RoIAlign vectors (eq. 1).
-        scene_frame: (T,) int32, frames whose pixels are present.
-        scene: (T, C) float16, GAP of the scene layer (layer 14 in eq. 6).
-    """
-
-    frame: NDArray[np.int32]
-    present: NDArray[np.bool_]
-    layers: dict[int, NDArray[np.float16]]
-    scene_frame: NDArray[np.int32]
-    scene: NDArray[np.float16]
+    frame: NDArray[np.int32]  # (N,), of each box
+    present: NDArray[np.bool_]  # (N,), False where the frame's pixels are absent (its vectors are zero)
+    layers: dict[int, NDArray[np.float16]]  # tapped layer -> (N, C) mean-pooled RoIAlign vectors (eq. 1)
+    scene_frame: NDArray[np.int32]  # (T,), frames whose pixels are present
+    scene: NDArray[np.float16]  # (T, C), GAP of the scene layer (layer 14 in eq. 6)
 
     def __post_init__(self) -> None:
         check_rows(self.frame, present=self.present, **{f"layer {k}": v for k, v in self.layers.items()})
@@ -232,28 +163,19 @@ class Features:
 class Cell:
     """One entry of a table, with where it came from.
 
-    Attributes:
-        row, column: labels as in the paper's table.
-        value: the number, or text for cells that are words; None only with source `n/a` or `server`.
-        std: spread over seeds, None where nothing is random.
-        source: measured here, quoted from the paper, published elsewhere, kept by the server, or n/a.
-        reason: why there is no value, or a remark on how the value was made.
-        unit: `%`, `ms`, ... or empty.
-        detail: settings and counts a reader may want on hover.
-
     Example:
         >>> msfp.Cell("ByteTrack", "HOTA", 54.8).source
         'measured'
     """
 
-    row: str
+    row: str  # labels as in the paper's table
     column: str
-    value: float | str | None
-    std: float | None = None
-    source: Source = "measured"
-    reason: str = ""
-    unit: str = ""
-    detail: dict[str, str | float | int] = field(default_factory=dict)
+    value: float | str | None  # text for cells that are words; None only with source `n/a` or `server`
+    std: float | None = None  # spread over seeds, None where nothing is random
+    source: Source = "measured"  # or quoted from the paper, published elsewhere, kept by the server, n/a
+    reason: str = ""  # why there is no value, or a remark on how the value was made
+    unit: str = ""  # `%`, `ms`, ... or empty
+    detail: dict[str, str | float | int] = field(default_factory=dict)  # settings and counts to be shown on hover
 
     def __post_init__(self) -> None:
         if self.value is None and self.source in ("measured", "paper", "published"):
@@ -263,11 +185,7 @@ class Cell:
 
 
 def check_rows(frame: Array, **columns: Array) -> None:
-    """Hold columns to the frame column's length, and frames to ascending order.
-
-    Raises:
-        ValueError: a column of another length, or frames not ascending.
-    """
+    """Hold columns to the frame column's length, and frames to ascending order; else ValueError."""
     for name, column in columns.items():
         if len(column) != len(frame):
             raise ValueError(f"{name}: {len(column)} rows beside {len(frame)} frame numbers")

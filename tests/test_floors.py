@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "msfp"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("types", "config", "compiled", "errors"),
-    ("engine", "data", "features", "heads", "tracking"),
+    ("engine",),
+    ("data", "features", "heads", "tracking"),
     ("metrics", "worlds"),
     ("experiment",),
     ("paper", "online"),

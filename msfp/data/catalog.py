@@ -1,6 +1,6 @@
 """The sequences of a folder, grouped by the scene they show; where hidden labels lie; what is missing or wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,6 @@ from msfp.data.sequences import CUSTOM, DATASETS, Dataset, dataset_of, read_sequ
 from msfp.data.video import health, loss, numbers_in_short
 from msfp.errors import InputError
 from msfp.types import DETECTORS, Detections, Scene, Sequence
-
-__all__ = ["CUSTOM", "DATASETS", "Dataset", "Finding", "check", "hidden_truth", "load"]
 
 SPLITS = ("train", "val", "test")
 LAYOUT = "ROOT/train/MOT17-02-FRCNN/{seqinfo.ini, det/det.txt, gt/gt.txt, img1/000001.jpg ...}"
@@ -25,7 +23,7 @@ class Finding:
     split: str  # `train`, `val` or `test`
     sequence: str  # the sequence, or the data set where it concerns the whole
     state: str  # `right`, `missing` (could be had elsewhere) or `wrong` (is not what it has to be)
-    message: str  # what was found
+    message: str
 
     @property
     def right(self) -> bool:
@@ -51,17 +49,15 @@ def load(
             holds the data set's folder under its name.
         dataset: only sequences of this data set; names that belong to no known data set are taken to be its. None: all,
             each sequence's data set told by its name, `custom` where it tells none.
-        split: `train`, `val` or `test`.
         read: makes a sequence of a folder; `read_length` where labels are evaluated and nothing else is needed.
         unreadable: takes sequences that cannot be read, and why; None: the first of them is raised.
 
-    Raises:
-        InputError: unknown data set; no sequences (says what was expected and found); a sequence whose seqinfo.ini is
-            missing or wrong; sequences of one scene that differ in length or image size.
+    InputError: unknown data set; no sequences; a sequence whose seqinfo.ini is missing or wrong; sequences of one scene
+    that differ in length or image size.
     """
     if dataset is not None and dataset not in DATASETS and dataset != CUSTOM:
         raise InputError(f"dataset={dataset!r} is not known; choose one of {', '.join(DATASETS)}, {CUSTOM}")
-    folder = _split_folder(Path(root), dataset, split)
+    folder = _split_folder(root, dataset, split)
     members: dict[str, list[Sequence]] = {}
     for path in _sequence_folders(folder):
         told = dataset_of(path.name)
@@ -150,16 +146,30 @@ def _listing(folder: Path) -> str:
     return ", ".join(names[:SHOWN]) + more if names else "an empty folder"
 
 
+def result_folder(folder: Path, names: Collection[str]) -> Path:
+    """The folder that holds files of these sequences: itself, or `data`, `NAME` or `NAME/data` in it; itself if none.
+
+    InputError: not a folder, or results of several trackers, of which one has to be named.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder of result files")
+    inner = _folders(folder)
+    found = [
+        place
+        for place in (folder, *inner, *(p / "data" for p in inner))
+        if any((place / f"{name}.txt").is_file() for name in names)
+    ]
+    if len(found) > 1 and found[0] != folder:
+        listed = ", ".join(str(p.relative_to(folder)) for p in found[:8])
+        raise InputError(f"{folder}: holds several folders of result files ({listed}); name one of them")
+    return found[0] if found else folder
+
+
 def check(root: Path, thorough: bool = False) -> list[Finding]:
     """Findings of every sequence of a folder, then of what its data sets lack; raises nothing for bad data.
 
-    Args:
-        thorough: decode every frame present instead of the first, middle and last.
-
-    Raises:
-        InputError: the folder holds no sequences in any split.
+    `thorough` decodes every frame present instead of the first, middle and last. InputError: no sequences in any split.
     """
-    root = Path(root)
     present: dict[str, list[Path]] = {}
     for split in SPLITS:
         try:

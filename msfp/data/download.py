@@ -1,6 +1,5 @@
 """Data sets from their official places: fetched so that a cut connection is taken up again, unpacked safely."""
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -9,17 +8,19 @@ import shutil
 import stat
 import time
 import zipfile
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msfp.data import personpath
-from msfp.data.motchallenge import write_whole
+from msfp.data.personpath import Bar
 from msfp.data.sequences import DATASETS, Archive, Dataset
+from msfp.engine.files import atomic_write, write_error
 from msfp.errors import InputError, MsfpError
 
+Progress = Callable[[int], None]
 Place = Callable[[PurePosixPath], PurePosixPath]
 # Images and videos hardly shrink; an archive that would grow more than this is no data set.
 GROWTH = 50
@@ -31,29 +32,23 @@ def unpack(
     archive: Path,
     target: Path,
     place: Place = lambda name: name,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Progress = lambda count: None,
 ) -> list[Path]:
-    """Unpack a zip file below a folder; an archive with one bad entry leaves nothing behind.
+    """Unpack a zip file below a folder and return the files written; one bad entry, and nothing is left behind.
 
-    Args:
-        place: gives the place below `target` from an entry's name in the archive.
-        progress: called with bytes as they are written.
-
-    Returns:
-        The files written, in the archive's order.
-
-    Raises:
-        InputError: not a zip file, damaged, encrypted, entries that leave the folder or are no files, or more bytes
-            than allowed.
-        MsfpError: the disk is full or the folder cannot be written.
+    `place` gives the place below `target` from an entry's name; `progress` is called with bytes as they are written.
+    InputError: not a zip file, damaged, encrypted, entries that leave the folder or are no files, or that grow too far.
     """
     staging = target / f".unpacking-{archive.name}"
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = [e for e in opened.infolist() if not e.is_dir() and not JUNK & {*PurePosixPath(e.filename).parts}]
             names = [_place_of(e, archive, place) for e in entries]
-            if problem := grown_too_far(entries, archive.stat().st_size):
-                raise InputError(f"{archive}: {problem}; not unpacked")
+            total, limit = sum(e.file_size for e in entries), GROWTH * archive.stat().st_size + ALLOWANCE
+            if total > limit:
+                raise InputError(
+                    f"{archive}: would grow to {total:,} bytes, at most {limit:,} are allowed; not unpacked"
+                )
             if len(set(names)) < len(names):
                 twice = next(name for k, name in enumerate(names) if names.index(name) < k)
                 raise InputError(f"{archive}: holds {str(twice)!r} twice; not unpacked")
@@ -74,28 +69,15 @@ def unpack(
         raise InputError(f"{archive}: {error}; unpack it by hand") from None
     except Exception as error:  # a damaged archive can fail anywhere inside zipfile, zlib, bz2 or lzma
         if isinstance(error, OSError) and error.errno is not None:
-            raise MsfpError(
-                f"{error.filename or target}: cannot be written ({error.strerror}); free some space or choose another "
-                "folder"
-            ) from error
+            raise write_error(Path(error.filename or target), error) from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"{archive}: not a whole zip file ({reason}); delete it and fetch it again") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def grown_too_far(entries: Iterable[zipfile.ZipInfo], size: int) -> str:
-    """Why entries are no honest content of an archive of `size` bytes; empty where they can be."""
-    total, limit = sum(entry.file_size for entry in entries), GROWTH * size + ALLOWANCE
-    return f"would grow to {total:,} bytes, at most {limit:,} are allowed" if total > limit else ""
-
-
 def _place_of(entry: zipfile.ZipInfo, archive: Path, place: Place) -> PurePosixPath:
-    """Where an entry goes.
-
-    Raises:
-        InputError: it would leave the folder, or is no file.
-    """
+    """Where an entry goes; InputError where it would leave the folder, or is no file."""
     raw = entry.filename
     name = PurePosixPath(raw)
     inside = name.parts and not name.is_absolute() and ".." not in name.parts and ":" not in name.parts[0]
@@ -106,9 +88,9 @@ def _place_of(entry: zipfile.ZipInfo, archive: Path, place: Place) -> PurePosixP
     return place(name)
 
 
-Progress = Callable[[int], None]
 CHUNK = 1 << 16  # what a cut may cost
 TRIES = 6
+WAIT = 2.0  # seconds before the second try; twice as many before each further one
 PATIENCE = 30.0
 # A server that is busy or broken for the moment; anything else of 400 and above will not change by waiting.
 PASSING = (429, 500, 502, 503, 504)
@@ -119,11 +101,7 @@ class _Interrupted(Exception):
 
 
 def remote_size(url: str) -> int | None:
-    """Bytes of a file as its server tells; None where it does not.
-
-    Raises:
-        InputError: the server cannot be reached, or does not have the file.
-    """
+    """Bytes of a file as its server tells; None where it does not. InputError: no such server, or no such file."""
     import requests
 
     try:
@@ -140,14 +118,11 @@ def remote_size(url: str) -> int | None:
     return int(length) if length.isdigit() and not answer.headers.get("Content-Encoding") else None
 
 
-def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = None, wait: float = 2.0) -> Path:
+def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = None) -> Path:
     """Fetch a file; a part of it left by an earlier try is completed, a whole one is kept as it is.
 
-    Args:
-        target: where it goes; until it is whole it lies beside it as `.<name>.part`.
-        sha256: what it has to be; empty where not known.
-        progress: called with bytes as they come, those already there first.
-        wait: seconds before the second try; doubled for each further one without progress.
+    Until it is whole it lies beside `target` as `.<name>.part`. `progress` is called with bytes as they come, those
+    already there first.
 
     Raises:
         InputError: the file is not to be had, or is not what it has to be; names address and remedy.
@@ -156,29 +131,37 @@ def fetch(url: str, target: Path, sha256: str = "", progress: Progress | None = 
     if target.is_file() and (not sha256 or file_sha256(target) == sha256):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    transfer = _Transfer(url, target.with_name(f".{target.name}.part"), progress or (lambda _: None))
-    failures = 0
+    part = target.with_name(f".{target.name}.part")
+    note = part.with_name(part.name + ".json")
+    failures = told = 0
+
+    def tell(reached: int) -> None:
+        nonlocal told
+        if progress is not None and reached > told:
+            progress(reached - told)
+        told = max(told, reached)
+
     while True:
-        before = transfer.size()
+        before = _size(part)
         try:
-            transfer.attempt()
+            _request_rest(url, part, note, tell)
             break
         except _Interrupted as error:
-            failures = 1 if transfer.size() > before else failures + 1
+            failures = 1 if _size(part) > before else failures + 1
             if failures >= TRIES:
                 raise MsfpError(
                     f"{url}: the transfer broke {failures} times without progress ({error}); "
-                    f"{transfer.size():,} bytes are kept, the same command goes on from there"
+                    f"{_size(part):,} bytes are kept, the same command goes on from there"
                 ) from None
-            time.sleep(wait * 2 ** (failures - 1))
-    transfer.note.unlink(missing_ok=True)
-    if sha256 and (found := file_sha256(transfer.part)) != sha256:
-        transfer.part.unlink()
+            time.sleep(WAIT * 2 ** (failures - 1))
+    note.unlink(missing_ok=True)
+    if sha256 and (found := file_sha256(part)) != sha256:
+        part.unlink()
         raise InputError(
             f"{url}: the file's checksum is not the published one ({found}, not {sha256}); fetch it again, and if that "
             "does not help the file there has changed"
         )
-    os.replace(transfer.part, target)
+    os.replace(part, target)
     return target
 
 
@@ -188,82 +171,65 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Transfer:
-    """A file that grows by requests for what is missing; a note beside it keeps the server's mark of its version."""
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
 
-    def __init__(self, url: str, part: Path, progress: Progress) -> None:
-        self.url, self.part, self.progress = url, part, progress
-        self.note = part.with_name(part.name + ".json")
-        self.told = 0
 
-    def size(self) -> int:
-        return self.part.stat().st_size if self.part.is_file() else 0
+def _request_rest(url: str, part: Path, note: Path, tell: Progress) -> None:
+    """Request once what a file lacks; `note` keeps the server's mark of its version, `tell` takes the size reached."""
+    import requests
 
-    def attempt(self) -> None:
-        """Request the rest once."""
-        import requests
+    have, mark = _size(part), ""
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            mark = str(json.loads(note.read_text("utf-8"))["mark"])
+        if mark:
+            headers["If-Range"] = mark  # another file than the one begun is sent whole
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
+            if answer.status_code == 416:  # nothing is left to send, or the file there is shorter than ours
+                if answer.headers.get("Content-Range", "").rpartition("/")[2] != str(have):
+                    part.unlink(missing_ok=True)
+                    raise _Interrupted("what was begun is longer than the file there; begun anew")
+                return
+            if answer.status_code in PASSING:
+                raise _Interrupted(f"the server answered {answer.status_code}")
+            _refuse(url, answer.status_code)
+            _receive(answer, have, part, note, tell)
+    except requests.RequestException as error:
+        raise _Interrupted(type(error).__name__) from None
 
-        have, mark = self.size(), ""
-        headers = {"Accept-Encoding": "identity"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                mark = str(json.loads(self.note.read_text("utf-8"))["mark"])
-            if mark:
-                headers["If-Range"] = mark  # another file than the one begun is sent whole
-        try:
-            with requests.get(self.url, headers=headers, stream=True, timeout=PATIENCE) as answer:
-                if answer.status_code == 416:  # nothing is left to send, or the file there is shorter than ours
-                    if answer.headers.get("Content-Range", "").rpartition("/")[2] != str(have):
-                        self.part.unlink(missing_ok=True)
-                        raise _Interrupted("what was begun is longer than the file there; begun anew")
-                    return
-                if answer.status_code in PASSING:
-                    raise _Interrupted(f"the server answered {answer.status_code}")
-                _refuse(self.url, answer.status_code)
-                self._receive(answer, have)
-        except requests.RequestException as error:
+
+def _receive(answer: Any, have: int, part: Path, note: Path, tell: Progress) -> None:
+    start, total = 0, answer.headers.get("Content-Length", "")
+    if answer.status_code == 206:
+        span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+        first = span.partition("-")[0]
+        if first not in ("0", str(have)):
+            raise _Interrupted(f"the server sent from byte {first or '?'} on, asked was {have}")
+        start = int(first)
+    mark = answer.headers.get("ETag", "")
+    if not mark or mark.startswith("W/"):  # a weak mark may not be used for ranges
+        mark = answer.headers.get("Last-Modified", "")
+    try:
+        note.write_text(json.dumps({"mark": mark}), "utf-8")
+        with part.open("r+b" if start else "wb") as file:
+            tell(file.seek(start))
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+                tell(file.tell())
+            file.truncate()
+    except OSError as error:
+        if isinstance(error, ConnectionError | TimeoutError) or error.errno is None:
             raise _Interrupted(type(error).__name__) from None
-
-    def _receive(self, answer: Any, have: int) -> None:
-        start, total = 0, answer.headers.get("Content-Length", "")
-        if answer.status_code == 206:
-            span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-            first = span.partition("-")[0]
-            if not first.isdigit():
-                raise _Interrupted("the server sent a part without saying which")
-            start = int(first)
-        if start not in (0, have):
-            raise _Interrupted(f"the server sent from byte {start} on, asked was {have}")
-        mark = answer.headers.get("ETag", "")
-        if not mark or mark.startswith("W/"):  # a weak mark may not be used for ranges
-            mark = answer.headers.get("Last-Modified", "")
-        self.note.write_text(json.dumps({"mark": mark}), "utf-8")
-        self._tell(start)
-        try:
-            with self.part.open("r+b" if start else "wb") as file:
-                file.seek(start)
-                for chunk in answer.iter_content(CHUNK):
-                    file.write(chunk)
-                    self._tell(file.tell())
-                file.truncate()
-        except OSError as error:
-            if isinstance(error, ConnectionError | TimeoutError) or error.errno is None:
-                raise _Interrupted(type(error).__name__) from None
-            raise MsfpError(
-                f"{self.part}: cannot be written ({error.strerror}); free some space or choose another folder "
-                "with --to; what arrived is kept"
-            ) from error
-        size = self.size()
-        if total.isdigit() and size != int(total):
-            if size > int(total):
-                self.part.unlink()
-            raise _Interrupted(f"{size:,} of {int(total):,} bytes came")
-
-    def _tell(self, reached: int) -> None:
-        if reached > self.told:
-            self.progress(reached - self.told)
-            self.told = reached
+        raise write_error(part, error) from error
+    size = _size(part)
+    if total.isdigit() and size != int(total):
+        if size > int(total):
+            part.unlink()
+        raise _Interrupted(f"{size:,} of {int(total):,} bytes came")
 
 
 def _refuse(url: str, status: int) -> None:
@@ -278,7 +244,6 @@ NOTE = "obtained.json"
 GIGA = 1e9
 # While an archive is unpacked both lie on the disk; frames do not shrink in a zip file.
 SHARE = 2.05
-Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 log = logging.getLogger(__name__)
 
 
@@ -287,8 +252,8 @@ class Plan:
     """Archives to fetch, the bytes of each, and the folder where the data set will lie."""
 
     dataset: Dataset
-    archives: tuple[Archive, ...]
-    sizes: tuple[int, ...]
+    archives: list[Archive]
+    sizes: list[int]
     folder: Path
 
     @property
@@ -300,12 +265,8 @@ class Plan:
 def plan(name: str, folder: Path, labels_only: bool = False, mirror: str = "") -> Plan:
     """What would be fetched, with sizes as the servers tell them.
 
-    Args:
-        labels_only: leave out what holds pixels.
-        mirror: address of a folder that holds the same files; empty: the official addresses.
-
-    Raises:
-        InputError: not a data set that is to be had this way, or a server that does not have a file.
+    `labels_only` leaves out what holds pixels; `mirror` is the address of a folder that holds the same files.
+    InputError: not a data set that is to be had this way, or a server that does not have a file.
     """
     dataset = DATASETS.get(name)
     if dataset is None or not dataset.archives:
@@ -317,17 +278,12 @@ def plan(name: str, folder: Path, labels_only: bool = False, mirror: str = "") -
     if not chosen:
         raise InputError(f"{name}: its labels do not come apart from the frames; leave out --labels-only")
     if mirror:
-        chosen = [replace(a, url=f"{mirror.rstrip('/')}/{a.name}") for a in chosen]
-    sizes = tuple(remote_size(a.url) or int(a.gigabytes * GIGA) for a in chosen)
-    return Plan(dataset, tuple(chosen), sizes, folder)
+        chosen = [a.model_copy(update={"url": f"{mirror.rstrip('/')}/{a.name}"}) for a in chosen]
+    return Plan(dataset, chosen, [remote_size(a.url) or int(a.gigabytes * GIGA) for a in chosen], folder)
 
 
 def need_room(asked: Plan) -> None:
-    """Compare the free space of the disk with what is still to come.
-
-    Raises:
-        InputError: too little is free; says how much is needed and where.
-    """
+    """Raise InputError where the disk has less space than what is still to come."""
     asked.folder.mkdir(parents=True, exist_ok=True)
     there = sum(p.stat().st_size for p in asked.folder.glob(".*.part"))
     wanted = int(SHARE * asked.total) - there
@@ -339,17 +295,11 @@ def need_room(asked: Plan) -> None:
         )
 
 
-def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0) -> Path:
-    """Fetch and unpack; what an earlier call finished is not done again.
+def obtain(asked: Plan, bar: Bar, keep_archives: bool = False) -> Path:
+    """Fetch and unpack; what an earlier call finished is not done again. Raises as `fetch` and `unpack`.
 
-    Args:
-        bar: from a label and a number of bytes, a context that gives a progress function.
-        keep_archives: leave the archives beside what was unpacked.
-        wait: seconds before a broken transfer is tried again.
-
-    Raises:
-        InputError: a file that is not to be had or is damaged; the latter is removed, so that it is fetched anew.
-        MsfpError: the transfer or the disk failed; what arrived is kept.
+    A damaged archive is removed, so that it is fetched anew. `bar` gives a progress function from a label and a number
+    of bytes.
     """
     note = asked.folder / NOTE
     done = _noted(note)
@@ -357,7 +307,7 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
         if archive.name in done:
             continue
         with bar(archive.name, size) as progress:
-            path = fetch(archive.url, asked.folder / archive.name, archive.sha256, progress, wait)
+            path = fetch(archive.url, asked.folder / archive.name, archive.sha256, progress)
         entry: dict[str, object] = {"url": archive.url, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
         if path.suffix == ".zip":
             try:
@@ -370,22 +320,19 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False, wait: float = 2.0
             if not keep_archives:
                 path.unlink()
         done[archive.name] = entry
-        write_whole(note, json.dumps(done, indent=1).encode())
+        atomic_write(note, json.dumps(done, indent=1).encode())
     if asked.dataset.name == "personpath22":
         personpath.convert(asked.folder, bar)
     return asked.folder
 
 
 def _noted(note: Path) -> dict[str, dict[str, object]]:
-    """Read what was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
-    try:
-        found = json.loads(note.read_text("utf-8"))
-    except FileNotFoundError:
+    """What was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
+    if not note.exists():
         return {}
-    except (OSError, ValueError):
-        found = None
-    if isinstance(found, dict) and all(isinstance(entry, dict) and "sha256" in entry for entry in found.values()):
-        return found
+    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+        found = json.loads(note.read_text("utf-8"))
+        return {name: entry for name, entry in found.items() if entry["sha256"]}
     log.warning("%s: cannot be read; what it told of is fetched again", note)
     return {}
 

@@ -12,22 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from msfp.data.video import Image, by_number, decode, open_video, pictures_in, pixels_of, read_picture
+from msfp.engine.files import stamp
 from msfp.errors import InputError
-from msfp.types import FileState, Sequence, Stamp
-
-
-def stamp(path: Path | None) -> Stamp | None:
-    """Size, times of change of content and of entry, and inode of a file; None where it is not there.
-
-    The time of the entry changes with every write, also where a program sets that of the content back.
-    """
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+from msfp.types import FileState, Sequence
 
 
 def with_state(sequence: Sequence, labels: Path | None = None) -> Sequence:
@@ -41,49 +28,36 @@ def pixels_state(images: Path | None) -> str:
     if images is None:
         return ""
     try:
-        with os.scandir(images) as entries:
-            files = sorted((entry.name, entry.stat()) for entry in entries)
+        files = [(name, stamp(os.path.join(images, name))) for name in sorted(os.listdir(images))]
     except NotADirectoryError:
         return repr(stamp(images))
     except OSError:
         return "gone"
-    state = hashlib.blake2b(digest_size=16)
-    for name, found in files:
-        state.update(f"{name}/{found.st_size}/{found.st_mtime_ns}/{found.st_ctime_ns}/{found.st_ino}".encode())
-    return state.hexdigest()
+    return hashlib.blake2b(repr(files).encode(), digest_size=16).hexdigest()
 
 
 def is_unchanged(sequence: Sequence) -> bool:
     """True while labels and detections are those that were there when the folder was read."""
-    try:
-        need_unchanged(sequence)
-    except InputError:
-        return False
-    return True
+    return _other_file(sequence, None) is None
 
 
 def need_unchanged(sequence: Sequence, labels: Path | None = None) -> None:
-    """Refuse labels or detections that changed since the folder was read; `labels` as of `with_state`.
+    """Raise InputError where labels or detections changed since the folder was read; `labels` as of `with_state`."""
+    if (path := _other_file(sequence, labels)) is not None:
+        raise changed(path)
 
-    Raises:
-        InputError: one of the files is another one now.
-    """
-    if sequence.state is None:
-        return
-    truth = sequence.gt_path or labels
-    for path, was in ((truth, sequence.state.labels), (sequence.det_path, sequence.state.detections)):
-        if path is not None and stamp(path) != was:
-            raise changed(path)
+
+def _other_file(sequence: Sequence, labels: Path | None) -> Path | None:
+    state = sequence.state
+    if state is None:
+        return None
+    files = {sequence.gt_path or labels: state.labels, sequence.det_path: state.detections}
+    return next((path for path, was in files.items() if path is not None and stamp(path) != was), None)
 
 
 def need_same_pixels(sequence: Sequence) -> None:
-    """Refuse images that changed since the folder was read.
-
-    Raises:
-        InputError: an image, or the video, is another one now.
-    """
-    if sequence.state is not None and pixels_state(sequence.images) != sequence.state.pixels:
-        assert sequence.images is not None
+    """Raise InputError where an image, or the video, is another one than when the folder was read."""
+    if sequence.images and sequence.state is not None and pixels_state(sequence.images) != sequence.state.pixels:
         raise changed(sequence.images)
 
 
@@ -95,8 +69,6 @@ def changed(path: Path) -> InputError:
     )
 
 
-__all__ = ["FrameReader", "Image", "decode_in_turn", "read_frame"]
-
 Decode = Callable[[], tuple[int, Image]]
 # A frame of 1920x1080 is 6 MB: enough ahead of the last decoder to cover a slow decode, little enough to hold.
 AHEAD = 4
@@ -106,61 +78,41 @@ BEHIND = 1 << 62  # a number after every frame
 class FrameReader:
     """Iterates over the frames that are present: `(frame number, (H, W, 3) uint8 RGB)`, frame numbers ascending.
 
-    Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads.
+    Each iteration starts anew. Leaving an iteration, or the `with` block around it, stops its threads. As many threads
+    as `decoders` decode images; a video is decoded by one.
 
-    Args:
-        frames: the frame numbers wanted; None: all that are present.
-        decoders: threads that decode images; a video is decoded by one.
-
-    Raises:
-        InputError: a wanted frame is not present, or images changed since the sequence was read; while iterating: an
-            image that cannot be decoded or is of another size than seqinfo.ini declares, a video that ends early.
+    InputError: a wanted frame is not present, or images changed since the sequence was read; while iterating: an image
+    that cannot be decoded or is of another size than seqinfo.ini declares, a video that ends early.
     """
 
     def __init__(self, sequence: Sequence, frames: Iterable[int] | None = None, decoders: int = 1) -> None:
         self.sequence, self.decoders = sequence, decoders
         self.frames = sequence.frames if frames is None else tuple(sorted(set(frames)))
-        self._running: list[Iterator[tuple[int, Image]]] = []
+        self._running: list[Generator[tuple[int, Image], None, None]] = []
         need_same_pixels(sequence)
         if absent := sorted(set(self.frames) - set(sequence.frames)):
             raise _absent(sequence, absent[0])
-
-    def __len__(self) -> int:
-        return len(self.frames)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        while self._running:
+            self._running.pop().close()  # waits for the threads
 
     def __iter__(self) -> Iterator[tuple[int, Image]]:
         ahead = _ahead(self.sequence, self.frames, self.decoders)
         self._running.append(ahead)
         return ahead
 
-    def close(self) -> None:
-        """Stop the threads of unfinished iterations and wait for them."""
-        while self._running:
-            self._running.pop().close()  # type: ignore[attr-defined]
-
 
 def read_frame(sequence: Sequence, t: int) -> Image:
-    """Frame t (from 1) as (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: the frame is not present, cannot be decoded, or is of another size than seqinfo.ini declares.
-    """
-    with FrameReader(sequence, (t,)) as reader:
-        return next(iter(decode_in_turn(reader.sequence, reader.frames)))[1]
+    """Frame t (from 1) as (H, W, 3) uint8 RGB; raises as `FrameReader`."""
+    return next(decode_in_turn(sequence, FrameReader(sequence, (t,)).frames))[1]
 
 
 def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tuple[int, Image], None, None]:
-    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead.
-
-    Raises:
-        InputError: as `FrameReader`.
-    """
+    """(number, frame) of the frames wanted, ascending; each is decoded when it is asked for, nothing ahead."""
     if frames and sequence.images is None:
         raise _absent(sequence, frames[0])
     if frames and sequence.images is not None:
@@ -168,7 +120,7 @@ def decode_in_turn(sequence: Sequence, frames: tuple[int, ...]) -> Generator[tup
         yield from (one() for one in _from_folder(sequence, frames)) if folder else _from_video(sequence, frames)
 
 
-def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Iterator[tuple[int, Image]]:
+def _ahead(sequence: Sequence, frames: tuple[int, ...], decoders: int) -> Generator[tuple[int, Image], None, None]:
     """Decode in threads, `AHEAD` frames before those they are at; their errors are raised here, in order."""
     todo: Iterator[Decode]
     if sequence.images is not None and sequence.images.is_dir():

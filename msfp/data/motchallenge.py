@@ -8,10 +8,10 @@ One row a box, comma-separated, in file coordinates (the first pixel's left edge
     results   frame, id, left, top, width, height, score[, -1, -1, -1]
 """
 
-import contextlib
+import io
 import logging
-import os
-import secrets
+import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.data.rows import Bools, Floats, Rows, parse_rows, plain_text, read_bytes
-from msfp.data.sequences import read_sequence
+from msfp.data.sequences import expected, read_sequence
+from msfp.engine.files import atomic_write
 from msfp.errors import InputError
 from msfp.types import Detections, GroundTruth, Sequence, Tracks
 
@@ -46,18 +47,13 @@ log = logging.getLogger(__name__)
 
 
 def read_detections(path: Path, sequence: Sequence | None = None, *, strict: bool = False) -> Detections:
-    """Public detections, sorted by frame. An empty file holds no detections.
+    """Public detections, sorted by frame. An empty file holds none.
 
     Boxes without area, and those wholly outside the image, are left out, and a log message counts them. Boxes partly
-    outside are kept as they are.
+    outside are kept. `sequence` gives frames and image; `strict` refuses whatever is not as the format has it.
 
-    Args:
-        sequence: holds frame numbers to its length and boxes to its image.
-        strict: refuse whatever is not as the format has it: commas, 7 or 10 columns, positive sizes, ...
-
-    Raises:
-        InputError: names file, line and remedy: see `parse_rows`; frames outside the sequence; more than a tenth of the
-            boxes outside the image.
+    InputError names file, line and remedy: see `parse_rows`; frames outside the sequence; more than a tenth of the
+    boxes outside the image.
     """
     rows = parse_rows(read_bytes(path, DETECTION), str(path), 6, DETECTION, strict=strict)
     _check_columns(rows, (7, 10))
@@ -70,22 +66,16 @@ def read_detections(path: Path, sequence: Sequence | None = None, *, strict: boo
 
 
 def read_ground_truth(path: Path, sequence: Sequence | None = None, *, strict: bool = False) -> GroundTruth:
-    """Labels of every class, sorted by frame. An empty file holds no labels.
+    """Labels of every class, sorted by frame. An empty file holds none.
 
     MOT16 and later (MOT17, MOT20, DanceTrack) have 9 columns; where visibility is missing or no share it becomes 1.
     With 10 columns the last three are MOT15's world coordinates, and category and visibility become 1; unless the
     eighth column is a class everywhere, as TrackEval reads it, or the three are VisDrone's category, truncation and
     occlusion, of which category 1 counts. Boxes may lie outside the image, as people partly seen are labelled whole,
-    and boxes without area are kept, as evaluation counts them.
+    and boxes without area are kept, as evaluation counts them. `strict` as of `read_detections`.
 
-    Args:
-        sequence: holds frame numbers to its length.
-        strict: refuse whatever is not as the format has it: commas, 9 or 10 columns, positive sizes, ...
-
-    Raises:
-        InputError: names file, line and remedy: see `parse_rows`; frames outside the sequence; an id twice in one
-            frame, or negative where the row counts; classes that are none, or have other names in `labels.txt` beside
-            the file, as CVAT writes it.
+    InputError names file, line and remedy: see `parse_rows`; frames outside the sequence; an id twice in one frame, or
+    negative where the row counts; classes that are none, or have other names in CVAT's `labels.txt` beside the file.
     """
     rows = parse_rows(read_bytes(path, TRUTH), str(path), 8, TRUTH, strict=strict)
     _check_columns(rows, (9, 10))
@@ -116,14 +106,10 @@ def read_tracks(path: Path, told: list[str] | None = None) -> Tracks:
     """Tracking results, sorted by frame, whatever TrackEval reads. Ids count from 0 or 1 and are kept as they are.
 
     Rows of another class than pedestrian (1, or -1 where there is none) are left out; boxes without area are kept, as
-    TrackEval counts them. Rows of 6 columns have score 1.
+    TrackEval counts them. Rows of 6 columns have score 1. `told` takes the notes on the file; None: they are logged.
 
-    Args:
-        told: takes the notes on the file; None: they are logged.
-
-    Raises:
-        InputError: names file, line and remedy: see `parse_rows`; frames below 1; an id negative or twice in one
-            frame; no row of class pedestrian.
+    InputError names file, line and remedy: see `parse_rows`; frames below 1; an id negative or twice in one frame; no
+    row of class pedestrian.
     """
     return parse_tracks(read_bytes(path, TRACK), str(path), told)
 
@@ -147,10 +133,8 @@ def parse_tracks(data: bytes, where: str, told: list[str] | None = None) -> Trac
 def format_tracks(tracks: Tracks, where: str = "tracks") -> bytes:
     """Rows of 10 columns; numbers in the shortest form that reads back as the same float.
 
-    Boxes without area or with numbers that are not finite are left out, and a log message counts them.
-
-    Raises:
-        ValueError: rows that no reader would accept: frames below 1, ids below 0, an id twice in a frame.
+    Boxes without area or with numbers that are not finite are left out, and a log message counts them. ValueError:
+    rows that no reader would accept: frames below 1, ids below 0, an id twice in a frame.
     """
     right = np.isfinite(tracks.tlwh).all(axis=1) & np.isfinite(tracks.score) & (tracks.tlwh[:, 2:] > 0).all(axis=1)
     if not right.all():
@@ -172,33 +156,34 @@ def format_tracks(tracks: Tracks, where: str = "tracks") -> bytes:
 def write_tracks(path: Path, tracks: Tracks) -> None:
     """Write tracking results so that the file is whole or absent, and reads back as the same numbers.
 
-    Raises:
-        InputError: the file cannot be written; names the remedy.
-        ValueError: see `format_tracks`.
+    MsfpError: the file cannot be written. ValueError: see `format_tracks`.
     """
-    write_whole(Path(path), format_tracks(tracks, str(path)))
+    atomic_write(path, format_tracks(tracks, str(path)))
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write under another name first, so that a kill leaves the old file or the new one.
+def write_submission(path: Path, tracks: Mapping[str, Tracks], dataset: str) -> None:
+    """Write the zip that a benchmark's server takes, from sequence name -> its tracks; equal results, equal bytes.
 
-    Raises:
-        InputError: full disk, no permission and the like.
+    InputError: a sequence of the data set is missing or another one is there, or frames and ids the server refuses.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise InputError(
-            f"{path}: cannot write {len(data):,} bytes ({reason}); free some space or choose another output folder"
-        ) from error
+    wanted = expected(dataset, "test")
+    problems = [f": {name}.txt is no result file of the data set; remove it" for name in tracks if name not in wanted]
+    if lacking := [name for name in wanted if name not in tracks]:
+        problems.append(f": {len(lacking)} of {len(wanted)} sequences are missing: {', '.join(lacking)}; add them")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, found in sorted(tracks.items()):
+            entry = zipfile.ZipInfo(f"{name}.txt")  # without a time of its own
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, format_tracks(found))
+            length, last = wanted.get(name), found.frame.max(initial=0)
+            if length is not None and last > length:
+                problems.append(f":{name}.txt: frame {last} of a sequence of {length} frames; remove rows beyond it")
+            if np.any(found.id < 1):
+                problems.append(f":{name}.txt: id {found.id.min()}; the server's ids count from 1: add 1 to every id")
+    if problems:
+        raise InputError(str(path) + problems[0] + (f" (and {len(problems) - 1} more)" if problems[1:] else ""))
+    atomic_write(path, buffer.getvalue())
 
 
 def _log(rows: Rows) -> None:
@@ -288,17 +273,13 @@ def _outside(rows: Rows, sequence: Sequence) -> Bools:
         remedy = "boxes and imWidth, imHeight in seqinfo.ini have to be of the same image size"
         rows.refuse(outside, f"box {image}", remedy)
     if count:
-        line = rows.line[int(np.argmax(outside))]
+        line = rows.line(int(np.argmax(outside)))
         rows.told.append(f"{count} of {len(outside)} boxes lie {image} and are left out (first: line {line})")
     return outside
 
 
 def _people(rows: Rows) -> Bools:
-    """(N,) result rows of class pedestrian, or without a class (0, -1, world coordinates); the others are noted.
-
-    Raises:
-        InputError: no such row among others, or classes that count from 0.
-    """
+    """(N,) result rows of class pedestrian, or without a class (0, -1, world coordinates); the others are noted."""
     kind = rows.column(7, -1.0)
     other: Bools = (kind >= PEDESTRIAN + 1) & bool(np.all(kind % 1 == 0))
     if not other.any():
@@ -316,14 +297,7 @@ def _people(rows: Rows) -> Bools:
 
 
 def _classes(rows: Rows, world: bool) -> Floats:
-    """(N,) classes of labels; 1 where the table has none.
-
-    Args:
-        world: columns 8 to 10 are known to be world coordinates.
-
-    Raises:
-        InputError: names the row whose class is none.
-    """
+    """(N,) classes of labels; 1 where the table has none, `world`: as columns 8 to 10 are world coordinates."""
     kind = rows.column(7, -1.0)
     ones = np.ones(len(kind))
     ten = rows.values.shape[1] == 10
@@ -353,11 +327,7 @@ def _classes(rows: Rows, world: bool) -> Floats:
 
 
 def _check_names(path: Path, category: Floats) -> None:
-    """Compare the classes of gt.txt with the names that CVAT lists in `labels.txt` beside it, where that is there.
-
-    Raises:
-        InputError: a class of the labels has another name there than MOTChallenge gives it.
-    """
+    """Hold the classes of gt.txt to the names that CVAT lists in `labels.txt` beside it, where that is there."""
     listed = path.with_name("labels.txt")
     if not listed.is_file():
         return

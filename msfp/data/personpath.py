@@ -38,12 +38,8 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 def convert(folder: Path, bar: Bar) -> list[Path]:
     """Write sequence folders from what was unpacked; those that are there already are left.
 
-    Args:
-        folder: holds the label files, splits.json, and the videos and detections as far as they are there.
-        bar: from a label and a number of videos, a context that gives a progress function.
-
-    Raises:
-        InputError: splits.json or the label files are missing or wrong.
+    `folder` holds the label files, splits.json, and the videos and detections as far as they are there; `bar` gives a
+    progress function from a label and a number of videos. InputError: splits.json or the labels are missing or wrong.
     """
     listed = _first(folder, "splits.json")
     if listed is None:
@@ -91,11 +87,7 @@ def _write(labels: Path, target: Path, pixels: Path | None, detections: Path | N
 
 
 def _read(path: Path) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float64]], float, int, int]:
-    """One video's key frames (from 0, ascending), (N, 9) rows of gt.txt, frames a second, width and height.
-
-    Raises:
-        InputError: not such a file; names it and what is missing.
-    """
+    """One video's key frames (from 0, ascending), (N, 9) rows of gt.txt, frames a second, width and height."""
     try:
         entry = json.loads(path.read_text("utf-8"))
         meta, entities = entry["metadata"], entry["entities"]

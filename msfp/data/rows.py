@@ -8,8 +8,9 @@ import array
 import codecs
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,17 @@ class Rows:
 
     where: str  # file (or archive member), for messages
     values: Floats  # (N, C) float64; NaN where a row has fewer columns than the longest, and where NaN is written
-    line: NDArray[np.int64]  # (N,) int64, line of each row, from 1
+    text: bytes  # a row a line, and empty lines
     strict: bool = False  # refuse what is readable, but not as the format has it, rather than note it
     told: list[str] = field(default_factory=list)  # notes on the table for the user; the reader passes them on
 
     def refuse(self, wrong: Bools, what: str, remedy: str) -> None:
-        """Raise for the first wrong row; `what` may hold `{0}`, `{1}`, ... for the row's columns.
-
-        Raises:
-            InputError: `file:line: what; remedy`, when any row is wrong.
-        """
+        """Raise `file:line: what; remedy` for the first wrong row; `what` may hold `{0}`, ... for its columns."""
         if wrong.any():
             row, text = self._first(wrong, what)
             more = int(wrong.sum()) - 1
             others = f" (and {more} more rows)" if more else ""
-            raise InputError(f"{self.where}:{self.line[row]}: {text}{others}; {remedy}")
+            raise InputError(f"{self.where}:{self.line(row)}: {text}{others}; {remedy}")
 
     def tell(self, odd: Bools, what: str, remedy: str, done: str) -> None:
         """Refuse where `strict`; otherwise note how many rows are odd and what is `done` with them."""
@@ -71,7 +68,7 @@ class Rows:
             self.refuse(odd, what, remedy)
         elif odd.any():
             row, text = self._first(odd, what)
-            self.told.append(f"{int(odd.sum())} of {len(odd)} rows {done}: {text} (first: line {self.line[row]})")
+            self.told.append(f"{int(odd.sum())} of {len(odd)} rows {done}: {text} (first: line {self.line(row)})")
 
     def _first(self, marked: Bools, what: str) -> tuple[int, str]:
         row = int(np.argmax(marked))
@@ -84,6 +81,11 @@ class Rows:
         if not quiet:
             self.told.append(text)
 
+    def line(self, row: int) -> int:
+        """Line of a row in the file, from 1."""
+        found = next(islice(FILLED.finditer(self.text), row, None))
+        return self.text.count(b"\n", 0, found.start()) + 1
+
     def column(self, number: int, default: float) -> Floats:
         """(N,) a column from 0; `default` where a row lacks it."""
         if number >= self.values.shape[1]:
@@ -93,11 +95,7 @@ class Rows:
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """A file's bytes; `what` names its content in messages.
-
-    Raises:
-        InputError: no such file, or not readable.
-    """
+    """A file's bytes; `what` names its content in the message where they cannot be read."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -110,8 +108,7 @@ def read_bytes(path: Path, what: str) -> bytes:
 def plain_text(data: bytes, where: str) -> bytes:
     """The text as UTF-8 without a byte order mark, each line ended by a line feed whatever ended it before.
 
-    Raises:
-        InputError: a file of another kind, named; text in UTF-16 or UTF-32 that is damaged.
+    InputError: a file of another kind, named; text in UTF-16 or UTF-32 that is damaged.
     """
     encoding = next((name for mark, name in ENCODINGS if data.startswith(mark)), "")
     if not encoding:  # without a mark, the places of the zeros tell UTF-16
@@ -135,36 +132,29 @@ def plain_text(data: bytes, where: str) -> bytes:
 def parse_rows(data: bytes, where: str, least: int, what: str, *, strict: bool = False) -> Rows:
     """Parse the bytes of a file; empty lines are passed over.
 
-    Args:
-        least: columns that a row has at least.
-        what: what the file holds and which columns, for messages: `detections (frame, id, ...)`.
-        strict: see `Rows`.
-
-    Raises:
-        InputError: not such a table; names the line, or what the file is instead.
+    A row has `least` columns or more; `what` names content and columns in messages: `detections (frame, id, ...)`.
+    InputError: not such a table; names the line, or what the file is instead.
     """
     text = plain_text(data, where)
     first = FILLED.search(text.lstrip())
     if first is None:
-        return Rows(where, np.empty((0, least)), np.empty(0, np.int64), strict)
+        return Rows(where, np.empty((0, least)), b"", strict)
     delimiter = next((d for d in DELIMITERS if d in first.group().strip()), b",")
     ended = text.endswith(b"\n")
     if text[-1:] in (b"-", b"+", b".", b"e", b"E"):
         number = text.count(b"\n") + 1
         raise InputError(f"{where}:{number}: the last line is cut in the middle; copy the file again")
     text = _with_commas(text, delimiter)
-    table = _regular_table(text)
-    if table is not None and table[0].shape[1] >= least:
-        rows = Rows(where, *table, strict=strict)
-    else:
-        rows = _line_by_line(text, where, least, what, strict, ended)
+    values = _regular_table(text)
+    rows = Rows(where, np.empty((0, 0)) if values is None else values, text, strict)
+    if rows.values.shape[1] < least:
+        rows = _line_by_line(rows, least, what, ended)
     if delimiter != b",":
         rows.form(f"separated by {DELIMITERS[delimiter]}; the format has commas: save it with commas", quiet=True)
     if not ended:
-        rows.told.append(
-            f"line {rows.line[-1]}, the last, has no line end; if the file was cut there, its last number is wrong"
-        )
-    _check_numbers(rows, text)
+        last = rows.line(len(rows.values) - 1)
+        rows.told.append(f"line {last}, the last, has no line end; if the file was cut there, its last number is wrong")
+    _check_numbers(rows)
     return rows
 
 
@@ -184,64 +174,51 @@ def _with_commas(text: bytes, delimiter: bytes) -> bytes:
     return text.replace(b",\n", b"\n")
 
 
-def _regular_table(text: bytes) -> tuple[Floats, NDArray[np.int64]] | None:
-    """Values and line numbers of a table whose rows have one number of columns; None: another table."""
-    if text.count(b"\n") > len(text) // 4:  # hardly anything but empty lines, whose places alone fill the memory
+def _regular_table(text: bytes) -> Floats | None:
+    """Values of a table whose rows have one number of columns; None: another table."""
+    first = FILLED.search(text)
+    columns = first.group().count(b",") + 1 if first else 0
+    if not 0 < columns <= MOST:
         return None
     import pyarrow as pa
     from pyarrow import csv
 
-    start = len(text) - len(text.lstrip(b"\n"))
-    columns = text.count(b",", start, text.find(b"\n", start)) + 1
-    if columns > MOST:
-        return None
     types: Any = csv.ConvertOptions(column_types={f"f{k}": pa.float64() for k in range(columns)}, null_values=[])
     options = csv.ReadOptions(autogenerate_column_names=True, use_threads=False)
     try:
-        table = csv.read_csv(pa.py_buffer(text), options, convert_options=types)
+        table = csv.read_csv(pa.py_buffer(text), options, csv.ParseOptions(quote_char=False), types)
     except pa.ArrowInvalid:
         return None
-    values = np.column_stack([column.to_numpy() for column in table.columns])
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
-    line = np.flatnonzero(np.diff(ends, prepend=-1) > 1) + 1
-    return (values, line) if len(line) == len(values) else None
+    return np.column_stack([column.to_numpy() for column in table.columns])
 
 
-def _line_by_line(text: bytes, where: str, least: int, what: str, strict: bool, ended: bool) -> Rows:
+def _line_by_line(rows: Rows, least: int, what: str, ended: bool) -> Rows:
     """The slow way: any number Python reads, rows of unequal length, and the message for each slip."""
-    flat, counts, numbers = array.array("d"), array.array("q"), array.array("q")
-    slip = ""
-    number, before = 1, 0
-    for found_row in FILLED.finditer(text):
-        number += text.count(b"\n", before, found_row.start())
-        before = found_row.start()
-        fields = text[before : min(found_row.end(), before + 40 * MOST)].split(b",")
-        numbers.append(number)
-        counts.append(len(fields))
-        for column, value in enumerate(() if slip else fields, 1):
+    where, lines = rows.where, FILLED.findall(rows.text)
+    if not lines:
+        raise InputError(f"{where}: not a table of numbers; export it again as plain comma-separated text")
+    found = np.array([line.count(b",") for line in lines]) + 1
+    flat = array.array("d")
+    for at, line in enumerate(lines if found.max() <= MOST else ()):
+        for column, value in enumerate(line.split(b","), 1):
             try:
                 flat.append(float(value))
             except ValueError:
-                shown = value[:40].decode("utf-8", "backslashreplace")
-                slip = f"{where}:{number}: column {column} is {shown!r}; {_remedy(value, number)}"
-                break
-    if not counts:
-        raise InputError(f"{where}: not a table of numbers; export it again as plain comma-separated text")
-    line, found = np.array(numbers, np.int64), np.array(counts, np.int64)
-    if slip and found.max() <= MOST:
-        raise InputError(slip)
+                shown, number = value[:40].decode("utf-8", "backslashreplace"), rows.line(at)
+                raise InputError(f"{where}:{number}: column {column} is {shown!r}; {_remedy(value, number)}") from None
     wrong = (found < (max(least, SHORTEST) if found.max() >= SHORTEST else least)) | (found > MOST)
     if wrong.any():
         at = int(np.argmax(wrong))
+        place = f"{where}:{rows.line(at)}"
         if at and at == len(found) - 1 and not ended:
             raise InputError(
-                f"{where}:{line[at]}: the last line is cut after {found[at]} of {found[0]} columns; copy the file again"
+                f"{place}: the last line is cut after {found[at]} of {found[0]} columns; copy the file again"
             )
         rest = f", the rows before it {found[0]}" if at and found[0] != found[at] else ""
-        raise InputError(f"{where}:{line[at]}: {found[at]} columns{rest}; {what} have at least {least}")
+        raise InputError(f"{place}: {found[at]} columns{rest}; {what} have at least {least}")
     values = np.full((len(found), found.max()), np.nan)
     values[np.arange(found.max()) < found[:, None]] = flat
-    rows = Rows(where, values, line, strict)
+    rows = replace(rows, values=values)
     if found.min() != found.max():
         rows.form(f"rows of {found.min()} to {found.max()} columns; the format has one number of columns for all")
     return rows
@@ -255,7 +232,7 @@ def _remedy(value: bytes, line: int) -> str:
     return "numbers have to be finite decimals"
 
 
-def _check_numbers(rows: Rows, text: bytes) -> None:
+def _check_numbers(rows: Rows) -> None:
     """Refuse frames, ids and boxes that are no possible numbers; number ids too large for their type anew."""
     largest = np.array([LARGEST_FRAME, np.finfo(float).max, *[LARGEST] * 4])
     values = rows.values[:, :6]
@@ -268,5 +245,5 @@ def _check_numbers(rows: Rows, text: bytes) -> None:
         done = "have an id of more than 31 bits, and all ids are numbered anew from 1"
         rows.tell(large, "id {1}", f"ids are whole numbers up to {LARGEST_ID}", done)
         # Time stamps in nanoseconds have more digits than double precision holds: they are compared as written.
-        written = [int(Decimal(row.split(b",")[1].decode())) for row in FILLED.findall(text)]
+        written = [int(Decimal(row.split(b",")[1].decode())) for row in FILLED.findall(rows.text)]
         rows.values[:, 1] = np.unique(np.array(written, object), return_inverse=True)[1].reshape(-1) + 1

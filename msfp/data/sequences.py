@@ -5,17 +5,17 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.resources import files
+from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
+from pydantic import Field
+
+from msfp.config import Frozen
 from msfp.data.rows import parse_rows, plain_text, read_bytes
 from msfp.data.video import NUMBER, SUFFIXES, by_number, health, loss, pictures_in
 from msfp.errors import InputError
-from msfp.types import DETECTORS, Detections, Sequence
+from msfp.types import Detections, Sequence
 
 SECTION = "Sequence"
 LONGEST = 10_000_000
@@ -36,7 +36,6 @@ def read_sequence(path: Path, dataset: str, split: str) -> Sequence:
     Raises:
         InputError: seqinfo.ini missing, unreadable, or with a key missing or wrong; a video that cannot be opened.
     """
-    path = Path(path)
     ini = path / "seqinfo.ini"
     keys = _read_keys(ini, REQUIRED)
     name = keys.get("name", path.name)
@@ -81,11 +80,8 @@ def read_length(path: Path, dataset: str, split: str) -> Sequence:
     """A sequence for evaluation alone, which needs its length and labels: image size, rate and pixels are left empty.
 
     The length is that of seqinfo.ini; where the file is missing, the last labelled frame, which a log message says.
-
-    Raises:
-        InputError: a length missing or wrong; neither seqinfo.ini nor labels.
+    InputError: a length missing or wrong; neither seqinfo.ini nor labels.
     """
-    path = Path(path)
     ini, gt = path / "seqinfo.ini", path / "gt" / "gt.txt"
     if ini.is_file() or not gt.is_file():
         length = _whole(ini, _read_keys(ini, ("seqLength",)), "seqLength", LONGEST)
@@ -131,12 +127,7 @@ def _read_keys(ini: Path, required: tuple[str, ...]) -> dict[str, str]:
     """The keys of the section, spelt as the format spells them whatever their case was."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        text = plain_text(ini.read_bytes(), str(ini)).decode()
-        parser.read_string(text)
-    except FileNotFoundError:
-        raise InputError(f"{ini}: no such file; a sequence folder holds seqinfo.ini, det/det.txt and img1/") from None
-    except OSError as error:
-        raise InputError(f"{ini}: cannot be read ({error.strerror}); make it a readable text file") from error
+        parser.read_string(plain_text(read_bytes(ini, ", ".join(required)), str(ini)).decode())
     except UnicodeDecodeError as error:
         raise InputError(f"{ini}: not a text file (byte {error.start}); copy it again") from None
     except (configparser.Error, ValueError) as error:
@@ -166,12 +157,10 @@ def _whole(ini: Path, keys: dict[str, str], key: str, largest: int) -> int:
 
 
 def _rate(ini: Path, keys: dict[str, str]) -> float:
-    text = keys["frameRate"]
-    try:
-        above, slash, below = text.partition("/")
-        rate = float(above) / (float(below) if slash else 1.0)
-    except (ValueError, ZeroDivisionError):
-        rate = math.nan
+    text, rate = keys["frameRate"], math.nan
+    above, _, below = text.partition("/")
+    with suppress(ValueError, ZeroDivisionError):
+        rate = float(above) / float(below or 1)
     if not 0 < rate <= 1000:
         raise InputError(
             f"{ini}: frameRate={text[:40]!r}; give frames per second, a number from 0 to 1000 or a fraction, 30000/1001"
@@ -182,14 +171,13 @@ def _rate(ini: Path, keys: dict[str, str]) -> float:
 CUSTOM = "custom"
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(Frozen):
     """One file of a data set at its official place."""
 
-    url: str  # where it is
+    url: str
     gigabytes: float  # about how large, where the server does not say
     labels: bool = False  # holds labels or detections and no pixels
-    sha256: str = ""  # of the file; empty where its authors publish none
+    sha256: str = ""  # empty where its authors publish none
 
     @property
     def name(self) -> str:
@@ -197,21 +185,20 @@ class Archive:
         return self.url.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A data set of the field, or one of the embedded worlds."""
+class Dataset(Frozen):
+    """A data set of the field, or one of the embedded worlds: an entry of `known/`."""
 
     name: str  # in the catalog, `mot17`
     title: str  # as its authors write it
     role: str  # what it is used for here
     licence: str  # of its labels and pixels
     prefixes: tuple[str, ...]  # how the names of its sequences begin
-    counts: Mapping[str, int]  # split -> number of scenes
+    counts: dict[str, int]  # split -> number of scenes
     homepage: str = ""  # where it is had; empty for the embedded worlds
     # suffixes of its sequence folders, one a public detector; empty where folders bear none
-    detectors: tuple[str, ...] = ()
+    detectors: tuple[Literal["DPM", "FRCNN", "SDP"], ...] = ()
     # split -> scene -> number of frames, None where not recorded; no entry where names are not fixed
-    sequences: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    sequences: dict[str, dict[str, int | None]] = Field({})
     archives: tuple[Archive, ...] = ()  # files to fetch; none for the embedded worlds
 
     def owns(self, sequence: str) -> bool:
@@ -228,29 +215,26 @@ class Dataset:
         return tuple(self.lengths(split))
 
 
+def _read_all() -> dict[str, Dataset]:
+    paths = sorted(Path(__file__).with_name("known").glob("*.json"))
+    return {p.stem: Dataset(name=p.stem, **json.loads(p.read_text("utf-8"))) for p in paths}
+
+
+DATASETS = _read_all()
+
+
 def dataset_of(sequence: str) -> str:
     """Name of the data set a sequence's name belongs to, else `custom`."""
     return next((d.name for d in DATASETS.values() if d.owns(sequence)), CUSTOM)
 
 
-def _read_all() -> Mapping[str, Dataset]:
-    found = {}
-    for path in sorted(files("msfp.data").joinpath("known").iterdir(), key=lambda p: p.name):
-        if not path.name.endswith(".json"):
-            continue
-        entry: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        entry["archives"] = [Archive(**one) for one in entry.get("archives", ())]
-        columns: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
-        }
-        one = Dataset(name=path.name.removesuffix(".json"), **columns)
-        if not set(one.detectors) <= set(DETECTORS):
-            raise ValueError(f"{path}: detectors are {', '.join(DETECTORS)}")
-        found[one.name] = one
-    return MappingProxyType(found)
-
-
-DATASETS: Mapping[str, Dataset] = _read_all()
+def expected(dataset: str, split: str) -> dict[str, int | None]:
+    """Sequence folders that MOTChallenge's server asks for -> number of frames; InputError: it has no such data set."""
+    entry = DATASETS.get(dataset)
+    if entry is None or not entry.folders(split) or "motchallenge.net" not in entry.homepage:
+        names = ", ".join(d.name for d in DATASETS.values() if "motchallenge.net" in d.homepage)
+        raise InputError(f"dataset={dataset!r}, split={split!r}: MOTChallenge serves train and test of {names}")
+    return entry.lengths(split)
 
 
 SLACK = 0.01  # a probability rounded past its end is still one

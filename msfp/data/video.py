@@ -1,6 +1,5 @@
 """Images and videos on the disk: which are frames, under which numbers, and their pixels."""
 
-import hashlib
 import os
 import re
 import struct
@@ -16,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.files import file_digest, stamp
 from msfp.errors import InputError
+from msfp.types import Stamp
 
 Image = NDArray[np.uint8]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -64,8 +65,7 @@ def in_order(files: Collection[Path]) -> dict[int, Path]:
 def read_picture(path: Path) -> Image:
     """(H, W, 3) uint8 RGB, upright: an orientation tag (EXIF) turns the pixels, as it does in every viewer.
 
-    Raises:
-        InputError: not readable, cut, no image, or too large, which is seen before memory is taken.
+    InputError: not readable, cut, no image, or too large, which is seen before memory is taken.
     """
     cv2 = opencv()
     try:
@@ -150,19 +150,11 @@ class Video:
 
 def open_video(path: Path) -> Video:
     """Read the facts of a video from its packets; remembered as long as the file stays as it is."""
-    return _open_video(path, *state_of(path))
-
-
-def state_of(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); restore the video or remove it") from error
-    return stat.st_size, stat.st_mtime_ns
+    return _open_video(path, stamp(path))
 
 
 @lru_cache(maxsize=256)
-def _open_video(path: Path, size: int, changed: int) -> Video:
+def _open_video(path: Path, _stamp: Stamp | None) -> Video:
     with opened(path) as (container, stream):
         first = None
         stamps, count = [], 0
@@ -287,7 +279,7 @@ class Health:
 
 def health(path: Path) -> Health:
     """Decode a video once to see which frames it really holds; remembered by its content."""
-    return _health_at(path, *state_of(path))
+    return _health_at(path, stamp(path))
 
 
 def decode(video: Video, report: set[int] | None = None) -> Iterator[tuple[int, Any]]:
@@ -346,9 +338,8 @@ _known: dict[str, Health] = {}
 
 
 @lru_cache(maxsize=256)
-def _health_at(path: Path, size: int, changed: int) -> Health:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def _health_at(path: Path, _stamp: Stamp | None) -> Health:
+    digest = file_digest(path)
     if digest not in _known:  # sequences of one scene often hold copies of one video
         video, marred = open_video(path), set[int]()
         frames = tuple(number for number, _ in decode(video, marred))

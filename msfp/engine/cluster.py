@@ -36,16 +36,10 @@ _clients: dict[object, Any] = {}  # workers outlive a call, as starting them tak
 def open_pool(workers: int, cluster: str | None, gpu: bool = False) -> Pool:
     """Dask's client, and the function that sends a call to a worker with every library held to one thread.
 
-    Workers are started once for each choice and stopped at exit.
-
-    Args:
-        workers: number of local processes, used when `cluster` is None.
-        cluster: `tcp://host:port`, or `slurm:FILE`: YAML of SLURMCluster's settings and `jobs`, how many.
-        gpu: for cells that use a GPU. Local workers are then as many as there are devices, each bound to its own; in a
-            cluster only workers started with `--resources GPU=1` are taken.
-
-    Raises:
-        InputError: unknown kind of cluster, nobody answers, no worker has a GPU, or dask-jobqueue is not installed.
+    Workers are started once for each choice and stopped at exit. `cluster` is `tcp://host:port`, or `slurm:FILE`: YAML
+    of SLURMCluster's settings and `jobs`, how many; None: local processes. For cells that use a GPU local workers are
+    as many as there are devices, each bound to its own; in a cluster those started with `--resources GPU=1` are taken.
+    InputError: unknown kind of cluster, nobody answers, no worker has a GPU, or dask-jobqueue is not installed.
     """
     devices = gpus() if gpu and cluster is None and workers > 0 else ()
     choice = (cluster or len(devices) or workers, bool(devices))
@@ -97,8 +91,7 @@ def gpus() -> tuple[str, ...]:
 def lent_workers(count: int) -> Iterator[Callable[[], dict[str, str]]]:
     """Lend `count` workers to the processes that this one starts, so that each need not start its own.
 
-    Yields:
-        A function that gives the variables by which a process finds the workers, and starts them at its first call.
+    Yields a function that gives the variables by which a process finds them, and starts them at its first call.
     """
     with ExitStack() as started:
 
@@ -126,11 +119,7 @@ def borrowed(workers: int) -> Any | None:
 
 
 def local_cluster(workers: int) -> Any:
-    """Worker processes on this machine, a Dask `LocalCluster`.
-
-    Raises:
-        InputError: fewer than one, this machine's own address does not answer, or too few files may be open.
-    """
+    """Worker processes on this machine, a Dask `LocalCluster`; InputError where the machine cannot have them."""
     if workers < 1:
         raise InputError(f"workers={workers}: must be 0 (in-process) or the number of processes")
     if getattr(multiprocessing.process.current_process(), "_inheriting", False):
@@ -216,13 +205,12 @@ def _connect(cluster: str) -> Any:
 
     if cluster.startswith(("tcp://", "tls://", "ucx://")):
         try:
-            client = Client(cluster, timeout=TIMEOUT, set_as_default=False)
+            return Client(cluster, timeout=TIMEOUT, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(
                 f"cluster {cluster}: no scheduler answers there; start one with `dask scheduler` and workers with "
                 "`dask worker`, or leave the option out to run in-process"
             ) from error
-        return client
     if not cluster.startswith("slurm:"):
         raise InputError(f"cluster {cluster!r}: give tcp://host:port of a Dask scheduler, or slurm:FILE")
     try:

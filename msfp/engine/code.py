@@ -4,11 +4,9 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import inspect
 import json
 import linecache
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -17,60 +15,48 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from msfp.engine.files import DIGEST_BYTES, atomic_write, digest
+from msfp.engine.files import DIGEST_BYTES, atomic_write, digest, stamp
 from msfp.errors import MsfpError
+from msfp.types import Stamp
 
 PREFIX = "code:"
 PACKAGE = Path(__file__).resolve().parents[1]
 # What counts of each of the package's files, so that it is parsed once: parsing all takes a second, which each
 # notebook's kernel and each worker would spend anew. How a tree is written as text differs between versions of Python.
-FORMAT = 2  # another one for another way to digest
+FORMAT = 3  # another one for another way to digest
 KEPT = Path("__pycache__") / f"sources-{FORMAT}-{sys.implementation.cache_tag}"
 Docstringed = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-Stamp = tuple[int, int]
 # A digest, and the files it was made of as they were: asked for once a cell, it is made once a change.
-_known: dict[tuple[object, ...], tuple[dict[Path, Stamp], str]] = {}
+_known: dict[tuple[object, ...], tuple[dict[Path, Stamp | None], str]] = {}
 
 
 class Source(NamedTuple):
-    """What counts of a source file.
+    """What counts of a source file."""
 
-    Attributes:
-        digest: of its syntax tree without docstrings; comments and layout do not count.
-        imports: names it may import, `a.b` or `..b`; some of them are no modules.
-    """
-
-    digest: str
-    imports: list[str]
+    digest: str  # of its syntax tree without docstrings; comments and layout do not count
+    imports: list[str]  # names it imports from the package, `msfp.a.b`; some of them are no modules
 
 
 def code_digest(*names: str, follow: bool = True) -> str:
-    """Digest of the source of modules, and of all files of packages.
+    """`code:` and a digest of the source of this package's modules, and of all files of its rooms, by dotted names.
 
-    Args:
-        names: dotted; nothing is imported. A digest that this function returned is taken as it is.
-        follow: also take every module of the same package that they import, at whatever depth. Modules that are
-            discovered at run time (a registry's folder) are not seen by this; name them or their package.
-
-    Returns:
-        `code:` and a hex digest of the syntax trees without docstrings; comments and layout do not count.
-
-    Raises:
-        MsfpError: a module has no source.
+    Nothing is imported. A digest that this function returned is taken as it is. With `follow` every module of the
+    package that they import counts, too, at whatever depth; modules that are discovered at run time (a registry's
+    folder) are not seen by this: name them or their room. MsfpError: no such module.
     """
     given = tuple(name for name in names if name.startswith(PREFIX))
     files = {name: path for target in names if target not in given for name, path in _files_of(target)}
     asked = (tuple(files), given, follow)
     stamps, known = _known.get(asked, ({}, ""))
-    if not known or any(_stamp(path) != before for path, before in stamps.items()):
-        todo = list(files.items()) if follow else []
+    if not known or any(stamp(path) != before for path, before in stamps.items()):
+        todo = list(files.values()) if follow else []
         while todo:
-            for other in _imports(*todo.pop()):
+            for other in source(todo.pop()).imports:
                 found = None if other in files else _locate(other)
                 if found is not None:
                     files[other] = found
-                    todo.append((other, found))
-        stamps = {path: _stamp(path) for path in files.values()}
+                    todo.append(found)
+        stamps = {path: stamp(path) for path in files.values()}
         known = PREFIX + digest([{name: source(path).digest for name, path in files.items()}, given])
         _known[asked] = stamps, known
     return known
@@ -85,51 +71,38 @@ def digest_tree(tree: ast.AST) -> str:
 
 
 def source(path: Path) -> Source:
-    """A file's source; read again only when size or mtime changed.
-
-    Raises:
-        SyntaxError: not Python.
-    """
-    return _source(path, _stamp(path))
-
-
-def _stamp(path: Path) -> Stamp:
-    stat = os.stat(path)
-    return stat.st_mtime_ns, stat.st_size
+    """A file's source; read again only when the file changed."""
+    return _source(path, stamp(path))
 
 
 @functools.lru_cache(maxsize=4096)
-def _source(path: Path, _stamp: Stamp) -> Source:
+def _source(path: Path, _stamp: Stamp | None) -> Source:
     text = path.read_bytes()
     own = hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()
-    kept = None
-    if path.is_relative_to(PACKAGE):
-        kept = PACKAGE / KEPT / ".".join([*path.relative_to(PACKAGE).parts, "json"])
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            found = json.loads(kept.read_bytes())
-            if found["file"] == own:
-                return Source(str(found["digest"]), [str(name) for name in found["imports"]])
+    kept = PACKAGE / KEPT / ".".join([*path.relative_to(PACKAGE).parts, "json"])
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads(kept.read_bytes())
+        if found["file"] == own:
+            return Source(str(found["digest"]), [str(name) for name in found["imports"]])
     tree = ast.parse(text)
     imports: dict[str, None] = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(tree):  # all imports of the package are absolute
         if isinstance(node, ast.Import):
             imports |= {alias.name: None for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            dot = "." if node.module else ""
-            imports |= {base: None, **{f"{base}{dot}{alias.name}": None for alias in node.names}}
-    made = Source(digest_tree(tree), list(imports))
-    if kept is not None:
-        with suppress(MsfpError):  # a package that cannot be written beside
-            atomic_write(kept, json.dumps({"file": own, **made._asdict()}).encode(), durable=False)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports |= {node.module: None, **{f"{node.module}.{alias.name}": None for alias in node.names}}
+    own_imports = [name for name in imports if name.partition(".")[0] == PACKAGE.name]
+    made = Source(digest_tree(tree), own_imports)
+    with suppress(MsfpError):  # a package that cannot be written beside
+        atomic_write(kept, json.dumps({"file": own, **made._asdict()}).encode(), durable=False)
     return made
 
 
 def _files_of(name: str) -> Iterator[tuple[str, Path]]:
     """(dotted name, file) of a module, or of each module of a package."""
     path = _locate(name)
-    if path is None or not path.is_file():
-        raise MsfpError(f"code {name!r}: no such module, or it has no source file")
+    if path is None:
+        raise MsfpError(f"code {name!r}: no such module of {PACKAGE.name}, or it has no source file")
     yield name, path
     if path.name == "__init__.py":
         for file in sorted(path.parent.rglob("*.py")):
@@ -137,42 +110,23 @@ def _files_of(name: str) -> Iterator[tuple[str, Path]]:
             yield ".".join((name, *parts)).removesuffix(".__init__"), file
 
 
-def _imports(name: str, path: Path) -> Iterator[str]:
-    """Dotted names a file may import from its own top-level package or from msfp."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    roots = {"msfp", package.partition(".")[0]} - {""}
-    for one in source(path).imports:
-        full = importlib.util.resolve_name(one, package)
-        if full.partition(".")[0] in roots:
-            yield full
-
-
 @functools.lru_cache(maxsize=4096)
 def _locate(name: str) -> Path | None:
-    """Source file of a dotted name, found without importing it; None where the name is no module."""
-    top, _, rest = name.partition(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
-    if not rest:
-        return Path(spec.origin)
-    base = Path(spec.origin).parent.joinpath(*rest.split("."))
+    """Source file of a dotted name of the package; None where the name is no module."""
+    base = PACKAGE.parent.joinpath(*name.split("."))
     candidates = (base / "__init__.py", base.with_name(base.name + ".py"))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if path.is_relative_to(PACKAGE) and path.is_file()), None)
 
 
 CELLS = "__main__"
-OURS = "msfp"
 Typed = Callable[..., Any]
 
 
 def typed_digest(*things: Typed) -> str:
     """Digest of functions and classes with all that they use, as `code_digest` gives it.
 
-    Code of this package counts by its modules, that of other packages by their version.
-
-    Raises:
-        MsfpError: a source cannot be read, or a variable that is used has no content to tell it by; names it.
+    Code of this package counts by its modules, that of other packages by their version. MsfpError names a source that
+    cannot be read, or a variable that has no content to tell it by.
     """
     seen: dict[str, Any] = {}
     known: dict[int, str] = {}
@@ -184,8 +138,7 @@ def typed_digest(*things: Typed) -> str:
 def source_of(thing: Typed) -> str:
     """Source of a function or class, also of a class of a cell, which `inspect` does not find.
 
-    Raises:
-        MsfpError: it cannot be read, as of what was typed into `python -c` or made by `exec`.
+    MsfpError: it cannot be read, as of what was typed into `python -c` or made by `exec`.
     """
     with suppress(OSError, TypeError):
         return textwrap.dedent(inspect.getsource(thing))
@@ -204,13 +157,10 @@ def source_of(thing: Typed) -> str:
 def need_originals() -> None:
     """Hold the package to its own functions: one that a cell put in the place of another is no longer the paper's.
 
-    Its results would be stored under the name of the original, and workers would not have it.
-
-    Raises:
-        MsfpError: names the first that was replaced, and what to do instead.
+    Its results would be stored under the name of the original, and workers would not have it: MsfpError names it.
     """
     for name, module in list(sys.modules.items()):
-        if name == OURS or name.startswith(f"{OURS}."):
+        if name.partition(".")[0] == PACKAGE.name:
             for attribute, value in list(vars(module).items()):
                 if callable(value) and getattr(value, "__module__", None) == CELLS:
                     raise MsfpError(
@@ -225,13 +175,10 @@ def _name(thing: object) -> str:
 
 
 def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -> None:
-    """Put the thing that a name stands for into `seen`, and whatever it uses.
+    """Put the thing that a name stands for into `seen` (name -> what it is told by), and whatever it uses.
 
-    Args:
-        thing: any.
-        name: of a variable of the cells, or the way to it: two closures of one factory have two names.
-        seen: name -> what it is told by.
-        known: identity of a function or class -> its first name.
+    The name is a variable's of the cells, or the way to it: two closures of one factory have two names. `known` holds
+    the first name of each function and class by its identity.
     """
     while isinstance(thing, functools.partial):
         for place, value in [*enumerate(thing.args), *thing.keywords.items()]:
@@ -239,11 +186,11 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
         thing = thing.func
     if name in seen:
         return
-    is_code = inspect.isroutine(thing) or inspect.isclass(thing)
+    is_code, module = inspect.isroutine(thing) or inspect.isclass(thing), getattr(thing, "__module__", None)
     if isinstance(thing, ModuleType):
         seen[name] = _module(thing.__name__)
-    elif is_code and getattr(thing, "__module__", None) != CELLS:
-        seen[name] = [_module(getattr(thing, "__module__", None) or ""), _name(thing)]
+    elif is_code and module != CELLS:
+        seen[name] = [_module(module or ""), _name(thing)]
     elif is_code:
         thing = inspect.unwrap(thing)
         first = known.setdefault(id(thing), name)
@@ -268,7 +215,7 @@ def _visit(thing: Any, name: str, seen: dict[str, Any], known: dict[int, str]) -
 def _module(name: str) -> str:
     """Text that stands for a module: this package's by its source with all it imports, another's by its version."""
     top = name.partition(".")[0]
-    if top == OURS:
+    if top == PACKAGE.name:
         return code_digest(name)
     with suppress(importlib.metadata.PackageNotFoundError, ValueError):
         return f"{name} {importlib.metadata.version(top)}"

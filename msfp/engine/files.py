@@ -1,6 +1,5 @@
 """Files and folders that are either whole or absent, locks that die with their process, digests of content."""
 
-import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -10,10 +9,9 @@ import logging
 import os
 import secrets
 import shutil
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,9 +20,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from msfp.errors import InputError, MsfpError
+from msfp.types import Stamp
 
 TEMPORARY = ".partial"
-AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
 STALE_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
@@ -39,21 +37,17 @@ REMEDIES = {
 }
 
 
-def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
+def atomic_write(path: Path, *data: bytes | bytearray, durable: bool = True) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one, never a part.
 
-    Args:
-        durable: wait until the disk has it, so that a power cut leaves no part either. Costs 10 ms and more; a file
-            whose reader checks its content can do without.
-
-    Raises:
-        MsfpError: full disk, no permission or the like; names path, bytes and remedy. An old file is left as it was.
+    `durable` waits 10 ms and more until the disk has it, so that a power cut leaves no part either; a file whose reader
+    checks its content can do without. MsfpError, which `write_error` makes, leaves an old file as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -61,9 +55,9 @@ def atomic_write(path: Path, data: bytes, durable: bool = True) -> None:
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        raise write_error(path, error, len(data)) from error
+        raise write_error(path, error, sum(map(len, data))) from error
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink()
 
 
@@ -73,7 +67,7 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
     remedy = REMEDIES.get(error.errno or 0, "make the folder writable or choose another output folder")
     free = ""
     if error.errno == errno.ENOSPC:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             existing = next(parent for parent in path.parents if parent.exists())
             free = f", {shutil.disk_usage(existing).free:,} bytes free"
     reason = os.strerror(error.errno) if error.errno else str(error)
@@ -82,25 +76,19 @@ def write_error(path: Path, error: OSError, size: int | None = None) -> MsfpErro
 
 def remove_stale(folder: Path, pattern: str = f".*{TEMPORARY}") -> None:
     """Remove files and folders of a pattern that killed processes left in a folder an hour ago or longer."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         for left in folder.glob(pattern):
-            with contextlib.suppress(FileNotFoundError):  # another process removed it first
+            with suppress(FileNotFoundError):  # another process removed it first
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-@contextlib.contextmanager
+@contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold an advisory lock; a second process or thread waits, and a killed holder lets go by itself.
 
-    On file systems without locks the caller goes on without one: work may be done twice, never wrongly.
-
-    Args:
-        path: the lock file; removed when released.
-        waiting: called when another holder has it.
-
-    Raises:
-        MsfpError: the lock file cannot be made.
+    On file systems without locks the caller goes on without one: work may be done twice, never wrongly. The lock file
+    is removed when released; `waiting` is called when another holder has it. MsfpError: it cannot be made.
     """
     held, told = False, False
     while not held:
@@ -118,7 +106,7 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
                 told = True
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             # The holder before us may have removed the file: then what we hold is a name no longer there.
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 held = os.path.samestat(os.fstat(descriptor), path.stat())
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
@@ -132,14 +120,14 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
         yield
     finally:
         # Removed while still held, so that nobody else holds a lock on a file that is about to vanish.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             path.unlink()
         os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
     """Bring a rename to the disk; some file systems refuse this for folders, and then the rename still stands."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -148,38 +136,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def checksum(data: bytes) -> str:
-    """Hex SHA-256 of bytes, for which processors have instructions."""
+    """Hex SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
-def read_with_checksum(path: Path) -> tuple[memoryview, str]:
-    """A file's bytes, writable, and their `checksum`, taken while they are read.
-
-    Raises:
-        OSError: cannot be read.
-    """
-    with path.open("rb", buffering=0) as file:
-        # NumPy's memory is not filled with zeros first, as a bytearray's is.
-        data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
-        digest, at = hashlib.sha256(), 0
-        while got := file.readinto(data[at : at + AT_ONCE]):
-            digest.update(data[at : at + got])
-            at += got
-    return data[:at], digest.hexdigest()
-
-
 def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write a folder whole: a kill while its files are written leaves the old folder, never a mixture of both.
+    """Write a folder whole, from path within it -> bytes: a kill leaves the old folder, never a mixture of both.
 
     The files go to a folder beside it, which then takes its name. Only between two renames is there no folder of that
-    name; whoever writes next mends that.
-
-    Args:
-        folder: where to; what lay there is gone afterwards.
-        contents: path within the folder, with `/`, -> bytes.
-
-    Raises:
-        MsfpError: full disk, no permission or the like; an old folder is left as it was.
+    name; whoever writes next mends that. MsfpError, as of `atomic_write`, leaves an old folder as it was.
     """
     mark = f"{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
     new, old = folder.with_name(f".{folder.name}.{mark}"), folder.with_name(f".{folder.name}.old-{mark}")
@@ -191,12 +156,12 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             with (new / name).open("rb") as file:
                 os.fsync(file.fileno())
         with locked(folder.with_name(f".{folder.name}.lock")):
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.rename(folder, old)
             try:
                 os.rename(new, folder)
             except OSError:
-                with contextlib.suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):
                     os.rename(old, folder)
                 raise
             sync_folder(folder.parent)
@@ -222,17 +187,15 @@ def digest(value: Any) -> str:
     Raises:
         MsfpError: a path (give `file_digest(path)`: content, not place) or an object with no defined content.
     """
-    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    _add(state.update, value, "inputs")
-    return state.hexdigest()
+    return _blake(json.dumps(_plain(value, "inputs")).encode())
+
+
+def _blake(data: bytes | bytearray) -> str:
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def file_digest(path: str | PurePath) -> str:
-    """Hex digest of a file's bytes.
-
-    Raises:
-        InputError: the file is missing or cannot be read.
-    """
+    """Hex digest of a file's bytes; InputError where it is missing or cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
@@ -240,75 +203,64 @@ def file_digest(path: str | PurePath) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check that the file is there") from error
 
 
-def _add(add: Callable[[bytes], object], value: Any, where: str) -> None:
-    """Add pieces of bytes that say where they end, so that no two values run into the same stream."""
-    if value is None:
-        add(b"N;")
-    elif isinstance(value, bool | np.bool_):
-        add(b"T;" if value else b"F;")
-    elif isinstance(value, Enum):
-        add(_tagged(b"E", _kind(value).encode()))
-        _add(add, value.value, where)
-    elif isinstance(value, int | np.integer):
-        add(_tagged(b"I", str(int(value)).encode()))
-    elif isinstance(value, float):
-        add(b"D" + struct.pack(">d", value if value == value else float("nan")))
-    elif isinstance(value, str):
-        add(_tagged(b"S", value.encode("utf-8", "surrogatepass")))
-    elif isinstance(value, bytes | bytearray):
-        add(_tagged(b"B", bytes(value)))
-    elif isinstance(value, np.ndarray | np.generic):
+def _plain(value: Any, where: str) -> Any:
+    """A tree for JSON that is equal for equal contents only; `where` names the value in messages."""
+    kind = f"{type(value).__module__}:{type(value).__qualname__}"
+    if isinstance(value, Enum):
+        return {"enum": [kind, _plain(value.value, where)]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.bool_ | np.integer):
+        return value.item()
+    if isinstance(value, bytes | bytearray):
+        return {"bytes": _blake(value)}
+    if isinstance(value, np.ndarray | np.generic):
         if value.dtype.hasobject:
-            raise MsfpError(
-                f"{where}: an array of Python objects has no bytes to hash; give it a numeric or text dtype"
-            )
-        add(_tagged(b"A", f"{np.lib.format.dtype_to_descr(value.dtype)}{value.shape}".encode()))
-        add(value.tobytes())
-    elif isinstance(value, Mapping):
-        add(f"M{len(value)}:".encode())
-        for name, key in sorted(((digest(key), key) for key in value), key=lambda pair: pair[0]):
-            add(name.encode())
-            _add(add, value[key], f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        add(f"L{len(value)}:".encode())
-        for index, item in enumerate(value):
-            _add(add, item, f"{where}[{index}]")
-    elif isinstance(value, Set):
-        add(_tagged(b"U", "".join(sorted(digest(item) for item in value)).encode()))
-    elif isinstance(value, PurePath):
+            raise MsfpError(f"{where}: an array of Python objects has no bytes to hash; give it numbers or text")
+        return {"array": [np.lib.format.dtype_to_descr(value.dtype), value.shape, _blake(value.tobytes())]}
+    if isinstance(value, Mapping):
+        pairs = [[digest(key), _plain(value[key], f"{where}[{key!r}]")] for key in value]
+        return {"map": sorted(pairs, key=lambda pair: pair[0])}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Set):
+        return {"set": sorted(digest(item) for item in value)}
+    if isinstance(value, PurePath):
         raise MsfpError(f"{where}: {value} is a place, not content; give file_digest(path) as the input instead")
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        add(_tagged(b"O", _kind(value).encode()))
-        _add(add, {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}, where)
-    elif isinstance(value, BaseModel):
-        add(_tagged(b"O", _kind(value).encode()))
-        _add(add, {name: getattr(value, name) for name in type(value).model_fields}, where)
-    elif hasattr(value, "columns") and hasattr(value, "to_parquet"):
-        add(f"P{len(value.columns)}:".encode())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
+        return {"object": [kind, _plain(fields, where)]}
+    if isinstance(value, BaseModel):
+        return {"object": [kind, _plain({name: getattr(value, name) for name in type(value).model_fields}, where)]}
+    if hasattr(value, "columns") and hasattr(value, "to_parquet"):
         columns = [(name, value.iloc[:, number]) for number, name in enumerate(value.columns)]
-        for name, column in [("index", value.index), *columns]:
-            _add(add, name, where)
-            add(_tagged(b"d", str(column.dtype).encode()))
-            array = column.to_numpy()
-            _add(add, array.tolist() if array.dtype.hasobject else array, f"{where}[{name!r}]")
-    else:
-        raise MsfpError(
-            f"{where}: {_kind(value).replace(':', '.')} has no content to hash; "
-            "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
-        )
+        return {"frame": [_column(name, column, where) for name, column in [("index", value.index), *columns]]}
+    raise MsfpError(
+        f"{where}: {kind.replace(':', '.')} has no content to hash; "
+        "inputs are numbers, text, arrays, frames, dataclasses and settings (code goes into `code=`)"
+    )
 
 
-def _tagged(tag: bytes, data: bytes) -> bytes:
-    return tag + str(len(data)).encode() + b":" + data
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__module__}:{type(value).__qualname__}"
+def _column(name: Any, column: Any, where: str) -> list[Any]:
+    array = column.to_numpy()
+    content = array.tolist() if array.dtype.hasobject else array
+    return [_plain(name, where), str(column.dtype), _plain(content, f"{where}[{name!r}]")]
 
 
 # A file written within a clock tick of being read could change again without a new mtime; such are not remembered.
 SETTLED_NS = 2_000_000_000
-TRIES = 3  # a file that changes while it is read is read again
+
+
+def stamp(path: str | Path | None) -> Stamp | None:
+    """Size, times of change of content and of entry, and inode of a file; None where it is not there.
+
+    The time of the entry changes with every write, also where a program sets that of the content back.
+    """
+    try:
+        found = os.stat(path or "")
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def unsettled(mtime_ns: int) -> bool:
@@ -317,90 +269,58 @@ def unsettled(mtime_ns: int) -> bool:
 
 
 class FileMemo:
-    """Digests of files by folder, kept in one small JSON file per folder, all of them in the folder `root`."""
+    """Digests of files by folder, kept in one small JSON file per folder, all of them in the folder `root`.
+
+    Its functions raise InputError for what is missing, cannot be read, or is being written.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folders: dict[str, dict[str, Any]] = {}
 
     def file_digest(self, path: str | Path) -> str:
-        """Hex digest of a file's bytes, read only when size, times or inode changed.
-
-        Raises:
-            InputError: the file is missing or cannot be read.
-        """
+        """Hex digest of a file's bytes, read only when its stamp changed."""
         folder, name = os.path.split(path)  # `..` after a link leads elsewhere than its text says
-        folder = os.path.realpath(folder)
-        return self._digests(folder, [name])[name]
+        return self._digests(os.path.realpath(folder), [name])[name]
 
     def folder_digest(self, path: str | Path) -> str:
-        """Hex digest of the relative names and contents of all files below a folder.
-
-        Raises:
-            InputError: the folder is missing or a file in it cannot be read.
-        """
+        """Hex digest of the relative names and contents of all files below a folder."""
         return digest(self.folder_digests(path))
 
     def folder_digests(self, path: str | Path) -> dict[str, str]:
-        """Relative name of every file below a folder -> hex digest of its bytes.
-
-        Raises:
-            InputError: the folder is missing or a file in it cannot be read.
-        """
+        """Relative name of every file below a folder -> hex digest of its bytes."""
         top = Path(path).resolve()
         if not top.is_dir():
             raise InputError(f"{path}: no such folder; check the path")
         found: dict[str, str] = {}
         for folder, _, names in os.walk(top):
             below = Path(folder).relative_to(top)
-            for name, value in self._digests(folder, names).items():
-                found[(below / name).as_posix()] = value
+            found |= {(below / name).as_posix(): value for name, value in self._digests(folder, names).items()}
         return found
 
     def _digests(self, folder: str, names: Iterable[str]) -> dict[str, str]:
-        """Digest of each of a folder's files; what was read is written into the folder's memo."""
+        place = self.root / f"{digest(folder)}.json"
         if folder not in self._folders:
             self._folders[folder] = {}
             # The memo saves time only: one that is missing, cut off or altered is read as empty.
             with suppress(OSError, ValueError, KeyError, TypeError):
-                kept = json.loads(self._place(folder).read_text("utf-8"))
+                kept = json.loads(place.read_text("utf-8"))
                 if kept["digest"] == digest([folder, kept["files"]]):
                     self._folders[folder] = kept["files"]
         memo, found, changed = self._folders[folder], {}, False
         for name in names:
-            path, known = os.path.join(folder, name), memo.get(name)
-            stamp = _stamp(path)
-            if known is not None and known[:-1] == stamp:
+            path = os.path.join(folder, name)
+            now, known = stamp(path), memo.get(name)
+            if known is not None and tuple(known[:-1]) == now:
                 found[name] = known[-1]
                 continue
-            stamp, found[name] = _read(path, stamp)
-            if not unsettled(stamp[1]):
-                memo[name] = [*stamp, found[name]]
-                changed = True
+            found[name] = file_digest(path)
+            if now is None or stamp(path) != now:
+                raise InputError(f"{path}: is being written; repeat the command when that is done")
+            if not unsettled(now[1]):
+                memo[name], changed = [*now, found[name]], True
         if changed:
             text = json.dumps({"folder": folder, "digest": digest([folder, memo]), "files": memo})
             with suppress(MsfpError):
-                atomic_write(self._place(folder), text.encode())
+                atomic_write(place, text.encode())
         return found
-
-    def _place(self, folder: str) -> Path:
-        return self.root / f"{digest(folder)}.json"
-
-
-def _stamp(path: str) -> list[int]:
-    """Size, times of change of content and entry, inode: another one once a file was written."""
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check that it is there") from error
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
-def _read(path: str, stamp: list[int]) -> tuple[list[int], str]:
-    """A file's stamp and digest that belong together: it is read again where it changed meanwhile."""
-    for _ in range(TRIES):
-        found, after = file_digest(path), _stamp(path)
-        if after == stamp:
-            return stamp, found
-        stamp = after
-    raise InputError(f"{path}: is being written; repeat the command when that is done")

@@ -77,22 +77,15 @@ def _style_sheet(found: re.Match[str]) -> str:
     """A style sheet as it was typed; < stays escaped, so that it cannot end there."""
     begin, text, end = found.groups()
     # IPython colours shown code by rules for every output of a page, in colours for a light one; the page has its own.
-    return (
-        ""
-        if FETCHES.search(text) or ".output_html" in text
-        else begin + text.replace("&gt;", ">").replace("&quot;", '"') + end
-    )
+    if FETCHES.search(text) or ".output_html" in text:
+        return ""
+    return begin + text.replace("&gt;", ">").replace("&quot;", '"') + end
 
 
 def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
-    """The cells of an executed notebook as an HTML fragment; the page around it is the caller's.
+    """The cells of an executed notebook as an HTML fragment; InputError: it cannot be read as a notebook.
 
-    Args:
-        path: the notebook.
-        names: texts to put in place of others, such as a folder's place on this machine.
-
-    Raises:
-        InputError: it cannot be read as a notebook.
+    `names` are texts to put in place of others, such as a folder's place on this machine.
     """
     import nbformat
 
@@ -101,8 +94,6 @@ def notebook_html(path: Path, names: Mapping[str, str] | None = None) -> str:
         for place, name in (names or {}).items():
             text = text.replace(place, name)
         body, _ = _exporter().from_notebook_node(nbformat.reads(text, as_version=4))
-    except MemoryError:
-        raise
     except Exception as error:  # what nbformat and nbconvert raise has no common base
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"{path}: cannot be read as a notebook ({reason}); make it again") from error

@@ -44,12 +44,8 @@ def execute(
     """Execute a notebook with papermill; the kernel's files, `kernel.log` among them, lie in `folder`.
 
     Kernel and client talk through sockets there: they need no network, and no port that another program may take
-    between its choice and its use.
-
-    Raises:
-        PapermillExecutionError: a cell failed.
-        DeadKernelError: the kernel died.
-        RuntimeError: it did not start.
+    between its choice and its use. Raises PapermillExecutionError (a cell failed), DeadKernelError, or RuntimeError
+    (the kernel did not start).
     """
     import papermill  # here: what a notebook's kernel needs of this file should not wait for seconds
 
@@ -112,9 +108,8 @@ def _manager(folder: Path, variables: Mapping[str, str], begun: Callable[[int | 
 def in_thread(work: Callable[[], object], stop: Callable[[], None], tick: Callable[[], object]) -> None:
     """Do the work in a thread of its own, so that a signal comes to this one, which calls `tick` meanwhile.
 
-    Raises:
-        BaseException: what `work` raised; or what interrupted this thread, after `stop` and the end of `work`, which is
-            waited for as long as `GRACE`.
+    Raises what `work` raised; or what interrupted this thread, after `stop` and the end of `work`, which is waited for
+    as long as `GRACE`.
     """
     future: Future[object] = Future()
 
@@ -152,11 +147,7 @@ class Parameter(NamedTuple):
 
 
 def read_parameters(notebook: Path) -> dict[str, Parameter]:
-    """Parameters of a notebook, from the cell tagged `parameters`; none where no cell is.
-
-    Raises:
-        InputError: the file is no notebook, or a default is no literal.
-    """
+    """Parameters of a notebook, from the cell tagged `parameters`; InputError: no notebook, or a default no literal."""
     # Read as the JSON it is: importing nbformat takes seconds, and a mistyped parameter should not wait for it.
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -185,8 +176,7 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
 def check_parameters(notebooks: Sequence[Path], given: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
     """The parameters each notebook gets: those of the given that it declares, text converted to the declared type.
 
-    Raises:
-        InputError: a parameter that no notebook has, or a value of the wrong type.
+    InputError: a parameter that no notebook has, or a value of the wrong type.
     """
     declared = {notebook: read_parameters(notebook) for notebook in notebooks}
     known = sorted({name for parameters in declared.values() for name in parameters})
@@ -256,11 +246,9 @@ def run(
     A line a notebook goes to stderr, at a terminal with a bar below.
 
     Args:
-        notebooks_dir: folder of the notebooks.
         out_dir: takes the executed notebooks, under their names, and a stamp beside each.
         parameters: values for the cells tagged `parameters`; each notebook gets those it declares.
         only, from_: see `select`.
-        resume: whether unchanged notebooks are skipped.
         inputs: what else the notebooks depend on, such as digests of data and weights.
         environment: asked for further variables before a kernel is started.
         intact: whether a file that a notebook wrote is still as it was.
@@ -305,11 +293,7 @@ def turn(name: str) -> tuple[bool, str]:
 
 
 def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> list[Path]:
-    """The one notebook that a number (`3`, `03`) or name (`03_heads`) chooses, or all from one on, in order.
-
-    Raises:
-        InputError: a number that no notebook has, or both choices together.
-    """
+    """The one notebook that a number (`3`, `03`) or name (`03_heads`) chooses, or all from one on, in order."""
     if only is not None and from_ is not None:
         raise InputError("--only and --from exclude each other; give one of them")
     wanted = (only or from_ or "").removesuffix(".ipynb")
@@ -325,11 +309,7 @@ def select(notebooks: Sequence[Path], only: str | None, from_: str | None) -> li
 def bring(shipped: Path, folder: Path) -> tuple[list[str], list[str]]:
     """Put notebooks into a folder, and newer ones in place of those that nobody changed since they were put there.
 
-    Returns:
-        Names of those written, and of those that differ and were kept.
-
-    Raises:
-        MsfpError: the folder cannot be written.
+    Returns the names of those written, and of those that differ and were kept.
     """
     record, written, kept = folder / ".brought.json", [], []
     brought: dict[str, str] = {}

@@ -26,13 +26,7 @@ INTERVAL = 0.2
 
 
 class Bar:
-    """A progress bar that knows where it may show.
-
-    Attributes:
-        label: what is being done.
-        total: number of steps, None where not known.
-        done: steps finished.
-    """
+    """A progress bar of `total` steps (None: not known) that knows where it may show."""
 
     def __init__(self, total: int | None = None, label: str = "", every: float = 0.0) -> None:
         """Begin. `every`: seconds between lines on stderr where no bar can be shown; 0: none."""
@@ -71,16 +65,12 @@ class Bar:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def close(self) -> None:
-        """Take the bar off the screen."""
-        if self._bar is not None:
-            self._bar.close()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def read(path: Path) -> tuple[str, int, int] | None:
@@ -157,8 +147,6 @@ def map(
     library uses one thread. Inside a worker, a nested call runs in-process.
 
     Args:
-        function: takes an item; all must be picklable when there are workers.
-        items: the cells, in the order of the results.
         workers: 0 runs in-process; N uses N local processes, started on first use and kept for the next call.
         cluster: `tcp://host:port` of a Dask scheduler or `slurm:FILE`, instead of local workers.
         gpu: the cells use a GPU: they run on one worker a device.
@@ -201,10 +189,7 @@ def map(
 
 
 def mark_folder(path: Path) -> str | None:
-    """The mark that tells a folder from another one under the same path, written where there is none.
-
-    None where it cannot be written: a full store can still be read.
-    """
+    """The mark that tells a folder from another one of its path; None where it cannot be written: a full store."""
     place = path / MARK
     try:
         with locked(path / "locks" / f"{MARK}.lock"):
@@ -224,42 +209,35 @@ class Work:
     mark: str | None = None
 
     def run(self, batch: Sequence[tuple[int, Any]]) -> tuple[float, list[Outcome]]:
-        """Run cells one after the other; returns seconds and the outcomes. What a worker executes.
-
-        Raises:
-            FolderLost: the results of these cells did not reach the folder.
-        """
+        """Run cells one after the other; returns seconds and the outcomes. What a worker executes."""
         began, outcomes = time.perf_counter(), []
         self._check()
         for index, item in batch:
             try:
                 outcomes.append(Outcome(index, self.function(item)))
             except Exception as error:
-                self._probe()
+                self._check(write=True)
                 at = traceback.extract_tb(error.__traceback__)[-1]
                 outcomes.append(Outcome(index, error=error, place=f" (at {at.filename}:{at.lineno})"))
             self._check()  # a store that vanished in the middle was made anew by the cell, for nobody to find
         return time.perf_counter() - began, outcomes
 
-    def _check(self) -> None:
-        """Look whether this process sees the folder that was marked; some microseconds."""
-        if self.store is None or self.mark is None:
+    def _check(self, write: bool = False) -> None:
+        """Look whether this process sees the folder that was marked, some microseconds; and may write there."""
+        if self.store is None:
             return
         what = "is another one than where this run began"
         try:
-            if (self.store / MARK).read_text(encoding="ascii", errors="replace") == self.mark:
-                return
+            if self.mark is None or (self.store / MARK).read_text(encoding="ascii", errors="replace") == self.mark:
+                what = ""
         except OSError as error:
             what = f"is gone or not mounted ({error.strerror})"
-        raise FolderLost(
-            f"{self.store}: this folder {what} on {socket.gethostname()}; results have nowhere to go. Bring it back, "
-            "or mount it under this path on every worker, and repeat the command: what was stored is kept"
-        ) from None
-
-    def _probe(self) -> None:
-        """Check, and write a byte: what a read-only or full disk refuses fails every cell."""
-        self._check()
-        if self.store is not None:
+        if what:
+            raise FolderLost(
+                f"{self.store}: this folder {what} on {socket.gethostname()}; results have nowhere to go. Bring it "
+                "back, or mount it under this path on every worker, and repeat the command: what was stored is kept"
+            )
+        if write:  # what a read-only or full disk refuses fails every cell
             try:
                 with tempfile.TemporaryFile(dir=self.store, buffering=0) as file:
                     file.write(b"?")

@@ -3,7 +3,6 @@
 What may differ between two equal runs, the times, stays apart in `when`; tables never hold any of it.
 """
 
-import contextlib
 import datetime
 import functools
 import importlib.metadata
@@ -14,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,17 @@ COMMAND = "MSFP_COMMAND"  # variable: JSON of `command` and `began`
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def manifest(settings: Mapping[str, Any], seeds: Iterable[int], inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Everything somebody needs to know to repeat a run.
+def write_manifest(
+    path: Path, settings: Mapping[str, Any], seeds: Iterable[int], inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """Write all that one needs to know to repeat a run as JSON, and return it.
 
-    Args:
-        settings: the run's settings, JSON-like.
-        seeds: the seeds used.
-        inputs: name -> digest of its content (weights, data).
+    `inputs`: name -> digest of its content (weights, data).
     """
     # A notebook's kernel is told by `msfp reproduce` what somebody asked; its own command line says nothing.
     asked = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "began": None}
     asked |= json.loads(os.environ.get(COMMAND, "{}"))
-    return {
+    found = {
         "code": {"version": _version("msfp"), "digest": code_digest("msfp"), **git_state()},
         "command": asked["command"],
         "settings": dict(settings),
@@ -49,15 +48,6 @@ def manifest(settings: Mapping[str, Any], seeds: Iterable[int], inputs: Mapping[
         "threads": {name: os.environ[name] for name in sorted(ONE_THREAD) if name in os.environ},
         "when": {"began": asked["began"], "written": _now()},
     }
-
-
-def write_manifest(path: Path, **about: Any) -> dict[str, Any]:
-    """Write `manifest(**about)` as JSON and return it.
-
-    Raises:
-        MsfpError: the file cannot be written.
-    """
-    found = manifest(**about)
     atomic_write(path, (json.dumps(found, indent=2, default=str, ensure_ascii=False) + "\n").encode())
     return found
 
@@ -87,7 +77,7 @@ def git_state() -> dict[str, Any]:
 
 def package_versions() -> dict[str, str]:
     """Installed version of each package that msfp declares, extras included."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+    with suppress(importlib.metadata.PackageNotFoundError):
         names = {re.split(r"[\s;\[<>=!~(]", line, maxsplit=1)[0] for line in importlib.metadata.requires("msfp") or ()}
         return {name: version for name in sorted(names, key=str.lower) if (version := _version(name)) is not None}
     return {}
@@ -97,11 +87,11 @@ def package_versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """Processor, cores this process may use, memory in bytes, name, memory and driver of each NVIDIA GPU."""
     cpu, memory = platform.processor() or platform.machine(), None
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         if found := re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE):
             cpu = found[1].strip()
-    with contextlib.suppress(ValueError, OSError, AttributeError):
+    with suppress(ValueError, OSError, AttributeError):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # The driver's tool is asked, as importing torch for it takes seconds.

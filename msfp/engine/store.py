@@ -1,193 +1,148 @@
 """Content-addressed store: a stage's result is kept under a hash of its inputs and of the code it ran.
 
-An entry is a manifest, `<root>/<stage>/<key>.jsonl`, and the payloads it names with their checksums. Payloads are
-written first and the manifest last, each atomically, so an entry is whole or absent whenever a run is killed. Payloads
-are named by their content; two runs that write one entry write the same files.
+An entry is one file, `<root>/<stage>/<key>.entry`, written atomically: it is whole or absent whenever a run is killed.
+A checksum over its place and its bytes stands first. Then come sizes, a pickle that may name nothing but arrays,
+frames and the package's own dataclasses, and the arrays' bytes, which are used where they lie.
 """
 
 import dataclasses
-import importlib
+import hashlib
 import io
-import json
 import logging
-import math
+import os
+import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from safetensors.numpy import save as save_tensors
 
 from msfp.engine import files
 from msfp.engine.code import code_digest
 from msfp.engine.files import FileMemo, digest
 from msfp.errors import MsfpError
 
-ARRAYS = "safetensors"
-TAG = "$"
-STORED_KINDS = frozenset("biuf")
-Bytes = bytes | bytearray | memoryview
+T = TypeVar("T")
+Code = str | Iterable[str]
+FORMAT = 2
+SUFFIX = ".entry"
+LOCKS, FILES = "locks", "files"
+MISSING = object()
+SEAL = 64  # bytes of the checksum in hex; each part begins at a multiple of it, so that arrays are aligned
+AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
+NAMED = {  # what an entry may name besides the package's dataclasses and named tuples
+    (__name__, "_frame"),
+    (__name__, "_object"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+}
+log = logging.getLogger(__name__)
 
 
-def encode(value: Any) -> tuple[Any, dict[str, bytes]]:
-    """A JSON-ready tree and the payloads it refers to, `{suffix: bytes}`.
+class _Writer(pickle.Pickler):
+    """Pickles arrays, frames, JSON values and the package's dataclasses and named tuples made of them."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """How a value that is not of Python's own plain types is rebuilt; refuses what cannot be stored."""
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            # An array comes back as the next run reads it: in C order, its bytes in this machine's order, writable.
+            plain = np.require(np.asarray(value), value.dtype.newbyteorder("="), ["C", "W", "A"])
+            return plain.__reduce_ex__(5)
+        if isinstance(value, np.generic | np.dtype) or _may_name(value):
+            return NotImplemented
+        if _has_fields(type(value)):
+            names = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
+            return _object, (type(value), {name: getattr(value, name) for name in names})
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
+        if not (name.startswith("pandas") and hasattr(value, "to_parquet")):
+            raise MsfpError(
+                f"result: {name} cannot be stored; return arrays of numbers or text, frames, JSON values, "
+                "or dataclasses of the msfp package made of them"
+            )
+        try:
+            return _frame, (value.to_parquet(None, engine="pyarrow", index=None),)
+        except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid and ArrowTypeError among them
+            raise MsfpError(f"result: this frame cannot be stored as Parquet ({error})") from error
+
+
+class _Reader(pickle.Unpickler):
+    """Reads what `_Writer` writes; any other name is refused before it is looked up."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in NAMED or (module.startswith("msfp.") and "." not in name):
+            found = super().find_class(module, name)
+            if _may_name(found):
+                return found
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+
+def _frame(data: bytes) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
+
+
+def _object(kind: type, fields: dict[str, Any]) -> Any:
+    return kind(**fields)
+
+
+def _has_fields(kind: type) -> bool:
+    """Whether a type is a dataclass or named tuple of the package."""
+    return kind.__module__.startswith("msfp.") and (dataclasses.is_dataclass(kind) or hasattr(kind, "_asdict"))
+
+
+def _may_name(thing: Any) -> bool:
+    if isinstance(thing, type) and _has_fields(thing):
+        return True
+    return callable(thing) and (getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")) in NAMED
+
+
+def encode(value: Any) -> bytearray:
+    """The bytes of a value. Equal values have equal bytes.
 
     Raises:
         MsfpError: a part of the value is of a type that cannot be stored; the message names it.
     """
-    arrays: dict[str, np.ndarray] = {}
-    payloads: dict[str, bytes] = {}
-
-    def keep(array: np.ndarray, where: str) -> str:
-        name = base = where.strip("/") or "value"
-        count = 1
-        while name in arrays or name == "__metadata__":
-            count += 1
-            name = f"{base}~{count}"
-        arrays[name] = array
-        return name
-
-    def node(value: Any, where: str) -> Any:
-        if value is None or type(value) in (bool, int, str):
-            return value
-        if type(value) is float:
-            return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
-        if type(value) is bytes:
-            return {TAG: "bytes", "name": keep(np.frombuffer(value, np.uint8), where)}
-        if isinstance(value, np.generic):
-            return {TAG: "scalar", "array": node(np.asarray(value), where)}
-        if isinstance(value, np.ndarray):
-            kind = value.dtype
-            if kind.kind == "U":
-                return {TAG: "text", "dtype": kind.str, "shape": list(value.shape), "items": value.ravel().tolist()}
-            if kind.kind not in STORED_KINDS or kind.itemsize > 8:
-                raise MsfpError(f"result{where}: an array of {kind} cannot be stored; use numbers, booleans or text")
-            # safetensors writes the buffer as it lies: without C order a transposed array would come back scrambled.
-            return {TAG: "array", "name": keep(np.asarray(value, kind.newbyteorder("="), order="C"), where)}
-        if type(value) in (list, tuple):
-            items = [node(item, f"{where}/{index}") for index, item in enumerate(value)]
-            return items if type(value) is list else {TAG: "tuple", "items": items}
-        if type(value) is dict:
-            return {TAG: "dict", "items": [[node(k, where), node(v, f"{where}/{k}")] for k, v in value.items()]}
-        if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_parquet"):
-            name = f"{len(payloads)}.parquet"
-            try:
-                payloads[name] = value.to_parquet(None, engine="pyarrow", index=None)
-            except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid and ArrowTypeError among them
-                raise MsfpError(f"result{where}: this frame cannot be stored as Parquet ({error})") from error
-            return {TAG: "frame", "name": name}
-        name = f"{type(value).__module__}:{type(value).__qualname__}"
-        if not name.startswith("msfp.") or not _has_fields(value):
-            raise MsfpError(
-                f"result{where}: {name} cannot be stored; return arrays, frames, JSON values, "
-                "or dataclasses of the msfp package made of them"
-            )
-        fields = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
-        return {TAG: "object", "type": name, "fields": {f: node(getattr(value, f), f"{where}/{f}") for f in fields}}
-
-    tree = node(value, "")
-    return tree, payloads | ({ARRAYS: save_tensors(arrays)} if arrays else {})
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    writer = _Writer(stream, protocol=5, buffer_callback=buffers.append)
+    writer.fast = True  # no references to what came before, which differ between processes
+    writer.dump(value)
+    parts: list[memoryview] = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
+    sizes = np.array([len(parts), *(part.nbytes for part in parts)], "<i8").tobytes()
+    out = bytearray()
+    for part in (memoryview(sizes), *parts):
+        out += part
+        out += bytes(-len(out) % SEAL)
+    return out
 
 
-def decode(tree: Any, payloads: Mapping[str, Bytes]) -> Any:
-    """The value that `encode` took; its arrays are views of the payloads, writable if they are.
+def decode(data: memoryview) -> Any:
+    """The value that `encode` took; its arrays are views of the bytes.
 
     Raises:
-        ValueError: tree and payloads do not belong together, or name a type that is not there.
+        ValueError: not such bytes, or they name what is not there.
     """
-
-    def value(node: Any) -> Any:
-        if isinstance(node, list):
-            return [value(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        match node[TAG]:
-            case "float":
-                return float(node["value"])
-            case "bytes":
-                return arrays[node["name"]].tobytes()
-            case "array":
-                return arrays[node["name"]]
-            case "text":
-                return np.array(node["items"], dtype=node["dtype"]).reshape(node["shape"])
-            case "scalar":
-                return value(node["array"])[()]
-            case "tuple":
-                return tuple(value(node["items"]))
-            case "dict":
-                return {value(key): value(item) for key, item in node["items"]}
-            case "frame":
-                import pandas as pd
-
-                return pd.read_parquet(io.BytesIO(payloads[node["name"]]), engine="pyarrow")
-            case "object":
-                return _type(node["type"])(**{name: value(item) for name, item in node["fields"].items()})
-        raise ValueError(f"unknown tag {node[TAG]!r}")
-
     try:
-        arrays = views(payloads[ARRAYS]) if ARRAYS in payloads else {}
-        return value(tree)
-    except (KeyError, TypeError, AttributeError, ImportError, OSError) as error:
-        raise ValueError(f"entry cannot be decoded: {error!r}") from error
-
-
-def views(data: Bytes) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file where they lie, since copying a large one takes as long as reading it.
-
-    The format is 8 bytes that hold the length of a JSON header, the header, and the arrays' bytes; the library's writer
-    puts wider numbers first, which keeps all of them aligned.
-
-    Raises:
-        ValueError: not such a file, or one that ends early.
-    """
-    begin = 8 + int.from_bytes(bytes(data[:8]), "little")
-    if len(data) < begin:
-        raise ValueError("the arrays' header is cut")
-    found = {}
-    for name, about in json.loads(bytes(data[8:begin])).items():
-        if name != "__metadata__":
-            code, shape, (first, last) = about["dtype"], about["shape"], about["data_offsets"]
-            kind = np.dtype("?" if code == "BOOL" else f"{code[0].lower()}{int(code[1:]) // 8}")
-            part = np.frombuffer(data, np.uint8)[begin + first : begin + last]
-            if part.nbytes != math.prod(shape) * kind.itemsize:
-                raise ValueError(f"array {name} has {part.nbytes} bytes, not those of {kind} {shape}")
-            found[name] = part.view(kind).reshape(shape)
-    return found
-
-
-def _has_fields(thing: Any) -> bool:
-    """Whether a value or type is a dataclass or named tuple."""
-    return dataclasses.is_dataclass(thing) or hasattr(thing, "_asdict")
-
-
-def _type(name: str) -> type:
-    module, _, path = name.partition(":")
-    if not module.startswith("msfp."):
-        raise ValueError(f"type {name!r} is not of this package")
-    found = attrgetter(path)(importlib.import_module(module))
-    if not isinstance(found, type) or not _has_fields(found):
-        raise ValueError(f"type {name!r} is no dataclass")
-    return found
-
-
-T = TypeVar("T")
-Code = str | Iterable[str]
-FORMAT = 1
-MANIFEST = ".jsonl"
-LOCKS = "locks"
-FILES = "files"
-MISSING = object()
-log = logging.getLogger(__name__)
+        sizes = np.frombuffer(data, "<i8", 1 + int.from_bytes(data[:8], "little"))[1:]
+        parts, at = [], -(-8 * (len(sizes) + 1) // SEAL) * SEAL
+        for size in sizes.tolist():
+            parts.append(data[at : at + size])
+            at += -(-size // SEAL) * SEAL
+        return _Reader(io.BytesIO(parts[0]), buffers=parts[1:]).load()
+    except (pickle.UnpicklingError, AttributeError, ImportError, IndexError, TypeError, EOFError, OSError) as error:
+        raise ValueError(f"entry cannot be read: {error!r}") from error
 
 
 class Store:
     """Results by content, shared by any number of processes.
 
     Attributes:
-        root: folder of the store, made on first writing.
         hits, misses: how often a stage's result was found or had to be computed, by stage.
         events: damaged entries that were made anew, and waits for another run, a line each.
         memo: digests of input files, remembered in the store.
@@ -221,8 +176,8 @@ class Store:
         return digest([FORMAT, stage, dict(inputs), code_digest(*names)])
 
     def contains(self, stage: str, key: str) -> bool:
-        """Whether an entry is there; its payloads are not read."""
-        return (self.root / stage / f"{key}{MANIFEST}").is_file()
+        """Whether an entry is there; its bytes are not read."""
+        return (self.root / stage / f"{key}{SUFFIX}").is_file()
 
     def get_or_compute(self, stage: str, inputs: Mapping[str, Any], compute: Callable[[], T], code: Code) -> T:
         """The stored result, or the one that `compute` gives, stored.
@@ -230,16 +185,12 @@ class Store:
         A result comes back as it is read from the store also when it was just computed, so first and later runs see
         the same arrays. A second process that asks for a result being computed waits for it.
 
-        Args:
-            stage, inputs, code: see `key`.
-            compute: makes the value; what `encode` takes.
-
         Raises:
             MsfpError: the entry cannot be written; the value is kept in memory and a second call writes it without
                 computing it again. Whatever `compute` raises passes through, and nothing is stored.
         """
         key = self.key(stage, inputs, code)
-        place = self.root / stage / f"{key}{MANIFEST}"
+        place = self.root / stage / f"{key}{SUFFIX}"
 
         def waiting() -> None:
             self._report(logging.INFO, f"{stage} {key[:12]}: another run computes this; waiting for it")
@@ -257,58 +208,47 @@ class Store:
 
     def _compute(self, place: Path, compute: Callable[[], Any]) -> Any:
         value = self._unsaved[place] if place in self._unsaved else compute()
-        tree, payloads = encode(value)
+        body = encode(value)
         self.misses[place.parent.name] += 1
         self._unsaved[place] = value
         if place.parent not in self._swept:
             files.remove_stale(place.parent)
             self._swept.add(place.parent)
-        kept: dict[str, dict[str, Any]] = {}
-        # Checksums make waiting for the disk needless: what a power cut spoils is found and computed anew
-        for suffix, data in payloads.items():
-            own = files.checksum(data)
-            kept[suffix] = {"name": f"{place.stem}-{own[:12]}.{suffix}", "bytes": len(data), "sha256": own}
-            files.atomic_write(place.with_name(kept[suffix]["name"]), data, durable=False)
-        manifest = {"stage": place.parent.name, "key": place.stem, "payloads": kept, "value": tree}
-        body = json.dumps(manifest, allow_nan=False, separators=(",", ":")).encode()
-        files.atomic_write(place, body + b"\n" + _seal(body), durable=False)
+        seal = _checksum(place)
+        seal.update(body)
+        # The checksum makes waiting for the disk needless: what a power cut spoils is found and computed anew.
+        files.atomic_write(place, seal.hexdigest().encode(), body, durable=False)
         del self._unsaved[place]
-        # Arrays are views of the payloads, and bytes could not be written to.
-        return decode(tree, {suffix: bytearray(data) for suffix, data in payloads.items()})
+        return decode(memoryview(body))
 
     def _report(self, level: int, message: str) -> None:
         self.events.append(message)
         log.log(level, "%s", message)
 
 
+def _checksum(place: Path) -> Any:
+    """SHA-256 that has taken an entry's place: a file under another's name is not taken for it."""
+    return hashlib.sha256(f"{place.parent.name}/{place.stem}\n".encode())
+
+
 def _read(place: Path) -> tuple[Any, str]:
     """An entry's value, `MISSING` where there is none to be trusted, and what is wrong with one that is there."""
+    seal = _checksum(place)
     try:
-        data = place.read_bytes()
+        with place.open("rb", buffering=0) as file:
+            # NumPy's memory is not filled with zeros first, as a bytearray's is.
+            data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
+            at = file.readinto(data[:SEAL]) or 0
+            while got := file.readinto(data[at : at + AT_ONCE]):
+                seal.update(data[at : at + got])
+                at += got
     except (FileNotFoundError, NotADirectoryError):
         return MISSING, ""
     except OSError as error:
-        return MISSING, f"manifest cannot be read: {error.strerror}"
-    body, _, tail = data.partition(b"\n")
-    if tail != _seal(body):
-        return MISSING, "manifest does not match its checksum"
-    manifest = json.loads(body)
-    if (manifest["stage"], manifest["key"]) != (place.parent.name, place.stem):
-        return MISSING, "manifest is that of another entry"
-    payloads = {}
-    for suffix, kept in manifest["payloads"].items():
-        try:
-            payloads[suffix], own = files.read_with_checksum(place.with_name(kept["name"]))
-        except OSError as error:
-            return MISSING, f"{kept['name']} cannot be read: {error.strerror}"
-        if own != kept["sha256"]:
-            return MISSING, f"{kept['name']} does not match its checksum"
+        return MISSING, f"cannot be read: {error.strerror}"
+    if data[:SEAL] != seal.hexdigest().encode():
+        return MISSING, "it does not match its checksum"
     try:
-        return decode(manifest["value"], payloads), ""
+        return decode(data[SEAL:]), ""
     except ValueError as error:
         return MISSING, str(error)
-
-
-def _seal(body: bytes) -> bytes:
-    """The manifest's second line, which vouches for its first."""
-    return json.dumps({"sha256": files.checksum(body)}).encode() + b"\n"

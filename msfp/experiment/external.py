@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-from msfp.data.motchallenge import parse_tracks
-from msfp.data.submission import expected, write_submission
+from msfp.data.motchallenge import parse_tracks, write_submission
+from msfp.data.sequences import expected
 from msfp.engine.files import atomic_write, digest, replace_folder
 from msfp.engine.parallel import Bar
 from msfp.errors import InputError, NotComputable

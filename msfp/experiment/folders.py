@@ -15,7 +15,6 @@ from msfp import tracking
 from msfp.data import catalog
 from msfp.data.motchallenge import read_tracks, write_tracks
 from msfp.data.sequences import ScoreRange, read_length, remedy, score_range
-from msfp.data.submission import result_folder
 from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.data import Part
@@ -388,7 +387,7 @@ def score_folder(root: Path, results: Path, split: str) -> FolderScore:
     skipped: dict[str, str] = {}
     scenes = catalog.load(root, None, split, read=read_length, unreadable=skipped)
     sequences = [(scene, sequence) for scene in scenes for sequence in scene.sequences]
-    folder = result_folder(results, [sequence.name for _, sequence in sequences])
+    folder = catalog.result_folder(results, [sequence.name for _, sequence in sequences])
     scores, missing, doubtful = {}, [], {}
     told: dict[str, list[Path]] = {}
     for scene, sequence in sequences:

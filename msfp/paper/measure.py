@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 
 import pandas as pd
 
-from msfp.data.submission import expected
+from msfp.data.sequences import expected
 from msfp.errors import InputError, NotComputable
 from msfp.experiment import data, external, reid
 from msfp.experiment.data import Fold, Part

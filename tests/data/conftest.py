@@ -19,6 +19,12 @@ def picture(t: int, width: int = 64, height: int = 48) -> np.ndarray:
     return image
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken transfer is tried again without waiting."""
+    monkeypatch.setattr("msfp.data.download.WAIT", 0.0)
+
+
 def write_jpeg(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]

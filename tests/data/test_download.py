@@ -93,7 +93,7 @@ def site() -> Iterator[Site]:
 
 
 def get(site: Site, folder: Path, **options: object) -> bytes:
-    return fetch(f"{site.address}/big.zip", folder / "big.zip", wait=0.0, **options).read_bytes()  # type: ignore[arg-type]
+    return fetch(f"{site.address}/big.zip", folder / "big.zip", **options).read_bytes()  # type: ignore[arg-type]
 
 
 def left(folder: Path) -> list[str]:

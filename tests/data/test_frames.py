@@ -38,7 +38,6 @@ def is_picture(image: np.ndarray, t: int) -> bool:
 
 def test_frames_come_in_order_as_rgb(sequence) -> None:
     with FrameReader(sequence) as reader:
-        assert len(reader) == 5
         found = list(reader)
     assert [t for t, _ in found] == [1, 2, 3, 4, 5]
     assert all(is_picture(image, t) for t, image in found)

@@ -17,7 +17,7 @@ from msfp.data.motchallenge import (
     read_tracks,
     write_tracks,
 )
-from msfp.errors import InputError
+from msfp.errors import InputError, MsfpError
 from msfp.types import Sequence, Tracks
 
 SEQUENCE = Sequence("S", "mot17", "train", Path("S"), 30.0, 100, 640, 480)
@@ -275,7 +275,7 @@ def test_a_box_without_area_costs_only_itself(tmp_path: Path, caplog: pytest.Log
 def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     empty = Tracks(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 4)), np.empty(0, np.float32))
-    with pytest.raises(InputError, match=r"cannot write 0 bytes .*choose another output folder"):
+    with pytest.raises(MsfpError, match=r"cannot write 0 bytes .*choose another output folder"):
         write_tracks(tmp_path / "file" / "a.txt", empty)
 
 

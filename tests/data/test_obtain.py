@@ -87,7 +87,7 @@ def test_labels_are_fetched_unpacked_and_read(mirror, tmp_path, top):
     asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
     assert asked.total == (served / "MOT17Labels.zip").stat().st_size
     download.need_room(asked)
-    folder = download.obtain(asked, silent, wait=0.0)
+    folder = download.obtain(asked, silent)
     scene = load(folder, "mot17", "train")[0]
     assert scene.name == "MOT17-02"
     assert len(read_ground_truth(scene.pixels.gt_path, scene.pixels)) == 2
@@ -96,7 +96,7 @@ def test_labels_are_fetched_unpacked_and_read(mirror, tmp_path, top):
     assert len(note["MOT17Labels.zip"]["sha256"]) == 64
     assert not (folder / "MOT17Labels.zip").exists()
     (served / "MOT17Labels.zip").unlink()
-    assert download.obtain(asked, silent, wait=0.0) == folder, "what is done is not fetched again"
+    assert download.obtain(asked, silent) == folder, "what is done is not fetched again"
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:-9], lambda text: "", lambda text: "[]", lambda text: '{"a": 1}'])
@@ -104,10 +104,10 @@ def test_a_note_that_cannot_be_read_tells_nothing(mirror, tmp_path, caplog, spoi
     address, served = mirror
     serve_mot17(served)
     asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
-    note = download.obtain(asked, silent, wait=0.0) / "obtained.json"
+    note = download.obtain(asked, silent) / "obtained.json"
     whole = note.read_text()
     note.write_text(spoil(whole))
-    download.obtain(asked, silent, wait=0.0)
+    download.obtain(asked, silent)
     assert "obtained.json: cannot be read; what it told of is fetched again" in caplog.text
     assert json.loads(note.read_text()) == json.loads(whole)
     assert not list(note.parent.glob("*.partial"))
@@ -118,9 +118,9 @@ def test_a_damaged_archive_is_removed_and_fetched_anew(mirror, tmp_path):
     (served / "MOT17Labels.zip").write_text("<html>moved</html>")
     asked = download.plan("mot17", tmp_path / "mot17", labels_only=True, mirror=address)
     with pytest.raises(InputError, match="not a whole zip file"):
-        download.obtain(asked, silent, wait=0.0)
+        download.obtain(asked, silent)
     serve_mot17(served)
-    assert (download.obtain(asked, silent, wait=0.0) / "train").is_dir()
+    assert (download.obtain(asked, silent) / "train").is_dir()
 
 
 def test_too_full_a_disk_is_found_before_anything_is_fetched(mirror, tmp_path, monkeypatch):

@@ -1,10 +1,10 @@
 """The digest of code follows what runs, not how it is written about."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from msfp.engine import code
 from msfp.engine.code import code_digest
 from msfp.errors import MsfpError
 
@@ -13,15 +13,15 @@ SOURCE = '"""Doc."""\n\ndef f(x):\n    """Doc."""\n    return x + 1  # why\n'
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package `worldN` of its own name, found on the path but never imported."""
+    """A package `worldN` of its own name in the place of msfp."""
     root = tmp_path / f"world{abs(hash(str(tmp_path)))}"
     (root / "inner").mkdir(parents=True)
     (root / "__init__.py").write_text("")
-    (root / "inner" / "__init__.py").write_text("from .leaf import f\n")
+    (root / "inner" / "__init__.py").write_text(f"from {root.name}.inner.leaf import f\n")
     (root / "inner" / "leaf.py").write_text(SOURCE)
     (root / "top.py").write_text(f"def go():\n    from {root.name}.inner.leaf import f\n    return f(1)\n")
     (root / "apart.py").write_text("import numpy\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(code, "PACKAGE", root)
     return root
 
 
@@ -32,7 +32,6 @@ def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
     assert code_digest(name) == before
     leaf.write_text(SOURCE.replace("+ 1", "+ 22"))
     assert code_digest(name) != before
-    assert package.name not in sys.modules
 
 
 def test_what_a_module_imports_counts(package: Path) -> None:

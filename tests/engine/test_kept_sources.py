@@ -16,7 +16,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(code, "PACKAGE", tmp_path)
     code._source.cache_clear()
     (tmp_path / "one.py").write_text(
-        "from os import path, sep\nimport json\nfrom ..a import b\nfrom . import c\nx = 1\n"
+        f"from os import path\nimport {tmp_path.name}.c\nfrom {tmp_path.name}.a import b\nx = 1\n"
     )
     return tmp_path / "one.py"
 
@@ -27,7 +27,7 @@ def refuse(_: object) -> ast.AST:
 
 def test_a_process_finds_what_another_parsed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = source(module)
-    assert first.imports == ["os", "os.path", "os.sep", "json", "..a", "..a.b", ".", ".c"]
+    assert first.imports == [f"{module.parent.name}.{name}" for name in ("c", "a", "a.b")]
     code._source.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr(ast, "parse", refuse)
@@ -49,10 +49,6 @@ def test_a_spoilt_file_is_as_good_as_none(module: Path, spoilt: str) -> None:
     assert kept.read_bytes() == whole
 
 
-def test_files_outside_and_folders_that_cannot_be_written_do_no_harm(module: Path, tmp_path_factory) -> None:
-    outside = tmp_path_factory.mktemp("outside") / "two.py"
-    outside.write_text("y = 1\n")
-    source(outside)
-    assert not (module.parent / "__pycache__").exists()
+def test_a_folder_that_cannot_be_written_does_no_harm(module: Path) -> None:
     (module.parent / "__pycache__").write_text("a file where the folder should be")
     source(module)

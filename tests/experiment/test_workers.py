@@ -12,7 +12,7 @@ import pytest
 
 from msfp.engine import cluster
 from msfp.engine.parallel import CellsFailed, FolderLost
-from msfp.engine.store import MANIFEST
+from msfp.engine.store import SUFFIX
 from msfp.experiment import data, scores
 from msfp.experiment.features import extract_all
 from msfp.experiment.run import Run, open_run
@@ -91,7 +91,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(alone: Alone, tmp_path: Pat
     run = small(alone.root, tmp_path, WORKERS)
     extract_all(run, data.scenes(run, "mot17"))
     todo = items(run)
-    before = {path: path.stat().st_ino for path in run.store.root.rglob(f"*{MANIFEST}")}
+    before = {path: path.stat().st_ino for path in run.store.root.rglob(f"*{SUFFIX}")}
     run.map(partial(_killed_after, victim=todo[2], once=tmp_path / "died", run=run), todo, "scores")
     assert (tmp_path / "died").exists()
     assert contents(tmp_path) == alone.files
@@ -113,7 +113,7 @@ def test_a_failing_cell_is_named_and_the_others_are_stored(alone: Alone, tmp_pat
     with pytest.raises(CellsFailed, match="scores: 1 of") as caught:
         run.map(partial(_failing, victim=todo[1], run=run), todo, "scores")
     assert f"\n  {label}, {part}, {sequence}: ZeroDivisionError: division by zero (at " in str(caught.value)
-    missing = {name for name in alone.files.keys() - contents(tmp_path) if name.endswith(MANIFEST)}
+    missing = {name for name in alone.files.keys() - contents(tmp_path) if name.endswith(SUFFIX)}
     stages = sorted(name.partition("/")[0] for name in missing)
     assert stages in (["score", "tracks"], ["tracks"])  # equal tracks of another method have its score already
 
