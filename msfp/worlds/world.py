@@ -69,17 +69,12 @@ def rotation(yaw: float, pitch: float, roll: float) -> Floats:
 def cameras(
     path: CameraPath, length: int, fps: float, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Camera, ...]:
-    """The camera in every frame; a static one is the same object throughout, so that drawings of it can be kept.
-
-    `rng` gives the phases of sway and shake.
-    """
-    width, height = size
-    principal = (width / 2, height / 2)
+    """The camera in every frame; a static one is the same object throughout, so that drawings of it can be kept."""
     phase = rng.uniform(0, tau, 12)
     tilt, roll = np.radians(path.pitch), np.radians(path.roll)
 
     def at(centre: Floats, yaw: float, pitch: float, turn: float) -> Camera:
-        return Camera(centre, rotation(yaw, pitch, turn), path.focal * width, principal)
+        return Camera(centre, rotation(yaw, pitch, turn), path.focal * size[0], (size[0] / 2, size[1] / 2))
 
     if path.mode == "static":
         return (at(np.array([0.0, 0.0, path.height]), 0.0, tilt, roll),) * length
@@ -107,6 +102,8 @@ Ground = Literal["asphalt", "paving", "cobbles", "grass", "tiles", "planks"]
 KINDS: dict[str, Kind] = {
     "synth17": "street", "synth20": "crowd", "synthdance": "stage", "synthpp22": "shop", "synthlong": "street",
 }  # fmt: skip
+DATASETS = tuple(KINDS)
+GENERATOR_VERSION = 3  # raised whenever the same seed gives other bytes than before
 
 
 @dataclass(frozen=True)
@@ -183,10 +180,7 @@ def draw_light(rng: np.random.Generator, indoor: bool) -> Light:
 
 
 def draw_weather(seed: int, indoor: bool) -> dict[str, float]:
-    """Haze and exposure of a world: half of them are clear and bright, a quarter hazy, a quarter dim.
-
-    Drawn apart from everything else, so that a world differs from a bright one in its light only.
-    """
+    """Haze and exposure by a generator of their own: half of the worlds are bright, a quarter hazy, a quarter dim."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, zlib.crc32(b"weather")])
     kind, haze, exposure = rng.random(), float(rng.uniform(0.35, 0.8)), float(rng.uniform(0.25, 0.6))
     if kind < 0.5:
@@ -212,58 +206,43 @@ def draw_street(rng: np.random.Generator) -> dict[str, object]:
             "handheld", height, pitch, focal, speed=rng.uniform(0.4, 1.3), drift=rng.normal(0, 0.15),
             swing=rng.uniform(1, 5), period=rng.uniform(3, 6), shake=rng.uniform(0.05, 0.25),
         )  # fmt: skip
-    return {
-        "camera": path,
-        "people": int(rng.integers(16, 46) if view == "elevated" else rng.integers(10, 30)),
-        "near": near,
-        "far": far,
-        "ground": str(rng.choice(["asphalt", "paving", "cobbles", "grass"], p=[0.3, 0.4, 0.2, 0.1])),
-        "furniture": int(rng.integers(3, 8)),
-    }
+    people = (16, 46) if view == "elevated" else (10, 30)
+    grounds = ("asphalt", "paving", "cobbles", "grass"), (0.3, 0.4, 0.2, 0.1)
+    return draw_site(rng, path, people, (near, far), grounds, (3, 8))
 
 
 def draw_crowd(rng: np.random.Generator) -> dict[str, object]:
     """A crowded square or concourse from an elevated static camera."""
-    height = float(rng.uniform(4.0, 7.0))
-    distance = float(rng.uniform(12.0, 17.0))
-    return {
-        "camera": CameraPath(
-            "static", height, float(np.degrees(np.arctan(height / distance))), float(rng.uniform(0.85, 1.15))
-        ),
-        "people": int(rng.integers(54, 80)),
-        "near": 0.6 * distance,
-        "far": 1.75 * distance,
-        "ground": str(rng.choice(["asphalt", "paving", "cobbles", "tiles"])),
-        "furniture": int(rng.integers(2, 5)),
-    }
+    height, distance = float(rng.uniform(4.0, 7.0)), float(rng.uniform(12.0, 17.0))
+    pitch = float(np.degrees(np.arctan(height / distance)))
+    camera = CameraPath("static", height, pitch, float(rng.uniform(0.85, 1.15)))
+    grounds = ("asphalt", "paving", "cobbles", "tiles"), None
+    return draw_site(rng, camera, (54, 80), (0.6 * distance, 1.75 * distance), grounds, (2, 5))
 
 
 def draw_stage(rng: np.random.Generator) -> dict[str, object]:
     """Dancers before a still camera."""
-    return {
-        "camera": CameraPath("static", float(rng.uniform(1.3, 2.6)), float(rng.uniform(2, 9)), rng.uniform(0.85, 1.05)),
-        "people": int(rng.integers(8, 13)),
-        "near": 6.0,
-        "far": 9.5,
-        "ground": str(rng.choice(["planks", "tiles"], p=[0.7, 0.3])),
-        "furniture": 0,
-    }
+    camera = CameraPath("static", float(rng.uniform(1.3, 2.6)), float(rng.uniform(2, 9)), rng.uniform(0.85, 1.05))
+    return draw_site(rng, camera, (8, 13), (6.0, 9.5), (("planks", "tiles"), (0.7, 0.3)), (0, 1))
 
 
 def draw_shop(rng: np.random.Generator) -> dict[str, object]:
     """A lobby or shop from its ceiling."""
-    height = float(rng.uniform(4.0, 5.5))
-    pitch = float(rng.uniform(38, 52))
-    focal = float(rng.uniform(0.6, 0.75))
+    height, pitch, focal = float(rng.uniform(4.0, 5.5)), float(rng.uniform(38, 52)), float(rng.uniform(0.6, 0.75))
     top = np.radians(pitch) - np.arctan(0.28 / focal)  # the view's upper edge, at 16:9
-    return {
-        "camera": CameraPath("static", height, pitch, focal),
-        "people": int(rng.integers(15, 26)),
-        "near": 0.35 * height,
-        "far": float((height - 1.3) / np.tan(top)),
-        "ground": str(rng.choice(["tiles", "planks"], p=[0.75, 0.25])),
-        "furniture": int(rng.integers(4, 8)),
-    }
+    depths = 0.35 * height, float((height - 1.3) / np.tan(top))
+    camera, grounds = CameraPath("static", height, pitch, focal), (("tiles", "planks"), (0.75, 0.25))
+    return draw_site(rng, camera, (15, 26), depths, grounds, (4, 8))
+
+
+def draw_site(
+    rng: np.random.Generator, camera: CameraPath, people: tuple[int, int], depths: tuple[float, float],
+    grounds: tuple[tuple[str, ...], tuple[float, ...] | None], furniture: tuple[int, int],
+) -> dict[str, object]:  # fmt: skip
+    """What kinds of worlds share; `grounds` with their chances, None: all the same."""
+    many, ground, pieces = rng.integers(*people), rng.choice(grounds[0], p=grounds[1]), rng.integers(*furniture)
+    chosen = {"people": int(many), "ground": str(ground), "furniture": int(pieces)}
+    return chosen | {"camera": camera, "near": depths[0], "far": depths[1]}
 
 
 DRAWS = {"street": draw_street, "crowd": draw_crowd, "stage": draw_stage, "shop": draw_shop}
@@ -294,11 +273,7 @@ def worlds(
 ) -> Iterator[World]:
     """Worlds other than the evaluated ones, for training networks: their seeds lie in a range of their own.
 
-    Args:
-        kind: a data set (`synth17`, `synth20`, `synthdance`, `synthpp22`) or what its worlds are (`street`, ...).
-
-    Raises:
-        InputError: an unknown kind.
+    `kind`: a data set (`synth17`, ...) or what its worlds are (`street`, ...). Raises InputError: an unknown kind.
     """
     known = {**KINDS, **{k: k for k in DRAWS}}
     if kind not in known:
@@ -307,11 +282,6 @@ def worlds(
         words = np.random.SeedSequence([seed & 0xFFFFFFFF, index, zlib.crc32(b"training")]).generate_state(1)
         own = int(words[0]) | 1 << 31  # evaluated worlds have seeds below
         yield draw_world(known[kind], f"{kind}-{seed}-{index:04d}", own, size=size, length=length)  # type: ignore[arg-type]
-
-
-# Raised whenever the same seed gives other bytes than before.
-GENERATOR_VERSION = 3
-DATASETS = tuple(KINDS)
 
 
 @dataclass(frozen=True)
@@ -399,14 +369,9 @@ def scene_worlds(
 ) -> tuple[tuple[Scene, World], ...]:
     """Each scene of an embedded data set with its world, training sequences first.
 
-    Args:
-        seed: another gives other people, paths and buildings under the same names.
-        frames: length of a common sequence.
-        train_times: how many times as long training sequences are whose second half is evaluated.
-        size: width and height, pixels.
-
-    Raises:
-        InputError: an unknown data set, or a length or size nothing can be rendered with.
+    `frames`: length of a common sequence. `train_times`: how many times as long training sequences are whose second
+    half is evaluated.
+    Raises InputError: an unknown data set, or a length or size nothing can be rendered with.
     """
     if dataset not in SCENES:
         raise InputError(f"unknown embedded data set {dataset!r}: use one of {', '.join(DATASETS)}")
