@@ -120,8 +120,7 @@ class Reader(pickle.Unpickler):
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """State dict of a `.pt` file: of an ultralytics checkpoint (its EMA where it has one), a module or a state dict.
 
-    Raises InputError: not a zip checkpoint, corrupt, names that are not on the list, costs more than weights do, or no
-    tensors in it.
+    Raises InputError: damaged, names that are not on the list, costs more than weights do, or no tensors in it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -194,11 +193,8 @@ def _tensors(module: Record, prefix: str, count: list[int]) -> list[tuple[str, t
     if count[0] > MOST_MODULES or prefix.count(".") > DEEPEST:
         raise too_costly("it has modules within modules without end")
     state = module.state if isinstance(module.state, dict) else {}
-    found = []
-    for group in ("_parameters", "_buffers"):
-        for name, value in (state.get(group) or {}).items():
-            if isinstance(value, torch.Tensor):
-                found.append((f"{prefix}{name}", value))
+    own = (item for group in ("_parameters", "_buffers") for item in (state.get(group) or {}).items())
+    found = [(f"{prefix}{name}", value) for name, value in own if isinstance(value, torch.Tensor)]
     for name, child in (state.get("_modules") or {}).items():
         if isinstance(child, Record):
             found.extend(_tensors(child, f"{prefix}{name}.", count))
@@ -218,10 +214,9 @@ SCALES = "nsmlx"
 
 def prepare_environment() -> None:
     """Keep ultralytics from printing, installing, calling out and writing into ~/.config; before its first import."""
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-    os.environ.setdefault("YOLO_OFFLINE", "true")
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder()))
+    wanted = {"AUTOINSTALL": "false", "OFFLINE": "true", "VERBOSE": "false", "CONFIG_DIR": str(cache_folder())}
+    for name, value in wanted.items():
+        os.environ.setdefault(f"YOLO_{name}", value)
 
 
 def cache_folder() -> Path:
@@ -238,7 +233,6 @@ def cache_folder() -> Path:
 def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = True) -> Any:
     """An ultralytics detection model (untyped, as ultralytics is) with seeded random weights.
 
-    `architecture`: `yolov8n`, `yolo11m`, `rtdetr-l`, `rtdetr-resnet50`, ... `classes`: number of classes of the head.
     `fused`: fold batch normalisation into the convolutions (evaluation) or keep it (training).
     Raises InputError: an unknown architecture.
     """
@@ -255,15 +249,11 @@ def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = Tru
 
     np.set_printoptions(**options)  # ultralytics changes how arrays print, everywhere
     config: dict[str, Any] = YAML.load(Path(ultralytics.__file__).parent / "cfg" / "models" / yaml)
-    config["scale"] = scale
-    config["yaml_file"] = yaml
+    config |= {"scale": scale, "yaml_file": yaml}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        kind = RTDETRDetectionModel if detr else DetectionModel
-        model = kind(config, nc=classes, verbose=False)
-    if fused:
-        model = model.eval().fuse(verbose=False)
-    return model
+        model = (RTDETRDetectionModel if detr else DetectionModel)(config, nc=classes, verbose=False)
+    return model.eval().fuse(verbose=False) if fused else model
 
 
 def is_known(architecture: str) -> bool:
@@ -279,10 +269,7 @@ State = dict[str, torch.Tensor]
 
 
 def embedded_path(file: str) -> Path:
-    """Path of a weights file shipped inside the package.
-
-    Raises InputError: no such file is shipped, or it is not as it was shipped.
-    """
+    """Path of a weights file shipped inside the package; InputError: not shipped, or not as it was shipped."""
     path = Path(str(resources.files("msfp.features") / "weights" / file))
     if not file or not path.is_file():
         raise InputError(
@@ -310,12 +297,6 @@ def listed_sums(folder: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
-
-
-def list_sum(path: Path) -> None:
-    """Put a file's SHA-256 into the `SHA256SUMS` of its folder, in place of an older one."""
-    sums = listed_sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
-    (path.parent / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), "ascii")
 
 
 def find(weights: str | Path, embedded: str = "") -> Path:
@@ -349,7 +330,7 @@ def _download(name: str) -> Path:
 
 
 def read_state(path: Path) -> State:
-    """Tensors of a `.safetensors` or `.pt` file in float32, batch normalisation not yet folded.
+    """Tensors of a `.safetensors` or `.pt` file in float32, batch normalisation as it is there.
 
     Raises InputError: unknown suffix, missing or corrupt file, or a pickle with foreign names.
     """
@@ -388,10 +369,9 @@ def class_count(state: State, default: int = 80) -> int:
 
 
 def load_detector(architecture: str, weights: str | Path, embedded: str = "", seed: int = 0) -> Any:
-    """A fused ultralytics detector with these weights, in evaluation mode, frozen.
+    """A fused ultralytics detector, in evaluation mode, frozen.
 
-    `architecture`: `yolov8n`, ... `weights`: path, `embedded`, a bare ultralytics name, or `random-init`, the named
-    control. `embedded`: file meant by `embedded`.
+    `weights`: a .safetensors or .pt file, `embedded`, a bare ultralytics name, or the control `random-init`.
     Raises InputError: weights missing, unreadable, or not this architecture's.
     """
     if str(weights) == "random-init":
@@ -428,10 +408,7 @@ def random_detector(architecture: str, seed: int = 0) -> Any:
 
 
 def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -> None:
-    """Load exactly these tensors, or say in one line why they do not fit.
-
-    Raises InputError: missing, surplus or differently shaped tensors.
-    """
+    """Load exactly these tensors; InputError says in one line why they do not fit."""
     wanted = model.state_dict()
     wrong = {
         "missing": [key for key in wanted if key not in state],

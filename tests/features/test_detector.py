@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import load_backbone
-from msfp.features.detector import detect, load_whole
+from msfp.features.detector import load_whole
 from msfp.features.pooling import extract
+from shipped_weights.detector import detect
 from tests.whole_model import load_person_detector
 
 SIZE = (160, 96)

@@ -114,12 +114,11 @@ def test_every_block_of_a_network(architecture: str, monkeypatch: pytest.MonkeyP
     assert set(twins) == seen
 
 
-@pytest.mark.parametrize("activation", ["relu", "swish"])
-def test_a_convolution_with_its_activation(activation: backbone.Activation) -> None:
+def test_a_convolution_with_its_activation() -> None:
     conv = nn.Conv2d(32, 48, 3, 2, 1).cuda().half().to(memory_format=torch.channels_last)
     x = torch.randn(1, 32, 33, 45, device="cuda").half().contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        found, wanted = backbone.activated(conv, x, activation), backbone.PLAIN[activation](conv(x))
+        found, wanted = backbone.activated(conv, x), nn.functional.silu(conv(x))
     torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)
 
 
