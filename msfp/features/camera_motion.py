@@ -108,12 +108,9 @@ def between(previous: View, current: View, method: str) -> Floats:
 
 
 def camera_motions(
-    frames: Iterable[tuple[int, Image]],
-    length: int,
-    method: str,
-    boxes: Callable[[int], Floats] | None = None,
+    frames: Iterable[tuple[int, Image]], length: int, method: str, boxes: Callable[[int], Floats] | None = None,
     progress: Callable[[int], object] | None = None,
-) -> Floats:
+) -> Floats:  # fmt: skip
     """(length, 2, 3) maps of the last frame's file coordinates to each frame's; the identity where either is absent.
 
     `frames`: (number from 1, (H, W, 3) uint8 RGB), ascending. `boxes`: gives (N, 4) tlwh of what may move by itself.

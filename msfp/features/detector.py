@@ -162,7 +162,8 @@ class Detector(Backbone):
         last = model.model[-1]
         sparse = device_named(device).type == "cpu" if sparse is None else sparse
         self._head = PeopleHead(last) if sparse and can_take(last) else None
-        self._ends = [last.i] if self._head is None else inputs_of(last)
+        self.sparse = self._head is not None
+        self._ends = inputs_of(last) if self.sparse else [last.i]
         super().__init__(model, preset, device, self._ends)
         if self._head is not None:
             fuse(self._head.eval().requires_grad_(False).to(memory_format=torch.channels_last))
@@ -196,11 +197,6 @@ class Detector(Backbone):
         """People in a frame, without their vectors."""
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence)[1]
-
-    @property
-    def sparse(self) -> bool:
-        """Whether boxes are computed only where people are."""
-        return self._head is not None
 
     def keep_grid_exact(self) -> None:
         """Hold the grid of cells in single precision: half precision knows whole pixels only beyond 1024."""

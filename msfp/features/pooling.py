@@ -135,19 +135,16 @@ def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Name
         return roi_align_weights(low, high, length, repeat, CELLS * (SAMPLES if mode == "roi_align" else 1))
     if mode == "lite":
         return lite_weights(low, high, length, repeat)
-    dense = _plain_weights(low, high, length, mode).reshape(len(low), length // repeat, repeat).sum(2)
+    cell = np.arange(length)
+    if mode == "nearest":  # samples outside the map count as zero
+        sample = low[:, None] + (high - low)[:, None] * (np.arange(CELLS) + 0.5) / CELLS
+        each = (np.floor(sample)[:, :, None] == cell).mean(1)
+    else:
+        touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
+        each = touched / np.maximum(touched.sum(1, keepdims=True), 1)
+    dense = each.reshape(len(low), length // repeat, repeat).sum(2)
     full = np.full(len(low), dense.shape[1], np.int64)
     return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
-
-
-def _plain_weights(low: Floats, high: Floats, length: int, mode: Named) -> Floats:
-    """(N, length) weights of the modes that do not interpolate; samples outside the map count as zero."""
-    cell = np.arange(length)
-    if mode == "nearest":
-        sample = low[:, None] + (high - low)[:, None] * (np.arange(CELLS) + 0.5) / CELLS
-        return (np.floor(sample)[:, :, None] == cell).mean(1)
-    touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
-    return touched / np.maximum(touched.sum(1, keepdims=True), 1)
 
 
 def lite_weights(low: Floats, high: Floats, length: int, repeat: int) -> Weights:
@@ -292,14 +289,6 @@ Rows = dict[str, slice]
 Parts = dict[int, tuple[Part, ...]]
 Network = Callable[[torch.Tensor, Letterbox], Parts]
 HALF_MAX = float(np.finfo(np.float16).max)
-
-
-def extract(
-    frames: Frames, box_sets: Mapping[str, BoxSet], backbone: Backbone, size: tuple[int, int] = (1280, 736),
-    geometry: Geometry = "letterbox", mode: Mode = "roi_align", progress: Progress = None,
-) -> dict[str, Features]:  # fmt: skip
-    """Box set -> its features, as `extract_modes` gives them, of all layers pooled in one way."""
-    return extract_modes(frames, box_sets, backbone, {mode: backbone.layers}, size, geometry, progress)[mode]
 
 
 def extract_modes(

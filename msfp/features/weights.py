@@ -25,15 +25,11 @@ from msfp.errors import InputError
 # Names that checkpoints of ultralytics and of torch carry beside tensors. They become inert records, whatever they are.
 INERT_MODULES = ("torch.nn.modules.", "ultralytics.")
 INERT_NAMES = {
-    *((module, name) for module in ("builtins", "__builtin__") for name in ("set", "object")),
-    *((module, "_reconstructor") for module in ("copyreg", "copy_reg")),
-    *(("pathlib", name) for name in ("PosixPath", "WindowsPath", "PurePosixPath")),
-    ("pathlib._local", "PosixPath"),
-    *(("torch", name) for name in ("Size", "device", "dtype")),
-    *(("numpy", name) for name in ("dtype", "ndarray")),
-    *((f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")),
-    ("_codecs", "encode"),
-}
+    "builtins.set", "builtins.object", "__builtin__.set", "__builtin__.object", "copyreg._reconstructor",
+    "copy_reg._reconstructor", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath",
+    "pathlib._local.PosixPath", "torch.Size", "torch.device", "torch.dtype", "numpy.dtype", "numpy.ndarray",
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "_codecs.encode",
+}  # fmt: skip
 STORAGES = {
     "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16, "Double": torch.float64,
     "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
@@ -104,7 +100,7 @@ class Reader(pickle.Unpickler):
         """Our stand-in for a name; refuses names that no checkpoint needs."""
         if (module, name) in KNOWN:
             return KNOWN[module, name]
-        if (module, name) in INERT_NAMES or module.startswith(INERT_MODULES):
+        if f"{module}.{name}" in INERT_NAMES or module.startswith(INERT_MODULES):
             return Record
         raise Refused(
             f"this checkpoint names {module}.{name}, which no weights need; nothing was executed. Convert it to "
@@ -125,8 +121,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_costly(archive, path.stat().st_size)
-            names = archive.namelist()
-            pickled = next(name for name in names if name.endswith("data.pkl"))
+            pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             prefix = pickled.removesuffix("data.pkl")
 
             def storage(key: str, dtype: torch.dtype) -> torch.Tensor:
@@ -141,8 +136,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise InputError(f"{path}: weights file not found") from None
     except Exception as error:  # a damaged file can fail anywhere inside zip or pickle
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise InputError(f"{path}: not a readable PyTorch checkpoint ({reason})") from None
+        raise InputError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)})") from None
     if not state:
         raise InputError(f"{path}: no weights found in this checkpoint")
     return state
@@ -311,22 +305,19 @@ def find(weights: str | Path, embedded: str = "") -> Path:
     path = Path(weights)
     if path.is_file():
         return path
-    if path.suffix == ".pt" and path.parent == Path() and is_known(path.stem):
-        return _download(path.name)
-    raise InputError(f"weights {weights}: file not found; name a .safetensors or .pt file, or use 'embedded'")
-
-
-def _download(name: str) -> Path:
+    if path.suffix != ".pt" or path.parent != Path() or not is_known(path.stem):
+        raise InputError(f"weights {weights}: file not found; name a .safetensors or .pt file, or use 'embedded'")
     prepare_environment()
     from ultralytics.utils.downloads import attempt_download_asset
 
     try:
-        path = Path(attempt_download_asset(cache_folder() / name))
+        found = Path(attempt_download_asset(cache_folder() / path.name))
+        if found.is_file():
+            return found
+        reason = "fetch the file and name its path"
     except Exception as error:
-        raise InputError(f"weights {name}: not here and could not be downloaded ({_first_line(error)})") from None
-    if not path.is_file():
-        raise InputError(f"weights {name}: not here and could not be downloaded; fetch the file and name its path")
-    return path
+        reason = _first_line(error)
+    raise InputError(f"weights {path.name}: not here and could not be downloaded ({reason})")
 
 
 def read_state(path: Path) -> State:
@@ -425,5 +416,5 @@ def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -
 
 
 def _first_line(error: Exception) -> str:
-    text = (str(error) or type(error).__name__).encode("ascii", "ignore").decode()
-    return text.strip().splitlines()[0][:200]
+    text = str(error).encode("ascii", "ignore").decode().strip() or type(error).__name__
+    return text.splitlines()[0][:200]

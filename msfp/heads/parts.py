@@ -4,7 +4,7 @@ Not the paper's. Its mean over the whole box keeps position and background and l
 of the body a colour belongs to, and the mean of a frame's people holds what light and scene make of everybody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 
 from msfp.config import FusionSettings
 from msfp.heads.fusion import FusionHead, Tick
+from msfp.heads.training import fit_net
 
 MEMORY = 0.9  # of the running mean that stands in where a frame shows one person
 EPOCHS, BATCH, RATE, TEMPERATURE, NOISE, DROPOUT = 30, 256, 1e-3, 0.1, 0.02, 0.1  # of the linear map's training
@@ -123,22 +124,14 @@ class PartsLinear(FusionHead):
 
     def learn(self, layers: dict[int, Tensor], person: NDArray[np.int64], tick: Tick | None) -> NDArray[np.float32]:
         vectors, whose = self.concatenated(layers), torch.from_numpy(person)
-        optimiser = torch.optim.Adam(self.parameters(), lr=RATE)
-        history = []
-        for _ in range(EPOCHS):
-            losses = []
+
+        def losses() -> Iterator[tuple[Tensor, int]]:
             for rows in torch.randperm(len(vectors)).split(BATCH):
                 given = vectors[rows]
                 given = nn.functional.dropout(given + NOISE * torch.randn_like(given), DROPOUT)
-                loss = contrast(normalize(self.map(given), dim=-1), whose[rows], TEMPERATURE)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                losses.append(float(loss.detach()))
-            history.append(float(np.mean(losses)))
-            if tick is not None:
-                tick()
-        return np.array(history, np.float32)
+                yield contrast(normalize(self.map(given), dim=-1), whose[rows], TEMPERATURE), 1
+
+        return fit_net(self, torch.optim.Adam(self.parameters(), lr=RATE), losses, EPOCHS, tick).loss
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         found: Tensor = self.map(self.concatenated(layers))

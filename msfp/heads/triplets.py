@@ -112,9 +112,10 @@ class Batches:
             for i in (turn, turn + 1)
         )
         boxes = np.array([len(p.rows) for p in found], np.int64)
-        self.rows = _joined([p.rows for p in found])
-        self.first = _joined([p.first for p in found]) + np.repeat(np.cumsum(boxes) - boxes, windows)
-        self.count = _joined([p.end - p.first for p in found])
+        none = np.zeros(0, np.int64)
+        self.rows = np.concatenate([none, *(p.rows for p in found)])
+        self.first = np.concatenate([none, *(p.first for p in found)]) + np.repeat(np.cumsum(boxes) - boxes, windows)
+        self.count = np.concatenate([none, *(p.end - p.first for p in found)])
         where = labels.scene[[p.rows[0] for p in found]] if config.scope == "scene" and found else np.zeros(len(found))
         scope = where[self.person]
         each = [np.flatnonzero(scope == one) for one in np.unique(scope)]
@@ -163,10 +164,6 @@ class Batches:
         pick = np.argsort(key, axis=1)
         chosen = np.take_along_axis(pick, np.arange(self.instances) % count[:, None], axis=1)
         return self.rows[self.first[window][:, None] + chosen], count
-
-
-def _joined(parts: list[Ints]) -> Ints:
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def _interleaved(sizes: Ints, rng: np.random.Generator) -> Ints:

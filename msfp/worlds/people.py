@@ -34,7 +34,6 @@ class Look:
 
     stature: float  # metres
     breadth: float  # 1 for a common build
-    # colours
     skin: Colour
     hair: Colour
     upper: Colour
@@ -46,7 +45,6 @@ class Look:
     sleeves: bool  # long sleeves
     bottom: Bottom  # garment of the legs
     coat: bool  # the upper garment reaches the thighs
-    # on the head
     long_hair: bool
     hood: bool
     cap: bool

@@ -54,15 +54,9 @@ class Targets(NamedTuple):
 
 
 def detect(
-    gt: GroundTruth,
-    width: int,
-    height: int,
-    blur: float,
-    detector: str,
-    rng: np.random.Generator,
-    clear: Floats | None = None,
-    model: Params | None = None,
-) -> Detections:
+    gt: GroundTruth, width: int, height: int, blur: float, detector: str, rng: np.random.Generator,
+    clear: Floats | None = None, model: Params | None = None,
+) -> Detections:  # fmt: skip
     """Detections that one of MOT17's public detectors might have given for these labels.
 
     Pedestrians that count and look-alikes (`DISTRACTORS`) are detected. `blur`: 0 sharp, 1 strongly blurred. `clear`:

@@ -286,13 +286,9 @@ def write(path: Path, text: str) -> None:
 
 
 def generate(
-    dataset: str,
-    root: Path,
-    *,
-    map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
-    digests: Digests | None = None,
-    **settings: Any,
-) -> Path:
+    dataset: str, root: Path, *, map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
+    digests: Digests | None = None, **settings: Any,
+) -> Path:  # fmt: skip
     """Render an embedded data set unless it is there already, by the same generator and with the same settings.
 
     A data set with an altered file is rendered anew. Everything is written under another name and renamed when whole:

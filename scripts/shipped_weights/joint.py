@@ -18,7 +18,7 @@ from torch import nn
 
 from msfp.features.backbone import Geometry, fit, load_backbone, to_batch
 from msfp.features.joint import STRIDE, JointNetwork, mean_under
-from msfp.features.pooling import CELLS, SAMPLES, extract
+from msfp.features.pooling import CELLS, SAMPLES, extract_modes
 from msfp.features.weights import load_detector
 from shipped_weights.detector import GAINS
 from shipped_weights.people import Batch, JointRecipe, appearances, draw_batch
@@ -175,7 +175,8 @@ def frozen_aucs(samples: Sequence[Sample], size: tuple[int, int]) -> dict[str, f
     frames = ((number, sample.pixels()) for number, sample in enumerate(samples, 1))
     rows = np.concatenate([np.full(len(s.xyxy), number, np.int32) for number, s in enumerate(samples, 1)])
     boxes = {"gt": (rows, np.concatenate([s.tlwh for s in samples]))}
-    layers = {k: v.astype(np.float32) for k, v in extract(frames, boxes, backbone, size)["gt"].layers.items()}
+    pooled = extract_modes(frames, boxes, backbone, {"roi_align": backbone.layers}, size)["roi_align"]["gt"]
+    layers = {k: v.astype(np.float32) for k, v in pooled.layers.items()}
     taken: dict[str, tuple[int, ...]] = {f"AUC of frozen layer {layer}": (layer,) for layer in layers}
     taken["AUC of frozen layers together"] = tuple(layers)
     found = {}

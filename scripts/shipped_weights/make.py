@@ -207,7 +207,7 @@ def train_joint(
 
 def render_samples(pool: Pool, workers: int = 0) -> "list[Sample]":
     """Labelled frames of a pool's worlds, people numbered uniquely over all of them."""
-    from msfp.worlds import worlds
+    from shipped_weights.samples import worlds
 
     drawn = [
         world

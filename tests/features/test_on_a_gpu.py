@@ -13,11 +13,11 @@ from msfp.features.detector import load_whole
 from msfp.features.gpu import TRITON, blocks
 from msfp.features.gpu.frame import DeviceFrame
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
-from msfp.features.pooling import extract, pool_levels
+from msfp.features.pooling import pool_levels
 from msfp.features.reid import embed, load_reid
 from msfp.features.weights import load_detector
 
-from .conftest import extract_batched
+from .conftest import extract, extract_batched
 from .test_gpu_frame import networks
 from .test_gpu_pooling import STRIDES, boxes, levels
 

@@ -6,9 +6,9 @@ so the table is written once, after.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import gcd
+from typing import NamedTuple
 
 import torch
 
@@ -21,8 +21,7 @@ TILE = (2, 8)  # cells it reads at once, down and across: people are narrow, and
 WARPS = 1  # that share a program
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A map that is pooled, once for all taps that show it."""
 
     map: torch.Tensor  # (B, C, h, w), channels last in memory
