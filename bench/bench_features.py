@@ -15,7 +15,7 @@ from harness import OURS, Case, Options, main
 from numpy.typing import NDArray
 
 from msfp.features.backbone import Backbone, fit, load_backbone, to_batch
-from msfp.features.pooling import extract
+from msfp.features.pooling import extract_modes
 from msfp.features.weights import load_detector
 
 PEER = "ultralytics forward + roi_align"
@@ -73,7 +73,8 @@ def whole_way(
         return {layer: align(maps[layer], regions, backbone.strides[layer]).numpy() for layer in backbone.layers}
 
     def ours() -> dict[int, NDArray[np.float16]]:
-        return extract([(1, frame)], {"det": (numbers, boxes)}, backbone, size)["det"].layers
+        wanted = {"roi_align": backbone.layers}
+        return extract_modes([(1, frame)], {"det": (numbers, boxes)}, backbone, wanted, size)["roi_align"]["det"].layers
 
     return Case("frame to vectors", inputs, {PEER: theirs, OURS: ours}, agree, unit="ms/frame")
 

@@ -70,13 +70,14 @@ def _extract(frames: int) -> Clocked:
 def extract_frames(frames: int) -> None:
     """Extract features of frames that are made as they are asked for."""
     from msfp.features.backbone import load_backbone
-    from msfp.features.pooling import extract
+    from msfp.features.pooling import extract_modes
 
     still = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     frame = np.repeat(np.arange(1, frames + 1, dtype=np.int32), BOXES)
     tlwh = np.tile([20.0, 10.0, 30.0, 60.0], (len(frame), 1))
     backbone = load_backbone("yolov8n-paper", "random-init")
-    extract(((t, still.copy()) for t in range(1, frames + 1)), {"boxes": (frame, tlwh)}, backbone, SIZE)
+    shown = ((t, still.copy()) for t in range(1, frames + 1))
+    extract_modes(shown, {"boxes": (frame, tlwh)}, backbone, {"roi_align": backbone.layers}, SIZE)
 
 
 def returned(frames: int) -> float:

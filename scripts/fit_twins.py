@@ -110,7 +110,7 @@ def hit_parts(reals: list[Real], detector: str) -> dict[str, Any]:
     """Detection of people: curve, time, look-alikes; score and box of what is detected."""
     people, hits = columns(reals, "people", detector), columns(reals, "hits", detector)
     beta = probit(public_detections.design(people["x"]), people["hit"])
-    f = public_detections.curve(beta, people["x"])
+    f = public_detections.design(people["x"]) @ np.asarray(beta)
     time = time_of_events(f, people["hit"], people["frame"], people["id"])
     r = time["fixed"] + time["slow"] * time["rho_slow"] + time["fast"] * time["rho_fast"]
 
@@ -123,14 +123,14 @@ def hit_parts(reals: list[Real], detector: str) -> dict[str, Any]:
         ]
     )
     seen = np.concatenate([real.distractor_hit[m] for real, m in zip(reals, look, strict=True)])
-    offset = probit(np.ones((len(x), 1)), seen, public_detections.curve(beta, x))[0] if len(x) else 0.0
+    offset = probit(np.ones((len(x), 1)), seen, public_detections.design(x) @ np.asarray(beta))[0] if len(x) else 0.0
 
     key = people["id"].astype(np.int64) * 1_000_000 + people["frame"]
     order = np.argsort(key)
     own = hits["id"].astype(np.int64) * 1_000_000 + hits["frame"] + 1
     at = order[np.minimum(np.searchsorted(key[order], own), len(key) - 1)]
     later = np.where(key[at] == own, people["hit"][at].astype(int), -1)
-    now = public_detections.curve(beta, hits["x"])
+    now = public_detections.design(hits["x"]) @ np.asarray(beta)
     mean, variance = margin_given(now, np.where(later >= 0, f[at], now), later, min(r, 0.995))
     drawn = now + norm.isf(norm.sf(-now) * np.random.default_rng(0).random(len(now)))
     side = np.stack([hits["x"][:, 0], hits["x"][:, 1], public_detections.iou(hits["box"], hits["truth"])], 1)
@@ -144,7 +144,7 @@ def loose_part(reals: list[Real], detector: str) -> dict[str, Any]:
     """Second boxes and near misses on people."""
     people, rows = columns(reals, "people", detector), columns(reals, "loose", detector)
     beta = probit(np.column_stack([public_detections.design(people["x"]), people["hit"]]), people["loose"])
-    f = public_detections.curve(beta[:-1], people["x"]) + beta[-1] * people["hit"]
+    f = public_detections.design(people["x"]) @ np.asarray(beta[:-1]) + beta[-1] * people["hit"]
     overlap = public_detections.iou(rows["box"], rows["truth"])
     terms = np.stack([rows["hit"].astype(float), rows["x"][:, 0], rows["x"][:, 1], overlap], 1)
     return {

@@ -18,9 +18,8 @@ from msfp.experiment.features import scene_vectors
 from msfp.experiment.heads import ATTENTION, Appearance, head_inputs, learned_from, together
 from msfp.experiment.run import Run, attempt, looked_once, one_look, stage
 from msfp.experiment.selection import SELECTION_CODE, Options, Subject, inner_split, labelled, options_for
-from msfp.heads.surrogate import Clip, fit_surrogate
 from msfp.heads.threshold import Mode
-from msfp.heads.training import Fitted, fit_threshold
+from msfp.heads.training import Clip, Fitted, fit_surrogate, fit_threshold
 from msfp.metrics.oracle import true_identities
 from msfp.metrics.rules import DISTRACTORS, chosen_rows
 from msfp.tracking import Tracker, make, thresholds, track
@@ -258,7 +257,7 @@ def distractors(truth: GroundTruth) -> GroundTruth:
 
 
 ATL_CODE = ("msfp.heads.threshold", "msfp.heads.training", "msfp.tracking.thresholds.rules")
-TAUGHT_CODE = ("msfp.heads.surrogate", "msfp.metrics.oracle", "msfp.tracking", "msfp.experiment.thresholds")
+TAUGHT_CODE = ("msfp.heads.training", "msfp.metrics.oracle", "msfp.tracking", "msfp.experiment.thresholds")
 Changes = tuple[tuple[str, object], ...]  # settings of ATL other than the run's
 
 

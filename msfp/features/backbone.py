@@ -38,12 +38,9 @@ class Letterbox:
         return self.content[0] / self.image[0], self.content[1] / self.image[1]
 
     def apply(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """The network's input of an image.
+        """The network's input, (size[1], size[0], 3) uint8, of a (H, W, 3) uint8 image, grey where it does not reach.
 
-        `frame`: (H, W, 3) uint8 of the size this letterbox was made for. `out`: (size[1], size[0], 3) uint8 that is
-        filled and returned; None makes one.
-        Returns (size[1], size[0], 3) uint8, grey where the image does not reach.
-        Raises InputError: an image of another size.
+        `out`: filled and returned; None makes one. Raises InputError: an image of another size.
         """
         if frame.shape[:2] != self.image[::-1]:
             raise InputError(
@@ -75,13 +72,11 @@ class Letterbox:
 
 
 def fit(image: tuple[int, int], size: tuple[int, int], geometry: Geometry = "letterbox") -> Letterbox:
-    """Place an image in a network input.
+    """Place an image, (width, height) in pixels, in a network input.
 
     `letterbox` keeps the aspect ratio and centres: 1920x1080 in 1280x736 becomes 1280x720 with 8 px above and below.
     `paper_scale` is A.6 to the letter, s_x = 1280 / W and s_y = 720 / H without a pad: the image is stretched to 16:9
     from the top left corner, and only the rows that a multiple of 32 needs stay grey below it.
-
-    `image`: (width, height) in pixels. `geometry`: `letterbox` or `paper_scale`.
     Raises InputError: sizes that are not positive or not multiples of 32, or an unknown geometry.
     """
     if min(*image, *size) <= 0 or any(side % STRIDE for side in size):
@@ -97,22 +92,15 @@ def fit(image: tuple[int, int], size: tuple[int, int], geometry: Geometry = "let
     raise InputError(f"geometry {geometry!r} is not known; there are: letterbox, paper_scale")
 
 
-# YOLO11 by role: the layers that do what YOLOv8's 4/9/14 do. RT-DETR: the stages of its backbone at strides 8, 16, 32.
-
-
-Activation = Literal["relu", "swish"]
-PLAIN = {"relu": torch.relu, "swish": nn.functional.silu}
-
-
-def activated(conv: nn.Conv2d, x: torch.Tensor, activation: Activation) -> torch.Tensor:
-    """(B, C, H, W) -> (B, D, h, w): the activation of a convolution; without gradients in fewer operators."""
-    if activation == "swish" and conv.bias is not None and blocks.can_fuse(x):
+def activated(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W) -> (B, D, h, w): SiLU of a convolution; without gradients in fewer operators."""
+    if conv.bias is not None and blocks.can_fuse(x):
         return blocks.conv_silu(conv, x)
     # Of lower precisions oneDNN's operator asks for instructions that not every processor has.
     fusable = x.device.type == "cpu" and x.dtype == torch.float32
     if not fusable or torch.is_grad_enabled() or not available():
-        return PLAIN[activation](conv(x))
-    return _operator(conv, x, activation)
+        return nn.functional.silu(conv(x))
+    return _operator(conv, x)
 
 
 def fuse(module: nn.Module) -> None:
@@ -130,7 +118,7 @@ def fuse(module: nn.Module) -> None:
 
 
 def _conv_silu(block: Any, x: torch.Tensor) -> torch.Tensor:
-    return activated(block.conv, x, "swish")
+    return activated(block.conv, x)
 
 
 def _cross_stage(block: Any, x: torch.Tensor) -> torch.Tensor:
@@ -172,14 +160,14 @@ def available() -> bool:
         conv, x = nn.Conv2d(3, 4, 3, 2, 1), torch.linspace(-1, 1, 192).reshape(1, 3, 8, 8)
     try:
         with torch.inference_mode():
-            return all(torch.allclose(_operator(conv, x, name), PLAIN[name](conv(x)), atol=1e-5) for name in PLAIN)
+            return torch.allclose(_operator(conv, x), nn.functional.silu(conv(x)), atol=1e-5)
     except (AttributeError, RuntimeError):  # not in this version, or called otherwise
         return False
 
 
-def _operator(conv: nn.Conv2d, x: torch.Tensor, activation: str) -> torch.Tensor:
+def _operator(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     place = (conv.padding, conv.stride, conv.dilation, conv.groups)
-    fused: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *place, activation, [], "")
+    fused: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *place, "swish", [], "")
     return fused
 
 
@@ -197,19 +185,14 @@ class Part:
 class Backbone:
     """A frozen detector that stops after its deepest tapped layer (section 3.1).
 
-    Attributes:
-        preset: which layers of which architecture.
-        channels: layer -> channels, read from the tensors.
-        strides: layer -> stride in network pixels, read from the tensors.
-        executed: indices of the modules that a forward pass runs.
-        precision: in which it can run on a GPU.
+    `channels`, `strides` (network pixels) of each layer are read from the tensors.
     """
 
-    precision = torch.float16
+    precision = torch.float16  # in which it can run on a GPU
 
     def __init__(self, model: Any, preset: Preset, device: str = "cpu", also: Iterable[int] = ()) -> None:
         """Take what the taps and the modules in `also` need out of an ultralytics model with folded batch norms."""
-        self.preset = preset
+        self.preset, self.layers = preset, preset.layers
         self.device = device_named(device)
         modules = list(model.model)
         self._sources = {layer: _sources(modules, layer) for layer in preset.layers}
@@ -224,16 +207,16 @@ class Backbone:
         self._modules.eval().requires_grad_(False)
         fuse(self._modules)
         self._modules.to(memory_format=torch.channels_last).to(self.device)
-        self.channels, self.strides = self._dry_run()
+        maps = self.maps(torch.zeros(1, 3, 4 * STRIDE, 4 * STRIDE))
+        self.channels = {k: m.shape[1] for k, m in maps.items()}
+        self.strides = {k: 4 * STRIDE // m.shape[-1] for k, m in maps.items()}
 
     @classmethod
     def load(
         cls, preset: str | Preset, weights: str | Path = "embedded", device: str = "cpu", seed: int = 0, **options: Any
     ) -> Self:
-        """Load a preset's network with its weights, frozen.
+        """Load a preset's network, frozen; `weights`: as of `load_detector`.
 
-        `preset`: name of a preset, `yolov8n-paper`, or a preset. `weights`: `embedded`, a .safetensors or .pt file, a
-        bare ultralytics name, or the control `random-init`.
         Raises InputError: unknown preset or device, or weights that are missing, damaged or another architecture's.
         """
         chosen = preset_named(preset) if isinstance(preset, str) else preset
@@ -241,11 +224,6 @@ class Backbone:
         # Maps of random weights grow from layer to layer, beyond what half precision holds.
         found.precision = torch.float32 if str(weights) == "random-init" else torch.float16
         return found
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """Tapped layers in the preset's order."""
-        return self.preset.layers
 
     @torch.inference_mode()
     def parts(self, batch: torch.Tensor) -> dict[int, tuple[Part, ...]]:
@@ -266,10 +244,7 @@ class Backbone:
         return self
 
     def _forward(self, batch: torch.Tensor, modules: tuple[int, ...] = ()) -> dict[int, Any]:
-        """Outputs of the layers that another one reads, that are tapped, or that somebody asked for.
-
-        `modules`: those that are run; empty: all.
-        """
+        """Outputs of the layers that are tapped or asked for, of some `modules` or all."""
         height, width = batch.shape[-2:]
         if height % STRIDE or width % STRIDE:
             raise InputError(f"network input {width}x{height}: width and height have to be multiples of {STRIDE}")
@@ -277,11 +252,8 @@ class Backbone:
         outputs: dict[int, Any] = {}
         for index in modules or self.executed:
             module = self._modules[str(index)]
-            if index:
-                inputs = [outputs[j] for j in inputs_of(module)]
-                x = module(inputs if isinstance(module.f, list) else inputs[0])
-            else:
-                x = module(x)
+            inputs = [outputs[j] for j in inputs_of(module)] if index else [x]
+            x = module(inputs if isinstance(module.f, list) else inputs[0])
             if index in self._keep:
                 outputs[index] = x
             for other in self._done[index]:  # memory that is free again is still in the cache
@@ -293,11 +265,6 @@ class Backbone:
             layer: tuple(Part(outputs[source], repeat) for source, repeat in sources)
             for layer, sources in self._sources.items()
         }
-
-    def _dry_run(self) -> tuple[dict[int, int], dict[int, int]]:
-        size = 4 * STRIDE
-        maps = self.maps(torch.zeros(1, 3, size, size))
-        return {k: m.shape[1] for k, m in maps.items()}, {k: size // m.shape[-1] for k, m in maps.items()}
 
 
 load_backbone = Backbone.load

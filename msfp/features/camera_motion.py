@@ -59,9 +59,9 @@ def see(frame: Image, tlwh: Floats, width: int) -> View:
 
 
 def ecc(previous: View, current: View) -> Floats | None:
-    """Rotation and translation that maximise the correlation of the backgrounds (Evangelidis and Psarakis, 2008).
+    """(2, 3) rotation and translation that maximise the correlation of the backgrounds; None: it does not converge.
 
-    Returns (2, 3) map between the views' pixels; None where it does not converge.
+    Evangelidis and Psarakis, 2008.
     """
     start = np.eye(2, 3, dtype=np.float32)
     # OpenCV takes one mask, of the current frame; a person hides the background in either.
@@ -76,10 +76,7 @@ def ecc(previous: View, current: View) -> Floats | None:
 
 
 def sparse_flow(previous: View, current: View) -> Floats | None:
-    """Rotation, scale and translation most background corners agree on, followed by pyramidal Lucas-Kanade.
-
-    Returns (2, 3) map between the views' pixels; None where too few corners agree.
-    """
+    """(2, 3) rotation, scale and translation most background corners agree on; None where too few do."""
     corners = cv2.goodFeaturesToTrack(previous.grey, mask=previous.background, **CORNERS)
     if corners is None or len(corners) < LEAST_INLIERS:
         return None
@@ -111,18 +108,12 @@ def between(previous: View, current: View, method: str) -> Floats:
 
 
 def camera_motions(
-    frames: Iterable[tuple[int, Image]],
-    length: int,
-    method: str,
-    boxes: Callable[[int], Floats] | None = None,
+    frames: Iterable[tuple[int, Image]], length: int, method: str, boxes: Callable[[int], Floats] | None = None,
     progress: Callable[[int], object] | None = None,
-) -> Floats:
-    """The camera's motion over a sequence, each frame read once.
+) -> Floats:  # fmt: skip
+    """(length, 2, 3) maps of the last frame's file coordinates to each frame's; the identity where either is absent.
 
-    `frames`: (number from 1, (H, W, 3) uint8 RGB), ascending. `method`: `ecc` (StrongSORT), `sparse-flow` (BoT-SORT) or
-    `none`. `boxes`: gives (N, 4) tlwh of what may move by itself in a frame.
-    Returns (length, 2, 3) float64: the previous frame's file coordinates to each frame's; the identity for the first
-    frame and where either frame is absent.
+    `frames`: (number from 1, (H, W, 3) uint8 RGB), ascending. `boxes`: gives (N, 4) tlwh of what may move by itself.
     Raises InputError: an unknown method; lists those there are.
     """
     if method not in NAMES:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from msfp.compiled import kernel
 from msfp.features.backbone import Backbone, Geometry, Letterbox, Part, device_named, fit, fuse, inputs_of, to_batch
-from msfp.features.nms import keep_best
 from msfp.features.pooling import Mode, global_average, half, pool_levels
 from msfp.features.presets import Preset
 
@@ -22,33 +22,10 @@ Boxes = tuple[NDArray[np.float64], NDArray[np.float32]]
 """(N, 4) tlwh in file coordinates and (N,) scores."""
 
 
-@torch.inference_mode()
-def detect(
-    model: nn.Module,
-    frame: NDArray[np.uint8],
-    size: tuple[int, int] = (640, 384),
-    confidence: float = 0.25,
-    overlap: float = 0.7,
-    limit: int = 300,
-    geometry: Geometry = "letterbox",
-) -> Boxes:
-    """People in a frame.
-
-    `model`: a whole ultralytics detector, in evaluation mode. `frame`: (H, W, 3) uint8 RGB. `overlap`: IoU above which
-    the lower-scoring of two boxes is suppressed.
-    Returns (N, 4) float64 tlwh in file coordinates and (N,) float32 scores, best first.
-    """
-    box = fit((frame.shape[1], frame.shape[0]), size, geometry)
-    output = model(to_batch(box.apply(frame)[None], next(model.parameters()).device))
-    return chosen(*predicted(output, box.size, type(model).__name__), box, confidence, overlap, limit)
-
-
 def predicted(output: Any, size: tuple[int, int], family: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """All that a detector says of a frame, threshold or not; asks for no number, so that a graph can record it.
+    """(A, 4) float32 xyxy in network pixels and (A,) scores of being a person, of all that a detector says of a frame.
 
-    `output`: of an ultralytics detection model in evaluation mode, of one frame. `family`: the model's class, as
-    RT-DETR's output differs.
-    Returns (A, 4) float32 xyxy in network pixels and (A,) scores of being a person.
+    `output`: of an ultralytics model in evaluation mode; `family`: its class. Waits for no number: a graph records it.
     """
     predictions = (output[0] if isinstance(output, tuple) else output)[0].float()
     if family == "RTDETRDetectionModel":  # rows are queries, boxes relative to the input
@@ -62,7 +39,7 @@ def predicted(output: Any, size: tuple[int, int], family: str) -> tuple[torch.Te
 def chosen(
     xyxy: torch.Tensor, scores: torch.Tensor, box: Letterbox, confidence: float, overlap: float, limit: int
 ) -> Boxes:
-    """Each person once: the best of those that overlap. Returns as `detect`."""
+    """Each person once, the best of those whose IoU is above `overlap`; best first."""
     keep = scores >= confidence
     xyxy, scores = xyxy[keep], scores[keep]
     order = suppressed(xyxy, scores, overlap, limit)
@@ -70,7 +47,7 @@ def chosen(
 
 
 def suppressed(xyxy: torch.Tensor, scores: torch.Tensor, overlap: float, limit: int) -> torch.Tensor:
-    """(M,) places of those that are kept, best first; arguments as of `detect`."""
+    """(M,) places of those that are kept, best first."""
     if xyxy.device.type != "cpu":
         from torchvision.ops import nms  # loads all of torch.compile: seconds that most processes can do without
 
@@ -79,20 +56,42 @@ def suppressed(xyxy: torch.Tensor, scores: torch.Tensor, overlap: float, limit: 
     return torch.from_numpy(keep_best(xyxy.float().numpy(), order.numpy(), overlap)[:limit])
 
 
+@kernel
+def keep_best(xyxy: NDArray[np.float32], order: NDArray[np.int64], overlap: float) -> NDArray[np.int64]:
+    """Rows of `order`, best first, that no better one overlaps: torchvision's suppression to the bit."""
+    areas = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+    kept = np.empty(len(order), np.int64)
+    out = np.zeros(len(order), np.bool_)
+    zero, count = np.float32(0), 0
+    for place, i in enumerate(order):
+        if out[i]:
+            continue
+        kept[count] = i
+        count += 1
+        for j in order[place + 1 :]:
+            if out[j]:
+                continue
+            wide = max(zero, min(xyxy[i, 2], xyxy[j, 2]) - max(xyxy[i, 0], xyxy[j, 0]))
+            high = max(zero, min(xyxy[i, 3], xyxy[j, 3]) - max(xyxy[i, 1], xyxy[j, 1]))
+            inside = wide * high
+            if np.float64(inside / (areas[i] + areas[j] - inside)) > overlap:
+                out[j] = True
+    return kept[:count]
+
+
 def can_take(module: Any) -> bool:
     """Whether a module is a detection head that `PeopleHead` knows: ultralytics' `Detect`, not end to end."""
     return type(module).__name__ == "Detect" and not module.end2end and module.reg_max > 1
 
 
 class PeopleHead(nn.Module):
-    """YOLO's detection head for one class: scores everywhere, boxes only where a person is.
+    """The layers of ultralytics' `Detect`, batch normalisation folded: scores everywhere, boxes only where people are.
 
     The box branch (two 3x3 convolutions and a 1x1) sees only the 5x5 cells around those that pass the threshold: the
-    same boxes as of ultralytics' `Detect` in 12 to 16 % less time for a whole frame on a CPU.
+    same boxes in 12 to 16 % less time for a whole frame on a CPU.
     """
 
     def __init__(self, detect: Any) -> None:
-        """Take over a head's layers. `detect`: ultralytics' `Detect`, not end to end, batch normalisation folded."""
         super().__init__()
         self.boxes, self.classes = detect.cv2, detect.cv3
         self.bins = detect.reg_max
@@ -113,7 +112,8 @@ class PeopleHead(nn.Module):
             distances = self.boxes[level](x)[0][:, rows, columns].T
         else:
             distances = self._around(level, x, rows, columns)
-        sides = self._expected(distances)
+        shares = distances.float().reshape(-1, 4, self.bins).softmax(2)  # left, up, right, down: mean of each
+        sides = shares @ torch.arange(self.bins, dtype=torch.float32, device=distances.device)
         centre = torch.stack([columns, rows], 1) + 0.5
         boxes = torch.cat([centre - sides[:, :2], centre + sides[:, 2:]], 1) * self.strides[level]
         return boxes, scores[keep]
@@ -126,17 +126,11 @@ class PeopleHead(nn.Module):
         window = padded[:, rows[:, None, None] + REACH + step[:, None], columns[:, None, None] + REACH + step]
         hidden = _valid(first, window.transpose(0, 1).contiguous(memory_format=torch.channels_last))
         # Outside of the map the second convolution sees zeros, and not what the first would make of zeros.
-        inner = step[1:-1]
-        inside_rows = _inside(rows[:, None] + inner, x.shape[2])
-        inside_columns = _inside(columns[:, None] + inner, x.shape[3])
+        down, across = (cells[:, None] + step[1:-1] for cells in (rows, columns))
+        inside_rows, inside_columns = ((k >= 0) & (k < n) for k, n in zip((down, across), x.shape[2:], strict=True))
         hidden = hidden * (inside_rows[:, None, :, None] & inside_columns[:, None, None, :])
         found: torch.Tensor = last(_valid(second, hidden))[:, :, 0, 0]
         return found
-
-    def _expected(self, distances: torch.Tensor) -> torch.Tensor:
-        """(N, 4 * bins) logits -> (N, 4) distances left, up, right, down in cells: the mean of each distribution."""
-        shares = distances.float().reshape(-1, 4, self.bins).softmax(2)
-        return shares @ torch.arange(self.bins, dtype=torch.float32, device=distances.device)
 
 
 def _valid(block: Any, x: torch.Tensor) -> torch.Tensor:
@@ -146,18 +140,14 @@ def _valid(block: Any, x: torch.Tensor) -> torch.Tensor:
     return applied
 
 
-def _inside(cells: torch.Tensor, count: int) -> torch.Tensor:
-    return (cells >= 0) & (cells < count)
-
-
 @dataclass(frozen=True)
 class Sight:
     """What one look at a frame gives."""
 
-    tlwh: NDArray[np.float64]  # (N, 4) float64, file coordinates, best score first where the detector found them
-    score: NDArray[np.float32]  # (N,) float32
-    layers: dict[int, NDArray[np.float16]]  # tapped layer -> (N, C) float16 mean-pooled vectors (eq. 1).
-    scene: NDArray[np.float16]  # (C,) float16, mean of the scene layer (eq. 6).
+    tlwh: NDArray[np.float64]  # (N, 4), file coordinates, best score first where the detector found them
+    score: NDArray[np.float32]  # (N,)
+    layers: dict[int, NDArray[np.float16]]  # tapped layer -> (N, C) mean-pooled vectors (eq. 1)
+    scene: NDArray[np.float16]  # (C,), mean of the scene layer (eq. 6)
 
 
 class Detector(Backbone):
@@ -166,42 +156,33 @@ class Detector(Backbone):
     def __init__(self, model: Any, preset: Preset, device: str = "cpu", sparse: bool | None = None) -> None:
         """Take a whole ultralytics detection model, batch normalisation folded.
 
-        `sparse`: compute boxes only where people are; None: on a CPU. It has to be known which cells passed before it
-        goes on, for which a GPU would be waited for.
+        `sparse`: compute boxes only where people are; None: on a CPU, as a GPU would be waited for.
         """
         self.family = type(model).__name__
         last = model.model[-1]
         sparse = device_named(device).type == "cpu" if sparse is None else sparse
         self._head = PeopleHead(last) if sparse and can_take(last) else None
-        self._ends = [last.i] if self._head is None else inputs_of(last)
+        self.sparse = self._head is not None
+        self._ends = inputs_of(last) if self.sparse else [last.i]
         super().__init__(model, preset, device, self._ends)
         if self._head is not None:
             fuse(self._head.eval().requires_grad_(False).to(memory_format=torch.channels_last))
 
     @torch.inference_mode()
     def look(
-        self,
-        frame: NDArray[np.uint8],
-        size: tuple[int, int] = (640, 384),
-        *,
-        confidence: float = 0.25,
-        overlap: float = 0.7,
-        limit: int = 300,
-        geometry: Geometry = "letterbox",
-        boxes: Boxes | None = None,
-        pooling: Mode = "roi_align",
+        self, frame: NDArray[np.uint8], size: tuple[int, int] = (640, 384), *, confidence: float = 0.25,
+        limit: int = 300, geometry: Geometry = "letterbox", boxes: Boxes | None = None, pooling: Mode = "roi_align",
         layers: tuple[int, ...] = (),
-    ) -> Sight:
-        """People in a frame, with their vectors.
+    ) -> Sight:  # fmt: skip
+        """People in a frame, (H, W, 3) uint8 RGB, with their vectors.
 
-        `frame`: (H, W, 3) uint8 RGB. `overlap`: IoU above which the lower-scoring of two boxes is suppressed. `boxes`:
-        (N, 4) tlwh in file coordinates and (N,) scores of another detector, to be looked at in place of the people
-        found here. `layers`: tapped ones whose vectors are wanted; empty: all.
+        `boxes`: to be looked at in place of the people found here. `layers`: tapped ones whose vectors are wanted;
+        empty: all.
         """
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         batch = to_batch(box.apply(frame)[None], self.device)
         if boxes is None:
-            parts, (tlwh, score) = self.detect(batch, box, confidence, overlap, limit)
+            parts, (tlwh, score) = self.detect(batch, box, confidence, limit=limit)
         else:  # nobody asks where the detector sees people: it ends at the last tapped layer
             parts, (tlwh, score) = self.parts(batch), boxes
         regions = box.to_network(tlwh)
@@ -211,20 +192,11 @@ class Detector(Backbone):
         return Sight(tlwh, score, vectors, half(global_average(parts[self.preset.scene])[0]))
 
     def people(
-        self,
-        frame: NDArray[np.uint8],
-        size: tuple[int, int],
-        confidence: float = 0.25,
-        geometry: Geometry = "letterbox",
+        self, frame: NDArray[np.uint8], size: tuple[int, int], confidence: float, geometry: Geometry = "letterbox"
     ) -> Boxes:
-        """People in a frame, without their vectors; arguments as in `look`."""
+        """People in a frame, without their vectors."""
         box = fit((frame.shape[1], frame.shape[0]), size, geometry)
         return self.detect(to_batch(box.apply(frame)[None], self.device), box, confidence)[1]
-
-    @property
-    def sparse(self) -> bool:
-        """Whether boxes are computed only where people are."""
-        return self._head is not None
 
     def keep_grid_exact(self) -> None:
         """Hold the grid of cells in single precision: half precision knows whole pixels only beyond 1024."""

@@ -18,34 +18,26 @@ MODES: tuple[Named, ...] = get_args(Named)
 CELLS = 7
 SAMPLES = 2
 Floats = NDArray[np.float64]
-Weights = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Image = NDArray[np.uint8]
+Frames = Iterable[tuple[int, Image]]
+"""(number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present, in any order, each once."""
+Progress = Callable[[int], None] | None
+Weights = tuple[Ints, Ints, Singles]
 """First cell (N,), number of cells (N,) and weights (N, widest) over the stored map, along one axis."""
-
-
-def pool(parts: tuple[Part, ...], boxes: Floats, stride: int, mode: Mode = "roi_align") -> NDArray[np.float32]:
-    """One vector a box from one tapped map.
-
-    `parts`: the tap's pieces with batch size 1, as `Backbone.parts` gives them. `boxes`: (N, 4) xyxy in network pixels
-    (first pixel's left edge at 0), finite, right >= left, bottom >= top. `stride`: network pixels a cell of the tap.
-    `mode`: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper, not
-    defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same with the map's
-    cell that the sample falls into; `average`, the plain mean of the cells the box touches. `lite` as LITE's authors
-    released it: the mean of whole cells and one more on every side (`lite_weights`). `Strips`: RoIAlign's mean of each
-    strip, strip after strip.
-    Returns (N, C) float32, (N, strips * C) for strips; zero for boxes wholly outside the map.
-    Raises ValueError: boxes that are not finite or have negative sides.
-    """
-    return pool_levels({0: parts}, boxes, {0: stride}, mode)[0]
 
 
 def pool_levels(
     levels: Mapping[int, tuple[Part, ...]], boxes: Floats, strides: Mapping[int, int], mode: Mode = "roi_align"
 ) -> dict[int, NDArray[np.float32]]:
-    """One vector a box from each of several tapped maps; a piece that two taps share is pooled once.
+    """One vector a box from each of several tapped maps of one image; a piece that two taps share is pooled once.
 
-    `levels`: layer -> the tap's pieces with batch size 1, as `Backbone.parts` gives them. `boxes`: (N, 4) xyxy in
-    network pixels (first pixel's left edge at 0), finite, right >= left, bottom >= top. `strides`: layer -> network
-    pixels a cell of the tap.
+    `boxes`: (N, 4) xyxy in network pixels, the first one's left edge at 0. `strides`: network pixels a cell of the tap.
+    `mode`: `roi_align`, mean of 7x7 cells with 2x2 samples each (eq. 1). Table 13's others are named in the paper, not
+    defined: `bilinear`, the box resized to 7x7 with one interpolated sample a cell; `nearest`, the same with the map's
+    cell that the sample falls into; `average`, the plain mean of the cells the box touches. `lite` as LITE's authors
+    released it: the mean of whole cells and one more on every side. `Strips`: RoIAlign's mean of each strip.
     Returns layer -> (N, C) float32, (N, strips * C) for strips, one after the other; zero for boxes outside the map.
     Raises ValueError: boxes that are not finite or have negative sides, or an unknown mode.
     """
@@ -102,10 +94,7 @@ def strip_boxes(boxes: Floats, strips: Strips) -> Floats:
 
 
 def pool_cells(parts: tuple[Part, ...], boxes: Floats, stride: int) -> NDArray[np.float32]:
-    """RoIAlign's 7x7 cells themselves, for a head that weighs them before it pools (Table 16).
-
-    Returns (N, 49, C) float32, cells row by row; their mean is `pool`'s `roi_align`.
-    """
+    """RoIAlign's 7x7 cells themselves, (N, 49, C) float32, row by row, for a head that weighs them (Table 16)."""
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
     edges = boxes / stride
     pieces = []
@@ -141,35 +130,27 @@ def as_grid(feature_map: torch.Tensor) -> NDArray[np.float32]:
 
 
 def axis_weights(low: Floats, high: Floats, length: int, repeat: int, mode: Named) -> Weights:
-    """Weights of the cells along one axis.
-
-    `low`, `high`: (N,) edges of the boxes in cells of the tap. `length`: cells of the tap along this axis. `repeat`:
-    how many of them show one cell of the stored map.
-    """
+    """Weights along one axis of `length` cells, of which `repeat` show a stored one; boxes' edges (N,) in cells."""
     if mode in ("roi_align", "bilinear"):
         return roi_align_weights(low, high, length, repeat, CELLS * (SAMPLES if mode == "roi_align" else 1))
     if mode == "lite":
         return lite_weights(low, high, length, repeat)
-    dense = _plain_weights(low, high, length, mode).reshape(len(low), length // repeat, repeat).sum(2)
+    cell = np.arange(length)
+    if mode == "nearest":  # samples outside the map count as zero
+        sample = low[:, None] + (high - low)[:, None] * (np.arange(CELLS) + 0.5) / CELLS
+        each = (np.floor(sample)[:, :, None] == cell).mean(1)
+    else:
+        touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
+        each = touched / np.maximum(touched.sum(1, keepdims=True), 1)
+    dense = each.reshape(len(low), length // repeat, repeat).sum(2)
     full = np.full(len(low), dense.shape[1], np.int64)
     return np.zeros(len(low), np.int64), full, dense.astype(np.float32)
 
 
-def _plain_weights(low: Floats, high: Floats, length: int, mode: Named) -> Floats:
-    """(N, length) weights of the modes that do not interpolate; samples outside the map count as zero."""
-    cell = np.arange(length)
-    if mode == "nearest":
-        sample = low[:, None] + (high - low)[:, None] * (np.arange(CELLS) + 0.5) / CELLS
-        return (np.floor(sample)[:, :, None] == cell).mean(1)
-    touched = (cell + 1 > low[:, None]) & (cell < np.maximum(high, low + 1e-9)[:, None])
-    return touched / np.maximum(touched.sum(1, keepdims=True), 1)
-
-
 def lite_weights(low: Floats, high: Floats, length: int, repeat: int) -> Weights:
-    """As `axis_weights`: equal ones from the cell before the one with the lower edge to that with the upper edge.
+    """Equal weights between the edges moved outwards by a cell and cut to whole numbers and to the map.
 
-    The edges, moved outwards by a cell, are cut to whole numbers towards zero and to the map; the last is left out. The
-    original first cuts boxes to whole pixels of the image, a few hundredths of a cell, which is left out here.
+    The original first cuts boxes to whole pixels of the image, a few hundredths of a cell, which is left out here.
     """
     start, stop = (np.clip(np.trunc(edge), 0, length).astype(np.int64) for edge in (low - 1.0, high + 1.0))
     first = start // repeat
@@ -187,8 +168,7 @@ def roi_align_weights(low: Floats, high: Floats, length: int, repeat: int, sampl
     in [-1, 0] is moved to 0, one at or beyond the last cell's centre takes the last cell alone.
     """
     count = len(low)
-    first = np.zeros(count, np.int64)
-    width = np.zeros(count, np.int64)
+    first, width = np.zeros(count, np.int64), np.zeros(count, np.int64)
     for n in range(count):
         start, step = low[n] - 0.5, (high[n] - low[n]) / samples
         lowest, highest = length, -1
@@ -220,14 +200,7 @@ def roi_align_weights(low: Floats, high: Floats, length: int, repeat: int, sampl
 
 
 @njit(cache=True, fastmath={"contract"})
-def _add_across(
-    total: NDArray[np.float32],
-    cells: NDArray[np.float32],
-    first: int,
-    count: int,
-    weight: NDArray[np.float32],
-    outer: np.float32,
-) -> None:
+def _add_across(total: Singles, cells: Singles, first: int, count: int, weight: Singles, outer: np.float32) -> None:
     """Add `count` cells of a row to `total` (C,), by their weights times `outer`; `cells[first]` begins the row."""
     channels = len(total)
     j = 0
@@ -250,14 +223,9 @@ def _add_across(
 
 @njit(cache=True, fastmath={"contract"})
 def pool_separably(
-    grid: NDArray[np.float32],
-    row_first: NDArray[np.int64],
-    row_count: NDArray[np.int64],
-    row_weight: NDArray[np.float32],
-    column_first: NDArray[np.int64],
-    column_count: NDArray[np.int64],
-    column_weight: NDArray[np.float32],
-) -> NDArray[np.float32]:
+    grid: Singles, row_first: Ints, row_count: Ints, row_weight: Singles, column_first: Ints, column_count: Ints,
+    column_weight: Singles,
+) -> Singles:  # fmt: skip
     """(N, C) sums of a (h, w, C) map under separable weights; four cells of zero weight in a row are not read."""
     count, width, channels = len(row_first), grid.shape[1], grid.shape[2]
     out = np.zeros((count, channels), np.float32)
@@ -273,15 +241,9 @@ def pool_separably(
 
 @njit(cache=True, fastmath={"contract"})
 def pool_rows_of_strips(
-    grid: NDArray[np.float32],
-    strips: int,
-    row_first: NDArray[np.int64],
-    row_count: NDArray[np.int64],
-    row_weight: NDArray[np.float32],
-    column_first: NDArray[np.int64],
-    column_count: NDArray[np.int64],
-    column_weight: NDArray[np.float32],
-) -> NDArray[np.float32]:
+    grid: Singles, strips: int, row_first: Ints, row_count: Ints, row_weight: Singles, column_first: Ints,
+    column_count: Ints, column_weight: Singles,
+) -> Singles:  # fmt: skip
     """(N, strips, C) sums of a (h, w, C) map; rows' weights are (N * strips, ...), columns' (N, ...).
 
     A row of the map is summed across once, and then added to each strip that it touches.
@@ -310,11 +272,7 @@ def pool_rows_of_strips(
 
 
 def align_with_torchvision(part: Part, boxes: Floats, stride: int) -> torch.Tensor:
-    """(N, C, 7, 7) of torchvision's RoIAlign: what runs on a GPU.
-
-    `part`: a piece of a tap, batch size 1. `boxes`: (N, 4) xyxy in network pixels. `stride`: network pixels a cell of
-    the tap.
-    """
+    """(N, C, 7, 7) of torchvision's RoIAlign: what runs on a GPU."""
     from torchvision.ops import roi_align
 
     full = part.map
@@ -324,7 +282,6 @@ def align_with_torchvision(part: Part, boxes: Floats, stride: int) -> torch.Tens
     return roi_align(full, [regions], CELLS, 1.0 / stride, SAMPLES, aligned=True)
 
 
-Image = NDArray[np.uint8]
 BoxSet = tuple[NDArray[np.int32], NDArray[np.float64]]
 """Frame (N,) ascending, and tlwh (N, 4) in file coordinates."""
 Rows = dict[str, slice]
@@ -334,32 +291,13 @@ Network = Callable[[torch.Tensor, Letterbox], Parts]
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
-def extract(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    backbone: Backbone,
-    size: tuple[int, int] = (1280, 736),
-    geometry: Geometry = "letterbox",
-    mode: Mode = "roi_align",
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Features]:
-    """Box set -> its features, as `extract_modes` gives them, of all layers pooled in one way."""
-    return extract_modes(frames, box_sets, backbone, {mode: backbone.layers}, size, geometry, progress)[mode]
-
-
 def extract_modes(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    backbone: Backbone,
-    wanted: Mapping[Mode, tuple[int, ...]],
-    size: tuple[int, int] = (1280, 736),
-    geometry: Geometry = "letterbox",
-    progress: Callable[[int], None] | None = None,
+    frames: Frames, box_sets: Mapping[str, BoxSet], backbone: Backbone, wanted: Mapping[Mode, tuple[int, ...]],
+    size: tuple[int, int] = (1280, 736), geometry: Geometry = "letterbox", progress: Progress = None,
     through: Network | None = None,
-) -> dict[Mode, dict[str, Features]]:
+) -> dict[Mode, dict[str, Features]]:  # fmt: skip
     """Pool the features of all box sets of one scene.
 
-    `frames`: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present, in any order, each once.
     `wanted`: way to pool -> the layers wanted of it. `through`: gives the backbone's parts of a batch for those who
     take more from the pass; None: `backbone.parts`.
     Returns way to pool -> box set -> features aligned with its rows, fp16; rows of frames that never came have
@@ -380,18 +318,10 @@ def extract_modes(
 
 
 def extract_cells(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    backbone: Backbone,
-    size: tuple[int, int] = (1280, 736),
-    geometry: Geometry = "letterbox",
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[str, slice, dict[int, NDArray[np.float16]]]]:
-    """RoIAlign's 7x7 cells of every box, frame by frame, as they are too many to keep (50 KB a box of YOLOv8n's taps).
-
-    Yields box set, its rows of one frame, and layer -> (n, 49, C) cells of these rows.
-    Raises InputError: as `extract_modes`.
-    """
+    frames: Frames, box_sets: Mapping[str, BoxSet], backbone: Backbone, size: tuple[int, int] = (1280, 736),
+    geometry: Geometry = "letterbox", progress: Progress = None,
+) -> Iterator[tuple[str, slice, dict[int, NDArray[np.float16]]]]:  # fmt: skip
+    """Box set, its rows of one frame, and layer -> (n, 49, C) RoIAlign's cells of these rows: too many to keep."""
     for _, box, parts, rows in _passes(frames, box_sets, backbone, size, geometry, progress):
         for name, mine in rows.items():
             regions = box.to_network(box_sets[name][1][mine])
@@ -399,14 +329,9 @@ def extract_cells(
 
 
 def _passes(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    backbone: Backbone,
-    size: tuple[int, int],
-    geometry: Geometry,
-    progress: Callable[[int], None] | None,
-    through: Network | None = None,
-) -> Iterator[tuple[int, Letterbox, Parts, Rows]]:
+    frames: Frames, box_sets: Mapping[str, BoxSet], backbone: Backbone, size: tuple[int, int], geometry: Geometry,
+    progress: Progress, through: Network | None = None,
+) -> Iterator[tuple[int, Letterbox, Parts, Rows]]:  # fmt: skip
     """Frame number, its place in the input, the tapped maps of one forward pass, and the boxes' rows."""
     for number, pixels, rows in with_rows(frames, box_sets, progress):
         box = fit((pixels.shape[1], pixels.shape[0]), size, geometry)
@@ -415,9 +340,9 @@ def _passes(
 
 
 def with_rows(
-    frames: Iterable[tuple[int, Image]], box_sets: Mapping[str, BoxSet], progress: Callable[[int], None] | None = None
+    frames: Frames, box_sets: Mapping[str, BoxSet], progress: Progress = None
 ) -> Iterator[tuple[int, Image, Rows]]:
-    """Add to each frame the rows of the box sets that have some in it; arguments as of `extract_modes`.
+    """Add to each frame the rows of the box sets that have some in it.
 
     Raises InputError: a box set that pooling cannot take, naming it and the row, or a frame that comes twice.
     """
@@ -443,28 +368,23 @@ def with_rows(
 
 
 class Found:
-    """Vectors of a scene as they come, frame by frame.
-
-    Attributes:
-        scenes: frame -> (C,) float16 scene vector.
-        present: box set -> (N,) bool, whether a row's frame has come.
-        vectors: way to pool -> box set -> layer -> (N, C) float16.
-    """
+    """Vectors of a scene as they come, frame by frame."""
 
     def __init__(
         self, box_sets: Mapping[str, BoxSet], backbone: Backbone, wanted: Mapping[Mode, tuple[int, ...]]
     ) -> None:
-        """Make room for the wanted layers of each way to pool."""
-        self.scenes: dict[int, NDArray[np.float16]] = {}
+        self.scenes: dict[int, NDArray[np.float16]] = {}  # frame -> (C,) scene vector
         self._frames = {name: frame.astype(np.int32) for name, (frame, _) in box_sets.items()}
+        # Whether a row's frame has come; way to pool -> box set -> layer -> (N, C).
         self.present = {name: np.zeros(len(frame), np.bool_) for name, frame in self._frames.items()}
-        self.vectors = {
-            mode: {
-                name: {layer: np.zeros((len(frame), wide(backbone, mode, layer)), np.float16) for layer in layers}
+        self.vectors: dict[Mode, dict[str, dict[int, NDArray[np.float16]]]] = {}
+        for mode, layers in wanted.items():
+            many = mode.number if isinstance(mode, Strips) else 1
+            widths = {layer: many * backbone.channels[layer] for layer in layers}
+            self.vectors[mode] = {
+                name: {layer: np.zeros((len(frame), width), np.float16) for layer, width in widths.items()}
                 for name, frame in self._frames.items()
             }
-            for mode, layers in wanted.items()
-        }
         self._width = backbone.channels[backbone.preset.scene]
 
     def features(self) -> dict[Mode, dict[str, Features]]:
@@ -476,11 +396,6 @@ class Found:
             mode: {n: Features(f, self.present[n], found[n], numbers, scene) for n, f in self._frames.items()}
             for mode, found in self.vectors.items()
         }
-
-
-def wide(backbone: Backbone, mode: Mode, layer: int) -> int:
-    """Numbers a box has of a layer that is pooled in this way."""
-    return backbone.channels[layer] * (mode.number if isinstance(mode, Strips) else 1)
 
 
 def half(values: NDArray[np.float32]) -> NDArray[np.float16]:

@@ -22,11 +22,8 @@ class Preset:
         return replace(self, name=f"{self.name}+", layers=(*self.layers, *self.further), further=())
 
 
-C2F = (
-    4,
-    9,
-    14,
-)  # the paper's "C2f blocks 4/9/14, strides 4/16/32, channels 64/256/192" fit no YOLOv8: several readings
+# The paper's "C2f blocks 4/9/14, strides 4/16/32, channels 64/256/192" fit no YOLOv8: there are several readings.
+C2F = (4, 9, 14)
 # YOLO11 by role: the layers that do what YOLOv8's 4/9/14 do. RT-DETR: the stages of its backbone at strides 8, 16, 32.
 PAPER = "the paper's channels 64/256/192 are exactly YOLOv8n's; matches Table 20 to the parameter"
 ROLES = "512 channels at stride 8, 512 at 32, 1024 at 8: the roles of YOLOv8's 4/9/14"

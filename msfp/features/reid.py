@@ -1,6 +1,5 @@
 """The separate ReID network on crops: OSNet x0.25 (Zhou et al., ICCV 2019), with torchreid's tensor names."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -11,17 +10,15 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from msfp.features.backbone import device_named
-from msfp.features.pooling import with_rows
+from msfp.features.pooling import BoxSet, Frames, Progress, with_rows
 from msfp.features.weights import find, load_strict, read_state
 
-# Width 0.25 of (64, 256, 384, 512); the feature keeps 512.
-WIDTHS = (16, 64, 96, 128)
+WIDTHS = (16, 64, 96, 128)  # a quarter of (64, 256, 384, 512); the feature keeps 512
 FEATURE = 512
-STREAMS = {"conv2a": 1, "conv2b": 2, "conv2c": 3, "conv2d": 4}
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation and, unless linear, ReLU."""
+    """Convolution, batch normalisation and, unless linear, ReLU: (B, C, h, w) -> (B, D, h / stride, w / stride)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, linear: bool = False) -> None:
         super().__init__()
@@ -30,11 +27,8 @@ class ConvBlock(nn.Module):
         self.linear = linear
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
-        if self.linear:
-            linear: torch.Tensor = self.bn(self.conv(x))
-            return linear
-        return torch.relu_(self.bn(self.conv(x)))
+        found: torch.Tensor = self.bn(self.conv(x))
+        return found if self.linear else torch.relu_(found)
 
 
 class LightConv(nn.Module):
@@ -47,7 +41,6 @@ class LightConv(nn.Module):
         self.bn: nn.Module = nn.BatchNorm2d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) -> (B, C, h, w)."""
         return torch.relu_(self.bn(self.conv2(self.conv1(x))))
 
 
@@ -72,9 +65,9 @@ class OmniScaleBlock(nn.Module):
         middle = outputs // 4
         self.conv1 = ConvBlock(inputs, middle)
         self.conv2a = LightConv(middle)
-        self.conv2b = nn.Sequential(*[LightConv(middle) for _ in range(STREAMS["conv2b"])])
-        self.conv2c = nn.Sequential(*[LightConv(middle) for _ in range(STREAMS["conv2c"])])
-        self.conv2d = nn.Sequential(*[LightConv(middle) for _ in range(STREAMS["conv2d"])])
+        self.conv2b, self.conv2c, self.conv2d = (
+            nn.Sequential(*(LightConv(middle) for _ in range(count))) for count in (2, 3, 4)
+        )
         self.gate = ChannelGate(middle)
         self.conv3 = ConvBlock(middle, outputs, linear=True)
         self.downsample = ConvBlock(inputs, outputs, linear=True) if inputs != outputs else None
@@ -91,14 +84,9 @@ class OmniScaleBlock(nn.Module):
 
 
 class OSNet(nn.Module):
-    """Crops of people to vectors.
-
-    Attributes:
-        classifier: identities of the training set; unused for features.
-    """
+    """Crops of people to vectors; the classifier of the training set's identities is unused for features."""
 
     def __init__(self, identities: int = 1) -> None:
-        """Make the network with random weights."""
         super().__init__()
         first, second, third, fourth = WIDTHS
         self.conv1 = ConvBlock(3, first, kernel=7, stride=2)
@@ -120,10 +108,10 @@ class OSNet(nn.Module):
 def fold(model: OSNet) -> OSNet:
     """Batch normalisation put into the convolution before it, in place: the same features, for evaluation only."""
     for block in model.modules():
-        if isinstance(block, ConvBlock) and isinstance(block.bn, nn.BatchNorm2d):
-            block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
-        elif isinstance(block, LightConv) and isinstance(block.bn, nn.BatchNorm2d):
-            block.conv2, block.bn = fuse_conv_bn_eval(block.conv2, block.bn), nn.Identity()
+        if isinstance(block, ConvBlock | LightConv) and isinstance(block.bn, nn.BatchNorm2d):
+            name = "conv" if isinstance(block, ConvBlock) else "conv2"
+            setattr(block, name, fuse_conv_bn_eval(getattr(block, name), block.bn))
+            block.bn = nn.Identity()
     return model
 
 
@@ -142,9 +130,8 @@ DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
 
 def load_reid(weights: str | Path = "embedded", device: str = "cpu", seed: int = 0) -> OSNet:
-    """OSNet x0.25, frozen.
+    """OSNet x0.25, frozen; `weights`: `embedded`, a file with torchreid's names, or the control `random-init`.
 
-    `weights`: `embedded`, a .safetensors or .pt file with torchreid's names, or the control `random-init`.
     Raises InputError: weights that are missing, damaged or another network's.
     """
     if str(weights) == "random-init":
@@ -175,12 +162,7 @@ def resnet50(device: str = "cpu") -> torch.nn.Module:
 
 
 def cut(frame: NDArray[np.uint8], tlwh: NDArray[np.float64], size: tuple[int, int] = CROP) -> NDArray[np.uint8]:
-    """Crops of people, stretched to one size.
-
-    `frame`: (H, W, 3) uint8 RGB. `tlwh`: (N, 4) in file coordinates; cut to the frame, mid-grey where nothing of the
-    box is inside.
-    Returns (N, height, width, 3) uint8.
-    """
+    """(N, height, width, 3) uint8 crops of (N, 4) tlwh boxes, mid-grey where nothing of the box is in the frame."""
     height, width = frame.shape[:2]
     crops = np.full((len(tlwh), size[1], size[0], 3), 128, np.uint8)
     low = np.floor(tlwh[:, :2] - 1.0)
@@ -197,48 +179,30 @@ def normalise(crops: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy((crops.astype(np.float32) / 255.0 - MEAN) / DEVIATION).permute(0, 3, 1, 2)
 
 
-def filled(crops: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """The crops, at most `count`, with black ones after them to that number."""
-    return np.concatenate([crops, np.zeros((count - len(crops), *crops.shape[1:]), np.uint8)])
-
-
 @torch.inference_mode()
 def embed(
-    model: torch.nn.Module,
-    frame: NDArray[np.uint8],
-    tlwh: NDArray[np.float64],
-    batch: int = 32,
-    size: tuple[int, int] = CROP,
-    width: int = FEATURE,
-) -> NDArray[np.float32]:
-    """(N, width) unit vectors of the people in a frame.
-
-    `frame`: (H, W, 3) uint8 RGB. `tlwh`: (N, 4) in file coordinates.
-    """
+    model: torch.nn.Module, frame: NDArray[np.uint8], tlwh: NDArray[np.float64], batch: int = 32,
+    size: tuple[int, int] = CROP, width: int = FEATURE,
+) -> NDArray[np.float32]:  # fmt: skip
+    """(N, width) unit vectors of (N, 4) tlwh boxes, in file coordinates, of a (H, W, 3) uint8 RGB frame."""
     device = next(model.parameters()).device
     crops = cut(frame, np.asarray(tlwh, np.float64).reshape(-1, 4), size)
     out = np.zeros((len(crops), width), np.float32)
     for start in range(0, len(crops), batch):
         given = crops[start : start + batch]
-        # On a GPU every pass has one shape: libraries prepare themselves for each new one.
-        shown = given if device.type == "cpu" else filled(given, batch)
+        # On a GPU every pass has one shape, as libraries prepare themselves for each new one: black crops fill it.
+        empty = ((0, batch - len(given)), (0, 0), (0, 0), (0, 0))
+        shown = given if device.type == "cpu" else np.pad(given, empty)
         features = model(normalise(shown).to(device))[: len(given)]
         out[start : start + batch] = torch.nn.functional.normalize(features).cpu().numpy()
     return out
 
 
 def extract_reid(
-    frames: Iterable[tuple[int, NDArray[np.uint8]]],
-    box_sets: dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]],
-    model: OSNet,
-    progress: Callable[[int], None] | None = None,
-    size: tuple[int, int] = CROP,
+    frames: Frames, box_sets: dict[str, BoxSet], model: OSNet, progress: Progress = None, size: tuple[int, int] = CROP
 ) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float16]]]:
-    """ReID vectors of all box sets of one scene.
+    """Box set of one scene -> (N,) whether a row's frame has come, and (N, 512) unit vectors, zero where not.
 
-    `frames`: (number from 1, (H, W, 3) uint8 RGB) of the frames whose pixels are present. `box_sets`: name -> (frame
-    (N,) int32 ascending, tlwh (N, 4) in file coordinates).
-    Returns name -> (present (N,) bool, (N, 512) float16 unit vectors, zero where absent).
     Raises InputError: boxes that are not finite or have negative sides, or a frame that comes twice.
     """
     out = {

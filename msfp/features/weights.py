@@ -25,15 +25,11 @@ from msfp.errors import InputError
 # Names that checkpoints of ultralytics and of torch carry beside tensors. They become inert records, whatever they are.
 INERT_MODULES = ("torch.nn.modules.", "ultralytics.")
 INERT_NAMES = {
-    *((module, name) for module in ("builtins", "__builtin__") for name in ("set", "object")),
-    *((module, "_reconstructor") for module in ("copyreg", "copy_reg")),
-    *(("pathlib", name) for name in ("PosixPath", "WindowsPath", "PurePosixPath")),
-    ("pathlib._local", "PosixPath"),
-    *(("torch", name) for name in ("Size", "device", "dtype")),
-    *(("numpy", name) for name in ("dtype", "ndarray")),
-    *((f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")),
-    ("_codecs", "encode"),
-}
+    "builtins.set", "builtins.object", "__builtin__.set", "__builtin__.object", "copyreg._reconstructor",
+    "copy_reg._reconstructor", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath",
+    "pathlib._local.PosixPath", "torch.Size", "torch.device", "torch.dtype", "numpy.dtype", "numpy.ndarray",
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "_codecs.encode",
+}  # fmt: skip
 STORAGES = {
     "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16, "Double": torch.float64,
     "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
@@ -104,7 +100,7 @@ class Reader(pickle.Unpickler):
         """Our stand-in for a name; refuses names that no checkpoint needs."""
         if (module, name) in KNOWN:
             return KNOWN[module, name]
-        if (module, name) in INERT_NAMES or module.startswith(INERT_MODULES):
+        if f"{module}.{name}" in INERT_NAMES or module.startswith(INERT_MODULES):
             return Record
         raise Refused(
             f"this checkpoint names {module}.{name}, which no weights need; nothing was executed. Convert it to "
@@ -120,14 +116,12 @@ class Reader(pickle.Unpickler):
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """State dict of a `.pt` file: of an ultralytics checkpoint (its EMA where it has one), a module or a state dict.
 
-    Raises InputError: not a zip checkpoint, corrupt, names that are not on the list, costs more than weights do, or no
-    tensors in it.
+    Raises InputError: damaged, names that are not on the list, costs more than weights do, or no tensors in it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_costly(archive, path.stat().st_size)
-            names = archive.namelist()
-            pickled = next(name for name in names if name.endswith("data.pkl"))
+            pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             prefix = pickled.removesuffix("data.pkl")
 
             def storage(key: str, dtype: torch.dtype) -> torch.Tensor:
@@ -142,8 +136,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise InputError(f"{path}: weights file not found") from None
     except Exception as error:  # a damaged file can fail anywhere inside zip or pickle
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise InputError(f"{path}: not a readable PyTorch checkpoint ({reason})") from None
+        raise InputError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)})") from None
     if not state:
         raise InputError(f"{path}: no weights found in this checkpoint")
     return state
@@ -194,11 +187,8 @@ def _tensors(module: Record, prefix: str, count: list[int]) -> list[tuple[str, t
     if count[0] > MOST_MODULES or prefix.count(".") > DEEPEST:
         raise too_costly("it has modules within modules without end")
     state = module.state if isinstance(module.state, dict) else {}
-    found = []
-    for group in ("_parameters", "_buffers"):
-        for name, value in (state.get(group) or {}).items():
-            if isinstance(value, torch.Tensor):
-                found.append((f"{prefix}{name}", value))
+    own = (item for group in ("_parameters", "_buffers") for item in (state.get(group) or {}).items())
+    found = [(f"{prefix}{name}", value) for name, value in own if isinstance(value, torch.Tensor)]
     for name, child in (state.get("_modules") or {}).items():
         if isinstance(child, Record):
             found.extend(_tensors(child, f"{prefix}{name}.", count))
@@ -218,10 +208,9 @@ SCALES = "nsmlx"
 
 def prepare_environment() -> None:
     """Keep ultralytics from printing, installing, calling out and writing into ~/.config; before its first import."""
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-    os.environ.setdefault("YOLO_OFFLINE", "true")
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder()))
+    wanted = {"AUTOINSTALL": "false", "OFFLINE": "true", "VERBOSE": "false", "CONFIG_DIR": str(cache_folder())}
+    for name, value in wanted.items():
+        os.environ.setdefault(f"YOLO_{name}", value)
 
 
 def cache_folder() -> Path:
@@ -238,7 +227,6 @@ def cache_folder() -> Path:
 def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = True) -> Any:
     """An ultralytics detection model (untyped, as ultralytics is) with seeded random weights.
 
-    `architecture`: `yolov8n`, `yolo11m`, `rtdetr-l`, `rtdetr-resnet50`, ... `classes`: number of classes of the head.
     `fused`: fold batch normalisation into the convolutions (evaluation) or keep it (training).
     Raises InputError: an unknown architecture.
     """
@@ -255,15 +243,11 @@ def build(architecture: str, classes: int = 80, seed: int = 0, fused: bool = Tru
 
     np.set_printoptions(**options)  # ultralytics changes how arrays print, everywhere
     config: dict[str, Any] = YAML.load(Path(ultralytics.__file__).parent / "cfg" / "models" / yaml)
-    config["scale"] = scale
-    config["yaml_file"] = yaml
+    config |= {"scale": scale, "yaml_file": yaml}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        kind = RTDETRDetectionModel if detr else DetectionModel
-        model = kind(config, nc=classes, verbose=False)
-    if fused:
-        model = model.eval().fuse(verbose=False)
-    return model
+        model = (RTDETRDetectionModel if detr else DetectionModel)(config, nc=classes, verbose=False)
+    return model.eval().fuse(verbose=False) if fused else model
 
 
 def is_known(architecture: str) -> bool:
@@ -279,10 +263,7 @@ State = dict[str, torch.Tensor]
 
 
 def embedded_path(file: str) -> Path:
-    """Path of a weights file shipped inside the package.
-
-    Raises InputError: no such file is shipped, or it is not as it was shipped.
-    """
+    """Path of a weights file shipped inside the package; InputError: not shipped, or not as it was shipped."""
     path = Path(str(resources.files("msfp.features") / "weights" / file))
     if not file or not path.is_file():
         raise InputError(
@@ -312,12 +293,6 @@ def listed_sums(folder: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
 
 
-def list_sum(path: Path) -> None:
-    """Put a file's SHA-256 into the `SHA256SUMS` of its folder, in place of an older one."""
-    sums = listed_sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
-    (path.parent / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), "ascii")
-
-
 def find(weights: str | Path, embedded: str = "") -> Path:
     """The file meant by `weights`: `embedded`, a path, or a bare ultralytics name (`yolov8m.pt`), downloaded if absent.
 
@@ -330,26 +305,23 @@ def find(weights: str | Path, embedded: str = "") -> Path:
     path = Path(weights)
     if path.is_file():
         return path
-    if path.suffix == ".pt" and path.parent == Path() and is_known(path.stem):
-        return _download(path.name)
-    raise InputError(f"weights {weights}: file not found; name a .safetensors or .pt file, or use 'embedded'")
-
-
-def _download(name: str) -> Path:
+    if path.suffix != ".pt" or path.parent != Path() or not is_known(path.stem):
+        raise InputError(f"weights {weights}: file not found; name a .safetensors or .pt file, or use 'embedded'")
     prepare_environment()
     from ultralytics.utils.downloads import attempt_download_asset
 
     try:
-        path = Path(attempt_download_asset(cache_folder() / name))
+        found = Path(attempt_download_asset(cache_folder() / path.name))
+        if found.is_file():
+            return found
+        reason = "fetch the file and name its path"
     except Exception as error:
-        raise InputError(f"weights {name}: not here and could not be downloaded ({_first_line(error)})") from None
-    if not path.is_file():
-        raise InputError(f"weights {name}: not here and could not be downloaded; fetch the file and name its path")
-    return path
+        reason = _first_line(error)
+    raise InputError(f"weights {path.name}: not here and could not be downloaded ({reason})")
 
 
 def read_state(path: Path) -> State:
-    """Tensors of a `.safetensors` or `.pt` file in float32, batch normalisation not yet folded.
+    """Tensors of a `.safetensors` or `.pt` file in float32, batch normalisation as it is there.
 
     Raises InputError: unknown suffix, missing or corrupt file, or a pickle with foreign names.
     """
@@ -388,10 +360,9 @@ def class_count(state: State, default: int = 80) -> int:
 
 
 def load_detector(architecture: str, weights: str | Path, embedded: str = "", seed: int = 0) -> Any:
-    """A fused ultralytics detector with these weights, in evaluation mode, frozen.
+    """A fused ultralytics detector, in evaluation mode, frozen.
 
-    `architecture`: `yolov8n`, ... `weights`: path, `embedded`, a bare ultralytics name, or `random-init`, the named
-    control. `embedded`: file meant by `embedded`.
+    `weights`: a .safetensors or .pt file, `embedded`, a bare ultralytics name, or the control `random-init`.
     Raises InputError: weights missing, unreadable, or not this architecture's.
     """
     if str(weights) == "random-init":
@@ -428,10 +399,7 @@ def random_detector(architecture: str, seed: int = 0) -> Any:
 
 
 def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -> None:
-    """Load exactly these tensors, or say in one line why they do not fit.
-
-    Raises InputError: missing, surplus or differently shaped tensors.
-    """
+    """Load exactly these tensors; InputError says in one line why they do not fit."""
     wanted = model.state_dict()
     wrong = {
         "missing": [key for key in wanted if key not in state],
@@ -448,5 +416,5 @@ def load_strict(model: nn.Module, state: State, path: Path, architecture: str) -
 
 
 def _first_line(error: Exception) -> str:
-    text = (str(error) or type(error).__name__).encode("ascii", "ignore").decode()
-    return text.strip().splitlines()[0][:200]
+    text = str(error).encode("ascii", "ignore").decode().strip() or type(error).__name__
+    return text.splitlines()[0][:200]

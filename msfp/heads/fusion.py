@@ -1,8 +1,7 @@
 """Fusion of several layers' pooled vectors into one embedding (section 3.2, eqs. 2-5, Tables 3 and 20).
 
-Each strategy is one class with a `name`, in any module of this folder. All take `{layer: (N, C_l)}` and
-give (N, D) rows of unit norm. Axes are counted from the last, so that the same code runs with an axis of seeds in front
-(see `stack`).
+Each strategy is one class with a `name`, in any module of this folder. All take `{layer: (N, C_l)}` and give (N, D)
+unit rows. Axes are counted from the last, so that the same code runs with an axis of seeds in front (`triplets.Stack`).
 """
 
 from collections.abc import Callable
@@ -57,14 +56,6 @@ def make_head(kind: "str | type[FusionHead]", channels: dict[int, int], config: 
 class FusionHead(nn.Module):
     """What every strategy shares: it knows its layers, checks its input and gives rows of unit norm.
 
-    Attributes:
-        sees_size: it also wants the boxes' sizes under `SIZE`.
-        sees_cells: it wants the 7x7 cells of each box, `{layer: (N, 49, C_l)}`, not their mean.
-        sees_last: it reads the last layer alone.
-        pooling: how its boxes are pooled, where it has a way of its own; of `strips` it gets (N, strips * C_l).
-        centred: it wants strips of unit length, less the mean of the frame's people.
-        seeded: whether what it learns depends on the seed.
-
     Example:
         >>> class Mine(msfp.FusionHead):
         ...     def embed(self, layers):
@@ -74,12 +65,12 @@ class FusionHead(nn.Module):
     """
 
     name = ""
-    sees_size: ClassVar[bool] = False
-    sees_cells: ClassVar[bool] = False
-    sees_last: ClassVar[bool] = False
-    pooling: ClassVar[Literal["roi_align", "lite", "strips"]] = "roi_align"
-    centred: ClassVar[bool] = False
-    seeded: ClassVar[bool] = True
+    sees_size: ClassVar[bool] = False  # wants the boxes' sizes too, under `SIZE`
+    sees_cells: ClassVar[bool] = False  # wants the 7x7 cells of each box, {layer: (N, 49, C_l)}, not their mean
+    sees_last: ClassVar[bool] = False  # reads the last layer alone
+    pooling: ClassVar[Literal["roi_align", "lite", "strips"]] = "roi_align"  # of strips it gets (N, strips * C_l)
+    centred: ClassVar[bool] = False  # wants strips of unit length, less the mean of the frame's people
+    seeded: ClassVar[bool] = True  # what it learns depends on the seed
 
     def __init__(self, channels: dict[int, int], config: FusionSettings) -> None:
         super().__init__()
@@ -93,10 +84,7 @@ class FusionHead(nn.Module):
     def learn(
         self, layers: dict[int, Tensor], person: NDArray[np.int64], tick: Tick | None
     ) -> NDArray[np.float32] | None:
-        """Learn in a way of its own, from {layer: (N, C_l)} and (N,) whose boxes they are.
-
-        Returns (E,) mean loss of each epoch, `tick` called after each; None: the triplet loss trains it.
-        """
+        """Learn in a way of its own: (E,) mean loss of each epoch, `tick` after each. None: by the triplet loss."""
         return None
 
     def forward(self, layers: dict[int, Tensor]) -> Tensor:
@@ -276,9 +264,8 @@ class TwoStageSE(SingleStageSE):
 class HardAssignment(Attention):
     """One level a box, by its size: FPN's rule of one level an octave, coarser for larger boxes.
 
-    FPN's canonical size is ImageNet's 224 pixels; here it is the geometric mean of the learning boxes (`SIZE` is in
-    octaves above it), and boxes within half an octave of it take the middle level. Levels are in the order of the taps,
-    which is the paper's order from fine to coarse. The choice has no parameters.
+    FPN's canonical size is 224 pixels; here it is the geometric mean of the learning boxes (`SIZE` is in octaves above
+    it): boxes within half an octave of it take the middle level.
     """
 
     name = "hard-assignment"
@@ -291,10 +278,7 @@ class HardAssignment(Attention):
 
 
 class SoftRoiSelection(Attention):
-    """A gate for each level from that level alone, softmax over the levels (AugFPN's soft RoI selection).
-
-    It differs from the paper's attention in that a level's score does not see the other levels.
-    """
+    """A gate for each level from that level alone, softmax over the levels (AugFPN's soft RoI selection)."""
 
     name = "soft-roi"
 

@@ -4,7 +4,7 @@ Not the paper's. Its mean over the whole box keeps position and background and l
 of the body a colour belongs to, and the mean of a frame's people holds what light and scene make of everybody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 
 from msfp.config import FusionSettings
 from msfp.heads.fusion import FusionHead, Tick
+from msfp.heads.training import fit_net
 
 MEMORY = 0.9  # of the running mean that stands in where a frame shows one person
 EPOCHS, BATCH, RATE, TEMPERATURE, NOISE, DROPOUT = 30, 256, 1e-3, 0.1, 0.02, 0.1  # of the linear map's training
@@ -23,8 +24,7 @@ EPOCHS, BATCH, RATE, TEMPERATURE, NOISE, DROPOUT = 30, 256, 1e-3, 0.1, 0.02, 0.1
 class FrameCentring:
     """Scales strips to unit length and subtracts the mean of the frame's people, frame after frame.
 
-    Of a single person nothing would be left: the mean of the frames before stands in, an EMA of those with two people
-    or more; before the first such frame nothing is subtracted.
+    For a single person an EMA of the means of earlier frames with two or more stands in; before these, nothing.
     """
 
     def __init__(self, strips: int) -> None:
@@ -34,10 +34,7 @@ class FrameCentring:
     def step(
         self, layers: Mapping[int, NDArray[np.floating]], people: NDArray[np.bool_] | None = None
     ) -> dict[int, NDArray[np.float32]]:
-        """The next frame: layer -> (n, strips * C) pooled strips -> centred ones.
-
-        `people`: (n,) rows that make up the mean; all where None.
-        """
+        """The next frame's (n, strips * C) pooled strips, centred; `people`: (n,) rows that make up the mean."""
         found = {}
         for layer, pooled in layers.items():
             unit = unit_strips(pooled, self._strips)
@@ -80,8 +77,8 @@ def within_class_whitening(
 ) -> NDArray[np.float64]:
     """(D, D) map after which what changes from box to box of one person has unit covariance in every direction.
 
-    `vectors` (N, D), `person` (N,) whose each is. L of S^-1 = L L', where S = W + ridge tr(W) / D I and W is the mean
-    over boxes of (v - m)(v - m)', m the mean of that person's vectors.
+    L of S^-1 = L L', where S = W + ridge tr(W) / D I and W is the mean over boxes of (v - m)(v - m)', m the mean of
+    that person's vectors.
     """
     order = np.argsort(person, kind="stable")
     ends = np.flatnonzero(np.diff(person[order])) + 1
@@ -127,24 +124,14 @@ class PartsLinear(FusionHead):
 
     def learn(self, layers: dict[int, Tensor], person: NDArray[np.int64], tick: Tick | None) -> NDArray[np.float32]:
         vectors, whose = self.concatenated(layers), torch.from_numpy(person)
-        optimiser = torch.optim.Adam(self.parameters(), lr=RATE)
-        history = []
-        for _ in range(EPOCHS):
-            losses = [
-                self._step(vectors[rows], whose[rows], optimiser) for rows in torch.randperm(len(vectors)).split(BATCH)
-            ]
-            history.append(float(np.mean(losses)))
-            if tick is not None:
-                tick()
-        return np.array(history, np.float32)
 
-    def _step(self, vectors: Tensor, whose: Tensor, optimiser: torch.optim.Optimizer) -> float:
-        given = nn.functional.dropout(vectors + NOISE * torch.randn_like(vectors), DROPOUT)
-        loss = contrast(normalize(self.map(given), dim=-1), whose, TEMPERATURE)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return float(loss.detach())
+        def losses() -> Iterator[tuple[Tensor, int]]:
+            for rows in torch.randperm(len(vectors)).split(BATCH):
+                given = vectors[rows]
+                given = nn.functional.dropout(given + NOISE * torch.randn_like(given), DROPOUT)
+                yield contrast(normalize(self.map(given), dim=-1), whose[rows], TEMPERATURE), 1
+
+        return fit_net(self, torch.optim.Adam(self.parameters(), lr=RATE), losses, EPOCHS, tick).loss
 
     def embed(self, layers: dict[int, Tensor]) -> Tensor:
         found: Tensor = self.map(self.concatenated(layers))
@@ -152,10 +139,7 @@ class PartsLinear(FusionHead):
 
 
 def contrast(embeddings: Tensor, whose: Tensor, temperature: float) -> Tensor:
-    """Supervised contrastive loss of (N, D) unit rows: -log of the share that a person's other boxes have of all.
-
-    The mean over pairs of a box and another of the same person; 0 where nobody is there twice.
-    """
+    """Supervised contrastive loss of (N, D) unit rows, the mean over pairs of one person's; 0 where there are none."""
     logits = embeddings @ embeddings.T / temperature
     itself = torch.eye(len(whose), dtype=torch.bool, device=logits.device)
     chance = logits.masked_fill(itself, -torch.inf).log_softmax(1)

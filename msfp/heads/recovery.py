@@ -22,19 +22,21 @@ RATE, DECAY, BATCH, DROPOUT = 2e-3, 1e-2, 128, 0.1
 class Cases:
     """Tracks without a detection, and where their person was."""
 
-    # (N, T, D) unit embeddings, tokens in the order history, predicted box, detections; zero for padding
-    look: NDArray[np.float32]
+    look: NDArray[np.float32]  # (N, T, D) unit embeddings: history, predicted box, detections; zero for padding
     place: NDArray[np.float32]  # (N, T, P) places relative to the predicted box
     there: NDArray[np.bool_]  # (N, T) False for padding
-    # (N,) what is right: 0 missed, 1 at the predicted box, 2.. at a detection; empty where unknown.
-    choice: NDArray[np.int64]
+    choice: NDArray[np.int64]  # (N,) right: 0 missed, 1 the predicted box, 2.. a detection; empty where unknown
+
+    def tensors(self) -> list[Tensor]:
+        """Look, place and there."""
+        return [torch.from_numpy(np.ascontiguousarray(a)) for a in (self.look, self.place, self.there)]
 
 
 class RecoveryNet(nn.Module):
     """About 20 000 parameters for embeddings 128 wide."""
 
     def __init__(self, look_width: int, place_width: int, history: int) -> None:
-        """Make it with random weights, for `history` tokens of observations before that of the predicted box."""
+        """Random weights, for `history` tokens of observations before that of the predicted box."""
         super().__init__()
         self.history = history
         self.look = nn.Linear(look_width, WIDTH)
@@ -75,9 +77,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(K, T, WIDTH) -> the same; keys outside the (K, T) mask are not looked at."""
         count, length, _ = x.shape
-        query, key, value = (
-            self.mix(self.first(x)).reshape(count, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
-        )
+        projected = self.mix(self.first(x)).reshape(count, length, 3, HEADS, WIDTH // HEADS)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
         x = x + self.drop(self.out(mixed.transpose(1, 2).reshape(count, length, WIDTH)))
         out: Tensor = x + self.drop(self.think(self.second(x)))
@@ -88,14 +89,12 @@ def fit_recovery(cases: Cases, history: int, epochs: int, seed: int, tick: Calla
     """Train the decision with cross-entropy; NotComputable where there are no cases."""
     if not len(cases.choice):
         raise NotComputable("no track loses its detection on the learning parts, so recovery cannot learn")
-    look, place, there, choice = (
-        torch.from_numpy(np.ascontiguousarray(a)) for a in (cases.look, cases.place, cases.there, cases.choice)
-    )
+    given, choice = cases.tensors(), torch.from_numpy(np.ascontiguousarray(cases.choice))
     rng = np.random.default_rng([seed, 3])
 
     def losses() -> Iterator[tuple[Tensor, int]]:
         for rows in torch.from_numpy(rng.permutation(len(choice))).split(BATCH):
-            yield cross_entropy(net(look[rows], place[rows], there[rows]), choice[rows]), len(rows)
+            yield cross_entropy(net(*(tensor[rows] for tensor in given)), choice[rows]), len(rows)
 
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -106,8 +105,7 @@ def fit_recovery(cases: Cases, history: int, epochs: int, seed: int, tick: Calla
 @torch.inference_mode()
 def decide(net: RecoveryNet, cases: Cases) -> NDArray[np.float32]:
     """(K, 2 + detections) weights of missed, predicted box and each detection; rows sum to 1."""
-    arrays = (torch.from_numpy(np.ascontiguousarray(a)) for a in (cases.look, cases.place, cases.there))
-    return net(*arrays).softmax(-1).numpy()
+    return net(*cases.tensors()).softmax(-1).numpy()
 
 
 WIDTHS = (1, 16, 32, 32)
@@ -136,9 +134,8 @@ class LinkNet(nn.Module):
 
 
 def fit_link(pairs: NDArray[np.float32], same: NDArray[np.bool_], epochs: int, seed: int) -> Fitted:
-    """Train with binary cross-entropy, both answers weighing alike.
+    """Train on (M, 2, T, 3) pairs and (M,) whether they are one person's, both answers weighing alike.
 
-    `pairs`: (M, 2, T, 3), see `msfp.tracking.postprocess.pair`. `same`: (M,) whether they are one person's.
     Raises NotComputable: only one of both answers occurs.
     """
     if same.all() or not same.any():
@@ -165,7 +162,6 @@ class Linker:
     """A trained decision: arrays in, arrays out."""
 
     def __init__(self, state: Mapping[str, NDArray[np.float32]]) -> None:
-        """Take a trained state."""
         self._net = restore(LinkNet(), state)
 
     @torch.inference_mode()

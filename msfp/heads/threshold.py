@@ -20,9 +20,8 @@ class SceneEncoder(nn.Module):
     """GAP vector -> Linear -> ReLU -> Dropout -> Linear -> sigmoid, scaled to the bounds (eq. 6, Table 20).
 
     `single` and `offset` predict one value; `dual` predicts (tau_high, tau_low). Eq. 8 does not say how they stay
-    ordered: under `atl.dual: free` nothing in the network orders them, and who uses them holds tau_low at tau_high at
-    most; under `fraction` the second output is how far tau_low lies between tau_min and tau_high.
-    What inputs are standardised with is kept with the weights; raw inputs have shift 0 and scale 1.
+    ordered: under `atl.dual: free` who uses them holds tau_low at tau_high at most; under `fraction` the second output
+    is how far tau_low lies between tau_min and tau_high.
 
     Example:
         >>> encoder = msfp.SceneEncoder(192, "dual", msfp.Settings().atl).eval()
@@ -72,13 +71,9 @@ class ThresholdSteps:
     """Epochs of the threshold task (eq. 9) for several encoders, each with batches and dropout of its own seed."""
 
     def __init__(
-        self,
-        encoders: ListLike[SceneEncoder],
-        scene: NDArray[np.float16],
-        target: Floats,
-        seeds: ListLike[int],
+        self, encoders: ListLike[SceneEncoder], scene: NDArray[np.float16], target: Floats, seeds: ListLike[int],
         learning_rate: float,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Take the encoders' initial weights, one a seed, with (T, C) scene vectors and (T, k) targets."""
         self._config, self._rate = encoders[0].config, learning_rate
         self._fraction = encoders[0].mode == "dual" and self._config.dual == "fraction"
@@ -128,12 +123,9 @@ def train_epoch(
 ) -> tuple[float, int]:  # fmt: skip
     """Train on all frames once, in batches; weights and moments are changed in place.
 
-    `w1`, `b1`, `w2`, `b2`: (H, C), (H,), (k, H), (k,). `moments_w1`, `moments_b1`, `moments_w2`, `moments_b2`: Adam's
-    first and second moments of each, along axis 0. `scene`, `target`: (T, C) standardised vectors and (T, k). `order`:
-    (T,) in which frames are taken. `kept`: (T, H) hidden units that dropout keeps, a row a place in the order; (0, H)
-    where all are kept. `dropout`, `batch`, `steps`, `learning_rate`, `decay`: its share, frames a step, steps made
-    before, Adam's settings. `low`, `high`: bounds of the prediction. `fraction`: the second output is how far tau_low
-    lies between `low` and tau_high.
+    `w1`, `b1`, `w2`, `b2`: (H, C), (H,), (k, H), (k,); their moments: Adam's first and second, along axis 0. `scene`,
+    `target`: (T, C) standardised vectors and (T, k). `order`: (T,) of frames. `kept`: (T, H) hidden units that dropout
+    keeps, a row a place in the order; (0, H) where all are kept. `low`, `high`: bounds of the prediction.
     Returns mean over batches of their loss, and the number of steps made.
     """
     total, batches, outputs = 0.0, 0, len(b2)

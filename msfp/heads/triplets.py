@@ -20,9 +20,8 @@ def triplet_loss(embeddings: Tensor, count: Tensor, margin: float, positives: Po
 
     The paper mines negatives only: an anchor's term is the mean over all its positives, or that of its farthest one.
 
-    `embeddings`: (..., P, K, D) unit rows of P different persons; axes in front are batches of their own. `count`:
-    (..., P) how many of a person's K rows are detections of their own, at least two; those after them repeat one of
-    them, and are neither anchor nor positive. `positives`: which of the person's other detections are p.
+    `embeddings`: (..., P, K, D) unit rows of P persons. `count`: (..., P) how many of a person's K rows are detections
+    of their own, at least two; those after them repeat one, and are neither anchor nor positive.
     Returns the loss, and the share of triplets inside the margin, weighted as the loss weighs them, (...) each.
     """
     persons, instances = embeddings.shape[-3:-1]
@@ -31,7 +30,10 @@ def triplet_loss(embeddings: Tensor, count: Tensor, margin: float, positives: Po
     own = similarity.diagonal(dim1=-4, dim2=-2).movedim(-1, -3)  # (..., P, K, K): each person's rows among themselves
     same = torch.eye(persons, dtype=torch.bool, device=flat.device)[:, None, :, None]
     nearest = similarity.masked_fill(same, -torch.inf).amax(dim=(-2, -1))[..., None]
-    paired, anchors = _pairs(count, instances)
+    slot = torch.arange(instances, device=count.device)
+    real = slot < count[..., None]
+    paired = real[..., :, None] & real[..., None, :] & (slot[:, None] != slot)  # different detections of a person
+    anchors = count.sum(dim=-1)[..., None, None, None]
     if positives == "hardest":
         own = own.masked_fill(~paired, torch.inf).amin(dim=-1, keepdim=True)
         weight = paired.any(dim=-1, keepdim=True) / anchors
@@ -42,25 +44,17 @@ def triplet_loss(embeddings: Tensor, count: Tensor, margin: float, positives: Po
     return (terms * weight).sum(dim=(-3, -2, -1)), inside
 
 
-def _pairs(count: Tensor, instances: int) -> tuple[Tensor, Tensor]:
-    """(..., P, K, K) whether two rows are different detections, and (..., 1, 1, 1) how many detections there are."""
-    slot = torch.arange(instances, device=count.device)
-    real = slot < count[..., None]
-    paired = real[..., :, None] & real[..., None, :] & (slot[:, None] != slot)
-    return paired, count.sum(dim=-1)[..., None, None, None]
-
-
 Ints = NDArray[np.int64]
 Batch = tuple[Ints, Ints]
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Whose box each feature row is."""
+    """Whose box each feature row is, (N,) each."""
 
-    scene: Ints  # (N,) int64 number of the scene
-    frame: Ints  # (N,) int64 frame
-    identity: Ints  # (N,) int64 identity, unique within its scene only
+    scene: Ints
+    frame: Ints
+    identity: Ints  # unique within its scene only
 
 
 @dataclass(frozen=True)
@@ -95,10 +89,8 @@ class Batches:
     """Draws the batches of one epoch after another.
 
     An epoch shows everyone once for each `window` of boxes begun, in windows drawn anew and spread over the time in
-    sight; P persons a batch and never the same one twice in it. What does not come out even is filled up with other
-    persons of the same scope. Scopes with fewer than P persons give smaller batches, such with a single person none.
-    How many batches of which size come in which order depends on the labels alone, so that the steps of several seeds
-    have the same shapes.
+    sight; a batch has P different persons, the last ones of a scope filled up with others of it, fewer where the scope
+    has fewer. Sizes and their order depend on the labels alone, so that the steps of several seeds have equal shapes.
 
     Example:
         >>> vectors, labels = run.training_set()
@@ -120,9 +112,10 @@ class Batches:
             for i in (turn, turn + 1)
         )
         boxes = np.array([len(p.rows) for p in found], np.int64)
-        self.rows = _joined([p.rows for p in found])
-        self.first = _joined([p.first for p in found]) + np.repeat(np.cumsum(boxes) - boxes, windows)
-        self.count = _joined([p.end - p.first for p in found])
+        none = np.zeros(0, np.int64)
+        self.rows = np.concatenate([none, *(p.rows for p in found)])
+        self.first = np.concatenate([none, *(p.first for p in found)]) + np.repeat(np.cumsum(boxes) - boxes, windows)
+        self.count = np.concatenate([none, *(p.end - p.first for p in found)])
         where = labels.scene[[p.rows[0] for p in found]] if config.scope == "scene" and found else np.zeros(len(found))
         scope = where[self.person]
         each = [np.flatnonzero(scope == one) for one in np.unique(scope)]
@@ -173,10 +166,6 @@ class Batches:
         return self.rows[self.first[window][:, None] + chosen], count
 
 
-def _joined(parts: list[Ints]) -> Ints:
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
 def _interleaved(sizes: Ints, rng: np.random.Generator) -> Ints:
     """A random order in which the sizes, each spread evenly, always come in the same sequence."""
     shuffled = rng.permutation(len(sizes))
@@ -190,21 +179,12 @@ def _interleaved(sizes: Ints, rng: np.random.Generator) -> Ints:
 class Stack(nn.Module):
     """S modules of one shape; the s-th sees the s-th slice of the input and none of the others.
 
-    A module that is built of `Linear`, `BatchNorm1d`, bare parameters and whatever has no parameters and draws no
-    random numbers, and whose forward pass counts axes from the last, becomes a single module on inputs with one more
-    axis in front. Whether it does is tried on a sample. Any other kind runs one member after the other, each with
-    random numbers of its own.
-
-    Attributes:
-        merged: whether the members run as one.
+    Modules of `Linear`, `BatchNorm1d`, bare parameters and what has no parameters and draws no random numbers, whose
+    forward pass counts axes from the last, are `merged` to one on inputs with one more axis in front; this is tried on
+    a `sample`, (S, N, ...) or a dict of such. Others run one after the other, each with random numbers of its own.
     """
 
     def __init__(self, members: ListLike[nn.Module], seeds: ListLike[int], sample: Any) -> None:
-        """Join modules.
-
-        `members`: modules of one class and shape, with their initial weights; they are taken over. `sample`: an input
-        of the whole, (S, N, ...) or a dict of such, with two rows or more.
-        """
         super().__init__()
         self.shapes = {name: value.shape for name, value in members[0].state_dict().items()}
         self.merged = _can_merge(members, sample)
@@ -240,10 +220,7 @@ class Stack(nn.Module):
 
 
 class Linears(nn.Module):
-    """Linear layers, one a member: (S, ..., I) -> (S, ..., O).
-
-    The weights lie as (S, I, O): so their gradient comes out of its product as it is kept, and is not transposed.
-    """
+    """Linear layers, one a member: (S, ..., I) -> (S, ..., O); weights (S, I, O), as their gradient is computed."""
 
     def __init__(self, parts: ListLike[nn.Linear]) -> None:
         super().__init__()
@@ -325,27 +302,20 @@ def as_arrays(state: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
     return {name: value.detach().numpy().astype(np.float32) for name, value in state.items()}
 
 
-Losses = tuple[Tensor, Tensor]
-Loss = Callable[[Tensor, Tensor, float], Losses]
-"""A loss of one's own: (B, D) unit rows, (B,) number of the person each shows, the margin -> the loss and the share of
-it that is active, both scalars. Rows are different detections; each person has at least two."""
+Loss = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+"""A loss of one's own: (B, D) unit rows of different detections, (B,) number of the person each shows, the margin ->
+the loss and the share of it that is active, scalars. Each person has at least two rows."""
 TRIED = 8  # rows on which it is tried whether the seeds' modules can run as one
 
 
 class FusionSteps:
-    """Losses of one epoch after another of the triplet task, (S,) each: one a seed."""
+    """Epochs of the triplet task for several heads, one a seed."""
 
     def __init__(
-        self,
-        heads: ListLike[nn.Module],
-        layers: Mapping[int, NDArray[np.float16]],
-        labels: Labels,
-        training: TrainingSettings,
-        seeds: ListLike[int],
-        dtype: torch.dtype = torch.float32,
-        loss: Loss | None = None,
-    ) -> None:
-        """Take over the heads, one a seed; NotComputable where the labels make no batch."""
+        self, heads: ListLike[nn.Module], layers: Mapping[int, NDArray[np.float16]], labels: Labels,
+        training: TrainingSettings, seeds: ListLike[int], dtype: torch.dtype = torch.float32, loss: Loss | None = None,
+    ) -> None:  # fmt: skip
+        """Take over the heads; NotComputable where the labels make no batch."""
         self.layers = {k: torch.from_numpy(v) for k, v in layers.items()}
         self.dtype, self.training, self.loss = dtype, training, loss
         self.batches = Batches(labels, training)
@@ -361,19 +331,18 @@ class FusionSteps:
         """Begin with a fresh optimiser."""
         self.optimiser = torch.optim.Adam(self.heads.parameters(), lr=self.training.learning_rate, fused=True)
 
-    def losses(self) -> Iterator[Losses]:
-        """(loss, active share) of each batch of one epoch."""
+    def losses(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(S,) loss and active share of each batch of one epoch."""
         self.heads.train()
+        margin = self.training.margin
         for drawn in zip(*(self.batches.epoch(rng) for rng in self.rngs), strict=True):
             rows, count = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
             embeddings = self.heads(self._vectors(rows.flatten(1))).unflatten(1, rows.shape[1:])
             if self.loss is None:
-                yield triplet_loss(embeddings, count, self.training.margin, self.training.positives)
+                yield triplet_loss(embeddings, count, margin, self.training.positives)
                 continue
             kept = torch.arange(rows.shape[2]) < count[..., None]  # those that repeat another are left out
-            found = [
-                self.loss(e[k], k.nonzero()[:, 0], self.training.margin) for e, k in zip(embeddings, kept, strict=True)
-            ]
+            found = [self.loss(e[k], k.nonzero()[:, 0], margin) for e, k in zip(embeddings, kept, strict=True)]
             loss, active = (torch.stack([torch.as_tensor(v) for v in each]) for each in zip(*found, strict=True))
             yield loss, active.detach()
 

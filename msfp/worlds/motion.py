@@ -62,8 +62,7 @@ class Area:
 
     def beyond(self, rng: np.random.Generator, side: int, depth: float) -> Floats:
         """A point half a metre to a metre and a half out of view."""
-        edge = self.place(depth, float(side))
-        return edge + side * rng.uniform(0.5, 1.4) * self.right
+        return self.place(depth, float(side)) + side * rng.uniform(0.5, 1.4) * self.right
 
 
 class Walkers:
@@ -127,12 +126,11 @@ class Walkers:
         ahead, side = area.local(self.position[k : k + 1])
         depth = float(np.clip(ahead[0], area.near, area.far))
         what = rng.random()
-        self.leaves[k] = False
-        if what < 0.62:
+        self.leaves[k] = what < 0.62
+        if self.leaves[k]:
             to = -1 if side[0] > rng.uniform(-0.6, 0.6) else 1
             target = np.clip(depth + rng.normal(0, 2.5) + self.flow * to * area.half(depth), area.near, area.far)
             self.goal[k] = area.beyond(rng, to, float(target))
-            self.leaves[k] = True
         elif what < 0.85:
             away = depth < rng.uniform(area.near, area.far)
             self.goal[k] = area.place(area.far + 2 if away else area.near, rng.uniform(-0.8, 0.8))
@@ -254,7 +252,7 @@ def formation(area: Area, count: int, rng: np.random.Generator) -> Floats:
     rows = 2 if count < 10 else 3
     places = []
     for k in range(count):
-        row, column = k % rows, k // rows
+        column, row = divmod(k, rows)
         columns = (count - row + rows - 1) // rows
         depth = area.near + 0.6 + (area.far - area.near - 1.0) * row / max(1, rows - 1)
         side = -0.72 + 1.44 * (column + 0.5 * (row % 2)) / max(1, columns - 0.5)

@@ -1,7 +1,7 @@
 """People: what they look like, how they hold themselves, and the polygons that show them."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -34,7 +34,6 @@ class Look:
 
     stature: float  # metres
     breadth: float  # 1 for a common build
-    # colours
     skin: Colour
     hair: Colour
     upper: Colour
@@ -46,7 +45,6 @@ class Look:
     sleeves: bool  # long sleeves
     bottom: Bottom  # garment of the legs
     coat: bool  # the upper garment reaches the thighs
-    # on the head
     long_hair: bool
     hood: bool
     cap: bool
@@ -73,22 +71,15 @@ def shading(rng: np.random.Generator, side: float) -> NDArray[np.uint8]:
 
 
 def wardrobe(rng: np.random.Generator, side: float, warm: float) -> Look:
-    """A passer-by: mostly dark and muted clothes, so that many people nearly share their colours.
-
-    The light comes from `side`, -1 left to 1 right; `warm` is the chance of summer clothes.
-    """
+    """A passer-by in mostly dark and muted clothes; light from `side`, -1 left to 1 right, `warm` chance of summer."""
     kind = rng.choice(4, p=(0.42, 0.22, 0.14, 0.22))
     upper = pick(rng, (DARK, MUTED, LIGHT, VIVID)[kind])
     kind = rng.choice(5, p=(0.42, 0.34, 0.12, 0.07, 0.05))
     lower = pick(rng, (DARK, JEANS, MUTED, LIGHT, VIVID)[kind])
     summer = rng.random() < warm
-    bottom: Bottom = "trousers"
-    bare: tuple[Bottom, ...] = ("shorts", "skirt", "dress")
-    if rng.random() < (0.45 if summer else 0.14):
-        bottom = bare[int(rng.integers(3))]
-    names: tuple[Pattern, ...] = ("plain", "stripes", "bars", "checks", "logo", "block", "open")
-    pattern = names[int(rng.choice(7, p=(0.44, 0.08, 0.05, 0.09, 0.12, 0.1, 0.12)))]
-    bags: tuple[Bag, ...] = ("none", "backpack", "shoulder", "hand")
+    bare = rng.random() < (0.45 if summer else 0.14)
+    bottom = get_args(Bottom)[1 + int(rng.integers(3)) if bare else 0]
+    pattern = get_args(Pattern)[rng.choice(7, p=(0.44, 0.08, 0.05, 0.09, 0.12, 0.1, 0.12))]
     long_hair = rng.random() < 0.42
     return Look(
         stature=float(np.clip(rng.normal(1.71, 0.09), 1.45, 1.95)) if rng.random() > 0.04 else rng.uniform(1.1, 1.4),
@@ -107,7 +98,7 @@ def wardrobe(rng: np.random.Generator, side: float, warm: float) -> Look:
         long_hair=long_hair,
         hood=not summer and rng.random() < 0.08,
         cap=not long_hair and rng.random() < 0.12,
-        bag=bags[int(rng.choice(4, p=(0.5, 0.22, 0.18, 0.1)))],
+        bag=get_args(Bag)[rng.choice(4, p=(0.5, 0.22, 0.18, 0.1))],
         tile=shading(rng, side),
     )
 
@@ -116,22 +107,21 @@ def troupe(rng: np.random.Generator, count: int, side: float) -> list[Look]:
     """Dancers in one costume: stature, hair and the cut of the cloth are all that tells them apart."""
     costume = wardrobe(rng, side, warm=0.5)
     costume = replace(costume, hood=False, cap=False, bag="none", coat=False, pattern="plain", breadth=0.92)
-    out = []
-    for _ in range(count):
+
+    def dancer() -> Look:
         other = wardrobe(rng, side, warm=0.5)
-        out.append(
-            replace(
-                costume,
-                stature=float(np.clip(rng.normal(1.68, 0.05), 1.55, 1.8)),
-                skin=pick(rng, (other.skin,), 2),
-                hair=pick(rng, HAIR[:3], 4),
-                upper=pick(rng, (costume.upper,), 2),
-                lower=pick(rng, (costume.lower,), 2),
-                long_hair=bool(rng.random() < 0.5),
-                tile=other.tile,
-            )
+        return replace(
+            costume,
+            stature=float(np.clip(rng.normal(1.68, 0.05), 1.55, 1.8)),
+            skin=pick(rng, (other.skin,), 2),
+            hair=pick(rng, HAIR[:3], 4),
+            upper=pick(rng, (costume.upper,), 2),
+            lower=pick(rng, (costume.lower,), 2),
+            long_hair=bool(rng.random() < 0.5),
+            tile=other.tile,
         )
-    return out
+
+    return [dancer() for _ in range(count)]
 
 
 def crowd(rng: np.random.Generator, count: int, side: float, warm: float, alike: float) -> list[Look]:
@@ -148,11 +138,11 @@ def crowd(rng: np.random.Generator, count: int, side: float, warm: float, alike:
     return out
 
 
-# Joints, in the order of the arrays below.
-PELVIS, NECK, HEAD, CROWN = 0, 1, 2, 3
+PELVIS, NECK, HEAD, CROWN = 0, 1, 2, 3  # joints, in the order of the arrays below
 SHOULDER, ELBOW, HAND = (4, 5), (6, 7), (8, 9)  # left, right
 HIP, KNEE, ANKLE, TOE = (10, 11), (12, 13), (14, 15), (16, 17)
 JOINTS = 18
+UP = np.array([0.0, 0.0, 1.0])
 STRIDE = 0.82  # metres walked in a gait cycle (two steps), over stature
 THIGH, SHIN, FOOT = 0.245, 0.235, 0.04  # over stature
 SPINE, UPPER_ARM, FOREARM = 0.31, 0.17, 0.19
@@ -177,21 +167,18 @@ class Motion:
 
 
 def joints(motion: Motion, stature: Floats, breadth: Floats) -> Floats:
-    """(N, 18, 3) world places of the joints of N people, metres; stature (N,) in metres, breadth (N,) 1 if common.
+    """(N, 18, 3) world places of the joints, metres; stature (N,) in metres, breadth (N,) 1 if common.
 
     The leg that reaches lower stands on the ground, whatever the angles are, so the body bobs and crouches by itself.
     """
-    n = len(stature)
-    forward = np.stack([np.sin(motion.heading), np.cos(motion.heading), np.zeros(n)], -1)
-    left = np.stack([-np.cos(motion.heading), np.sin(motion.heading), np.zeros(n)], -1)
-    up = np.array([0.0, 0.0, 1.0])
-    out = np.zeros((n, JOINTS, 3))
+    forward, left = axes(motion)
+    out = np.zeros((len(stature), JOINTS, 3))
     lean = 0.05 * motion.pace + 0.35 * motion.crouch
-    spine = np.sin(lean)[:, None] * forward + np.cos(lean)[:, None] * up
+    spine = np.sin(lean)[:, None] * forward + np.cos(lean)[:, None] * UP
     tall = stature[:, None]
     out[:, NECK] = SPINE * tall * spine
-    out[:, HEAD] = out[:, NECK] + tall * (0.085 * up + 0.015 * forward)
-    out[:, CROWN] = out[:, NECK] + tall * (0.125 * up + 0.008 * forward)
+    out[:, HEAD] = out[:, NECK] + tall * (0.085 * UP + 0.015 * forward)
+    out[:, CROWN] = out[:, NECK] + tall * (0.125 * UP + 0.008 * forward)
     amplitude = 0.42 * motion.pace
     for side, sign in enumerate((1.0, -1.0)):
         phase = motion.phase + np.pi * side
@@ -201,7 +188,7 @@ def joints(motion: Motion, stature: Floats, breadth: Floats) -> Floats:
         out[:, KNEE[side]] = out[:, HIP[side]] + THIGH * tall * swing(thigh, forward)
         out[:, ANKLE[side]] = out[:, KNEE[side]] + SHIN * tall * swing(thigh - knee, forward)
         pitch = 0.5 * np.minimum(0.0, thigh - knee)[:, None] * (1 - motion.crouch[:, None])
-        out[:, TOE[side]] = out[:, ANKLE[side]] + tall * (0.085 * forward + 0.085 * pitch * up - 0.018 * up)
+        out[:, TOE[side]] = out[:, ANKLE[side]] + tall * (0.085 * forward + 0.085 * pitch * UP - 0.018 * UP)
         raised = 2.7 * motion.lift[:, side] + 0.12
         arm = -0.8 * amplitude * np.sin(phase) + motion.reach[:, side]
         bend = 0.25 + 0.5 * motion.pace * 0.5 + 0.9 * motion.reach[:, side]
@@ -215,6 +202,12 @@ def joints(motion: Motion, stature: Floats, breadth: Floats) -> Floats:
     out[..., 2] += (motion.hop - ground)[:, None]
     out[..., :2] += motion.position[:, None, :]
     return out
+
+
+def axes(motion: Motion) -> tuple[Floats, Floats]:
+    """(N, 3) directions of the chest, and to the left of it."""
+    forward = np.stack([np.sin(motion.heading), np.cos(motion.heading), np.zeros(len(motion.heading))], -1)
+    return forward, np.stack([-forward[:, 1], forward[:, 0], forward[:, 2]], -1)
 
 
 def swing(angle: Floats, forward: Floats) -> Floats:
@@ -273,31 +266,29 @@ PATTERNS = {
 
 
 class Figure(NamedTuple):
-    """A person as drawn in one frame: polygons, farthest first; depth of the body in metres."""
+    """A person as drawn in one frame."""
 
-    polygons: tuple[Polygon, ...]
-    depth: float
+    polygons: list[Polygon]  # farthest first
+    depth: float  # of the body, metres
 
 
 class Frames(NamedTuple):
-    """Axes of N bodies and their sizes: forward and left (N, 3), spine (N, 3), stature and width (N,) in metres."""
+    """N bodies: joints, axes, and sizes in metres."""
 
-    body: Floats
-    forward: Floats
+    body: Floats  # (N, JOINTS, 3)
+    forward: Floats  # (N, 3), as the next two
     left: Floats
     spine: Floats
-    tall: Floats
+    tall: Floats  # (N,), as the next
     wide: Floats
 
 
 def figures(camera: Camera, motion: Motion, looks: list[Look]) -> list[Figure]:
     """One figure a person of a frame; none of them may stand behind the camera."""
-    n = len(looks)
     stature, breadth = np.array([look.stature for look in looks]), np.array([look.breadth for look in looks])
     body = joints(motion, stature, breadth)
-    forward = np.stack([np.sin(motion.heading), np.cos(motion.heading), np.zeros(n)], -1)
-    left = np.stack([-forward[:, 1], forward[:, 0], np.zeros(n)], -1)
-    frames = Frames(body, forward, left, body[:, NECK] - body[:, 0], stature, stature * breadth)
+    frames = Frames(body, *axes(motion), body[:, NECK] - body[:, 0], stature, stature * breadth)
+    forward = frames.forward
     rods, rod_depth = rod_outlines(camera, frames, looks)
     trunks = np.stack([np.vstack([TRUNK, COAT if look.coat else TRUNK[0]]) for look in looks])
     clouds = [rings(frames, trunks), skirt_points(frames), bag_points(frames, looks)]
@@ -323,7 +314,7 @@ def figures(camera: Camera, motion: Motion, looks: list[Look]) -> list[Figure]:
         if look.bag != "none":
             parts.append((float(bag_depth[k]), Polygon(around(cloud[k, 80:]), look.bag_colour)))
         parts.sort(key=lambda part: -part[0])
-        out.append(Figure(tuple([polygon for _, polygon in parts]), m))
+        out.append(Figure([polygon for _, polygon in parts], m))
     return out
 
 
@@ -393,11 +384,10 @@ def skirt_points(frames: Frames) -> Floats:
 def bag_centres(frames: Frames, bags: list[str]) -> Floats:
     """(N, 3) middle of the bag on the back, at the hip or in the hand."""
     body, tall, wide = frames.body, frames.tall[:, None], frames.wide[:, None]
-    up = np.array([0.0, 0.0, 1.0])
     centres = {
         "backpack": 0.36 * body[:, 0] + 0.64 * body[:, NECK] - 0.105 * wide * frames.forward,
-        "shoulder": body[:, HIP[0]] + 0.075 * wide * frames.left + 0.03 * tall * up,
-        "hand": body[:, HAND[1]] - 0.09 * tall * up,
+        "shoulder": body[:, HIP[0]] + 0.075 * wide * frames.left + 0.03 * tall * UP,
+        "hand": body[:, HAND[1]] - 0.09 * tall * UP,
         "none": body[:, 0],
     }
     return np.stack([centres[bag][k] for k, bag in enumerate(bags)])
@@ -426,10 +416,7 @@ def chest(camera: Camera, frames: Frames) -> Floats:
 
 
 def markings(panel: Floats, look: Look, turn: float) -> NDArray[np.int32]:
-    """(K, 4, 2) fixed-point cells of the pattern on a trunk, whose (2, 2, 2) panel `chest` gives.
-
-    `turn` is where the middle of the chest is between the trunk's edges, for what is only in front.
-    """
+    """(K, 4, 2) fixed-point cells of the pattern on a trunk's panel; `turn`: where between its edges the chest is."""
     cells = np.array(PATTERNS[look.pattern])
     if look.pattern in ("open", "logo"):
         cells[:, :2] += turn

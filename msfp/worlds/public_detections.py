@@ -1,19 +1,15 @@
 """Statistical twins of MOT17's public detectors: what DPM, FRCNN and SDP would have reported for given true boxes.
 
-Each detector is a small generative model; `scripts/fit_twins.py` fits it on real labels, and `twins.json` holds curves
-and quantile tables only. Per true box a *margin* f(x) + z decides: the box is detected where it is positive.
-x is the box's height relative to the image height (so a world of 360 lines is judged like one of 1080) and its
-visibility; z is a unit normal that belongs to the identity and changes slowly, so that misses come in runs. The same
-kind of latent drives localisation error, score and loose second boxes (duplicates, and boxes that miss the person by
-too much to count). Background false positives are spots that live for a while in one place.
-
-Besides, a person's clearness in the picture (`sight.clearness`) moves margin and score. The slopes are measured by
-`scripts/fit_clearness.py` and stand in `twins.json` too: `found`, probits a unit, of DPM from its own boxes on real
-pictures of MOT17, of the two networks from a YOLOv8n that was shown the same frames under haze and at dusk; from that
-also how the scores of all its boxes (`score`, logits a unit) and the number of its background boxes (`background`, log
-a unit) follow. DPM's scores are margins themselves, so the margin moves them.
-
+Each is a small generative model, fitted on real labels by `scripts/fit_twins.py`; `twins.json` holds curves and
+quantile tables. A true box is detected where its *margin* f(x) + z is positive: x is its height over the image's and
+its visibility, z a unit normal of the identity that changes slowly, so that misses come in runs. Such latents also
+drive localisation error, score and loose second boxes; background boxes are spots that live for a while in one place.
 A latent's correlation over k frames is `fixed + slow * rho_slow**k + fast * rho_fast**k`, the remainder is white.
+
+A person's clearness in the picture (`render.clearness`) moves margin (`found`, probits a unit), scores (`score`, logits
+a unit) and the number of background boxes (`background`, log a unit): slopes by `scripts/fit_clearness.py`, of DPM from
+its own boxes on MOT17, of the networks from a YOLOv8n that saw the frames under haze and at dusk. DPM's scores are
+margins, so the margin moves them.
 """
 
 import json
@@ -45,8 +41,7 @@ BLUR_ERROR = 0.5
 class Targets(NamedTuple):
     """True boxes a detector may see, sorted by frame."""
 
-    # (N,) int32
-    frame: NDArray[np.int32]
+    frame: NDArray[np.int32]  # (N,), as `identity`
     identity: NDArray[np.int32]
     truth: Floats  # (N, 4) tlwh as labelled, file coordinates
     inside: Floats  # (N, 4) tlwh as far as the detector reports it
@@ -59,30 +54,16 @@ class Targets(NamedTuple):
 
 
 def detect(
-    gt: GroundTruth,
-    width: int,
-    height: int,
-    blur: float,
-    detector: str,
-    rng: np.random.Generator,
-    clear: Floats | None = None,
-    model: Params | None = None,
-) -> Detections:
+    gt: GroundTruth, width: int, height: int, blur: float, detector: str, rng: np.random.Generator,
+    clear: Floats | None = None, model: Params | None = None,
+) -> Detections:  # fmt: skip
     """Detections that one of MOT17's public detectors might have given for these labels.
 
-    Args:
-        gt: labels of one scene, file coordinates. Pedestrians that count and look-alikes (`DISTRACTORS`) are detected,
-            other rows are not seen.
-        blur: 0 sharp, 1 strongly blurred (a fixed penalty, see `BLUR_MARGIN`).
-        clear: (N,) clearness of each label in its picture; None: all as clear as usual.
-        model: parameters of the detector; None: the fitted ones.
-
-    Returns:
-        Detections in file coordinates, scores in the detector's own range, rounded as its MOT17 files are; within a
-        frame by descending score. Frames run from 1 to the last labelled one; without labels there are none.
-
-    Raises:
-        InputError: unknown detector, image without area, blur outside [0, 1], or another number of clearnesses.
+    Pedestrians that count and look-alikes (`DISTRACTORS`) are detected. `blur`: 0 sharp, 1 strongly blurred. `clear`:
+    (N,) clearness of each label in its picture; None: as usual. `model`: parameters; None: the fitted ones.
+    Returns file coordinates and scores in the detector's own range, rounded as in its MOT17 files; within a frame by
+    descending score. Frames run from 1 to the last labelled one.
+    Raises InputError: unknown detector, image without area, blur outside [0, 1], or another number of clearnesses.
     """
     if detector not in DETECTORS:
         raise InputError(f"detector {detector!r} has no statistical twin: use one of {', '.join(DETECTORS)}")
@@ -100,7 +81,7 @@ def detect(
     slope = fitted()["picture"]["slopes"][detector]
     unusual = np.zeros(len(inside)) if clear is None else clear[seen] - fitted()["picture"]["usual"]
     rows = Targets(gt.frame[seen], gt.id[seen], gt.tlwh[seen], inside, x, slope["score"] * unusual)
-    margin = curve(model["hit"]["curve"], x) + latent(model["hit"]["time"], rows, 1, rng)[:, 0]
+    margin = design(x) @ np.asarray(model["hit"]["curve"]) + latent(model["hit"]["time"], rows, 1, rng)[:, 0]
     margin += np.where(counts, 0.0, model["hit"]["distractor"]) - BLUR_MARGIN * blur + slope["found"] * unusual
     hit = (margin > 0) & (iou(inside, rows.truth) >= 0.5)  # cut by the border below half, no box could find it
     parts = [people(model, rows.pick(hit), margin[hit], blur, rng), loose(model["loose"], rows, hit, counts, blur, rng)]
@@ -127,10 +108,7 @@ def moved(value: Floats, shift: Floats) -> Floats:
 
 
 def covariates(tlwh: Floats, visibility: NDArray[np.floating], height: int) -> Floats:
-    """(N, 3) what detection depends on: ln(box height / image height) + 1.5, visibility, ln(width / height) + 1.
-
-    Held to the range met in MOT17, because a fitted curve says nothing beyond it.
-    """
+    """(N, 3) ln(box height / image height) + 1.5, visibility, ln(width / height) + 1, held to MOT17's range."""
     size = np.maximum(tlwh[:, 2:], 1e-6)
     tall = np.clip(np.log(size[:, 1] / height), -3.3, 0.2) + 1.5
     aspect = np.clip(np.log(size[:, 0] / size[:, 1]), -1.8, 0.0) + 1.0
@@ -141,11 +119,6 @@ def design(x: Floats) -> Floats:
     """(N, 6) terms of a detection curve: constant, height, height squared, visibility, its square, their product."""
     tall, visible = x[:, 0], x[:, 1]
     return np.stack([np.ones_like(tall), tall, tall**2, visible, visible**2, tall * visible], 1)
-
-
-def curve(coefficients: list[float], x: Floats) -> Floats:
-    """(N,) probit of the detection rate."""
-    return design(x) @ np.asarray(coefficients)
 
 
 def latent(time: Params, rows: Targets, k: int, rng: np.random.Generator) -> Floats:
@@ -177,16 +150,10 @@ def people(model: Params, rows: Targets, margin: Floats, blur: float, rng: np.ra
     return rows.frame, boxes, score(model["score"], terms, rows, rng)
 
 
-def loose(
-    part: Params,
-    rows: Targets,
-    hit: Bools,
-    counts: Bools,
-    blur: float,
-    rng: np.random.Generator,
-) -> Boxes:
+def loose(part: Params, rows: Targets, hit: Bools, counts: Bools, blur: float, rng: np.random.Generator) -> Boxes:
     """Boxes on a person that count as false: duplicates and near misses."""
-    f = curve(part["curve"], rows.x) + part["when_hit"] * hit + latent(part["time"], rows, 1, rng)[:, 0]
+    probit = design(rows.x) @ np.asarray(part["curve"])
+    f = probit + part["when_hit"] * hit + latent(part["time"], rows, 1, rng)[:, 0]
     chosen = (f > 0) & counts
     rows, hit = rows.pick(chosen), hit[chosen]
     # A box that finds a person counted as missed would raise the recall: such errors grow.
@@ -235,11 +202,7 @@ def score(part: Params, terms: Floats, rows: Targets, rng: np.random.Generator) 
 
 
 def background(part: Params, length: int, crowd: float, width: int, height: int, rng: np.random.Generator) -> Boxes:
-    """Spots that are no person, each alive for a while in one place.
-
-    Their number goes with `crowd`, the mean number of people per frame: what stands around people (bags, shadows, legs,
-    stalls) is what is taken for one.
-    """
+    """Spots that are no person, each alive for a while in one place; their number goes with that of people a frame."""
     reach = int(part["life"][-1])
     births = part["rate"] * crowd * (length + reach) / (part["mean_life"] * part["lit"])
     born = rng.integers(1 - reach, length + 1, rng.poisson(births))

@@ -62,10 +62,7 @@ def face(camera: Camera, corners: Floats) -> NDArray[np.int32] | None:
 
 
 def texture(image: Image, camera: Camera, corners: Floats, picture: Image) -> None:
-    """Paint an (h, w, 3) picture on a parallelogram of the world.
-
-    Its (4, 3) corners are the picture's top left, top right, bottom right and bottom left.
-    """
+    """Paint an (h, w, 3) picture on a parallelogram: (4, 3) its top left, top right, bottom right and bottom left."""
     outline = face(camera, corners)
     if outline is None:
         return
@@ -87,10 +84,7 @@ def texture(image: Image, camera: Camera, corners: Floats, picture: Image) -> No
 
 
 def capsules(a: Floats, b: Floats, ra: Floats, rb: Floats) -> Floats:
-    """(..., 12, 2) outlines of tapered capsules: half a circle about a, then half a circle about b.
-
-    The ends a, b (..., 2) are image coordinates, the radii ra, rb (...) pixels.
-    """
+    """(..., 12, 2) outlines of capsules: half a circle of radius ra (...) about a (..., 2), then half a one about b."""
     along = b - a
     length = np.hypot(along[..., 0], along[..., 1])
     still = length < 1e-9
@@ -104,9 +98,6 @@ def capsules(a: Floats, b: Floats, ra: Floats, rb: Floats) -> Floats:
     return np.concatenate([first, last], axis=-2)
 
 
-Box = tuple[int, int, int, int]
-
-
 @dataclass(frozen=True)
 class Shape:
     """Everything a person or thing covers, also outside the image."""
@@ -114,7 +105,7 @@ class Shape:
     polygons: Sequence[Polygon]  # farthest first
     mask: Image  # (h, w) uint8, 255 where covered
     corner: tuple[int, int]  # image coordinates of the mask's first pixel
-    box: Box  # left, top, width, height of what is covered, pixels of the image
+    box: tuple[int, int, int, int]  # left, top, width, height of what is covered, pixels of the image
     area: int  # number of pixels covered
 
 
@@ -134,10 +125,7 @@ def shape(polygons: Sequence[Polygon], size: tuple[int, int]) -> Shape:
 
 
 def put(image: Image, buffer: Ids, what: Shape, value: int, tile: Image | None = None) -> None:
-    """Paint a shape over the (H, W, 3) image and enter its number in the (H, W) instance buffer.
-
-    `tile` is shading stretched over the shape, 128 leaves a colour as it is.
-    """
+    """Paint a shape, shaded by a stretched `tile`, and enter its number in the (H, W) instance buffer."""
     height, width = buffer.shape
     x0, y0 = what.corner
     h, w = what.mask.shape

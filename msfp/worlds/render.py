@@ -1,17 +1,32 @@
-"""Frames of a world and the labels of what they show; what light, lens and sensor do to the picture."""
+"""Frames of a world with their labels, and the embedded data sets as MOTChallenge folders, whole or not at all."""
 
-from collections.abc import Iterator
+import builtins
+import functools
+import json
+import logging
+import os
+import secrets
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from math import tau
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from msfp.engine.files import file_digest, locked, remove_stale
+from msfp.errors import InputError
+from msfp.types import DETECTORS, GroundTruth
 from msfp.worlds.motion import dancers, walkers
 from msfp.worlds.people import Look, Motion, crowd, figures, troupe
+from msfp.worlds.public_detections import detect
 from msfp.worlds.raster import SHIFT, Image, Shape, around, fixed, put, shape, texture
 from msfp.worlds.scene import STATIC_PERSON, Background, Thing, place_things, sitters
-from msfp.worlds.world import Camera, Floats, World, cameras
+from msfp.worlds.world import GENERATOR_VERSION, Camera, Floats, World, cameras, scene_worlds
 
 VEIL = 205  # grey level of haze
 HALF = 2  # shadows are painted at half the resolution: they are soft
@@ -30,8 +45,7 @@ class Lens:
         dark = 1 - self.light.vignette * 0.5 * (x * x + y * y)
         self.vignette = (dark[..., None] * 255).astype(np.uint8).repeat(3, axis=2)
         grain = rng.normal(0, self.light.noise, (height + 64, width + 64, 3))
-        grain = 0.6 * grain + 0.4 * grain[..., 1:2]  # mostly luminance
-        self.grain = np.rint(grain).astype(np.int16)
+        self.grain = np.rint(0.6 * grain + 0.4 * grain[..., 1:2]).astype(np.int16)  # mostly luminance
         self.offsets = rng.integers(0, 64, (997, 2))
         around = np.linspace(0, tau, 8, endpoint=False)
         self.circle = np.stack([np.cos(around), np.sin(around)], -1)
@@ -47,11 +61,9 @@ class Lens:
         spots += [(thing.place, 0.8 * thing.radius, 1.0) for thing in things]
         if not spots:
             return image
-        places = np.array([spot[0] for spot in spots])
-        radii = np.array([spot[1] for spot in spots])[:, None, None]
-        tall = np.array([spot[2] for spot in spots])[:, None, None]
-        foot = places[:, None] + radii * self.circle
-        tip = places[:, None] + 0.9 * radii * self.circle + tall * self.cast
+        places, radii, tall = (np.array(column).reshape(len(spots), 1, -1) for column in zip(*spots, strict=True))
+        foot = places + radii * self.circle
+        tip = places + 0.9 * radii * self.circle + tall * self.cast
         ground = np.concatenate([foot, tip], axis=1)
         ground = np.concatenate([ground, np.zeros((*ground.shape[:2], 1))], axis=2)
         pixels, depth = camera.project(ground)
@@ -64,8 +76,7 @@ class Lens:
     def expose(self, image: Image, t: int) -> Image:
         """The frame as the sensor records it; the same frame number always gets the same grain."""
         if self.light.blur > 0:
-            sigma = 1.6 * self.light.blur * self.size[0] / 640
-            seen = cv2.GaussianBlur(image, (0, 0), sigma)
+            seen = cv2.GaussianBlur(image, (0, 0), 1.6 * self.light.blur * self.size[0] / 640)
         else:
             seen = cv2.GaussianBlur(image, (3, 3), 0.45)  # no lens is as sharp as a polygon
         drift = 1 + self.light.drift * np.sin(tau * 0.25 * t / self.fps + self.phase)
@@ -85,14 +96,9 @@ RIM = (0.5, 0.1)  # put on at each side: what is around is mostly background
 
 
 def clearness(image: Image, tlwh: Floats) -> Floats:
-    """How much people differ from what is around them, read from the picture that a detector would be given.
+    """How much people differ from what is around them in the picture that a detector would be given.
 
-    Args:
-        image: (H, W, 3) uint8 RGB, after haze, exposure, blur and noise.
-        tlwh: (N, 4) boxes, file coordinates.
-
-    Returns:
-        (N,) ln(1 + d), d the distance between the mean colours of a box's core and of its rim in grey levels.
+    (N,) ln(1 + d), d the distance in grey levels between the mean colours of a (N, 4) tlwh box's core and of its rim.
     """
     sums = cv2.integral(image).astype(np.float64)
     size = tlwh[:, 2:]
@@ -127,16 +133,10 @@ class Stage:
         self.cameras = cameras(world.camera, world.length, world.fps, world.size, world.rng("camera"))
         self.things = place_things(world, self.cameras)
         obstacles = np.array([[*thing.place, thing.radius] for thing in self.things]).reshape(-1, 3)
-        if world.kind == "stage":
-            self.cast = dancers(world, self.cameras)
-        else:
-            self.cast = walkers(world, self.cameras, obstacles)
-        count = int(self.cast.identity.max(initial=-1)) + 1
-        rng = world.rng("looks")
-        if world.kind == "stage":
-            self.looks = troupe(rng, count, world.light.side)
-        else:
-            self.looks = crowd(rng, count, world.light.side, world.warm, world.alike)
+        dance = world.kind == "stage"
+        self.cast = dancers(world, self.cameras) if dance else walkers(world, self.cameras, obstacles)
+        looks = (world.rng("looks"), int(self.cast.identity.max(initial=-1)) + 1, world.light.side)
+        self.looks = troupe(*looks) if dance else crowd(*looks, world.warm, world.alike)
         self.seated, self.seated_looks = sitters(world, self.things)
         travel = self.cameras[-1].centre - self.cameras[0].centre
         self.background = Background(world, max(0.0, float(travel[1])))
@@ -168,11 +168,10 @@ class Stage:
 
 
 def render(world: World, *, every: int = 1) -> Iterator[tuple[Image, Floats]]:
-    """Frames of a world with their labels, in memory; of these each `every`-th, from the first.
+    """Each `every`-th frame of a world, from the first, with its labels.
 
-    Yields:
-        (H, W, 3) uint8 RGB and (N, 9) float64 rows as in gt.txt: frame, id, left, top, width, height (file
-        coordinates, whole body, integers), flag, class, visibility.
+    Yields (H, W, 3) uint8 RGB and (N, 9) float64 rows as in gt.txt: frame, id, left, top, width, height (file
+    coordinates, whole body, integers), flag, class, visibility.
     """
     stage = Stage(world)
     for t in range(0, world.length, every):
@@ -221,3 +220,132 @@ def draw(stage: Stage, t: int) -> tuple[Image, Floats]:
         share = round(float(seen[value]) / found.area, 5)
         rows.append((t + 1, number, left + 1, top + 1, width, height, flag, category, share))
     return image, np.array(rows, float).reshape(-1, 9)
+
+
+PIXELS = "FRCNN"  # the member of a scene that holds the images, which all share
+INI = "[Sequence]\nname={}\nimDir=img1\nframeRate={:g}\nseqLength={}\nimWidth={}\nimHeight={}\nimExt=.jpg\n"
+STAMP = ".complete"
+Digests = Callable[[Path], Mapping[str, str]]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sequence to be rendered: plain data, so that a caller may send it to a worker."""
+
+    world: World
+    split: str  # `train` or `test`
+    folder: Path  # of the data set, above the split
+
+
+def jobs(dataset: str, folder: Path, **settings: Any) -> list[Job]:
+    """The sequences of a data set, for `render_sequence` in any order or process; settings as of `scene_worlds`."""
+    return [Job(world, scene.split, folder) for scene, world in scene_worlds(dataset, **settings)]
+
+
+def render_sequence(job: Job) -> None:
+    """Render a scene into its three sequence folders; labels of a test scene go to `truth/<scene>/gt.txt` only."""
+    world, split = job.world, job.folder / job.split
+    images = split / f"{world.name}-{PIXELS}" / "img1"
+    images.mkdir(parents=True, exist_ok=True)
+    labels, clear = [], []
+    for number, (image, rows) in enumerate(render(world), start=1):
+        quality = (cv2.IMWRITE_JPEG_QUALITY, world.light.quality)
+        good, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
+        if not good:
+            raise RuntimeError("OpenCV could not encode a JPEG")
+        (images / f"{number:06d}.jpg").write_bytes(data.tobytes())
+        labels.append(rows)
+        clear.append(clearness(image, rows[:, 2:6]))
+    rows = np.column_stack([np.concatenate(labels), np.concatenate(clear)])
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    by_identity = rows[np.lexsort((rows[:, 0], rows[:, 1]))].tolist()  # as MOT17 has them
+    text = "".join(",".join(f"{int(v)}" for v in row[:8]) + f",{row[8]:g}\n" for row in by_identity)
+    if job.split == "test":
+        write(job.folder / "truth" / world.name / "gt.txt", text)
+    frame, identity, category = rows[:, (0, 1, 7)].T.astype(np.int32)
+    flag, visibility = rows[:, (6, 8)].T.astype(np.float32)
+    gt = GroundTruth(frame, identity, rows[:, 2:6].copy(), flag, category, visibility)
+    width, height = world.size
+    for detector in DETECTORS:
+        folder = split / f"{world.name}-{detector}"
+        write(folder / "seqinfo.ini", INI.format(folder.name, world.fps, world.length, width, height))
+        if job.split == "train":
+            write(folder / "gt" / "gt.txt", text)
+        rng = np.random.default_rng([world.seed, zlib.crc32(detector.encode())])
+        found = detect(gt, width, height, world.light.blur, detector, rng, rows[:, 9])
+        columns = zip(found.frame.tolist(), np.column_stack([found.tlwh, found.score]).tolist(), strict=True)
+        kept = ((t, row) for t, row in columns if t <= world.length)
+        write(folder / "det" / "det.txt", "".join(f"{t},-1,{','.join(f'{v:.6g}' for v in row)}\n" for t, row in kept))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="ascii", newline="\n")
+
+
+def generate(
+    dataset: str, root: Path, *, map: Callable[[Callable[[Job], None], list[Job]], Iterable[None]] = builtins.map,
+    digests: Digests | None = None, **settings: Any,
+) -> Path:  # fmt: skip
+    """Render an embedded data set unless it is there already, by the same generator and with the same settings.
+
+    A data set with an altered file is rendered anew. Everything is written under another name and renamed when whole:
+    a killed run leaves nothing that could be taken for a data set, and of two runs at once the second waits.
+
+    `map` spreads `render_sequence` over jobs, `digests` gives those of all files below a folder; None: all are read.
+    `settings` are those of `scene_worlds`.
+    Returns `root / dataset`, with `train`, `test` and `truth` in it.
+    Raises InputError: an unknown data set, settings nothing can be rendered with, or a folder that cannot be written.
+    """
+    target, digests = Path(root) / dataset, digests or folder_digests
+    usual: dict[str, Any] = {"seed": 0, "frames": 100, "train_times": 1, "size": (640, 360)}
+    settings = usual | settings
+    stamp = {"version": GENERATOR_VERSION, "dataset": dataset, **settings, "size": list(settings["size"])}
+    if is_complete(target, stamp, digests):
+        return target
+    partial = target.with_name(f".{dataset}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    work = jobs(dataset, partial, **settings)
+    try:
+        partial.mkdir(parents=True)
+        waiting = functools.partial(log.warning, "%s: another run is rendering it; waiting", target)
+        with locked(target.with_name(f".{dataset}.lock"), waiting):
+            if is_complete(target, stamp, digests):
+                return target
+            remove_stale(target.parent, f".{dataset}.*.partial")
+            for _ in map(render_sequence, work):
+                os.utime(partial)  # still at work
+            kept = {**stamp, "files": dict(sorted(folder_digests(partial).items()))}
+            write(partial / STAMP, json.dumps(kept, sort_keys=True) + "\n")
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(
+            f"{target}: cannot write the embedded data set ({reason}); free some space or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def is_complete(target: Path, stamp: dict[str, Any], digests: Digests) -> bool:
+    """True where a folder holds a data set made whole by this generator with these settings, byte by byte as it was."""
+    try:
+        found = json.loads((target / STAMP).read_text(encoding="ascii"))
+        files = found.pop("files")
+        if found != stamp:
+            return False
+        there = digests(target)
+        altered = next((name for name, digest in files.items() if there.get(name) != digest), "")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, InputError):
+        return False
+    if altered:
+        log.warning("%s: is not as it was rendered; %s is rendered anew", target / altered, target.name)
+    return not altered
+
+
+def folder_digests(folder: Path) -> dict[str, str]:
+    """Relative name of every file below a folder -> hex digest of its bytes."""
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in folder.rglob("*") if path.is_file()}

@@ -1,5 +1,6 @@
 """What stands about in a world: sky, ground, facades, furniture, and where it is placed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -7,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.worlds.motion import Area
-from msfp.worlds.people import DARK, LIGHT, MUTED, VIVID, Look, Motion, figures, pick, wardrobe
+from msfp.worlds.people import DARK, LIGHT, MUTED, UP, VIVID, Look, Motion, figures, pick, wardrobe
 from msfp.worlds.raster import Colour, Image, Polygon, capsules, face, fixed, paint, texture
 from msfp.worlds.world import NEAR, Camera, Floats, Ground, World, rotation
 
 PERIOD = 16.0  # metres after which the ground repeats
 COARSE = 4  # how much coarser the ground's picture is far away
-WALL = (64.0, 9.0)  # metres, width and height of a facade's picture
+WALL = 9.0  # metres, height of a facade
 GROUNDS = {
     "asphalt": ((104, 104, 106), 10.0), "paving": ((152, 146, 136), 9.0), "cobbles": ((122, 116, 108), 14.0),
     "grass": ((92, 112, 62), 16.0), "tiles": ((188, 182, 170), 5.0), "planks": ((134, 98, 66), 9.0),
@@ -114,17 +115,17 @@ class Background:
         """Walls as corners and pictures, farthest first."""
         if world.kind == "stage":
             y = world.far + rng.uniform(1.0, 2.5)
-            return [(wall((-12, y), (12, y), 7.0), curtain(rng, tuple(int(v) for v in self.sky[0, 0])))]
+            return [(upright((-12, y), (12, y), 7.0), curtain(rng, tuple(int(v) for v in self.sky[0, 0])))]
         walls = []
         widest = 0.5 / world.camera.focal * (world.far + world.camera.height)
         y = world.far + span + rng.uniform(5, 14)
         tilt = rng.uniform(-0.25, 0.25) * 32
-        walls.append((wall((-32, y - tilt), (32, y + tilt), WALL[1]), facade_picture(rng, indoor)))
+        walls.append((upright((-32, y - tilt), (32, y + tilt), WALL), facade_picture(rng, indoor)))
         for side in (-1, 1):
             if rng.random() < 0.55:
                 x = side * (widest + rng.uniform(1.0, 4.0))  # nobody walks through it
                 ends = ((x, -20.0), (x, 44.0)) if side < 0 else ((x, 44.0), (x, -20.0))
-                walls.append((wall(*ends, WALL[1]), facade_picture(rng, indoor)))
+                walls.append((upright(*ends, WALL), facade_picture(rng, indoor)))
         return walls
 
     def paint(self, image: Image, camera: Camera) -> None:
@@ -148,9 +149,9 @@ class Background:
             texture(image, camera, corners, picture)
 
 
-def wall(a: tuple[float, float], b: tuple[float, float], height: float) -> Floats:
-    """(4, 3) corners of an upright wall from a (its left, seen from the front) to b."""
-    return np.array([[*a, height], [*b, height], [*b, 0.0], [*a, 0.0]])
+def upright(a: Sequence[float] | Floats, b: Sequence[float] | Floats, high: float, low: float = 0.0) -> Floats:
+    """(4, 3) corners of a wall from a (its left, seen from the front) to b, as `texture` takes them."""
+    return np.array([[*a, high], [*b, high], [*b, low], [*a, low]])
 
 
 def curtain(rng: np.random.Generator, colour: tuple[int, ...]) -> Image:
@@ -161,7 +162,6 @@ def curtain(rng: np.random.Generator, colour: tuple[int, ...]) -> Image:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-UP = np.array([0.0, 0.0, 1.0])
 CAR, STATIC_PERSON, DISTRACTOR, OCCLUDER = 3, 7, 8, 9  # MOTChallenge classes
 
 
@@ -184,7 +184,7 @@ class Thing:
         out = []
         if self.faces:
             corners = np.array([corners for corners, _ in self.faces])
-            normal = cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1])
+            normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1])
             middle = corners.mean(axis=1)
             front = np.flatnonzero((normal * (camera.centre - middle)).sum(1) > 0)
             depth = camera.view(corners[front])[..., 2]
@@ -204,11 +204,6 @@ class Thing:
             shapes = fixed(capsules(pixels[:, 0], pixels[:, 1], radius[:, 0], radius[:, 1]))
             out += [Polygon(shape, ball[4]) for shape, ball in zip(shapes, self.balls, strict=True)]
         return out
-
-
-def cross(a: Floats, b: Floats) -> Floats:
-    """(N, 3) cross products; np.cross costs more in bookkeeping than in arithmetic here."""
-    return a[:, (1, 2, 0)] * b[:, (2, 0, 1)] - a[:, (2, 0, 1)] * b[:, (1, 2, 0)]
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -325,9 +320,8 @@ def shelf(place: Floats, rng: np.random.Generator, side: float) -> Thing:
             for flank, order in ((-0.303, 1), (0.303, -1)):
                 left, right = (-1.12 + 0.25 * column, -0.9 + 0.25 * column)[::order]
                 low, high = 0.15 + 0.46 * row, 0.15 + 0.46 * row + rng.uniform(0.2, 0.38)
-                ends = [place + u * along + flank * across for u in (left, right)]
-                corners = np.array([[*ends[0], low], [*ends[1], low], [*ends[1], high], [*ends[0], high]])
-                faces.append((corners, goods))
+                a, b = (place + u * along + flank * across for u in (left, right))
+                faces.append((upright(a, b, low, high), goods))  # counter-clockwise from outside
     return Thing(place, 1.3, OCCLUDER, tuple(faces))
 
 
@@ -337,8 +331,7 @@ def poster(place: Floats, rng: np.random.Generator, side: float, picture: Image)
     faces = block(place, (1.2, 0.16, 2.1), yaw, pick(rng, DARK + MUTED), side)
     along, across = np.array([np.cos(yaw), np.sin(yaw)]), np.array([np.sin(yaw), -np.cos(yaw)])
     front = place + 0.085 * across
-    left, right = front - 0.54 * along, front + 0.54 * along
-    corners = np.array([[*left, 2.04], [*right, 2.04], [*right, 0.16], [*left, 0.16]])
+    corners = upright(front - 0.54 * along, front + 0.54 * along, 2.04, 0.16)
     return Thing(place, 0.75, DISTRACTOR, tuple(faces), picture=(corners, picture))
 
 
@@ -412,9 +405,8 @@ def place_things(world: World, cameras: tuple[Camera, ...]) -> list[Thing]:
 def sitters(world: World, things: list[Thing]) -> tuple[Motion, list[Look]]:
     """People who sit on the benches: MOT17 labels them static persons, which evaluation ignores."""
     rng = world.rng("sitters")
-    seats = [thing for thing in things if thing.seat]
     places, looks = [], []
-    for thing in seats:
+    for thing in (thing for thing in things if thing.seat):
         places.append(thing.place + np.array([rng.uniform(-0.4, 0.4), -0.12]))
         looks.append(wardrobe(rng, world.light.side, world.warm))
     heading = np.pi + rng.normal(0, 0.15, len(places))

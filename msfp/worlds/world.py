@@ -1,8 +1,8 @@
 """A `World` says everything about a scene that can be said in numbers; its camera; the embedded worlds."""
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import tau
 from typing import Literal
 
@@ -69,17 +69,12 @@ def rotation(yaw: float, pitch: float, roll: float) -> Floats:
 def cameras(
     path: CameraPath, length: int, fps: float, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Camera, ...]:
-    """The camera in every frame; a static one is the same object throughout, so that drawings of it can be kept.
-
-    `rng` gives the phases of sway and shake.
-    """
-    width, height = size
-    principal = (width / 2, height / 2)
+    """The camera in every frame; a static one is the same object throughout, so that drawings of it can be kept."""
     phase = rng.uniform(0, tau, 12)
     tilt, roll = np.radians(path.pitch), np.radians(path.roll)
 
     def at(centre: Floats, yaw: float, pitch: float, turn: float) -> Camera:
-        return Camera(centre, rotation(yaw, pitch, turn), path.focal * width, principal)
+        return Camera(centre, rotation(yaw, pitch, turn), path.focal * size[0], (size[0] / 2, size[1] / 2))
 
     if path.mode == "static":
         return (at(np.array([0.0, 0.0, path.height]), 0.0, tilt, roll),) * length
@@ -107,6 +102,8 @@ Ground = Literal["asphalt", "paving", "cobbles", "grass", "tiles", "planks"]
 KINDS: dict[str, Kind] = {
     "synth17": "street", "synth20": "crowd", "synthdance": "stage", "synthpp22": "shop", "synthlong": "street",
 }  # fmt: skip
+DATASETS = tuple(KINDS)
+GENERATOR_VERSION = 3  # raised whenever the same seed gives other bytes than before
 
 
 @dataclass(frozen=True)
@@ -167,28 +164,25 @@ class World:
 def draw_light(rng: np.random.Generator, indoor: bool) -> Light:
     """Weather, time of day and lens."""
     warmth = rng.normal(0.02 if not indoor else 0.05, 0.05)
-    overcast = rng.random() < 0.4
+    soft = rng.random() < 0.4 or indoor  # overcast or under a roof
     return Light(
-        side=float(rng.uniform(-1, 1)),
+        side=rng.uniform(-1, 1),
         tint=(1.0 + warmth, 1.0 + 0.3 * rng.normal(0, 0.03), 1.0 - warmth),
-        contrast=float(rng.uniform(0.85, 1.12)),
-        shadow=float(rng.uniform(0.15, 0.3) if overcast or indoor else rng.uniform(0.3, 0.55)),
-        reach=float(0.12 if overcast or indoor else rng.uniform(0.4, 1.3)),
-        vignette=float(rng.uniform(0.05, 0.3)),
-        drift=float(rng.uniform(0.0, 0.06)),
+        contrast=rng.uniform(0.85, 1.12),
+        shadow=rng.uniform(0.15, 0.3) if soft else rng.uniform(0.3, 0.55),
+        reach=0.12 if soft else rng.uniform(0.4, 1.3),
+        vignette=rng.uniform(0.05, 0.3),
+        drift=rng.uniform(0.0, 0.06),
         blur=float(rng.choice([0.0, 0.2, 0.4, 0.7])),
-        noise=float(rng.uniform(1.5, 6.0)),
+        noise=rng.uniform(1.5, 6.0),
         quality=int(rng.integers(72, 93)),
     )
 
 
 def draw_weather(seed: int, indoor: bool) -> dict[str, float]:
-    """Haze and exposure of a world: half of them are clear and bright, a quarter hazy, a quarter dim.
-
-    Drawn apart from everything else, so that a world differs from a bright one in its light only.
-    """
+    """Haze and exposure by a generator of their own: half of the worlds are bright, a quarter hazy, a quarter dim."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, zlib.crc32(b"weather")])
-    kind, haze, exposure = rng.random(), float(rng.uniform(0.35, 0.8)), float(rng.uniform(0.25, 0.6))
+    kind, haze, exposure = rng.random(), rng.uniform(0.35, 0.8), rng.uniform(0.25, 0.6)
     if kind < 0.5:
         return {}
     return {"exposure": exposure} if kind < 0.75 or indoor else {"haze": haze}
@@ -197,73 +191,54 @@ def draw_weather(seed: int, indoor: bool) -> dict[str, float]:
 def draw_street(rng: np.random.Generator) -> dict[str, object]:
     """A pedestrian street: from an elevated mount, from a tripod, panning, or carried through it."""
     view = rng.choice(["elevated", "tripod", "pan", "shake", "handheld"], p=[0.22, 0.26, 0.14, 0.12, 0.26])
-    height, pitch, near, far = float(rng.uniform(1.4, 2.0)), float(rng.uniform(-1, 5)), 3.6, 19.0
-    focal = float(rng.uniform(0.8, 1.1))
+    height, pitch, focal, near, far = rng.uniform(1.4, 2.0), rng.uniform(-1, 5), rng.uniform(0.8, 1.1), 3.6, 19.0
     if view == "elevated":
-        height = float(rng.uniform(3.5, 6.5))
+        height = rng.uniform(3.5, 6.5)
         pitch, near, far = float(np.degrees(np.arctan(height / 15.0))), 1.5 * height, 26.0
-    path = CameraPath("static", height, pitch, focal, roll=float(rng.normal(0, 0.7)))
+    path = CameraPath("static", height, pitch, focal, roll=rng.normal(0, 0.7))
     if view == "pan":
         path = CameraPath("pan", height, pitch, focal, swing=rng.uniform(5, 12), period=rng.uniform(5, 9))
     elif view == "shake":
         path = CameraPath("shake", height, pitch, focal, swing=0.5, shake=rng.uniform(0.15, 0.4))
     elif view == "handheld":
-        path = CameraPath(
-            "handheld", height, pitch, focal, speed=rng.uniform(0.4, 1.3), drift=rng.normal(0, 0.15),
-            swing=rng.uniform(1, 5), period=rng.uniform(3, 6), shake=rng.uniform(0.05, 0.25),
-        )  # fmt: skip
-    return {
-        "camera": path,
-        "people": int(rng.integers(16, 46) if view == "elevated" else rng.integers(10, 30)),
-        "near": near,
-        "far": far,
-        "ground": str(rng.choice(["asphalt", "paving", "cobbles", "grass"], p=[0.3, 0.4, 0.2, 0.1])),
-        "furniture": int(rng.integers(3, 8)),
-    }
+        speed, drift, swing = rng.uniform(0.4, 1.3), rng.normal(0, 0.15), rng.uniform(1, 5)
+        sway = rng.uniform(3, 6), rng.uniform(0.05, 0.25)  # period, shake
+        path = CameraPath("handheld", height, pitch, focal, speed, drift, swing, *sway)
+    people = (16, 46) if view == "elevated" else (10, 30)
+    grounds = ("asphalt", "paving", "cobbles", "grass"), (0.3, 0.4, 0.2, 0.1)
+    return draw_site(rng, path, people, (near, far), grounds, (3, 8))
 
 
 def draw_crowd(rng: np.random.Generator) -> dict[str, object]:
     """A crowded square or concourse from an elevated static camera."""
-    height = float(rng.uniform(4.0, 7.0))
-    distance = float(rng.uniform(12.0, 17.0))
-    return {
-        "camera": CameraPath(
-            "static", height, float(np.degrees(np.arctan(height / distance))), float(rng.uniform(0.85, 1.15))
-        ),
-        "people": int(rng.integers(54, 80)),
-        "near": 0.6 * distance,
-        "far": 1.75 * distance,
-        "ground": str(rng.choice(["asphalt", "paving", "cobbles", "tiles"])),
-        "furniture": int(rng.integers(2, 5)),
-    }
+    height, distance = rng.uniform(4.0, 7.0), rng.uniform(12.0, 17.0)
+    camera = tripod(height, float(np.degrees(np.arctan(height / distance))), rng.uniform(0.85, 1.15))
+    grounds = ("asphalt", "paving", "cobbles", "tiles"), None
+    return draw_site(rng, camera, (54, 80), (0.6 * distance, 1.75 * distance), grounds, (2, 5))
 
 
 def draw_stage(rng: np.random.Generator) -> dict[str, object]:
     """Dancers before a still camera."""
-    return {
-        "camera": CameraPath("static", float(rng.uniform(1.3, 2.6)), float(rng.uniform(2, 9)), rng.uniform(0.85, 1.05)),
-        "people": int(rng.integers(8, 13)),
-        "near": 6.0,
-        "far": 9.5,
-        "ground": str(rng.choice(["planks", "tiles"], p=[0.7, 0.3])),
-        "furniture": 0,
-    }
+    camera = tripod(rng.uniform(1.3, 2.6), rng.uniform(2, 9), rng.uniform(0.85, 1.05))
+    return draw_site(rng, camera, (8, 13), (6.0, 9.5), (("planks", "tiles"), (0.7, 0.3)), (0, 1))
 
 
 def draw_shop(rng: np.random.Generator) -> dict[str, object]:
     """A lobby or shop from its ceiling."""
-    height = float(rng.uniform(4.0, 5.5))
-    pitch = float(rng.uniform(38, 52))
-    focal = float(rng.uniform(0.6, 0.75))
+    height, pitch, focal = rng.uniform(4.0, 5.5), rng.uniform(38, 52), rng.uniform(0.6, 0.75)
     top = np.radians(pitch) - np.arctan(0.28 / focal)  # the view's upper edge, at 16:9
-    return {
-        "camera": CameraPath("static", height, pitch, focal),
-        "people": int(rng.integers(15, 26)),
-        "near": 0.35 * height,
-        "far": float((height - 1.3) / np.tan(top)),
-        "ground": str(rng.choice(["tiles", "planks"], p=[0.75, 0.25])),
-        "furniture": int(rng.integers(4, 8)),
-    }
+    depths, grounds = (0.35 * height, float((height - 1.3) / np.tan(top))), (("tiles", "planks"), (0.75, 0.25))
+    return draw_site(rng, tripod(height, pitch, focal), (15, 26), depths, grounds, (4, 8))
+
+
+def draw_site(
+    rng: np.random.Generator, camera: CameraPath, people: tuple[int, int], depths: tuple[float, float],
+    grounds: tuple[tuple[str, ...], tuple[float, ...] | None], furniture: tuple[int, int],
+) -> dict[str, object]:  # fmt: skip
+    """What kinds of worlds share; `grounds` with their chances, None: all the same."""
+    many, ground, pieces = rng.integers(*people), rng.choice(grounds[0], p=grounds[1]), rng.integers(*furniture)
+    chosen = {"people": int(many), "ground": str(ground), "furniture": int(pieces)}
+    return chosen | {"camera": camera, "near": depths[0], "far": depths[1]}
 
 
 DRAWS = {"street": draw_street, "crowd": draw_crowd, "stage": draw_stage, "shop": draw_shop}
@@ -276,42 +251,16 @@ def draw_world(
     rng = np.random.default_rng([seed & 0xFFFFFFFF, zlib.crc32(kind.encode())])
     indoor = kind in ("stage", "shop")
     drawn: dict[str, object] = {
-        "fps": float(rng.choice([14, 25, 30, 30])) if kind == "street" else float(rng.choice([25, 30])),
+        "fps": float(rng.choice([14, 25, 30, 30] if kind == "street" else [25, 30])),
         "light": draw_light(rng, indoor),
-        **draw_weather(seed, indoor),
-        "groups": float(rng.uniform(0.2, 0.5)),
-        "standing": float(rng.uniform(0.03, 0.2)),
+        "groups": rng.uniform(0.2, 0.5),
+        "standing": rng.uniform(0.03, 0.2),
         "returning": 0.6,
-        "alike": float(rng.uniform(0.2, 0.45)),
+        "alike": rng.uniform(0.2, 0.45),
         "warm": float(rng.choice([0.1, 0.4, 0.7])),
     }
-    drawn |= DRAWS[kind](rng) | fixed
+    drawn |= draw_weather(seed, indoor) | DRAWS[kind](rng) | fixed
     return World(name=name, kind=kind, seed=seed, size=size, length=length, **drawn)  # type: ignore[arg-type]
-
-
-def worlds(
-    kind: str, seed: int, count: int, *, size: tuple[int, int] = (640, 360), length: int = 100
-) -> Iterator[World]:
-    """Worlds other than the evaluated ones, for training networks: their seeds lie in a range of their own.
-
-    Args:
-        kind: a data set (`synth17`, `synth20`, `synthdance`, `synthpp22`) or what its worlds are (`street`, ...).
-
-    Raises:
-        InputError: an unknown kind.
-    """
-    known = {**KINDS, **{k: k for k in DRAWS}}
-    if kind not in known:
-        raise InputError(f"unknown kind of world {kind!r}: use one of {', '.join(sorted(known))}")
-    for index in range(count):
-        words = np.random.SeedSequence([seed & 0xFFFFFFFF, index, zlib.crc32(b"training")]).generate_state(1)
-        own = int(words[0]) | 1 << 31  # evaluated worlds have seeds below
-        yield draw_world(known[kind], f"{kind}-{seed}-{index:04d}", own, size=size, length=length)  # type: ignore[arg-type]
-
-
-# Raised whenever the same seed gives other bytes than before.
-GENERATOR_VERSION = 3
-DATASETS = tuple(KINDS)
 
 
 @dataclass(frozen=True)
@@ -325,9 +274,7 @@ class Scene:
     times: int = 1  # how many times as long it is as a common sequence
 
 
-def tripod(height: float, pitch: float, focal: float) -> CameraPath:
-    """A camera that stands still."""
-    return CameraPath("static", height, pitch, focal)
+tripod = partial(CameraPath, "static")
 
 
 def carried(height: float, pitch: float, focal: float, speed: float, swing: float, shake: float) -> CameraPath:
@@ -399,14 +346,9 @@ def scene_worlds(
 ) -> tuple[tuple[Scene, World], ...]:
     """Each scene of an embedded data set with its world, training sequences first.
 
-    Args:
-        seed: another gives other people, paths and buildings under the same names.
-        frames: length of a common sequence.
-        train_times: how many times as long training sequences are whose second half is evaluated.
-        size: width and height, pixels.
-
-    Raises:
-        InputError: an unknown data set, or a length or size nothing can be rendered with.
+    `frames`: length of a common sequence. `train_times`: how many times as long training sequences are whose second
+    half is evaluated.
+    Raises InputError: an unknown data set, or a length or size nothing can be rendered with.
     """
     if dataset not in SCENES:
         raise InputError(f"unknown embedded data set {dataset!r}: use one of {', '.join(DATASETS)}")

@@ -1,6 +1,7 @@
 """Saving trained weights: fp16 safetensors with a model card beside them, generated from what was measured."""
 
 import datetime
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from msfp import __version__
-from msfp.features.weights import list_sum
+from msfp.features.weights import SUMS, listed_sums
 
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
@@ -25,7 +26,8 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mappin
     save_file(tensors, partial, dict(metadata))
     partial.chmod(0o644)  # safetensors keeps files to their owner, and these are shipped
     partial.replace(path)
-    list_sum(path)
+    sums = listed_sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    (path.parent / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), "ascii")
 
 
 def write_card(

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from msfp.features.backbone import to_batch
-from msfp.features.detector import detect
+from msfp.features.backbone import Geometry, fit, to_batch
+from msfp.features.detector import Boxes, chosen, predicted
 from msfp.features.weights import build
 from shipped_weights.average_precision import Found, Labels, mean_average_precision
 from shipped_weights.crops import CropSettings, draw_crop
@@ -167,3 +167,14 @@ def relative_boxes(xyxy: NDArray[np.float64], size: tuple[int, int]) -> NDArray[
     """(N, 4) xyxy in crop pixels -> centre and sides as shares of the crop, as ultralytics' loss takes them."""
     centre, sides = (xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]
     return np.concatenate([centre, sides], 1) / np.tile(size, 2)
+
+
+@torch.inference_mode()
+def detect(
+    model: nn.Module, frame: NDArray[np.uint8], size: tuple[int, int] = (640, 384), confidence: float = 0.25,
+    overlap: float = 0.7, limit: int = 300, geometry: Geometry = "letterbox",
+) -> Boxes:  # fmt: skip
+    """People in a (H, W, 3) frame, best first, as a whole ultralytics model in evaluation mode finds them."""
+    box = fit((frame.shape[1], frame.shape[0]), size, geometry)
+    output = model(to_batch(box.apply(frame)[None], next(model.parameters()).device))
+    return chosen(*predicted(output, box.size, type(model).__name__), box, confidence, overlap, limit)

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from msfp.features.backbone import load_backbone
-from msfp.features.joint import STRIDE, JointNetwork, describe, untrained_joint
-from msfp.features.pooling import CELLS, SAMPLES, extract
+from msfp.features.backbone import Geometry, fit, load_backbone, to_batch
+from msfp.features.joint import STRIDE, JointNetwork, mean_under
+from msfp.features.pooling import CELLS, SAMPLES, extract_modes
+from msfp.features.weights import load_detector
 from shipped_weights.detector import GAINS
 from shipped_weights.people import Batch, JointRecipe, appearances, draw_batch
 from shipped_weights.progress import (
@@ -174,7 +175,8 @@ def frozen_aucs(samples: Sequence[Sample], size: tuple[int, int]) -> dict[str, f
     frames = ((number, sample.pixels()) for number, sample in enumerate(samples, 1))
     rows = np.concatenate([np.full(len(s.xyxy), number, np.int32) for number, s in enumerate(samples, 1)])
     boxes = {"gt": (rows, np.concatenate([s.tlwh for s in samples]))}
-    layers = {k: v.astype(np.float32) for k, v in extract(frames, boxes, backbone, size)["gt"].layers.items()}
+    pooled = extract_modes(frames, boxes, backbone, {"roi_align": backbone.layers}, size)["roi_align"]["gt"]
+    layers = {k: v.astype(np.float32) for k, v in pooled.layers.items()}
     taken: dict[str, tuple[int, ...]] = {f"AUC of frozen layer {layer}": (layer,) for layer in layers}
     taken["AUC of frozen layers together"] = tuple(layers)
     found = {}
@@ -191,3 +193,25 @@ def _groups(model: Balanced, recipe: JointRecipe) -> list[dict[str, Any]]:
     for module, peak in ((model.network.detector, recipe.detector_rate), (model.network.branch, recipe.rate)):
         groups += [{**group, "peak": peak} for group in parameter_groups(module, recipe.decay)]
     return [*groups, {"params": [model.spread], "weight_decay": 0.0, "peak": recipe.rate}]
+
+
+def untrained_joint(weights: str | Path = "embedded", seed: int = 0) -> JointNetwork:
+    """The one-class detector as it is, with a branch of seeded random weights: where joint training starts.
+
+    Raises InputError: weights that are missing or do not fit.
+    """
+    detector = load_detector("yolov8n", weights, "yolov8n-synth.safetensors")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return JointNetwork(detector).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def describe(
+    network: JointNetwork, frame: NDArray[np.uint8], tlwh: NDArray[np.float64], size: tuple[int, int] = (640, 384),
+    geometry: Geometry = "letterbox",
+) -> NDArray[np.float32]:  # fmt: skip
+    """(N, WIDTH) unit vectors of (N, 4) tlwh boxes in file coordinates of a (H, W, 3) frame."""
+    box = fit((frame.shape[1], frame.shape[0]), size, geometry)
+    appearance = network(to_batch(box.apply(frame)[None], next(network.parameters()).device))[1]
+    return mean_under(appearance, box.to_network(tlwh))

@@ -169,7 +169,6 @@ def train_joint(
     """Train detector and embedding together from the embedded detector; arguments and errors as of `train_reid`."""
     pool, judged = pools(scale, seed)
     path = _target(out, "joint-synth.safetensors", fresh)
-    from msfp.features.joint import untrained_joint
     from shipped_weights import joint
     from shipped_weights.detector import held_out_precision
     from shipped_weights.people import JointRecipe, recipe_lines
@@ -182,7 +181,7 @@ def train_joint(
     held = render_samples(judged, workers)
     half, mean = held_out_precision(done.network, held, INPUT)
     auc, same, other = joint.held_out_auc(done.network, held, INPUT)
-    before = held_out_precision(untrained_joint().detector, held, INPUT)
+    before = held_out_precision(joint.untrained_joint().detector, held, INPUT)
     size = f"{INPUT[0]}x{INPUT[1]}, {len(held)} frames"
     made = _write(
         path,
@@ -208,7 +207,7 @@ def train_joint(
 
 def render_samples(pool: Pool, workers: int = 0) -> "list[Sample]":
     """Labelled frames of a pool's worlds, people numbered uniquely over all of them."""
-    from msfp.worlds import worlds
+    from shipped_weights.samples import worlds
 
     drawn = [
         world

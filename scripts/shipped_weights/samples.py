@@ -1,6 +1,7 @@
 """Labelled frames, kept small in memory while a trainer draws from them."""
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
+from msfp.worlds.world import DRAWS, KINDS, World, draw_world
 
 
 class Labelled(NamedTuple):
@@ -80,3 +82,19 @@ def gather(frames: Iterable[tuple[NDArray, NDArray, NDArray, NDArray]], quality:
     if not samples:
         raise InputError("no training frames: give the trainer at least one labelled frame")
     return samples
+
+
+def worlds(
+    kind: str, seed: int, count: int, *, size: tuple[int, int] = (640, 360), length: int = 100
+) -> Iterator[World]:
+    """Worlds other than the evaluated ones, for training networks: their seeds lie in a range of their own.
+
+    `kind`: a data set (`synth17`, ...) or what its worlds are (`street`, ...). Raises InputError: an unknown kind.
+    """
+    known = {**KINDS, **{k: k for k in DRAWS}}
+    if kind not in known:
+        raise InputError(f"unknown kind of world {kind!r}: use one of {', '.join(sorted(known))}")
+    for index in range(count):
+        words = np.random.SeedSequence([seed & 0xFFFFFFFF, index, zlib.crc32(b"training")]).generate_state(1)
+        own = int(words[0]) | 1 << 31  # evaluated worlds have seeds below
+        yield draw_world(known[kind], f"{kind}-{seed}-{index:04d}", own, size=size, length=length)  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from msfp.experiment.detections import CONFIDENCE
 from msfp.experiment.features import features
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, tracks
-from msfp.features.detector import detect
 from msfp.metrics.hota import evaluate
+from shipped_weights.detector import detect
 from tests.whole_model import load_person_detector
 
 from .conftest import LENGTH, Make

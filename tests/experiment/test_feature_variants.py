@@ -12,7 +12,7 @@ from msfp.experiment import data
 from msfp.experiment.features import TRUTH, box_vectors, features, layers_of
 from msfp.experiment.heads import appearance, embeddings, labelled_cells, octaves, thinned, train_head, training_set
 from msfp.features.backbone import Backbone
-from msfp.features.pooling import extract
+from msfp.features.pooling import extract_modes
 from msfp.heads.training import embed, restore_head
 
 from .conftest import HEIGHT, LENGTH, WIDTH, Make
@@ -49,8 +49,9 @@ def test_lite_as_released_comes_with_the_usual_features(make_run: Make) -> None:
     assert run.store.misses == {"features": 1}
     found = data.window(data.detections(scene.sequences[0]), part)
     with FrameReader(frame, range(part.first, part.last + 1)) as frames:
-        again = extract(frames, {"SDP": (found.frame + np.int32(part.first - 1), found.tlwh)}, run.backbone(),
-                        run.settings.input.size, mode="lite")["SDP"].layers[14].astype(np.float32)  # fmt: skip
+        sets = {"SDP": (found.frame + np.int32(part.first - 1), found.tlwh)}
+        pooled = extract_modes(frames, sets, run.backbone(), {"lite": (14,)}, run.settings.input.size)["lite"]["SDP"]
+    again = pooled.layers[14].astype(np.float32)
     length = np.linalg.norm(again, axis=1, keepdims=True)
     np.testing.assert_allclose(looked, again / np.where(length > 0, length, 1), atol=1e-5)
     assert looked.shape[1] == 192

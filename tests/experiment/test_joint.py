@@ -17,6 +17,7 @@ from msfp.features import joint as network
 from msfp.paper.measure import tracking_cells
 from msfp.paper.methods import JOINT_ROWS
 from shipped_weights.card import save_weights
+from shipped_weights.joint import untrained_joint
 from tests.experiment.conftest import LENGTH
 
 pytestmark = pytest.mark.xdist_group("joint")
@@ -30,7 +31,7 @@ NATIVE = Appearance("native-concat")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded detector with a branch that nothing trained."""
     path = tmp_path_factory.mktemp("weights") / "joint.safetensors"
-    save_weights(path, network.untrained_joint().state_dict(), {})
+    save_weights(path, untrained_joint().state_dict(), {})
     return path
 
 
@@ -91,7 +92,7 @@ def test_keys_know_weights_and_confidence(make_run: Make, weights: Path, monkeyp
     part = data.whole(scene)
     before = passes.seen_inputs(run, part)
     other = weights.with_stem("other")
-    save_weights(other, network.untrained_joint(seed=1).state_dict(), {})
+    save_weights(other, untrained_joint(seed=1).state_dict(), {})
     changed = make_run({}, **{"input.joint_weights": str(other)})
     assert passes.seen_inputs(changed, part)["weights"] != before["weights"]
     monkeypatch.setattr(passes, "JOINT_CONFIDENCE", 0.5)

@@ -1,18 +1,31 @@
 """One thread for torch: tests run beside each other."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 
-from msfp.features.backbone import Backbone
+from msfp.features.backbone import Backbone, Geometry
 from msfp.features.gpu.extract import BATCH, extract_modes_batched
-from msfp.features.pooling import BoxSet, Image
+from msfp.features.pooling import BoxSet, Frames, Mode, extract_modes
 from msfp.types import Features
 
 
+def extract(
+    frames: Frames,
+    sets: Mapping[str, BoxSet],
+    backbone: Backbone,
+    size: tuple[int, int],
+    geometry: Geometry = "letterbox",
+    mode: Mode = "roi_align",
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Features]:
+    """All layers pooled in one way."""
+    return extract_modes(frames, sets, backbone, {mode: backbone.layers}, size, geometry, progress)[mode]
+
+
 def extract_batched(
-    frames: Iterable[tuple[int, Image]],
+    frames: Frames,
     sets: Mapping[str, BoxSet],
     backbone: Backbone,
     size: tuple[int, int],

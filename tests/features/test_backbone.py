@@ -8,9 +8,10 @@ import torch
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, load_backbone
-from msfp.features.pooling import extract
 from msfp.features.presets import preset_named, presets
 from msfp.features.weights import build
+
+from .conftest import extract
 
 BATCH = torch.rand(2, 3, 96, 160, generator=torch.Generator().manual_seed(0))
 # From the architectures' published tables: layer -> (channels, stride).

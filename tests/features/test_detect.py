@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from msfp.features.detector import detect
 from msfp.features.weights import load_detector
 from shipped_weights.average_precision import iou
+from shipped_weights.detector import detect
 from tests.whole_model import load_person_detector
 
 

@@ -6,9 +6,11 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError
 from msfp.features.backbone import load_backbone
-from msfp.features.detector import detect, load_whole
-from msfp.features.pooling import extract
+from msfp.features.detector import load_whole
+from shipped_weights.detector import detect
 from tests.whole_model import load_person_detector
+
+from .conftest import extract
 
 SIZE = (160, 96)
 FRAME = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)

@@ -9,7 +9,9 @@ from torchvision.ops import roi_align
 
 from msfp.errors import InputError
 from msfp.features.backbone import Backbone, fit, load_backbone, to_batch
-from msfp.features.pooling import extract, extract_cells, extract_modes
+from msfp.features.pooling import extract_cells, extract_modes
+
+from .conftest import extract
 
 SIZE = (160, 96)
 RNG = np.random.default_rng(0)

@@ -11,10 +11,10 @@ from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Part, load_backbone
 from msfp.features.detector import load_whole
 from msfp.features.gpu.extract import extract_modes_batched
-from msfp.features.pooling import BoxSet, Image, Mode, extract, extract_modes
+from msfp.features.pooling import BoxSet, Image, Mode, extract_modes
 from msfp.types import Features
 
-from .conftest import extract_batched
+from .conftest import extract, extract_batched
 
 pytestmark = pytest.mark.xdist_group("gpu extract")
 

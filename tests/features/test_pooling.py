@@ -13,7 +13,6 @@ from msfp.features.pooling import (
     Mode,
     align_with_torchvision,
     global_average,
-    pool,
     pool_cells,
     pool_levels,
     strip_boxes,
@@ -21,6 +20,10 @@ from msfp.features.pooling import (
 from msfp.types import Strips
 
 WIDTH, HEIGHT = 320, 192
+
+
+def pool(parts: tuple[Part, ...], boxes: np.ndarray, stride: int, mode: Mode = "roi_align") -> np.ndarray:
+    return pool_levels({0: parts}, boxes, {0: stride}, mode)[0]
 
 
 def random_boxes(count: int, seed: int = 0) -> np.ndarray:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from msfp.config import AtlSettings, TrainingSettings
 from msfp.errors import NotComputable
-from msfp.heads.surrogate import Clip, SoftIdf1, fit_surrogate
-from msfp.heads.training import predict
+from msfp.heads.training import Clip, SoftIdf1, fit_surrogate, predict
 
 
 def clip(seed: int, length: int = 8, people: int = 3, buffer: int = 2, noise: int = 4) -> Clip:

@@ -8,11 +8,12 @@ import torch
 
 from msfp.errors import InputError
 from msfp.features.backbone import fit
-from msfp.features.detector import detect
-from msfp.features.joint import STRIDE, WIDTH, JointNetwork, describe, load_joint, see, see_all, untrained_joint
+from msfp.features.joint import STRIDE, WIDTH, JointNetwork, load_joint, see, see_all
 from shipped_weights import joint as training
 from shipped_weights.card import save_weights
 from shipped_weights.crops import CropSettings
+from shipped_weights.detector import detect
+from shipped_weights.joint import describe, untrained_joint
 from shipped_weights.people import JointRecipe, appearances, draw_batch
 from shipped_weights.samples import Sample
 from tests.scripts.test_trainers import painted

@@ -9,7 +9,8 @@ from msfp.worlds.motion import Area
 from msfp.worlds.people import ANKLE, FOOT, Motion, joints
 from msfp.worlds.render import Stage
 from msfp.worlds.scene import still
-from msfp.worlds.world import DATASETS, World, draw_world, scene_worlds, worlds
+from msfp.worlds.world import DATASETS, World, draw_world, scene_worlds
+from shipped_weights.samples import worlds
 
 
 def pose(phase: float, pace: float, crouch: float, heading: float) -> Motion:

@@ -7,11 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.worlds import DATASETS, render, worlds
+from msfp.worlds import DATASETS, render
 from msfp.worlds.people import figures
 from msfp.worlds.raster import Polygon, fixed, put, shape
 from msfp.worlds.render import Stage, draw
 from msfp.worlds.world import World, draw_world
+from shipped_weights.samples import worlds
 
 SIZE = (192, 108)
 

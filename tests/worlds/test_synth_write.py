@@ -1,7 +1,10 @@
 """The embedded data sets as folders."""
 
 import json
+import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,9 +14,8 @@ import pytest
 
 from msfp.data.motchallenge import read_detections, read_ground_truth, read_sequence
 from msfp.errors import InputError
-from msfp.worlds import DATASETS, generate, jobs
+from msfp.worlds import DATASETS, Job, generate, jobs
 from msfp.worlds.world import SCENES
-from msfp.worlds.write import Job
 
 SMALL = {"frames": 2, "size": (128, 72)}
 
@@ -121,14 +123,32 @@ def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socket.gethostname", lambda: "here")
-    dead, other = tmp_path / ".synthdance.here.999999999.ab.partial", tmp_path / ".synthdance.there.1.ab.partial"
+def test_what_a_killed_run_left_is_removed_and_one_at_work_is_not(tmp_path: Path) -> None:
+    dead, other = tmp_path / ".synthdance.1-ab.partial", tmp_path / ".synthdance.2-ab.partial"
     dead.mkdir()
     other.mkdir()
+    os.utime(dead, (0, 0))
     generate("synthdance", tmp_path, map=lambda function, work: [])
     assert not dead.exists()
     assert other.exists()
+
+
+def test_of_two_runs_at_once_the_second_waits_and_renders_nothing(tmp_path: Path) -> None:
+    started, asked = threading.Event(), []
+
+    def slow(function: Callable[[Job], None], work: list[Job]) -> Iterable[None]:
+        asked.append(len(work))
+        started.set()
+        time.sleep(0.3)
+        return []
+
+    first = threading.Thread(target=generate, args=("synthdance", tmp_path), kwargs={"map": slow})
+    first.start()
+    assert started.wait(10)
+    generate("synthdance", tmp_path, map=slow)
+    first.join()
+    assert asked == [8]
+    assert [path.name for path in tmp_path.iterdir()] == ["synthdance"]
 
 
 def test_an_unwritable_folder(tmp_path: Path) -> None:

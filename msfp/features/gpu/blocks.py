@@ -1,8 +1,7 @@
 """Blocks of YOLOv8 with fewer passes over memory: what follows a convolution writes where the next one reads.
 
-PyTorch adds a convolution's bias, activates it, adds the shortcut, halves and concatenates in a pass each. Here all of
-that is one pass a convolution, whose result goes straight to its place in the concatenation. Maps are channels last in
-memory, so that a piece of a concatenation is a matrix with longer steps.
+Bias, activation, shortcut, halving and concatenation are one pass in place of five. Maps are channels last in memory,
+so that a piece of a concatenation is a matrix with longer steps.
 """
 
 from typing import Any
@@ -22,14 +21,7 @@ def can_fuse(x: Tensor) -> bool:
 
 
 def conv_silu(conv: nn.Conv2d, x: Tensor, plus: Tensor | None = None, into: Tensor | None = None) -> Tensor:
-    """silu(conv(x)) + plus, (B, D, h, w).
-
-    Args:
-        conv: with a bias.
-        x: (B, C, H, W).
-        plus: (B, D, h, w), channels last.
-        into: (B, D, h, w) piece of a concatenation that gets a copy.
-    """
+    """silu(conv(x)) + plus, (B, D, h, w); `into`: a piece of a concatenation that gets a copy."""
     found = _without_bias(conv, x)
     finish(found, conv.bias, found, plus, into)
     return found
@@ -40,14 +32,8 @@ def finish(
 ) -> None:
     """out <- silu(x + bias) + plus, and second <- its channels from `first` on.
 
-    Args:
-        x, plus: (B, C, h, w), channels last.
-        bias: (C,).
-        out: x itself, or a piece of a concatenation, channels last.
-        second: (B, C - first, h, w), such a piece or a map of its own.
-
-    Raises:
-        ImportError: triton is not installed.
+    `x`, `plus`: (B, C, h, w), channels last. `out`: x itself, or a piece of a concatenation. `second`: (B, C - first,
+    h, w), such a piece or a map of its own.
     """
     from msfp.features.gpu import kernel
 
@@ -82,11 +68,7 @@ def pyramid(block: Any, x: Tensor) -> Tensor:
 
 
 def maxima(x: Tensor, radius: int) -> Tensor:
-    """(B, C, h, w) -> (B, 4C, h, w): the map, and its maxima within 1, 2 and 3 times so many cells to each side.
-
-    Raises:
-        ImportError: triton is not installed.
-    """
+    """(B, C, h, w) -> (B, 4C, h, w): the map, and its maxima within 1, 2 and 3 times so many cells to each side."""
     from msfp.features.gpu import kernel
 
     images, channels, height, width = x.shape

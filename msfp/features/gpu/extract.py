@@ -1,17 +1,16 @@
 """Offline extraction on a GPU: frames in batches, copied while the device is busy with the batch before.
 
-Frames come from a reader that decodes ahead in threads. A batch is laid, by some threads more, into one of two pinned
-buffers and goes through the network in half precision; the boxes of all its frames and box sets are pooled in one
-launch. Its results are
-fetched after the next batch has been started: the host waits for the device once a batch, and the device for the host
-only where decoding is slower. On a CPU the same code runs in float32, which is how it is tested.
+A batch is laid by threads into one of two pinned buffers and goes through the network in half precision; the boxes of
+all its frames and box sets are pooled in one launch. Its results are fetched after the next batch has been started.
+On a CPU the same code runs in float32, which is how it is tested.
 """
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from msfp.errors import InputError
 from msfp.features.backbone import Backbone, Geometry, fit
 from msfp.features.gpu import TRITON
 from msfp.features.gpu.pooling import AddressTable, pool_on_device
-from msfp.features.pooling import HALF_MAX, BoxSet, Found, Image, Mode, Rows, with_rows
+from msfp.features.pooling import HALF_MAX, BoxSet, Found, Image, Mode, Progress, Rows, with_rows
 from msfp.types import Features
 
 MOST_HANDS = 8  # a decoder makes some 100 frames of 1920x1080 a second
@@ -30,44 +29,24 @@ BATCH = 16  # frames; 1280x736 takes about 0.2 GB a frame with YOLOv8x
 
 @dataclass(frozen=True)
 class Started:
-    """A batch on its way.
+    """A batch on its way; its float16 host tensors are being filled."""
 
-    Attributes:
-        numbers: of its frames.
-        places: (box set, rows) in the order of the pooled boxes.
-        layers: (way to pool, layer) -> (N, C) float16 host tensor that is being filled.
-        scenes: (B, C) float16 host tensor that is being filled.
-        done: CUDA event behind the copies; None on a CPU, where they are done.
-    """
-
-    numbers: tuple[int, ...]
-    places: list[tuple[str, slice]]
-    layers: dict[tuple[Mode, int], torch.Tensor]
-    scenes: torch.Tensor
-    done: Any
+    numbers: tuple[int, ...]  # of its frames
+    places: list[tuple[str, slice]]  # (box set, rows) in the order of the pooled boxes
+    layers: dict[tuple[Mode, int], torch.Tensor]  # (way to pool, layer) -> (N, C)
+    scenes: torch.Tensor  # (B, C)
+    done: Any  # CUDA event behind the copies; None on a CPU, where they are done
 
 
 def extract_modes_batched(
-    frames: Iterable[tuple[int, Image]],
-    box_sets: Mapping[str, BoxSet],
-    backbone: Backbone,
-    wanted: Mapping[Mode, tuple[int, ...]],
-    size: tuple[int, int] = (1280, 736),
-    geometry: Geometry = "letterbox",
-    progress: Callable[[int], None] | None = None,
-    batch: int = BATCH,
-    dtype: torch.dtype | None = None,
-) -> dict[Mode, dict[str, Features]]:
-    """As `msfp.features.pooling.extract_modes` by `roi_align`, `lite` and strips, several frames at once.
+    frames: Iterable[tuple[int, Image]], box_sets: Mapping[str, BoxSet], backbone: Backbone,
+    wanted: Mapping[Mode, tuple[int, ...]], size: tuple[int, int] = (1280, 736), geometry: Geometry = "letterbox",
+    progress: Progress = None, batch: int = BATCH, dtype: torch.dtype | None = None,
+) -> dict[Mode, dict[str, Features]]:  # fmt: skip
+    """As `extract_modes` by `roi_align`, `lite` and strips, `batch` frames at once; the backbone stays as it is.
 
-    Args:
-        frames, box_sets, backbone, wanted, size, geometry: as there; the backbone stays as it is.
-        progress: called with the number of frames of each batch that came back.
-        batch: frames that go through the network together.
-        dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
-
-    Raises:
-        InputError: as `extract`; numbers beyond what the network's precision holds.
+    `dtype`: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
+    Raises InputError: as `extract_modes`; numbers beyond what the network's precision holds.
     """
     found = Found(box_sets, backbone, wanted)
     with ThreadPoolExecutor(hands(backbone.device)) as pool:
@@ -91,24 +70,18 @@ def _in_flight(
     frames: Iterable[tuple[int, Image]], network: "_Network", box_sets: Mapping[str, BoxSet]
 ) -> Iterator[Started]:
     """Batches that have come back; each is waited for only after the next one was started."""
-    before: Started | None = None
-    for group in _groups(frames, network.batch, box_sets):
-        started = network.start(group, box_sets)
-        if before is not None:
-            yield network.fetched(before)
-        before = started
-    if before is not None:
-        yield network.fetched(before)
+    started = (network.start(group, box_sets) for group in _groups(frames, network.batch, box_sets))
+    for before, _ in pairwise(chain[Started | None](started, [None])):
+        assert before is not None
+        if before.done is not None:
+            before.done.synchronize()
+        yield before
 
 
 def _groups(
     frames: Iterable[tuple[int, Image]], batch: int, box_sets: Mapping[str, BoxSet]
 ) -> Iterator[list[tuple[int, Image, Rows]]]:
-    """Frames of one size, up to `batch` of them, with their boxes' rows.
-
-    Raises:
-        InputError: as `with_rows`.
-    """
+    """Frames of one size, up to `batch` of them, with their boxes' rows."""
     group: list[tuple[int, Image, Rows]] = []
     for one in with_rows(frames, box_sets):
         if group and (len(group) == batch or group[0][1].shape != one[1].shape):
@@ -123,15 +96,9 @@ class _Network:
     """The backbone with its two pinned buffers."""
 
     def __init__(
-        self,
-        backbone: Backbone,
-        wanted: Mapping[Mode, tuple[int, ...]],
-        size: tuple[int, int],
-        geometry: Geometry,
-        batch: int,
-        dtype: torch.dtype,
-        pool: ThreadPoolExecutor,
-    ) -> None:
+        self, backbone: Backbone, wanted: Mapping[Mode, tuple[int, ...]], size: tuple[int, int], geometry: Geometry,
+        batch: int, dtype: torch.dtype, pool: ThreadPoolExecutor,
+    ) -> None:  # fmt: skip
         self.batch, self._size, self._geometry, self._pool = batch, size, geometry, pool
         self._wanted = wanted
         self._cuda = backbone.device.type == "cuda"
@@ -171,12 +138,6 @@ class _Network:
             done.record()
         return Started(numbers, places, layers, back, done)
 
-    def fetched(self, started: Started) -> Started:
-        """A batch whose results are on the host."""
-        if started.done is not None:
-            started.done.synchronize()
-        return started
-
     def _back(self, values: torch.Tensor) -> torch.Tensor:
         """In half precision, as `half` makes it, on its way to the host."""
         values = values.clamp(-HALF_MAX, HALF_MAX).half()
@@ -185,11 +146,7 @@ class _Network:
 
 
 def check_finite(where: str, *values: torch.Tensor) -> None:
-    """Refuse what is no number.
-
-    Raises:
-        InputError: says where.
-    """
+    """Raise InputError, which says where, for what is no number."""
     if not all(bool(v.isfinite().all()) for v in values):
         raise InputError(
             f"{where}: the detector's numbers grow beyond half precision with these weights; use --device cpu"

@@ -1,13 +1,11 @@
 """A frame's fixed-shape part on the device: network, pooling, head and ATL, recorded once and replayed.
 
-The boxes are given, or found by the network: a whole detector's most promising candidates are all pooled and embedded
-before anybody knows which of them are people seen once, since that costs a device less than it costs to ask the host.
-Only then the host, which waits once a frame, suppresses those that overlap.
+The boxes are given, or found by the network: a whole detector's most promising candidates are all pooled and embedded,
+and the host, which waits once a frame, suppresses those that overlap afterwards.
 
-On a GPU it runs, trained weights in half precision, as one CUDA graph, the Triton launches within it. A frame is copied
-from pinned memory, of which there are two buffers, so that the next frame can be prepared while the last one is still
-being copied; the host waits once, for the results. On a CPU the same code runs without a graph, which is how most of it
-is tested.
+On a GPU it runs, trained weights in half precision, as one CUDA graph, the Triton launches within it. Frames come from
+two pinned buffers, so that the next one can be prepared while the last one is being copied. On a CPU the same code runs
+without a graph, which is how most of it is tested.
 """
 
 from dataclasses import dataclass
@@ -29,52 +27,29 @@ WARM_UP = 3  # runs before recording: allocations and choices of algorithms happ
 
 @dataclass(frozen=True)
 class DeviceResult:
-    """What came back of a frame.
+    """What came back of a frame."""
 
-    Attributes:
-        regions: (N, 4) float32 xyxy in network pixels: the given boxes, or candidates, the most certain first.
-        scores: (N,) float32 of candidates; NaN where the boxes were given.
-        embeddings: (N, D) float32; (N, 0) without a head.
-        thresholds: (k,) float32 raw prediction of ATL; (0,) without an encoder.
-    """
-
-    regions: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    embeddings: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
+    regions: NDArray[np.float32]  # (N, 4) xyxy in network pixels: given boxes, or candidates, the most certain first
+    scores: NDArray[np.float32]  # (N,) of candidates; NaN where the boxes were given
+    embeddings: NDArray[np.float32]  # (N, D); (N, 0) without a head
+    thresholds: NDArray[np.float32]  # (k,) raw prediction of ATL; (0,) without an encoder
 
 
 class DeviceFrame:
     """Frames of one size through a backbone, a fusion head and a scene encoder, one after the other."""
 
     def __init__(
-        self,
-        backbone: Backbone,
-        head: nn.Module | None,
-        encoder: nn.Module | None,
-        size: tuple[int, int],
-        most: int = 256,
-        least: float = 0.0,
-        dtype: torch.dtype | None = None,
-        mode: Mode = "roi_align",
+        self, backbone: Backbone, head: nn.Module | None, encoder: nn.Module | None, size: tuple[int, int],
+        most: int = 256, least: float = 0.0, dtype: torch.dtype | None = None, mode: Mode = "roi_align",
         layers: tuple[int, ...] = (),
-    ) -> None:
-        """Record the frame.
+    ) -> None:  # fmt: skip
+        """Record the frame; a `Detector` finds boxes itself, another backbone is given them.
 
-        Args:
-            backbone: on its device; its weights are converted to `dtype` in place on a GPU. A `Detector` that is run to
-                its end as one piece (`whole`) finds boxes itself.
-            head: {layer: (N, C)} -> (N, D); None embeds nobody.
-            encoder: (1, C) -> (1, k); None predicts no threshold.
-            size: (width, height) of the network's input.
-            most: boxes there is room for, given or found; of more candidates the least certain are not looked at.
-            least: nor are candidates of a smaller score; their rows hold nobody's vector.
-            dtype: of the network on a GPU, None: the backbone's `precision`; float32 on a CPU.
-            mode: how a box is pooled.
-            layers: tapped ones that the head reads; empty: all.
-
-        Raises:
-            ValueError: a sparse detector.
+        `backbone`: converted in place, on a GPU, to `dtype` (None: its `precision`). `head`: {layer: (N, C)} -> (N, D).
+        `encoder`: (1, C) -> (1, k). `size`: (width, height) of the network's input. `most`: boxes there is room for; of
+        more candidates the least certain are not looked at, nor those of a score below `least`. `layers`: tapped ones
+        that the head reads; empty: all.
+        Raises ValueError: a sparse detector.
         """
         self.device, self.most, self._least, self._mode = backbone.device, most, least, mode
         self._layers = layers or backbone.layers
@@ -110,11 +85,8 @@ class DeviceFrame:
     def submit(self, regions: NDArray[np.float64] | None = None) -> None:
         """Start the frame that was laid in `room()`; returns before it is done.
 
-        Args:
-            regions: (N, 4) xyxy in network pixels; None looks at what the detector finds.
-
-        Raises:
-            ValueError: more boxes than there is room for; none, and a backbone that finds none.
+        `regions`: (N, 4) xyxy in network pixels; None looks at what the detector finds.
+        Raises ValueError: more boxes than there is room for; none, and a backbone that finds none.
         """
         if regions is None and not self._finds:
             raise ValueError("the network ends before its boxes: give regions, or a whole detector")
@@ -131,7 +103,10 @@ class DeviceFrame:
         if self._cuda:
             self._copied[self._turn].record()
         self._count = len(regions)
-        self._replay()
+        if self._graph is not None:
+            self._graph.replay()
+        else:
+            self._run()
 
     def collect(self) -> DeviceResult:
         """The results of the frame last submitted: the one wait of a frame."""
@@ -204,12 +179,6 @@ class DeviceFrame:
             self._results = [self._host(o.shape, torch.float32) for o in self._outputs]
         for host, output in zip(self._results, self._outputs, strict=True):
             host.copy_(output, non_blocking=True)
-
-    def _replay(self) -> None:
-        if self._graph is not None:
-            self._graph.replay()
-        else:
-            self._run()
 
     def _mark(self, which: int) -> None:
         if self._marks:

@@ -24,14 +24,8 @@ def _support(low, high, length, repeat, SAMPLES: tl.constexpr, PADDED: tl.conste
     counted = tl.where(inside, 1.0 / SAMPLES, 0.0)
     first = tl.min(tl.where(inside, cell, length.to(tl.int32)), 0) // repeat
     last = tl.max(tl.where(inside, after, -repeat), 0) // repeat
-    return (
-        cell // repeat,
-        after // repeat,
-        counted * (1.0 - share),
-        counted * share,
-        first,
-        tl.maximum(last - first + 1, 0),
-    )
+    near, far, count = counted * (1.0 - share), counted * share, tl.maximum(last - first + 1, 0)
+    return cell // repeat, after // repeat, near, far, first, count
 
 
 @triton.jit

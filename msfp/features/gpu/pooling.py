@@ -1,15 +1,14 @@
 """Mean of RoIAlign for all pieces of all taps: two matrix products in torch, or one launch in Triton.
 
-Neither leaves the device or waits for it, and shapes do not depend on where the boxes lie, so that both can be part of
-a CUDA graph. The products use that sample weights factorise (`msfp.features.pooling`). The launch reads a table of the
-maps' addresses on the device; in a graph these stay as they were when it was recorded, so the table is written once,
-after.
+Neither waits for the device, and shapes do not depend on where the boxes lie, so that both can be part of a CUDA graph.
+The launch reads a table of the maps' addresses on the device; in a graph these stay as they were when it was recorded,
+so the table is written once, after.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import gcd
+from typing import NamedTuple
 
 import torch
 
@@ -22,45 +21,29 @@ TILE = (2, 8)  # cells it reads at once, down and across: people are narrow, and
 WARPS = 1  # that share a program
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A map that is pooled, once for all taps that show it.
+class Piece(NamedTuple):
+    """A map that is pooled, once for all taps that show it."""
 
-    Attributes:
-        map: (B, C, h, w), channels last in memory.
-        upsample: how often the tap shows a cell along each axis.
-        stride: network pixels a cell of the tap.
-    """
-
-    map: torch.Tensor
-    upsample: int
-    stride: int
+    map: torch.Tensor  # (B, C, h, w), channels last in memory
+    upsample: int  # how often the tap shows a cell along each axis
+    stride: int  # network pixels a cell of the tap
 
 
 def pieces_of(
     levels: Mapping[int, tuple[Part, ...]], strides: Mapping[int, int]
 ) -> tuple[list[Piece], dict[int, list[int]]]:
     """The distinct pieces of all taps, and which of them make up each tap."""
-    places: dict[tuple[int, int, int], int] = {}
-    pieces: list[Piece] = []
-    of: dict[int, list[int]] = {}
+    found: dict[tuple[int, int, int], Piece] = {}
+    names = {k: [(id(part.map), part.upsample, strides[k]) for part in parts] for k, parts in levels.items()}
     for layer, parts in levels.items():
-        of[layer] = []
-        for part in parts:
-            name = (id(part.map), part.upsample, strides[layer])
-            if name not in places:
-                places[name] = len(pieces)
-                pieces.append(Piece(part.map, part.upsample, strides[layer]))
-            of[layer].append(places[name])
-    return pieces, of
+        for name, part in zip(names[layer], parts, strict=True):
+            found.setdefault(name, Piece(part.map, part.upsample, strides[layer]))
+    places = {name: place for place, name in enumerate(found)}
+    return list(found.values()), {layer: [places[name] for name in own] for layer, own in names.items()}
 
 
 class AddressTable:
-    """Where the maps of a launch lie, in memory of the device.
-
-    While a graph is recorded nothing may be copied to the device: the launch is recorded with the table's own address,
-    and `write` fills it when the recording has ended.
-    """
+    """Where the maps of a launch lie, in memory of the device; while a graph is recorded, `write` fills it after."""
 
     def __init__(self) -> None:
         self.recording = False
@@ -90,27 +73,16 @@ class AddressTable:
 
 
 def pool_on_device(
-    levels: Mapping[int, tuple[Part, ...]],
-    boxes: torch.Tensor,
-    strides: Mapping[int, int],
-    table: AddressTable | None = None,
-    counts: Sequence[int] | None = None,
-    wanted: torch.Tensor | None = None,
+    levels: Mapping[int, tuple[Part, ...]], boxes: torch.Tensor, strides: Mapping[int, int],
+    table: AddressTable | None = None, counts: Sequence[int] | None = None, wanted: torch.Tensor | None = None,
     mode: Mode = "roi_align",
-) -> dict[int, torch.Tensor]:
+) -> dict[int, torch.Tensor]:  # fmt: skip
     """As `pool_levels` by `roi_align`, `lite` or strips, without leaving the device and without waiting for it.
 
-    Args:
-        levels: layer -> the tap's pieces, for a batch of B images.
-        boxes: (N, 4) float32 xyxy in network pixels, image by image, on the maps' device.
-        strides: layer -> network pixels a cell of the tap.
-        table: for one Triton launch in place of torch.
-        counts: how many boxes each image has; None: all are of one.
-        wanted: (N,) bool on the device, of the boxes that are looked at; None: all. A launch passes the others by.
-        mode: how a box is pooled; LITE's whole cells by products of matrices whatever the table.
-
-    Returns:
-        layer -> (N, C) float32, zero for boxes that are not wanted.
+    `levels`: for a batch of B images. `boxes`: (N, 4) float32, image by image, on the device. `table`: for one Triton
+    launch in place of torch; LITE takes torch whatever it is. `counts`: how many boxes each image has; None: all are of
+    one. `wanted`: (N,) bool on the device; a launch passes the others by, their vectors are zero.
+    Returns layer -> (N, C) float32.
     """
     if isinstance(mode, Strips):  # a strip is a box of its own
         many = mode.number
@@ -158,13 +130,7 @@ def pool_by_products(pieces: list[Piece], boxes: torch.Tensor, image: int, lite:
 
 
 def axis_weights(low: torch.Tensor, high: torch.Tensor, length: int, repeat: int) -> torch.Tensor:
-    """(N, length) weights of the stored cells along one axis, torchvision's border rules included.
-
-    Args:
-        low, high: (N,) edges in cells of the tap.
-        length: stored cells.
-        repeat: cells of the tap a stored one.
-    """
+    """(N, length) weights of the stored cells, `repeat` cells of the tap each, torchvision's border rules included."""
     full, samples = length * repeat, CELLS * SAMPLES
     step = torch.arange(samples, device=low.device, dtype=low.dtype) + 0.5
     place = low[:, None] - 0.5 + (high - low)[:, None] / samples * step
@@ -187,17 +153,9 @@ def lite_weights(low: torch.Tensor, high: torch.Tensor, length: int, repeat: int
 
 
 def pool_in_one_launch(
-    pieces: list[Piece],
-    boxes: torch.Tensor,
-    counts: Sequence[int],
-    table: AddressTable,
-    wanted: torch.Tensor | None = None,
+    pieces: list[Piece], boxes: torch.Tensor, counts: Sequence[int], table: AddressTable, wanted: torch.Tensor | None
 ) -> list[torch.Tensor]:
-    """Per piece (N, C) float32, by one Triton kernel whose programs are (box, block of channels of a piece).
-
-    Raises:
-        ImportError: triton is not installed.
-    """
+    """Per piece (N, C) float32, by one Triton kernel whose programs are (box, block of channels of a piece)."""
     from msfp.features.gpu import kernel
 
     maps = [p.map.permute(0, 2, 3, 1).contiguous() for p in pieces]  # no copy of a channels-last map
