@@ -19,9 +19,8 @@ from msfp.types import Cell
 def write_cells(path: Path, cells: Iterable[Cell]) -> Path:
     """Write cells as JSON, floats exact; the same cells give the same bytes.
 
-    Raises:
-        InputError: a value that is NaN or infinite; such a cell has source `n/a` and a reason.
-        MsfpError: the file cannot be written.
+    InputError: a value that is NaN or infinite; such a cell has source `n/a` and a reason.
+    MsfpError: the file cannot be written.
     """
     rows = []
     for cell in cells:

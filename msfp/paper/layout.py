@@ -83,8 +83,7 @@ def merge(cells: Iterable[Cell], table: int, beside: bool = True) -> pd.DataFram
     `paper_std` the paper's; `difference` is measured less paper, absent where either is no number or where the paper
     used private detections; `published` is known from elsewhere. The three are never mixed.
 
-    Raises:
-        InputError: no such table, or two cells for one row and column.
+    InputError: no such table, or two cells for one row and column.
     """
     return _joined(cells, table, beside)[list(TIDY)]
 
@@ -218,20 +217,20 @@ def _ranked(frame: pd.DataFrame, number: int, digits: dict[str, int]) -> dict[tu
     Rows measured on a part of the data are ranked among themselves. Values that print alike share a rank; two
     rows at least make a best one, three a second.
     """
-    in_paper = set(registry.rows(number)) - set(UNRANKED_ROWS)
-    pools: dict[tuple[str, str], dict[str, float]] = {}
+    in_paper, ranked = set(registry.rows(number)) - set(UNRANKED_ROWS), []
     for row, column, value in zip(frame["row"], frame["column"], frame["measured"], strict=True):
         better = direction(number, column)
         if better != NEITHER and row.partition(SEPARATOR)[0] in in_paper and isinstance(value, (int, float)):
-            pools.setdefault((column, part_of(row)), {})[row] = better * float(fixed(value, digits[column]))
-    found = {}
-    for (column, _), pool in pools.items():
-        levels = sorted(set(pool.values()), reverse=True)
-        for row, level in pool.items():
-            place = levels.index(level) + 1
-            if place < len(pool) and place <= 2 and len(levels) > 1:
-                found[row, column] = place
-    return found
+            ranked.append((row, column, part_of(row), better * float(fixed(value, digits[column]))))
+    levels = pd.DataFrame(ranked, columns=["row", "column", "part", "level"]).astype({"level": float})
+    pools = levels.groupby(["column", "part"])["level"]
+    places = pools.rank("dense", ascending=False)
+    kept = (places <= 2) & (places < pools.transform("size")) & (pools.transform("nunique") > 1)
+    return {
+        (row, column): int(place)
+        for (row, column, *_), place in zip(ranked, places.where(kept, 0), strict=True)
+        if place
+    }
 
 
 def _shown(record: dict[Any, Any], digits: int, rank: int, notes: Sequence[str], remarks: Sequence[str]) -> CellText:

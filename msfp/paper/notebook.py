@@ -238,13 +238,12 @@ def begin(
         root: folder of real data.
         weights: embedded, random-init, or a .safetensors or .pt file.
         device: cpu or cuda; empty: the profile's.
-        workers: processes to fan out over; 0: none.
-        cluster: in place of them, `tcp://HOST:PORT` of a Dask scheduler or `slurm:FILE`.
+        workers: processes to fan out over (0: none); `cluster` in place of them: `tcp://HOST:PORT` of a Dask scheduler
+            or `slurm:FILE`.
         settings: dotted settings, `"atl.beta=0.7 split=loso"`.
         home: folder that holds data/, runs/ and figures/.
 
-    Raises:
-        InputError: unknown profile or setting, or a path that is not there.
+    InputError: unknown profile or setting, or a path that is not there.
 
     Example:
         >>> msfp.open("smoke", settings="atl.beta=0.7").settings.profile
@@ -288,8 +287,7 @@ def evaluate(labels: Place | pd.DataFrame, tracks: Place | pd.DataFrame, split: 
         tracks: folder of result files, one SEQUENCE.txt each; or a frame: frame, id, x1, y1, x2, y2.
         split: of the folder.
 
-    Raises:
-        InputError: nothing can be scored, or a column is missing. What is left out of a folder is a warning.
+    InputError: nothing can be scored, or a column is missing. What is left out of a folder is a warning.
 
     Example:
         >>> labels = pd.DataFrame({"frame": [1, 2], "id": 1, "x": 10.0, "y": 10.0, "w": 40.0, "h": 90.0})

@@ -55,7 +55,6 @@ class Contents:
     cells: Mapping[int, Sequence[Cell]] = field(default_factory=dict)  # by number of the table
     evidence: Mapping[int, Evidence] = field(default_factory=dict)  # what they were measured from
     manifest: Mapping[str, Any] = field(default_factory=dict)  # mappings inside become sections
-    findings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # artefact id (`table03`) -> sentences
     choices: Sequence[tuple[str, str, str, str]] = ()  # (switch, value used, other choices, why there is a choice)
     notes: Sequence[str] = ()
     events: Sequence[str] = ()  # such as damaged store entries that were computed again
@@ -76,9 +75,8 @@ class Contents:
 def write_site(folder: Path, contents: Contents) -> Path:
     """Write the report's site in place of an older one; the path of its first page.
 
-    Raises:
-        InputError: two cells for one place of a table, or an executed notebook that cannot be read.
-        MsfpError: the folder cannot be written; an older site is left as it was.
+    InputError: two cells for one place of a table, or an executed notebook that cannot be read.
+    MsfpError: the folder cannot be written; an older site is left as it was.
     """
     chapters: list[dict[str, Any]] = [
         {"notebook": notebook, "title": _title(notebook), "blocks": [_block(a, contents) for a in made]}
@@ -203,6 +201,7 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
         "image": image,
         "body": "",
         "counts": {},
+        "findings": (),
         "listing": (),
     }
     if table is None:
@@ -213,6 +212,7 @@ def _block(one: Artefact, contents: Contents) -> dict[str, Any]:
     return found | {
         "body": Markup(sheet_html(sheet(cells, one.number, contents.compared), HINT)),
         "counts": frame["source"].value_counts().to_dict(),
+        "findings": compare(table, one.number).to_dict("records") if contents.compared else (),
         "listing": frame[list(_headings(contents))].map(csv_text).to_numpy().tolist(),
     }
 

@@ -29,9 +29,8 @@ def write_table(
 
     `note`: in the caption; `beside`: with the paper's values.
 
-    Raises:
-        InputError: no such table, two cells for one place, or a value that is not finite.
-        MsfpError: the folder cannot be written.
+    InputError: no such table, two cells for one place, or a value that is not finite.
+    MsfpError: the folder cannot be written.
     """
     kept = list(cells)
     laid = sheet(kept, table, beside)

@@ -19,11 +19,11 @@ from msfp.experiment import external
 from msfp.experiment.run import Run
 from msfp.paper import stamps
 from msfp.paper.cells import read_evidence
-from msfp.paper.layout import compare, sheet
+from msfp.paper.layout import sheet
 from msfp.paper.measure import every_scene
 from msfp.paper.methods import choices
 from msfp.paper.pages import Contents, add_notebook, write_site
-from msfp.paper.registry import artefact, every, notebooks_folder
+from msfp.paper.registry import every, notebooks_folder
 from msfp.paper.verdicts import Verdict, frame, judge
 from msfp.types import Cell
 
@@ -206,7 +206,7 @@ def _contents(
     rest: Sequence[str],
 ) -> Contents:
     """What the report says, from the files of a run."""
-    embedded, compared = run.settings.data.main in run.embedded_names, run.settings.compared
+    embedded = run.settings.data.main in run.embedded_names
     made = {a.id: (a, stamps.read_stamp(run, a.id)) for a in every() if a.status == "ready"}
     records = [record for _, record in made.values()]
     old = {name: stamps.stale(run, a.kind, a.number) for name, (a, record) in made.items() if record}
@@ -219,7 +219,6 @@ def _contents(
         cells=tables,
         evidence={number: read_evidence(stamps.evidence_path(run, number)) for number in tables},
         manifest=origin,
-        findings={artefact("table", n).id: sentences(cells, n) for n, cells in tables.items() if compared},
         choices=[*choices_used(run.settings), *choices(run)],
         notes=list(dict.fromkeys(text for record in records for text in record.get("notes", ()))),
         events=list(dict.fromkeys(text for record in records for text in record.get("events", ()))),
@@ -242,12 +241,3 @@ def by_construction(verdicts: Sequence[Verdict], embedded: bool) -> list[str]:
         for text in (*apart, *caveat):
             found.setdefault(text, []).append(f"`{one.claim.id}`")
     return [f"{text[:1].upper()}{text[1:]} ({', '.join(names)})." for text, names in found.items()]
-
-
-def sentences(cells: Sequence[Cell], table: int) -> list[str]:
-    """What a table says beside the paper's, one sentence a column."""
-    return [
-        f"{line['column']}: best of {line['rows']} rows here is {line['best here']} ({line['value here']:.4g}), in the "
-        f"paper {line['best in the paper']}; {line['pairs as in the paper']} pairs of rows are in the same order."
-        for line in compare(cells, table).to_dict("records")
-    ]
