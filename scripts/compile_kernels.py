@@ -8,7 +8,7 @@ from multiprocessing import Process
 import numpy as np
 
 from msfp.config import AtlSettings, TrainingSettings
-from msfp.features.nms import keep_best
+from msfp.features.detector import keep_best
 from msfp.heads.training import fit_threshold
 from msfp.metrics import bootstrap, hota, reid, switches
 from msfp.tracking import make, names, track
