@@ -5,10 +5,12 @@ A checksum over its place and its bytes stands first. Then come sizes, a pickle 
 frames and the package's own dataclasses, and the arrays' bytes, which are used where they lie.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import logging
+import mmap
 import os
 import pickle
 import re
@@ -31,6 +33,7 @@ SUFFIX = ".entry"
 LOCKS, FILES = "locks", "files"
 MISSING = object()
 SEAL = 64  # bytes of the checksum in hex; each part begins at a multiple of it, so that arrays are aligned
+MAPPED = 1 << 22  # bytes from which on an entry is mapped, so that processes share its pages and may give them back
 AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
 NAMED = {  # what an entry may name besides the package's dataclasses and named tuples
     (__name__, "_frame"),
@@ -219,6 +222,9 @@ class Store:
         # The checksum makes waiting for the disk needless: what a power cut spoils is found and computed anew.
         files.atomic_write(place, seal.hexdigest().encode(), body, durable=False)
         del self._unsaved[place]
+        with contextlib.suppress(OSError):  # it went at once: what was computed is at hand
+            if len(body) >= MAPPED:
+                return decode(_contents(place)[SEAL:])
         return decode(memoryview(body))
 
     def _report(self, level: int, message: str) -> None:
@@ -231,21 +237,30 @@ def _checksum(place: Path) -> Any:
     return hashlib.sha256(f"{place.parent.name}/{place.stem}\n".encode())
 
 
+def _contents(place: Path) -> memoryview:
+    """An entry's bytes, writable; what is written to them stays in this process."""
+    with place.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size >= MAPPED:  # files of the store are replaced whole, never cut short under a map
+            return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
+        data = np.empty(size, np.uint8).data  # not filled with zeros first, as a bytearray is
+        at = 0
+        while got := file.readinto(data[at:]):
+            at += got
+        return data[:at]
+
+
 def _read(place: Path) -> tuple[Any, str]:
     """An entry's value, `MISSING` where there is none to be trusted, and what is wrong with one that is there."""
-    seal = _checksum(place)
     try:
-        with place.open("rb", buffering=0) as file:
-            # NumPy's memory is not filled with zeros first, as a bytearray's is.
-            data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
-            at = file.readinto(data[:SEAL]) or 0
-            while got := file.readinto(data[at : at + AT_ONCE]):
-                seal.update(data[at : at + got])
-                at += got
+        data = _contents(place)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING, ""
     except OSError as error:
         return MISSING, f"cannot be read: {error.strerror}"
+    seal = _checksum(place)
+    for at in range(SEAL, len(data), AT_ONCE):
+        seal.update(data[at : at + AT_ONCE])
     if data[:SEAL] != seal.hexdigest().encode():
         return MISSING, "it does not match its checksum"
     try:
