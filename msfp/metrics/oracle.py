@@ -54,19 +54,14 @@ def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A map that never falls, linear between its knots and constant beyond them.
+    """A map that never falls, linear between its knots and constant beyond them."""
 
-    Attributes:
-        score: (K,) knots, ascending, in the detector's own range.
-        probability: (K,) share of true positives there.
-        true, false: number of boxes of each kind that it was fitted on.
-        before, after: Brier score on them, of scores cut to [0, 1] and of the map.
-    """
-
-    score: NDArray[np.float64]
-    probability: NDArray[np.float64]
+    score: NDArray[np.float64]  # (K,) knots, ascending, in the detector's own range
+    probability: NDArray[np.float64]  # (K,) share of true positives there
+    # boxes of each kind that it was fitted on
     true: int
     false: int
+    # Brier score on them, of scores cut to [0, 1] and of the map
     before: float
     after: float
 

@@ -11,7 +11,7 @@ from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "PersonPath22")
 UNPROCESSED = ("MOT15", "DanceTrack")
-CLASSES = range(1, 14)
+CLASSES = (*range(1, 14),)
 CROWD = 13
 EPS = float(np.finfo(np.float64).eps)
 INSIDE = 0.95  # share of a track's box within a crowd region from which it is not judged
@@ -23,17 +23,12 @@ Rows = TypeVar("Rows", GroundTruth, Tracks)
 
 @dataclass(frozen=True)
 class Rules:
-    """How TrackEval treats one benchmark.
-
-    Attributes:
-        preprocess: whether only class 1 counts and tracks on the classes `distractors` are removed.
-        crowds: whether boxes of class crowd are regions in which no track is judged.
-    """
+    """How TrackEval treats one benchmark."""
 
     benchmark: str
-    preprocess: bool
+    preprocess: bool  # whether only class 1 counts and tracks on the classes `distractors` are removed
     distractors: tuple[int, ...]
-    crowds: bool = False
+    crowds: bool = False  # whether boxes of class crowd are regions in which no track is judged
 
     def kept(self, gt: GroundTruth) -> NDArray[np.bool_]:
         """(N,) rows of the truth that count; a flag below 1 is cut to 0, as TrackEval does."""
@@ -76,9 +71,8 @@ def window(rows: Rows, frames: tuple[int, int] | None) -> Rows:
     if frames is None:
         return rows
     first, last = frames
-    begin, end = np.searchsorted(rows.frame, [first, last + 1])
-    columns = {name: column[begin:end] for name, column in vars(rows).items()}
-    return replace(rows, **columns | {"frame": columns["frame"] - np.int32(first - 1)})
+    rows = chosen_rows(rows, (rows.frame >= first) & (rows.frame <= last))
+    return replace(rows, frame=rows.frame - np.int32(first - 1))
 
 
 def window_length(length: int, frames: tuple[int, int] | None) -> int:
@@ -95,7 +89,7 @@ def check_truth(gt: GroundTruth, length: int, chosen: Rules) -> None:
     """Raise InputError as `check_boxes`, or for a class the benchmark lacks."""
     check_boxes(gt, length, "ground truth")
     if chosen.preprocess and len(gt):
-        wrong = (gt.category < CLASSES[0]) | (gt.category > CLASSES[-1])
+        wrong = ~np.isin(gt.category, CLASSES)
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(

@@ -24,19 +24,9 @@ PerAlpha = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class SequenceScore:
-    """Counts and averages of one sequence (or of several combined), small and picklable.
+    """Counts and averages of one sequence (or of several combined), small and picklable."""
 
-    Attributes:
-        hota_tp, hota_fn, hota_fp: (19,) boxes per localisation threshold.
-        ass_a, ass_re, ass_pr, loc_a: (19,) association accuracy, recall, precision, and localisation accuracy.
-        tp, fn, fp, idsw: boxes and identity switches of CLEAR at IoU 0.5.
-        mt, pt, ml: identities tracked in more than 80 %, in 20-80 %, in less than 20 % of their frames.
-        frag: interruptions of identities.
-        frames: frames evaluated; 0 where there is no truth or no track, as TrackEval has it.
-        motp_sum: sum of the IoU of the CLEAR matches.
-        idtp, idfn, idfp: boxes under the best one-to-one map of identities.
-    """
-
+    # (19,) each, by localisation threshold: boxes; association accuracy, recall, precision; localisation accuracy
     hota_tp: PerAlpha
     hota_fn: PerAlpha
     hota_fp: PerAlpha
@@ -44,16 +34,19 @@ class SequenceScore:
     ass_re: PerAlpha
     ass_pr: PerAlpha
     loc_a: PerAlpha
+    # boxes and identity switches of CLEAR at IoU 0.5
     tp: int
     fn: int
     fp: int
     idsw: int
+    # identities tracked in more than 80 %, in 20-80 %, in less than 20 % of their frames
     mt: int
     pt: int
     ml: int
-    frag: int
-    frames: int
-    motp_sum: float
+    frag: int  # interruptions of identities
+    frames: int  # evaluated; 0 where there is no truth or no track, as TrackEval has it
+    motp_sum: float  # sum of the IoU of the CLEAR matches
+    # boxes under the best one-to-one map of identities
     idtp: int
     idfn: int
     idfp: int
@@ -101,15 +94,9 @@ class SequenceScore:
 
     def row(self) -> dict[str, float | int]:
         """Plain numbers under the names the field prints, fractions not percent."""
-        return {
-            "HOTA": self.hota,
-            "DetA": self.det_a,
-            "AssA": self.assoc_a,
-            "LocA": self.localisation,
-            "MOTA": self.mota,
-            "MOTP": self.motp,
-            "IDF1": self.idf1,
-        } | {name: getattr(self, name.lower()) for name in COUNTS}
+        names = {"DetA": "det_a", "AssA": "assoc_a", "LocA": "localisation"}
+        shown = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", *COUNTS)
+        return {name: getattr(self, names.get(name, name.lower())) for name in shown}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +114,9 @@ class Score:
 
 def identical(a: SequenceScore, b: SequenceScore, atol: float = 0.0) -> bool:
     """Whether two scores agree: integers exactly, floats within `atol`."""
-    for column in fields(SequenceScore):
-        x, y = getattr(a, column.name), getattr(b, column.name)
-        exact = isinstance(x, int) or column.name in ("hota_tp", "hota_fn", "hota_fp")
-        if not np.allclose(x, y, rtol=0, atol=0 if exact else atol):
-            return False
-    return True
+    pairs = {column.name: (getattr(a, column.name), getattr(b, column.name)) for column in fields(SequenceScore)}
+    exact = [name for name, (x, _) in pairs.items() if isinstance(x, int) or name.startswith("hota_")]
+    return all(np.allclose(x, y, rtol=0, atol=0 if name in exact else atol) for name, (x, y) in pairs.items())
 
 
 Floats = NDArray[np.float64]
@@ -189,19 +173,12 @@ CLASS_NAMES = (
 def evaluate(
     gt: GroundTruth, tracks: Tracks, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
 ) -> SequenceScore:
-    """Score one tracker on one sequence with TrackEval.
+    """Score one tracker on one sequence with TrackEval; truth (every class) and tracks in file coordinates.
 
-    Args:
-        gt: truth in file coordinates, every class.
-        tracks: the tracker's boxes in file coordinates.
-        length: frames of the sequence.
-        benchmark: whose preprocessing applies: MOT16, MOT17 and MOT20 remove tracks on distractors and keep
-            pedestrians; PersonPath22 besides removes tracks within crowds; MOT15 and DanceTrack keep everything that
-            is flagged.
-        frames: first and last frame to evaluate (validation halves); what lies outside is cut away.
-
-    Raises:
-        InputError: unknown benchmark, frames outside the sequence, an identity twice in a frame, unknown classes.
+    `benchmark`: whose preprocessing applies: MOT16, MOT17 and MOT20 remove tracks on distractors and keep pedestrians;
+    PersonPath22 besides removes tracks within crowds; MOT15 and DanceTrack keep everything that is flagged. `frames`:
+    first and last frame to evaluate (validation halves); what lies outside is cut away.
+    Raises InputError: unknown benchmark, frames outside the sequence, an identity twice in a frame, unknown classes.
     """
     chosen = rules(benchmark)
     span = window_length(length, frames)
@@ -221,18 +198,13 @@ def evaluate(
 
 
 def combine(scores: Mapping[str, SequenceScore]) -> Score:
-    """Combine sequences as TrackEval's COMBINED row does; works from stored scores, without truth or tracks.
-
-    Raises:
-        InputError: no scores.
-    """
+    """Combine stored scores as TrackEval's COMBINED row does. Raises InputError: no scores."""
     if not scores:
         raise InputError("scores: nothing to combine; evaluate at least one sequence")
     _, metrics = trackeval_classes()
     names = ARRAYS | TRACKEVAL_NAMES | {"motp_sum": "MOTP_sum"}
-    parts = {
-        str(k): {theirs: getattr(s, ours) for ours, theirs in names.items()} for k, s in enumerate(scores.values())
-    }
+    numbered = enumerate(scores.values())
+    parts = {str(k): {theirs: getattr(s, ours) for ours, theirs in names.items()} for k, s in numbered}
     return Score(dict(scores), _from_results(metric().combine_sequences(parts) for metric in metrics))
 
 

@@ -85,8 +85,7 @@ class Report(NamedTuple):
 
 def make_progress() -> Progress:
     """Return the start of a sequence."""
-    zeros = np.zeros((4, 1), np.int64)
-    return Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
+    return Progress(*np.zeros((4, 1), np.int64), np.zeros(1, np.bool_))
 
 
 def make_report(tracks: int, frames: int) -> Report:
@@ -256,12 +255,8 @@ def report(tracks: TrackState, rows: Rows, boxes: Floats, t: int, at: Progress, 
     for k in rows:
         to = at.reported[0]
         if has_area(boxes[k]):
-            out.id[to], out.score[to], out.row[to], out.boxes[to] = (
-                tracks.id[k],
-                tracks.score[k],
-                tracks.row[k],
-                boxes[k],
-            )
+            out.id[to], out.score[to], out.row[to] = tracks.id[k], tracks.score[k], tracks.row[k]
+            out.boxes[to] = boxes[k]
             at.reported[0] = to + 1
     out.counts[t] = at.reported[0] - before
 

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.tracking.base import FrameContext, Tracker
+from msfp.tracking.base import FrameContext, Tracker, TrackerOutput
 from msfp.tracking.recovery import Recovered
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 STRETCH = 1 << 14  # boxes taken at once, so that a long sequence's embeddings are not copied as a whole
-
-
 Updates = Tracker | Recovered
 
 
@@ -80,9 +78,9 @@ def gather(
     return Given(bounds, tlwh_to_xyxy(detections.tlwh), detections.score, embeddings, has_embedding, thresholds, warps)
 
 
-def gathered(parts: ListLike["Part"], first: int = 1) -> Tracks:
+def gathered(parts: ListLike[TrackerOutput], first: int = 1) -> Tracks:
     """Consecutive parts as one; their frames are numbered from `first`."""
-    counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, np.int64)
+    counts = np.concatenate([np.zeros(0, np.int64), *([len(p)] if p.counts is None else p.counts for p in parts)])
     if not counts.sum():
         return Tracks(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 4)), np.zeros(0, np.float32))
     return Tracks(
@@ -125,22 +123,12 @@ class Given:
         return self.boxes[part], self.scores[part], embeddings, known
 
 
-@dataclass(frozen=True)
-class Part:
-    """Tracks of some frames in a row: identity, xyxy box and score of each, and how many each frame has."""
-
-    ids: NDArray[np.int32]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float32]
-    counts: NDArray[np.int64]
-
-
-def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[Part]:
+def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[TrackerOutput]:
     """Track a sequence, many frames in one call; `first` is the number of the first frame, for messages.
 
     Raises InputError: whatever `Tracker.update` refuses.
     """
-    parts = []
+    parts: list[TrackerOutput] = []
     start, length = 0, len(given.bounds) - 1
     while start < length:
         stop = int(np.searchsorted(given.bounds, given.bounds[start] + STRETCH, side="right")) - 1
@@ -151,20 +139,13 @@ def at_once(tracker: Tracker, given: Given, first: int = 1) -> list[Part]:
             for t in range(start, stop):  # names the frame at fault
                 tracker.check(*given.rows(t, t + 1), first + t)
             raise
-        frames = slice(start, stop)
-        out = tracker.advance(
-            given.bounds[start : stop + 1] - given.bounds[start],
-            found,
-            None if given.thresholds is None else np.array(given.thresholds[frames], np.float32),
-            None if given.warps is None else np.array(given.warps[frames], np.float64),
-        )
-        parts.append(Part(out.id, out.boxes, out.score, out.counts))
+        taus = None if given.thresholds is None else np.array(given.thresholds[start:stop], np.float32)
+        warps = None if given.warps is None else np.array(given.warps[start:stop], np.float64)
+        parts.append(tracker.advance(given.bounds[start : stop + 1] - given.bounds[start], found, taus, warps))
         start = stop
     return parts
 
 
-def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[Part]:
+def frame_by_frame(tracker: Updates, given: Given, first: int) -> Iterator[TrackerOutput]:
     """Through `update`, one frame after the other, so that several trackers can go through frames together."""
-    for t in range(len(given.bounds) - 1):
-        out = tracker.update(*given.frame(t, first + t))
-        yield Part(out.ids, out.boxes, out.scores, np.array([len(out)]))
+    return (tracker.update(*given.frame(t, first + t)) for t in range(len(given.bounds) - 1))

@@ -14,9 +14,9 @@ import msfp
 from msfp.errors import InputError
 from msfp.experiment.selection import open_settings
 from msfp.tracking import make, names, run, track, tracker_class
-from msfp.tracking.base import Tracker
+from msfp.tracking.base import Tracker, TrackerOutput
 from msfp.tracking.costs import blend
-from msfp.tracking.run import Given, Part, at_once, frame_by_frame
+from msfp.tracking.run import Given, at_once, frame_by_frame
 from msfp.types import Detections, frame_bounds, tlwh_to_xyxy
 from tests.tracking.conftest import Walk
 from tests.tracking.test_run import read
@@ -91,9 +91,10 @@ def crowd(rng: np.random.Generator, length: int, people: int, misses: float, sam
     return Given(bounds, boxes, scores, vectors, rng.random(len(frame)) < 0.8, thresholds, warps)
 
 
-def joined(parts: list[Part]) -> dict[str, np.ndarray]:
+def joined(parts: list[TrackerOutput]) -> dict[str, np.ndarray]:
     """Counts, identities, scores and boxes of all frames."""
-    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
+    names = ("counts", "ids", "boxes", "scores")
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
 
 def whole(tracker: Tracker, scene: Given) -> dict[str, np.ndarray]:
