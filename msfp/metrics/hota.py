@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from msfp.compiled import kernel
 from msfp.metrics.rules import check_boxes, check_truth, chosen_rows, rules, window, window_length, within_crowds
 from msfp.metrics.scores import ALPHAS, SequenceScore
-from msfp.tracking.assignment import assign_maximum
+from msfp.tracking.costs import assign_maximum
 from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 EPS = float(np.finfo("float").eps)

@@ -61,7 +61,6 @@ class FrameContext:
     tau_high: float | None = None
     tau_low: float | None = None
     warp: Floats | None = None  # (2, 3) affine map of the previous frame's coordinates to this one's (camera)
-    image: NDArray[np.uint8] | None = None  # (H, W, 3) RGB, for trackers that look at pixels themselves
     seconds: float | None = None  # time, where the rate is not constant; lost tracks are then kept by the clock
     has_embedding: NDArray[np.bool_] | None = None  # (N,) False where an embedding means nothing: its pixels are absent
 

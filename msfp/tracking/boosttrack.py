@@ -11,12 +11,11 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
-from msfp.tracking.assignment import choose_allowed
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.costs import inner_product, iou
+from msfp.tracking.costs import choose_allowed, inner_product, iou, lone
 from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
-from msfp.tracking.observation_centric import isolated, learn
+from msfp.tracking.observation_centric import learn
 
 MAHALANOBIS_99 = 13.2767
 """99 % quantile of chi-square with four degrees of freedom."""
@@ -140,11 +139,12 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
                 value += others * rules.weight_look * cosine
                 allowed[k, j] |= near[j, k] >= rules.match_iou / 2 and cosine >= ALIKE
             total[k, j] = value
-    if not isolated(total, rules.match_iou):
+    choice, alone = lone(total > rules.match_iou)
+    if not alone or (choice < 0).all():
         return choose_allowed(total, allowed)
-    choice = np.full(alive, -1, np.int64)
-    rows, columns = np.nonzero(allowed & (total > rules.match_iou))
-    choice[rows] = columns
+    for k in range(alive):
+        if choice[k] >= 0 and not allowed[k, choice[k]]:
+            choice[k] = -1
     return choice
 
 

@@ -13,9 +13,8 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
-from msfp.tracking.assignment import assign_below
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.costs import blend, gallery_distance, iou
+from msfp.tracking.costs import assign_below, blend, gallery_distance, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Frames, Progress, Report, Rows, TrackState, take
 
