@@ -85,7 +85,8 @@ class Report(NamedTuple):
 
 def make_progress() -> Progress:
     """Return the start of a sequence."""
-    return Progress(*np.zeros((4, 1), np.int64), np.zeros(1, np.bool_))
+    zeros = np.zeros((4, 1), np.int64)
+    return Progress(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros(1, np.bool_))
 
 
 def make_report(tracks: int, frames: int) -> Report:
