@@ -151,24 +151,21 @@ def _draw(identity: Ints, rows: Rows, count: int, seed: int) -> tuple[Rows, Rows
 
 
 def _nearest(frame: Ints, tlwh: NDArray[np.float64], rows: Rows) -> Rows:
-    """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows."""
+    """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows.
+
+    By the squared distance in place (centres, in mean heights) and size (logarithms).
+    """
     nearest = np.full(len(frame), -1, np.int64)
     order = rows[np.argsort(frame[rows], kind="stable")]
     for group in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
         if len(group) > 1:
-            distance = _box_distance(tlwh[group])
+            size, height = np.log(np.maximum(tlwh[group, 2:], 1e-9)), tlwh[group, 3]
+            centre, mean = tlwh[group, :2] + tlwh[group, 2:] / 2, np.maximum((height[:, None] + height) / 2, 1e-9)
+            place = (centre[:, None] - centre[None]) / mean[..., None]
+            distance = (place**2).sum(axis=2) + ((size[:, None] - size[None]) ** 2).sum(axis=2)
             np.fill_diagonal(distance, np.inf)
             nearest[group] = group[np.argmin(distance, axis=1)]
     return nearest
-
-
-def _box_distance(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, n) squared distance in place (centres, in mean heights) and size (logarithms)."""
-    size = np.log(np.maximum(tlwh[:, 2:], 1e-9))
-    centre = tlwh[:, :2] + tlwh[:, 2:] / 2
-    height = np.maximum((tlwh[:, None, 3] + tlwh[None, :, 3]) / 2, 1e-9)
-    place = (centre[:, None] - centre[None]) / height[..., None]
-    return (place**2).sum(axis=2) + ((size[:, None] - size[None]) ** 2).sum(axis=2)
 
 
 def _join(frame: Ints, left: Rows, right: Rows, i: Rows, j: Rows) -> Pairs:

@@ -82,7 +82,11 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, scores.astype(np.float32), high, rules.ema, at)
-        _report(tracks, t, rules, at, out)
+        boxes, now = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), lifecycle.matched(tracks, at)
+        width, height = boxes[now, 2] - boxes[now, 0], boxes[now, 3] - boxes[now, 1]
+        upright = (width * height > rules.min_area) & (width <= rules.max_aspect * height)  # a standing person's
+        shown = (tracks.streak[now] >= rules.min_hits) | (at.frame[0] < rules.min_hits)
+        lifecycle.report(tracks, now[upright & shown], boxes, t, at, out)
         lifecycle.drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
@@ -146,16 +150,6 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
         if choice[k] >= 0 and not allowed[k, choice[k]]:
             choice[k] = -1
     return choice
-
-
-@kernel
-def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the tracks matched in this frame whose box could be a standing person's."""
-    boxes, young = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), at.frame[0] < rules.min_hits
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    upright = (width * height > rules.min_area) & (width <= rules.max_aspect * height)
-    now = lifecycle.matched(tracks, at)
-    lifecycle.report(tracks, now[upright[now] & ((tracks.streak[now] >= rules.min_hits) | young)], boxes, t, at, out)
 
 
 @kernel

@@ -51,24 +51,6 @@ def earlier(tracks: TrackState, rows: Rows, frame: int) -> Floats:
 
 
 @kernel
-def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_], places: Floats) -> Floats:
-    """Compute (M, N) (pi/2 - a) / pi for the angle a between the way to a place and a track's direction of motion.
-
-    `reference`: (M, 2) where the tracks were. `direction`: (M, 2) unit vectors of their motion. `observed`: (M,) tracks
-    that have one; the others agree with nothing, 0. `places`: (N, 2).
-    """
-    out = np.zeros((len(reference), len(places)))
-    for i in range(len(reference)):
-        if not observed[i]:
-            continue
-        for j in range(len(places)):
-            x, y = unit(places[j, 0] - reference[i, 0], places[j, 1] - reference[i, 1])
-            cosine = x * direction[i, 0] + y * direction[i, 1]
-            out[i, j] = (np.pi / 2 - np.arccos(min(max(cosine, -1.0), 1.0))) / np.pi
-    return out
-
-
-@kernel
 def move_boxes(boxes: Floats, affine: Floats) -> None:
     """Move the corners of (N, 4) xyxy boxes with the camera, in place."""
     for i in range(len(boxes)):
@@ -76,15 +58,6 @@ def move_boxes(boxes: Floats, affine: Floats) -> None:
             x, y = boxes[i, corner], boxes[i, corner + 1]
             boxes[i, corner] = affine[0, 0] * x + affine[0, 1] * y + affine[0, 2]
             boxes[i, corner + 1] = affine[1, 0] * x + affine[1, 1] * y + affine[1, 2]
-
-
-@kernel
-def turn(direction: Floats, affine: Floats) -> None:
-    """Turn (N, 2) directions with the camera, in place; they keep unit length."""
-    for i in range(len(direction)):
-        x = affine[0, 0] * direction[i, 0] + affine[0, 1] * direction[i, 1]
-        y = affine[1, 0] * direction[i, 0] + affine[1, 1] * direction[i, 1]
-        direction[i, 0], direction[i, 1] = unit(x, y)
 
 
 @kernel
@@ -248,9 +221,11 @@ def _move(tracks: TrackState, rows: Rows, frames: Frames, t: int, rules: Rules) 
         warp(tracks.mean, tracks.blocks, rows, affine, model.powers)
         warp(tracks.missed_mean, tracks.missed_blocks, rows, affine, model.powers)
         move_boxes(tracks.box[: len(rows)], affine)
-        turn(tracks.direction[: len(rows)], affine)
         for k in rows:
             move_boxes(tracks.recent[k], affine)
+            a, b = tracks.direction[k, 0], tracks.direction[k, 1]
+            x, y = affine[0, 0] * a + affine[0, 1] * b, affine[1, 0] * a + affine[1, 1] * b
+            tracks.direction[k, 0], tracks.direction[k, 1] = unit(x, y)
     predict(tracks.mean, tracks.blocks, rows, model)
     if moved and not rules.centric:
         warp(tracks.mean, tracks.blocks, rows, frames.warps[t], model.powers)
@@ -260,18 +235,22 @@ def _move(tracks: TrackState, rows: Rows, frames: Frames, t: int, rules: Rules) 
 def _choose(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tracks: TrackState, at: Progress) -> Rows:
     """First round, where there is a choice: position of each track's detection, -1 where it has none.
 
-    The total to be made greatest is IoU + inertia * agreement of directions * score + similarity of appearance.
+    The total to be made greatest is IoU + inertia * agreement * score + similarity of appearance. Agreement is
+    (pi/2 - a) / pi for the angle a between the way to a box and the track's direction of motion, 0 where it has none.
     """
     reference = centres(earlier(tracks, np.arange(at.alive[0]), at.frame[0]))
-    agree = agreement(reference, tracks.direction, tracks.observed, centres(take(frames.boxes, usable)))
+    places, total = centres(take(frames.boxes, usable)), np.empty(overlap.shape)
     alike = _similarity(overlap, usable, frames, rules, tracks)
-    total, allowed = np.empty(overlap.shape), np.empty(overlap.shape, np.bool_)
     for i in range(overlap.shape[0]):
         for j in range(overlap.shape[1]):
+            agree = 0.0
+            if tracks.observed[i]:
+                x, y = unit(places[j, 0] - reference[i, 0], places[j, 1] - reference[i, 1])
+                cosine = x * tracks.direction[i, 0] + y * tracks.direction[i, 1]
+                agree = (np.pi / 2 - np.arccos(min(max(cosine, -1.0), 1.0))) / np.pi
             score = float(frames.scores[usable[j]])
-            total[i, j] = overlap[i, j] + rules.inertia * agree[i, j] * score + alike[i, j]
-            allowed[i, j] = overlap[i, j] >= rules.match_iou
-    return choose_allowed(total, allowed)
+            total[i, j] = overlap[i, j] + rules.inertia * agree * score + alike[i, j]
+    return choose_allowed(total, overlap >= rules.match_iou)
 
 
 @kernel
