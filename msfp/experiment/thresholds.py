@@ -22,7 +22,7 @@ from msfp.heads.surrogate import Clip, fit_surrogate
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Fitted, fit_threshold
 from msfp.metrics.oracle import true_identities
-from msfp.metrics.rules import DISTRACTORS, chosen_rows
+from msfp.metrics.scores import DISTRACTORS, chosen_rows
 from msfp.tracking import Tracker, make, thresholds, track
 from msfp.tracking.lifecycle import buffer_frames
 from msfp.tracking.two_stage import TwoStage

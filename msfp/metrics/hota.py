@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import kernel
-from msfp.metrics.rules import check_boxes, check_truth, chosen_rows, rules, window, window_length, within_crowds
-from msfp.metrics.scores import ALPHAS, SequenceScore
+from msfp.metrics import scores
+from msfp.metrics.scores import ALPHAS, SequenceScore, chosen_rows, window
 from msfp.tracking.costs import assign_maximum
 from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
@@ -306,10 +306,10 @@ def prepare(
     gt: GroundTruth, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
 ) -> PreparedTruth:
     """Ready the truth of one sequence; arguments and errors as in `msfp.metrics.scores.evaluate`."""
-    chosen = rules(benchmark)
-    span = window_length(length, frames)
+    chosen = scores.rules(benchmark)
+    span = scores.window_length(length, frames)
     gt = window(gt, frames)
-    check_truth(gt, span, chosen)
+    scores.check_truth(gt, span, chosen)
     regions = chosen_rows(gt, chosen.regions(gt))
     gt = chosen_rows(gt, ~chosen.regions(gt))
     kind = np.full(len(gt), IGNORED, np.int8)
@@ -329,7 +329,7 @@ def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
 
     Raises InputError: tracks outside the sequence's frames, an identity twice in a frame, boxes that are not finite.
     """
-    check_boxes(window(tracks, truth.frames), truth.length, "tracks")
+    scores.check_boxes(window(tracks, truth.frames), truth.length, "tracks")
     alignment, clear, key, iou, _ = match(truth, tracks)
     gt_boxes, track_boxes = int(alignment.gt_count.sum()), int(alignment.track_count.sum())
     if min(gt_boxes, track_boxes) == 0:  # TrackEval's early answer
@@ -388,7 +388,7 @@ def _columns(truth: PreparedTruth, tracks: Tracks) -> tuple[Columns, int]:
     tracks = window(tracks, truth.frames)
     unique, dense = np.unique(tracks.id, return_inverse=True)
     xyxy = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
-    judged = ~within_crowds(tracks, truth.regions, truth.length)
+    judged = ~scores.within_crowds(tracks, truth.regions, truth.length)
     bounds = frame_bounds(tracks.frame, truth.length)
     mine = (truth.bounds, truth.xyxy, truth.id, truth.kind)
     return Columns(*mine, bounds, xyxy, dense.astype(np.int64), judged, truth.preprocess), len(unique)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.hota import EPS, match_pairs, overlaps
-from msfp.metrics.rules import Rules
+from msfp.metrics.scores import Rules
 from msfp.types import Detections, GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 COUNT_FIRST = 1000.0

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.metrics.hota import EPS, KEPT, PreparedTruth, clear_frame, judged_frames, match, nothing_tracked, overlaps
-from msfp.metrics.rules import chosen_rows, rules, window
-from msfp.metrics.scores import ALPHAS
+from msfp.metrics.scores import ALPHAS, chosen_rows, rules, window
 from msfp.types import GroundTruth, Tracks, tlwh_to_xyxy
 
 Bools = NDArray[np.bool_]

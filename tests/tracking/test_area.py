@@ -5,11 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking import Tracker, make, names, track, tracker_class
+from msfp.tracking import Given, Tracker, at_once, frame_by_frame, make, names, track, tracker_class
 from msfp.tracking.base import TrackerOutput
 from msfp.tracking.costs import has_area, with_area
 from msfp.tracking.recovery import AT_PREDICTION, NEIGHBOURS, Proposals, Recovered
-from msfp.tracking.run import Given, at_once, frame_by_frame
 from msfp.types import Detections
 
 LENGTH = 24
