@@ -190,8 +190,7 @@ class Roc(NamedTuple):
     tpr: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Compared:
+class Compared(NamedTuple):
     """(P,) of pairs: cosine similarity, whether of one identity, frames between the boxes."""
 
     sim: NDArray[np.float32]
@@ -305,7 +304,7 @@ def measures(compared: Compared, bins: Bins = GAP_BINS) -> dict[str, Any]:
 
 
 def evaluate_reid(
-    embeddings: Floats, frame: Ints, identity: Ints, *, tlwh: Floats | None = None, frames: int = 150, **options: int
+    embeddings: Floats, frame: Ints, identity: Ints, *, tlwh: Floats | None = None, frames: int = 150, **options: Any
 ) -> dict[str, Any]:
     """All measures of section 4.2 on one sequence of (N, D) embeddings; options as of `pairs`.
 

@@ -204,7 +204,7 @@ class Tracker:
             counts += out.counts
         if not parts:
             return TrackerOutput(*make_report(0, 0))
-        return TrackerOutput(*(np.concatenate(column) for column in zip(*parts, strict=True)), counts)
+        return TrackerOutput(*[np.concatenate(column) for column in zip(*parts, strict=True)], counts=counts)
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:
@@ -227,10 +227,9 @@ class Tracker:
         tracks, at, count = self._tracks, self._progress, len(ids)
         order = {identity: row for row, identity in enumerate(tracks.id[: at.alive[0]].tolist())}
         rows = np.array([order[identity] for identity in ids.tolist()], np.int64)
-        found = np.array(boxes, np.float64), np.array(scores, np.float32)
-        unknown = np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
-        rest = self._thresholds, np.zeros((0, 2, 3)), np.zeros(1, np.int64)
-        frames = Frames(np.array([0, count]), *found, *unknown, *rest)
+        found = np.array([0, count]), np.array(boxes, np.float64), np.array(scores, np.float32)
+        unknown, known = np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
+        frames = Frames(*found, unknown, known, self._thresholds, np.zeros((0, 2, 3)), np.zeros(1, np.int64))
         tracks.row[rows] = np.arange(count)
         at.frame[0] -= 1
         self.kernels.correct(frames, rows, self._rules, tracks, at)
