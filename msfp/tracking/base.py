@@ -204,7 +204,8 @@ class Tracker:
             counts += out.counts
         if not parts:
             return TrackerOutput(*make_report(0, 0))
-        return TrackerOutput(*[np.concatenate(column) for column in zip(*parts, strict=True)], counts=counts)
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return TrackerOutput(*[*columns, counts])
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:

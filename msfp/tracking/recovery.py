@@ -213,9 +213,12 @@ class Recovered:
             look = seen.look[row] if row >= 0 else proposals.look[k, HISTORY]
             self._note(int(ids[k]), box, look, detected=row >= 0)
         keep = ~np.isin(out.ids, ids[which])  # a track in both, which coasts, is taken from what was recovered
-        recovered = (ids[which], places, values, rows)
-        reported = (out.ids, out.boxes, out.scores, out.detections)
-        return TrackerOutput(*(np.concatenate([a[keep], b]) for a, b in zip(reported, recovered, strict=True)))
+        return TrackerOutput(
+            np.concatenate([out.ids[keep], ids[which]]),
+            np.concatenate([out.boxes[keep], places]),
+            np.concatenate([out.scores[keep], values]),
+            np.concatenate([out.detections[keep], rows]),
+        )
 
 
 def neighbours(box: Floats, boxes: Floats, overlap: Floats) -> NDArray[np.int64]:
