@@ -24,7 +24,7 @@ ALIKE = 0.75
 
 
 class BoostTrackSettings(TrackerSettings):
-    """As released for MOT17."""
+    """As released for MOT17; BoostTrack (without ++) is `rich=False, soft=False, tracklet_acceptance=False`."""
 
     track_high: float = Field(0.6, description="detections must score at least this, after boosting")
     track_low: float | None = Field(None, description="detections that score less are ignored; None takes all")
@@ -35,9 +35,14 @@ class BoostTrackSettings(TrackerSettings):
     weight_motion: float = Field(0.25, ge=0)
     weight_shape: float = Field(0.25, ge=0)
     weight_look: float = Field(1.5, ge=0, description="times the sum of the other weights and 1")
-    acceptance_steps: float = Field(
-        20.0, gt=0, description="missed frames in which a track's threshold for boxes falls to its least"
-    )
+    boost_likely: bool = Field(True, description="raise boxes that resemble a track (DLO)")
+    boost_unlike: bool = Field(True, description="raise boxes far from every track (DUO)")
+    coefficient: float = Field(0.65, ge=0, description="of BoostTrack's own raise")
+    rich: bool = Field(True, description="similarity of motion, shape and soft BIoU in place of IoU")
+    soft: bool = Field(True, description="soft raise of scores")
+    tracklet_acceptance: bool = Field(True, description="tracks accept boxes by a threshold of their own")
+    acceptance_steps: float = Field(20.0, gt=0, description="missed frames in which that threshold falls to its least")
+    corrected_shape: bool = Field(False, description="the paper's shape similarity in place of the released code's")
     ema: float = Field(0.95, ge=0, le=1, description="memory of a track's embedding at full confidence")
     min_area: float = Field(10.0, ge=0, description="smallest area of a reported box")
     max_aspect: float = Field(1.6, gt=0, description="largest width by height of a reported box")
@@ -53,7 +58,14 @@ class Rules(NamedTuple):
     weight_motion: float
     weight_shape: float
     weight_look: float
+    boost_likely: bool
+    boost_unlike: bool
+    coefficient: float
+    rich: bool
+    soft: bool
+    tracklet_acceptance: bool
     acceptance_steps: float
+    corrected_shape: bool
     ema: float
     min_area: float
     max_aspect: float
@@ -108,12 +120,18 @@ def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks
     kind = rules.model.kind
     known, apart = state_boxes(tracks.mean[:alive], kind), state_distances(measure(boxes, kind), tracks, alive)
     missed = at.frame[0] - 1 - tracks.last[:alive]
-    similarity = mahalanobis_similarity(apart) + shape_similarity(boxes, known)
-    similarity = (similarity + soft_biou(boxes, known, _confidences(tracks, at))) / 3
-    likely_objects(scores, similarity)
-    accepted = accepted_by_tracks(similarity, missed, rules.acceptance_steps)
-    scores = np.where(accepted, np.maximum(scores, high + 1e-5), scores)
-    scores[unlike_objects(boxes, scores, apart, high)] = high + 1e-4
+    if rules.boost_likely:
+        similarity = iou(boxes, known)
+        if rules.rich:
+            similarity = mahalanobis_similarity(apart) + shape_similarity(boxes, known, rules.corrected_shape)
+            similarity = (similarity + soft_biou(boxes, known, _confidences(tracks, at))) / 3
+        if rules.soft or not rules.tracklet_acceptance:
+            likely_objects(scores, similarity, rules.soft, rules.coefficient)
+        if rules.tracklet_acceptance:
+            accepted = accepted_by_tracks(similarity, missed, rules.acceptance_steps)
+            scores = np.where(accepted, np.maximum(scores, high + 1e-5), scores)
+    if rules.boost_unlike:
+        scores[unlike_objects(boxes, scores, apart, high)] = high + 1e-4
     return scores
 
 
@@ -126,7 +144,7 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
     """
     alive = at.alive[0]
     boxes, known = take(frames.boxes, usable), state_boxes(tracks.mean[:alive], rules.model.kind)
-    near, shape = iou(boxes, known), shape_similarity(boxes, known)
+    near, shape = iou(boxes, known), shape_similarity(boxes, known, rules.corrected_shape)
     motion = mahalanobis_similarity(state_distances(measure(boxes, rules.model.kind), tracks, alive))
     trust, embedded = _confidences(tracks, at), frames.embeddings.shape[1] > 0
     others = 1.0 + rules.weight_iou + rules.weight_motion + rules.weight_shape
@@ -153,18 +171,20 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
 
 
 @kernel
-def shape_similarity(boxes: Floats, tracks: Floats) -> Floats:
-    """Compute (N, M) exp(-(|dw| + |dh|) / max w) of (N, 4) and (M, 4) xyxy boxes.
+def shape_similarity(boxes: Floats, tracks: Floats, corrected: bool) -> Floats:
+    """Compute (N, M) exp(-(|dw| / max w + |dh| / max h)) of (N, 4) and (M, 4) xyxy boxes.
 
-    The paper divides |dh| by the height; the released code, from which the published results are, by the width.
+    The released code divides both terms by the width, and its published results do so; `corrected` is the paper's.
     """
     out = np.empty((len(boxes), len(tracks)))
     for i in range(len(boxes)):
         width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
         for j in range(len(tracks)):
             track_width, track_height = tracks[j, 2] - tracks[j, 0], tracks[j, 3] - tracks[j, 1]
-            widest = max(width, track_width, 1e-6)
-            out[i, j] = np.exp(-(abs(width - track_width) / widest + abs(height - track_height) / widest))
+            widest, highest = max(width, track_width), max(height, track_height)
+            of_width = abs(width - track_width) / max(widest, 1e-6)
+            of_height = abs(height - track_height) / max(highest if corrected else widest, 1e-6)
+            out[i, j] = np.exp(-(of_width + of_height))
     return out
 
 
@@ -238,10 +258,15 @@ def state_distances(measured: Floats, tracks: TrackState, alive: int) -> Floats:
 
 
 @kernel
-def likely_objects(scores: Floats, similarity: Floats) -> None:
-    """Raise scores in place to 0.65 score + 0.35 S^1.5 (DLO), S the greatest of (N, M > 0) similarities; none falls."""
+def likely_objects(scores: Floats, similarity: Floats, soft: bool, coefficient: float) -> None:
+    """Raise the scores of boxes that resemble a track, in place (DLO, detecting likely objects); none falls.
+
+    `similarity`: (N, M) S, M > 0. `soft`: BoostTrack++'s 0.65 score + 0.35 S^1.5, else BoostTrack's coefficient * S.
+    """
     for i in range(len(scores)):
-        scores[i] = max(scores[i], 0.65 * scores[i] + 0.35 * max(similarity[i].max(), 0.0) ** 1.5)
+        best = similarity[i].max()
+        raised = 0.65 * scores[i] + 0.35 * max(best, 0.0) ** 1.5 if soft else coefficient * best
+        scores[i] = max(scores[i], raised)
 
 
 @kernel

@@ -256,7 +256,8 @@ def test_memory_grows_as_confidence_falls() -> None:
 
 def test_boost_similarities_by_hand() -> None:
     boxes, tracks = np.array([[0.0, 0, 20, 40]]), np.array([[0.0, 0, 10, 40], [0, 0, 20, 30]])
-    assert np.allclose(shape_similarity(boxes, tracks), np.exp([[-0.5, -0.5]]))
+    assert np.allclose(shape_similarity(boxes, tracks, corrected=True), np.exp([[-0.5, -0.25]]))
+    assert np.allclose(shape_similarity(boxes, tracks, False), np.exp([[-0.5, -0.5]]))
     assert np.allclose(soft_biou(boxes, tracks, np.ones(2)), iou_plain(boxes, tracks))
     grown = iou_plain(np.array([[-2.5, -5, 22.5, 45]]), np.array([[-2.5, -10, 12.5, 50]]))
     assert np.allclose(soft_biou(boxes, tracks[:1], np.array([0.5])), grown)
@@ -274,9 +275,10 @@ def test_track_confidence_by_hand() -> None:
 
 def test_likely_objects_are_raised_never_lowered() -> None:
     similarity = np.array([[0.9, 0.2], [0.1, 0.0]])
-    scores = np.array([0.5, 0.9])
-    likely_objects(scores, similarity)
-    assert np.allclose(scores, [0.65 * 0.5 + 0.35 * 0.9**1.5, 0.9])
+    for soft, expected in ((True, 0.65 * 0.5 + 0.35 * 0.9**1.5), (False, 0.585)):
+        scores = np.array([0.5, 0.9])
+        likely_objects(scores, similarity, soft, 0.65)
+        assert np.allclose(scores, [expected, 0.9])
 
 
 def test_tracks_accept_less_the_longer_they_miss() -> None:
@@ -296,11 +298,11 @@ def test_unlike_objects_are_the_best_of_their_kind() -> None:
 
 def test_boosttrack_keeps_a_person_whose_score_sinks() -> None:
     """A box that a track expects passes below the threshold; the same box from nowhere does not."""
-    tracker = make("boosttrack")
+    tracker = make("boosttrack", boost_unlike=False)
     for t in range(1, 10):
         show(tracker, t, (at(0), ALIKE))
     assert show(tracker, 10, (at(0), ALIKE), score=0.45) == {0: 1}
-    assert show(make("boosttrack"), 1, (at(0), ALIKE), score=0.45) == {}
+    assert show(make("boosttrack", boost_unlike=False), 1, (at(0), ALIKE), score=0.45) == {}
 
 
 def test_boosttrack_reports_upright_boxes_only() -> None:
