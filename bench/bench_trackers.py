@@ -15,8 +15,7 @@ from harness import OURS, Case, Clocked, Options, main
 from parity_pairs import PAIRS, Pair
 
 from msfp.metrics import hota as fast
-from msfp.tracking import make, run, track, tracker_class
-from msfp.tracking.run import Given
+from msfp.tracking import Given, frame_by_frame, gathered, make, track, tracker_class
 from msfp.types import Detections, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 LIVE = "msfp, frame by frame"
@@ -92,7 +91,7 @@ def live(pair: Pair, arrays: Mapping[str, Any]) -> Tracks:
     boxes = arrays["boxes"].astype(np.float64)
     vectors, known = given.get("embeddings"), given.get("has_embedding")
     whole = Given(arrays["bounds"], boxes, arrays["scores"], vectors, known, None, None)
-    return run.gathered(list(run.frame_by_frame(ours(pair), whole, 1)))
+    return gathered(list(frame_by_frame(ours(pair), whole, 1)))
 
 
 def theirs(pair: Pair, arrays: Mapping[str, Any]) -> Clocked:

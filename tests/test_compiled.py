@@ -13,7 +13,7 @@ from msfp.tracking.costs import iou
 def test_kernels_of_other_files_and_their_constants_count() -> None:
     """A kernel is compiled with what it calls in it: all of that makes the folder's name."""
     files = {str(path.relative_to(compiled.PACKAGE)) for path in compiled.sources()}
-    assert {"tracking/assignment.py", "tracking/lifecycle.py", "tracking/kalman.py", "metrics/hota.py"} <= files
+    assert {"tracking/costs.py", "tracking/lifecycle.py", "tracking/kalman.py", "metrics/hota.py"} <= files
     assert not {"experiment/tracks.py", "cli/__init__.py", "tracking/thresholds/rules.py"} & files
 
 

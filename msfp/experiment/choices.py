@@ -19,8 +19,7 @@ from msfp.features.backbone import Part as MapPart
 from msfp.features.pooling import Mode, global_average, pool_cells, pool_levels
 from msfp.heads.fusion import SIZE, FusionHead
 from msfp.heads.training import embed
-from msfp.tracking import make
-from msfp.tracking.run import gather
+from msfp.tracking import gather, make
 
 
 class Given(NamedTuple):

@@ -18,7 +18,7 @@ from msfp.errors import InputError, NotComputable, each_once
 from msfp.experiment.detections import as_files_are, own_state, rescored, with_boxes
 from msfp.experiment.run import Run, looked_once, stage
 from msfp.metrics.oracle import Calibration, fit, outcomes
-from msfp.metrics.rules import chosen_rows, rules
+from msfp.metrics.scores import chosen_rows, rules
 from msfp.types import Detections, GroundTruth, Scene, Sequence, Stamp, Tracks
 
 Rows = TypeVar("Rows", Detections, GroundTruth, Tracks)

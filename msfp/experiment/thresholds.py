@@ -21,7 +21,7 @@ from msfp.experiment.selection import SELECTION_CODE, Options, Subject, inner_sp
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Clip, Fitted, fit_surrogate, fit_threshold
 from msfp.metrics.oracle import true_identities
-from msfp.metrics.rules import DISTRACTORS, chosen_rows
+from msfp.metrics.scores import DISTRACTORS, chosen_rows
 from msfp.tracking import Tracker, make, thresholds, track
 from msfp.tracking.lifecycle import buffer_frames
 from msfp.tracking.two_stage import TwoStage

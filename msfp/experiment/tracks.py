@@ -42,10 +42,9 @@ from msfp.experiment.thresholds import (
 from msfp.heads.fusion import FusionHead
 from msfp.heads.recovery import Cases, RecoveryNet, decide, fit_recovery
 from msfp.heads.training import Fitted, embed, predict, restore, restore_head
-from msfp.tracking import Tracker, make, recovery, thresholds, track
+from msfp.tracking import Tracker, frame_by_frame, gather, gathered, make, recovery, thresholds, track
 from msfp.tracking.costs import iou
 from msfp.tracking.recovery import HISTORY, PLACE, TOKENS, Decide, Proposals, Recovered
-from msfp.tracking.run import frame_by_frame, gather, gathered
 from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
 COPIES = 2  # thinnings of each public detector's boxes

@@ -24,8 +24,7 @@ from msfp.metrics.switches import Switches, find_switches
 from msfp.paper.measure import heads_for
 from msfp.paper.methods import TABLE_1
 from msfp.tracking import make, track
-from msfp.tracking.assignment import assign_maximum
-from msfp.tracking.costs import iou
+from msfp.tracking.costs import assign_maximum, iou
 from msfp.types import Detections, GroundTruth, Sequence, Tracks, tlwh_to_xyxy
 
 FULL = "MSFP-Track"

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,11 @@ from msfp.errors import InputError, NotComputable
 from msfp.metrics import scores
 from msfp.metrics.reid import Pairs
 
-DRAWS = 2000
-"""A standard error of so many draws is off by 1.6 %."""
+DRAWS = 2000  # a standard error of so many draws is off by 1.6 %
+STUDY_DRAWS = 1000  # a study's by 2 %
 LEVEL = 0.95
-FEWEST = 6
-"""Units below which no interval is given: the standard error of fewer is a guess, and a skewed unit decides it."""
-FEWEST_SEEDS = 3
-"""Seeds below which what is random in the training alone has no interval."""
+FEWEST = 6  # units below which no interval is given: the standard error is a guess, and a skewed unit decides it
+FEWEST_SEEDS = 3  # seeds below which what is random in the training alone has no interval
 SEEDS = "seeds"
 
 Floats = NDArray[np.float64]
@@ -28,19 +27,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A number with what is known about its spread.
+    """A number with what is known about its spread."""
 
-    Attributes:
-        seeds: (K,) the number of each training seed; one where nothing is random.
-        replicates: (B, K) that of each seed in each bootstrap draw of units; empty where nothing could be drawn.
-        units: names of what was drawn; samples of the same units share their draws.
-        kind: what a unit is: `scenes`, `people`, `frames`; `seeds` where seeds alone are random and nothing is drawn.
-    """
-
-    seeds: Floats
+    seeds: Floats  # (K,) the number of each training seed; one where nothing is random
+    # (B, K) that of each seed in each bootstrap draw of units; empty where nothing could be drawn
     replicates: Floats = field(default_factory=lambda: np.zeros((0, 1)))
-    units: tuple[str, ...] = ()
-    kind: str = "scenes"
+    units: tuple[str, ...] = ()  # names of what was drawn; samples of the same units share their draws
+    kind: str = "scenes"  # what a unit is, or `people`, `frames`; `seeds` where they alone are random, nothing drawn
 
     @property
     def value(self) -> float:
@@ -66,8 +59,7 @@ class Sample:
     def error(self) -> tuple[float, float]:
         """Standard error of the two-way bootstrap, and its degrees of freedom (formulas: `08_report`).
 
-        Raises:
-            NotComputable: too few units or seeds, or the number is undefined in most draws.
+        Raises NotComputable: too few units or seeds, or the number is undefined in most draws.
         """
         units, seeds = len(self.units), len(self.seeds)
         if self.kind == SEEDS:
@@ -131,11 +123,7 @@ class RankCorrelation:
         return f"{self.rows} {self.kind}"
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Interval over rows.
-
-        Raises:
-            NotComputable: fewer than `FEWEST` rows, or all of them are equal in one measure.
-        """
+        """Interval over rows. Raises NotComputable: fewer than `FEWEST`, or all are equal in one measure."""
         if self.rows < FEWEST:
             raise NotComputable(f"an interval takes {FEWEST} {self.kind}; here: {self.rows}")
         if not np.isfinite(self.value):
@@ -166,8 +154,7 @@ def draws(units: Sequence[str], count: int = DRAWS) -> Floats:
 def difference(a: Sample, b: Sample) -> Sample:
     """a - b, draw by draw and seed by seed; what has one seed is compared with every seed of the other.
 
-    Raises:
-        NotComputable: measured on different units, or with different numbers of seeds.
+    Raises NotComputable: measured on different units, or with different numbers of seeds.
     """
     if len(a.seeds) != len(b.seeds) and 1 not in (len(a.seeds), len(b.seeds)):
         raise NotComputable(f"one has {len(a.seeds)} seeds, the other {len(b.seeds)}")
@@ -182,10 +169,6 @@ def difference(a: Sample, b: Sample) -> Sample:
 def negative(sample: Sample) -> Sample:
     """The sample with its sign turned: where lower is better."""
     return Sample(-sample.seeds, -sample.replicates, sample.units, sample.kind)
-
-
-STUDY_DRAWS = 1000
-"""A study's standard error is off by 2 %."""
 
 
 @dataclass(frozen=True)
@@ -216,15 +199,10 @@ def studies(design: Design, truth: float, count: int, rng: np.random.Generator) 
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
-    """Scores of one row, sequence by sequence.
+    """Scores of one row, sequence by sequence."""
 
-    Attributes:
-        scenes: (S,) scene of each sequence; the public detectors of a scene are one unit.
-        sums: (K, S, WIDTH) contributions of each seed and sequence.
-    """
-
-    scenes: tuple[str, ...]
-    sums: NDArray[np.float64]
+    scenes: tuple[str, ...]  # (S,) scene of each sequence; the public detectors of a scene are one unit
+    sums: Floats  # (K, S, WIDTH) contributions of each seed and sequence
 
     @cached_property
     def units(self) -> tuple[str, ...]:
@@ -245,8 +223,7 @@ class Tracked:
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class ResampledMeasures:
+class ResampledMeasures(NamedTuple):
     """(B,) AUC and gap of bootstrap draws, NaN where a draw has no negative pair; names of the people drawn from."""
 
     auc: Floats
@@ -256,23 +233,16 @@ class ResampledMeasures:
 
 @dataclass(frozen=True, eq=False)
 class PeopleDraws:
-    """Draws of the people of one set of pairs, the same whatever the similarities are.
+    """Draws of the people of one set of pairs, the same whatever the similarities are."""
 
-    Attributes:
-        owner: (P,) number of a positive's person, or of a negative's couple.
-        weights: (B, U) how often each person is drawn.
-        pairs: (B, K) the same of each couple that has a negative pair.
-        positive, negative: (B,) pairs in each draw.
-        people: (U,) their names.
-    """
-
-    same: NDArray[np.bool_]
-    owner: Ints
-    weights: Floats
-    pairs: Floats
+    same: NDArray[np.bool_]  # (P,)
+    owner: Ints  # (P,) number of a positive's person, or of a negative's couple
+    weights: Floats  # (B, U) how often each person is drawn
+    pairs: Floats  # (B, K) the same of each couple that has a negative pair
+    # (B,) pairs in each draw
     positive: Floats
     negative: Floats
-    people: tuple[str, ...]
+    people: tuple[str, ...]  # (U,) names
 
     def sums(self, values: NDArray[np.floating], same: bool) -> Floats:
         """(U,) or (K,) sums of values over each person's positives, or each couple's negatives."""

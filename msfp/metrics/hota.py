@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msfp.compiled import kernel
-from msfp.metrics.rules import check_boxes, check_truth, chosen_rows, rules, window, window_length, within_crowds
-from msfp.metrics.scores import ALPHAS, SequenceScore
-from msfp.tracking.assignment import assign_maximum
+from msfp.metrics import scores
+from msfp.metrics.scores import ALPHAS, SequenceScore, chosen_rows, window
+from msfp.tracking.costs import assign_maximum
 from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
 EPS = float(np.finfo("float").eps)
@@ -167,29 +167,11 @@ def off_distractors(pairs: Pairs, kind: NDArray[np.int8], m: int) -> NDArray[np.
 
 
 @kernel
-def rank(chosen: NDArray[np.bool_]) -> Ints:
-    """(n,) number of chosen entries before each."""
-    out = np.empty(len(chosen), np.int64)
-    count = 0
-    for k in range(len(chosen)):
-        out[k] = count
-        count += chosen[k]
-    return out
-
-
-@kernel
 def restrict(pairs: Pairs, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) -> Pairs:
     """Pairs among the rows and columns that remain, numbered among themselves."""
-    new_row, new_column = rank(rows), rank(columns)
-    row, column, iou = np.empty_like(pairs.row), np.empty_like(pairs.column), np.empty_like(pairs.iou)
-    count = 0
-    for p in range(len(pairs.row)):
-        i, j = pairs.row[p], pairs.column[p]
-        if rows[i] and columns[j]:
-            row[count], column[count], iou[count] = new_row[i], new_column[j], pairs.iou[p]
-            count += 1
-    # copies: a frame is kept until HOTA, its overlong buffers are not
-    return Pairs(row[:count].copy(), column[:count].copy(), iou[:count].copy())
+    new_row, new_column = np.cumsum(rows) - 1, np.cumsum(columns) - 1  # read where chosen
+    kept = np.flatnonzero(rows[pairs.row] & columns[pairs.column])
+    return Pairs(new_row[pairs.row[kept]], new_column[pairs.column[kept]], pairs.iou[kept])
 
 
 @kernel
@@ -307,39 +289,27 @@ def clear_frame(frame: Frame, state: ClearState) -> None:
 
 @dataclass(frozen=True, eq=False)
 class PreparedTruth:
-    """Truth of one sequence, ready to score trackers against.
+    """Truth of one sequence, ready to score trackers against."""
 
-    Attributes:
-        bounds: (T + 1,) rows of frame t (from 1) are `bounds[t - 1]:bounds[t]`.
-        xyxy: (N, 4) boxes, file coordinates.
-        id: (N,) dense identity from 0 of the rows that count, -1 of the others.
-        kind: (N,) int8: counts, distractor, or ignored.
-        identities: number of identities that count.
-        length: frames evaluated.
-        preprocess: whether tracks on distractors are removed.
-        frames: the window, as given.
-        regions: crowds, within which no track is judged.
-    """
-
-    bounds: Ints
-    xyxy: Floats
-    id: Ints
-    kind: NDArray[np.int8]
-    identities: int
-    length: int
-    preprocess: bool
-    frames: tuple[int, int] | None
-    regions: GroundTruth
+    bounds: Ints  # (T + 1,) rows of frame t (from 1) are `bounds[t - 1]:bounds[t]`
+    xyxy: Floats  # (N, 4) boxes, file coordinates
+    id: Ints  # (N,) dense identity from 0 of the rows that count, -1 of the others
+    kind: NDArray[np.int8]  # (N,) `KEPT` (it counts), `DISTRACTOR` or `IGNORED`
+    identities: int  # that count
+    length: int  # frames evaluated
+    preprocess: bool  # whether tracks on distractors are removed
+    frames: tuple[int, int] | None  # the window, as given
+    regions: GroundTruth  # crowds, within which no track is judged
 
 
 def prepare(
     gt: GroundTruth, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
 ) -> PreparedTruth:
     """Ready the truth of one sequence; arguments and errors as in `msfp.metrics.scores.evaluate`."""
-    chosen = rules(benchmark)
-    span = window_length(length, frames)
+    chosen = scores.rules(benchmark)
+    span = scores.window_length(length, frames)
     gt = window(gt, frames)
-    check_truth(gt, span, chosen)
+    scores.check_truth(gt, span, chosen)
     regions = chosen_rows(gt, chosen.regions(gt))
     gt = chosen_rows(gt, ~chosen.regions(gt))
     kind = np.full(len(gt), IGNORED, np.int8)
@@ -357,10 +327,9 @@ def prepare(
 def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
     """Score one tracker's boxes (file coordinates); the truth's window cuts them too.
 
-    Raises:
-        InputError: tracks outside the sequence's frames, an identity twice in a frame, boxes that are not finite.
+    Raises InputError: tracks outside the sequence's frames, an identity twice in a frame, boxes that are not finite.
     """
-    check_boxes(window(tracks, truth.frames), truth.length, "tracks")
+    scores.check_boxes(window(tracks, truth.frames), truth.length, "tracks")
     alignment, clear, key, iou, _ = match(truth, tracks)
     gt_boxes, track_boxes = int(alignment.gt_count.sum()), int(alignment.track_count.sum())
     if min(gt_boxes, track_boxes) == 0:  # TrackEval's early answer
@@ -398,9 +367,8 @@ def score(truth: PreparedTruth, tracks: Tracks) -> SequenceScore:
 def match(truth: PreparedTruth, tracks: Tracks) -> tuple[Alignment, ClearState, Ints, Floats, Ints]:
     """Match a whole sequence for all three measures.
 
-    Returns:
-        Overlap of identities, CLEAR's counts, and HOTA's M matches, one matching for all thresholds: (M,) truth
-        identity x number of tracks + track; (M,) IoU; (M,) number of the labelled box among those that count.
+    Returns overlap of identities, CLEAR's counts, and HOTA's M matches, one matching for all thresholds: (M,) truth
+    identity x number of tracks + track; (M,) IoU; (M,) number of the labelled box among those that count.
     """
     columns, count = _columns(truth, tracks)
     pairs = (truth.identities, count)
@@ -420,7 +388,7 @@ def _columns(truth: PreparedTruth, tracks: Tracks) -> tuple[Columns, int]:
     tracks = window(tracks, truth.frames)
     unique, dense = np.unique(tracks.id, return_inverse=True)
     xyxy = np.ascontiguousarray(tlwh_to_xyxy(tracks.tlwh), dtype=np.float64)
-    judged = ~within_crowds(tracks, truth.regions, truth.length)
+    judged = ~scores.within_crowds(tracks, truth.regions, truth.length)
     bounds = frame_bounds(tracks.frame, truth.length)
     mine = (truth.bounds, truth.xyxy, truth.id, truth.kind)
     return Columns(*mine, bounds, xyxy, dense.astype(np.int64), judged, truth.preprocess), len(unique)
@@ -471,9 +439,8 @@ def _match(columns: Columns, alignment: Alignment, clear: ClearState) -> tuple[I
 def _per_threshold(alignment: Alignment, key: Ints, iou: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """HOTA's matches counted at each of the 19 thresholds.
 
-    Returns:
-        (19,) true positives; (19,) their summed IoU; and for the P pairs of identities that match at all:
-        (P, 19) matches, (P, 1) boxes of the truth identity, (P, 1) boxes of the track.
+    Returns (19,) true positives; (19,) their summed IoU; and for the P pairs of identities that match at all: (P, 19)
+    matches, (P, 1) boxes of the truth identity, (P, 1) boxes of the track.
     """
     levels = len(ALPHAS)
     reached = np.searchsorted(np.array(ALPHAS) - EPS, iou, side="right")  # thresholds a match satisfies

@@ -7,21 +7,17 @@ from numpy.typing import NDArray
 
 from msfp.errors import InputError, NotComputable
 from msfp.metrics.hota import EPS, match_pairs, overlaps
-from msfp.metrics.rules import Rules
+from msfp.metrics.scores import Rules
 from msfp.types import Detections, GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
 
-COUNT_FIRST = 1000.0
-"""Added to every candidate's IoU, so that one match more outweighs any gain in overlap."""
+COUNT_FIRST = 1000.0  # added to every candidate's IoU, so that one match more outweighs any gain in overlap
 
 
 def true_identities(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) -> NDArray[np.int32]:
     """(N,) identity of the pedestrian that each detection is matched with, -1 for none.
 
     In each frame as many pedestrians as possible get a detection with at least `iou`, among such matchings the one of
-    greatest IoU. Rows of the truth that evaluation does not count are ignored.
-
-    Raises:
-        InputError: `iou` outside (0, 1].
+    greatest IoU; rows of the truth that evaluation does not count are ignored. Raises InputError: `iou` outside (0, 1].
     """
     if not 0 < iou <= 1:
         raise InputError(f"iou {iou}: must lie in (0, 1]")
@@ -54,19 +50,14 @@ def oracle_tracks(gt: GroundTruth, detections: Detections, *, iou: float = 0.5) 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A map that never falls, linear between its knots and constant beyond them.
+    """A map that never falls, linear between its knots and constant beyond them."""
 
-    Attributes:
-        score: (K,) knots, ascending, in the detector's own range.
-        probability: (K,) share of true positives there.
-        true, false: number of boxes of each kind that it was fitted on.
-        before, after: Brier score on them, of scores cut to [0, 1] and of the map.
-    """
-
-    score: NDArray[np.float64]
-    probability: NDArray[np.float64]
+    score: NDArray[np.float64]  # (K,) knots, ascending, in the detector's own range
+    probability: NDArray[np.float64]  # (K,) share of true positives there
+    # boxes of each kind that it was fitted on
     true: int
     false: int
+    # Brier score on them, of scores cut to [0, 1] and of the map
     before: float
     after: float
 

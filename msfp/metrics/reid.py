@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from msfp.compiled import summing_kernel
 from msfp.errors import InputError, NotComputable
+from msfp.tracking.costs import inner_product
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.floating]
@@ -37,16 +38,11 @@ def pairs(
 ) -> Pairs:  # fmt: skip
     """Pairs of section 4.2: all positives 1 to `max_gap` frames apart, and `negatives` times as many random negatives.
 
-    Args:
-        frame, identity: (N,) of each box; frames from 1.
-        frames: how many frames take part.
-        negatives: per positive, drawn uniformly with replacement from all pairs of different identities, in the same or
-            in different frames.
-        keep: (N,) rows that take part (visible enough, pixels present); all where None.
-
-    Raises:
-        InputError: columns of unequal length, or an identity twice in a frame.
-        NotComputable: no positive pair, or a single identity.
+    `frame`, `identity`: (N,) of each box; frames from 1, the first `frames` take part. Negatives are drawn uniformly
+    with replacement from all pairs of different identities, in the same or in different frames. `keep`: (N,) rows that
+    take part (visible enough, pixels present); all where None.
+    Raises InputError: columns of unequal length, or an identity twice in a frame; NotComputable: no positive pair, or a
+    single identity.
 
     Example:
         >>> found = msfp.pairs(np.array([1, 1, 2, 2]), np.array([7, 8, 7, 8]))
@@ -68,11 +64,8 @@ def hard_pairs(
 
     A positive joins a box with the same person's later one, the k-th negative joins the k-th positive's earlier box
     with whoever stands nearest to that person in the later frame. Near means centres close in units of the mean height,
-    and widths and heights of a like ratio. Where nobody else is in the later frame there is nothing to ask.
-
-    Raises:
-        InputError: columns of unequal length, or an identity twice in a frame.
-        NotComputable: no such positive, or never two identities in a frame.
+    and widths and heights of a like ratio. Where nobody else is in the later frame there is nothing to ask. Errors as
+    `pairs`; NotComputable, too, where there are never two identities in a frame.
     """
     _, left, right, nearest = _far_and_near(frame, identity, tlwh, frames, keep, gap)
     rival = nearest[right]
@@ -126,10 +119,9 @@ def positives(frame: Ints, identity: Ints, rows: Rows, first: int, last: int) ->
 
 def _rows(frame: Ints, identity: Ints, frames: int, keep: Keep) -> Rows:
     """Rows that take part, checked."""
-    if len(identity) != len(frame):
-        raise InputError(f"identity: {len(identity)} values beside {len(frame)} frame numbers")
-    if keep is not None and len(keep) != len(frame):
-        raise InputError(f"keep: {len(keep)} values beside {len(frame)} frame numbers")
+    for name, column in (("identity", identity), ("keep", keep)):
+        if column is not None and len(column) != len(frame):
+            raise InputError(f"{name}: {len(column)} values beside {len(frame)} frame numbers")
     chosen = (frame >= 1) & (frame <= frames)
     rows = np.flatnonzero(chosen if keep is None else chosen & keep)
     order = rows[np.lexsort((identity[rows], frame[rows]))]
@@ -159,24 +151,21 @@ def _draw(identity: Ints, rows: Rows, count: int, seed: int) -> tuple[Rows, Rows
 
 
 def _nearest(frame: Ints, tlwh: NDArray[np.float64], rows: Rows) -> Rows:
-    """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows."""
+    """(N,) of each of `rows` the nearest other one of its frame; -1 for one that is alone, and for other rows.
+
+    By the squared distance in place (centres, in mean heights) and size (logarithms).
+    """
     nearest = np.full(len(frame), -1, np.int64)
     order = rows[np.argsort(frame[rows], kind="stable")]
     for group in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
         if len(group) > 1:
-            distance = _box_distance(tlwh[group])
+            size, height = np.log(np.maximum(tlwh[group, 2:], 1e-9)), tlwh[group, 3]
+            centre, mean = tlwh[group, :2] + tlwh[group, 2:] / 2, np.maximum((height[:, None] + height) / 2, 1e-9)
+            place = (centre[:, None] - centre[None]) / mean[..., None]
+            distance = (place**2).sum(axis=2) + ((size[:, None] - size[None]) ** 2).sum(axis=2)
             np.fill_diagonal(distance, np.inf)
             nearest[group] = group[np.argmin(distance, axis=1)]
     return nearest
-
-
-def _box_distance(tlwh: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, n) squared distance in place (centres, in mean heights) and size (logarithms)."""
-    size = np.log(np.maximum(tlwh[:, 2:], 1e-9))
-    centre = tlwh[:, :2] + tlwh[:, 2:] / 2
-    height = np.maximum((tlwh[:, None, 3] + tlwh[None, :, 3]) / 2, 1e-9)
-    place = (centre[:, None] - centre[None]) / height[..., None]
-    return (place**2).sum(axis=2) + ((size[:, None] - size[None]) ** 2).sum(axis=2)
 
 
 def _join(frame: Ints, left: Rows, right: Rows, i: Rows, j: Rows) -> Pairs:
@@ -201,8 +190,7 @@ class Roc(NamedTuple):
     tpr: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Compared:
+class Compared(NamedTuple):
     """(P,) of pairs: cosine similarity, whether of one identity, frames between the boxes."""
 
     sim: NDArray[np.float32]
@@ -213,8 +201,7 @@ class Compared:
 def similarity(embeddings: Floats, chosen: Pairs) -> NDArray[np.float32]:
     """(P,) cosine similarities of (N, D) embeddings of any scale; a zero vector gives 0.
 
-    Raises:
-        InputError: an embedding that is not finite, or fewer embeddings than the pairs name.
+    Raises InputError: an embedding that is not finite, or fewer embeddings than the pairs name.
     """
     if embeddings.ndim != 2:
         raise InputError(f"embeddings: shape {embeddings.shape}; give one row a box")
@@ -237,20 +224,14 @@ def _dot(unit: NDArray[np.float32], i: NDArray[np.int32], j: NDArray[np.int32]) 
     """(P,) inner products of rows i and j, in single precision."""
     out = np.empty(len(i), np.float32)
     for p in range(len(i)):
-        a, b = unit[i[p]], unit[j[p]]
-        total = np.float32(0.0)
-        for k in range(len(a)):
-            total += a[k] * b[k]
-        out[p] = total
+        out[p] = inner_product(unit[i[p]], unit[j[p]])
     return out
 
 
 def auc(sim: Floats, same: NDArray[np.bool_]) -> float:
     """Area under the ROC curve: chance that a positive is more similar than a negative, ties counting half.
 
-    Raises:
-        InputError: similarities that are not numbers.
-        NotComputable: no positive or no negative pair.
+    Raises InputError: similarities that are not numbers; NotComputable: no positive or no negative pair.
 
     Example:
         >>> msfp.auc(np.array([0.9, 0.4, 0.6]), np.array([True, True, False]))
@@ -281,8 +262,7 @@ def roc(sim: Floats, same: NDArray[np.bool_], points: int = 201) -> Roc:
 def wins(sim: Floats, same: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(Q,) of questions, the k-th positive against the k-th negative: 1 where right, .5 where equal, 0 where wrong.
 
-    Raises:
-        InputError: similarities that are not numbers.
+    Raises InputError: similarities that are not numbers.
     """
     if not np.isfinite(sim).all():
         raise InputError(NOT_NUMBERS)
@@ -324,36 +304,17 @@ def measures(compared: Compared, bins: Bins = GAP_BINS) -> dict[str, Any]:
 
 
 def evaluate_reid(
-    embeddings: Floats,
-    frame: NDArray[np.integer],
-    identity: NDArray[np.integer],
-    *,
-    tlwh: Floats | None = None,
-    frames: int = 150,
-    max_gap: int = 30,
-    negatives: int = 10,
-    seed: int = 0,
+    embeddings: Floats, frame: Ints, identity: Ints, *, tlwh: Floats | None = None, frames: int = 150, **options: Any
 ) -> dict[str, Any]:
-    """All measures of section 4.2 on one sequence, and the hard variant where boxes are given.
+    """All measures of section 4.2 on one sequence of (N, D) embeddings; options as of `pairs`.
 
-    Args:
-        embeddings: (N, D) a row a box.
-        frame, identity: (N,) of each box.
-        tlwh: (N, 4) file coordinates, for the hard variant.
-        frames, max_gap, negatives, seed: as in `pairs`.
-
-    Returns:
-        auc, gap, by_gap, positives, negatives, boxes, identities; with `tlwh` also hard_auc, hard_gap, hard_positives,
-        hard_negatives, first_of_two (of `hard_pairs`) and same_frame_auc, which are None (hard_reason says why) where
-        the sequence has no such pairs.
-
-    Raises:
-        InputError: embeddings that are not finite or of the wrong number, columns of unequal length.
-        NotComputable: too little to compare.
+    Returns auc, gap, by_gap, positives, negatives, boxes, identities; with (N, 4) `tlwh` also hard_auc, hard_gap,
+    hard_positives, hard_negatives, first_of_two (of `hard_pairs`) and same_frame_auc, which are None (hard_reason says
+    why) where the sequence has no such pairs. Errors as `pairs` and `similarity`.
     """
     if len(embeddings) != len(frame):
         raise InputError(f"embeddings: {len(embeddings)} rows beside {len(frame)} boxes")
-    chosen = pairs(frame, identity, frames=frames, max_gap=max_gap, negatives=negatives, seed=seed)
+    chosen = pairs(frame, identity, frames=frames, **options)
     taking_part = (frame >= 1) & (frame <= frames)
     result = measures(compare(embeddings, chosen))
     result |= {"boxes": int(taking_part.sum()), "identities": len(np.unique(identity[taking_part]))}

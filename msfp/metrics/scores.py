@@ -1,18 +1,126 @@
-"""Scores as sums that add up over sequences; and TrackEval itself, fed from memory."""
+"""What a benchmark evaluates, scores as sums that add up over sequences, and TrackEval itself, fed from memory."""
 
 import contextlib
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.errors import InputError
-from msfp.metrics.rules import Rules, check_boxes, check_truth, chosen_rows, rules, window, window_length
-from msfp.types import GroundTruth, Tracks, frame_bounds
+from msfp.types import GroundTruth, Tracks, frame_bounds, tlwh_to_xyxy
+
+BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "PersonPath22")
+UNPROCESSED = ("MOT15", "DanceTrack")
+CLASSES = (*range(1, 14),)
+CROWD = 13
+EPS = float(np.finfo(np.float64).eps)
+INSIDE = 0.95  # share of a track's box within a crowd region from which it is not judged
+DISTRACTORS = (2, 7, 8, 12)
+"""Person on vehicle, static person, distractor, reflection: a track on one of these is neither right nor wrong."""
+
+Rows = TypeVar("Rows", GroundTruth, Tracks)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How TrackEval treats one benchmark."""
+
+    benchmark: str
+    preprocess: bool  # whether only class 1 counts and tracks on the classes `distractors` are removed
+    distractors: tuple[int, ...]
+    crowds: bool = False  # whether boxes of class crowd are regions in which no track is judged
+
+    def kept(self, gt: GroundTruth) -> NDArray[np.bool_]:
+        """(N,) rows of the truth that count; a flag below 1 is cut to 0, as TrackEval does."""
+        flagged = gt.flag.astype(np.int64) != 0
+        return flagged & (gt.category == 1) if self.preprocess else flagged
+
+    def regions(self, gt: GroundTruth) -> NDArray[np.bool_]:
+        """(N,) rows of the truth that are crowd regions and nobody in particular."""
+        return (gt.category == CROWD) if self.crowds else np.zeros(len(gt), np.bool_)
+
+
+def rules(benchmark: str) -> Rules:
+    if benchmark not in BENCHMARKS:
+        raise InputError(f"benchmark {benchmark!r}: unknown; choose one of {', '.join(BENCHMARKS)}")
+    vehicles = (6,) if benchmark == "MOT20" else ()
+    return Rules(benchmark, benchmark not in UNPROCESSED, DISTRACTORS + vehicles, benchmark == "PersonPath22")
+
+
+def chosen_rows(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+    return rows if mask.all() else replace(rows, **{name: column[mask] for name, column in vars(rows).items()})
+
+
+def within_crowds(tracks: Tracks, regions: GroundTruth, length: int) -> NDArray[np.bool_]:
+    """(N,) boxes that lie within a crowd region of their frame by more than `INSIDE` of their area."""
+    out = np.zeros(len(tracks), np.bool_)
+    begin, first = frame_bounds(tracks.frame, length), frame_bounds(regions.frame, length)
+    for t in np.unique(regions.frame) - 1:
+        box = tlwh_to_xyxy(tracks.tlwh[begin[t] : begin[t + 1]])[:, None]
+        region = tlwh_to_xyxy(regions.tlwh[first[t] : first[t + 1]])[None]
+        sides = np.minimum(box[..., 2:], region[..., 2:]) - np.maximum(box[..., :2], region[..., :2])
+        area = np.prod(box[..., 2:] - box[..., :2], axis=-1)
+        shared = np.prod(np.maximum(sides, 0.0), axis=-1)
+        share = np.divide(shared, area, out=np.zeros_like(shared), where=area > EPS)
+        out[begin[t] : begin[t + 1]] = (share > INSIDE + EPS).any(axis=1)
+    return out
+
+
+def window(rows: Rows, frames: tuple[int, int] | None) -> Rows:
+    """Rows of the frames first..last (both included), numbered from 1 again; all rows where `frames` is None."""
+    if frames is None:
+        return rows
+    first, last = frames
+    rows = chosen_rows(rows, (rows.frame >= first) & (rows.frame <= last))
+    return replace(rows, frame=rows.frame - np.int32(first - 1))
+
+
+def window_length(length: int, frames: tuple[int, int] | None) -> int:
+    """Number of frames evaluated; an InputError where the window is empty or leaves the sequence."""
+    if frames is None:
+        return length
+    first, last = frames
+    if not 1 <= first <= last <= length:
+        raise InputError(f"frames {first}-{last}: not within the sequence's frames 1-{length}")
+    return last - first + 1
+
+
+def check_truth(gt: GroundTruth, length: int, chosen: Rules) -> None:
+    """Raise InputError as `check_boxes`, or for a class the benchmark lacks."""
+    check_boxes(gt, length, "ground truth")
+    if chosen.preprocess and len(gt):
+        wrong = ~np.isin(gt.category, CLASSES)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(
+                f"ground truth: class {gt.category[row]} in frame {gt.frame[row]}; {chosen.benchmark} has classes "
+                f"{CLASSES[0]} to {CLASSES[-1]}; evaluate with benchmark MOT15 where the labels have no classes"
+            )
+
+
+def check_boxes(rows: GroundTruth | Tracks, length: int, what: str) -> None:
+    """Raise InputError for the first row outside the frames, identity twice in a frame, or box that is not finite."""
+    frame, identity = rows.frame, rows.id
+    if not len(frame):
+        return
+    if frame[0] < 1 or frame[-1] > length:
+        outside = frame[0] if frame[0] < 1 else frame[-1]
+        raise InputError(f"{what}: frame {outside} lies outside the sequence's frames 1-{length}")
+    key = np.sort(frame.astype(np.int64) << 32 | (identity.astype(np.int64) & 0xFFFFFFFF))
+    twice = np.flatnonzero(key[1:] == key[:-1])
+    if len(twice):
+        first = key[twice[0]]
+        named = np.int64(first & 0xFFFFFFFF).astype(np.int32)
+        raise InputError(f"{what}: identity {named} appears more than once in frame {first >> 32}; keep one box of it")
+    finite = np.isfinite(rows.tlwh).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise InputError(f"{what}: box of identity {identity[row]} in frame {frame[row]} is not finite")
+
 
 ALPHAS = tuple(np.arange(0.05, 0.99, 0.05).tolist())
 """HOTA's 19 localisation thresholds, exactly the floats TrackEval uses."""
@@ -24,19 +132,9 @@ PerAlpha = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class SequenceScore:
-    """Counts and averages of one sequence (or of several combined), small and picklable.
+    """Counts and averages of one sequence (or of several combined), small and picklable."""
 
-    Attributes:
-        hota_tp, hota_fn, hota_fp: (19,) boxes per localisation threshold.
-        ass_a, ass_re, ass_pr, loc_a: (19,) association accuracy, recall, precision, and localisation accuracy.
-        tp, fn, fp, idsw: boxes and identity switches of CLEAR at IoU 0.5.
-        mt, pt, ml: identities tracked in more than 80 %, in 20-80 %, in less than 20 % of their frames.
-        frag: interruptions of identities.
-        frames: frames evaluated; 0 where there is no truth or no track, as TrackEval has it.
-        motp_sum: sum of the IoU of the CLEAR matches.
-        idtp, idfn, idfp: boxes under the best one-to-one map of identities.
-    """
-
+    # (19,) each, by localisation threshold: boxes; association accuracy, recall, precision; localisation accuracy
     hota_tp: PerAlpha
     hota_fn: PerAlpha
     hota_fp: PerAlpha
@@ -44,16 +142,19 @@ class SequenceScore:
     ass_re: PerAlpha
     ass_pr: PerAlpha
     loc_a: PerAlpha
+    # boxes and identity switches of CLEAR at IoU 0.5
     tp: int
     fn: int
     fp: int
     idsw: int
+    # identities tracked in more than 80 %, in 20-80 %, in less than 20 % of their frames
     mt: int
     pt: int
     ml: int
-    frag: int
-    frames: int
-    motp_sum: float
+    frag: int  # interruptions of identities
+    frames: int  # evaluated; 0 where there is no truth or no track, as TrackEval has it
+    motp_sum: float  # sum of the IoU of the CLEAR matches
+    # boxes under the best one-to-one map of identities
     idtp: int
     idfn: int
     idfp: int
@@ -101,15 +202,9 @@ class SequenceScore:
 
     def row(self) -> dict[str, float | int]:
         """Plain numbers under the names the field prints, fractions not percent."""
-        return {
-            "HOTA": self.hota,
-            "DetA": self.det_a,
-            "AssA": self.assoc_a,
-            "LocA": self.localisation,
-            "MOTA": self.mota,
-            "MOTP": self.motp,
-            "IDF1": self.idf1,
-        } | {name: getattr(self, name.lower()) for name in COUNTS}
+        names = {"DetA": "det_a", "AssA": "assoc_a", "LocA": "localisation"}
+        shown = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", *COUNTS)
+        return {name: getattr(self, names.get(name, name.lower())) for name in shown}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +222,9 @@ class Score:
 
 def identical(a: SequenceScore, b: SequenceScore, atol: float = 0.0) -> bool:
     """Whether two scores agree: integers exactly, floats within `atol`."""
-    for column in fields(SequenceScore):
-        x, y = getattr(a, column.name), getattr(b, column.name)
-        exact = isinstance(x, int) or column.name in ("hota_tp", "hota_fn", "hota_fp")
-        if not np.allclose(x, y, rtol=0, atol=0 if exact else atol):
-            return False
-    return True
+    pairs = {column.name: (getattr(a, column.name), getattr(b, column.name)) for column in fields(SequenceScore)}
+    exact = [name for name, (x, _) in pairs.items() if isinstance(x, int) or name.startswith("hota_")]
+    return all(np.allclose(x, y, rtol=0, atol=0 if name in exact else atol) for name, (x, y) in pairs.items())
 
 
 Floats = NDArray[np.float64]
@@ -189,19 +281,12 @@ CLASS_NAMES = (
 def evaluate(
     gt: GroundTruth, tracks: Tracks, length: int, *, benchmark: str = "MOT17", frames: tuple[int, int] | None = None
 ) -> SequenceScore:
-    """Score one tracker on one sequence with TrackEval.
+    """Score one tracker on one sequence with TrackEval; truth (every class) and tracks in file coordinates.
 
-    Args:
-        gt: truth in file coordinates, every class.
-        tracks: the tracker's boxes in file coordinates.
-        length: frames of the sequence.
-        benchmark: whose preprocessing applies: MOT16, MOT17 and MOT20 remove tracks on distractors and keep
-            pedestrians; PersonPath22 besides removes tracks within crowds; MOT15 and DanceTrack keep everything that
-            is flagged.
-        frames: first and last frame to evaluate (validation halves); what lies outside is cut away.
-
-    Raises:
-        InputError: unknown benchmark, frames outside the sequence, an identity twice in a frame, unknown classes.
+    `benchmark`: whose preprocessing applies: MOT16, MOT17 and MOT20 remove tracks on distractors and keep pedestrians;
+    PersonPath22 besides removes tracks within crowds; MOT15 and DanceTrack keep everything that is flagged. `frames`:
+    first and last frame to evaluate (validation halves); what lies outside is cut away.
+    Raises InputError: unknown benchmark, frames outside the sequence, an identity twice in a frame, unknown classes.
     """
     chosen = rules(benchmark)
     span = window_length(length, frames)
@@ -221,18 +306,13 @@ def evaluate(
 
 
 def combine(scores: Mapping[str, SequenceScore]) -> Score:
-    """Combine sequences as TrackEval's COMBINED row does; works from stored scores, without truth or tracks.
-
-    Raises:
-        InputError: no scores.
-    """
+    """Combine stored scores as TrackEval's COMBINED row does. Raises InputError: no scores."""
     if not scores:
         raise InputError("scores: nothing to combine; evaluate at least one sequence")
     _, metrics = trackeval_classes()
     names = ARRAYS | TRACKEVAL_NAMES | {"motp_sum": "MOTP_sum"}
-    parts = {
-        str(k): {theirs: getattr(s, ours) for ours, theirs in names.items()} for k, s in enumerate(scores.values())
-    }
+    numbered = enumerate(scores.values())
+    parts = {str(k): {theirs: getattr(s, ours) for ours, theirs in names.items()} for k, s in numbered}
     return Score(dict(scores), _from_results(metric().combine_sequences(parts) for metric in metrics))
 
 

@@ -1,35 +1,28 @@
 """Mistakes of trackers one by one: switches and their causes, returns, and accuracy by condition."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msfp.metrics.hota import EPS, KEPT, PreparedTruth, clear_frame, judged_frames, match, nothing_tracked, overlaps
-from msfp.metrics.rules import chosen_rows, rules, window
-from msfp.metrics.scores import ALPHAS
+from msfp.metrics.scores import ALPHAS, chosen_rows, rules, window
 from msfp.types import GroundTruth, Tracks, tlwh_to_xyxy
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Switches:
-    """Every switch of a sequence, by frame, then person; there are as many as IDSW says.
+    """Every switch of a sequence, by frame, then person; there are as many as IDSW says."""
 
-    Attributes:
-        frame: (S,) int64, from 1: the first frame under the new identity.
-        person: (S,) int64, the labelled person, numbered from 0 as in `PreparedTruth`.
-        xyxy: (S, 4) the person's labelled box in that frame, file coordinates.
-        before, after: (S,) int64 identities of the track before and from this frame on.
-        last: (S,) int64 the latest frame before in which the person was followed.
-    """
-
-    frame: NDArray[np.int64]
-    person: NDArray[np.int64]
-    xyxy: NDArray[np.float64]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
-    last: NDArray[np.int64]
+    frame: NDArray[np.int64]  # (S,) from 1: the first frame under the new identity
+    person: NDArray[np.int64]  # (S,) numbered from 0 as in `PreparedTruth`
+    xyxy: NDArray[np.float64]  # (S, 4) the person's labelled box in that frame, file coordinates
+    before: NDArray[np.int64]  # (S,) identity of the track before
+    after: NDArray[np.int64]  # (S,) and from this frame on
+    last: NDArray[np.int64]  # (S,) the latest frame before in which the person was followed
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -39,7 +32,8 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
     """Match frame by frame as CLEAR does, and keep who is followed by another track than before."""
     names = np.unique(window(tracks, truth.frames).id)
     state = nothing_tracked(truth.identities)
-    found: list[tuple[int, int, NDArray[np.float64], int, int, int]] = []
+    found: list[tuple[int, ...]] = []
+    boxes: list[NDArray[np.float64]] = []
     last = np.zeros(truth.identities, np.int64)
     for t, frame in enumerate(judged_frames(truth, tracks)):
         people, before = frame.gt, state.last_track.copy()
@@ -47,15 +41,12 @@ def find_switches(truth: PreparedTruth, tracks: Tracks) -> Switches:
         a, b = truth.bounds[t], truth.bounds[t + 1]
         for place in np.flatnonzero((before[people] >= 0) & (state.last_track[people] != before[people])):
             who = int(people[place])
-            box = truth.xyxy[a:b][truth.kind[a:b] == KEPT][place]
-            old, new = int(names[before[who]]), int(names[state.last_track[who]])
-            found.append((t + 1, who, box, old, new, int(last[who])))
+            boxes.append(truth.xyxy[a:b][truth.kind[a:b] == KEPT][place])
+            found.append((t + 1, who, int(names[before[who]]), int(names[state.last_track[who]]), int(last[who])))
         if len(frame.track):  # else CLEAR leaves its memory of the frame before as it is
             last[people[state.previous_track[people] >= 0]] = t + 1
-    columns = zip(*found, strict=True) if found else ((),) * 6
-    at, person, boxes, before_it, after_it, latest = (np.array(c) for c in columns)
-    whole = [c.astype(np.int64) for c in (at, person, before_it, after_it, latest)]
-    return Switches(whole[0], whole[1], boxes.reshape(-1, 4).astype(np.float64), *whole[2:])
+    at, person, *others = np.array(found, np.int64).reshape(-1, 5).T
+    return Switches(at, person, np.array(boxes, np.float64).reshape(-1, 4), *others)
 
 
 CAUSES = ("occlusion", "crossing", "gap", "small", "other")
@@ -65,20 +56,12 @@ CROSSED = 0.2  # IoU with another person's box from which two cross
 
 @dataclass(frozen=True)
 class Cause:
-    """Why an identity switched, as far as labels tell.
+    """Why an identity switched, as far as labels tell."""
 
-    Attributes:
-        kind: the first of `CAUSES` that applies: the person was less than half visible at some time since last
-            followed; overlapped somebody in that time; was not followed for a frame or more; is small; none of these.
-        missed: frames between the last and this one.
-        visibility: the least share visible from the last frame to this one; 0 where not labelled in between.
-        overlap: the largest IoU with another person's box in these frames.
-    """
-
-    kind: str
-    missed: int
-    visibility: float
-    overlap: float
+    kind: str  # the first of `CAUSES` that applies since the person was last followed, in the order of `_cause`
+    missed: int  # frames between the last and this one
+    visibility: float  # least share visible from the last frame to this one; 0 where not labelled in between
+    overlap: float  # largest IoU with another person's box in these frames
 
 
 def explain(truth: PreparedTruth, visibility: NDArray[np.float64], switches: Switches, small: float) -> list[Cause]:
@@ -87,10 +70,7 @@ def explain(truth: PreparedTruth, visibility: NDArray[np.float64], switches: Swi
     return [_cause(truth, visibility, *one, small) for one in zip(*columns, strict=True)]
 
 
-def _cause(
-    truth: PreparedTruth, visibility: NDArray[np.float64], now: int, last: int, who: int, box: NDArray[np.float64],
-    small: float,
-) -> Cause:  # fmt: skip
+def _cause(truth: PreparedTruth, visibility: Floats, now: int, last: int, who: int, box: Floats, small: float) -> Cause:
     seen, overlap = [], 0.0
     for t in range(last, now + 1):
         rows = np.arange(truth.bounds[t - 1], truth.bounds[t])
@@ -107,19 +87,12 @@ def _cause(
 
 @dataclass(frozen=True, eq=False)
 class Returns:
-    """Every return of a person who had been tracked before leaving, in order of frames.
+    """Every return of a person who had been tracked before leaving, in order of frames."""
 
-    Attributes:
-        frame: (R,) int64, from 1: the first labelled frame after the absence.
-        person: (R,) int64, the labelled person, numbered from 0 as in `PreparedTruth`.
-        absent: (R,) int64 frames without a label before.
-        recovered: (R,) bool, the first track matched after the return is the last one before it.
-    """
-
-    frame: NDArray[np.int64]
-    person: NDArray[np.int64]
-    absent: NDArray[np.int64]
-    recovered: NDArray[np.bool_]
+    frame: NDArray[np.int64]  # (R,) from 1: the first labelled frame after the absence
+    person: NDArray[np.int64]  # (R,) numbered from 0 as in `PreparedTruth`
+    absent: NDArray[np.int64]  # (R,) frames without a label before
+    recovered: NDArray[np.bool_]  # (R,) the first track matched after is the last one before
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -154,7 +127,6 @@ def find_returns(truth: PreparedTruth, tracks: Tracks, least: int = 60) -> Retur
 
 FRAMES = 50  # looked at for what would make boxes overlap
 LIKELY = 0.2  # of these frames' boxes overlap under a right guess; under a wrong one some do by chance
-CORNERS = "its columns 5 and 6 are right and bottom, not width and height"
 
 
 def nothing_counts(gt: GroundTruth, benchmark: str) -> str:
@@ -182,20 +154,26 @@ def nothing_overlaps(gt: GroundTruth, tracks: Tracks, size: tuple[int, int] = (0
         return ""
     said = f"not one of the {len(tracks)} boxes overlaps a box of the ground truth"
     corner, extent = tracks.tlwh[:, :2], tracks.tlwh[:, 2:]
-    guesses: dict[str, Callable[[], Tracks]] = {
-        "the results count frames from 0: add 1": lambda: _shifted(tracks, 1),
-        "the results count frames from 2: subtract 1": lambda: _shifted(tracks, -1),
-        "its columns 1 and 2 are id and frame, not frame and id": lambda: _exchanged(tracks),
-        CORNERS: lambda: replace(tracks, tlwh=np.hstack([corner, extent - corner])),
-        "its columns 3 and 4 are the box's centre, not left and top": lambda: replace(
-            tracks, tlwh=np.hstack([corner - extent / 2, extent])
+    later = replace(tracks, frame=tracks.frame + np.int32(1))
+    sooner = replace(tracks, frame=tracks.frame - np.int32(1))
+    swapped = np.argsort(tracks.id, kind="stable")
+    guesses = {
+        "the results count frames from 0: add 1": chosen_rows(later, later.frame >= 1),
+        "the results count frames from 2: subtract 1": chosen_rows(sooner, sooner.frame >= 1),
+        "its columns 1 and 2 are id and frame, not frame and id": Tracks(
+            tracks.id[swapped], tracks.frame[swapped], tracks.tlwh[swapped], tracks.score[swapped]
         ),
-        "its columns 3 to 6 are top, left, height, width": lambda: replace(tracks, tlwh=tracks.tlwh[:, [1, 0, 3, 2]]),
+    }
+    others = {
+        "its columns 5 and 6 are right and bottom, not width and height": [corner, extent - corner],
+        "its columns 3 and 4 are the box's centre, not left and top": [corner - extent / 2, extent],
+        "its columns 3 to 6 are top, left, height, width": [tracks.tlwh[:, [1, 0, 3, 2]]],
     }
     if min(size) > 0:
-        scaled = replace(tracks, tlwh=tracks.tlwh * np.array([*size, *size], float))
-        guesses["its boxes are shares of the image: multiply by width and height"] = lambda: scaled
-    shares = {guess: _overlap(gt, made()) for guess, made in guesses.items()}
+        scale = np.array([*size, *size], float)
+        others["its boxes are shares of the image: multiply by width and height"] = [tracks.tlwh * scale]
+    guesses |= {guess: replace(tracks, tlwh=np.hstack(columns)) for guess, columns in others.items()}
+    shares = {guess: _overlap(gt, made) for guess, made in guesses.items()}
     best = max(shares, key=shares.__getitem__)
     if shares[best] >= LIKELY:
         return f"{said}; it seems that {best}"
@@ -213,35 +191,17 @@ def _overlap(gt: GroundTruth, tracks: Tracks) -> float:
     return met / max(boxes, 1)
 
 
-def _shifted(tracks: Tracks, by: int) -> Tracks:
-    moved = replace(tracks, frame=tracks.frame + np.int32(by))
-    return chosen_rows(moved, moved.frame >= 1)
-
-
-def _exchanged(tracks: Tracks) -> Tracks:
-    order = np.argsort(tracks.id, kind="stable")
-    return Tracks(tracks.id[order], tracks.frame[order], tracks.tlwh[order], tracks.score[order])
-
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 SHOWN, HIDDEN = 0.75, 0.25  # share visible from which a person is in sight, and below which one is hidden
 AFTER = 10  # frames after a gap in which a person counts as coming back
 
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Size, visibility and history of each labelled box of a `PreparedTruth`, row by row.
+    """Size, visibility and history of each labelled box of a `PreparedTruth`, row by row."""
 
-    Attributes:
-        area: (N,) square pixels of the file.
-        visibility: (N,) share visible.
-        returning: (N,) within ten frames after one in which the person, seen before, was hidden or not labelled.
-    """
-
-    area: Floats
-    visibility: Floats
-    returning: Bools
+    area: Floats  # (N,) square pixels of the file
+    visibility: Floats  # (N,) share visible
+    returning: Bools  # (N,) within ten frames after one in which the person, seen before, was hidden or not labelled
 
 
 def describe(gt: GroundTruth, benchmark: str) -> Boxes:

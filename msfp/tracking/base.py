@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, create_model
 from msfp.config import Frozen
 from msfp.errors import InputError
 from msfp.tracking.costs import with_area
-from msfp.tracking.kalman import Motion, state_boxes
+from msfp.tracking.kalman import Model, state_boxes
 from msfp.tracking.lifecycle import (
     Frames,
     Progress,
@@ -54,41 +54,26 @@ class TrackerSettings(Frozen):
 
 @dataclass(frozen=True)
 class FrameContext:
-    """What is known of a frame beside its boxes.
+    """What is known of a frame beside its boxes."""
 
-    Attributes:
-        index: frame number; None: one after the last.
-        tau_high, tau_low: thresholds of this frame in place of the tracker's settings.
-        warp: (2, 3) affine map of the previous frame's file coordinates to this frame's (camera motion).
-        image: (H, W, 3) uint8 RGB, for trackers that look at pixels themselves.
-        seconds: time of the frame, where frames do not come at a constant rate; lost tracks are then kept by the clock.
-        has_embedding: (N,) False for boxes whose embedding row means nothing, as in frames whose pixels are absent.
-    """
-
-    index: int | None = None
+    index: int | None = None  # number; None: one after the last
+    # tau_high, tau_low: thresholds of this frame in place of the tracker's settings
     tau_high: float | None = None
     tau_low: float | None = None
-    warp: Floats | None = None
-    image: NDArray[np.uint8] | None = None
-    seconds: float | None = None
-    has_embedding: NDArray[np.bool_] | None = None
+    warp: Floats | None = None  # (2, 3) affine map of the previous frame's coordinates to this one's (camera)
+    seconds: float | None = None  # time, where the rate is not constant; lost tracks are then kept by the clock
+    has_embedding: NDArray[np.bool_] | None = None  # (N,) False where an embedding means nothing: its pixels are absent
 
 
 @dataclass(frozen=True)
 class TrackerOutput:
-    """Tracks reported for one frame. Their boxes have an area, once a tracker's `update` has handed them out.
+    """Tracks reported for a frame, or for several in a row. Boxes have an area once `update` returns them."""
 
-    Attributes:
-        ids: (M,) int32, from 1, each once.
-        boxes: (M, 4) float64 xyxy, file coordinates.
-        scores: (M,) float32 score of the matched detection.
-        detections: (M,) int64 row of the matched detection in this frame's input, -1 where there is none.
-    """
-
-    ids: NDArray[np.int32]
-    boxes: Floats
-    scores: NDArray[np.float32]
-    detections: NDArray[np.int64]
+    ids: NDArray[np.int32]  # (M,) from 1, each once in a frame
+    boxes: Floats  # (M, 4) xyxy, file coordinates
+    scores: NDArray[np.float32]  # (M,) of the matched detections
+    detections: NDArray[np.int64]  # (M,) row of the matched detection in the input, -1 where there is none
+    counts: NDArray[np.int64] | None = None  # (T,) tracks of each frame; None: all are one frame's
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,26 +98,15 @@ class Kernels(NamedTuple):
 
 
 class Tracker:
-    """A tracker; a family of trackers gives the kernels, and rules that are not settings.
-
-    Attributes:
-        name: as `make` knows it.
-        label: its row in the paper's tables.
-        needs_embeddings: whether boxes must come with embeddings.
-        appearance: whose embeddings it takes by default: a fusion strategy, `reid` (separate network), or None.
-        threshold: its thresholds unless told otherwise: its own settings (`default`), or `atl`.
-        Settings: its settings; unknown ones are errors.
-        motion: what its filter tracks.
-        kernels: its compiled step.
-    """
+    """A tracker; a family of trackers gives the kernels, and rules that are not settings."""
 
     name: ClassVar[str] = ""
-    label: ClassVar[str] = ""
+    label: ClassVar[str] = ""  # its row in the paper's tables
     needs_embeddings: ClassVar[bool] = False
-    appearance: ClassVar[str | None] = None
-    threshold: ClassVar[str] = "default"
-    Settings: ClassVar[type[TrackerSettings]] = TrackerSettings
-    motion: ClassVar[Motion]
+    appearance: ClassVar[str | None] = None  # embeddings by default: a fusion strategy, `reid` (a network), or None
+    threshold: ClassVar[str] = "default"  # thresholds unless told otherwise: its own settings, or `atl`
+    Settings: ClassVar[type[TrackerSettings]] = TrackerSettings  # unknown ones are errors
+    motion: ClassVar[Model]
     kernels: ClassVar[Kernels]
 
     def __init__(self, **settings: Any) -> None:
@@ -144,17 +118,12 @@ class Tracker:
         fields = self.kernels.rules._fields  # type: ignore[attr-defined]
         found = {name: getattr(own, name) for name in fields if hasattr(own, name)} | self._special_rules()
         counts = {name: min(value, MANY) for name, value in found.items() if type(value) is int}
-        self._rules: Any = self.kernels.rules(**{**found, **counts, "model": self.motion.model()})
+        self._rules: Any = self.kernels.rules(**{**found, **counts, "model": self.motion})
         self.reset()
 
     def _special_rules(self) -> dict[str, Any]:
         """Return the rules that are something else than the setting of their name."""
         return {}
-
-    def _kept(self) -> int:
-        """Return the frames that a track is kept without a match, at this moment."""
-        own: Any = self.settings
-        return self._buffered(own.buffer if hasattr(own, "buffer") else own.max_age)
 
     def _depth(self) -> int:
         """Return the most embeddings that are kept of a track; 0 looks at none."""
@@ -205,13 +174,12 @@ class Tracker:
             if own is not None:
                 thresholds[0, k] = own
         warps = None if context.warp is None else np.array([context.warp], np.float64)
-        out = self.advance(np.array([0, len(found[0])]), found, thresholds, warps)
-        return TrackerOutput(out.id, out.boxes, out.score, out.row)
+        return self.advance(np.array([0, len(found[0])]), found, thresholds, warps)
 
     @final
     def advance(
         self, bounds: Rows, found: Detected, thresholds: NDArray[np.float32] | None, warps: Floats | None
-    ) -> Report:
+    ) -> TrackerOutput:
         """Track the next frames, of which all is checked; as `lifecycle.Frames` has it, None leaves the default."""
         boxes, scores, vectors, known = found
         length, depth = len(bounds) - 1, self._depth()
@@ -225,18 +193,19 @@ class Tracker:
             warps = np.zeros((0, 2, 3))
         kept = np.full(length, min(self._kept(), MANY), np.int64)
         frames = Frames(bounds, boxes, scores, vectors, known, thresholds, warps, kept)
-        at, parts, t = self._progress, [], 0
+        at, parts, counts, t = self._progress, [], np.zeros(length, np.int64), 0
         while t < length:
             alive, coming = int(at.alive[0]), int(bounds[t + 1] - bounds[t])
             self._tracks = with_room(self._tracks, alive + coming, deep, vectors.shape[1])
             out = make_report(len(boxes) + len(self._tracks.id), length)
             t = self.kernels.follow(frames, t, self._rules, self._tracks, at, out)
             count = int(at.reported[0])
-            parts.append(Report(out.id[:count], out.boxes[:count], out.score[:count], out.row[:count], out.counts))
+            parts.append([column[:count] for column in out[:4]])
+            counts += out.counts
         if not parts:
-            return make_report(0, 0)
-        columns = (np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True))
-        return Report._make([*columns, np.sum([part.counts for part in parts], axis=0)])
+            return TrackerOutput(*make_report(0, 0))
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return TrackerOutput(*[*columns, counts])
 
     @final
     def unmatched(self) -> tuple[NDArray[np.int32], Floats]:
@@ -259,27 +228,20 @@ class Tracker:
         tracks, at, count = self._tracks, self._progress, len(ids)
         order = {identity: row for row, identity in enumerate(tracks.id[: at.alive[0]].tolist())}
         rows = np.array([order[identity] for identity in ids.tolist()], np.int64)
-        frames = Frames(
-            np.array([0, count]),
-            np.array(boxes, np.float64),
-            np.array(scores, np.float32),
-            np.zeros((count, 0), np.float32),
-            np.zeros(count, np.bool_),
-            self._thresholds,
-            np.zeros((0, 2, 3)),
-            np.zeros(1, np.int64),
-        )
+        found = np.array([0, count]), np.array(boxes, np.float64), np.array(scores, np.float32)
+        unknown, known = np.zeros((count, 0), np.float32), np.zeros(count, np.bool_)
+        frames = Frames(*found, unknown, known, self._thresholds, np.zeros((0, 2, 3)), np.zeros(1, np.int64))
         tracks.row[rows] = np.arange(count)
         at.frame[0] -= 1
         self.kernels.correct(frames, rows, self._rules, tracks, at)
         at.frame[0] += 1
         tracks.row[rows], tracks.expired[rows] = -1, False
 
-    def _buffered(self, buffer: int) -> int:
-        """Frames a lost track is kept: `buffer` thirtieths of a second, at the settings' rate or by the clock.
-
-        At least one either way, as frames may lie farther apart than the buffer is long.
-        """
+    def _kept(self) -> int:
+        """Return the frames that a track is kept without a match: thirtieths of a second, at the settings' rate or by
+        the clock; at least one either way, as frames may lie farther apart than the buffer is long."""
+        own: Any = self.settings
+        buffer = own.buffer if hasattr(own, "buffer") else own.max_age
         if not self._times:
             return buffer_frames(buffer, self.settings.fps)
         frame, now = self._times[-1]
@@ -291,12 +253,9 @@ class Tracker:
         """Note when a frame was, if it has a time."""
         if seconds is None:
             return
-        if self._times and not seconds >= self._times[-1][1]:
-            self._refuse(
-                frame,
-                f"{seconds:g} s lies before the last frame's {self._times[-1][1]:g} s; "
-                "give times in ascending order, or call reset()",
-            )
+        if self._times and not seconds >= (last := self._times[-1][1]):
+            order = "give times in ascending order, or call reset()"
+            self._refuse(frame, f"{seconds:g} s lies before the last frame's {last:g} s; {order}")
         self._times.append((frame, seconds))
 
     def _skip(self, last: int, index: int, seconds: float | None) -> None:
@@ -338,10 +297,9 @@ class Tracker:
         limits = self.settings.score_range
         if limits is not None and count and (values.min() < limits[0] or values.max() > limits[1]):
             worst = float(values.min() if values.min() < limits[0] else values.max())
+            remedy = "calibrate the scores or declare the detector's own score_range"
             self._refuse(
-                index,
-                f"score {worst:g} lies outside the declared range {limits[0]:g} to {limits[1]:g}; "
-                "calibrate the scores or declare the detector's own score_range",
+                index, f"score {worst:g} lies outside the declared range {limits[0]:g} to {limits[1]:g}; {remedy}"
             )
         known = np.ones(count, np.bool_) if has_embedding is None else np.array(has_embedding, np.bool_).reshape(-1)
         if len(known) != count:

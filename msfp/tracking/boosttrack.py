@@ -11,12 +11,11 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
-from msfp.tracking.assignment import choose_allowed
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.costs import inner_product, iou
+from msfp.tracking.costs import choose_allowed, inner_product, iou, lone
 from msfp.tracking.kalman import XYHR, Floats, Model, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, take
-from msfp.tracking.observation_centric import isolated, learn
+from msfp.tracking.observation_centric import learn
 
 MAHALANOBIS_99 = 13.2767
 """99 % quantile of chi-square with four degrees of freedom."""
@@ -95,7 +94,11 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, scores.astype(np.float32), high, rules.ema, at)
-        _report(tracks, t, rules, at, out)
+        boxes, now = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), lifecycle.matched(tracks, at)
+        width, height = boxes[now, 2] - boxes[now, 0], boxes[now, 3] - boxes[now, 1]
+        upright = (width * height > rules.min_area) & (width <= rules.max_aspect * height)  # a standing person's
+        shown = (tracks.streak[now] >= rules.min_hits) | (at.frame[0] < rules.min_hits)
+        lifecycle.report(tracks, now[upright & shown], boxes, t, at, out)
         lifecycle.drop_old(tracks, at, frames.kept[t])
         at.frame[0] += 1
     return len(frames.bounds) - 1
@@ -110,11 +113,8 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
 @kernel
 def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
     """Return the candidates' scores after both boosts; they never fall."""
-    boxes, scores, alive = (
-        take(frames.boxes, candidates),
-        frames.scores[candidates].astype(np.float64),
-        at.alive[0],
-    )
+    boxes, scores = take(frames.boxes, candidates), frames.scores[candidates].astype(np.float64)
+    alive = at.alive[0]
     if alive == 0 or len(candidates) == 0:
         return scores
     kind = rules.model.kind
@@ -161,22 +161,13 @@ def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: 
                 value += others * rules.weight_look * cosine
                 allowed[k, j] |= near[j, k] >= rules.match_iou / 2 and cosine >= ALIKE
             total[k, j] = value
-    if not isolated(total, rules.match_iou):
+    choice, alone = lone(total > rules.match_iou)
+    if not alone or (choice < 0).all():
         return choose_allowed(total, allowed)
-    choice = np.full(alive, -1, np.int64)
-    rows, columns = np.nonzero(allowed & (total > rules.match_iou))
-    choice[rows] = columns
+    for k in range(alive):
+        if choice[k] >= 0 and not allowed[k, choice[k]]:
+            choice[k] = -1
     return choice
-
-
-@kernel
-def _report(tracks: TrackState, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the tracks matched in this frame whose box could be a standing person's."""
-    boxes, young = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind), at.frame[0] < rules.min_hits
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    upright = (width * height > rules.min_area) & (width <= rules.max_aspect * height)
-    now = lifecycle.matched(tracks, at)
-    lifecycle.report(tracks, now[upright[now] & ((tracks.streak[now] >= rules.min_hits) | young)], boxes, t, at, out)
 
 
 @kernel
@@ -308,9 +299,10 @@ def unlike_objects(boxes: Floats, scores: Floats, distances: Floats, threshold: 
     return out
 
 
-class Boosting(Tracker):
-    """The common course of a frame."""
+class BoostTrackMotion(Tracker):
+    """Without embeddings, as its authors offer it too: boxes and tracks are compared by motion, shape and overlap."""
 
+    name, label = "boosttrack-motion", "BoostTrack++ (motion only)"
     Settings = BoostTrackSettings
     settings: BoostTrackSettings
     motion = XYHR
@@ -320,14 +312,8 @@ class Boosting(Tracker):
         return 1
 
 
-class BoostTrack(Boosting):
+class BoostTrack(BoostTrackMotion):
     """With the embeddings of a separate network, or any other."""
 
     name, label, appearance = "boosttrack", "BoostTrack++", "reid"
     needs_embeddings = True
-
-
-class BoostTrackMotion(Boosting):
-    """Without embeddings, as its authors offer it too: boxes and tracks are compared by motion, shape and overlap."""
-
-    name, label = "boosttrack-motion", "BoostTrack++ (motion only)"

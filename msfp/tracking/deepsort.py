@@ -13,9 +13,8 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
-from msfp.tracking.assignment import assign_below
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.costs import blend, gallery_distance, iou
+from msfp.tracking.costs import assign_below, blend, gallery_distance, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, REMOVED, TENTATIVE, Frames, Progress, Report, Rows, TrackState, take
 
@@ -96,7 +95,9 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         free = lifecycle.note_matches(tracks, candidates, free, assign_below(cost, rules.overlap_limit))
 
         correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
-        _miss(tracks, at, frames.kept[t])
+        for k in rows:  # of those without a detection tentative ones go at once, others once they are kept no longer
+            if tracks.row[k] < 0 and (tracks.state[k] == TENTATIVE or at.frame[0] - tracks.last[k] > frames.kept[t]):
+                tracks.state[k] = REMOVED
         lifecycle.add_tracks(tracks, free, CONFIRMED if rules.n_init <= 1 else TENTATIVE, frames, rules.model, at)
         _learn(tracks, frames, rules, at)
         lifecycle.sweep(tracks, at)
@@ -162,14 +163,6 @@ def _learn(tracks: TrackState, frames: Frames, rules: Rules, at: Progress) -> No
         else:
             own[tracks.learned[k] % rules.gallery] = seen
         tracks.learned[k] += 1
-
-
-@kernel
-def _miss(tracks: TrackState, at: Progress, kept: int) -> None:
-    """Of the tracks without a detection remove tentative ones at once, confirmed ones once they are kept no longer."""
-    for k in range(at.alive[0]):
-        if tracks.row[k] < 0 and (tracks.state[k] == TENTATIVE or at.frame[0] - tracks.last[k] > kept):
-            tracks.state[k] = REMOVED
 
 
 class GatedAppearance(Tracker):

@@ -7,8 +7,7 @@ four velocities; `blocks` is (N, 4, 3), per coordinate the variance of the posit
 and the variance of the velocity. Kernels change both in place at `rows`. The textbook's equations are in the tests.
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,105 +18,61 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 CHI2_95 = {2: 5.9915, 4: 9.4877}
 """95 % quantiles of chi-square by degrees of freedom, the usual gates on the squared Mahalanobis distance."""
-KINDS = ("xyah", "xywh", "xysr", "xyhr")
-POWERS = ((0, 1), (1, 1), (2, 0), (1, 0))
+POWERS = {"xyah": (0, 1), "xywh": (1, 1), "xysr": (2, 0), "xyhr": (1, 0)}
+"""Coordinates, by `Model.kind`: centre, then aspect w/h, height; width, height; area, aspect; height, aspect."""
 SMALLEST = 1e-4  # heights and noise scales below this (pixels) would make the filter singular
 
 
-@dataclass(frozen=True)
-class Motion:
+class Model(NamedTuple):
     """What a filter tracks and how noisy it takes it to be.
 
     A standard deviation is a weight times a scale: the state's own coordinate `scale[i]` (sizes in pixels), or 1 where
     that is -1.
     """
 
-    # `xyah` centre, aspect w/h, height; `xywh` centre, width, height; `xysr` centre, area, aspect; `xyhr` centre,
-    # height, aspect
-    coordinates: Literal["xyah", "xywh", "xysr", "xyhr"]
-    scale: tuple[int, int, int, int]  # per coordinate, index of the coordinate its noise is proportional to, or -1
-    # initial, initial_velocity: weights of a new track's position and velocity
-    initial: tuple[float, ...]
-    initial_velocity: tuple[float, ...]
-    # process, process_velocity: weights of what a step adds
-    process: tuple[float, ...]
-    process_velocity: tuple[float, ...]
-    measured: tuple[float, ...]  # weights of a measurement
-    still: tuple[int, ...] = ()  # velocities that a lost track forgets (indices of coordinates)
-    positive: int = -1  # coordinate whose velocity is dropped when it would carry it to zero or below, or -1
-
-    def model(self) -> "Model":
-        """Return the numbers that kernels take."""
-        rows = (self.initial, self.initial_velocity, self.process, self.process_velocity, self.measured)
-        kind = KINDS.index(self.coordinates)
-        return Model(
-            weights=np.array(rows, np.float64),
-            scale=np.array(self.scale, np.int64),
-            kind=kind,
-            positive=self.positive,
-            powers=np.array(POWERS[kind]),
-            still=np.array(self.still, np.int64),
-        )
-
-
-class Model(NamedTuple):
-    """A `Motion` as kernels take it."""
-
-    weights: Floats  # (5, 4) initial, initial velocity, process, process velocity, measured
-    scale: Rows  # (4,) as `Motion.scale`
-    kind: int  # index of the coordinates in `KINDS`
-    positive: int  # as `Motion.positive`
+    kind: int  # index of the coordinates in `POWERS`
+    weights: Floats  # (5, 4) of a new track's position, its velocity, what a step adds to each, and a measurement
+    scale: Rows  # (4,) index of the coordinate that a coordinate's noise is proportional to, or -1
     powers: Rows  # (2,) powers of the camera's scale that the last two coordinates follow
-    still: Rows  # coordinates in which lost tracks do not move
+    still: Rows  # coordinates whose velocity a lost track forgets
+    positive: int  # coordinate whose velocity is dropped when it would carry it to zero or below, or -1
+
+
+def _model(coordinates: str, scale: tuple[int, ...], *weights: object, still: object = (), positive: int = -1) -> Model:
+    kind, powers = [*POWERS].index(coordinates), np.array(POWERS[coordinates])
+    return Model(kind, np.array(weights, np.float64), np.array(scale), powers, np.array(still, np.int64), positive)
 
 
 _P, _V = 1 / 20, 1 / 160  # DeepSORT's weights of position and velocity, relative to the height
 
-XYAH = Motion(
+XYAH = _model(
     "xyah",
-    scale=(3, 3, -1, 3),
-    initial=(2 * _P, 2 * _P, 1e-2, 2 * _P),
-    initial_velocity=(10 * _V, 10 * _V, 1e-5, 10 * _V),
-    process=(_P, _P, 1e-2, _P),
-    process_velocity=(_V, _V, 1e-5, _V),
-    measured=(_P, _P, 1e-1, _P),
+    (3, 3, -1, 3),
+    (2 * _P, 2 * _P, 1e-2, 2 * _P),
+    (10 * _V, 10 * _V, 1e-5, 10 * _V),
+    (_P, _P, 1e-2, _P),
+    (_V, _V, 1e-5, _V),
+    (_P, _P, 1e-1, _P),
     still=(3,),
 )
 """DeepSORT's and ByteTrack's filter."""
 
-XYWH = Motion(
-    "xywh",
-    scale=(2, 3, 2, 3),
-    initial=(2 * _P,) * 4,
-    initial_velocity=(10 * _V,) * 4,
-    process=(_P,) * 4,
-    process_velocity=(_V,) * 4,
-    measured=(_P,) * 4,
-    still=(2, 3),
-)
+XYWH = _model("xywh", (2, 3, 2, 3), (2 * _P,) * 4, (10 * _V,) * 4, (_P,) * 4, (_V,) * 4, (_P,) * 4, still=(2, 3))
 """BoT-SORT's filter: width in place of aspect, noise of x and w relative to the width."""
 
-XYSR = Motion(
+XYSR = _model(
     "xysr",
-    scale=(-1, -1, -1, -1),
-    initial=(10**0.5,) * 4,
-    initial_velocity=(100.0, 100.0, 100.0, 0.0),
-    process=(1.0,) * 4,
-    process_velocity=(0.1, 0.1, 0.01, 0.0),
-    measured=(1.0, 1.0, 10**0.5, 10**0.5),
+    (-1, -1, -1, -1),
+    (10**0.5,) * 4,
+    (100.0, 100.0, 100.0, 0.0),
+    (1.0,) * 4,
+    (0.1, 0.1, 0.01, 0.0),
+    (1.0, 1.0, 10**0.5, 10**0.5),
     positive=2,
 )
 """SORT's filter of seven states (the aspect has no velocity), in pixels."""
 
-XYHR = Motion(
-    "xyhr",
-    scale=(-1, -1, -1, -1),
-    initial=(10**0.5,) * 4,
-    initial_velocity=(100.0,) * 4,
-    process=(1.0,) * 4,
-    process_velocity=(0.1,) * 4,
-    measured=(1.0, 1.0, 10**0.5, 0.1),
-)
+XYHR = _model("xyhr", (-1, -1, -1, -1), (10**0.5,) * 4, (100.0,) * 4, (1.0,) * 4, (0.1,) * 4, (1.0, 1.0, 10**0.5, 0.1))
 """BoostTrack's filter: height and aspect, both with a velocity, noise in pixels."""
 
 
@@ -129,17 +84,15 @@ def measure(boxes: Floats, kind: int) -> Floats:
         width, height = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
         out[i, 0], out[i, 1] = boxes[i, 0] + width / 2, boxes[i, 1] + height / 2
         height = max(height, SMALLEST)
+        wide = max(width, SMALLEST)
         if kind == 0:
             out[i, 2], out[i, 3] = width / height, height
-            continue
-        if kind == 3:
-            out[i, 2], out[i, 3] = height, width / height
-            continue
-        width = max(width, SMALLEST)
-        if kind == 1:
-            out[i, 2], out[i, 3] = width, height
+        elif kind == 1:
+            out[i, 2], out[i, 3] = wide, height
+        elif kind == 2:
+            out[i, 2], out[i, 3] = wide * height, wide / height
         else:
-            out[i, 2], out[i, 3] = width * height, width / height
+            out[i, 2], out[i, 3] = height, width / height
     return out
 
 

@@ -256,12 +256,8 @@ def report(tracks: TrackState, rows: Rows, boxes: Floats, t: int, at: Progress, 
     for k in rows:
         to = at.reported[0]
         if has_area(boxes[k]):
-            out.id[to], out.score[to], out.row[to], out.boxes[to] = (
-                tracks.id[k],
-                tracks.score[k],
-                tracks.row[k],
-                boxes[k],
-            )
+            out.id[to], out.score[to], out.row[to] = tracks.id[k], tracks.score[k], tracks.row[k]
+            out.boxes[to] = boxes[k]
             at.reported[0] = to + 1
     out.counts[t] = at.reported[0] - before
 

@@ -15,20 +15,23 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
-from msfp.tracking.assignment import assign_below, choose_allowed, choose_then_drop
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.costs import blend, inner_product, iou
+from msfp.tracking.costs import assign_below, blend, choose_allowed, choose_then_drop, inner_product, iou, lone
 from msfp.tracking.kalman import XYSR, Floats, Model, predict, retrace, state_boxes, warp
 from msfp.tracking.lifecycle import CONFIRMED, Frames, Progress, Report, Rows, TrackState, matched, take
 
 
 @kernel
+def unit(x: float, y: float) -> tuple[float, float]:
+    """Return a vector's direction; zero where it has no length."""
+    length = np.sqrt(x * x + y * y) + 1e-6
+    return x / length, y / length
+
+
+@kernel
 def centres(boxes: Floats) -> Floats:
     """Compute (N, 2) centres of (N, 4) xyxy boxes."""
-    out = np.empty((len(boxes), 2))
-    for i in range(len(boxes)):
-        out[i, 0], out[i, 1] = (boxes[i, 0] + boxes[i, 2]) / 2, (boxes[i, 1] + boxes[i, 3]) / 2
-    return out
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
 @kernel
@@ -48,51 +51,6 @@ def earlier(tracks: TrackState, rows: Rows, frame: int) -> Floats:
 
 
 @kernel
-def headings(start: Floats, end: Floats) -> Floats:
-    """Compute (N, 2) unit directions from places to places; zero where the two are one."""
-    out = np.empty((len(start), 2))
-    for i in range(len(start)):
-        x, y = end[i, 0] - start[i, 0], end[i, 1] - start[i, 1]
-        length = np.sqrt(x * x + y * y) + 1e-6
-        out[i, 0], out[i, 1] = x / length, y / length
-    return out
-
-
-@kernel
-def agreement(reference: Floats, direction: Floats, observed: NDArray[np.bool_], places: Floats) -> Floats:
-    """Compute (M, N) (pi/2 - a) / pi for the angle a between the way to a place and a track's direction of motion.
-
-    `reference`: (M, 2) where the tracks were. `direction`: (M, 2) unit vectors of their motion. `observed`: (M,) tracks
-    that have one; the others agree with nothing, 0. `places`: (N, 2).
-    """
-    out = np.zeros((len(reference), len(places)))
-    for i in range(len(reference)):
-        if not observed[i]:
-            continue
-        for j in range(len(places)):
-            x, y = places[j, 0] - reference[i, 0], places[j, 1] - reference[i, 1]
-            length = np.sqrt(x * x + y * y) + 1e-6
-            cosine = x / length * direction[i, 0] + y / length * direction[i, 1]
-            out[i, j] = (np.pi / 2 - np.arccos(min(max(cosine, -1.0), 1.0))) / np.pi
-    return out
-
-
-@kernel
-def isolated(similarity: Floats, least: float) -> bool:
-    """Say whether some entry is above `least`, and no row and no column has two such entries."""
-    taken = np.zeros(similarity.shape[1], np.bool_)
-    some = False
-    for i in range(similarity.shape[0]):
-        own = False
-        for j in range(similarity.shape[1]):
-            if similarity[i, j] > least:
-                if own or taken[j]:
-                    return False
-                own = some = taken[j] = True
-    return some
-
-
-@kernel
 def move_boxes(boxes: Floats, affine: Floats) -> None:
     """Move the corners of (N, 4) xyxy boxes with the camera, in place."""
     for i in range(len(boxes)):
@@ -100,16 +58,6 @@ def move_boxes(boxes: Floats, affine: Floats) -> None:
             x, y = boxes[i, corner], boxes[i, corner + 1]
             boxes[i, corner] = affine[0, 0] * x + affine[0, 1] * y + affine[0, 2]
             boxes[i, corner + 1] = affine[1, 0] * x + affine[1, 1] * y + affine[1, 2]
-
-
-@kernel
-def turn(direction: Floats, affine: Floats) -> None:
-    """Turn (N, 2) directions with the camera, in place; they keep unit length."""
-    for i in range(len(direction)):
-        x = affine[0, 0] * direction[i, 0] + affine[0, 1] * direction[i, 1]
-        y = affine[1, 0] * direction[i, 0] + affine[1, 1] * direction[i, 1]
-        length = np.sqrt(x * x + y * y) + 1e-6
-        direction[i, 0], direction[i, 1] = x / length, y / length
 
 
 @kernel
@@ -152,14 +100,9 @@ def confident_memory(score: np.float32, threshold: np.float32, base: float) -> n
 
 @kernel
 def learn(
-    tracks: TrackState,
-    frames: Frames,
-    usable: Rows,
-    scores: NDArray[np.float32],
-    high: np.float32,
-    base: float,
+    tracks: TrackState, frames: Frames, usable: Rows, scores: NDArray[np.float32], high: np.float32, base: float,
     at: Progress,
-) -> None:
+) -> None:  # fmt: skip
     """Blend the embeddings of matched tracks' detections into theirs; the surer the more (`confident_memory`).
 
     `usable` are all detections that a track may have in this frame, ascending, and `scores` are theirs.
@@ -235,10 +178,12 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         overlap = iou(state_boxes(tracks.mean[: len(rows)], rules.model.kind), take(frames.boxes, usable))
         if not rules.centric:
             choice = choose_then_drop(1.0 - overlap, 1.0 - rules.match_iou)
-        elif isolated(overlap, rules.match_iou):
-            choice = assign_below(1.0 - overlap, 1.0 - rules.match_iou)
         else:
-            choice = _choose(overlap, usable, frames, rules, tracks, at)
+            choice, alone = lone(overlap > rules.match_iou)
+            if alone and (choice >= 0).any():
+                choice = assign_below(1.0 - overlap, 1.0 - rules.match_iou)
+            else:
+                choice = _choose(overlap, usable, frames, rules, tracks, at)
         left = lifecycle.note_matches(tracks, rows, usable, choice)
         if rules.centric:
             left = _recover(tracks, lifecycle.unmatched(tracks, rows, CONFIRMED), frames.boxes, left, rules.match_iou)
@@ -276,9 +221,11 @@ def _move(tracks: TrackState, rows: Rows, frames: Frames, t: int, rules: Rules) 
         warp(tracks.mean, tracks.blocks, rows, affine, model.powers)
         warp(tracks.missed_mean, tracks.missed_blocks, rows, affine, model.powers)
         move_boxes(tracks.box[: len(rows)], affine)
-        turn(tracks.direction[: len(rows)], affine)
         for k in rows:
             move_boxes(tracks.recent[k], affine)
+            a, b = tracks.direction[k, 0], tracks.direction[k, 1]
+            x, y = affine[0, 0] * a + affine[0, 1] * b, affine[1, 0] * a + affine[1, 1] * b
+            tracks.direction[k, 0], tracks.direction[k, 1] = unit(x, y)
     predict(tracks.mean, tracks.blocks, rows, model)
     if moved and not rules.centric:
         warp(tracks.mean, tracks.blocks, rows, frames.warps[t], model.powers)
@@ -288,18 +235,22 @@ def _move(tracks: TrackState, rows: Rows, frames: Frames, t: int, rules: Rules) 
 def _choose(overlap: Floats, usable: Rows, frames: Frames, rules: Rules, tracks: TrackState, at: Progress) -> Rows:
     """First round, where there is a choice: position of each track's detection, -1 where it has none.
 
-    The total to be made greatest is IoU + inertia * agreement of directions * score + similarity of appearance.
+    The total to be made greatest is IoU + inertia * agreement * score + similarity of appearance. Agreement is
+    (pi/2 - a) / pi for the angle a between the way to a box and the track's direction of motion, 0 where it has none.
     """
     reference = centres(earlier(tracks, np.arange(at.alive[0]), at.frame[0]))
-    agree = agreement(reference, tracks.direction, tracks.observed, centres(take(frames.boxes, usable)))
+    places, total = centres(take(frames.boxes, usable)), np.empty(overlap.shape)
     alike = _similarity(overlap, usable, frames, rules, tracks)
-    total, allowed = np.empty(overlap.shape), np.empty(overlap.shape, np.bool_)
     for i in range(overlap.shape[0]):
         for j in range(overlap.shape[1]):
+            agree = 0.0
+            if tracks.observed[i]:
+                x, y = unit(places[j, 0] - reference[i, 0], places[j, 1] - reference[i, 1])
+                cosine = x * tracks.direction[i, 0] + y * tracks.direction[i, 1]
+                agree = (np.pi / 2 - np.arccos(min(max(cosine, -1.0), 1.0))) / np.pi
             score = float(frames.scores[usable[j]])
-            total[i, j] = overlap[i, j] + rules.inertia * agree[i, j] * score + alike[i, j]
-            allowed[i, j] = overlap[i, j] >= rules.match_iou
-    return choose_allowed(total, allowed)
+            total[i, j] = overlap[i, j] + rules.inertia * agree * score + alike[i, j]
+    return choose_allowed(total, overlap >= rules.match_iou)
 
 
 @kernel
@@ -333,14 +284,14 @@ def _recover(tracks: TrackState, rows: Rows, boxes: Floats, left: Rows, match_io
 def _observe(tracks: TrackState, rows: Rows, found: Floats, model: Model, frame: int) -> None:
     """Note directions and observations of matched tracks; the filters of those found again are re-run (ORU)."""
     window, boxes = tracks.recent.shape[1], take(found, tracks.row[rows])
-    way = headings(centres(earlier(tracks, rows, frame)), centres(boxes))
+    way = centres(boxes) - centres(earlier(tracks, rows, frame))
     again, which, gaps = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
     count = 0
     for i in range(len(rows)):
         k = rows[i]
         if not tracks.observed[k]:
             continue
-        tracks.direction[k] = way[i]
+        tracks.direction[k, 0], tracks.direction[k, 1] = unit(way[i, 0], way[i, 1])
         if tracks.last[k] < frame - 1:
             again[count], which[count], gaps[count] = k, i, frame - tracks.last[k]
             count += 1

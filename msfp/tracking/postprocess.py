@@ -7,7 +7,7 @@ from itertools import pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.tracking.assignment import assign_below
+from msfp.tracking.costs import assign_below
 from msfp.tracking.kalman import Floats
 from msfp.types import Tracks
 

@@ -13,6 +13,7 @@ second learned token ("hallucinated") is left out; appearance is pooled from the
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,9 +45,8 @@ class Proposals:
     detection: NDArray[np.int64]  # (K, NEIGHBOURS) row of each detection proposed, -1 for padding
     neighbour_boxes: Floats  # (K, NEIGHBOURS, 4) their xyxy boxes
     taken: NDArray[np.bool_]  # (K, NEIGHBOURS) detections that another track has
-    # last_frame, last_box: (K,) and (K, 4) of the last detection that each track had
-    last_frame: NDArray[np.int64]
-    last_box: Floats
+    last_frame: NDArray[np.int64]  # (K,) of the last detection that each track had
+    last_box: Floats  # (K, 4)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -54,6 +54,14 @@ class Proposals:
 
 Decide = Callable[[Proposals], NDArray[np.floating]]
 """Proposals -> (K, 2 + NEIGHBOURS) weights of: missed, at the predicted box, at each detection."""
+
+
+class Seen(NamedTuple):
+    """A frame's N detections: (N, 4) xyxy boxes, (N,) scores, (N, D) appearance."""
+
+    boxes: Floats
+    scores: NDArray[np.float32]
+    look: NDArray[np.float32]
 
 
 @dataclass
@@ -71,23 +79,20 @@ class Recovered:
     def __init__(
         self, tracker: Tracker, look: Look, decide: Decide, image: tuple[float, float] | None = None, longest: int = 30
     ) -> None:
-        """Wrap a tracker.
+        """Wrap a new or reset tracker, from then on driven through this.
 
-        `tracker`: of any kind; from then on driven through this. `look`: (frame, (N, 4) xyxy in file coordinates) ->
-        (N, D) appearance. `image`: width and height, for how much of a box lies inside; None: unknown, all of it.
-        `longest`: frames in a row that a track may be kept without a detection.
+        `look`: (frame, (N, 4) xyxy in file coordinates) -> (N, D) appearance. `image`: width and height, for how much
+        of a box lies inside; None: unknown, all of it. `longest`: frames in a row that a track may be kept without a
+        detection.
         """
         self.tracker, self.look, self.decide = tracker, look, decide
         self.image, self.longest = image, longest
         self.name = f"{tracker.name} with recovery"
-        self._forget()
+        self.reset()
 
     def reset(self) -> None:
         """Forget every track."""
         self.tracker.reset()
-        self._forget()
-
-    def _forget(self) -> None:
         self._memory: dict[int, Memory] = {}
         self._active: frozenset[int] = frozenset()
         self._frame = 0
@@ -106,42 +111,33 @@ class Recovered:
         out = self.tracker.update(boxes, scores, embeddings, frame)
         self._frame = self._frame + 1 if frame is None or frame.index is None else frame.index
         places = np.asarray(boxes, np.float64).reshape(-1, 4)
-        values = np.asarray(scores, np.float32).reshape(-1)
-        pooled = self.look(self._frame, places)
+        seen = Seen(places, np.asarray(scores, np.float32).reshape(-1), self.look(self._frame, places))
         ids, predicted = self._lost()
-        found = out
-        if len(ids):
-            proposals = self._proposals(ids, predicted, places, values, pooled)
-            found = self._follow(ids, proposals, places, values, pooled, out).with_area()
+        found = self._follow(ids, self._proposals(ids, predicted, seen), seen, out).with_area() if len(ids) else out
         for identity, row in zip(out.ids.tolist(), out.detections.tolist(), strict=True):
             if row >= 0:
-                memory = self._memory.setdefault(identity, Memory())
-                memory.seen.append((self._frame, places[row], pooled[row]))
-                memory.last_frame, memory.last_box = self._frame, places[row]
+                self._note(identity, places[row], seen.look[row], detected=True)
         self._active = frozenset(found.ids.tolist())
         self._memory = {i: m for i, m in self._memory.items() if self._frame - m.last_frame < self.longest}
         return found
 
+    def _note(self, identity: int, box: Floats, look: NDArray[np.float32], detected: bool) -> None:
+        """Remember where a track was seen."""
+        memory = self._memory.setdefault(identity, Memory())
+        memory.seen.append((self._frame, box, look))
+        if detected:
+            memory.last_frame, memory.last_box = self._frame, box
+
     def _lost(self) -> tuple[NDArray[np.int32], Floats]:
         """Identities and predicted boxes of the tracks reported in the last frame and without a detection in this."""
         ids, boxes = self.tracker.unmatched()
-        keep = [
-            k
-            for k, i in enumerate(ids.tolist())
-            if i in self._active and i in self._memory and (boxes[k, 2:] > boxes[k, :2]).all()
-        ]
+        known = self._active & self._memory.keys()
+        keep = np.isin(ids, [*known]) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return ids[keep], boxes[keep]
 
-    def _proposals(
-        self,
-        ids: NDArray[np.int32],
-        predicted: Floats,
-        boxes: Floats,
-        scores: NDArray[np.float32],
-        embeddings: NDArray[np.float32],
-    ) -> Proposals:
-        count, width = len(ids), embeddings.shape[1]
-        look = np.zeros((count, TOKENS, width), np.float32)
+    def _proposals(self, ids: NDArray[np.int32], predicted: Floats, seen: Seen) -> Proposals:
+        boxes, count = seen.boxes, len(ids)
+        look = np.zeros((count, TOKENS, seen.look.shape[1]), np.float32)
         place = np.zeros((count, TOKENS, PLACE), np.float32)
         there = np.zeros((count, TOKENS), np.bool_)
         detection = np.full((count, NEIGHBOURS), -1, np.int64)
@@ -149,30 +145,22 @@ class Recovered:
         has_owner[self.tracker.claimed()] = True
         look[:, HISTORY], there[:, HISTORY] = self.look(self._frame, predicted), True
         overlap = iou(predicted, boxes)
-        for k, identity in enumerate(ids.tolist()):
-            memory, box = self._memory[identity], predicted[k]
-            for slot, (frame, seen, vector) in enumerate(memory.seen):
+        memories = [self._memory[i] for i in ids.tolist()]
+        for k, (memory, box) in enumerate(zip(memories, predicted, strict=True)):
+            for slot, (frame, was, vector) in enumerate(memory.seen):
                 look[k, slot], there[k, slot] = vector, True
-                place[k, slot] = self._placed(box, seen[None], frame - self._frame)[0]
+                place[k, slot] = self._placed(box, was[None], frame - self._frame)[0]
             place[k, HISTORY] = self._placed(box, box[None], self._frame - memory.last_frame)[0]
             near = neighbours(box, boxes, overlap[k])
             detection[k, : len(near)] = near
             slots = slice(HISTORY + 1, HISTORY + 1 + len(near))
-            look[k, slots], there[k, slots] = embeddings[near], True
-            place[k, slots] = self._placed(box, boxes[near], 0, has_owner[near], scores[near])
-        memories = [self._memory[i] for i in ids.tolist()]
-        return Proposals(
-            self._frame,
-            look,
-            place,
-            there,
-            predicted,
-            detection,
-            boxes[detection] if len(boxes) else np.zeros((count, NEIGHBOURS, 4)),
-            (detection >= 0) & has_owner[detection] if len(boxes) else detection >= 0,
-            np.array([m.last_frame for m in memories]),
-            np.array([m.last_box for m in memories]),
-        )
+            look[k, slots], there[k, slots] = seen.look[near], True
+            place[k, slots] = self._placed(box, boxes[near], 0, has_owner[near], seen.scores[near])
+        none = not len(boxes)
+        beside = np.zeros((count, NEIGHBOURS, 4)) if none else boxes[detection]
+        taken = (detection >= 0) & (none or has_owner[detection])
+        last = np.array([m.last_frame for m in memories]), np.array([m.last_box for m in memories])
+        return Proposals(self._frame, look, place, there, predicted, detection, beside, taken, *last)
 
     def _placed(
         self,
@@ -195,15 +183,7 @@ class Recovered:
         out[:, 7], out[:, 8] = taken, scores
         return np.clip(out, -3.0, 3.0)
 
-    def _follow(
-        self,
-        ids: NDArray[np.int32],
-        proposals: Proposals,
-        boxes: Floats,
-        scores: NDArray[np.float32],
-        embeddings: NDArray[np.float32],
-        out: TrackerOutput,
-    ) -> TrackerOutput:
+    def _follow(self, ids: NDArray[np.int32], proposals: Proposals, seen: Seen, out: TrackerOutput) -> TrackerOutput:
         """Tracks take what was chosen for them; the best first where several want one detection."""
         weights = np.asarray(self.decide(proposals), np.float32)
         choice, trust = weights.argmax(axis=1), weights.max(axis=1)
@@ -225,16 +205,14 @@ class Recovered:
         kept.sort()
         which = np.array([k for k, _ in kept])
         rows = np.array([row for _, row in kept], np.int64)
-        places = np.where((rows >= 0)[:, None], boxes[rows] if len(boxes) else 0.0, proposals.boxes[which])
-        values = np.where(rows >= 0, scores[rows] if len(scores) else 0.0, trust[which]).astype(np.float32)
+        detected = rows >= 0
+        places, values = proposals.boxes[which], trust[which].astype(np.float32)
+        places[detected], values[detected] = seen.boxes[rows[detected]], seen.scores[rows[detected]]
         self.tracker.resume(ids[which], places, values)
         for k, row, box in zip(which.tolist(), rows.tolist(), places, strict=True):
-            memory = self._memory[int(ids[k])]
-            memory.seen.append((self._frame, box, embeddings[row] if row >= 0 else proposals.look[k, HISTORY]))
-            if row >= 0:
-                memory.last_frame, memory.last_box = self._frame, box
-        # A track in both, which coasts, is taken from what was recovered.
-        keep = ~np.isin(out.ids, ids[which])
+            look = seen.look[row] if row >= 0 else proposals.look[k, HISTORY]
+            self._note(int(ids[k]), box, look, detected=row >= 0)
+        keep = ~np.isin(out.ids, ids[which])  # a track in both, which coasts, is taken from what was recovered
         return TrackerOutput(
             np.concatenate([out.ids[keep], ids[which]]),
             np.concatenate([out.boxes[keep], places]),

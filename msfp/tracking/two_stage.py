@@ -11,9 +11,8 @@ from pydantic import Field
 
 from msfp.compiled import kernel
 from msfp.tracking import lifecycle
-from msfp.tracking.assignment import assign_below
 from msfp.tracking.base import Kernels, Tracker, TrackerSettings
-from msfp.tracking.costs import blend, inner_product, iou
+from msfp.tracking.costs import assign_below, blend, inner_product, iou
 from msfp.tracking.kalman import CHI2_95, XYAH, XYWH, Floats, Model, distances, measure, predict, state_boxes, warp
 from msfp.tracking.lifecycle import (
     CONFIRMED,
@@ -118,13 +117,19 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         tracks.state[lifecycle.unmatched(tracks, unconfirmed, TENTATIVE)] = REMOVED
 
         correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
-        _begin(tracks, free, frames, t, rules, at)
+        # Boxes left that score enough begin tracks: confirmed at once in the first frame, else once seen again.
+        new = free[frames.scores[free] >= high + rules.new_track_margin]
+        lifecycle.add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
         _learn(tracks, frames, t, rules, at)
         lifecycle.expire(tracks, at, frames.kept[t])
         lifecycle.sweep(tracks, at)
         lifecycle.drop_duplicates(tracks, at, state_boxes(tracks.mean[: at.alive[0]], rules.model.kind))
         lifecycle.sweep(tracks, at)
-        _report(tracks, frames, t, rules, at, out)
+        rows = lifecycle.rows_in(tracks, at, CONFIRMED, CONFIRMED)
+        boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
+        if rules.detected:
+            boxes[rows] = take(frames.boxes, tracks.row[rows])
+        lifecycle.report(tracks, rows, boxes, t, at, out)
         at.frame[0] += 1
     return len(frames.bounds) - 1
 
@@ -198,13 +203,6 @@ def _move(tracks: TrackState, pool: Rows, unconfirmed: Rows, frames: Frames, t: 
 
 
 @kernel
-def _begin(tracks: TrackState, free: Rows, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
-    """Begin tracks at boxes left that score enough: confirmed at once in the first frame, else once seen again."""
-    new = free[frames.scores[free] >= frames.thresholds[t, 0] + rules.new_track_margin]
-    lifecycle.add_tracks(tracks, new, CONFIRMED if at.frame[0] == 0 else TENTATIVE, frames, rules.model, at)
-
-
-@kernel
 def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress) -> None:
     """Blend the embeddings of sure detections into those of their tracks; unsure ones change none."""
     if frames.embeddings.shape[1] == 0:
@@ -216,16 +214,6 @@ def _learn(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progres
             memory = rules.ema if tracks.learned[k] > 0 else np.float32(0.0)
             blend(tracks.gallery[tracks.slot[k], 0], frames.embeddings[row], memory)
             tracks.learned[k] += 1
-
-
-@kernel
-def _report(tracks: TrackState, frames: Frames, t: int, rules: Rules, at: Progress, out: Report) -> None:
-    """Report the confirmed tracks."""
-    rows = lifecycle.rows_in(tracks, at, CONFIRMED, CONFIRMED)
-    boxes = state_boxes(tracks.mean[: at.alive[0]], rules.model.kind)
-    if rules.detected:
-        boxes[rows] = take(frames.boxes, tracks.row[rows])
-    lifecycle.report(tracks, rows, boxes, t, at, out)
 
 
 class TwoStage(Tracker):

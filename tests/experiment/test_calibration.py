@@ -10,7 +10,7 @@ from msfp.experiment.data import Part, benchmark, halves, whole
 from msfp.experiment.features import feature_inputs
 from msfp.experiment.tracks import part_cases
 from msfp.metrics.oracle import fit, outcomes
-from msfp.metrics.rules import rules
+from msfp.metrics.scores import rules
 
 from .conftest import LENGTH, Make
 

@@ -8,7 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from msfp.errors import NotComputable
 from msfp.metrics.oracle import fit, outcomes
-from msfp.metrics.rules import rules
+from msfp.metrics.scores import rules
 from msfp.types import Detections, GroundTruth
 
 

@@ -15,7 +15,7 @@ from msfp.errors import InputError
 from msfp.metrics import hota, scores
 from msfp.metrics.hota import pairwise_sum
 from msfp.metrics.scores import identical
-from msfp.tracking.assignment import assign_maximum
+from msfp.tracking.costs import assign_maximum
 from msfp.types import GroundTruth, Tracks
 
 BENCHMARKS = st.sampled_from(["MOT17", "MOT20", "MOT15", "DanceTrack", "PersonPath22"])

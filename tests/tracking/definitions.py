@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from msfp.tracking.kalman import CHI2_95, SMALLEST, Motion
+from msfp.tracking.kalman import CHI2_95, POWERS, SMALLEST, Model
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -26,21 +26,21 @@ def cosine_distance_plain(gallery: Vectors, embeddings: Vectors) -> Floats:
     return np.maximum(1.0 - (gallery @ embeddings.T).astype(np.float64), 0.0)
 
 
-def measure_plain(motion: Motion, box: Floats) -> Floats:
+def measure_plain(motion: Model, box: Floats) -> Floats:
     """(4,) xyxy box -> (4,) coordinates of a filter; sizes a filter divides by are held above SMALLEST."""
     width, height = box[2:] - box[:2]
     x, y = box[:2] + (box[2:] - box[:2]) / 2
     high, wide = max(height, SMALLEST), max(width, SMALLEST)
     last = {"xyah": (width / high, high), "xywh": (wide, high), "xyhr": (high, width / high)}
-    return np.array([x, y, *last.get(motion.coordinates, (wide * high, wide / high))])
+    return np.array([x, y, *last.get([*POWERS][motion.kind], (wide * high, wide / high))])
 
 
-def box_plain(motion: Motion, state: Floats) -> Floats:
+def box_plain(motion: Model, state: Floats) -> Floats:
     """(4 or 8,) state -> (4,) xyxy box."""
     a, b = state[2:4]
     wide = np.sqrt(max(a * b, 0.0))
     sizes = {"xyah": (a * b, b), "xywh": (a, b), "xyhr": (a * b, a), "xysr": (wide, a / max(wide, SMALLEST))}
-    size = np.array(sizes[motion.coordinates])
+    size = np.array(sizes[[*POWERS][motion.kind]])
     return np.concatenate([state[:2] - size / 2, state[:2] + size / 2])
 
 
@@ -78,7 +78,7 @@ class Textbook:
         covariance: (8, 8).
     """
 
-    def __init__(self, motion: Motion, box: Floats) -> None:
+    def __init__(self, motion: Model, box: Floats) -> None:
         self.motion = motion
         self.transition = np.eye(8) + np.eye(8, k=4)
         self.observation = np.eye(4, 8)
@@ -114,5 +114,5 @@ class Textbook:
     def _noise(self, position: int, velocity: int) -> Floats:
         """(8, 8) diagonal of the squared rows `position` and `velocity` of the weights, scaled by the state."""
         scale = [1.0 if s < 0 else max(abs(self.mean[s]), SMALLEST) for s in self.motion.scale]
-        weights = self.motion.model().weights
+        weights = self.motion.weights
         return np.diag(np.concatenate([weights[position] * scale, weights[velocity] * scale]) ** 2)

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from msfp.tracking import Tracker, make, names, track, tracker_class
+from msfp.tracking import Given, Tracker, at_once, frame_by_frame, make, names, track, tracker_class
 from msfp.tracking.base import TrackerOutput
 from msfp.tracking.costs import has_area, with_area
 from msfp.tracking.recovery import AT_PREDICTION, NEIGHBOURS, Proposals, Recovered
-from msfp.tracking.run import Given, Part, at_once, frame_by_frame
 from msfp.types import Detections
 
 LENGTH = 24
@@ -37,18 +36,18 @@ def shrinking(missing: frozenset[int] = frozenset(), faster: float = 1.0, turn: 
     return Given(bounds, table[:, 1:5], table[:, 5].astype(np.float32), looks, None, None, warps)
 
 
-def sound(parts: list[Part]) -> Part:
+def sound(parts: list[TrackerOutput]) -> TrackerOutput:
     """Hold that every box is finite and has an area; the parts as one."""
-    whole = Part(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "boxes", "scores", "counts"))
-    )
+    names = ("ids", "boxes", "scores", "detections", "counts")
+    whole = TrackerOutput(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
     assert np.isfinite(whole.boxes).all()
     assert (whole.boxes[:, 2:] > whole.boxes[:, :2]).all()
+    assert whole.counts is not None
     assert len(whole.ids) == len(whole.boxes) == len(whole.scores) == whole.counts.sum()
     return whole
 
 
-def stepped(tracker: Tracker, scene: Given) -> Part:
+def stepped(tracker: Tracker, scene: Given) -> TrackerOutput:
     """Frame by frame; the reported rows of detections are those of the reported scores."""
     tracker.reset()
     return sound(list(frame_by_frame(tracker, scene, 1)))
@@ -73,7 +72,8 @@ def test_every_reported_box_has_an_area(
     one = stepped(tracker, scene)
     tracker.reset()
     whole = sound(at_once(tracker, scene))
-    assert all(np.array_equal(getattr(one, field), getattr(whole, field)) for field in vars(one))
+    fields = ("ids", "boxes", "scores", "counts")
+    assert all(np.array_equal(getattr(one, field), getattr(whole, field)) for field in fields)
 
 
 @pytest.mark.parametrize("name", [n for n in names() if "output" in tracker_class(n).Settings.model_fields])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from msfp.tracking.assignment import assign_below, choose_allowed, choose_then_drop
+from msfp.tracking.costs import assign_below, choose_allowed, choose_then_drop
 
 shape = st.tuples(st.integers(0, 5), st.integers(0, 5))
 ties = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.8, 1.0])

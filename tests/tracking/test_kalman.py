@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msfp.tracking import kalman
-from msfp.tracking.kalman import XYAH, XYHR, XYSR, XYWH, Motion
+from msfp.tracking.kalman import POWERS, XYAH, XYHR, XYSR, XYWH, Model
 
 from .definitions import Textbook, box_plain, measure_plain
 
-FILTERS = pytest.mark.parametrize("motion", [XYAH, XYWH, XYSR, XYHR], ids=lambda m: m.coordinates)
+FILTERS = pytest.mark.parametrize("motion", [XYAH, XYWH, XYSR, XYHR], ids=lambda m: [*POWERS][m.kind])
 box = st.tuples(st.floats(-500, 2000), st.floats(-500, 2000), st.floats(0, 400), st.floats(0, 900)).map(
     lambda b: np.array([b[0], b[1], b[0] + b[2], b[1] + b[3]])
 )
@@ -31,8 +31,8 @@ class Filters:
         mean, blocks: (N, 8) and (N, 4, 3).
     """
 
-    def __init__(self, motion: Motion, boxes: np.ndarray) -> None:
-        self.model = motion.model()
+    def __init__(self, motion: Model, boxes: np.ndarray) -> None:
+        self.model = motion
         self.mean, self.blocks = np.zeros((len(boxes), 8)), np.zeros((len(boxes), 4, 3))
         self.mean[:, :4] = kalman.measure(boxes, self.model.kind)
         kalman.start(self.mean, self.blocks, self.model)
@@ -51,7 +51,7 @@ class Filters:
 
 @FILTERS
 @given(start=box, steps=st.lists(st.one_of(st.none(), st.tuples(box, st.floats(0.05, 1))), max_size=12))
-def test_filter_is_the_textbooks(motion: Motion, start: np.ndarray, steps: list) -> None:
+def test_filter_is_the_textbooks(motion: Model, start: np.ndarray, steps: list) -> None:
     book, ours = Textbook(motion, start), Filters(motion, start[None])
     for step in steps:
         book.predict()
@@ -67,9 +67,9 @@ def test_filter_is_the_textbooks(motion: Motion, start: np.ndarray, steps: list)
 
 @FILTERS
 @given(start=box)
-def test_measuring_is_as_defined_and_undone(motion: Motion, start: np.ndarray) -> None:
-    measured = kalman.measure(start[None], motion.model().kind)
-    back = kalman.state_boxes(measured, motion.model().kind)
+def test_measuring_is_as_defined_and_undone(motion: Model, start: np.ndarray) -> None:
+    measured = kalman.measure(start[None], motion.kind)
+    back = kalman.state_boxes(measured, motion.kind)
     assert np.allclose(measured[0], measure_plain(motion, start), rtol=1e-14)
     assert np.allclose(back[0], box_plain(motion, measured[0]), rtol=1e-14, atol=1e-9)
     if (start[2:] - start[:2] > 1e-2).all():
@@ -77,7 +77,7 @@ def test_measuring_is_as_defined_and_undone(motion: Motion, start: np.ndarray) -
 
 
 @FILTERS
-def test_only_named_rows_change(motion: Motion) -> None:
+def test_only_named_rows_change(motion: Model) -> None:
     boxes = np.array([[0.0, 0, 20, 60], [50, 0, 80, 70], [90, 0, 120, 80]])
     ours = Filters(motion, boxes)
     before = ours.mean.copy(), ours.blocks.copy()
@@ -88,8 +88,8 @@ def test_only_named_rows_change(motion: Motion) -> None:
         assert not np.array_equal(array[1], old[1])
 
 
-@pytest.mark.parametrize("motion", [XYAH, XYSR, XYHR], ids=lambda m: m.coordinates)
-def test_warp_is_the_affine_map_of_mean_and_covariance(motion: Motion) -> None:
+@pytest.mark.parametrize("motion", [XYAH, XYSR, XYHR], ids=lambda m: [*POWERS][m.kind])
+def test_warp_is_the_affine_map_of_mean_and_covariance(motion: Model) -> None:
     """Exact for rotation with scale where x and y are equally uncertain."""
     ours = Filters(motion, np.array([[100.0, 50, 140, 150]]))
     for t in range(3):

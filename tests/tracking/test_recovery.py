@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msfp.tracking import FrameContext, make, names, tracker_class
+from msfp.tracking import FrameContext, Updates, frame_by_frame, gather, gathered, make, names, tracker_class
 from msfp.tracking.recovery import (
     AT_PREDICTION,
     FIRST_NEIGHBOUR,
@@ -15,7 +15,6 @@ from msfp.tracking.recovery import (
     Proposals,
     Recovered,
 )
-from msfp.tracking.run import Updates, frame_by_frame, gather, gathered
 from msfp.types import Tracks
 from tests.tracking.conftest import Walk
 

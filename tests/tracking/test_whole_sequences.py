@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import msfp
+from msfp import tracking
 from msfp.errors import InputError
 from msfp.experiment.selection import open_settings
-from msfp.tracking import make, names, run, track, tracker_class
-from msfp.tracking.base import Tracker
+from msfp.tracking import Given, at_once, frame_by_frame, make, names, track, tracker_class
+from msfp.tracking.base import Tracker, TrackerOutput
 from msfp.tracking.costs import blend
-from msfp.tracking.run import Given, Part, at_once, frame_by_frame
 from msfp.types import Detections, frame_bounds, tlwh_to_xyxy
 from tests.tracking.conftest import Walk
 from tests.tracking.test_run import read
@@ -91,9 +91,10 @@ def crowd(rng: np.random.Generator, length: int, people: int, misses: float, sam
     return Given(bounds, boxes, scores, vectors, rng.random(len(frame)) < 0.8, thresholds, warps)
 
 
-def joined(parts: list[Part]) -> dict[str, np.ndarray]:
+def joined(parts: list[TrackerOutput]) -> dict[str, np.ndarray]:
     """Counts, identities, scores and boxes of all frames."""
-    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
+    names = ("counts", "ids", "boxes", "scores")
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
 
 def whole(tracker: Tracker, scene: Given) -> dict[str, np.ndarray]:
@@ -147,7 +148,7 @@ def test_stretches_join_without_a_seam(name: str, monkeypatch: pytest.MonkeyPatc
     scene = crowd(np.random.default_rng(3), 60, 7, 0.3, False)
     pieces = {}
     for size in (1 << 14, 9, 1):
-        monkeypatch.setattr(run, "STRETCH", size)
+        monkeypatch.setattr(tracking, "STRETCH", size)
         tracker = make(name)
         parts = at_once(tracker, scene)
         pieces[size] = joined(parts)
@@ -160,7 +161,7 @@ def test_stretches_join_without_a_seam(name: str, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("seed", range(3))
 def test_long_crowds_that_come_and_go(name: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tracks are dropped between others that stay, galleries wrap, and the room for embeddings grows more than once."""
-    monkeypatch.setattr(run, "STRETCH", 150)
+    monkeypatch.setattr(tracking, "STRETCH", 150)
     scene = crowd(np.random.default_rng(seed), 120, 12, 0.4, same=False)
     options = {"max_age": 4, "n_init": 2} | ({"gallery": 7} if "deep" in name else {})
     both(make(name, **options), scene)

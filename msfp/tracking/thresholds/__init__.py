@@ -7,23 +7,11 @@ from typing import Any
 import numpy as np
 
 from msfp.errors import InputError
-from msfp.tracking.thresholds.policy import Policy
-from msfp.tracking.thresholds.rules import Taus, Temporal, dual, fixed, offset, single, smooth
+from msfp.tracking.thresholds.rules import Policy, Taus, Temporal, dual, fixed, offset, single, smooth
 from msfp.types import Detections, concrete, frame_bounds
 
-__all__ = [
-    "Policy",
-    "Taus",
-    "Temporal",
-    "dual",
-    "fixed",
-    "follow",
-    "make_policy",
-    "offset",
-    "policies",
-    "single",
-    "smooth",
-]
+__all__ = ["Policy", "Taus", "Temporal", "dual", "fixed", "follow", "make_policy", "offset", "policies", "single"]
+__all__ += ["smooth"]
 
 
 @cache
