@@ -88,9 +88,11 @@ def main() -> None:
             sys.stdout.flush()
     except SystemExit as ended:  # typer turns KeyboardInterrupt into this status and says nothing
         if ended.code == STOPPED:
+            _end_at_once_when_asked_again()
             print(f"msfp: {STOP}", file=sys.stderr)
         raise
     except BaseException as error:
+        _end_at_once_when_asked_again()
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
         text, status = explained(error)
@@ -98,6 +100,13 @@ def main() -> None:
             print(f"msfp: {text}", file=sys.stderr)
         _forget_output()
         sys.exit(status)
+
+
+def _end_at_once_when_asked_again() -> None:
+    """While workers are told to stop, a second Ctrl+C ends this process without a word."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(STOPPED))
 
 
 def explained(error: BaseException) -> tuple[str, int]:

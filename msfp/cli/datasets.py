@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import Commands, app
-from msfp.cli.options import Json, Start, offering, opens_run, tell
+from msfp.cli.options import Json, Start, offer, opens_run, tell
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,17 +73,12 @@ def check(
         raise typer.Exit(1)
 
 
-def _fetched() -> list[str]:
-    from msfp.data.sequences import DATASETS
-
-    return [one.name for one in DATASETS.values() if one.archives]
+FETCHED = ("mot17", "mot20", "dancetrack", "personpath22")
 
 
 @data_app.command("get")
 def get(
-    name: Annotated[
-        str, typer.Argument(help="mot17, mot20, dancetrack or personpath22", autocompletion=offering(_fetched))
-    ],
+    name: Annotated[str, typer.Argument(help=", ".join(FETCHED), autocompletion=offer(also=FETCHED))],
     to: Annotated[Path | None, typer.Option("--to", help="folder for it; default: data/NAME")] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="labels and detections, no frames")] = False,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="agree to its licence, do not ask")] = False,

@@ -10,78 +10,83 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.experiment.run import Run
 
-Names = Callable[[], Iterable[str]]
 Command = Callable[..., None]
 Start = Callable[..., "Run"]
+GROUPS = {
+    "Input": "source root weights imgsz conf classes frames fps split device",
+    "Tracker": "tracker appearance threshold options recovery after",
+    "Learning": "learn heads save_heads select seed workers",
+    "Output": "out film show save_txt save_crop exist_ok fresh hide_labels line_width quiet as_json",
+}
+"""What options concern, those first that are used most; others come after."""
 
 
-def offering(names: Names) -> Callable[[str], list[str]]:
-    """What a shell is offered: those of the names, read when it asks, that begin with what was typed."""
+class Grouped(TyperCommand):
+    """A command whose help lists its options by `GROUPS`."""
 
-    def offer(typed: str) -> list[str]:  # typer reads the annotation
-        return [name for name in names() if name.startswith(typed)]
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        left = {one.name: record for one in self.get_params(ctx) if (record := one.get_help_record(ctx))}
+        for title, names in {**GROUPS, "Other": " ".join(str(n) for n in left)}.items():
+            with formatter.section(title):
+                formatter.write_dl([left.pop(name) for name in names.split() if name in left])
 
-    return offer
 
+def offer(*kinds: str, also: Iterable[str] = ()) -> Callable[[str], list[str]]:
+    """What a shell is offered: words, and names (or numbers) of `msfp list KIND`, read when it asks."""
 
-def listed(*kinds: str, also: Iterable[str] = ()) -> Callable[[str], list[str]]:
-    """Offer the names (or numbers) of `msfp list KIND`."""
-
-    def names() -> list[str]:
+    def offered(typed: str) -> list[str]:  # typer reads the annotation
         from msfp.cli.listing import listing
 
-        return [*also, *(str(row.get("name", row.get("id"))) for kind in kinds for row in listing(kind))]
+        names = [*also, *(str(row.get("name", row.get("id"))) for kind in kinds for row in listing(kind))]
+        return [name for name in names if name.startswith(typed)]
 
-    return offering(names)
+    return offered
 
 
-def one_of(kind: str, option: str) -> Callable[[Any], Any]:
+def one_of(kind: str) -> Callable[[Any], Any]:
     """A check of an option's words before a command loads anything heavy; see `listing.check_name`."""
 
     def check(given: Any) -> Any:
         from msfp.cli.listing import check_name
 
         for word in given if isinstance(given, list) else [given] if given else []:
-            check_name(kind, option, word)
+            check_name(kind, f"--{kind[:-1]}", word)
         return given
 
     return check
 
 
-def _profiles() -> Iterable[str]:
-    from msfp.config import PROFILES
-
-    return PROFILES
-
-
+PROFILES = ("smoke", "demo", "mot17", "full")
 Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 Pairs = list[str] | None
 Settings = Annotated[
     Pairs, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting; `msfp list trackers` names each tracker's")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="of trained heads")]
+Seed = Annotated[int, typer.Option("--seed", help="of what is learned")]
 TrackerName = Annotated[
     str,
     typer.Option(
         "--tracker",
         help="a name of `msfp list trackers`",
-        autocompletion=listed("trackers"),
-        callback=one_of("trackers", "--tracker"),
+        autocompletion=offer("trackers"),
+        callback=one_of("trackers"),
     ),
 ]
 AppearanceName = Annotated[
     str,
     typer.Option(
         "--appearance",
-        help="a name of `msfp list appearances`, or none; default: the tracker's",
-        autocompletion=listed("appearances"),
-        callback=one_of("appearances", "--appearance"),
+        help="what people are told apart by: a name of `msfp list appearances`, or none; default: parts for "
+        "msfp-track, for others the one beside them in `msfp list trackers`",
+        autocompletion=offer("appearances"),
+        callback=one_of("appearances"),
     ),
 ]
 ThresholdName = Annotated[
@@ -91,21 +96,19 @@ ThresholdName = Annotated[
         help="default (the tracker's own), TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of "
         "`msfp list thresholds`; unless told otherwise the tracker's own, for msfp-track atl, or 0.25,0.1 on boxes of "
         "a detector of yours",
-        autocompletion=listed("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
+        autocompletion=offer("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
     ),
 ]
 Learn = Annotated[
     Path | None,
-    typer.Option("--learn", help="folder whose labelled scenes are learned from; default: the embedded worlds"),
+    typer.Option("--learn", help="folder whose labelled scenes are learned from; default: the drawn scenes"),
 ]
 Param = Annotated[Pairs, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")]
 
 
 def run_from(
     *settings: str,
-    profile: Annotated[
-        str, typer.Option(help="smoke, demo, mot17 or full", autocompletion=offering(_profiles))
-    ] = "demo",
+    profile: Annotated[str, typer.Option(help=", ".join(PROFILES), autocompletion=offer(also=PROFILES))] = "demo",
     root: Annotated[Path | None, typer.Option(help="folder of real data in the MOTChallenge layout")] = None,
     weights: Annotated[str, typer.Option(help="embedded, random-init, or a .safetensors or .pt file")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda; default: the profile's")] = "",

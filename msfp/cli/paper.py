@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import Json, Start, listed, offering, opens_run, tell
+from msfp.cli.listing import KINDS
+from msfp.cli.options import Json, Start, offer, opens_run, tell
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.paper.protocol import Tuned
 
 BENCHES = Path(__file__).resolve().parents[2] / "bench"
+FOUND = {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}  # none but in a checkout
 COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
 SHOWS = ("profile", "root", "weights", "param", "home")
 
@@ -108,21 +110,9 @@ def paper(
     )
 
 
-def _kinds() -> tuple[str, ...]:
-    from msfp.cli.listing import KINDS
-
-    return KINDS
-
-
 @app.command("list")
 def list_things(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks",
-            autocompletion=offering(_kinds),
-        ),
-    ] = "tables",
+    what: Annotated[str, typer.Argument(help=", ".join(KINDS), autocompletion=offer(also=KINDS))] = "tables",
     as_json: Json = False,
 ) -> None:
     """What there is: tables, figures, trackers, data sets, detector presets."""
@@ -139,7 +129,7 @@ def list_things(
 def table(
     start: Start,
     number: Annotated[
-        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=listed("tables", "extras"))
+        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=offer("tables", "extras"))
     ],
     as_json: Json = False,
 ) -> None:
@@ -155,7 +145,7 @@ def table(
 @opens_run(*COMPUTES)
 def figure(
     start: Start,
-    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=listed("figures"))],
+    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=offer("figures"))],
     as_json: Json = False,
 ) -> None:
     """Draw one figure of the paper as PDF, SVG and PNG."""
@@ -295,36 +285,29 @@ def _text(one: "Tuned") -> str:
     return "\n".join(lines)
 
 
-def benches() -> dict[str, Path]:
-    """Benchmarks of this checkout by name."""
-    return {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}
-
-
 @app.command()
 def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="a benchmark's name, or all; without one they are listed",
-            autocompletion=offering(lambda: ("all", *benches())),
+            help="a benchmark's name, or all; without one they are listed", autocompletion=offer(also=("all", *FOUND))
         ),
     ] = "",
     as_json: Json = False,
     device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",
 ) -> None:
     """Time a hot path beside its peers, in one process and in turn; medians and ratios."""
-    found = benches()
-    if not found:
+    if not FOUND:
         raise InputError(f"no benchmarks at {BENCHES}; they come with a checkout of the project, not with the package")
     if not name:
-        return tell(as_json, list(found), found)
+        return tell(as_json, list(FOUND), FOUND)
     if device and name != "pipeline":
         raise InputError(f"--device {device}: only `msfp bench pipeline` runs elsewhere than on the CPU")
-    if name not in ("all", *found):
-        raise InputError(f"bench {name}: not known; there are: all, {', '.join(found)}")
+    if name not in ("all", *FOUND):
+        raise InputError(f"bench {name}: not known; there are: all, {', '.join(FOUND)}")
     words = [*(["--json"] if as_json else []), *(["--device", device] if device else [])]
-    for one in found if name == "all" else [name]:
-        done = subprocess.run([sys.executable, str(found[one]), *words], check=False)
+    for one in FOUND if name == "all" else [name]:
+        done = subprocess.run([sys.executable, str(FOUND[one]), *words], check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
     return None

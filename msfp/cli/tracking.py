@@ -8,6 +8,7 @@ import typer
 from msfp.cli.app import app
 from msfp.cli.options import (
     AppearanceName,
+    Grouped,
     Json,
     Learn,
     Seed,
@@ -15,7 +16,7 @@ from msfp.cli.options import (
     Start,
     ThresholdName,
     TrackerName,
-    listed,
+    offer,
     one_of,
     opens_run,
     parse_pairs,
@@ -27,7 +28,7 @@ Split = Annotated[str, typer.Option("--split", help="train, val or test")]
 OF_REID = ("parts", "native-concat", "attention-instance", "reid")
 
 
-@app.command("run")
+@app.command("run", cls=Grouped)
 @opens_run("weights", "device", "workers", "param", "home")
 def run_tracker(
     start: Start,
@@ -54,7 +55,7 @@ def run_tracker(
     split: Split = "train",
     as_json: Json = False,
 ) -> None:
-    """Track every sequence of a folder; heads and ATL are those learned on the embedded worlds, or on --learn.
+    """Track every sequence of a folder; heads and ATL are those learned on the drawn scenes, or on --learn.
 
     Writes one MOTChallenge result file a sequence. Sequences that cannot be read, or lack the pixels a method needs,
     are named and skipped, and the exit status then is 1.
@@ -85,8 +86,8 @@ def reid(
         typer.Option(
             "--appearance",
             help=f"a name of `msfp list appearances`, may be repeated; default: {', '.join(OF_REID)}",
-            autocompletion=listed("appearances"),
-            callback=one_of("appearances", "--appearance"),
+            autocompletion=offer("appearances"),
+            callback=one_of("appearances"),
         ),
     ] = None,
     learn: Learn = None,

@@ -108,7 +108,7 @@ class Recording:
     writer: Film | None = None  # of its film
 
     def __post_init__(self) -> None:
-        self.state = json.loads(json.dumps(self.state))
+        self.state = _plain(self.state)
 
     @property
     def folder(self) -> Path:
@@ -120,16 +120,13 @@ class Recording:
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
         note = self.folder / STATE
-        try:
-            known = json.loads(note.read_bytes())
-        except (OSError, ValueError):
-            known = None  # parts say themselves what they belong to
-        if isinstance(known, dict) and known != self.state:
+        known = _json(note)  # parts say themselves what they belong to
+        if known is not None and known != self.state:
             raise InputError(
                 f"{self.out} holds the unfinished results of another video or of other settings; name "
                 "another folder with --out, or throw them away with --fresh"
             )
-        atomic_write(note, json.dumps(self.state).encode())
+        atomic_write(note, _readable(self.state))
 
     def looks(self) -> Iterator[Look]:
         """Read what earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
@@ -143,7 +140,7 @@ class Recording:
         kept = {STATE, *(self._path(first, ending).name for first in self.kept for ending in (".npz", ".mp4"))}
         for path in self.folder.iterdir():
             if path.name not in kept:
-                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+                remove(path)
 
     def _path(self, first: int, ending: str) -> Path:
         return self.folder / f"{first:09d}{ending}"
@@ -232,7 +229,7 @@ class Recording:
             "marred": sorted(self.marred & seen),
         }
         place = places(self.out, source)
-        atomic_write(place["about"], json.dumps({**told, "settings": self.state}, indent=1).encode())
+        atomic_write(place["about"], _readable({**told, "whole": ended, "settings": self.state}))
         write_tracks(place["tracks"], joined(self.results))
         made = ["tracks"]
         times = {number: f"{number},{source.time_of(number):.6f}" for number, _ in self.results}
@@ -256,14 +253,12 @@ class Recording:
         return {**told, **{kind: str(place[kind]) for kind in made}}
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 @contextlib.contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """A function that tells whether a stop was asked for; a second signal stops at once, by KeyboardInterrupt.
+def stopping(idle: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """A function that tells whether a stop was asked for, which waits for the frame at hand, unless `idle`.
 
-    Outside the main thread, where Python handles no signals, it is always False.
+    A second signal stops at once, by KeyboardInterrupt. Outside the main thread, where Python handles no signals, it is
+    always False.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -271,11 +266,11 @@ def stopping() -> Iterator[Callable[[], bool]]:
     asked = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked.is_set() or idle():
             raise KeyboardInterrupt
         asked.set()
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked.is_set
     finally:
@@ -298,13 +293,12 @@ def holder(folder: Path, source: Source, state: dict[str, Any]) -> Literal["nobo
 
     A camera's or stream's recording is never this one: it cannot be made again.
     """
-    state = json.loads(json.dumps(state))
-    stopped, done = _read(folder / PARTS / STATE), _read(folder / f"{source.name}.json")
+    note, done = folder / PARTS / STATE, _json(folder / f"{source.name}.json")
     there = any(os.path.lexists(path) for path in places(folder, source).values())
-    if stopped is None and not there:
+    if not there and not note.exists():
         return "nobody"
-    known = stopped if stopped is not None else None if done is None else done.get("settings")
-    if known == state and not source.endless:
+    known = _json(note) if note.exists() else done and done.get("settings")
+    if known == _plain(state) and not source.endless:
         return "this"
     return "other" if there else "parts"
 
@@ -323,7 +317,49 @@ def free_folder(out: Path, source: Source, state: dict[str, Any]) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def claim(folder: Path, state: dict[str, Any]) -> bool:
+    """Make a free folder a recording's own; False where another call did so in the meantime."""
+    with _writing(folder):
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+        try:
+            with (folder / PARTS / STATE).open("xb") as file:
+                file.write(_readable(state))
+        except FileExistsError:
+            return False
+    return True
+
+
+def release(folder: Path) -> None:
+    """Give back a claimed folder of which nothing is kept."""
+    if not any((folder / PARTS).glob("*.npz")):
+        shutil.rmtree(folder / PARTS, ignore_errors=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            folder.rmdir()
+
+
+def earlier(folder: Path, source: Source, state: dict[str, Any], limit: int | None) -> dict[str, Any] | None:
+    """What `record` gave for this very recording when it was made before, followed as far; None where it was not."""
+    done = _json(folder / f"{source.name}.json")
+    if done is None or done.pop("settings", None) != _plain(state) or (folder / PARTS / STATE).exists():
+        return None
+    frames, whole = done["frames"], done.pop("whole", False)
+    if frames != limit and not (whole and (limit is None or limit > frames)):
+        return None
+    made = {kind: str(path) for kind, path in places(folder, source).items() if kind != "about" and path.exists()}
+    return {**done, **made, "frames_per_second": None}
+
+
+def _plain(state: dict[str, Any]) -> Any:
+    """As it comes back from a file."""
+    return json.loads(json.dumps(state))
+
+
+def _readable(state: dict[str, Any]) -> bytes:
+    return f"{json.dumps(state, indent=1)}\n".encode()
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """What a file says; None where it is not there, or not an object."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -335,10 +371,7 @@ def check_room(source: Source, out: Path) -> None:
     """Make sure that the results of one source do not replace another's, nor the source itself."""
     if len(os.fsencode(source.name)) > LONGEST_NAME:
         raise InputError(f"{source.name[:40]}...: a name over {LONGEST_NAME} bytes; rename it")
-    try:
-        known = json.loads((out / f"{source.name}.json").read_bytes())["source"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = None
+    known = (_json(out / f"{source.name}.json") or {}).get("source")
     there = [path for path in places(out, source).values() if os.path.lexists(path)]
     if there and known != source.address:
         whose = f"belongs to another source ({known})" if known else "does not say which source it belongs to"
@@ -373,12 +406,17 @@ def record(
         if made.film or show:
             artist = Artist(source.width, source.height, source.fps, made.labels, made.line_width)
         last = _go_over(recording, watcher, artist)
+        if limit and len(recording.results) > limit:
+            log.warning("%s: an earlier call followed %d frames already, which are kept", out, len(recording.results))
         begun, done, ended = time.perf_counter(), 0, True
         end = limit if source.length is None else min(limit or source.length, source.length)
         shown = 0 if told_every is None else end and max(0, end - len(recording.results))
         # The camera's motion is that since the last kept frame, so this frame is read once more.
         first = 1 if last is None else last.number if watcher.recalls else last.number + 1
-        with stopping() as asked, Bar(shown, f"{source.name}, frames", told_every or 0) as bar:
+        with (
+            stopping(lambda: not (done or recording.new)) as asked,
+            Bar(shown, f"{source.name}, frames", told_every or 0) as bar,
+        ):
             try:
                 for number, pixels in frames(source, first, recording.marred):
                     if last is not None and number == last.number:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 
+LEAST = 0.001  # confidence; a GPU has room for 1024 candidates a frame, and those left out would be missed
+
+
 @dataclass(frozen=True)
 class Look:
     """What a frame shows, before anybody is followed."""
@@ -96,6 +99,8 @@ class OnlineTracker:
         """
         settings = run.settings
         rule = method.threshold
+        if not LEAST <= confidence <= 1:
+            raise InputError(f"confidence {confidence:g}: give {LEAST} to 1; below it nearly every cell is a person")
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._method = method

@@ -129,6 +129,16 @@ def fingerprint(source: Source) -> str:
     return content.hexdigest()
 
 
+def folder_fingerprint(root: Path) -> str:
+    """Mark of a folder's content: names and sizes of its files, and what its texts, such as labels, say."""
+    content = hashlib.sha256()
+    for path in sorted(found for found in root.rglob("*") if found.is_file()):
+        content.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        if path.suffix in (".txt", ".ini"):
+            content.update(path.read_bytes())
+    return content.hexdigest()
+
+
 def _folder(path: Path, fps: float | None) -> Source:
     found, kinds = files.pictures_in(path), ", ".join(files.SUFFIXES)
     if not found:
