@@ -1,4 +1,4 @@
-"""`msfp data ...`: rendering the embedded worlds, fetching real data, and checking what a folder of it holds."""
+"""`msfp data ...`: rendering the drawn scenes, fetching real data, and checking what a folder of it holds."""
 
 import contextlib
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from msfp.data.download import Plan
 
 data_app = typer.Typer(
-    help="Render the embedded worlds; fetch real data sets; check what a folder holds.",
+    help="Render the drawn scenes; fetch real data sets; check what a folder holds.",
     no_args_is_help=True,
     cls=Commands,
 )
@@ -31,12 +31,12 @@ def make(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="embedded data sets; where none is named, those that the profile's tables always use", metavar="NAME"
+            help="drawn data sets; where none is named, those that the profile's tables always use", metavar="NAME"
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Render the embedded worlds in a profile's size and length, where they are not there yet.
+    """Render the drawn scenes in a profile's size and length, where they are not there yet.
 
     A data set is there when it is whole: one that is stopped in the middle begins anew.
     """

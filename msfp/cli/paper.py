@@ -235,7 +235,7 @@ def tune(
     """Select what a paper leaves open: random search on held-out learning frames, HOTA, the same budget for every row.
 
     Prints the settings chosen, their HOTA where they were chosen and, beside the released ones, on the validation part,
-    which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the embedded worlds are used.
+    which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the drawn scenes are used.
     """
     run = start(f"selection.trials={trials}", f"selection.seed={seed}", "tuning=selected")
     from msfp.paper.protocol import tune as tune_rows

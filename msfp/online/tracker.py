@@ -230,7 +230,7 @@ class Tracker:
             people = tracker.update(frame)
             print(people.ids, people.xyxy, people.taus)
 
-    Heads and ATL are those learned on the embedded worlds. The first tracker of a detector learns them, which takes
+    Heads and ATL are those learned on the drawn scenes. The first tracker of a detector learns them, which takes
     some minutes; they are then kept under `home`.
     """
 
@@ -262,7 +262,7 @@ class Tracker:
             threshold: `default`, a number, two numbers `HIGH,LOW`, `atl`, `atl-single`, `atl-dual` or a policy's name;
                 empty: `atl` for `msfp-track`, the tracker's own for others.
             fps: frames per second; scales how long a lost person is remembered.
-            learn: folder in the MOTChallenge layout whose labelled scenes teach heads and ATL; None: embedded worlds.
+            learn: folder in the MOTChallenge layout whose labelled scenes teach heads and ATL; None: drawn scenes.
             heads: file that `save` wrote, in place of learning.
             imgsz: pixels that the longer side of a frame takes in the network's input; None: 640. Heads and ATL learn
                 at the same.
@@ -364,7 +364,7 @@ def run_for_videos(
     """A run whose heads and ATL are learned with the detector's own boxes, at 16:9; see `Tracker`."""
     given = {"detections": "detector", "tuning": "first", **settings}
     if learn is not None:
-        given = {"data.main": "mot17", **given}  # a folder, not embedded worlds, under this name
+        given = {"data.main": "mot17", **given}  # a folder, not drawn scenes, under this name
     if imgsz is not None:
         if not STRIDE <= imgsz <= LARGEST:
             raise InputError(f"imgsz {imgsz}: give {STRIDE} to {LARGEST} pixels, such as 640 or 1280")
