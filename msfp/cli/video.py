@@ -199,7 +199,7 @@ def _placed(
     The folder is this call's own before minutes are spent on learning. InputError: one was named that holds results of
     another video, or of other settings.
     """
-    from msfp.online.recording import check_room, claim, earlier, free_folder, holder, release
+    from msfp.online.folders import check_room, claim, earlier, free_folder, holder, release
 
     first, whose = out or Path("tracked") / seen.name, "nobody"
     while True:

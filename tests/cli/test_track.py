@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from msfp.online import recording
-from msfp.online.recording import PARTS, STATE, claim, earlier, free_folder, holder, release, stopping
+from msfp.online.folders import PARTS, STATE, claim, earlier, free_folder, holder, release
+from msfp.online.recording import stopping
 from msfp.online.video import folder_fingerprint, open_source
 
 from .conftest import Command, refused
