@@ -68,9 +68,7 @@ def check(
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder; name the one that holds train/ or test/")
     findings = findings_of(root, thorough)
-    tell(as_json, [asdict(f) for f in findings], map(str, findings))
-    if any(not f.right for f in findings):
-        raise typer.Exit(1)
+    tell(as_json, [asdict(f) for f in findings], map(str, findings), wrong=any(not f.right for f in findings))
 
 
 FETCHED = ("mot17", "mot20", "dancetrack", "personpath22")
@@ -102,14 +100,8 @@ def get(
     folder = obtain(asked, _bar, keep_archives)
     findings = findings_of(folder)
     wrong = [str(finding) for finding in findings if not finding.right]
-    right = len(findings) - len(wrong)
-    tell(
-        as_json,
-        {"root": str(folder), "findings": [asdict(f) for f in findings]},
-        [*wrong, f"{folder}: {right} of {len(findings)} right; use it with --root {folder}"],
-    )
-    if wrong:
-        raise typer.Exit(1)
+    said = f"{folder}: {len(findings) - len(wrong)} of {len(findings)} right; use it with --root {folder}"
+    tell(as_json, {"root": str(folder), "findings": [asdict(f) for f in findings]}, [*wrong, said], wrong=wrong)
 
 
 def _agree(asked: "Plan", accepted: bool) -> None:

@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -189,10 +189,24 @@ def one_a_core() -> int:
     return cores if cores > 1 else 0
 
 
-def tell(as_json: bool, record: object, text: str | Iterable[str], problems: Iterable[str] = ()) -> None:
-    """Print what a command found, as JSON or as lines for a person, and on standard error what is wrong with it."""
+def tell(
+    as_json: bool, record: object, text: str | Iterable[str], problems: Iterable[str] = (), wrong: object = False
+) -> None:
+    """Print what a command found, as JSON or as lines for a person, and on standard error the problems with it.
+
+    `wrong`: the command then ends with exit status 1.
+    """
     lines = text if isinstance(text, str) else "\n".join(text)
     if as_json or lines:
         typer.echo(json.dumps(record, indent=1) if as_json else lines)
     for problem in problems:
         typer.echo(f"msfp: {problem}", err=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def grid(columns: Iterable[str], rows: Mapping[str, Iterable[str]], width: int) -> list[str]:
+    """Lines of a table: names on the left, `width` signs for each value."""
+    first = max(map(len, rows))
+    every = {"": columns, **rows}
+    return [f"{name:<{first}}" + "".join(f"{value:>{width}}" for value in values) for name, values in every.items()]

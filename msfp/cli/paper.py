@@ -22,7 +22,7 @@ SHOWS = ("profile", "root", "weights", "param", "home")
 
 
 def _bring() -> Path:
-    """Put the package's notebooks here where they are not, and say so in one line; nothing in a checkout."""
+    """Put the package's notebooks here where they are not, and say so; nothing in a checkout."""
     from msfp.paper.registry import bring_notebooks
 
     folder, written, kept = bring_notebooks()
@@ -155,9 +155,7 @@ def figure(
     made = as_notebook_run(run).figure(number)
     names = [str(f) for f in made.files]
     problems = [f"figure {number}: n/a: {made.reason}"] if made.reason else []
-    tell(as_json, {"number": number, "files": names, "reason": made.reason}, names, problems)
-    if made.reason:
-        raise typer.Exit(1)
+    tell(as_json, {"number": number, "files": names, "reason": made.reason}, names, problems, wrong=made.reason)
 
 
 @app.command("import-results")
@@ -184,22 +182,18 @@ def import_results(
     problems = list(kept.problems)
     if kept.unshown:
         problems.append(f"{folder}: kept, though no table of this run shows them: {', '.join(kept.unshown)}")
-    rows: dict[str, dict[str, dict[str, float]]] = {}
+    rows: dict[str, dict[str, dict[str, float]]] = {dataset: {} for dataset in scored}
     for dataset, cells in scored.items():
-        found = rows.setdefault(dataset, {})
         for cell in cells:
             if isinstance(cell.value, (int, float)):
-                found.setdefault(cell.row, {})[cell.column] = float(cell.value)
+                rows[dataset].setdefault(cell.row, {})[cell.column] = float(cell.value)
     lines = [f"{len(kept.sequences)} result files kept at {kept.folder}"]
-    for dataset, scores in rows.items():
-        for row, values in scores.items():
-            text = "  ".join(f"{k} {v:.0f}" if k == "IDSW" else f"{k} {v:.1f}" for k, v in values.items())
-            lines.append(f"{dataset}  {row}: {text}")
+    for dataset, row, values in ((dataset, *one) for dataset, found in rows.items() for one in found.items()):
+        text = "  ".join(f"{k} {v:.0f}" if k == "IDSW" else f"{k} {v:.1f}" for k, v in values.items())
+        lines.append(f"{dataset}  {row}: {text}")
     lines.append(f"shown by: msfp table 1 --profile {run.settings.profile}")
     record = {"kept": str(kept.folder), "sequences": kept.sequences, "scores": rows, "problems": kept.problems}
-    tell(as_json, {**record, "unshown": kept.unshown}, lines, problems)
-    if kept.problems:
-        raise typer.Exit(1)
+    tell(as_json, {**record, "unshown": kept.unshown}, lines, problems, wrong=kept.problems)
 
 
 @app.command()
@@ -241,9 +235,8 @@ def tune(
     from msfp.paper.protocol import tune as tune_rows
 
     found = tune_rows(run, rows or [])
-    tell(as_json, [_record(one) for one in found], "" if as_json else [_text(one) for one in found])
-    if any(one.chosen.found is None for one in found):
-        raise typer.Exit(1)
+    lines = [] if as_json else [_text(one) for one in found]
+    tell(as_json, [_record(one) for one in found], lines, wrong=any(one.chosen.found is None for one in found))
 
 
 def _record(one: "Tuned") -> dict[str, object]:
@@ -257,13 +250,9 @@ def _record(one: "Tuned") -> dict[str, object]:
     if found is None:
         return {**record, "reason": one.chosen.reason}
     inner = {"released": 100 * found.released, "selected": 100 * found.hota}
-    return {
-        **record,
-        "inner": {**inner, "quartiles": [100 * float(q) for q in found.quartiles]},
-        "draws": found.draws,
-        "seeds": list(found.seeds),
-        "selected_on": list(found.held_out),
-    }
+    inner |= {"quartiles": [100 * float(q) for q in found.quartiles]}
+    how = {"draws": found.draws, "seeds": list(found.seeds), "selected_on": list(found.held_out)}
+    return {**record, "inner": inner, **how}
 
 
 def _text(one: "Tuned") -> str:

@@ -16,6 +16,7 @@ from msfp.cli.options import (
     Start,
     ThresholdName,
     TrackerName,
+    grid,
     offer,
     one_of,
     opens_run,
@@ -71,9 +72,7 @@ def run_tracker(
     written, skipped = track_folder(run, method, split, out, steps, seed)
     names = [str(path) for path in written]
     problems = [f"{name}: not tracked: {reason}" for name, reason in skipped.items()]
-    tell(as_json, {"written": names, "skipped": skipped}, names, problems)
-    if skipped:
-        raise typer.Exit(1)
+    tell(as_json, {"written": names, "skipped": skipped}, names, problems, wrong=skipped)
 
 
 @app.command()
@@ -108,15 +107,12 @@ def reid(
     from msfp.experiment.folders import MEASURES, reid_folder
 
     found = reid_folder(run, names or list(OF_REID), split, learn)
-    width = max(len(f"{row['appearance']}  {row['scene']}") for row in found.rows)
-    lines = [" " * width + "".join(f"{name:>16}" for name in MEASURES)]
-    for row in found.rows:
-        text = f"{row['appearance']}  {row['scene']}"
-        values = [row[name] for name in MEASURES]
-        lines.append(f"{text:<{width}}" + "".join(f"{'-' if v is None else f'{v:.3f}':>16}" for v in values))
-    tell(as_json, found.rows, lines, [f"{name}: not measured: {reason}" for name, reason in found.skipped.items()])
-    if found.skipped:
-        raise typer.Exit(1)
+    rows = {
+        f"{row['appearance']}  {row['scene']}": ["-" if row[name] is None else f"{row[name]:.3f}" for name in MEASURES]
+        for row in found.rows
+    }
+    problems = [f"{name}: not measured: {reason}" for name, reason in found.skipped.items()]
+    tell(as_json, found.rows, grid(MEASURES, rows, 16), problems, wrong=found.skipped)
 
 
 @app.command()
@@ -135,17 +131,13 @@ def evaluate(
     from msfp.experiment.folders import score_folder
 
     found = score_folder(root, results, split)
-    rows = found.score.rows()
-    columns = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
-    width = max(len(str(row["sequence"])) for row in rows)
-    lines = [" " * width + "".join(f"{c:>9}" for c in columns)]
-    for row in rows:
-        values = "".join(f"{row[c]:9d}" if c == "IDSW" else f"{100 * float(row[c]):9.3f}" for c in columns)
-        lines.append(f"{row['sequence']!s:<{width}}{values}")
+    columns, rows = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW"), found.score.rows()
+    text = {
+        str(row["sequence"]): [f"{row[c]}" if c == "IDSW" else f"{100 * float(row[c]):.3f}" for c in columns]
+        for row in rows
+    }
     said = [*found.told, *(f"{name}: not scored: {reason}" for name, reason in found.skipped.items())]
     said += [f"{name}: {doubt}" for name, doubt in found.doubtful.items()]
     if found.missing:
         said.append(f"COMBINED leaves out what has no result file: {', '.join(found.missing)}")
-    tell(as_json, rows, lines, said)
-    if found.missing or found.skipped or found.doubtful:
-        raise typer.Exit(1)
+    tell(as_json, rows, grid(columns, text, 9), said, wrong=found.missing or found.skipped or found.doubtful)

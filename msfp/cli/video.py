@@ -263,9 +263,8 @@ def _tell(done: dict[str, Any], seen: "Source", as_json: bool) -> None:
     if done["lost"] or done["marred"]:
         said = loss(seen.length or done["frames"], done["lost"], done["marred"])
         damage = [f"{seen.place}: {said}; what could be decoded was followed: copy the video again"]
-    tell(as_json, done, [f"{done['frames']} frames{rate}, {done['people']} people{speed}", *files], damage)
-    if damage:
-        raise typer.Exit(1)
+    said = f"{done['frames']} frames{rate}, {done['people']} people{speed}"
+    tell(as_json, done, [said, *files], damage, wrong=damage)
 
 
 def window_for(title: str) -> "Callable[[Image], bool]":

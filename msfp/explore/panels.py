@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 import traitlets
 from numpy.typing import NDArray
 
@@ -339,18 +340,14 @@ class ThresholdPanel(Panel):
 
 def score_table(lines: dict[str, Result]) -> str:
     """HOTA and its parts in percent, identity switches, and boxes reported."""
-    style = 'style="text-align:right;padding:2px 0 2px 10px"'
-    names = "".join(f"<th {style}>{name}</th>" for name in ("HOTA", "AssA", "DetA", "IDSW", "boxes"))
-    rows = []
+    rows = {}
     for name, result in lines.items():
         score = result.score
-        cells = ["n/a"] * 4 if score is None else [
-            f"{100 * score.hota:.1f}", f"{100 * score.assoc_a:.1f}", f"{100 * score.det_a:.1f}", str(score.idsw)
-        ]  # fmt: skip
-        values = "".join(f"<td {style}>{value}</td>" for value in (*cells, len(result.tracks)))
-        rows.append(f'<tr><th style="text-align:left;font-weight:normal">{name}</th>{values}</tr>')
+        parts = ["n/a"] * 3 if score is None else [f"{100 * v:.1f}" for v in (score.hota, score.assoc_a, score.det_a)]
+        rows[name] = [*parts, "n/a" if score is None else str(score.idsw), str(len(result.tracks))]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["HOTA", "AssA", "DetA", "IDSW", "boxes"])
     without = "" if all(r.score for r in lines.values()) else "There are no labels here to score against.<br>"
-    return f'<table class="msfp-scores"><tr><th></th>{names}</tr>{"".join(rows)}</table>{without}'
+    return table.to_html(classes="msfp-scores", border=0) + without
 
 
 class TrackersPanel(Panel):
