@@ -20,7 +20,7 @@ from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
 STOP = "stopped; what was finished is kept, the same command goes on from there"
-ROOMS = ("datasets", "paper", "tracking", "video")
+ROOMS = ("datasets", "paper", "tracking")
 COMMAND = "MSFP_COMMAND"  # variable: what was asked and when, for `engine.provenance`, which is slow to import
 QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}  # what cannot be decoded is told in our words
 TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
