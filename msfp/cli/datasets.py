@@ -28,12 +28,7 @@ app.add_typer(data_app, name="data")
 @opens_run("profile", "workers", "home", "param")
 def make(
     start: Start,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="drawn data sets; where none is named, those that the profile's tables always use", metavar="NAME"
-        ),
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="default: the profile's data sets")] = None,
     as_json: Json = False,
 ) -> None:
     """Render the drawn scenes in a profile's size and length, where they are not there yet.
@@ -105,11 +100,7 @@ def get(
 
 
 def _agree(asked: "Plan", accepted: bool) -> None:
-    """Show licence and size; go on only with a yes.
-
-    Raises:
-        InputError: nobody is there to ask, or the answer is no.
-    """
+    """Show licence and size; go on only with a yes. InputError: nobody is there to ask, or the answer is no."""
     dataset = asked.dataset
     typer.echo(
         f"{dataset.title}: {len(asked.archives)} file(s), {asked.total / 1e9:.2f} GB\n"

@@ -50,59 +50,39 @@ def offer(*kinds: str, also: Iterable[str] = ()) -> Callable[[str], list[str]]:
     return offered
 
 
-def one_of(kind: str) -> Callable[[Any], Any]:
-    """A check of an option's words before a command loads anything heavy; see `listing.check_name`."""
+def named(kind: str, about: str) -> Any:
+    """An option of names of `msfp list KINDs`, which are checked before a command loads anything heavy."""
 
     def check(given: Any) -> Any:
         from msfp.cli.listing import check_name
 
         for word in given if isinstance(given, list) else [given] if given else []:
-            check_name(kind, f"--{kind[:-1]}", word)
+            check_name(f"{kind}s", f"--{kind}", word)
         return given
 
-    return check
+    return typer.Option(f"--{kind}", help=about, autocompletion=offer(f"{kind}s"), callback=check)
 
 
 PROFILES = ("smoke", "demo", "mot17", "full")
 Json = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 Pairs = list[str] | None
-Settings = Annotated[
-    Pairs, typer.Option("--set", metavar="KEY=VALUE", help="tracker setting; `msfp list trackers` names each tracker's")
-]
+SET = "tracker setting; `msfp list trackers` names each tracker's"
+APPEARANCE = (
+    "what people are told apart by: a name of `msfp list appearances`, or none; default: parts for msfp-track, for "
+    "others the one beside them in `msfp list trackers`"
+)
+THRESHOLD = (
+    "TAU, HIGH,LOW, default (the tracker's own), atl, atl-single, atl-dual, or a name of `msfp list thresholds`; "
+    "unless given: for msfp-track atl, or 0.25,0.1 on boxes of a detector of yours; for others default"
+)
+RULES = offer("thresholds", also=("default", "atl", "atl-single", "atl-dual"))
+LEARN = "folder whose labelled scenes are learned from; default: the drawn scenes"
+Settings = Annotated[Pairs, typer.Option("--set", metavar="KEY=VALUE", help=SET)]
 Seed = Annotated[int, typer.Option("--seed", help="of what is learned")]
-TrackerName = Annotated[
-    str,
-    typer.Option(
-        "--tracker",
-        help="a name of `msfp list trackers`",
-        autocompletion=offer("trackers"),
-        callback=one_of("trackers"),
-    ),
-]
-AppearanceName = Annotated[
-    str,
-    typer.Option(
-        "--appearance",
-        help="what people are told apart by: a name of `msfp list appearances`, or none; default: parts for "
-        "msfp-track, for others the one beside them in `msfp list trackers`",
-        autocompletion=offer("appearances"),
-        callback=one_of("appearances"),
-    ),
-]
-ThresholdName = Annotated[
-    str,
-    typer.Option(
-        "--threshold",
-        help="default (the tracker's own), TAU, HIGH,LOW, atl, atl-single, atl-dual, or a name of "
-        "`msfp list thresholds`; unless told otherwise the tracker's own, for msfp-track atl, or 0.25,0.1 on boxes of "
-        "a detector of yours",
-        autocompletion=offer("thresholds", also=("default", "atl", "atl-single", "atl-dual")),
-    ),
-]
-Learn = Annotated[
-    Path | None,
-    typer.Option("--learn", help="folder whose labelled scenes are learned from; default: the drawn scenes"),
-]
+TrackerName = Annotated[str, named("tracker", "a name of `msfp list trackers`")]
+AppearanceName = Annotated[str, named("appearance", APPEARANCE)]
+ThresholdName = Annotated[str, typer.Option("--threshold", help=THRESHOLD, autocompletion=RULES)]
+Learn = Annotated[Path | None, typer.Option("--learn", help=LEARN)]
 Param = Annotated[Pairs, typer.Option("-p", "--param", metavar="NAME=VALUE", help="any setting, such as atl.beta=0.7")]
 
 
@@ -112,20 +92,12 @@ def run_from(
     root: Annotated[Path | None, typer.Option(help="folder of real data in the MOTChallenge layout")] = None,
     weights: Annotated[str, typer.Option(help="embedded, random-init, or a .safetensors or .pt file")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda; default: the profile's")] = "",
-    workers: Annotated[
-        int, typer.Option(min=-1, help="processes to fan out over; 0: none, -1: one a core where there are several")
-    ] = 0,
-    cluster: Annotated[
-        str, typer.Option(help="in place of workers here: tcp://HOST:PORT of a Dask scheduler, or slurm:FILE")
-    ] = "",
+    workers: Annotated[int, typer.Option(min=-1, help="processes to fan out over; 0: none, -1: one a core")] = 0,
+    cluster: Annotated[str, typer.Option(help="in place of workers here: tcp://HOST:PORT, or slurm:FILE")] = "",
     param: Param = None,
     home: Annotated[Path, typer.Option(help="folder that holds data/, runs/ and figures/")] = Path(),
 ) -> "Run":
-    """Open the run that the shared options describe; `settings` come before those of `-p`.
-
-    Raises:
-        InputError: a parameter without `=`, or anything `open_run` refuses.
-    """
+    """Open the run that the shared options describe; `settings` come before those of `-p`."""
     from msfp.experiment.run import open_run
 
     words = [*settings, *(param or [])]
@@ -169,11 +141,7 @@ def opens_run(*names: str, **defaults: Any) -> Callable[[Command], Command]:
 
 
 def parse_pairs(words: Pairs, option: str) -> dict[str, str]:
-    """`["a=1"]` -> {"a": "1"}.
-
-    Raises:
-        InputError: a word without `=`, or without a name before it.
-    """
+    """`["a=1"]` -> {"a": "1"}; InputError: a word without `=`, or without a name before it."""
     found = {}
     for word in words or []:
         key, equals, value = word.partition("=")

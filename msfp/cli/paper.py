@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BENCHES = Path(__file__).resolve().parents[2] / "bench"
 FOUND = {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}  # none but in a checkout
+TABLES, NAMES = offer("tables", "extras"), offer(also=("all", *FOUND))
 COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
 SHOWS = ("profile", "root", "weights", "param", "home")
 
@@ -102,12 +103,8 @@ def paper(
     problems = [f"{name} is not in it: {reason}" for name, reason in made.missing.items()]
     if made.stale:
         problems.append(f"made by other code or settings: {', '.join(made.stale)}")
-    tell(
-        as_json,
-        {**found, "stale": made.stale, "compile": COMPILE},
-        f"{made.folder}: {len(made.tables)} tables, {len(made.figures)} figures; there: {COMPILE}",
-        [] if as_json else problems,
-    )
+    said = f"{made.folder}: {len(made.tables)} tables, {len(made.figures)} figures; there: {COMPILE}"
+    tell(as_json, {**found, "stale": made.stale, "compile": COMPILE}, said, [] if as_json else problems)
 
 
 @app.command("list")
@@ -128,9 +125,7 @@ def list_things(
 @opens_run(*COMPUTES)
 def table(
     start: Start,
-    number: Annotated[
-        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=offer("tables", "extras"))
-    ],
+    number: Annotated[int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=TABLES)],
     as_json: Json = False,
 ) -> None:
     """Compute one table of the paper: measured beside the paper's value."""
@@ -203,7 +198,7 @@ def submit(
     method: Annotated[str, typer.Argument(help="a row of Table 1, such as MSFP-Track, or its tracker's name")],
     dataset: Annotated[str, typer.Option("--dataset", help="mot17 or mot20; default: the profile's")] = "",
     out: Annotated[
-        Path | None, typer.Option("--zip", help="file to write; default: runs/PROFILE/submissions/DATASET-METHOD.zip")
+        Path | None, typer.Option("--zip", help="file to write; default: in runs/PROFILE/submissions")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -219,9 +214,7 @@ def submit(
 @opens_run(*COMPUTES, profile="", workers=-1)
 def tune(
     start: Start,
-    rows: Annotated[
-        list[str] | None, typer.Argument(help="rows of Table 1 or trackers, such as ByteTrack; default: all")
-    ] = None,
+    rows: Annotated[list[str] | None, typer.Argument(help="rows of Table 1 or trackers; default: all")] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="draws a row, the same for all")] = 300,
     seed: Annotated[int, typer.Option("--seed", min=0, help="of the draws")] = 0,
     as_json: Json = False,
@@ -276,12 +269,7 @@ def _text(one: "Tuned") -> str:
 
 @app.command()
 def bench(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="a benchmark's name, or all; without one they are listed", autocompletion=offer(also=("all", *FOUND))
-        ),
-    ] = "",
+    name: Annotated[str, typer.Argument(help="one of them, or all; default: list them", autocompletion=NAMES)] = "",
     as_json: Json = False,
     device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",
 ) -> None:

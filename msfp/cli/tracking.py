@@ -25,9 +25,8 @@ from msfp.cli.options import (
     ThresholdName,
     TrackerName,
     grid,
-    offer,
+    named,
     one_a_core,
-    one_of,
     opens_run,
     parse_pairs,
     tell,
@@ -41,8 +40,10 @@ if TYPE_CHECKING:
     from msfp.online.video import Source
 
 WHOLE = 1_000_000  # frames of a scene that are compared, more than any has
-Split = Annotated[str, typer.Option("--split", help="train, val or test")]
+Option = typer.Option
+Split = Annotated[str, Option("--split", help="train, val or test")]
 OF_REID = ("parts", "native-concat", "attention-instance", "reid")
+OF = f"a name of `msfp list appearances`, may be repeated; default: {', '.join(OF_REID)}"
 MOST = 4  # workers for one video, unless more are asked for: learning has few parts
 TOLD = 5.0  # seconds between lines of progress where there is no terminal
 SOURCE = "video file, folder of images, a camera's number, or an address (rtsp://, https://)"
@@ -51,7 +52,6 @@ IMGSZ = "longer side of the network's input in pixels, a multiple of 32; default
 EXIST_OK = "use the folder of an earlier call: the same result is taken as it is, another one replaced"
 WORKERS = "processes that share the learning; -1: one a core, at most four"
 HOME = "folder that holds data/ and runs/; default: here, or the user's cache"
-Option = typer.Option
 
 
 @app.command("run", cls=Grouped)
@@ -60,23 +60,14 @@ def run_tracker(
     start: Start,
     root: Annotated[Path, typer.Argument(help="folder in the MOTChallenge layout")],
     tracker: TrackerName,
-    out: Annotated[Path, typer.Option("--out", help="folder for the result files")],
+    out: Annotated[Path, Option(help="folder for the result files")],
     appearance: AppearanceName = "",
     threshold: ThresholdName = "",
-    recovery: Annotated[
-        str, typer.Option("--recovery", help="none or busca: look again for missed people, which adds boxes")
-    ] = "none",
-    after: Annotated[
-        str,
-        typer.Option(
-            "--after", metavar="STEPS", help="post-processing: link (AFLink), fill, smooth (GSI); fill adds boxes"
-        ),
-    ] = "",
+    recovery: Annotated[str, Option(help="none or busca: look again for missed people, which adds boxes")] = "none",
+    after: Annotated[str, Option(metavar="STEPS", help="link (AFLink), fill, smooth (GSI); fill adds boxes")] = "",
     options: Settings = None,
     learn: Learn = None,
-    select: Annotated[
-        bool, typer.Option("--select", help="select the tracker's open settings on what is learned from, too")
-    ] = False,
+    select: Annotated[bool, Option("--select", help="select open settings on what is learned from, too")] = False,
     seed: Seed = 0,
     split: Split = "train",
     as_json: Json = False,
@@ -105,15 +96,7 @@ def run_tracker(
 def reid(
     start: Start,
     root: Annotated[Path, typer.Argument(help="folder with ground truth, in the MOTChallenge layout")],
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--appearance",
-            help=f"a name of `msfp list appearances`, may be repeated; default: {', '.join(OF_REID)}",
-            autocompletion=offer("appearances"),
-            callback=one_of("appearances"),
-        ),
-    ] = None,
+    names: Annotated[list[str] | None, named("appearance", OF)] = None,
     learn: Learn = None,
     split: Split = "train",
     as_json: Json = False,
@@ -340,7 +323,7 @@ def _placed(
     if known and not exist_ok:
         say(f"{place} holds the same result from before, which is made anew; --exist-ok takes it as it is")
     if place != first:
-        say(f"{first} holds results of other settings, so these go to {place}; --exist-ok replaces those")
+        say(f"{first} holds earlier results, so these go to {place}; --exist-ok replaces those")
     try:
         yield place, fresh or replaced, known if exist_ok else None
     finally:

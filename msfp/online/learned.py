@@ -120,7 +120,7 @@ def unlearned(run: Run, words: Mapping[str, Any]) -> str:
     pace = PACE if config.device == "cpu" else PACE / 10
     minutes = frames * pace * np.prod(config.input.size) / (640 * 384) / 60
     return (
-        f"first {' and '.join(wanted)} is learned from {frames} frames of {root or 'the drawn scenes'}, some "
+        f"learning {' and '.join(wanted)} first, from {frames} frames of {root or 'the drawn scenes'}: some "
         f"{max(1, round(minutes))} minutes on one core; kept in {run.out} for later calls"
     )
 

@@ -63,7 +63,9 @@ def test_the_same_call_again_says_where_the_result_lies(msfp: Command, street: P
     ours, theirs = json.loads(taken.out), json.loads(first.out)
     assert {**ours, "frames_per_second": 0} == {**theirs, "frames_per_second": 0}
     other = msfp("track", street, *WORDS, "--conf", "0.2")
-    assert "results of other settings, so these go to tracked/street-2; --exist-ok replaces those" in other.err
+    assert (
+        "tracked/street holds earlier results, so these go to tracked/street-2; --exist-ok replaces those" in other.err
+    )
     some = msfp("track", street, *WORDS, "--exist-ok", "--frames", "2", "--json")
     assert json.loads(some.out)["frames"] == 2, "an earlier result of more frames is not what was asked"
     refused(msfp("track", street, *WORDS, "--tracker", "lite", "--set", "nonsense=1", "--quiet"), "nonsense")
