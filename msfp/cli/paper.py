@@ -197,9 +197,7 @@ def submit(
     start: Start,
     method: Annotated[str, typer.Argument(help="a row of Table 1, such as MSFP-Track, or its tracker's name")],
     dataset: Annotated[str, typer.Option("--dataset", help="mot17 or mot20; default: the profile's")] = "",
-    out: Annotated[
-        Path | None, typer.Option("--zip", help="file to write; default: in runs/PROFILE/submissions")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--zip", help="file to write; default: in runs/PROFILE")] = None,
     as_json: Json = False,
 ) -> None:
     """Track a test split whose labels are hidden, and write the zip that motchallenge.net takes, checked."""

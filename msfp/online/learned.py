@@ -118,10 +118,10 @@ def unlearned(run: Run, words: Mapping[str, Any]) -> str:
             return ""
         frames = sum(part.length for part in parts)
     pace = PACE if config.device == "cpu" else PACE / 10
-    minutes = frames * pace * np.prod(config.input.size) / (640 * 384) / 60
+    minutes = max(1, round(frames * pace * float(np.prod(config.input.size)) / (640 * 384) / 60))
     return (
-        f"learning {' and '.join(wanted)} first, from {frames} frames of {root or 'the drawn scenes'}: some "
-        f"{max(1, round(minutes))} minutes on one core; kept in {run.out} for later calls"
+        f"learning {' and '.join(wanted)} first, from {frames} frames of {root or 'the drawn scenes'}: about {minutes} "
+        f"minute{'s' * (minutes > 1)} on one core; kept in {run.out} for later calls"
     )
 
 

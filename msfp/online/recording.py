@@ -35,7 +35,6 @@ FRAME = ("number", "taus", "memory", "warp", "seconds")
 BOX = ("tlwh", "score", "vectors")
 SUM = 64  # bytes of a checksum
 SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
-LOCK = ".msfp-track.lock"
 JUDGED = 50  # frames after which it is said that there is nobody
 SURE, MOST_EMPTY = 0.25, 0.8  # score of a person who is there; share of frames without one that is worth a word
 Show = Callable[[Image], bool]

@@ -81,8 +81,9 @@ def open_source(text: str, fps: float | None = None) -> Source:
         return _folder(path, fps)
     if file:
         video = files.open_video(path)
-        size, times = (video.width, video.height), video.seconds if video.variable and fps is None else None
-        return Source(path.stem or "video", path, fps or video.fps, *size, video.length, {}, times)
+        times = video.seconds if video.variable and fps is None else None
+        rate = fps or video.fps
+        return Source(path.stem or "video", path, rate, video.width, video.height, video.length, {}, times)
     if text.isdecimal():
         return _camera(int(text), fps)
     raise InputError(f"{text}: no such video, folder of images, camera number or address of a stream")

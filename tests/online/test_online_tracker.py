@@ -349,13 +349,15 @@ def test_what_is_learned_first_is_said_and_how_long_it_takes(run: Run, tmp_path:
     drawn = tracker.run_for_videos("random-init", "cpu", {}, tmp_path)
     assert unlearned(drawn, words | {"tracker": "bytetrack"}) == ""
     said = unlearned(drawn, words)
-    assert said.startswith("learning the embedding parts and ATL first, from 1400 frames of the drawn scenes: some ")
+    assert said.startswith("learning the embedding parts and ATL first, from 1400 frames of the drawn scenes: about ")
     assert said.endswith(f" minutes on one core; kept in {tmp_path / 'runs' / 'demo'} for later calls")
     root = run.settings.data.root
     assert root is not None
     settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,)}
     ours = tracker.run_for_videos("random-init", "cpu", settings, tmp_path, learn=root)
     words |= {"look": "concat", "threshold": "0.2,0.1", "learn": root}
-    assert f"the embedding concat first, from {LENGTH} frames of {root}: some 1 minutes" in unlearned(ours, words)
+    assert f"the embedding concat first, from {LENGTH} frames of {root}: about 1 minute on one core" in unlearned(
+        ours, words
+    )
     OnlineTracker(ours, method_from(ours, **words), 30.0)
     assert unlearned(ours, words) == ""
