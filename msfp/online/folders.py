@@ -13,7 +13,7 @@ from msfp.engine.files import write_error
 from msfp.errors import InputError
 from msfp.online.video import Source
 
-PARTS, STATE = ".parts", "recording.json"
+PARTS, STATE, LOCK = ".parts", "recording.json", ".msfp-track.lock"
 LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
 ENDINGS = {
     "tracks": ".txt", "film": ".mp4", "thresholds": "-tau.csv", "times": "-times.csv", "about": ".json",
@@ -85,8 +85,8 @@ def claim(folder: Path, state: dict[str, Any]) -> bool:
 
 
 def release(folder: Path) -> None:
-    """Give back a claimed folder of which nothing is kept."""
-    if not any((folder / PARTS).glob("*.npz")):
+    """Give back a claimed folder of which nothing is kept, and in which no other call has begun to write."""
+    if not any((folder / PARTS).glob("*.npz")) and not (folder / LOCK).exists():
         shutil.rmtree(folder / PARTS, ignore_errors=True)
         with contextlib.suppress(OSError):  # something else is in it
             folder.rmdir()

@@ -24,7 +24,7 @@ from msfp.engine.files import atomic_write, checksum, digest, file_digest, locke
 from msfp.engine.parallel import Bar
 from msfp.errors import InputError
 from msfp.features.detector import PERSON
-from msfp.online.folders import PARTS, STATE, check_room, places, plain, read_object, readable, remove, writing
+from msfp.online.folders import LOCK, PARTS, STATE, check_room, places, plain, read_object, readable, remove, writing
 from msfp.online.tracker import FIRST_PIXEL, Image, Look, OnlineTracker
 from msfp.online.video import Artist, Film, Source, frames, join
 from msfp.tracking.base import TrackerOutput
