@@ -77,31 +77,24 @@ def load_learned(path: Path, run: Run) -> Learned:
         size, own = tuple(about.get("size", run.settings.input.size)), run.settings.input.size
         if size != own:
             log.warning("%s: learned at %dx%d, used at %dx%d; people may be told apart less well", path, *size, *own)
-        return Learned(_head(about.get("head"), found), _atl(about.get("atl"), found, run))
+        tensors = {
+            part: {name.removeprefix(part): value for name, value in found.items() if name.startswith(part)}
+            for part in ("head.", "atl.")
+        }
+        head = atl = None
+        if (one := about.get("head")) is not None:
+            channels = {int(layer): int(width) for layer, width in one["channels"].items()}
+            head = restore_head(one["name"], channels, tensors["head."], FusionSettings.model_validate(one["settings"]))
+        if (one := about.get("atl")) is not None:
+            settings, backbone = AtlSettings.model_validate(one["settings"]), run.backbone()
+            width = backbone.channels[backbone.preset.scene]
+            predictor = ScenePredictor(one["predicts"], width, tensors["atl."], settings)
+            atl = LiveThresholds(run.variant(atl=settings), predictor, one["mode"], one["beta"], one["center"])
+        return Learned(head, atl)
     except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(
             f"{path}: not heads that msfp can use ({str(error)[:120]}); write them with --save-heads"
         ) from None
-
-
-def _of(part: str, found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    return {name.removeprefix(part): value for name, value in found.items() if name.startswith(part)}
-
-
-def _head(about: Any, found: Mapping[str, NDArray[np.float32]]) -> FusionHead | None:
-    if about is None:
-        return None
-    channels = {int(layer): int(width) for layer, width in about["channels"].items()}
-    return restore_head(about["name"], channels, _of("head.", found), FusionSettings.model_validate(about["settings"]))
-
-
-def _atl(about: Any, found: Mapping[str, NDArray[np.float32]], run: Run) -> LiveThresholds | None:
-    if about is None:
-        return None
-    settings, backbone = AtlSettings.model_validate(about["settings"]), run.backbone()
-    width = backbone.channels[backbone.preset.scene]
-    predictor = ScenePredictor(about["predicts"], width, _of("atl.", found), settings)
-    return LiveThresholds(run.variant(atl=settings), predictor, about["mode"], about["beta"], about["center"])
 
 
 def unlearned(run: Run, words: Mapping[str, Any]) -> str:
