@@ -121,6 +121,11 @@ class Recording:
             )
         atomic_write(note, readable(self.state))
 
+    def artist(self) -> Artist:
+        """Who draws its film."""
+        source, made = self.source, self.made
+        return Artist(source.width, source.height, source.fps, made.labels, made.line_width)
+
     def looks(self) -> Iterator[Look]:
         """Read what earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
         for path in sorted(self.folder.glob("*.npz")):
@@ -294,9 +299,7 @@ def record(
     with writing(out), locked(out / LOCK, taken):
         check_room(source, out)
         recording.begin(fresh or source.endless)
-        made, artist, blind = recording.made, None, Blindness(source.name)
-        if made.film or show:
-            artist = Artist(source.width, source.height, source.fps, made.labels, made.line_width)
+        artist, blind = recording.artist() if recording.made.film or show else None, Blindness(source.name)
         last = _go_over(recording, watcher, artist)
         if limit and len(recording.results) > limit:
             log.warning("%s: an earlier call followed %d frames already, which are kept", out, len(recording.results))
@@ -304,10 +307,8 @@ def record(
         end = limit if source.length is None else min(limit or source.length, source.length)
         shown = 0 if told_every is None else end and max(0, end - len(recording.results))
         first = 1 if last is None else last.number  # read once more: the camera's motion is that since this frame
-        with (
-            stopping(lambda: not (done or recording.new)) as asked,
-            Bar(shown, f"{source.name}, frames", told_every or 0) as bar,
-        ):
+        progress = Bar(shown, f"{source.name}, frames", told_every or 0)
+        with stopping(lambda: not (done or recording.new)) as asked, progress as bar:
             try:
                 for number, pixels in frames(source, first, recording.marred):
                     if last is not None and number == last.number:
@@ -333,8 +334,8 @@ def record(
         blind.tell()
         if stopped:
             raise KeyboardInterrupt
-        spent = time.perf_counter() - begun
-        return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
+        pace = round(done / (time.perf_counter() - begun), 2) if done else None
+        return {**recording.finish(ended), "frames_per_second": pace}
 
 
 def _follow(
