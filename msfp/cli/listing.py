@@ -13,6 +13,7 @@ KINDS = ("tables", "figures", "extras", "trackers", "datasets", "presets", "appe
 
 def listing(what: str) -> list[Row]:
     """Rows of one kind, each with a line that says what it is; InputError: a kind that does not exist."""
+    rows: list[Row] = []
     match what:
         case "tables" | "figures" | "extras":
             from msfp.paper.registry import EXTRA, every
@@ -26,7 +27,6 @@ def listing(what: str) -> list[Row]:
         case "trackers":
             from msfp.tracking import names, tracker_class
 
-            rows = []
             for c in map(tracker_class, names()):
                 settings = " ".join(name for name in c.Settings.model_fields if name != "fps")
                 about = {"name": c.name, "label": c.label, "appearance": c.appearance or "none", "what": _first(c)}
@@ -54,7 +54,6 @@ def listing(what: str) -> list[Row]:
             from msfp.paper.registry import every, notebooks_folder
 
             ready = [a for a in every() if a.status == "ready"]
-            rows = []
             for path in sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb")):
                 head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
                 makes = ", ".join(a.name for a in ready if a.notebook == path.stem)

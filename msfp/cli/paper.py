@@ -240,8 +240,8 @@ def _record(one: "Tuned") -> dict[str, object]:
     }
     if found is None:
         return {**record, "reason": one.chosen.reason}
-    inner = {"released": 100 * found.released, "selected": 100 * found.hota}
-    inner |= {"quartiles": [100 * float(q) for q in found.quartiles]}
+    inner: dict[str, object] = {"released": 100 * found.released, "selected": 100 * found.hota}
+    inner["quartiles"] = [100 * float(q) for q in found.quartiles]
     how = {"draws": found.draws, "seeds": list(found.seeds), "selected_on": list(found.held_out)}
     return {**record, "inner": inner, **how}
 
