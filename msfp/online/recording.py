@@ -306,9 +306,10 @@ def record(
         begun, done, ended = time.perf_counter(), 0, True
         end = limit if source.length is None else min(limit or source.length, source.length)
         shown = 0 if told_every is None else end and max(0, end - len(recording.results))
-        first = 1 if last is None else last.number  # read once more: the camera's motion is that since this frame
-        progress = Bar(shown, f"{source.name}, frames", told_every or 0)
-        with stopping(lambda: not (done or recording.new)) as asked, progress as bar:
+        # The camera's motion is that since the last kept frame, so this frame is read once more.
+        first = 1 if last is None else last.number if watcher.recalls else last.number + 1
+        bar = Bar(shown, f"{source.name}, frames", told_every or 0)
+        with stopping(lambda: not (done or recording.new)) as asked, bar:
             try:
                 for number, pixels in frames(source, first, recording.marred):
                     if last is not None and number == last.number:
@@ -321,8 +322,8 @@ def record(
                     blind.note(look)
                     done += 1
                     bar.update()
-                    if (show is not None and drawn is not None and not show(drawn)) or asked():
-                        ended = False
+                    ended = not ((show is not None and drawn is not None and not show(drawn)) or asked())
+                    if not ended:
                         break
             except BaseException:
                 if source.endless:  # it cannot be followed again: what was seen of it is its result

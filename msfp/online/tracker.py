@@ -163,6 +163,11 @@ class OnlineTracker:
             self._policy.update(look.score)
         return self.follow(look)
 
+    @property
+    def recalls(self) -> bool:
+        """True where going on needs the pixels of the frame before."""
+        return self._camera is not None
+
     def recall(self, look: Look, pixels: Image) -> None:
         """Take the last frame that was looked at in an earlier run as the one before the next."""
         if self._camera is not None:
