@@ -300,9 +300,7 @@ def record(
         check_room(source, out)
         recording.begin(fresh or source.endless)
         artist, blind = recording.artist() if recording.made.film or show else None, Blindness(source.name)
-        last = _go_over(recording, watcher, artist)
-        if limit and len(recording.results) > limit:
-            log.warning("%s: an earlier call followed %d frames already, which are kept", out, len(recording.results))
+        last = _go_over(recording, watcher, artist, limit)
         begun, done, ended = time.perf_counter(), 0, True
         end = limit if source.length is None else min(limit or source.length, source.length)
         shown = 0 if told_every is None else end and max(0, end - len(recording.results))
@@ -382,7 +380,7 @@ class Blindness:
             )  # fmt: skip
 
 
-def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None) -> Look | None:
+def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None, limit: int | None) -> Look | None:
     """Follow what earlier calls looked at; the last of it, None where there is nothing, and no picture is kept then."""
     source, last = recording.source, None
     shown: deque[tuple[TrackerOutput, tuple[float, float] | None]] = deque(maxlen=int(SHOWN_SECONDS * source.fps) + 1)
@@ -393,6 +391,8 @@ def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None
         last = look
     if last is None:
         remove(places(recording.out, source)["crops"])
+    if limit and (there := len(recording.results)) > limit:
+        log.warning("%s: an earlier call followed %d frames already, which are kept", recording.out, there)
     if artist is not None:
         blank = np.zeros((source.height, source.width, 3), np.uint8)
         for output, taus in shown:
