@@ -306,14 +306,14 @@ def _placed(
     """
     from msfp.online.folders import check_room, claim, earlier, free_folder, holder, release
 
-    first, whose = out or Path("tracked") / seen.name, "nobody"
+    first, chosen = out or Path("tracked") / seen.name, out is not None or exist_ok
     while True:
-        place = first if out or exist_ok else free_folder(first, seen, state)
+        place = first if chosen else free_folder(first, seen, state)
         check_room(seen, place)
         whose = holder(place, seen, state)
-        if whose != "nobody" or claim(place, state):
+        replaced = whose in ("parts", "other")
+        if whose == "this" or (replaced and chosen) or (whose == "nobody" and claim(place, state)):
             break
-    replaced = whose in ("parts", "other")
     if replaced and not (exist_ok or (fresh and whose == "parts")):
         raise InputError(
             f"{out} holds results of another video or of other settings; name another folder with --out, or replace "
