@@ -44,17 +44,18 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path) -> None:
 def test_a_second_stop_ends_without_a_traceback() -> None:
     """While a stopped command waits for what it had started, such as threads of a pool."""
     program = (
-        "import threading, time; from msfp.cli import app\n"
+        "import threading, time; from msfp.cli import app; app.ROOMS = ()\n"
         "threading.Thread(target=time.sleep, args=(60,)).start()\n"
         "app.app = lambda **_: (_ for _ in ()).throw(KeyboardInterrupt)\n"
         "app.main()"
     )
-    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
-    assert running.stderr is not None
-    assert running.stderr.readline().startswith("msfp: stopped; ")
-    time.sleep(0.2)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=30)
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        told = running.stderr.readline()
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+    assert told.startswith("msfp: stopped; ")
     assert (running.returncode, said) == (130, "")
 
 
