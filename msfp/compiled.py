@@ -2,10 +2,11 @@
 
 import hashlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -45,7 +46,7 @@ def kernel(function: Callable[P, R], fastmath: bool | set[str] = False) -> Calla
     """Compile a function at its first call, or load what an earlier run compiled; `NUMBA_CACHE_DIR` overrides where."""
     settings: Any = config
     given = settings.CACHE_DIR
-    settings.CACHE_DIR = given or str(PACKAGE / "__pycache__" / f"kernels-{sources_digest()}")
+    settings.CACHE_DIR = given or str(kernels_folder())
     try:
         return njit(cache=True, error_model="numpy", fastmath=fastmath)(function)
     finally:
@@ -55,6 +56,10 @@ def kernel(function: Callable[P, R], fastmath: bool | set[str] = False) -> Calla
 def summing_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """A kernel whose sums may be reordered to be vectorised; their last bit then depends on the processor."""
     return kernel(function, {"reassoc", "contract"})
+
+
+def kernels_folder() -> Path:
+    return PACKAGE / "__pycache__" / f"kernels-{sources_digest()}"
 
 
 def sources() -> dict[Path, bytes]:
@@ -88,10 +93,22 @@ class _Notice(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self.said and event.data["dispatcher"].py_func.__module__.startswith("msfp."):
             self.said = True
-            _log.warning("compiling kernels, once for this version on this machine; a minute or two")
+            if _first_of_its_group():
+                _log.warning("compiling kernels, once for this version on this machine; a minute or two")
 
     def on_end(self, event: Any) -> None:
         pass
+
+
+def _first_of_its_group() -> bool:
+    """Whether no other process of this command has said so: a note beside the kernels holds who did last."""
+    note, group = kernels_folder() / "compiling", str(os.getpgrp())
+    with suppress(OSError):
+        if note.is_file() and note.read_text(encoding="ascii") == group:
+            return False
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(group, encoding="ascii")
+    return True
 
 
 event.register("numba:compile", _Notice())

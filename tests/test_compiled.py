@@ -1,6 +1,7 @@
 """Where compiled kernels are kept, and that somebody is told when they compile."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,12 +31,20 @@ def test_a_change_of_source_changes_the_folder(monkeypatch: pytest.MonkeyPatch) 
     compiled.sources_digest.cache_clear()
 
 
-def test_says_once_that_kernels_compile(caplog: pytest.LogCaptureFixture) -> None:
-    notice = compiled._Notice()
+def test_a_command_says_once_that_kernels_compile(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its workers are in the same process group, and compile what they need themselves."""
+    monkeypatch.setattr(compiled, "kernels_folder", lambda: tmp_path / "kernels")
     theirs = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=np.mean)})
     ours = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=iou.py_func)})
     with caplog.at_level(logging.WARNING):
-        for event in (theirs, ours, ours):
-            notice.on_start(event)
-            notice.on_end(event)
+        for notice in (compiled._Notice(), compiled._Notice()):
+            for event in (theirs, ours, ours):
+                notice.on_start(event)
+                notice.on_end(event)
     assert [record.message.partition(",")[0] for record in caplog.records] == ["compiling kernels"]
+    monkeypatch.setattr(compiled.os, "getpgrp", lambda: -1)
+    with caplog.at_level(logging.WARNING):
+        compiled._Notice().on_start(ours)
+    assert len(caplog.records) == 2, "another command says it, too"

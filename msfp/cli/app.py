@@ -20,7 +20,7 @@ from msfp.errors import MsfpError
 
 MISTAKE, REFUSED, BUG, STOPPED = 2, 3, 4, 130
 STOP = "stopped; what was finished is kept, the same command goes on from there"
-ROOMS = ("datasets", "paper", "tracking", "video")
+ROOMS = ("datasets", "paper", "tracking")
 COMMAND = "MSFP_COMMAND"  # variable: what was asked and when, for `engine.provenance`, which is slow to import
 QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}  # what cannot be decoded is told in our words
 TRACEBACK = "MSFP_TRACEBACK"  # variable: tell where an error came from
@@ -81,23 +81,30 @@ def main() -> None:
     try:
         for name in ROOMS:  # each adds its commands
             importlib.import_module(f"msfp.cli.{name}")
-
         try:
             app(prog_name="msfp")
         finally:
             sys.stdout.flush()
     except SystemExit as ended:  # typer turns KeyboardInterrupt into this status and says nothing
         if ended.code == STOPPED:
-            print(f"msfp: {STOP}", file=sys.stderr)
+            _tell(STOP, STOPPED)
         raise
     except BaseException as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
         text, status = explained(error)
-        with contextlib.suppress(OSError):
-            print(f"msfp: {text}", file=sys.stderr)
+        _tell(text, status)
         _forget_output()
         sys.exit(status)
+
+
+def _tell(text: str, status: int) -> None:
+    """One line on stderr; where the command was stopped, a second Ctrl+C then ends it while its workers go."""
+    if status == STOPPED and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(STOPPED))
+    with contextlib.suppress(OSError):
+        print(f"msfp: {text}", file=sys.stderr)
 
 
 def explained(error: BaseException) -> tuple[str, int]:
@@ -127,18 +134,16 @@ def _refusal(error: OSError) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     printed = bool(frames) and frames[-1].name in ("echo", main.__name__)  # both do nothing else with the system
     place = "standard output" if printed and error.filename is None else error.filename
-    what = f"{place}: " if place is not None else ""
     reason = error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
     remedies = {
         **REMEDIES,
         errno.EMFILE: "allow more open files with `ulimit -n 4096` and repeat the command",
         errno.ENFILE: "close other programs and repeat the command",
         errno.EPIPE: "whoever read the output has ended",
+        **({errno.ENOSPC: "free some space, or send the output elsewhere, and repeat the command"} if printed else {}),
     }
     remedy = remedies.get(error.errno or 0, "mend that and repeat the command")
-    if printed and error.errno == errno.ENOSPC:
-        remedy = "free some space, or send the output elsewhere, and repeat the command"
-    return f"{what}refused by the system ({reason}); {remedy}. What was computed is kept"
+    return f"{f'{place}: ' if place else ''}refused by the system ({reason}); {remedy}. What was computed is kept"
 
 
 def _forget_output() -> None:

@@ -1,4 +1,4 @@
-"""`msfp data ...`: rendering the embedded worlds, fetching real data, and checking what a folder of it holds."""
+"""`msfp data ...`: rendering the drawn scenes, fetching real data, and checking what a folder of it holds."""
 
 import contextlib
 import sys
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import Commands, app
-from msfp.cli.options import Json, Start, offering, opens_run, tell
+from msfp.cli.options import Json, Start, offer, opens_run, tell
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.data.download import Plan
 
 data_app = typer.Typer(
-    help="Render the embedded worlds; fetch real data sets; check what a folder holds.",
+    help="Render the drawn scenes; fetch real data sets; check what a folder holds.",
     no_args_is_help=True,
     cls=Commands,
 )
@@ -28,15 +28,10 @@ app.add_typer(data_app, name="data")
 @opens_run("profile", "workers", "home", "param")
 def make(
     start: Start,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="embedded data sets; where none is named, those that the profile's tables always use", metavar="NAME"
-        ),
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="default: the profile's data sets")] = None,
     as_json: Json = False,
 ) -> None:
-    """Render the embedded worlds in a profile's size and length, where they are not there yet.
+    """Render the drawn scenes in a profile's size and length, where they are not there yet.
 
     A data set is there when it is whole: one that is stopped in the middle begins anew.
     """
@@ -68,22 +63,15 @@ def check(
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder; name the one that holds train/ or test/")
     findings = findings_of(root, thorough)
-    tell(as_json, [asdict(f) for f in findings], map(str, findings))
-    if any(not f.right for f in findings):
-        raise typer.Exit(1)
+    tell(as_json, [asdict(f) for f in findings], map(str, findings), wrong=any(not f.right for f in findings))
 
 
-def _fetched() -> list[str]:
-    from msfp.data.sequences import DATASETS
-
-    return [one.name for one in DATASETS.values() if one.archives]
+FETCHED = ("mot17", "mot20", "dancetrack", "personpath22")
 
 
 @data_app.command("get")
 def get(
-    name: Annotated[
-        str, typer.Argument(help="mot17, mot20, dancetrack or personpath22", autocompletion=offering(_fetched))
-    ],
+    name: Annotated[str, typer.Argument(help=", ".join(FETCHED), autocompletion=offer(also=FETCHED))],
     to: Annotated[Path | None, typer.Option("--to", help="folder for it; default: data/NAME")] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="labels and detections, no frames")] = False,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="agree to its licence, do not ask")] = False,
@@ -107,22 +95,12 @@ def get(
     folder = obtain(asked, _bar, keep_archives)
     findings = findings_of(folder)
     wrong = [str(finding) for finding in findings if not finding.right]
-    right = len(findings) - len(wrong)
-    tell(
-        as_json,
-        {"root": str(folder), "findings": [asdict(f) for f in findings]},
-        [*wrong, f"{folder}: {right} of {len(findings)} right; use it with --root {folder}"],
-    )
-    if wrong:
-        raise typer.Exit(1)
+    said = f"{folder}: {len(findings) - len(wrong)} of {len(findings)} right; use it with --root {folder}"
+    tell(as_json, {"root": str(folder), "findings": [asdict(f) for f in findings]}, [*wrong, said], wrong=wrong)
 
 
 def _agree(asked: "Plan", accepted: bool) -> None:
-    """Show licence and size; go on only with a yes.
-
-    Raises:
-        InputError: nobody is there to ask, or the answer is no.
-    """
+    """Show licence and size; go on only with a yes. InputError: nobody is there to ask, or the answer is no."""
     dataset = asked.dataset
     typer.echo(
         f"{dataset.title}: {len(asked.archives)} file(s), {asked.total / 1e9:.2f} GB\n"

@@ -1,6 +1,7 @@
 """What there is of each kind, read from the registries, or from their source where they are slow to import."""
 
 import ast
+import json
 from collections.abc import Iterator
 from importlib.resources import files
 
@@ -11,10 +12,8 @@ KINDS = ("tables", "figures", "extras", "trackers", "datasets", "presets", "appe
 
 
 def listing(what: str) -> list[Row]:
-    """Rows of one kind.
-
-    Raises InputError: a kind that does not exist.
-    """
+    """Rows of one kind, each with a line that says what it is; InputError: a kind that does not exist."""
+    rows: list[Row] = []
     match what:
         case "tables" | "figures" | "extras":
             from msfp.paper.registry import EXTRA, every
@@ -28,16 +27,11 @@ def listing(what: str) -> list[Row]:
         case "trackers":
             from msfp.tracking import names, tracker_class
 
-            classes = [tracker_class(name) for name in names()]
-            return [
-                {
-                    "name": c.name,
-                    "label": c.label,
-                    "appearance": c.appearance or "none",
-                    "--set": " ".join(name for name in c.Settings.model_fields if name != "fps"),
-                }
-                for c in classes
-            ]
+            for c in map(tracker_class, names()):
+                settings = " ".join(name for name in c.Settings.model_fields if name != "fps")
+                about = {"name": c.name, "label": c.label, "appearance": c.appearance or "none", "what": _first(c)}
+                rows.append({**about, "--set": settings})
+            return rows
         case "datasets":
             from msfp.data.catalog import DATASETS
 
@@ -50,19 +44,26 @@ def listing(what: str) -> list[Row]:
                 for p in presets().values()
             ]
         case "appearances":
-            rows = [*_declared("msfp.heads"), ("reid", "The separate ReID network on crops (OSNet x0.25).")]
-            return [{"name": name, "what": what} for name, what in sorted(rows)]
+            found = [*_declared("msfp.heads"), ("reid", "The separate ReID network on crops (OSNet x0.25).")]
+            return [{"name": name, "what": what} for name, what in sorted(found)]
         case "thresholds":
             from msfp.tracking.thresholds import policies
 
-            return [{"name": n, "what": (c.__doc__ or "").partition("\n")[0]} for n, c in policies().items()]
+            return [{"name": name, "what": _first(kind)} for name, kind in policies().items()]
         case "notebooks":
             from msfp.paper.registry import every, notebooks_folder
 
             ready = [a for a in every() if a.status == "ready"]
-            stems = sorted(path.stem for path in notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
-            return [{"name": s, "makes": ", ".join(a.name for a in ready if a.notebook == s)} for s in stems]
+            for path in sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb")):
+                head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+                makes = ", ".join(a.name for a in ready if a.notebook == path.stem)
+                rows.append({"name": path.stem, "what": f"{head}**".split("**")[1], "makes": makes})
+            return rows
     raise InputError(f"list {what}: there are: {', '.join(KINDS)}")
+
+
+def _first(kind: type) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
 
 
 def check_name(kind: str, option: str, word: str) -> None:

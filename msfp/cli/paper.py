@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from msfp.cli.app import app
-from msfp.cli.options import Json, Start, listed, offering, opens_run, tell
+from msfp.cli.listing import KINDS
+from msfp.cli.options import Json, Start, offer, opens_run, tell
 from msfp.errors import InputError
 
 if TYPE_CHECKING:
     from msfp.paper.methods import Chosen
 
 BENCHES = Path(__file__).resolve().parents[2] / "bench"
+FOUND = {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}  # none but in a checkout
+TABLES, NAMES = offer("tables", "extras"), offer(also=("all", *FOUND))
 COMPUTES = ("profile", "root", "weights", "device", "workers", "param", "home")
 SHOWS = ("profile", "root", "weights", "param", "home")
 
 
 def _bring() -> Path:
-    """Put the package's notebooks here where they are not, and say so in one line; nothing in a checkout."""
+    """Put the package's notebooks here where they are not, and say so; nothing in a checkout."""
     from msfp.paper.registry import bring_notebooks
 
     folder, written, kept = bring_notebooks()
@@ -100,29 +103,13 @@ def paper(
     problems = [f"{name} is not in it: {reason}" for name, reason in made.missing.items()]
     if made.stale:
         problems.append(f"made by other code or settings: {', '.join(made.stale)}")
-    tell(
-        as_json,
-        {**found, "stale": made.stale, "compile": COMPILE},
-        f"{made.folder}: {len(made.tables)} tables, {len(made.figures)} figures; there: {COMPILE}",
-        [] if as_json else problems,
-    )
-
-
-def _kinds() -> tuple[str, ...]:
-    from msfp.cli.listing import KINDS
-
-    return KINDS
+    said = f"{made.folder}: {len(made.tables)} tables, {len(made.figures)} figures; there: {COMPILE}"
+    tell(as_json, {**found, "stale": made.stale, "compile": COMPILE}, said, [] if as_json else problems)
 
 
 @app.command("list")
 def list_things(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="tables, figures, extras, trackers, datasets, presets, appearances, thresholds, notebooks",
-            autocompletion=offering(_kinds),
-        ),
-    ] = "tables",
+    what: Annotated[str, typer.Argument(help=", ".join(KINDS), autocompletion=offer(also=KINDS))] = "tables",
     as_json: Json = False,
 ) -> None:
     """What there is: tables, figures, trackers, data sets, detector presets."""
@@ -138,9 +125,7 @@ def list_things(
 @opens_run(*COMPUTES)
 def table(
     start: Start,
-    number: Annotated[
-        int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=listed("tables", "extras"))
-    ],
+    number: Annotated[int, typer.Argument(help="1 to 24; extra ones from 101", autocompletion=TABLES)],
     as_json: Json = False,
 ) -> None:
     """Compute one table of the paper: measured beside the paper's value."""
@@ -155,7 +140,7 @@ def table(
 @opens_run(*COMPUTES)
 def figure(
     start: Start,
-    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=listed("figures"))],
+    number: Annotated[int, typer.Argument(help="1 to 7", autocompletion=offer("figures"))],
     as_json: Json = False,
 ) -> None:
     """Draw one figure of the paper as PDF, SVG and PNG."""
@@ -165,9 +150,7 @@ def figure(
     made = as_notebook_run(run).figure(number)
     names = [str(f) for f in made.files]
     problems = [f"figure {number}: n/a: {made.reason}"] if made.reason else []
-    tell(as_json, {"number": number, "files": names, "reason": made.reason}, names, problems)
-    if made.reason:
-        raise typer.Exit(1)
+    tell(as_json, {"number": number, "files": names, "reason": made.reason}, names, problems, wrong=made.reason)
 
 
 @app.command("import-results")
@@ -194,22 +177,18 @@ def import_results(
     problems = list(kept.problems)
     if kept.unshown:
         problems.append(f"{folder}: kept, though no table of this run shows them: {', '.join(kept.unshown)}")
-    rows: dict[str, dict[str, dict[str, float]]] = {}
+    rows: dict[str, dict[str, dict[str, float]]] = {dataset: {} for dataset in scored}
     for dataset, cells in scored.items():
-        found = rows.setdefault(dataset, {})
         for cell in cells:
             if isinstance(cell.value, (int, float)):
-                found.setdefault(cell.row, {})[cell.column] = float(cell.value)
+                rows[dataset].setdefault(cell.row, {})[cell.column] = float(cell.value)
     lines = [f"{len(kept.sequences)} result files kept at {kept.folder}"]
-    for dataset, scores in rows.items():
-        for row, values in scores.items():
-            text = "  ".join(f"{k} {v:.0f}" if k == "IDSW" else f"{k} {v:.1f}" for k, v in values.items())
-            lines.append(f"{dataset}  {row}: {text}")
+    for dataset, row, values in ((dataset, *one) for dataset, found in rows.items() for one in found.items()):
+        text = "  ".join(f"{k} {v:.0f}" if k == "IDSW" else f"{k} {v:.1f}" for k, v in values.items())
+        lines.append(f"{dataset}  {row}: {text}")
     lines.append(f"shown by: msfp table 1 --profile {run.settings.profile}")
     record = {"kept": str(kept.folder), "sequences": kept.sequences, "scores": rows, "problems": kept.problems}
-    tell(as_json, {**record, "unshown": kept.unshown}, lines, problems)
-    if kept.problems:
-        raise typer.Exit(1)
+    tell(as_json, {**record, "unshown": kept.unshown}, lines, problems, wrong=kept.problems)
 
 
 @app.command()
@@ -218,9 +197,7 @@ def submit(
     start: Start,
     method: Annotated[str, typer.Argument(help="a row of Table 1, such as MSFP-Track, or its tracker's name")],
     dataset: Annotated[str, typer.Option("--dataset", help="mot17 or mot20; default: the profile's")] = "",
-    out: Annotated[
-        Path | None, typer.Option("--zip", help="file to write; default: runs/PROFILE/submissions/DATASET-METHOD.zip")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--zip", help="file to write; default: in runs/PROFILE")] = None,
     as_json: Json = False,
 ) -> None:
     """Track a test split whose labels are hidden, and write the zip that motchallenge.net takes, checked."""
@@ -235,9 +212,7 @@ def submit(
 @opens_run(*COMPUTES, profile="", workers=-1)
 def tune(
     start: Start,
-    rows: Annotated[
-        list[str] | None, typer.Argument(help="rows of Table 1 or trackers, such as ByteTrack; default: all")
-    ] = None,
+    rows: Annotated[list[str] | None, typer.Argument(help="rows of Table 1 or trackers; default: all")] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="draws a row, the same for all")] = 300,
     seed: Annotated[int, typer.Option("--seed", min=0, help="of the draws")] = 0,
     as_json: Json = False,
@@ -245,15 +220,14 @@ def tune(
     """Select what a paper leaves open: random search on held-out learning frames, HOTA, the same budget for every row.
 
     Prints the settings chosen, their HOTA where they were chosen and, beside the released ones, on the validation part,
-    which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the embedded worlds are used.
+    which no draw has seen. ROOT is any folder in the MOTChallenge layout; without it the drawn scenes are used.
     """
     run = start(f"selection.trials={trials}", f"selection.seed={seed}", "tuning=selected")
     from msfp.paper.methods import tune as tune_rows
 
     found = tune_rows(run, rows or [])
-    tell(as_json, [_record(one) for one in found], "" if as_json else [_text(one) for one in found])
-    if any(one.found is None for one in found):
-        raise typer.Exit(1)
+    lines = [] if as_json else [_text(one) for one in found]
+    tell(as_json, [_record(one) for one in found], lines, wrong=any(one.found is None for one in found))
 
 
 def _record(one: "Chosen") -> dict[str, object]:
@@ -266,14 +240,10 @@ def _record(one: "Chosen") -> dict[str, object]:
     }
     if found is None:
         return {**record, "reason": one.reason}
-    inner = {"released": 100 * found.released, "selected": 100 * found.hota}
-    return {
-        **record,
-        "inner": {**inner, "quartiles": [100 * float(q) for q in found.quartiles]},
-        "draws": found.draws,
-        "seeds": list(found.seeds),
-        "selected_on": list(found.held_out),
-    }
+    inner: dict[str, object] = {"released": 100 * found.released, "selected": 100 * found.hota}
+    inner["quartiles"] = [100 * float(q) for q in found.quartiles]
+    how = {"draws": found.draws, "seeds": list(found.seeds), "selected_on": list(found.held_out)}
+    return {**record, "inner": inner, **how}
 
 
 def _text(one: "Chosen") -> str:
@@ -295,36 +265,24 @@ def _text(one: "Chosen") -> str:
     return "\n".join(lines)
 
 
-def benches() -> dict[str, Path]:
-    """Benchmarks of this checkout by name."""
-    return {p.stem.removeprefix("bench_"): p for p in sorted(BENCHES.glob("bench_*.py"))}
-
-
 @app.command()
 def bench(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="a benchmark's name, or all; without one they are listed",
-            autocompletion=offering(lambda: ("all", *benches())),
-        ),
-    ] = "",
+    name: Annotated[str, typer.Argument(help="one of them, or all; default: list them", autocompletion=NAMES)] = "",
     as_json: Json = False,
     device: Annotated[str, typer.Option("--device", help="pipeline only: parts of a frame on this device")] = "",
 ) -> None:
     """Time a hot path beside its peers, in one process and in turn; medians and ratios."""
-    found = benches()
-    if not found:
+    if not FOUND:
         raise InputError(f"no benchmarks at {BENCHES}; they come with a checkout of the project, not with the package")
     if not name:
-        return tell(as_json, list(found), found)
+        return tell(as_json, list(FOUND), FOUND)
     if device and name != "pipeline":
         raise InputError(f"--device {device}: only `msfp bench pipeline` runs elsewhere than on the CPU")
-    if name not in ("all", *found):
-        raise InputError(f"bench {name}: not known; there are: all, {', '.join(found)}")
+    if name not in ("all", *FOUND):
+        raise InputError(f"bench {name}: not known; there are: all, {', '.join(FOUND)}")
     words = [*(["--json"] if as_json else []), *(["--device", device] if device else [])]
-    for one in found if name == "all" else [name]:
-        done = subprocess.run([sys.executable, str(found[one]), *words], check=False)
+    for one in FOUND if name == "all" else [name]:
+        done = subprocess.run([sys.executable, str(FOUND[one]), *words], check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
     return None

@@ -15,7 +15,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from msfp.data.frames import Image
-from msfp.explore.session import Clip, Result, boxes_in, rows_in
+from msfp.explore.session import Clip, Result, rows_in
 from msfp.online.video import COLOURS
 from msfp.types import tlwh_to_xyxy
 
@@ -30,8 +30,6 @@ STYLE: Any = {
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False, "legend.fontsize": 8, "lines.linewidth": 1.4,
 }  # fmt: skip
-
-
 CURSOR = "msfp-now"
 
 
@@ -49,13 +47,13 @@ class Chart:
         return self.svg.replace(f'<g id="{CURSOR}">', place)
 
 
-def _drawn(width: float, height: float, frames: tuple[int, int], plot: Callable[["Axes"], None]) -> Chart:
+def _drawn(frames: tuple[int, int], plot: Callable[["Axes"], None], size: tuple[float, float] = (5.2, 1.8)) -> Chart:
     """What is plotted over the frames from the first to the last, on axes of a size in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(width, height), layout="constrained")
+        fig = Figure(figsize=size, layout="constrained")
         ax = fig.subplots()
         ax.axvline(frames[0], color=INK, lw=0.6, alpha=0.6, gid=CURSOR)
         ax.set_xlim(frames[0] - 0.5, frames[1] + 0.5)
@@ -85,7 +83,7 @@ def similarity(frames: NDArray[np.integer], own: NDArray, other: NDArray, asked:
         ax.plot([asked], [1.0], marker="v", ls="", color=INK, ms=6, label="the box clicked")
         ax.set(xlabel="frame", ylabel="cosine similarity", ylim=(None, 1.06))
 
-    return _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), plot)
+    return _drawn((int(frames[0]), int(frames[-1])), plot)
 
 
 def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[float, float]) -> Chart:
@@ -99,7 +97,7 @@ def taus(frames: NDArray[np.integer], atl: NDArray[np.float32], fixed: tuple[flo
         margin = 0.03 * (high - low)
         ax.set(xlabel="frame", ylabel="threshold τ", ylim=(low - margin, high + margin))
 
-    return _drawn(5.2, 1.8, (int(frames[0]), int(frames[-1])), plot)
+    return _drawn((int(frames[0]), int(frames[-1])), plot)
 
 
 def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer]]) -> Chart:
@@ -114,29 +112,20 @@ def switch_marks(frames: tuple[int, int], marks: Mapping[str, NDArray[np.integer
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
 
-    return _drawn(9.0, 0.9, frames, plot)
+    return _drawn(frames, plot, (9.0, 0.9))
 
 
 FIRST_PIXEL = 1.0  # file coordinates begin at 1, pixels at 0
-QUALITY = 90
 MARGIN = 0.08  # of a crop, in its own size
 CROP_HEIGHT = 96
 Box = dict[str, Any]
-
-
-@lru_cache(maxsize=512)
-def frame_jpeg(clip: Clip, frame: int) -> bytes:
-    """A frame of the clip, encoded once."""
-    return jpeg(clip.image(frame))
 
 
 def jpeg(image: Image) -> bytes:
     """(H, W, 3) uint8 RGB as JPEG."""
     import cv2
 
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    assert done
-    return data.tobytes()
+    return cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
 def crop(clip: Clip, row: int) -> str:
@@ -158,49 +147,46 @@ def crop(clip: Clip, row: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(sized)).decode()
 
 
-def box(xyxy: NDArray[np.floating], identity: int, label: str, kind: str = "track") -> Box:
+def box(xyxy: NDArray[np.floating], identity: int, label: str, kind: str = "track", colour: str = "") -> Box:
     """One box for the view, in pixels from 0: `track` boxes can be clicked, of other kinds they are marks."""
     left, top, right, bottom = (float(v) for v in np.round(np.asarray(xyxy) - FIRST_PIXEL, 1))
     place = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-    return {**place, "id": identity, "label": label, "colour": COLOURS[identity % len(COLOURS)], "kind": kind}
+    colour = colour or COLOURS[identity % len(COLOURS)]
+    return {**place, "id": identity, "label": label, "colour": colour, "kind": kind}
 
 
 def boxes_of(result: Result, frame: int, switches: bool = False) -> list[Box]:
     """A frame's tracks; with `switches`, also the people whose identity changes in it."""
-    ids, xyxy = boxes_in(result.tracks, frame)
-    found = [box(b, int(i), str(i)) for i, b in zip(ids, xyxy, strict=True)]
-    if switches and result.switches is not None:
-        at = np.flatnonzero(result.switches.frame == frame)
-        mine = result.switches
+    rows = rows_in(result.tracks, frame)
+    tracked = zip(result.tracks.id[rows].tolist(), tlwh_to_xyxy(result.tracks.tlwh[rows]), strict=True)
+    found = [box(xyxy, who, str(who)) for who, xyxy in tracked]
+    if switches and (mine := result.switches) is not None:
+        at = np.flatnonzero(mine.frame == frame)
         found += [box(mine.xyxy[s], int(mine.after[s]), f"{mine.before[s]} → {mine.after[s]}", "switch") for s in at]
     return found
 
 
 def labels_of(clip: Clip, frame: int) -> list[Box]:
     """The labelled people of a frame; none where the labels are not at hand."""
-    truth = clip.truth
-    if truth is None:
+    if (truth := clip.truth) is None:
         return []
     rows = (truth.frame == frame) & truth.pedestrian
     found = zip(truth.id[rows].tolist(), tlwh_to_xyxy(truth.tlwh[rows]), strict=True)
-    return [{**box(xyxy, who, f"{who}", "label"), "colour": OWN} for who, xyxy in found]
+    return [box(xyxy, who, f"{who}", "label", OWN) for who, xyxy in found]
 
 
 def raw_of(clip: Clip, frame: int) -> list[Box]:
     """The public detections of a frame with their scores."""
     rows = rows_in(clip.detections, frame)
     found = zip(clip.detections.score[rows].tolist(), tlwh_to_xyxy(clip.detections.tlwh[rows]), strict=True)
-    return [{**box(xyxy, -1, f"{score:.2f}", "detection"), "colour": RAW} for score, xyxy in found]
-
-
-HERE = Path(__file__).parent
+    return [box(xyxy, -1, f"{score:.2f}", "detection", RAW) for score, xyxy in found]
 
 
 class FrameView(anywidget.AnyWidget):
     """A frame, the boxes on it, and a line below."""
 
-    _esm = HERE / "frame_view.js"
-    _css = HERE / "frame_view.css"
+    _esm = Path(__file__).with_name("frame_view.js")
+    _css = Path(__file__).with_name("frame_view.css")
     jpeg = traitlets.Bytes().tag(sync=True)
     size = traitlets.List([1, 1]).tag(sync=True)  # width and height in pixels
     boxes: Any = traitlets.List().tag(sync=True)  # see `box`
@@ -211,8 +197,11 @@ class FrameView(anywidget.AnyWidget):
     def show(self, clip: Clip, frame: int, boxes: list[Box], caption: str, chosen: int = -1) -> None:
         """Another frame or other boxes, sent in one message."""
         with self.hold_sync():
-            self.jpeg = frame_jpeg(clip, frame)
-            self.size = list(clip.size)
-            self.boxes = boxes
-            self.chosen = chosen
-            self.caption = caption
+            self.jpeg = _frame_jpeg(clip, frame)
+            self.size = [clip.sequence.width, clip.sequence.height]
+            self.boxes, self.chosen, self.caption = boxes, chosen, caption
+
+
+@lru_cache(maxsize=512)
+def _frame_jpeg(clip: Clip, frame: int) -> bytes:
+    return jpeg(clip.image(frame))

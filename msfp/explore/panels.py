@@ -1,33 +1,29 @@
 """The panels of `explore.ipynb`: frames and people, thresholds, trackers."""
 
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 import traitlets
 from numpy.typing import NDArray
 
 from msfp.errors import InputError, NotComputable
 from msfp.explore import drawing
-from msfp.explore.drawing import FrameView, boxes_of, crop
+from msfp.explore.drawing import Chart, FrameView, boxes_of, crop
 from msfp.explore.session import FULL, Clip, Looks, Result, detections_of, looks_of, open_clips
 
-NARROW = widgets.Layout(width="max-content")
+NARROW, WIDE = widgets.Layout(width="max-content"), widgets.Layout(width="60%", min_width="260px")
+WRAPPED = widgets.Layout(flex_flow="row wrap", grid_gap="12px")
 
 
-class SequenceControls(traitlets.HasTraits):
-    """The open sequence and frame, and the controls that choose them.
-
-    Attributes:
-        clip: the open sequence.
-        frame: from 1, the clip's first.
-        chooser: drop-down of sequences.
-        slider: number of the frame in its scene; shown by every panel, and one for all.
-    """
+class Explorer(traitlets.HasTraits):
+    """The open sequence and frame, the controls that choose them, and panels that all show these."""
 
     clip = traitlets.Instance(Clip)
-    frame = traitlets.Int(1)
+    frame = traitlets.Int(1)  # from 1, the clip's first; the slider shows its number in the scene
 
     def __init__(self, clips: dict[str, Clip], sequence: str = "") -> None:
         """Open a sequence; empty: the first. Raises InputError: the run has no such sequence; names those it has."""
@@ -36,13 +32,25 @@ class SequenceControls(traitlets.HasTraits):
             raise InputError(f"sequence {name!r} is not in this run; there are: {', '.join(clips)}")
         super().__init__(clip=clips[name])
         self._clips = clips
-        self.chooser = widgets.Dropdown(options=list(clips), value=name, description="sequence")
-        self.slider = widgets.IntSlider(description="frame", layout=widgets.Layout(width="60%", min_width="260px"))
+        self.sequences = widgets.Dropdown(options=list(clips), value=name, description="sequence")
+        self.slider = widgets.IntSlider(description="frame", layout=WIDE)
         self._opening = False
         self._range()
-        self.chooser.observe(self._open, "value")
+        self.sequences.observe(self._open, "value")
         self.slider.observe(self._move, "value")
         self.observe(self._follow, "frame")
+
+    def people(self, tracker: str = FULL) -> "PeoplePanel":
+        """Boxes and identities; click a person."""
+        return PeoplePanel(self, tracker)
+
+    def thresholds(self, tracker: str = FULL) -> "ThresholdPanel":
+        """Thresholds by hand beside ATL's."""
+        return ThresholdPanel(self, tracker)
+
+    def trackers(self, first: str = FULL, second: str = "ByteTrack") -> "TrackersPanel":
+        """Two trackers side by side."""
+        return TrackersPanel(self, first, second)
 
     def steps(self) -> widgets.HBox:
         """Frame slider with a play button."""
@@ -79,7 +87,29 @@ class SequenceControls(traitlets.HasTraits):
             self.slider.value = self.clip.shown(self.frame)
 
 
-def tracker_choice(desk: SequenceControls, label: str, description: str = "tracker") -> widgets.Dropdown:
+class Panel(widgets.VBox):
+    """Pictures and words on the explorer's clip and frame, drawn again when one of these or a choice changes."""
+
+    def __init__(self, desk: Explorer, rows: list[widgets.Widget], choices: Iterable[widgets.Widget]) -> None:
+        super().__init__(rows)
+        self._desk = desk
+        self._chart: Chart | None = None
+        desk.observe(self._reopen, "clip")
+        desk.observe(self._show, "frame")
+        for choice in choices:
+            choice.observe(self._reopen, "value")
+        self._reopen()
+
+    def _reopen(self, _change: Any = None) -> None:
+        """Another sequence or choice."""
+        raise NotImplementedError
+
+    def _show(self, _change: Any = None) -> None:
+        """Another frame."""
+        raise NotImplementedError
+
+
+def tracker_choice(desk: Explorer, label: str, description: str = "tracker") -> widgets.Dropdown:
     """Drop-down of the run's trackers. Raises InputError: no such tracker; names those there are."""
     there = list(desk.clip.methods)
     if label not in there:
@@ -91,7 +121,7 @@ def side_by_side(left: list[widgets.Widget], right: widgets.Widget) -> widgets.H
     """A column of pictures and one of words beside it, or below where the page is narrow."""
     column = widgets.VBox(left, layout=widgets.Layout(flex="3 1 420px", min_width="0"))
     right.layout = widgets.Layout(flex="2 1 300px", min_width="0")
-    return widgets.HBox([column, right], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px"))
+    return widgets.HBox([column, right], layout=WRAPPED)
 
 
 def words(text: str) -> str:
@@ -99,36 +129,36 @@ def words(text: str) -> str:
     return f'<div class="msfp-words" style="color:var(--jp-ui-font-color1,inherit);line-height:1.45">{text}</div>'
 
 
+def numbers_of(clip: Clip) -> NDArray[np.int64]:
+    """(T,) numbers of the clip's frames in its scene."""
+    return np.arange(clip.shown(1), clip.shown(clip.length) + 1)
+
+
 NEIGHBOURS = 5
 APART = 5  # frames between a box and its neighbours
 HINT = "Click a person, or reach one with Tab and press Enter."
 
 
-class PeoplePanel(widgets.VBox):
+class PeoplePanel(Panel):
     """Frame slider, boxes and identities; a click shows layer weights, neighbours and similarity over time."""
 
-    def __init__(self, desk: SequenceControls, tracker: str) -> None:
-        self._desk = desk
+    def __init__(self, desk: Explorer, tracker: str) -> None:
         self._asked: tuple[int, int, int] | None = None  # frame, identity, detection
         self.tracker = tracker_choice(desk, tracker)
-        self.view = FrameView()
-        self.person, self.curve = widgets.HTML(), widgets.HTML()
+        self.view, self.person, self.curve = FrameView(), widgets.HTML(), widgets.HTML()
         self.layers = {
             name: widgets.Checkbox(value=False, description=name, indent=False, layout=NARROW)
             for name in ("labels", "detections")
         }
         row = side_by_side([self.view, self.curve], self.person)
-        super().__init__([widgets.HBox([self.tracker, *self.layers.values()]), desk.steps(), row])
-        desk.observe(self._reopen, "clip")
-        desk.observe(self._show, "frame")
-        self.tracker.observe(self._reopen, "value")
         for layer in self.layers.values():
             layer.observe(self._show, "value")
         self.view.observe(self._click, "clicked")
-        self._reopen()
+        choices = widgets.HBox([self.tracker, *self.layers.values()])
+        super().__init__(desk, [choices, desk.steps(), row], [self.tracker])
 
     def _reopen(self, _change: Any = None) -> None:
-        """Another sequence or tracker: whoever was clicked is nobody in it."""
+        """Whoever was clicked is nobody in another sequence or tracker."""
         self._asked = None
         self.person.value = words(HINT)
         self._draw_curve()
@@ -152,20 +182,17 @@ class PeoplePanel(widgets.VBox):
     def _click(self, change: Any) -> None:
         identity = int(change["new"][0])
         clip, frame = self._desk.clip, self._desk.frame
+        self._asked = None
         try:
             found = clip.result(self.tracker.value).tracks
             taken = detections_of(clip, found)
             here = np.flatnonzero((found.frame == frame) & (found.id == identity) & (taken >= 0))
-            if not len(here):
-                self._asked = None
-                self.person.value = words(
-                    f"Person {identity}: no detection lies under this box, so that it has no look."
-                )
-            else:
+            text = words(f"Person {identity}: no detection lies under this box, so that it has no look.")
+            if len(here):
+                text = person_text(clip, looks_of(clip), identity, int(taken[here[0]]))
                 self._asked = frame, identity, int(taken[here[0]])
-                self.person.value = person_text(clip, looks_of(clip), identity, self._asked[2])
+            self.person.value = text
         except NotComputable as reason:
-            self._asked = None
             self.person.value = words(f"n/a: {escape(str(reason))}")
         self.view.chosen = self._asked[1] if self._asked else -1
         self._draw_curve()
@@ -179,8 +206,9 @@ class PeoplePanel(widgets.VBox):
         looks = looks_of(clip)
         own, name = own_boxes(clip, looks, self.tracker.value, identity, row)
         mine, other = looks.over_time(row, own, clip.length)
-        frames = np.arange(clip.shown(1), clip.shown(clip.length) + 1)
-        self._chart = drawing.similarity(frames, mine, other, clip.shown(frame), (name, "most similar other box"))
+        self._chart = drawing.similarity(
+            numbers_of(clip), mine, other, clip.shown(frame), (name, "most similar other box")
+        )
         self._move_cursor()
 
     def _move_cursor(self) -> None:
@@ -204,14 +232,11 @@ def person_text(clip: Clip, looks: Looks, identity: int, row: int) -> str:
     """Layer weights and neighbours of a box, as HTML."""
     frame, score = clip.shown(int(looks.frame[row])), clip.detections.score[row]
     who = looks.person[row]
+    labelled = "there are no labels" if clip.truth is None else "the labels know nobody here"
     if who >= 0:
         labelled = f"the labels say person {who}"
-    else:
-        labelled = "the labels know nobody here" if clip.truth is not None else "there are no labels"
-    every, other = np.ones(len(looks.frame), np.bool_), looks.person != who
-    other &= looks.person >= 0
-    near = looks.nearest(row, every, NEIGHBOURS, APART)
-    rivals = looks.nearest(row, other, NEIGHBOURS, 0, one_each=True)
+    near = looks.nearest(row, np.ones(len(looks.frame), np.bool_), NEIGHBOURS, APART)
+    rivals = looks.nearest(row, (looks.person != who) & (looks.person >= 0), NEIGHBOURS, 0, one_each=True)
     head = f"<b>Person {identity}</b>, frame {frame}, score {score:.2f}; {labelled}."
     parts = [
         f'<div style="display:flex;gap:10px;align-items:center">{_crop(clip, row, 84)}<div>{head}</div></div>',
@@ -258,25 +283,19 @@ START = (0.1, 0.6)  # ByteTrack's tau_low and tau_high
 STEP = 0.01
 
 
-class ThresholdPanel(widgets.VBox):
+class ThresholdPanel(Panel):
     """Two thresholds on one slider; HOTA, AssA, DetA and IDSW of what they give and of what ATL gives."""
 
-    def __init__(self, desk: SequenceControls, tracker: str) -> None:
-        self._desk = desk
+    def __init__(self, desk: Explorer, tracker: str) -> None:
         self.tracker = tracker_choice(desk, tracker)
         self.taus = widgets.FloatRangeSlider(
-            value=START, min=0.0, max=1.0, step=STEP, description="τ low, high", readout_format=".2f",
-            layout=widgets.Layout(width="60%", min_width="260px"),
-        )  # fmt: skip
-        self.view = FrameView()
-        self.scores, self.curve = widgets.HTML(), widgets.HTML()
+            value=START, min=0.0, max=1.0, step=STEP, description="τ low, high", readout_format=".2f", layout=WIDE
+        )
+        self.view, self.scores, self.curve = FrameView(), widgets.HTML(), widgets.HTML()
         row = side_by_side([self.view, self.curve], self.scores)
-        super().__init__([widgets.HBox([self.tracker]), self.taus, desk.steps(), row])
-        desk.observe(self._reopen, "clip")
-        desk.observe(self._show, "frame")
-        self.tracker.observe(self._track, "value")
-        self.taus.observe(self._track, "value")
-        self._reopen()
+        for choice in (self.tracker, self.taus):
+            choice.observe(self._track, "value")
+        super().__init__(desk, [widgets.HBox([self.tracker]), self.taus, desk.steps(), row], [])
 
     def _reopen(self, _change: Any = None) -> None:
         """Another sequence: its detector's scores may have a range of their own."""
@@ -292,9 +311,8 @@ class ThresholdPanel(widgets.VBox):
         low, high = self.taus.value
         try:
             self._result: Result | None = self._desk.clip.retrack(self.tracker.value, high, low)
-            adapted = self._desk.clip.adapted(self.tracker.value)
-            lines = {"slider": self._result, "ATL": adapted}
-            self.scores.value = words(score_table(lines))
+            adapted = self._desk.clip.result(self.tracker.value, adapted=True)
+            self.scores.value = words(score_table({"slider": self._result, "ATL": adapted}))
         except NotComputable as reason:
             self._result, self.scores.value = None, words(f"n/a: {reason}")
         self._draw_curve()
@@ -314,88 +332,64 @@ class ThresholdPanel(widgets.VBox):
     def _draw_curve(self) -> None:
         """ATL's thresholds over time, or why there are none."""
         clip, (low, high) = self._desk.clip, self.taus.value
-        frames = np.arange(clip.shown(1), clip.shown(clip.length) + 1)
         try:
-            self._chart: drawing.Chart | None = drawing.taus(frames, clip.atl, (high, low))
+            self._chart = drawing.taus(numbers_of(clip), clip.atl, (high, low))
         except NotComputable as reason:
             self._chart, self.curve.value = None, words(f"ATL: n/a, {reason}")
 
 
 def score_table(lines: dict[str, Result]) -> str:
     """HOTA and its parts in percent, identity switches, and boxes reported."""
-    style = 'style="text-align:right;padding:2px 0 2px 10px"'
-    names = "".join(f"<th {style}>{name}</th>" for name in ("HOTA", "AssA", "DetA", "IDSW", "boxes"))
-    rows = []
+    rows = {}
     for name, result in lines.items():
         score = result.score
-        cells = ["n/a"] * 4 if score is None else [
-            f"{100 * score.hota:.1f}", f"{100 * score.assoc_a:.1f}", f"{100 * score.det_a:.1f}", str(score.idsw)
-        ]  # fmt: skip
-        values = "".join(f"<td {style}>{value}</td>" for value in (*cells, len(result.tracks)))
-        rows.append(f'<tr><th style="text-align:left;font-weight:normal">{name}</th>{values}</tr>')
+        parts = ["n/a"] * 3 if score is None else [f"{100 * v:.1f}" for v in (score.hota, score.assoc_a, score.det_a)]
+        rows[name] = [*parts, "n/a" if score is None else str(score.idsw), str(len(result.tracks))]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["HOTA", "AssA", "DetA", "IDSW", "boxes"])
     without = "" if all(r.score for r in lines.values()) else "There are no labels here to score against.<br>"
-    return f'<table class="msfp-scores"><tr><th></th>{names}</tr>{"".join(rows)}</table>{without}'
+    return table.to_html(classes="msfp-scores", border=0) + without
 
 
-class TrackersPanel(widgets.VBox):
+class TrackersPanel(Panel):
     """Tracker A beside tracker B; buttons go to the next frame in which an identity switches in either."""
 
-    def __init__(self, desk: SequenceControls, first: str, second: str) -> None:
-        self._desk = desk
+    def __init__(self, desk: Explorer, first: str, second: str) -> None:
         self.choices = tracker_choice(desk, first, "A"), tracker_choice(desk, second, "B")
-        self.views = FrameView(), FrameView()
-        for view in self.views:
-            view.layout = widgets.Layout(flex="1 1 380px", min_width="0")
+        wide = widgets.Layout(flex="1 1 380px", min_width="0")
+        self.views = FrameView(layout=wide), FrameView(layout=wide)
         self.back = widgets.Button(description="previous switch", icon="step-backward")
         self.on = widgets.Button(description="next switch", icon="step-forward")
-        self.marks = widgets.HTML(layout=widgets.Layout(max_width="1000px"))
-        self.scores = widgets.HTML()
-        side = widgets.HBox(list(self.views), layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px"))
-        steps = widgets.HBox([desk.steps(), self.back, self.on], layout=widgets.Layout(flex_flow="row wrap"))
-        steps.children[0].layout.flex = "1 1 420px"
-        super().__init__([widgets.HBox(list(self.choices)), steps, self.marks, side, self.scores])
-        desk.observe(self._reopen, "clip")
-        desk.observe(self._show, "frame")
-        for choice in self.choices:
-            choice.observe(self._reopen, "value")
         self.back.on_click(lambda _button: self._go(-1))
         self.on.on_click(lambda _button: self._go(1))
-        self._reopen()
+        self.marks, self.scores = widgets.HTML(layout=widgets.Layout(max_width="1000px")), widgets.HTML()
+        steps = widgets.HBox([desk.steps(), self.back, self.on], layout=widgets.Layout(flex_flow="row wrap"))
+        steps.children[0].layout.flex = "1 1 420px"
+        views = widgets.HBox(self.views, layout=WRAPPED)
+        super().__init__(desk, [widgets.HBox(self.choices), steps, self.marks, views, self.scores], self.choices)
 
     def _reopen(self, _change: Any = None) -> None:
-        """Another sequence or tracker."""
         self._results: list[Result | str] = []
         for choice in self.choices:
             try:
                 self._results.append(self._desk.clip.result(choice.value))
             except NotComputable as reason:
                 self._results.append(f"n/a, {reason}")
-        names = [f"{side}: {choice.value}" for side, choice in zip("AB", self.choices, strict=True)]
-        there = {n: r for n, r in zip(names, self._results, strict=True) if isinstance(r, Result)}
+        named = zip("AB", self.choices, self._results, strict=True)
+        there = {f"{side}: {choice.value}": r for side, choice, r in named if isinstance(r, Result)}
         self.scores.value = words(score_table(there)) if there else ""
-        clip = self._desk.clip
-        offset = clip.part.first - 1
-        marks = {side: self._switch_frames(r) + offset for side, r in zip("AB", self._results, strict=True)}
+        clip, switches = self._desk.clip, list(map(_switch_frames, self._results))
+        marks = {side: frames + clip.part.first - 1 for side, frames in zip("AB", switches, strict=True)}
         self._chart = drawing.switch_marks((clip.shown(1), clip.shown(clip.length)), marks)
-        for button in (self.back, self.on):
-            button.disabled = not len(self._frames())
+        self._switches = np.unique(np.concatenate(switches))  # frames in which an identity switches in either
+        self.back.disabled = self.on.disabled = not len(self._switches)
         self._show()
-
-    def _switch_frames(self, result: Result | str) -> NDArray[np.int64]:
-        if isinstance(result, str) or result.switches is None:
-            return np.zeros(0, np.int64)
-        return np.unique(result.switches.frame)
-
-    def _frames(self) -> NDArray[np.int64]:
-        """Frames in which an identity switches in either."""
-        return np.unique(np.concatenate([self._switch_frames(r) for r in self._results]))
 
     def _go(self, direction: int) -> None:
         """To the next or previous such frame, round the end."""
-        frames, now = self._frames(), self._desk.frame
-        ahead = frames[frames > now] if direction > 0 else frames[frames < now][::-1]
+        frames, now = self._switches[::direction], self._desk.frame
+        ahead = frames[direction * (frames - now) > 0]
         if len(frames):
-            self._desk.frame = int(ahead[0] if len(ahead) else frames[0 if direction > 0 else -1])
+            self._desk.frame = int((ahead if len(ahead) else frames)[0])
 
     def _show(self, _change: Any = None) -> None:
         clip, frame = self._desk.clip, self._desk.frame
@@ -407,31 +401,16 @@ class TrackersPanel(widgets.VBox):
             switched = sum(box["kind"] == "switch" for box in boxes)
             text = f"{side}, {choice.value}: {len(boxes) - switched} people, {switched} switched here"
             view.show(clip, frame, boxes, text)
-        if clip.truth is not None:
-            self.marks.value = words(f"Frames in which an identity switches{self._chart.at(clip.shown(frame))}")
-        else:
-            self.marks.value = words("There are no labels here, so that nobody knows of a switch.")
+        text = "There are no labels here, so that nobody knows of a switch."
+        if clip.truth is not None and self._chart is not None:
+            text = f"Frames in which an identity switches{self._chart.at(clip.shown(frame))}"
+        self.marks.value = words(text)
 
 
-class Explorer(SequenceControls):
-    """The panels over one run; the sequence and the frame are the same in all of them."""
-
-    @property
-    def sequences(self) -> widgets.Dropdown:
-        """Choose the sequence."""
-        return self.chooser
-
-    def people(self, tracker: str = FULL) -> PeoplePanel:
-        """Boxes and identities; click a person."""
-        return PeoplePanel(self, tracker)
-
-    def thresholds(self, tracker: str = FULL) -> ThresholdPanel:
-        """Thresholds by hand beside ATL's."""
-        return ThresholdPanel(self, tracker)
-
-    def trackers(self, first: str = FULL, second: str = "ByteTrack") -> TrackersPanel:
-        """Two trackers side by side."""
-        return TrackersPanel(self, first, second)
+def _switch_frames(result: Result | str) -> NDArray[np.int64]:
+    if isinstance(result, str) or result.switches is None:
+        return np.zeros(0, np.int64)
+    return np.unique(result.switches.frame)
 
 
 def begin(profile: str = "demo", *, sequence: str = "", **options: Any) -> Explorer:

@@ -32,31 +32,25 @@ FULL = "MSFP-Track"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a method made of a sequence."""
+    """What a method made of a sequence; without score and switches where the labels are not at hand."""
 
     tracks: Tracks  # frames from 1, the clip's first
-    score: SequenceScore | None  # None where the labels are not at hand
-    switches: Switches | None  # identity switches; None likewise
+    score: SequenceScore | None
+    switches: Switches | None
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
     """A stretch of one sequence. Frames are counted from 1, the stretch's first; `shown` gives the scene's number."""
 
-    run: Run  # the run
-    part: Part  # the stretch of the scene
+    run: Run
+    part: Part
     sequence: Sequence  # whose detections are tracked
     methods: dict[str, Method]  # label of a row of Table 1 -> method; MSFP-Track first
 
     @property
     def length(self) -> int:
-        """Number of frames."""
         return self.part.length
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of a frame in pixels."""
-        return self.sequence.width, self.sequence.height
 
     def shown(self, frame: int) -> int:
         """Number of a frame in the scene, as its files have it."""
@@ -76,37 +70,42 @@ class Clip:
             return None
 
     @cached_property
-    def _prepared(self) -> hota.PreparedTruth | None:
-        if self.truth is None:
-            return None
-        return hota.prepare(self.truth, self.length, benchmark=data.benchmark(self.part.scene))
-
-    @cached_property
     def atl(self) -> NDArray[np.float32]:
         """(T, 2) tau_high and tau_low that ATL predicts; NotComputable where frames that it learns from are missing."""
         taus = frame_thresholds(self.run, self.part, self.sequence, self.methods[FULL])
         assert taus is not None
         return taus
 
-    def result(self, label: str) -> Result:
-        """Tracks of a method as the run has them. Raises NotComputable: says what is missing."""
-        return _result(self, self.methods[label])
+    def result(self, label: str, adapted: bool = False) -> Result:
+        """Tracks of a method as the run has them, `adapted` with ATL's thresholds; NotComputable: what lacks."""
+        method = self.methods[label]
+        return self._result(replace(method, threshold=self.methods[FULL].threshold) if adapted else method)
 
-    def adapted(self, label: str) -> Result:
-        """The method with ATL's thresholds in place of its own."""
-        return _result(self, replace(self.methods[label], threshold=self.methods[FULL].threshold))
+    @lru_cache(maxsize=64)  # noqa: B019  clips live as long as their notebook
+    def _result(self, method: Method) -> Result:
+        return self._judged(tracks(self.run, self.part, self.sequence, method))
 
     def retrack(self, label: str, high: float, low: float) -> Result:
         """The method with fixed thresholds, tracked now; nothing is stored."""
         taus = np.tile(np.array([high, low], np.float32), (self.length, 1))
-        found, vectors, warps = _material(self, label)
+        found, vectors, warps = self._material(label)
         method = settled(self.run, self.methods[label])
         tracker = make(method.tracker, fps=self.sequence.fps, **dict(method.options))
         return self._judged(track(tracker, found, self.length, vectors, taus, warps=warps))
 
+    @lru_cache(maxsize=16)  # noqa: B019
+    def _material(self, label: str) -> tuple[Detections, NDArray[np.float32] | None, NDArray[np.float64] | None]:
+        return material(self.run, self.part, self.sequence, self.methods[label])
+
+    @lru_cache(maxsize=128)  # noqa: B019
     def image(self, frame: int) -> Image:
         """(H, W, 3) uint8 RGB."""
-        return _image(self, frame)
+        return read_frame(self.part.scene.pixels, self.shown(frame))
+
+    @cached_property
+    def _prepared(self) -> hota.PreparedTruth | None:
+        benchmark = data.benchmark(self.part.scene)
+        return None if self.truth is None else hota.prepare(self.truth, self.length, benchmark=benchmark)
 
     def _judged(self, found: Tracks) -> Result:
         if self._prepared is None:
@@ -114,30 +113,9 @@ class Clip:
         return Result(found, hota.score(self._prepared, found), find_switches(self._prepared, found))
 
 
-@lru_cache(maxsize=64)
-def _result(clip: Clip, method: Method) -> Result:
-    return clip._judged(tracks(clip.run, clip.part, clip.sequence, method))
-
-
-@lru_cache(maxsize=16)
-def _material(clip: Clip, label: str) -> tuple[Detections, NDArray[np.float32] | None, NDArray[np.float64] | None]:
-    return material(clip.run, clip.part, clip.sequence, clip.methods[label])
-
-
-@lru_cache(maxsize=128)
-def _image(clip: Clip, frame: int) -> Image:
-    return read_frame(clip.part.scene.pixels, clip.shown(frame))
-
-
 def rows_in(rows: Tracks | Detections, frame: int) -> slice:
     """Rows of one frame."""
     return slice(*np.searchsorted(rows.frame, [frame, frame + 1]).tolist())
-
-
-def boxes_in(found: Tracks, frame: int) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
-    """(M,) identities and (M, 4) xyxy boxes of one frame, file coordinates."""
-    rows = rows_in(found, frame)
-    return found.id[rows], tlwh_to_xyxy(found.tlwh[rows])
 
 
 class NoRun(MsfpError):
@@ -161,10 +139,8 @@ def open_clips(
     """Name -> sequence, of those that the run's tracking tables evaluate and whose frames are there.
 
     `dataset` is one of the run's, empty its main one; the other options are those that the run was made with. Methods
-    that the run leaves out, as their ReID network would have to run first, are not among a clip's.
-    Raises NoRun: this profile has not been run; says how.
-    Raises InputError: unknown profile or setting, or a path that is not there.
-    Raises NotComputable: not one sequence has its frames.
+    that the run leaves out, as their ReID network would have to run first, are not among a clip's. NoRun: this profile
+    has not been run; NotComputable: not one sequence has its frames.
     """
     run = open_run(profile, root=root, weights=weights, device=device, home=home, overrides=settings)
     if not (run.store.root / "tracks").is_dir():

@@ -5,10 +5,7 @@ A later call follows the kept frames again, which needs no network, and goes on 
 
 import contextlib
 import io
-import itertools
-import json
 import logging
-import os
 import shutil
 import signal
 import threading
@@ -18,30 +15,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from msfp.data.motchallenge import write_tracks
-from msfp.engine.files import atomic_write, checksum, digest, file_digest, locked, write_error
+from msfp.engine.files import atomic_write, checksum, digest, file_digest, locked
 from msfp.engine.parallel import Bar
 from msfp.errors import InputError
 from msfp.features.detector import PERSON
+from msfp.online.folders import LOCK, PARTS, STATE, check_room, places, plain, read_object, readable, remove, writing
 from msfp.online.tracker import FIRST_PIXEL, Image, Look, OnlineTracker
 from msfp.online.video import Artist, Film, Source, frames, join
 from msfp.tracking.base import TrackerOutput
 from msfp.types import Tracks, xyxy_to_tlwh
 
-PARTS, STATE = ".parts", "recording.json"
 PART = 100  # frames
 FRAME = ("number", "taus", "memory", "warp", "seconds")
 BOX = ("tlwh", "score", "vectors")
 SUM = 64  # bytes of a checksum
 SHOWN_SECONDS = 12  # what trails and the strip of thresholds still show
-LONGEST_NAME = 200  # bytes; endings and the names of unfinished files are added, and file systems end at 255
-FOLDERS = {"labels": "-labels", "crops": "-crops"}
-ENDINGS = {"tracks": ".txt", "film": ".mp4", "thresholds": "-tau.csv", "times": "-times.csv", "about": ".json"}
-LOCK = ".msfp-track.lock"
 JUDGED = 50  # frames after which it is said that there is nobody
 SURE, MOST_EMPTY = 0.25, 0.8  # score of a person who is there; share of frames without one that is worth a word
 Show = Callable[[Image], bool]
@@ -95,8 +88,8 @@ class Recording:
     A part is kept under the number of its first frame: its film, if any, then what was seen with the film's digest.
     """
 
-    source: Source  # what is followed
-    out: Path  # folder of the results
+    source: Source
+    out: Path
     state: dict[str, Any]  # what they depend on, of JSON's kinds; parts of another state are not gone on from
     made: Made = Made()
     results: list[tuple[int, TrackerOutput]] = field(default_factory=list)  # (number, identities and boxes) so far
@@ -108,7 +101,7 @@ class Recording:
     writer: Film | None = None  # of its film
 
     def __post_init__(self) -> None:
-        self.state = json.loads(json.dumps(self.state))
+        self.state = plain(self.state)
 
     @property
     def folder(self) -> Path:
@@ -120,16 +113,18 @@ class Recording:
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
         note = self.folder / STATE
-        try:
-            known = json.loads(note.read_bytes())
-        except (OSError, ValueError):
-            known = None  # parts say themselves what they belong to
-        if isinstance(known, dict) and known != self.state:
+        known = read_object(note)  # parts say themselves what they belong to
+        if known is not None and known != self.state:
             raise InputError(
                 f"{self.out} holds the unfinished results of another video or of other settings; name "
                 "another folder with --out, or throw them away with --fresh"
             )
-        atomic_write(note, json.dumps(self.state).encode())
+        atomic_write(note, readable(self.state))
+
+    def artist(self) -> Artist:
+        """Who draws its film."""
+        source, made = self.source, self.made
+        return Artist(source.width, source.height, source.fps, made.labels, made.line_width)
 
     def looks(self) -> Iterator[Look]:
         """Read what earlier calls looked at, in order, one part in memory at a time; the rest of the folder goes."""
@@ -143,7 +138,7 @@ class Recording:
         kept = {STATE, *(self._path(first, ending).name for first in self.kept for ending in (".npz", ".mp4"))}
         for path in self.folder.iterdir():
             if path.name not in kept:
-                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+                remove(path)
 
     def _path(self, first: int, ending: str) -> Path:
         return self.folder / f"{first:09d}{ending}"
@@ -183,11 +178,11 @@ class Recording:
         if self.writer is not None:
             self.writer.close()
         film = "" if self.writer is None else file_digest(self.writer.path)
-        first, last = self.new[0].number, self.new[-1].number
+        first = self.new[0].number
         data = pack_looks(self.new, state=digest(self.state), after=self.last, film=film)
         atomic_write(self._path(first, ".npz"), data)
         self.kept.append(first)
-        self.last, self.new, self.writer = last, [], None
+        self.last, self.new, self.writer = self.new[-1].number, [], None
 
     def crop(self, number: int, pixels: Image, output: TrackerOutput) -> None:
         """Write the picture of every person of a frame: NAME-crops/IDENTITY/FRAME.jpg."""
@@ -219,7 +214,7 @@ class Recording:
 
     def finish(self, ended: bool) -> dict[str, Any]:
         """Write the results; `ended`: the source was followed to its end. Gives what came of it, and the files."""
-        source = self.source
+        source, place = self.source, places(self.out, self.source)
         seen = {number for number, _ in self.results}
         last = 0 if source.images or source.length is None else source.length if ended else max(seen, default=0)
         told = {
@@ -231,39 +226,36 @@ class Recording:
             "lost": sorted(set(range(1, last + 1)) - seen),
             "marred": sorted(self.marred & seen),
         }
-        place = places(self.out, source)
-        atomic_write(place["about"], json.dumps({**told, "settings": self.state}, indent=1).encode())
+        atomic_write(place["about"], readable({**told, "whole": ended, "settings": self.state}))
         write_tracks(place["tracks"], joined(self.results))
-        made = ["tracks"]
-        times = {number: f"{number},{source.time_of(number):.6f}" for number, _ in self.results}
-        if self.taus:
-            made.append("thresholds")
-            rows = "".join(f"{times[t]},{high:.6g},{low:.6g}\n" for t, (high, low) in self.taus.items())
-            atomic_write(place["thresholds"], f"frame,seconds,tau_high,tau_low\n{rows}".encode())
-        elif source.variable:
-            made.append("times")
-            atomic_write(place["times"], ("frame,seconds\n" + "".join(f"{row}\n" for row in times.values())).encode())
-        if self.made.film and self.kept:
-            made.append("film")
+        taus, times = self.taus, {number: f"{number},{source.time_of(number):.6f}" for number, _ in self.results}
+        rows = {
+            "thresholds": [f"{times[t]},{high:.6g},{low:.6g}\n" for t, (high, low) in taus.items()],
+            "times": [f"{row}\n" for row in times.values()] if source.variable and not taus else [],
+        }
+        for kind, head in (("thresholds", "frame,seconds,tau_high,tau_low\n"), ("times", "frame,seconds\n")):
+            if rows[kind]:
+                atomic_write(place[kind], "".join([head, *rows[kind]]).encode())
+        filmed = self.made.film and bool(self.kept)
+        if filmed:
             starts = [source.time_of(first) - source.time_of(self.kept[0]) for first in self.kept]
             join([self._path(first, ".mp4") for first in self.kept], place["film"], starts)
         if self.made.txt:
             self._write_labels()
-        made += [kind for kind, wanted in (("labels", self.made.txt), ("crops", self.made.crops)) if wanted]
-        for kind in place.keys() - {*made, "about"}:  # of a recording that this one replaces
+        there = {"tracks": True, **{kind: bool(some) for kind, some in rows.items()}, "film": filmed}
+        there |= {"labels": self.made.txt, "crops": self.made.crops}
+        for kind in (kind for kind, made in there.items() if not made):  # of a recording that this one replaces
             remove(place[kind])
         shutil.rmtree(self.folder, ignore_errors=True)
-        return {**told, **{kind: str(place[kind]) for kind in made}}
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+        return {**told, **{kind: str(place[kind]) for kind, made in there.items() if made}}
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """A function that tells whether a stop was asked for; a second signal stops at once, by KeyboardInterrupt.
+def stopping(idle: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """A function that tells whether a stop was asked for, which waits for the frame at hand, unless `idle`.
 
-    Outside the main thread, where Python handles no signals, it is always False.
+    A second signal stops at once, by KeyboardInterrupt. Outside the main thread, where Python handles no signals, it is
+    always False.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -271,78 +263,16 @@ def stopping() -> Iterator[Callable[[], bool]]:
     asked = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked.is_set() or idle():
             raise KeyboardInterrupt
         asked.set()
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def places(out: Path, source: Source) -> dict[str, Path]:
-    """Where each kind of result of a source goes."""
-    return {kind: out / f"{source.name}{ending}" for kind, ending in {**ENDINGS, **FOLDERS}.items()}
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder that may not be there."""
-    path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
-
-
-def holder(folder: Path, source: Source, state: dict[str, Any]) -> Literal["nobody", "this", "parts", "other"]:
-    """Whose results a folder holds: this very recording's, only parts of another one, or others.
-
-    A camera's or stream's recording is never this one: it cannot be made again.
-    """
-    state = json.loads(json.dumps(state))
-    stopped, done = _read(folder / PARTS / STATE), _read(folder / f"{source.name}.json")
-    there = any(os.path.lexists(path) for path in places(folder, source).values())
-    if stopped is None and not there:
-        return "nobody"
-    known = stopped if stopped is not None else None if done is None else done.get("settings")
-    if known == state and not source.endless:
-        return "this"
-    return "other" if there else "parts"
-
-
-def free_folder(out: Path, source: Source, state: dict[str, Any]) -> Path:
-    """The one of `out`, out-2, out-3, ... in which this recording was stopped or ended; else the first free one."""
-    free = None
-    for number in itertools.count(1):
-        folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
-        whose = holder(folder, source, state)
-        if whose == "this":
-            return folder
-        free = free or (folder if whose == "nobody" else None)
-        if free and not folder.exists():
-            return free
-    raise AssertionError("numbers do not end")
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def check_room(source: Source, out: Path) -> None:
-    """Make sure that the results of one source do not replace another's, nor the source itself."""
-    if len(os.fsencode(source.name)) > LONGEST_NAME:
-        raise InputError(f"{source.name[:40]}...: a name over {LONGEST_NAME} bytes; rename it")
-    try:
-        known = json.loads((out / f"{source.name}.json").read_bytes())["source"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = None
-    there = [path for path in places(out, source).values() if os.path.lexists(path)]
-    if there and known != source.address:
-        whose = f"belongs to another source ({known})" if known else "does not say which source it belongs to"
-        raise InputError(f"{there[0]}: {whose}; name another folder with --out, or move it away")
 
 
 def record(
@@ -366,19 +296,18 @@ def record(
     def taken() -> None:
         raise InputError(f"{out}: another `msfp track` is writing here; wait for it, or name another folder with --out")
 
-    with _writing(out), locked(out / LOCK, taken):
+    with writing(out), locked(out / LOCK, taken):
         check_room(source, out)
         recording.begin(fresh or source.endless)
-        made, artist, blind = recording.made, None, Blindness(source.name)
-        if made.film or show:
-            artist = Artist(source.width, source.height, source.fps, made.labels, made.line_width)
-        last = _go_over(recording, watcher, artist)
+        artist, blind = recording.artist() if recording.made.film or show else None, Blindness(source.name)
+        last = _go_over(recording, watcher, artist, limit)
         begun, done, ended = time.perf_counter(), 0, True
         end = limit if source.length is None else min(limit or source.length, source.length)
         shown = 0 if told_every is None else end and max(0, end - len(recording.results))
         # The camera's motion is that since the last kept frame, so this frame is read once more.
         first = 1 if last is None else last.number if watcher.recalls else last.number + 1
-        with stopping() as asked, Bar(shown, f"{source.name}, frames", told_every or 0) as bar:
+        bar = Bar(shown, f"{source.name}, frames", told_every or 0)
+        with stopping(lambda: not (done or recording.new)) as asked, bar:
             try:
                 for number, pixels in frames(source, first, recording.marred):
                     if last is not None and number == last.number:
@@ -387,11 +316,12 @@ def record(
                     if limit and len(recording.results) >= limit:
                         ended = False
                         break
-                    drawn = _follow(recording, watcher, artist, blind, number, pixels)
+                    look, drawn = _follow(recording, watcher, artist, number, pixels)
+                    blind.note(look)
                     done += 1
                     bar.update()
-                    if (show is not None and drawn is not None and not show(drawn)) or asked():
-                        ended = False
+                    ended = not ((show is not None and drawn is not None and not show(drawn)) or asked())
+                    if not ended:
                         break
             except BaseException:
                 if source.endless:  # it cannot be followed again: what was seen of it is its result
@@ -403,29 +333,23 @@ def record(
         blind.tell()
         if stopped:
             raise KeyboardInterrupt
-        spent = time.perf_counter() - begun
-        return {**recording.finish(ended), "frames_per_second": round(done / spent, 2) if done else None}
+        pace = round(done / (time.perf_counter() - begun), 2) if done else None
+        return {**recording.finish(ended), "frames_per_second": pace}
 
 
 def _follow(
-    recording: Recording,
-    watcher: OnlineTracker,
-    artist: Artist | None,
-    blind: "Blindness",
-    number: int,
-    pixels: Image,
-) -> Image | None:
+    recording: Recording, watcher: OnlineTracker, artist: Artist | None, number: int, pixels: Image
+) -> tuple[Look, Image | None]:
     """Look at a frame, follow everybody into it, and keep it; the drawn frame where one is wanted."""
     source = recording.source
     look = watcher.look(number, pixels, seconds=source.time_of(number) if source.variable else np.nan)
     output = watcher.follow(look)
     recording.add(look, output)
-    blind.note(look)
     if recording.made.crops:
         recording.crop(number, pixels, output)
     drawn = None if artist is None else artist.draw(pixels, output.ids, output.boxes, look.pair)
     recording.keep(look, drawn)
-    return drawn
+    return look, drawn
 
 
 @dataclass
@@ -456,7 +380,7 @@ class Blindness:
             )  # fmt: skip
 
 
-def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None) -> Look | None:
+def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None, limit: int | None) -> Look | None:
     """Follow what earlier calls looked at; the last of it, None where there is nothing, and no picture is kept then."""
     source, last = recording.source, None
     shown: deque[tuple[TrackerOutput, tuple[float, float] | None]] = deque(maxlen=int(SHOWN_SECONDS * source.fps) + 1)
@@ -467,23 +391,13 @@ def _go_over(recording: Recording, watcher: OnlineTracker, artist: Artist | None
         last = look
     if last is None:
         remove(places(recording.out, source)["crops"])
+    if limit and (there := len(recording.results)) > limit:
+        log.warning("%s: an earlier call followed %d frames already, which are kept", recording.out, there)
     if artist is not None:
         blank = np.zeros((source.height, source.width, 3), np.uint8)
         for output, taus in shown:
             artist.draw(blank, output.ids, output.boxes, taus)
     return last
-
-
-@contextlib.contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turn what the system refuses into a message for a person."""
-    from av.error import FFmpegError
-
-    try:
-        yield
-    except (OSError, FFmpegError) as error:
-        known = error if isinstance(error, OSError) else OSError(getattr(error, "errno", 0), str(error))
-        raise write_error(out, known) from error
 
 
 def joined(results: list[tuple[int, TrackerOutput]]) -> Tracks:

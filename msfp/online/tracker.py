@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 
+LEAST = 0.001  # confidence; a GPU has room for 1024 candidates a frame, and those left out would be missed
+
+
 @dataclass(frozen=True)
 class Look:
     """What a frame shows, before anybody is followed."""
@@ -54,25 +57,22 @@ class Look:
 
 def learn(run: Run, method: Method, boxes: str = "") -> Learned:
     """A method's head and ATL, trained where the store has none yet; arguments as of `OnlineTracker`."""
-    look, rule = method.look, method.threshold
-    head = None if look is None or look.strategy == REID else head_of(run, look)
-    atl = None
+    look, rule, atl = method.look, method.threshold, None
     if rule.kind == "atl":
         atl = live_thresholds(run, rule, boxes or next(iter(detectors_of(rule.learn)), ""))
-    return Learned(head, atl)
+    return Learned(None if look is None or look.strategy == REID else head_of(run, look), atl)
 
 
 def taught(path: Path, run: Run, method: Method) -> Learned:
     """A method's head and ATL from a file; InputError: it holds other ones."""
-    found, look = load_learned(path, run), method.look
+    found, look, rule = load_learned(path, run), method.look, method.threshold
     wanted = "" if look is None or look.strategy == REID else look.strategy
     if wanted and (found.head is None or found.head.name != wanted):
         there = "no head" if found.head is None else f"a head {found.head.name}"
         raise InputError(f"{path}: holds {there}, and {wanted} is wanted; choose --appearance to match")
-    if method.threshold.kind == "atl" and (found.atl is None or found.atl.mode != method.threshold.mode):
+    if rule.kind == "atl" and (found.atl is None or found.atl.mode != rule.mode):
         raise InputError(f"{path}: holds no ATL of this kind; save it with the same --threshold")
-    uses_atl = method.threshold.kind == "atl"
-    return Learned(found.head if wanted else None, found.atl if uses_atl else None)
+    return Learned(found.head if wanted else None, found.atl if rule.kind == "atl" else None)
 
 
 class OnlineTracker:
@@ -94,21 +94,18 @@ class OnlineTracker:
         which ATL was trained; empty: the first of its learning parts. `size`: of the network's input, None: the
         settings'. `confidence`: of the least certain people that the network reports.
         """
-        settings = run.settings
-        rule = method.threshold
+        settings, look, rule = run.settings, method.look, method.threshold
+        if not LEAST <= confidence <= 1:
+            raise InputError(f"confidence {confidence:g}: give {LEAST} to 1; below it nearly every cell is a person")
         if rule.kind not in ("default", "fixed", "atl", "policy") or rule.temporal == "sequence":
             raise InputError(f"thresholds of kind {rule.kind} need the whole video; choose atl, a number or a policy")
         self._method = method
         self.learned = learned or learn(run, method, boxes)
-        self._atl = self.learned.atl
-        self._policy = None
-        if rule.kind == "policy":
-            self._policy = thresholds.make_policy(rule.policy, low=settings.atl.tau_min, high=settings.atl.tau_max)
-        look = method.look
+        self._atl, bounds = self.learned.atl, {"low": settings.atl.tau_min, "high": settings.atl.tau_max}
+        self._policy = thresholds.make_policy(rule.policy, **bounds) if rule.kind == "policy" else None
         self._reid = load_reid(settings.input.reid_weights) if look is not None and look.strategy == REID else None
-        head = self.learned.head
         scenes = None if self._atl is None else self._atl.predictor
-        self._predictor = frame_predictor(run, head, scenes, size, confidence)
+        self._predictor = frame_predictor(run, self.learned.head, scenes, size, confidence)
         self._camera = None if method.camera == "none" else LiveCamera(method.camera)
         self._tracker = make(method.tracker, fps=fps, **dict(method.options))
 
@@ -225,7 +222,7 @@ class Tracker:
             people = tracker.update(frame)
             print(people.ids, people.xyxy, people.taus)
 
-    Heads and ATL are those learned on the embedded worlds. The first tracker of a detector learns them, which takes
+    Heads and ATL are those learned on the drawn scenes. The first tracker of a detector learns them, which takes
     some minutes; they are then kept under `home`.
     """
 
@@ -250,31 +247,21 @@ class Tracker:
     ) -> None:
         """Load the networks, and learn what is not kept yet.
 
-        Args:
-            tracker: a name of `msfp list trackers`.
-            weights: of the detector: `embedded`, or a .safetensors or .pt file.
-            appearance: a name of `msfp list appearances`, `none`; empty: what the tracker needs.
-            threshold: `default`, a number, two numbers `HIGH,LOW`, `atl`, `atl-single`, `atl-dual` or a policy's name;
-                empty: `atl` for `msfp-track`, the tracker's own for others.
-            fps: frames per second; scales how long a lost person is remembered.
-            learn: folder in the MOTChallenge layout whose labelled scenes teach heads and ATL; None: embedded worlds.
-            heads: file that `save` wrote, in place of learning.
-            imgsz: pixels that the longer side of a frame takes in the network's input; None: 640. Heads and ATL learn
-                at the same.
-            confidence: of the least certain people that the network reports.
-            device: `cpu` or `cuda`.
-            options: the tracker's own settings.
-            settings: any setting of the suite by its dotted name, such as `input.size`.
-            seed: of trained heads.
-            home: folder that holds data/ and runs/; None: the user's cache.
-            colours: their order in frames; OpenCV reads `bgr`.
+        `tracker`, `appearance`, `threshold`: as of `msfp track`, whose `--set` is `options`. `weights`: of the
+        detector: `embedded`, or a .safetensors or .pt file. `fps`: frames per second; scales how long a lost person is
+        remembered. `learn`: folder in the MOTChallenge layout whose labelled scenes teach heads and ATL; None: the
+        drawn scenes. `heads`: file that `save` wrote, in place of learning. `imgsz`: pixels that the longer side of a
+        frame takes in the network's input, where heads and ATL are learned, too; None: 640. `confidence`: of the least
+        certain people that the network reports. `device`: `cpu` or `cuda`. `settings`: any setting of the suite by its
+        dotted name, such as `input.size`. `seed`: of what is learned. `home`: folder that holds data/ and runs/; None:
+        the user's cache. `colours`: their order in frames; OpenCV reads `bgr`.
         """
         if colours not in ("rgb", "bgr"):
             raise InputError(f"colours {colours!r}: there are rgb and bgr (OpenCV's)")
         run = run_for_videos(weights, device, settings or {}, home, imgsz=imgsz, learn=learn)
         words = {key: str(value) for key, value in (options or {}).items()}
-        learn = None if learn is None else Path(learn)
-        method = method_from(run, tracker, appearance, threshold, words, seed, learn=learn, taught=heads is not None)
+        root = None if learn is None else Path(learn)
+        method = method_from(run, tracker, appearance, threshold, words, seed, learn=root, taught=heads is not None)
         known = None if heads is None else taught(Path(heads), run, method)
         self._watcher_for = partial(OnlineTracker, run, method, fps, confidence=confidence, learned=known)
         self._run, self._size = run, run.settings.input.size
@@ -299,25 +286,20 @@ class Tracker:
         self._number += 1
         boxes, classes = (None, None) if detections is None else boxes_from(detections)
         pixels = np.ascontiguousarray(image[..., ::-1]) if self._bgr else image
-        if self._number == 1 and self._adapts:
-            self._take_shape(image.shape[1], image.shape[0])
+        shape = image.shape[1], image.shape[0]
+        if self._number == 1 and self._adapts and (size := input_for(max(self._size), *shape)) != self._size:
+            self._size, self._watcher = size, self._watcher_for(size=size)  # the shape of a video's frames
         look = self._watcher.look(self._number, pixels, boxes, np.nan if seconds is None else seconds)
         found = self._watcher.follow(look)
         ids = np.array([self._names.setdefault(i, len(self._names) + 1) for i in found.ids.tolist()], np.int32)
-        kinds = np.zeros(len(ids), np.int32)
+        kinds, known = np.zeros(len(ids), np.int32), found.detections >= 0
         if classes is not None:
-            kinds[found.detections >= 0] = classes[found.detections[found.detections >= 0]]
+            kinds[known] = classes[found.detections[known]]
         return People(ids, found.boxes - FIRST_PIXEL, found.scores, kinds, found.detections, look.pair)
 
     def save(self, path: str | Path) -> None:
         """Write the head and ATL that were learned to a .safetensors file, for `heads` of another tracker."""
         save_learned(Path(path), self._watcher.learned, self._run)
-
-    def _take_shape(self, width: int, height: int) -> None:
-        """Give the network's input the shape of a video's frames."""
-        size = input_for(max(self._size), width, height)
-        if size != self._size:
-            self._size, self._watcher = size, self._watcher_for(size=size)
 
     def reset(self) -> None:
         """Forget everybody; the next frame is the first of another video."""
@@ -359,7 +341,7 @@ def run_for_videos(
     """A run whose heads and ATL are learned with the detector's own boxes, at 16:9; see `Tracker`."""
     given = {"detections": "detector", "tuning": "first", **settings}
     if learn is not None:
-        given = {"data.main": "mot17", **given}  # a folder, not embedded worlds, under this name
+        given = {"data.main": "mot17", **given}  # a folder, not drawn scenes, under this name
     if imgsz is not None:
         if not STRIDE <= imgsz <= LARGEST:
             raise InputError(f"imgsz {imgsz}: give {STRIDE} to {LARGEST} pixels, such as 640 or 1280")

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import math
 import os
 import re
 import urllib.parse
@@ -82,8 +81,9 @@ def open_source(text: str, fps: float | None = None) -> Source:
         return _folder(path, fps)
     if file:
         video = files.open_video(path)
-        size, times = (video.width, video.height), video.seconds if video.variable and fps is None else None
-        return Source(path.stem or "video", path, fps or video.fps, *size, video.length, {}, times)
+        times = video.seconds if video.variable and fps is None else None
+        rate = fps or video.fps
+        return Source(path.stem or "video", path, rate, video.width, video.height, video.length, {}, times)
     if text.isdecimal():
         return _camera(int(text), fps)
     raise InputError(f"{text}: no such video, folder of images, camera number or address of a stream")
@@ -92,15 +92,14 @@ def open_source(text: str, fps: float | None = None) -> Source:
 def frames(source: Source, first: int = 1, marred: set[int] | None = None) -> Iterator[tuple[int, Image]]:
     """(number from 1, (H, W, 3) uint8 RGB) from `first` on, without lost frames; `marred` takes those with errors."""
     found: Iterator[tuple[int, Image]]
-    if isinstance(source.place, int):
-        found = _from_camera(source.place, first)
-    elif isinstance(source.place, str):
-        found = _from_stream(source.place, first)
-    elif source.images:
+    if source.images:
         found = ((number, files.read_picture(path)) for number, path in source.images.items() if number >= first)
-    else:
+    elif isinstance(source.place, Path):
         decoded = files.decode(files.open_video(source.place), marred)
         found = ((number, files.pixels_of(frame)) for number, frame in decoded if number >= first)
+    else:
+        endless = _from_camera(source.place) if isinstance(source.place, int) else _from_stream(source.place)
+        found = ((number, seen) for number, seen in enumerate(endless, start=1) if number >= first and seen is not None)
     for number, pixels in found:
         if pixels.shape[:2] != (source.height, source.width):
             place = source.place if isinstance(source.place, Path) else source.address
@@ -126,6 +125,16 @@ def fingerprint(source: Source) -> str:
             for at in (0, size // 2, max(0, size - SAMPLE)):
                 file.seek(at)
                 content.update(file.read(SAMPLE))
+    return content.hexdigest()
+
+
+def folder_fingerprint(root: Path) -> str:
+    """Mark of a folder's content: names and sizes of its files, and what its texts, such as labels, say."""
+    content = hashlib.sha256()
+    for path in sorted(found for found in root.rglob("*") if found.is_file()):
+        content.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        if path.suffix in (".txt", ".ini"):
+            content.update(path.read_bytes())
     return content.hexdigest()
 
 
@@ -165,20 +174,24 @@ def _camera(number: int, fps: float | None) -> Source:
         told = float(capture.get(files.opencv().CAP_PROP_FPS))
     if not good or pixels is None:
         raise InputError(f"{number}: the camera gives no picture; see whether another program uses it")
+    return _endless(f"camera{number}", number, f"camera {number}", pixels, fps, told)
+
+
+def _endless(name: str, place: int | str, shown: str, pixels: Image, fps: float | None, told: float) -> Source:
+    """A camera or stream by its first frame, and the rate that it tells of itself, if it makes sense."""
     height, width = pixels.shape[:2]
-    files.check_size(f"camera {number}", width, height)
-    rate = fps or (told if math.isfinite(told) and 0 < told <= files.HIGHEST_FPS else files.DEFAULT_FPS)
-    return Source(f"camera{number}", number, rate, width, height, None, {})
+    files.check_size(shown, width, height)
+    rate = fps or (told if 0 < told <= files.HIGHEST_FPS else files.DEFAULT_FPS)
+    return Source(name, place, rate, width, height, None, {})
 
 
-def _from_camera(number: int, first: int) -> Iterator[tuple[int, Image]]:
-    cv2, count = files.opencv(), 0
+def _from_camera(number: int) -> Iterator[Image | None]:
+    """Every frame, None for one that cannot be decoded."""
+    cv2 = files.opencv()
     with _capture(number) as capture:
         while capture.grab():
-            count += 1
-            good, pixels = capture.retrieve() if count >= first else (False, None)
-            if good and pixels is not None:
-                yield count, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            good, pixels = capture.retrieve()
+            yield cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if good and pixels is not None else None
 
 
 STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt)://", re.IGNORECASE)
@@ -198,20 +211,15 @@ def _stream(address: str, fps: float | None) -> Source:
         told = float(stream.average_rate or 0)
     if first is None:
         raise InputError(f"{without_password(address)}: not one frame came; check the address and the camera")
-    height, width = files.pixels_of(first).shape[:2]
-    files.check_size(without_password(address), width, height)
-    rate = fps or (told if 0 < told <= files.HIGHEST_FPS else files.DEFAULT_FPS)
     parts = urllib.parse.urlsplit(without_password(address))
     name = re.sub(r"[^\w.-]+", "-", Path(parts.path).stem or parts.hostname or "") or "stream"
-    return Source(name, address, rate, width, height, None, {})
+    return _endless(name, address, without_password(address), files.pixels_of(first), fps, told)
 
 
-def _from_stream(address: str, first: int) -> Iterator[tuple[int, Image]]:
+def _from_stream(address: str) -> Iterator[Image | None]:
     with _connected(address) as (container, stream):
-        found = (frame for some, _ in files.outcomes(container, stream) for frame in some)
-        for number, frame in enumerate(found, start=1):
-            if number >= first:
-                yield number, files.pixels_of(frame)
+        for found, _ in files.outcomes(container, stream):
+            yield from map(files.pixels_of, found)
 
 
 @contextmanager

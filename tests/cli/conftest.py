@@ -1,5 +1,6 @@
 """The command line called in this process, and small folders for it."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +35,16 @@ def msfp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     def call(*words: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["msfp", *map(str, words)])
         capsys.readouterr()
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             main()
         except SystemExit as ended:
             found = capsys.readouterr()
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
             return Result(code, found.out, found.err)
+        finally:  # the command may end this process at the next signal
+            for number, handler in before.items():
+                signal.signal(number, handler)
         raise AssertionError("the command did not exit")
 
     return call

@@ -41,6 +41,24 @@ def test_a_stopped_film_is_kept_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert not (tmp_path / "tracked" / "street" / "street.txt").exists()
 
 
+def test_a_second_stop_ends_without_a_traceback() -> None:
+    """While a stopped command waits for what it had started, such as threads of a pool."""
+    program = (
+        "import threading, time; from msfp.cli import app; app.ROOMS = ()\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "app.app = lambda **_: (_ for _ in ()).throw(KeyboardInterrupt)\n"
+        "app.main()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        told = running.stderr.readline()
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+    assert told.startswith("msfp: stopped; ")
+    assert (running.returncode, said) == (130, "")
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads processes from /proc, which is Linux")
 @pytest.mark.parametrize(("stop", "number", "workers"), [(os.kill, "SIGTERM", "0"), (os.killpg, "SIGINT", "2")])
 def test_a_stopped_run_leaves_nobody_behind(fresh: Path, stop: Callable, number: str, workers: str) -> None:

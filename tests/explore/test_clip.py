@@ -9,7 +9,7 @@ from msfp.experiment.heads import embeddings
 from msfp.experiment.reid import weigh
 from msfp.experiment.tracks import settled
 from msfp.explore.drawing import boxes_of, crop
-from msfp.explore.session import FULL, Clip, NoRun, boxes_in, detections_of, looks_of, open_clips
+from msfp.explore.session import FULL, Clip, NoRun, detections_of, looks_of, open_clips
 from msfp.metrics import scores
 from msfp.tracking import make
 
@@ -36,7 +36,7 @@ def test_its_own_thresholds_by_hand_give_a_tracker_its_own_tracks(clip: Clip) ->
 
 
 def test_with_atl_msfp_track_is_itself(clip: Clip) -> None:
-    assert clip.adapted(FULL) is clip.result(FULL)
+    assert clip.result(FULL, adapted=True) is clip.result(FULL)
     assert clip.atl.shape == (clip.length, 2)
 
 
@@ -81,10 +81,9 @@ def test_neighbours_and_curves_by_a_naive_loop(clip: Clip) -> None:
 
 def test_boxes_lie_in_pixels_and_switches_are_marked(clip: Clip) -> None:
     result = clip.result(FULL)
-    ids, xyxy = boxes_in(result.tracks, 3)
-    boxes = boxes_of(result, 3)
-    assert [b["id"] for b in boxes] == ids.tolist()
-    assert boxes[0]["x"] == pytest.approx(xyxy[0, 0] - 1, abs=0.06)
+    rows, boxes = result.tracks.frame == 3, boxes_of(result, 3)
+    assert [b["id"] for b in boxes] == result.tracks.id[rows].tolist()
+    assert boxes[0]["x"] == pytest.approx(result.tracks.tlwh[rows][0, 0] - 1, abs=0.06)
     assert result.switches is not None
     marked = [b for t in range(1, clip.length + 1) for b in boxes_of(result, t, switches=True) if b["kind"] == "switch"]
     assert len(marked) == len(result.switches)

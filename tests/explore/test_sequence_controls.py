@@ -7,8 +7,8 @@ import pytest
 from msfp.errors import InputError
 from msfp.experiment.data import Part
 from msfp.explore.panels import (
+    Explorer,
     PeoplePanel,
-    SequenceControls,
     ThresholdPanel,
     TrackersPanel,
     busiest,
@@ -18,45 +18,45 @@ from msfp.explore.session import FULL, Clip
 
 
 @pytest.fixture
-def desk(clip: Clip) -> SequenceControls:
+def desk(clip: Clip) -> Explorer:
     """A scene whole, and two stretches of it, of which neither slider range contains the other."""
     scene = clip.part.scene
     parts = {"whole": clip.part, "first": Part(scene, 1, 5), "last": Part(scene, 7, 12), "again": Part(scene, 7, 12)}
-    return SequenceControls({name: replace(clip, part=part) for name, part in parts.items()}, "whole")
+    return Explorer({name: replace(clip, part=part) for name, part in parts.items()}, "whole")
 
 
-def test_sequences_bring_their_own_frames(desk: SequenceControls) -> None:
+def test_sequences_bring_their_own_frames(desk: Explorer) -> None:
     desk.slider.value = 11
     assert desk.frame == 11
     for name, first, last in (("first", 1, 5), ("last", 7, 12), ("first", 1, 5), ("whole", 1, 12)):
-        desk.chooser.value = name
+        desk.sequences.value = name
         assert (desk.slider.min, desk.slider.max, desk.slider.value) == (first, last, first), name
         assert desk.frame == 1
     desk.frame = 5
     assert desk.slider.value == 5
 
 
-def test_the_frame_stays_where_the_pixels_do(desk: SequenceControls) -> None:
-    desk.chooser.value = "last"
+def test_the_frame_stays_where_the_pixels_do(desk: Explorer) -> None:
+    desk.sequences.value = "last"
     desk.slider.value = 9
     assert desk.frame == 3
-    desk.chooser.value = "again"
+    desk.sequences.value = "again"
     assert (desk.frame, desk.slider.value) == (3, 9)
 
 
-def test_panels_follow_the_desk(desk: SequenceControls) -> None:
+def test_panels_follow_the_desk(desk: Explorer) -> None:
     people, thresholds = PeoplePanel(desk, FULL), ThresholdPanel(desk, FULL)
     trackers = TrackersPanel(desk, FULL, "SORT")
     views = people.view, thresholds.view, *trackers.views
     pictures = [view.jpeg for view in views]
     desk.slider.value = 12
     assert all(view.jpeg != before for view, before in zip(views, pictures, strict=True))
-    desk.chooser.value = "last"
+    desk.sequences.value = "last"
     assert "frame 7," in people.view.caption
 
 
 def test_the_buttons_go_through_the_frames_with_switches_and_round_the_end(clips: dict[str, Clip]) -> None:
-    desk = SequenceControls(clips, "DPM")
+    desk = Explorer(clips, "DPM")
     panel = TrackersPanel(desk, "SORT", "SORT")
     switches = desk.clip.result("SORT").switches
     assert switches is not None
@@ -70,7 +70,7 @@ def test_the_buttons_go_through_the_frames_with_switches_and_round_the_end(clips
     assert desk.frame == frames[-1]
 
 
-def test_who_was_clicked_is_forgotten_with_another_tracker(desk: SequenceControls) -> None:
+def test_who_was_clicked_is_forgotten_with_another_tracker(desk: Explorer) -> None:
     panel = PeoplePanel(desk, FULL)
     panel.view.clicked = [panel.view.boxes[0]["id"], 1]
     assert panel.view.chosen == panel.view.boxes[0]["id"]
@@ -80,14 +80,14 @@ def test_who_was_clicked_is_forgotten_with_another_tracker(desk: SequenceControl
     assert not panel.curve.value
 
 
-def test_what_is_not_there_names_what_is(clip: Clip, desk: SequenceControls) -> None:
+def test_what_is_not_there_names_what_is(clip: Clip, desk: Explorer) -> None:
     with pytest.raises(InputError, match=f"there are: {clip.sequence.name}"):
-        SequenceControls({clip.sequence.name: clip}, "MOT99")
+        Explorer({clip.sequence.name: clip}, "MOT99")
     with pytest.raises(InputError, match=f"tracker 'none' is not among the run's; there are: {FULL}"):
         PeoplePanel(desk, "none")
 
 
-def test_layers_lie_beside_the_tracks_and_cannot_be_clicked(desk: SequenceControls) -> None:
+def test_layers_lie_beside_the_tracks_and_cannot_be_clicked(desk: Explorer) -> None:
     panel, clip = PeoplePanel(desk, FULL), desk.clip
     tracks = list(panel.view.boxes)
     panel.layers["labels"].value = panel.layers["detections"].value = True

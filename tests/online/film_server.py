@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from msfp import cli
-from msfp.cli import video  # noqa: F401  loaded once, before the forks
+from msfp.cli import tracking  # noqa: F401  loaded once, before the forks
 from msfp.online import recording
 
 PART = 4

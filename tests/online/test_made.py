@@ -18,7 +18,8 @@ from msfp.errors import InputError
 from msfp.experiment.live import input_for
 from msfp.features.backbone import STRIDE, fit
 from msfp.online import recording
-from msfp.online.recording import PARTS, STATE, Blindness, Made, Recording, check_room, free_folder, holder
+from msfp.online.folders import PARTS, STATE, check_room, free_folder, holder
+from msfp.online.recording import Blindness, Made, Recording
 from msfp.online.tracker import Look
 from msfp.online.video import frames, open_source, without_password
 from msfp.tracking.base import TrackerOutput

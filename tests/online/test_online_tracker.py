@@ -20,7 +20,7 @@ from msfp.experiment.run import Run
 from msfp.experiment.thresholds import Threshold
 from msfp.experiment.tracks import Method, frame_thresholds, tracks
 from msfp.online import recording, tracker
-from msfp.online.learned import save_learned
+from msfp.online.learned import save_learned, unlearned
 from msfp.online.recording import Recording, record
 from msfp.online.tracker import OnlineTracker, taught
 from msfp.online.video import frames, open_source
@@ -327,3 +327,37 @@ def test_files_of_other_heads_are_refused(run: Run, tmp_path: Path) -> None:
         taught(path, run, strips)
     with pytest.raises(InputError, match="missing.safetensors: not heads that msfp can use"):
         taught(tmp_path / "missing.safetensors", run, strips)
+
+
+def test_heads_learned_at_another_size_are_told(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, method = tmp_path / "heads.safetensors", methods(run)["strips"]
+    save_learned(path, OnlineTracker(run, method, 30.0, "OWN").learned, run)
+    taught(path, run, method)
+    assert not caplog.records
+    taught(path, run.variant(input=run.settings.input.model_copy(update={"size": (128, 96)})), method)
+    assert "heads.safetensors: learned at 96x64, used at 128x96" in caplog.text
+
+
+@pytest.mark.parametrize("confidence", [0.0, 0.0005, 1.1, float("nan")])
+def test_a_confidence_at_which_everything_is_a_person_is_refused(run: Run, confidence: float) -> None:
+    with pytest.raises(InputError, match="confidence .*: give 0.001 to 1"):
+        OnlineTracker(run, methods(run)["motion"], 30.0, "OWN", confidence=confidence)
+
+
+def test_what_is_learned_first_is_said_and_how_long_it_takes(run: Run, tmp_path: Path) -> None:
+    words = {"tracker": "msfp-track", "look": "", "threshold": "", "options": {}, "seed": 0, "learn": None}
+    drawn = tracker.run_for_videos("random-init", "cpu", {}, tmp_path)
+    assert unlearned(drawn, words | {"tracker": "bytetrack"}) == ""
+    said = unlearned(drawn, words)
+    assert said.startswith("learning the embedding parts and ATL first, from 1400 frames of the drawn scenes: about ")
+    assert said.endswith(f" minutes on one core; kept in {tmp_path / 'runs' / 'demo'} for later calls")
+    root = run.settings.data.root
+    assert root is not None
+    settings = {"input.size": (96, 64), "training.epochs": 1, "seeds": (0,)}
+    ours = tracker.run_for_videos("random-init", "cpu", settings, tmp_path, learn=root)
+    words |= {"look": "concat", "threshold": "0.2,0.1", "learn": root}
+    assert f"the embedding concat first, from {LENGTH} frames of {root}: about 1 minute on one core" in unlearned(
+        ours, words
+    )
+    OnlineTracker(ours, method_from(ours, **words), 30.0)
+    assert unlearned(ours, words) == ""
