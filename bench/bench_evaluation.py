@@ -1,19 +1,22 @@
-"""Evaluation: TrackEval reading files and in memory beside `msfp.metrics.hota`; HOTA, CLEAR and Identity of each.
+"""Evaluation: TrackEval and motrics beside `msfp.metrics.hota`, each from files and in memory; HOTA, CLEAR, Identity.
 
-The tracks are our ByteTrack's. Both TrackEval sides and both of ours give the same score: integers equal, floats
-within 1e-9. TrackEval's own report files and plots are switched off, and its parallel processes too.
+The tracks are our ByteTrack's. All sides give the same score: integers equal, floats within 1e-9. TrackEval's own
+report files and plots are switched off, and its parallel processes too. motrics (Rust) runs where `make oracle` put it
+and tells its wall seconds, of its own reading of files and of its MOTChallenge preparation with the scoring.
 """
 
 import contextlib
 import io
+import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import crowd
 import numpy as np
-from harness import OURS, Case, Options, main
+import outside
+from harness import OURS, Case, Clocked, Options, main
 
 from msfp.data.motchallenge import read_ground_truth, read_tracks, write_tracks
 from msfp.metrics import hota
@@ -23,6 +26,27 @@ from msfp.tracking import make, track
 from msfp.types import GroundTruth
 
 FILES, MEMORY, OURS_FILES = "TrackEval, from files", "TrackEval, in memory", "msfp, from files"
+MOTRICS_FILES, MOTRICS = "motrics, from files", "motrics, in memory"
+MOTRICS_NAMES = {
+    "hota": {
+        "hota_tp": "hota_tp_alphas",
+        "hota_fn": "hota_fn_alphas",
+        "hota_fp": "hota_fp_alphas",
+        "ass_a": "assa_alphas",
+        "ass_re": "ass_re_alphas",
+        "ass_pr": "ass_pr_alphas",
+        "loc_a": "loca_alphas",
+    },
+    "clear": {
+        "tp": "num_matches",
+        "fn": "num_misses",
+        "fp": "num_false_positives",
+        "idsw": "num_switches",
+        "frames": "num_frames",
+        **{name: name for name in ("mt", "pt", "ml", "frag")},
+    },
+    "identity": {name: name for name in ("idtp", "idfn", "idfp")},
+}
 Scores = list[SequenceScore]
 
 
@@ -43,16 +67,19 @@ def case(scenes: list[crowd.Scene], folder: Path) -> Case:
         write_truth(folder / "truth" / scene.name / "gt" / "gt.txt", scene.truth)
         write_tracks(tracks_path(folder, scene), track(make("bytetrack"), scene.found, scene.length))
     held = [(*read(folder, scene), scene.length) for scene in scenes]
-    sides = {
+    sides: dict[str, Callable[[], Any]] = {
         FILES: lambda: from_files(scenes, folder),
         MEMORY: lambda: [trackeval.evaluate(*one) for one in held],
+        MOTRICS_FILES: lambda: by_motrics(scenes, folder, ("reading", "scoring")),
+        MOTRICS: lambda: by_motrics(scenes, folder, ("scoring",)),
         OURS_FILES: lambda: [hota.evaluate(*read(folder, scene), scene.length) for scene in scenes],
         OURS: lambda: [hota.evaluate(*one) for one in held],
     }
+    absent = () if outside.there("motrics") else (MOTRICS_FILES, MOTRICS)
     boxes = sum(len(tracks) for _, tracks, _ in held)
     frames = sum(scene.length for scene in scenes)
     inputs = f"{len(scenes)} sequences, {frames} frames, {boxes} tracked boxes"
-    return Case(f"{len(scenes)} sequences", inputs, sides, agree, unit="s", rounds=3)
+    return Case(f"{len(scenes)} sequences", inputs, sides, agree, unit="s", rounds=3, absent=absent)
 
 
 def write_truth(path: Path, truth: GroundTruth) -> None:
@@ -97,6 +124,21 @@ def as_score(hota: Mapping[str, Any], clear: Mapping[str, Any], identity: Mappin
     columns: dict[str, Any] = {k: np.asarray(found[v], float) for k, v in trackeval.ARRAYS.items()}
     columns |= {k: int(found[v]) for k, v in trackeval.TRACKEVAL_NAMES.items()}
     return SequenceScore(**columns, motp_sum=float(clear["MOTP_sum"]))
+
+
+def by_motrics(scenes: list[crowd.Scene], folder: Path, parts: tuple[str, ...]) -> Clocked:
+    """motrics' scores, and the seconds of these parts of its work."""
+    out = folder / "motrics.json"
+    outside.call("motrics", folder, out, *(scene.name for scene in scenes))
+    told = json.loads(out.read_text())
+    return Clocked([of_motrics(one) for one in told["scores"]], sum(told[part] for part in parts))
+
+
+def of_motrics(found: Mapping[str, Any]) -> SequenceScore:
+    """motrics' results as the value all sides share."""
+    columns = {name: found[part][theirs] for part, names in MOTRICS_NAMES.items() for name, theirs in names.items()}
+    columns = {name: np.asarray(value) if isinstance(value, list) else value for name, value in columns.items()}
+    return SequenceScore(**columns, motp_sum=found["clear"]["motp"] * columns["tp"])
 
 
 def agree(results: Mapping[str, Scores]) -> dict[str, Any]:
