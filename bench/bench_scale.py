@@ -45,8 +45,11 @@ def cases(options: Options) -> Iterator[Case]:
     yield live(30 if options.quick else 1000)
     yield films.tracked(30 if options.quick else 1500)
     yield films.extracted(30 if options.quick else 1500)
-    yield every_tracker(8 if options.quick else 200, 20 if options.quick else 10_000)
-    yield every_tracker(16 if options.quick else 1000, 20 if options.quick else 100)
+    if options.quick:
+        yield every_tracker(("bytetrack", "deep-ocsort"), 8, 20)
+    else:
+        yield every_tracker(names(), 200, 10_000)
+        yield every_tracker(names(), 1000, 100)
     yield from stored(2000 if options.quick else 3_000_000)
 
 
@@ -160,7 +163,7 @@ def print_live(frames: int) -> None:
     print(done.value, done.wall, done.cpu)
 
 
-def every_tracker(people: int, frames: int) -> Case:
+def every_tracker(trackers: tuple[str, ...], people: int, frames: int) -> Case:
     """Frames a second of every tracker's `update`, and the memory its process gains after a tenth of the frames."""
 
     def agree(results: Mapping[str, Any]) -> dict[str, float]:
@@ -172,7 +175,7 @@ def every_tracker(people: int, frames: int) -> Case:
             "MB gained": max(grown.values()),
         }
 
-    sides = {OURS if name == "bytetrack" else name: functools.partial(_feed, name, people, frames) for name in names()}
+    sides = {OURS if name == "bytetrack" else name: functools.partial(_feed, name, people, frames) for name in trackers}
     about = f"{people} walkers, every one a box, {SCENE} frames there and back; msfp: ByteTrack"
     return Case(f"every tracker, {frames} frames of {people} boxes", about, sides, agree, "ms/frame", rounds=1)
 
@@ -205,11 +208,11 @@ def print_fed(name: str, people: int, frames: int) -> None:
             tracker.update(boxes[k], scores[k], vectors[k] if embedded else None)
 
     feed(0, min(10, frames), make(name))  # what a process loads once is no growth
-    tracker = make(name)
+    tracker, settled = make(name), min(frames, max(50, frames // 10))
     wall, cpu = time.perf_counter(), time.process_time()
-    feed(0, frames // 10, tracker)
+    feed(0, settled, tracker)
     before = _most_held()
-    feed(frames // 10, frames, tracker)
+    feed(settled, frames, tracker)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(_most_held() - before, wall / frames, cpu / frames)
 
