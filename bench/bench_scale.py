@@ -3,15 +3,13 @@
 The sides of the first cases are the same code on less; a ratio of 1 means that a frame (or box) costs the same in a
 long sequence (or a crowd). Association looks at pairs, so that in crowds a box must cost more; how much is what is
 measured. Memory is the most that Python and NumPy hold while a live tracker sees frames, and the most that whole
-processes hold which follow people through a film or extract its features. Then every tracker, frame by frame: through
-10,000 frames of 200 boxes, and at 1,000 boxes a frame; each has a process of its own, and `msfp` is ByteTrack there.
-The store is read from the page cache and from the disk, in wall seconds.
+processes hold which follow people through a film or extract its features. The store is read from the
+page cache and from the disk, in wall seconds.
 """
 
 import atexit
 import functools
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -29,11 +27,10 @@ from harness import OURS, Case, Clocked, Options, by_the_wall, main
 from numpy.typing import NDArray
 
 from msfp.engine.store import Store
-from msfp.tracking import FrameContext, Tracker, make, names, track, tracker_class
+from msfp.tracking import FrameContext, make, track
 from msfp.types import Detections, Tracks, tlwh_to_xyxy
 
 CHANNELS = 64
-SCENE = 500  # frames of a crowd that is seen there and back again
 MEGABYTE = 1 << 20
 
 
@@ -45,11 +42,6 @@ def cases(options: Options) -> Iterator[Case]:
     yield live(30 if options.quick else 1000)
     yield films.tracked(30 if options.quick else 1500)
     yield films.extracted(30 if options.quick else 1500)
-    if options.quick:
-        yield every_tracker(("bytetrack", "deep-ocsort"), 8, 20)
-    else:
-        yield every_tracker(names(), 200, 10_000)
-        yield every_tracker(names(), 1000, 100)
     yield from stored(2000 if options.quick else 3_000_000)
 
 
@@ -161,65 +153,6 @@ def print_live(frames: int) -> None:
     most_held()
     done = clocked(most_held, frames)
     print(done.value, done.wall, done.cpu)
-
-
-def every_tracker(trackers: tuple[str, ...], people: int, frames: int) -> Case:
-    """Frames a second of every tracker's `update`, and the memory its process gains after a tenth of the frames."""
-
-    def agree(results: Mapping[str, Any]) -> dict[str, float]:
-        grown = {name: result["grown"] for name, result in results.items()}
-        assert max(grown.values()) < films.SLACK, grown
-        slowest = min(results, key=lambda name: results[name]["rate"])
-        return {
-            f"frames a second of {slowest}, the slowest": results[slowest]["rate"],
-            "MB gained": max(grown.values()),
-        }
-
-    sides = {OURS if name == "bytetrack" else name: functools.partial(_feed, name, people, frames) for name in trackers}
-    about = f"{people} walkers, every one a box, {SCENE} frames there and back; msfp: ByteTrack"
-    return Case(f"every tracker, {frames} frames of {people} boxes", about, sides, agree, "ms/frame", rounds=1)
-
-
-def _feed(name: str, people: int, frames: int) -> Clocked:
-    words = [sys.executable, "-c", f"import bench_scale; bench_scale.print_fed({name!r}, {people}, {frames})"]
-    done = subprocess.run(words, cwd=films.HERE, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)}: {done.stderr.strip()}")
-    grown, wall, cpu = map(float, done.stdout.split())
-    return Clocked({"grown": grown, "rate": 1 / cpu}, wall, cpu)
-
-
-def print_fed(name: str, people: int, frames: int) -> None:
-    """Feed a tracker frame by frame; print the MB gained after a tenth of the frames, and seconds a frame."""
-    rng = np.random.default_rng(0)
-    length = min(frames, SCENE)
-    truth = crowd.walkers(people, length, rng)
-    boxes = tlwh_to_xyxy(truth.tlwh + rng.normal(size=truth.tlwh.shape)).reshape(length, people, 4)
-    scores = rng.uniform(0.3, 1, (length, people)).astype(np.float32)
-    directions = rng.normal(size=(truth.id.max() + 1, CHANNELS))
-    vectors = (directions[truth.id] + 0.6 * rng.normal(size=(len(truth.id), CHANNELS))).astype(np.float32)
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).reshape(length, people, CHANNELS)
-    order = [*range(length), *reversed(range(length))]
-    embedded = tracker_class(name).needs_embeddings
-
-    def feed(first: int, last: int, tracker: Tracker) -> None:
-        for t in range(first, last):
-            k = order[t % len(order)]
-            tracker.update(boxes[k], scores[k], vectors[k] if embedded else None)
-
-    feed(0, min(10, frames), make(name))  # what a process loads once is no growth
-    tracker, settled = make(name), min(frames, max(50, frames // 10))
-    wall, cpu = time.perf_counter(), time.process_time()
-    feed(0, settled, tracker)
-    before = _most_held()
-    feed(settled, frames, tracker)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(_most_held() - before, wall / frames, cpu / frames)
-
-
-def _most_held() -> float:
-    """Megabytes that this process held at most so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def stored(boxes: int) -> Iterator[Case]:
