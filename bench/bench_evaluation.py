@@ -1,19 +1,23 @@
-"""Evaluation: TrackEval reading files and in memory beside `msfp.metrics.hota`; HOTA, CLEAR and Identity of each.
+"""Evaluation: TrackEval and motrics beside `msfp.metrics.hota`, each from files and in memory; HOTA, CLEAR, Identity.
 
-The tracks are our ByteTrack's. Both TrackEval sides and both of ours give the same score: integers equal, floats
-within 1e-9. TrackEval's own report files and plots are switched off, and its parallel processes too.
+The tracks are our ByteTrack's. TrackEval and ours give the same score: integers equal, floats within 1e-9. TrackEval's
+own report files and plots are switched off, and its parallel processes too. motrics (Rust) runs where `make oracle` put
+it and tells its wall seconds, of its own reading of files and of its MOTChallenge preparation with the scoring. It says
+to be TrackEval to the bit and is not on every sequence: how far apart is told.
 """
 
 import contextlib
 import io
+import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import crowd
 import numpy as np
-from harness import OURS, Case, Options, main
+import outside
+from harness import OURS, Case, Clocked, Options, main
 
 from msfp.data.motchallenge import read_ground_truth, read_tracks, write_tracks
 from msfp.metrics import hota
@@ -23,6 +27,27 @@ from msfp.tracking import make, track
 from msfp.types import GroundTruth
 
 FILES, MEMORY, OURS_FILES = "TrackEval, from files", "TrackEval, in memory", "msfp, from files"
+MOTRICS_FILES, MOTRICS = "motrics, from files", "motrics, in memory"
+MOTRICS_NAMES = {
+    "hota": {
+        "hota_tp": "hota_tp_alphas",
+        "hota_fn": "hota_fn_alphas",
+        "hota_fp": "hota_fp_alphas",
+        "ass_a": "assa_alphas",
+        "ass_re": "ass_re_alphas",
+        "ass_pr": "ass_pr_alphas",
+        "loc_a": "loca_alphas",
+    },
+    "clear": {
+        "tp": "num_matches",
+        "fn": "num_misses",
+        "fp": "num_false_positives",
+        "idsw": "num_switches",
+        "frames": "num_frames",
+        **{name: name for name in ("mt", "pt", "ml", "frag")},
+    },
+    "identity": {name: name for name in ("idtp", "idfn", "idfp")},
+}
 Scores = list[SequenceScore]
 
 
@@ -43,16 +68,19 @@ def case(scenes: list[crowd.Scene], folder: Path) -> Case:
         write_truth(folder / "truth" / scene.name / "gt" / "gt.txt", scene.truth)
         write_tracks(tracks_path(folder, scene), track(make("bytetrack"), scene.found, scene.length))
     held = [(*read(folder, scene), scene.length) for scene in scenes]
-    sides = {
+    sides: dict[str, Callable[[], Any]] = {
         FILES: lambda: from_files(scenes, folder),
         MEMORY: lambda: [trackeval.evaluate(*one) for one in held],
+        MOTRICS_FILES: lambda: by_motrics(scenes, folder, ("reading", "scoring")),
+        MOTRICS: lambda: by_motrics(scenes, folder, ("scoring",)),
         OURS_FILES: lambda: [hota.evaluate(*read(folder, scene), scene.length) for scene in scenes],
         OURS: lambda: [hota.evaluate(*one) for one in held],
     }
+    absent = () if outside.there("motrics") else (MOTRICS_FILES, MOTRICS)
     boxes = sum(len(tracks) for _, tracks, _ in held)
     frames = sum(scene.length for scene in scenes)
     inputs = f"{len(scenes)} sequences, {frames} frames, {boxes} tracked boxes"
-    return Case(f"{len(scenes)} sequences", inputs, sides, agree, unit="s", rounds=3)
+    return Case(f"{len(scenes)} sequences", inputs, sides, agree, unit="s", rounds=3, absent=absent)
 
 
 def write_truth(path: Path, truth: GroundTruth) -> None:
@@ -99,12 +127,49 @@ def as_score(hota: Mapping[str, Any], clear: Mapping[str, Any], identity: Mappin
     return SequenceScore(**columns, motp_sum=float(clear["MOTP_sum"]))
 
 
+def by_motrics(scenes: list[crowd.Scene], folder: Path, parts: tuple[str, ...]) -> Clocked:
+    """motrics' scores, and the seconds of these parts of its work."""
+    out = folder / "motrics.json"
+    outside.call("motrics", folder, out, *(scene.name for scene in scenes))
+    told = json.loads(out.read_text())
+    return Clocked([of_motrics(one) for one in told["scores"]], sum(told[part] for part in parts))
+
+
+def of_motrics(found: Mapping[str, Any]) -> SequenceScore:
+    """motrics' results as the value all sides share."""
+    columns = {name: found[part][theirs] for part, names in MOTRICS_NAMES.items() for name, theirs in names.items()}
+    columns = {name: np.asarray(value) if isinstance(value, list) else value for name, value in columns.items()}
+    return SequenceScore(**columns, motp_sum=found["clear"]["motp"] * columns["tp"])
+
+
 def agree(results: Mapping[str, Scores]) -> dict[str, Any]:
-    """Integers equal, floats within 1e-9, on every sequence."""
+    """Integers equal, floats within 1e-9, on every sequence; how far motrics is apart is told."""
+    told: dict[str, Any] = {"integers": "equal", "floats within": 1e-9}
     for name, scores in results.items():
-        for k, (one, other) in enumerate(zip(scores, results[OURS], strict=True)):
-            assert identical(one, other, 1e-9), (name, k, one.row(), other.row())
-    return {"integers": "equal", "floats within": 1e-9, "mean HOTA": float(np.mean([s.hota for s in results[OURS]]))}
+        pairs = list(zip(scores, results[OURS], strict=True))
+        if name == MOTRICS:
+            told |= {f"sequences on which motrics has another {part}": count for part, count in others(pairs).items()}
+            told["motrics apart in HOTA"] = max(abs(one.hota - other.hota) for one, other in pairs)
+            told["in MOTA"] = max(abs(one.mota - other.mota) for one, other in pairs)
+            told["in IDSW"] = max(abs(one.idsw - other.idsw) for one, other in pairs)
+            assert told["motrics apart in HOTA"] < 0.001, told
+        elif name != MOTRICS_FILES:
+            for k, (one, other) in enumerate(pairs):
+                assert identical(one, other, 1e-9), (name, k, one.row(), other.row())
+    return told | {"mean HOTA": float(np.mean([s.hota for s in results[OURS]]))}
+
+
+def others(pairs: list[tuple[SequenceScore, SequenceScore]]) -> dict[str, int]:
+    """Sequences on which the counts of a part of the score are not the same."""
+    counts = {
+        "HOTA": ("hota_tp", "hota_fn", "hota_fp"),
+        "CLEAR": tuple(MOTRICS_NAMES["clear"]),
+        "Identity": tuple(MOTRICS_NAMES["identity"]),
+    }
+    return {
+        part: sum(any(np.any(getattr(one, k) != getattr(other, k)) for k in names) for one, other in pairs)
+        for part, names in counts.items()
+    }
 
 
 if __name__ == "__main__":

@@ -27,8 +27,7 @@ from harness import OURS, Case, Clocked, Options, by_the_wall, main
 from numpy.typing import NDArray
 
 from msfp.engine.store import Store
-from msfp.tracking import make, track
-from msfp.tracking.base import FrameContext
+from msfp.tracking import FrameContext, make, track
 from msfp.types import Detections, Tracks, tlwh_to_xyxy
 
 CHANNELS = 64

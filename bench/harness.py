@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from outside import ORACLE
 from tables import FORMAT, OURS, Entry, text_table, write_readme
 
 from msfp.engine.cluster import ONE_THREAD
@@ -70,6 +71,7 @@ class Case:
         unit: s, ms or us, and after a slash what a unit of work is: `ms/frame`.
         per: units of work in one call.
         rounds: how often each side is measured.
+        absent: sides whose environment is not there: left out with a message. A README's row of an earlier run stays.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Case:
     unit: str = "ms"
     per: int = 1
     rounds: int = 7
+    absent: tuple[str, ...] = ()
 
 
 def one_thread() -> None:
@@ -98,18 +101,21 @@ def measure(case: Case, options: Options) -> Entry:
     Raises:
         AssertionError: the sides do not compute the same; nothing is timed then.
     """
-    first = {name: work() for name, work in case.sides.items()}
+    for name in case.absent:
+        print(f"{case.name}: {name} left out, it is not in {ORACLE}; `make oracle` brings it", file=sys.stderr)
+    sides = {name: work for name, work in case.sides.items() if name not in case.absent}
+    first = {name: work() for name, work in sides.items()}
     checks = dict(case.agree({name: r.value if isinstance(r, Clocked) else r for name, r in first.items()}))
-    repeats = dict.fromkeys(case.sides, 1)
+    repeats = dict.fromkeys(sides, 1)
     if not options.quick:
         # Work that keeps its own time, of a frame say, is long enough as it is.
-        repeats = {n: 1 if isinstance(first[n], Clocked) else enough(once(work)) for n, work in case.sides.items()}
+        repeats = {n: 1 if isinstance(first[n], Clocked) else enough(once(work)) for n, work in sides.items()}
     rounds = 1 if options.quick else options.rounds or case.rounds
-    times: dict[str, list[Clocked]] = {name: [] for name in case.sides}
-    timed = {n: r for n, r in first.items() if options.quick and isinstance(r, Clocked)}
+    times: dict[str, list[Clocked]] = {name: [] for name in sides}
+    timed = {n: r for n, r in first.items() if rounds == 1 and isinstance(r, Clocked)}
     del first
     for _ in range(rounds):
-        for name, work in case.sides.items():
+        for name, work in sides.items():
             gc.collect()
             times[name].append(timed.get(name) or once(work, repeats[name]))
     scale = SCALES[case.unit.partition("/")[0]] / case.per
@@ -125,6 +131,7 @@ def measure(case: Case, options: Options) -> Entry:
         "wall": {name: summary([scale * t.wall for t in ts]) for name, ts in times.items()},
         "wall_only": sorted(name for name, ts in times.items() if ts[0].cpu is None),
         "ratios": {name: summary(ratios(ts, times[OURS])) for name, ts in times.items() if name != OURS},
+        "absent": list(case.absent),
         "checks": checks,
     }
 

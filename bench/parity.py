@@ -2,16 +2,16 @@
 
     python -m bench.parity ROOT [--only REFERENCE:TRACKER ...]
 
-ROOT is a data set in MOTChallenge layout with labels (`<root>/train/<sequence>`). Run `make oracle` before, once.
-Writes bench/PARITY.md. Scores are clipped to [0, 1] for both sides, as boxmot takes no others. Embeddings stand in
-for a network's: one direction per labelled identity plus noise, the same for both sides.
+ROOT is a data set in MOTChallenge layout with labels (`<root>/train/<sequence>`). Run `make oracle` before, once; of a
+reference that is not there the row of the last run stays. Writes bench/PARITY.md. Scores are clipped to [0, 1] for both
+sides, as boxmot takes no others. Embeddings stand in for a network's: one direction per labelled identity plus noise,
+the same for both sides.
 """
 
 import argparse
 import hashlib
 import json
-import os
-import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.crowd import looks
+from bench.outside import ORACLE, call, there
 from bench.parity_pairs import PAIRS, Pair
 from msfp.data import catalog
 from msfp.data.motchallenge import read_detections, read_ground_truth, read_tracks
@@ -30,7 +31,7 @@ from msfp.tracking import FrameContext, Tracker, make
 from msfp.types import Sequence, Tracks, frame_bounds, tlwh_to_xyxy, xyxy_to_tlwh
 
 HERE = Path(__file__).resolve().parent
-WORK = Path(os.environ.get("ORACLE", ".oracle"))
+Key = tuple[str, str]  # reference, tracker
 LIMITS = {"HOTA": 0.3, "IDF1": 0.5, "MOTA": 0.3, "IDSW": 5.0}  # points, points, points, per cent
 
 
@@ -65,17 +66,12 @@ def prepare(sequence: Sequence, out: Path) -> None:
 
 def run_reference(pair: Pair, prepared: Path) -> tuple[dict[str, Tracks], float]:
     """Result files of a reference, run in its own environment, and its seconds."""
-    python = WORK / pair.reference / "bin" / "python"
-    if not python.exists():
-        raise SystemExit(f"parity: {python} is not there; run: make oracle")
-    out = WORK / "results" / f"{pair.reference}-{pair.tracker}"
+    out = ORACLE / "results" / f"{pair.reference}-{pair.tracker}"
     script = HERE / "oracle" / f"run_{pair.reference}.py"
     asked = json.dumps({"settings": dict(pair.theirs), "input": digest(prepared), "script": script.read_text()})
     if (out / "asked.json").exists() and (out / "asked.json").read_text() == asked:
         return read_results(out)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [str(python), str(script), pair.tracker, json.dumps(dict(pair.theirs)), str(prepared), str(out)]
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    call(pair.reference, pair.tracker, json.dumps(dict(pair.theirs)), prepared, out)
     (out / "asked.json").write_text(asked)
     return read_results(out)
 
@@ -110,7 +106,7 @@ def run_ours(pair: Pair, prepared: Path) -> tuple[dict[str, Tracks], float]:
 
 def track_prepared(tracker: Tracker, pair: Pair, data: Mapping[str, np.ndarray]) -> tuple[Tracks, float]:
     """Tracks of one prepared sequence; boxes as the reference reports them."""
-    looks = data["embeddings"] if pair.reference == "boxmot" and tracker.needs_embeddings else None
+    looks = data["embeddings"] if pair.looks and tracker.needs_embeddings else None
     arrays = {name: data[name] for name in ("boxes", "scores", "bounds")}
     frames, ids, boxes, scores, spent = [], [], [], [], 0.0
     for t in range(1, int(data["length"]) + 1):
@@ -157,8 +153,23 @@ def verdict(outcome: Outcome) -> str:
     return "parity" if not beyond else f"beyond the limit in {', '.join(beyond)}"
 
 
-def table(outcomes: list[Outcome], root: Path, sequences: tuple[Sequence, ...]) -> str:
-    """bench/PARITY.md."""
+def row(o: Outcome) -> str:
+    """A pair's line of the table."""
+    first, second = measures(o.theirs), measures(o.ours)
+    cells = [f"{first[m]:.2f} / {second[m]:.2f}" for m in ("HOTA", "IDF1", "MOTA")]
+    cells += [f"{first['IDSW']:.0f} / {second['IDSW']:.0f}", f"{o.their_ms:.2f} / {o.our_ms:.2f}", verdict(o)]
+    return f"| {o.pair.reference} | {o.pair.tracker} | {' | '.join(cells)} |"
+
+
+def rows_before(path: Path) -> dict[Key, str]:
+    """Lines of a table that was written before, by reference and tracker."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    split = ((tuple(cell.strip() for cell in line.split("|")[1:3]), line) for line in lines if line.startswith("| "))
+    return {(key[0], key[1]): line for key, line in split}
+
+
+def table(rows: Mapping[Key, str], before: set[str], root: Path, sequences: tuple[Sequence, ...]) -> str:
+    """bench/PARITY.md; `before` names the references whose rows are of an earlier run."""
     frames = sum(s.length for s in sequences)
     lines = [
         "# Parity with the reference implementations",
@@ -167,18 +178,19 @@ def table(outcomes: list[Outcome], root: Path, sequences: tuple[Sequence, ...]) 
         "same boxes, scores, embeddings and parameters on both sides, no camera motion.",
         f"Limits: HOTA {LIMITS['HOTA']}, IDF1 {LIMITS['IDF1']}, MOTA {LIMITS['MOTA']} points, "
         f"IDSW {LIMITS['IDSW']:g} %. Times are spent in `update`, one thread, and say only how the two sides compare.",
+    ]
+    if before:
+        lines += [f"Not there in the last run, so of the run before: {', '.join(sorted(before))}."]
+    lines += [
         "",
         "| reference | tracker | HOTA theirs / ours | IDF1 | MOTA | IDSW | ms/frame theirs / ours | verdict |",
         "|---|---|---|---|---|---|---|---|",
+        *(rows[pair.key] for pair in PAIRS if pair.key in rows),
+        "",
+        "Where a reference is another algorithm or is set to a rule of its own:",
+        "",
+        *(f"- {pair.reference} {pair.tracker}: {pair.remark}." for pair in PAIRS if pair.key in rows and pair.remark),
     ]
-    for o in outcomes:
-        first, second = measures(o.theirs), measures(o.ours)
-        cells = [f"{first[m]:.2f} / {second[m]:.2f}" for m in ("HOTA", "IDF1", "MOTA")]
-        cells.append(f"{first['IDSW']:.0f} / {second['IDSW']:.0f}")
-        cells.append(f"{o.their_ms:.2f} / {o.our_ms:.2f}")
-        lines.append(f"| {o.pair.reference} | {o.pair.tracker} | " + " | ".join(cells) + f" | {verdict(o)} |")
-    lines += ["", "Where a reference is another algorithm or is set to a rule of its own:", ""]
-    lines += [f"- {o.pair.reference} {o.pair.tracker}: {o.pair.remark}." for o in outcomes if o.pair.remark]
     return "\n".join(lines) + "\n"
 
 
@@ -195,19 +207,24 @@ def main() -> None:
         for s in scene.sequences
         if s.det_path and s.gt_path and fnmatch(s.name, arguments.sequences)
     )
-    prepared = WORK / "prepared"
+    prepared = ORACLE / "prepared"
     prepared.mkdir(parents=True, exist_ok=True)
     for old in prepared.glob("*.npz"):
         old.unlink()
     for sequence in sequences:
         prepare(sequence, prepared)
-    outcomes = []
+    rows, before = rows_before(HERE / "PARITY.md"), set()
     for pair in PAIRS:
-        if not arguments.only or f"{pair.reference}:{pair.tracker}" in arguments.only:
-            outcomes.append(compare(pair, sequences, prepared))
-            apart = ", ".join(f"{k} {v:+.2f}" for k, v in outcomes[-1].apart.items())
-            print(f"{pair.reference} {pair.tracker}: {apart}", flush=True)
-    text = table(outcomes, arguments.root, sequences)
+        if arguments.only and ":".join(pair.key) not in arguments.only:
+            continue
+        if not there(*pair.key):
+            before.add(pair.reference)
+            print(f"{' '.join(pair.key)}: not in {ORACLE}, its row stays; `make oracle` brings it", file=sys.stderr)
+            continue
+        outcome = compare(pair, sequences, prepared)
+        rows[pair.key] = row(outcome)
+        print(f"{' '.join(pair.key)}: {', '.join(f'{k} {v:+.2f}' for k, v in outcome.apart.items())}", flush=True)
+    text = table(rows, before, arguments.root, sequences)
     if not arguments.only and arguments.sequences == "*":
         (HERE / "PARITY.md").write_text(text)
     print(text)

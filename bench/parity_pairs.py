@@ -9,7 +9,7 @@ class Pair:
     """A reference and ours with the same parameters.
 
     Attributes:
-        reference: `trackers` or `boxmot`.
+        reference: `trackers` (roboflow), `boxmot`, `pyxtrackers` or `ultralytics`.
         tracker: name on both sides.
         theirs, ours: settings that mean the same; the value "fps" stands for the sequence's frame rate.
         claims: whether the reference claims the same algorithm; otherwise `remark` says what differs.
@@ -23,6 +23,16 @@ class Pair:
     claims: bool = True
     remark: str = ""
     boxes: str = "state"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Reference and tracker."""
+        return self.reference, self.tracker
+
+    @property
+    def looks(self) -> bool:
+        """Whether the reference takes embeddings; roboflow's and pyxtrackers' do not."""
+        return self.reference in ("boxmot", "ultralytics")
 
 
 PAIRS = (
@@ -170,5 +180,59 @@ PAIRS = (
         {"acceptance_steps": 0.15},
         remark="its acceptance threshold falls to 0.8 after one missed frame, the paper's in 20: ours is set to its "
         "rule",
+    ),
+    Pair("pyxtrackers", "sort", {"max_age": 1, "min_hits": 3, "iou_threshold": 0.3}, {}),
+    Pair(
+        "pyxtrackers",
+        "bytetrack",
+        {"track_thresh": 0.6, "match_thresh": 0.8, "track_buffer": 30, "frame_rate": "fps"},
+        {"fps": "fps"},
+    ),
+    Pair(
+        "pyxtrackers",
+        "ocsort",
+        {"det_thresh": 0.6, "max_age": 30, "min_hits": 3, "iou_threshold": 0.3, "delta_t": 3, "inertia": 0.2},
+        {},
+        claims=False,
+        remark="it does not re-run a filter along the way from its last observation (ORU), gives a track that reaches "
+        "beyond the left edge no direction, and does not count a frame without boxes",
+        boxes="detection",
+    ),
+    Pair(
+        "ultralytics",
+        "ocsort",
+        {
+            "track_high_thresh": 0.6,
+            "new_track_thresh": 0.6,
+            "track_buffer": 30,
+            "match_thresh": 0.7,
+            "fuse_score": False,
+            "delta_t": 3,
+            "inertia": 0.2,
+        },
+        {},
+        claims=False,
+        remark="it is ByteTrack's course of a frame: a track must be seen twice, its filter follows aspect ratio and "
+        "height, the direction counts within the limit of a match, whatever the score, and only lost tracks found at "
+        "their last observation have the filter re-run; it reports the filter's box",
+    ),
+    Pair(
+        "ultralytics",
+        "deep-ocsort",
+        {
+            "track_high_thresh": 0.6,
+            "new_track_thresh": 0.6,
+            "track_buffer": 30,
+            "match_thresh": 0.7,
+            "fuse_score": False,
+            "delta_t": 3,
+            "inertia": 0.2,
+            "with_reid": True,
+            "alpha_fixed_emb": 0.95,
+        },
+        {},
+        claims=False,
+        remark="its OC-SORT with BoT-SORT's appearance: the smaller cost of motion and look, from a cosine of 0.8 on; "
+        "no adaptive weights",
     ),
 )

@@ -18,14 +18,31 @@ Entry = dict[str, Any]
 
 
 def latest(folder: Path) -> dict[str, dict[str, Entry]]:
-    """Host class -> benchmark -> its newest entry."""
+    """Host class -> benchmark -> its newest entry; sides that were absent then are filled from the entry before."""
     found: dict[str, dict[str, Entry]] = {}
     for path in sorted(folder.glob("*.json")):
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             raise SystemExit(f"{path.name}: format {data['format']}, this reads {FORMAT}; run the benchmarks again")
-        found.setdefault(data["host_class"], {}).update(data["benches"])
+        here = found.setdefault(data["host_class"], {})
+        for name, entry in data["benches"].items():
+            here[name] = filled(entry, here[name]) if name in here else entry
     return found
+
+
+def filled(entry: Entry, before: Entry) -> Entry:
+    """An entry whose absent sides are those of the entry before, on the same inputs, dated."""
+    earlier = {(case["case"], case["inputs"]): case for case in before["cases"]}
+    cases = []
+    for case in entry["cases"]:
+        old = earlier.get((case["case"], case["inputs"]), {"sides": {}})
+        kept = [name for name in case.get("absent", ()) if name in old["sides"]]
+        dates = {name: old.get("dates", {}).get(name, before["written"][:10]) for name in kept}
+        case = {**case, "dates": dates, "wall_only": [*case["wall_only"], *(set(kept) & set(old.get("wall_only", ())))]}
+        for part in ("sides", "ratios"):
+            case[part] = {**{name: old[part][name] for name in kept}, **case[part]}
+        cases.append(case | ({"checks": {**old["checks"], **case["checks"]}} if kept else {}))
+    return {**entry, "cases": cases}
 
 
 def rows(case: Entry) -> list[list[str]]:
@@ -35,7 +52,7 @@ def rows(case: Entry) -> list[list[str]]:
         ratio = case["ratios"].get(name)
         lines.append(
             [
-                name,
+                name + (f" ({case['dates'][name]})" if name in case.get("dates", {}) else ""),
                 f"{times['median']:.4g} {case['unit']}" + (" (wall)" if name in case["wall_only"] else ""),
                 f"{times['min']:.4g}-{times['max']:.4g}",
                 "1" if ratio is None else f"{ratio['median']:.3g} ({ratio['min']:.3g}-{ratio['max']:.3g})",

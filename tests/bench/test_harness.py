@@ -149,6 +149,33 @@ def test_a_file_of_another_format_is_refused(tables: ModuleType, tmp_path: Path)
         tables.latest(tmp_path)
 
 
+def test_an_absent_side_is_left_out_with_a_message(harness: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    def agree(found: Any) -> dict[str, int]:
+        return {"sides": len(found)}
+
+    sides = {"peer": lambda: 1 / 0, "msfp": lambda: 7}
+    done = harness.measure(harness.Case("small", "", sides, agree, absent=("peer",)), harness.Options(quick=True))
+    assert list(done["sides"]) == ["msfp"]
+    assert done["absent"] == ["peer"]
+    assert done["checks"] == {"sides": 1}
+    assert "small: peer left out" in capsys.readouterr().err
+
+
+def test_a_row_of_an_absent_side_stays_with_its_date(harness: ModuleType, tables: ModuleType, tmp_path: Path) -> None:
+    whole = harness.measure(case(harness, []), harness.Options(quick=True))
+    without = harness.measure(
+        harness.Case("small", "nothing", {"msfp": lambda: 7}, lambda _: {"new": 1}, absent=("peer",)),
+        harness.Options(quick=True),
+    )
+    for days, cases in enumerate(([whole], [without], [without], [{**without, "inputs": "others"}])):
+        harness.save(tmp_path, "one", cases, NOON + datetime.timedelta(days=days))
+        (found,) = tables.latest(tmp_path).values()
+        (now,) = found["one"]["cases"]
+        lines = [line[0] for line in tables.rows(now)]
+        assert lines == [["peer", "msfp"], *[["peer (2030-01-02)", "msfp"]] * 2, ["msfp"]][days]
+        assert now["checks"] == [{"both": 7}, *[{"both": 7, "new": 1}] * 2, {"new": 1}][days]
+
+
 def test_readme_gets_its_tables_between_the_marks(harness: ModuleType, tables: ModuleType, tmp_path: Path) -> None:
     done = harness.measure(case(harness, []), harness.Options(quick=True))
     harness.save(tmp_path, "one", [done], NOON)

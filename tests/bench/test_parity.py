@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.parity import LIMITS
+from bench.parity import LIMITS, rows_before, table
 from bench.parity_pairs import PAIRS
 from msfp.data import catalog
 from msfp.data.motchallenge import read_detections, read_ground_truth
@@ -34,6 +34,16 @@ def test_every_pair_is_there_and_those_that_claim_the_same_are_within_the_limits
             theirs, ours = (float(value) for value in cell.split("/"))
             apart = abs(ours - theirs) * (100 / theirs if name == "IDSW" else 1)
             assert not pair.claims or apart <= LIMITS[name]
+
+
+def test_rows_of_an_absent_reference_are_written_as_they_were(tmp_path: Path) -> None:
+    before = rows_before(TABLE)
+    assert rows_before(tmp_path / "none.md") == {}
+    assert {pair.key for pair in PAIRS} == before.keys() - {("reference", "tracker")}
+    text = table(before, {"boxmot"}, tmp_path, ())
+    assert "of the run before: boxmot" in text
+    (tmp_path / "again.md").write_text(text)
+    assert rows_before(tmp_path / "again.md") == before
 
 
 @pytest.mark.real
