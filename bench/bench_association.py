@@ -149,7 +149,7 @@ def outside_side(name: str, frames: Frames) -> Callable[[], Clocked]:
 
     def run() -> Clocked:
         tracks, seconds = outside.run(*OUTSIDE[name], arrays)
-        return Clocked(rows_of(tracks, frames), seconds)
+        return Clocked(rows_of(tracks, frames), seconds, seconds)
 
     return run
 

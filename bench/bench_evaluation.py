@@ -2,7 +2,7 @@
 
 The tracks are our ByteTrack's. TrackEval and ours give the same score: integers equal, floats within 1e-9. TrackEval's
 own report files and plots are switched off, and its parallel processes too. motrics (Rust) runs where `make oracle` put
-it and tells its wall seconds, of its own reading of files and of its MOTChallenge preparation with the scoring. It says
+it and tells its CPU seconds, of its own reading of files and of its MOTChallenge preparation with the scoring. It says
 to be TrackEval to the bit and is not on every sequence: how far apart is told.
 """
 
@@ -132,7 +132,8 @@ def by_motrics(scenes: list[crowd.Scene], folder: Path, parts: tuple[str, ...]) 
     out = folder / "motrics.json"
     outside.call("motrics", folder, out, *(scene.name for scene in scenes))
     told = json.loads(out.read_text())
-    return Clocked([of_motrics(one) for one in told["scores"]], sum(told[part] for part in parts))
+    seconds = sum(told[part] for part in parts)
+    return Clocked([of_motrics(one) for one in told["scores"]], seconds, seconds)
 
 
 def of_motrics(found: Mapping[str, Any]) -> SequenceScore:

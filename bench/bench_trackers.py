@@ -97,7 +97,8 @@ def live(pair: Pair, arrays: Mapping[str, Any]) -> Tracks:
 
 def theirs(pair: Pair, arrays: Mapping[str, Any]) -> Clocked:
     """The reference."""
-    return Clocked(*outside.run(pair.reference, pair.tracker, pair.theirs, arrays, FPS))
+    tracks, seconds = outside.run(pair.reference, pair.tracker, pair.theirs, arrays, FPS)
+    return Clocked(tracks, seconds, seconds)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Every side runs once to warm up (kernels compile there) and once to see how long
 until a measurement lasts 50 ms. Then come rounds A B C A B C ..., so that a machine that slows down slows all sides. A
 ratio is taken within each round and its median reported: ratios hold on a busy machine where times do not. Times are
 the process's CPU seconds, which on one thread are the seconds of an idle machine; what the clock on the wall said is
-kept beside them. A peer in an environment of its own tells wall seconds only, and is compared with ours on the wall.
+kept beside them. A peer in an environment of its own tells its CPU seconds.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""References in the environments that `make oracle` made: results, and the seconds their work took.
+"""References in the environments that `make oracle` made: results, and the CPU seconds their work took.
 
 ultralytics is installed with the project: its trackers run in a process of the project's own environment.
 """
@@ -44,7 +44,7 @@ def call(reference: str, *words: object) -> None:
 def run(
     reference: str, tracker: str, settings: Mapping[str, Any], arrays: Mapping[str, Any], fps: float = 30.0
 ) -> tuple[Tracks, float]:
-    """Tracks of one sequence and seconds spent in `update`; arguments as in `run_all`."""
+    """Tracks of one sequence and CPU seconds spent in `update`; arguments as in `run_all`."""
     return run_all(reference, tracker, settings, {"sequence": (arrays, fps)})["sequence"]
 
 
@@ -54,7 +54,7 @@ def run_all(
     settings: Mapping[str, Any],
     sequences: Mapping[str, tuple[Mapping[str, Any], float]],
 ) -> dict[str, tuple[Tracks, float]]:
-    """Tracks of each sequence and seconds spent in `update`.
+    """Tracks of each sequence and CPU seconds spent in `update`.
 
     Args:
         reference: name of the environment; `oracle/run_<reference>.py` runs in it.
