@@ -87,10 +87,14 @@ def follow(frames: Frames, first: int, rules: Rules, tracks: TrackState, at: Pro
         lifecycle.clear_matches(tracks, at)
 
         candidates = lifecycle.between(frames, t, frames.thresholds[t, 1], np.float32(np.inf))
-        scores = _boosted(frames, candidates, float(high), rules, tracks, at)
+        boxes, known = take(frames.boxes, candidates), state_boxes(tracks.mean[rows], rules.model.kind)
+        apart = state_distances(measure(boxes, rules.model.kind), tracks, len(rows))
+        shape = shape_similarity(boxes, known, rules.corrected_shape)
+        scores = _boosted(frames, candidates, apart, shape, float(high), rules, tracks, at)
         enough = np.flatnonzero(scores.astype(np.float32) >= high)
         usable, scores = candidates[enough], scores[enough]
-        left = lifecycle.note_matches(tracks, rows, usable, _choose(frames, usable, scores, rules, tracks, at))
+        choice = _choose(frames, usable, scores, apart[enough], shape[enough], rules, tracks, at)
+        left = lifecycle.note_matches(tracks, rows, usable, choice)
         correct(frames, lifecycle.matched(tracks, at), rules, tracks, at)
         lifecycle.add_tracks(tracks, left, CONFIRMED, frames, rules.model, at)
         learn(tracks, frames, usable, scores.astype(np.float32), high, rules.ema, at)
@@ -111,20 +115,26 @@ def correct(frames: Frames, rows: Rows, rules: Rules, tracks: TrackState, at: Pr
 
 
 @kernel
-def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks: TrackState, at: Progress) -> Floats:
-    """Return the candidates' scores after both boosts; they never fall."""
+def _boosted(
+    frames: Frames, candidates: Rows, apart: Floats, shape: Floats, high: float, rules: Rules, tracks: TrackState,
+    at: Progress,
+) -> Floats:  # fmt: skip
+    """Return the candidates' scores after both boosts; they never fall.
+
+    `apart`, `shape`: (N, M) `state_distances` and `shape_similarity` of candidates and tracks.
+    """
     boxes, scores = take(frames.boxes, candidates), frames.scores[candidates].astype(np.float64)
     alive = at.alive[0]
     if alive == 0 or len(candidates) == 0:
         return scores
-    kind = rules.model.kind
-    known, apart = state_boxes(tracks.mean[:alive], kind), state_distances(measure(boxes, kind), tracks, alive)
+    known = state_boxes(tracks.mean[:alive], rules.model.kind)
     missed = at.frame[0] - 1 - tracks.last[:alive]
     if rules.boost_likely:
-        similarity = iou(boxes, known)
         if rules.rich:
-            similarity = mahalanobis_similarity(apart) + shape_similarity(boxes, known, rules.corrected_shape)
+            similarity = mahalanobis_similarity(apart) + shape
             similarity = (similarity + soft_biou(boxes, known, _confidences(tracks, at))) / 3
+        else:
+            similarity = iou(boxes, known)
         if rules.soft or not rules.tracklet_acceptance:
             likely_objects(scores, similarity, rules.soft, rules.coefficient)
         if rules.tracklet_acceptance:
@@ -136,16 +146,18 @@ def _boosted(frames: Frames, candidates: Rows, high: float, rules: Rules, tracks
 
 
 @kernel
-def _choose(frames: Frames, usable: Rows, scores: Floats, rules: Rules, tracks: TrackState, at: Progress) -> Rows:
+def _choose(
+    frames: Frames, usable: Rows, scores: Floats, apart: Floats, shape: Floats, rules: Rules, tracks: TrackState,
+    at: Progress,
+) -> Rows:  # fmt: skip
     """Return the position of each track's detection in `usable`, -1 where it has none.
 
     With b = score * track confidence, 0 where the IoU is below the least, the total to be made greatest is
     IoU + w_iou b IoU + w_motion S_motion + w_shape b S_shape + w_look (1 + w_iou + w_motion + w_shape) cosine.
     """
     alive = at.alive[0]
-    boxes, known = take(frames.boxes, usable), state_boxes(tracks.mean[:alive], rules.model.kind)
-    near, shape = iou(boxes, known), shape_similarity(boxes, known, rules.corrected_shape)
-    motion = mahalanobis_similarity(state_distances(measure(boxes, rules.model.kind), tracks, alive))
+    near = iou(take(frames.boxes, usable), state_boxes(tracks.mean[:alive], rules.model.kind))
+    motion = mahalanobis_similarity(apart)
     trust, embedded = _confidences(tracks, at), frames.embeddings.shape[1] > 0
     others = 1.0 + rules.weight_iou + rules.weight_motion + rules.weight_shape
     total, allowed = np.empty((alive, len(usable))), np.empty((alive, len(usable)), np.bool_)
