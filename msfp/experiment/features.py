@@ -1,7 +1,8 @@
 """Stage 1: pooled features of every box set of a scene (eq. 1; A.4), and vectors of the separate ReID network."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as ListLike
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
@@ -387,3 +388,37 @@ def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) ->
     with frames_of(part.scene.pixels, "separate ReID", part.present) as (frames, progress):
         found = extract_reid(frames, sets, network, progress, run.settings.input.reid_size)
     return {name: vectors for name, (_, vectors) in found.items()}
+
+
+MOST = 12_000  # boxes whose cells are held for training: 0.6 GB of YOLOv8n's taps
+Cells = dict[int, NDArray[np.float16]]
+"""Layer -> (n, 49, C) cells of boxes."""
+
+
+def thinned(frames: ListLike[NDArray[np.int32]], most: int = MOST) -> list[NDArray[np.bool_]]:
+    """Which rows of each learning part, of these frames, are kept: all, or of every n-th frame to be at most `most`."""
+    step = max(1, -(-sum(map(len, frames)) // most))
+    return [(frame - 1) % step == 0 for frame in frames]
+
+
+def labelled_cells(run: Run, part: Part, rows: NDArray[np.int64], weights: str) -> Cells:
+    """Cells of these rows of a learning part's labels, which are in order."""
+    truth = data.labels(part.scene)
+    found = [cells for _, _, cells in cell_passes(run, part, {TRUTH: (truth.frame[rows], truth.tlwh[rows])}, weights)]
+    return {layer: np.concatenate([cells[layer] for cells in found]) for layer in found[0]} if found else {}
+
+
+def wanted_sets(part: Part, boxes: str) -> dict[str, BoxSet]:
+    """The scene's open box sets; a closed truth, which only evaluation may see, comes alone."""
+    sets = box_sets(part.scene)
+    return sets if boxes in sets else truth_boxes(part.scene)
+
+
+def cell_passes(run: Run, part: Part, sets: Mapping[str, BoxSet], weights: str) -> Iterator[tuple[str, slice, Cells]]:
+    """Frame by frame: box set, its rows, and their cells."""
+    from msfp.features.pooling import extract_cells
+
+    config, backbone = run.settings.input, run.backbone(weights)
+    boxed = {int(t) for frame, _ in sets.values() for t in np.unique(frame)}
+    with frames_of(part.scene.pixels, "cells", [t for t in part.present if t in boxed]) as (frames, progress):
+        yield from extract_cells(frames, sets, backbone, config.size, config.geometry, progress=progress)

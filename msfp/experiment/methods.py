@@ -14,14 +14,13 @@ from msfp.errors import InputError, NotComputable, each_once
 from msfp.experiment import data, scores
 from msfp.experiment.clip import as_detections, tracks_frame
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.heads import ATTENTION, Appearance, appearance, seeded
+from msfp.experiment.heads import ATTENTION, Appearance, Trained, appearance, seeded
 from msfp.experiment.passes import JOINT, default_camera, part_warps
 from msfp.experiment.run import Run
 from msfp.experiment.scores import learn_all
 from msfp.experiment.thresholds import Supervision, Threshold
 from msfp.experiment.tracks import Method as Configured
 from msfp.experiment.tracks import Recovery, frame_thresholds, settled, settled_as
-from msfp.experiment.trained import Trained
 from msfp.heads.threshold import Mode
 from msfp.metrics import bootstrap
 from msfp.metrics import scores as trackeval

@@ -25,7 +25,7 @@ from msfp.experiment.features import (
     scene_vectors,
     strips,
 )
-from msfp.experiment.heads import Appearance, embeddings, head_inputs, training_set
+from msfp.experiment.heads import Appearance, Trained, embeddings, head_inputs, train, training_set
 from msfp.experiment.methods import Method, as_frame, evaluate, learned, looks_of_seeds
 from msfp.experiment.reid import PAIR_SEED, paper_parts, usable
 from msfp.experiment.reid import measure as measure_reid
@@ -33,7 +33,6 @@ from msfp.experiment.run import Run
 from msfp.experiment.scores import ceilings
 from msfp.experiment.thresholds import member, search
 from msfp.experiment.tracks import frame_thresholds
-from msfp.experiment.trained import Trained, train
 from msfp.heads.fusion import FusionHead
 from msfp.heads.triplets import Labels, Loss
 from msfp.metrics.reid import evaluate_reid
@@ -133,10 +132,7 @@ class Experiment(Run):
         loss: Loss | None = None,
         name: str = "",
     ) -> Trained:
-        """A trained head: of a registered strategy, or of a class and a loss that stand in a cell.
-
-        See `msfp.experiment.trained.train`.
-        """
+        """A head of a registered strategy, or of a class and a loss of a cell; see `msfp.experiment.heads.train`."""
         need_originals()
         return train(self, head, self._learn(learn), seed, loss, name)
 

@@ -10,8 +10,8 @@ from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.clip import Clip, as_labels, as_tracks
 from msfp.experiment.folders import score_folder
+from msfp.experiment.heads import Trained
 from msfp.experiment.methods import measures
-from msfp.experiment.trained import Trained
 from msfp.heads.fusion import FusionHead
 from msfp.heads.triplets import Loss
 from msfp.metrics import hota

@@ -13,14 +13,13 @@ import numpy as np
 
 from msfp.errors import NotComputable
 from msfp.experiment import data, speed
-from msfp.experiment.choices import association_times
 from msfp.experiment.data import Fold, Part
 from msfp.experiment.live import MILLI
 from msfp.experiment.methods import Method, configured
 from msfp.experiment.run import Run
 from msfp.experiment.scores import SWITCHED_OFF, affordable
 from msfp.experiment.selection import select_all
-from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times
+from msfp.experiment.speed import CUT, DETECTOR, PREPARE, Speeds, Times, association_times
 from msfp.experiment.tracks import subject_of
 from msfp.metrics.bootstrap import Sample, draws
 from msfp.paper.cells import MeasuredCell
