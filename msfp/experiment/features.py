@@ -40,7 +40,7 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
 
 @looked_once
 def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What the features of a scene depend on: pixels, boxes (not their scores), weights, input settings and code."""
+    """What the features of a scene depend on: of boxes their places, not their scores."""
     config = run.settings.input
     boxes = {TRUTH: run.labels_digest(scene)}
     for sequence in scene.sequences:
@@ -294,19 +294,15 @@ def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
     return {ROI_ALIGN: preset(run).further, **dict.fromkeys(PLAIN, preset(run).layers)}
 
 
-def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
-    """Extract the variants of many scenes into the store, fanned out over workers."""
-    run.do(variants.jobs(run, [(scene,) for scene in scenes]), "layers and ways to pool")
-
-
 REID = "reid"
 REID_FEATURE_CODE = ("msfp.features.reid",)
 
 
-def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What a scene's ReID vectors depend on, all by content."""
+def reid_inputs(run: Run, place: Scene | Part, weights: str = "") -> dict[str, object]:
+    """What the ReID vectors of a scene or part depend on, all by content."""
+    scene, window = (place.scene, (place.first, place.last)) if isinstance(place, Part) else (place, ())
     boxes = {s.detector: run.detections_digest(s) for s in scene.sequences}
-    return {**network_inputs(run, weights), "pixels": run.pixels_digest(scene), "boxes": boxes}
+    return {**network_inputs(run, weights), "pixels": run.pixels_digest(scene), "boxes": boxes, "part": window}
 
 
 def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
@@ -341,11 +337,13 @@ def embedded_digest(run: Run, weights: str, embedded: str, what: str) -> str:
         raise NotComputable(f"{what}: {error}") from None
 
 
-def _part_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
-    return {**reid_inputs(run, part.scene, weights), "part": (part.first, part.last)}
-
-
-@stage("reid-features", _part_inputs, REID_FEATURE_CODE, memory=24, network=True)
+@stage(
+    "reid-features",
+    lambda run, part, weights="": reid_inputs(run, part, weights),
+    REID_FEATURE_CODE,
+    memory=24,
+    network=True,
+)
 def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[np.float16]]:
     """Public detector -> (N, 512) unit ReID vectors of a part's detections, zeros where the frame is absent.
 
@@ -364,11 +362,12 @@ def reid_jobs(run: Run, parts: Iterable[Part], weights: str = "") -> list[Job]:
     return reid_features.jobs(run, [(part, weights) for part in longest_first])
 
 
-def _reid_features_truth_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
-    return {**_part_inputs(run, part, weights), "truth": data.truth_digest(run, part.scene)}
-
-
-@stage("reid-truth-features", _reid_features_truth_inputs, REID_FEATURE_CODE, memory=24)
+@stage(
+    "reid-truth-features",
+    lambda run, part, weights="": {**reid_inputs(run, part, weights), "truth": data.truth_digest(run, part.scene)},
+    REID_FEATURE_CODE,
+    memory=24,
+)
 def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.float16]:
     """(N, 512) unit ReID vectors of a part's labelled boxes, for measuring re-identification; a pass of its own."""
     return _compute(run, part, weights, truth_boxes(part.scene))[TRUTH]

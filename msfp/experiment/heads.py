@@ -85,38 +85,25 @@ def identity_vectors(identity: NDArray[np.integer]) -> NDArray[np.float32]:
 
 TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
 ATTENTION = "attention-instance"  # MSFP-Track's strategy, whose heads are fine-tuned jointly with ATL
-HEAD_CODE = (
-    code_digest(__name__, follow=False),
-    "msfp.heads.fusion",
-    "msfp.heads.triplets",
-    "msfp.heads.training",
-)
+HEAD_CODE = (code_digest(__name__, follow=False), "msfp.heads.fusion", "msfp.heads.triplets", "msfp.heads.training")
 
 
 @dataclass(frozen=True)
 class Appearance:
     """Which embedding: a fusion strategy, what it learned from, and its seed.
 
-    Attributes:
-        strategy: registered fusion strategy, `reid` (the separate network on crops), or a bound: `nothing`, `perfect`.
-        learn: parts whose labels trained it; empty for training-free ones.
-        joint: after joint fine-tuning with ATL.
-        layers: tapped layers it sees, a preset's further ones too; empty: all that the preset taps.
-        pooling: how a box is pooled, where the strategy has no way of its own.
-        weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
-
     Example:
         >>> msfp.Appearance("native", layers=(4,)).strategy
         'native'
     """
 
-    strategy: str
-    learn: tuple[Part, ...] = ()
+    strategy: str  # registered, `reid` (the separate network on crops), or a bound: `nothing`, `perfect`
+    learn: Learn = ()  # parts whose labels trained it
     seed: int = 0
-    joint: bool = False
-    layers: tuple[int, ...] = ()
-    weights: str = ""
-    pooling: Pooling = ROI_ALIGN
+    joint: bool = False  # after joint fine-tuning with ATL
+    layers: tuple[int, ...] = ()  # that it sees, a preset's further ones too; empty: all that the preset taps
+    weights: str = ""  # of the detector (of `reid`: of its network) in place of the run's, `random-init`
+    pooling: Pooling = ROI_ALIGN  # how a box is pooled, where the strategy has no way of its own
 
 
 def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: object) -> Appearance:
@@ -315,10 +302,7 @@ def octaves(run: Run, part: Part, boxes: str, learn: tuple[Part, ...]) -> NDArra
 
 
 def restored(
-    run: Run,
-    head: str | Kind,
-    vectors: Mapping[int, NDArray[np.floating]],
-    state: Mapping[str, NDArray[np.float32]],
+    run: Run, head: str | Kind, vectors: Mapping[int, NDArray[np.floating]], state: Mapping[str, NDArray[np.float32]]
 ) -> FusionHead:
     """A trained head, for vectors of these layers and channels."""
     return restore_head(head, {layer: v.shape[-1] for layer, v in vectors.items()}, state, run.settings.fusion)

@@ -343,14 +343,9 @@ def track(
 ) -> pd.DataFrame:
     """Follow people through a sequence with a compiled tracker: frame, id, x1, y1, x2, y2, score, a row a tracked box.
 
-    Args:
-        tracker: registered name, see `msfp list trackers`.
-        detections: frame, x1, y1, x2, y2, score; sorted by frame, from 1.
-        embeddings: (N, D), a row a detection.
-        thresholds: (high, low), or (T, 2) of each frame; None: the tracker's own.
-        length: number of frames T; None: up to the last detection.
-        warps: (T, 2, 3) camera motion from the frame before.
-        **settings: of the tracker, such as `fps`, `match`, `buffer`.
+    `detections`: frame, x1, y1, x2, y2, score; sorted by frame, from 1. `embeddings`: (N, D), a row a detection.
+    `thresholds`: (high, low), or (T, 2) of each frame; None: the tracker's own. `length`: T; None: up to the last
+    detection. `warps`: (T, 2, 3) camera motion from the frame before. `settings`: such as `fps`, `match`, `buffer`.
 
     Example:
         >>> boxes = pd.DataFrame({"frame": [1, 2, 3], "x1": 10.0, "y1": 10.0, "x2": 50.0, "y2": 100.0, "score": 0.9})

@@ -144,8 +144,8 @@ def _hard(
 @lru_cache(maxsize=KEPT)
 def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, PeopleDraws]:
     """A part's pairs, and draws of its people: the same for every embedding."""
-    truth, settings = data.window(data.truth(part.scene), part), run.settings.reid
-    options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
+    truth = data.window(data.truth(part.scene), part)
+    options = run.settings.reid.model_dump(include={"frames", "max_gap", "negatives"})
     chosen = metrics.pairs(truth.frame, truth.id, keep=truth.pedestrian, seed=PAIR_SEED, **options)
     return chosen, drawing(chosen, truth.id, part.scene.name)
 
@@ -159,9 +159,8 @@ def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> t
 
 
 def _measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
-    look, part = item
     try:
-        return discrimination(run, part, look)
+        return discrimination(run, item[1], item[0])
     except NotComputable as error:
         return str(error)
 

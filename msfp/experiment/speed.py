@@ -414,12 +414,6 @@ def embedder(backbone: Backbone, head: FusionHead, mode: Mode = "roi_align") -> 
     return work
 
 
-def learned_threshold(run: Run) -> Choice:
-    """From maps to a frame's threshold by ATL: the scene vector, the encoder, and smoothing."""
-    scene, rule = run.backbone().preset.scene, untrained_thresholds(run)
-    return lambda frame: rule.step(global_average(frame.maps[scene])[0])
-
-
 def measure_choices(run: Run, parts: Sequence[Part], works: Mapping[str, Choice]) -> dict[str, Times]:
     """Time every work on the same frames of one of the parts, by the run's detector: name -> (T,) milliseconds."""
     place = stretch(parts)
