@@ -14,7 +14,7 @@ from harness import OURS, Case, Options, main
 from numpy.typing import NDArray
 
 from msfp.config import FusionSettings
-from msfp.experiment.choices import embedder, given
+from msfp.experiment.speed import Given, embedder
 from msfp.features.backbone import Backbone, Part, load_backbone
 from msfp.features.pooling import MODES, Mode
 from msfp.heads.fusion import make_head
@@ -52,7 +52,7 @@ def embedded(
     """From maps to (N, D) embeddings by an untrained head, which takes as long as a trained one."""
     torch.manual_seed(SEED)
     work = embedder(backbone, make_head(strategy, backbone.channels, FusionSettings()).eval(), mode)
-    frame = given(maps, boxes, np.zeros(len(boxes), np.float32))
+    frame = Given(maps, boxes, np.zeros(len(boxes), np.float32))
     return lambda: work(frame)
 
 

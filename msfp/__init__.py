@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from msfp.experiment.clip import show as show
     from msfp.experiment.data import Fold as Fold
     from msfp.experiment.heads import Appearance as Appearance
+    from msfp.experiment.heads import Trained as Trained
     from msfp.experiment.methods import Method as Method
     from msfp.experiment.methods import atl as atl
     from msfp.experiment.methods import combine as combine
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
     from msfp.experiment.methods import policy as policy
     from msfp.experiment.methods import searched as searched
     from msfp.experiment.methods import track as track
-    from msfp.experiment.trained import Trained as Trained
     from msfp.experiment.verbs import measure
     from msfp.heads.fusion import FusionHead as FusionHead
     from msfp.heads.fusion import make_head as make_head
@@ -131,9 +131,8 @@ _NAMES = {
     "msfp.errors": "InputError MsfpError NotComputable",
     "msfp.experiment.clip": "Clip draw show",
     "msfp.experiment.data": "Fold",
-    "msfp.experiment.heads": "Appearance",
+    "msfp.experiment.heads": "Appearance Trained",
     "msfp.experiment.methods": "atl combine difference fixed measures Method policy searched track",
-    "msfp.experiment.trained": "Trained",
     "msfp.experiment.verbs": "reid:measure",
     "msfp.heads.fusion": "FusionHead make_head strategies",
     "msfp.heads.threshold": "SceneEncoder",

@@ -1,7 +1,8 @@
 """Stage 1: pooled features of every box set of a scene (eq. 1; A.4), and vectors of the separate ReID network."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as ListLike
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
@@ -39,7 +40,7 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
 
 @looked_once
 def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What the features of a scene depend on: pixels, boxes (not their scores), weights, input settings and code."""
+    """What the features of a scene depend on: of boxes their places, not their scores."""
     config = run.settings.input
     boxes = {TRUTH: run.labels_digest(scene)}
     for sequence in scene.sequences:
@@ -293,19 +294,15 @@ def beyond(run: Run) -> dict[Pooling, tuple[int, ...]]:
     return {ROI_ALIGN: preset(run).further, **dict.fromkeys(PLAIN, preset(run).layers)}
 
 
-def variants_all(run: Run, scenes: Iterable[Scene]) -> None:
-    """Extract the variants of many scenes into the store, fanned out over workers."""
-    run.do(variants.jobs(run, [(scene,) for scene in scenes]), "layers and ways to pool")
-
-
 REID = "reid"
 REID_FEATURE_CODE = ("msfp.features.reid",)
 
 
-def reid_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What a scene's ReID vectors depend on, all by content."""
+def reid_inputs(run: Run, place: Scene | Part, weights: str = "") -> dict[str, object]:
+    """What the ReID vectors of a scene or part depend on, all by content."""
+    scene, window = (place.scene, (place.first, place.last)) if isinstance(place, Part) else (place, ())
     boxes = {s.detector: run.detections_digest(s) for s in scene.sequences}
-    return {**network_inputs(run, weights), "pixels": run.pixels_digest(scene), "boxes": boxes}
+    return {**network_inputs(run, weights), "pixels": run.pixels_digest(scene), "boxes": boxes, "part": window}
 
 
 def network_inputs(run: Run, weights: str = "") -> dict[str, object]:
@@ -340,11 +337,13 @@ def embedded_digest(run: Run, weights: str, embedded: str, what: str) -> str:
         raise NotComputable(f"{what}: {error}") from None
 
 
-def _part_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
-    return {**reid_inputs(run, part.scene, weights), "part": (part.first, part.last)}
-
-
-@stage("reid-features", _part_inputs, REID_FEATURE_CODE, memory=24, network=True)
+@stage(
+    "reid-features",
+    lambda run, part, weights="": reid_inputs(run, part, weights),
+    REID_FEATURE_CODE,
+    memory=24,
+    network=True,
+)
 def reid_features(run: Run, part: Part, weights: str = "") -> dict[str, NDArray[np.float16]]:
     """Public detector -> (N, 512) unit ReID vectors of a part's detections, zeros where the frame is absent.
 
@@ -363,11 +362,12 @@ def reid_jobs(run: Run, parts: Iterable[Part], weights: str = "") -> list[Job]:
     return reid_features.jobs(run, [(part, weights) for part in longest_first])
 
 
-def _reid_features_truth_inputs(run: Run, part: Part, weights: str = "") -> dict[str, object]:
-    return {**_part_inputs(run, part, weights), "truth": data.truth_digest(run, part.scene)}
-
-
-@stage("reid-truth-features", _reid_features_truth_inputs, REID_FEATURE_CODE, memory=24)
+@stage(
+    "reid-truth-features",
+    lambda run, part, weights="": {**reid_inputs(run, part, weights), "truth": data.truth_digest(run, part.scene)},
+    REID_FEATURE_CODE,
+    memory=24,
+)
 def reid_truth_features(run: Run, part: Part, weights: str = "") -> NDArray[np.float16]:
     """(N, 512) unit ReID vectors of a part's labelled boxes, for measuring re-identification; a pass of its own."""
     return _compute(run, part, weights, truth_boxes(part.scene))[TRUTH]
@@ -387,3 +387,37 @@ def _compute(run: Run, part: Part, weights: str, boxes: Mapping[str, BoxSet]) ->
     with frames_of(part.scene.pixels, "separate ReID", part.present) as (frames, progress):
         found = extract_reid(frames, sets, network, progress, run.settings.input.reid_size)
     return {name: vectors for name, (_, vectors) in found.items()}
+
+
+MOST = 12_000  # boxes whose cells are held for training: 0.6 GB of YOLOv8n's taps
+Cells = dict[int, NDArray[np.float16]]
+"""Layer -> (n, 49, C) cells of boxes."""
+
+
+def thinned(frames: ListLike[NDArray[np.int32]], most: int = MOST) -> list[NDArray[np.bool_]]:
+    """Which rows of each learning part, of these frames, are kept: all, or of every n-th frame to be at most `most`."""
+    step = max(1, -(-sum(map(len, frames)) // most))
+    return [(frame - 1) % step == 0 for frame in frames]
+
+
+def labelled_cells(run: Run, part: Part, rows: NDArray[np.int64], weights: str) -> Cells:
+    """Cells of these rows of a learning part's labels, which are in order."""
+    truth = data.labels(part.scene)
+    found = [cells for _, _, cells in cell_passes(run, part, {TRUTH: (truth.frame[rows], truth.tlwh[rows])}, weights)]
+    return {layer: np.concatenate([cells[layer] for cells in found]) for layer in found[0]} if found else {}
+
+
+def wanted_sets(part: Part, boxes: str) -> dict[str, BoxSet]:
+    """The scene's open box sets; a closed truth, which only evaluation may see, comes alone."""
+    sets = box_sets(part.scene)
+    return sets if boxes in sets else truth_boxes(part.scene)
+
+
+def cell_passes(run: Run, part: Part, sets: Mapping[str, BoxSet], weights: str) -> Iterator[tuple[str, slice, Cells]]:
+    """Frame by frame: box set, its rows, and their cells."""
+    from msfp.features.pooling import extract_cells
+
+    config, backbone = run.settings.input, run.backbone(weights)
+    boxed = {int(t) for frame, _ in sets.values() for t in np.unique(frame)}
+    with frames_of(part.scene.pixels, "cells", [t for t in part.present if t in boxed]) as (frames, progress):
+        yield from extract_cells(frames, sets, backbone, config.size, config.geometry, progress=progress)

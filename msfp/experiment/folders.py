@@ -42,7 +42,6 @@ CUTS = 8  # times that the labels are cut anew
 EPOCHS, OTHERS = 60, 3  # passes over the pairs; strangers for each pair of one person
 PIECE = (10, 60)  # observations of a stretch between two cuts
 WOBBLE = 0.03  # spread of a detected box's place, as a share of its height
-LINK_CODE = ("msfp.heads.recovery", "msfp.tracking.postprocess")
 
 
 def steps_from(text: str) -> tuple[str, ...]:
@@ -66,15 +65,15 @@ def finish(run: Run, tracks: Tracks, steps: Iterable[str], learn: tuple[Part, ..
     return tracks
 
 
-def _link_inputs(run: Run, learn: tuple[Part, ...], seed: int) -> dict[str, object]:
-    return {
+@stage(
+    "link",
+    lambda run, learn, seed: {
         "labels": [(data.truth_digest(run, p.scene), p.first, p.last) for p in learn],
         "recipe": (CUTS, EPOCHS, OTHERS, PIECE, WOBBLE),
         "seed": seed,
-    }
-
-
-@stage("link", _link_inputs, LINK_CODE)
+    },
+    ("msfp.heads.recovery", "msfp.tracking.postprocess"),
+)
 def train_link(run: Run, learn: tuple[Part, ...], seed: int) -> Fitted:
     """The decision, taught by the labels of the learning parts."""
     return fit_link(*link_pairs([data.window(data.labels(p.scene), p) for p in learn], seed), EPOCHS, seed)

@@ -1,27 +1,29 @@
-"""Stage 2: fusion heads trained on a fold's learning parts (section 3.4), and what they make of a part's boxes."""
+"""Stage 2: fusion heads trained on a fold's learning parts (3.4), those of a cell too, and what they make of boxes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as ListLike
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from msfp.engine.code import code_digest
+from msfp.engine.code import code_digest, typed_digest
 from msfp.engine.parallel import Bar
+from msfp.errors import InputError
 from msfp.experiment import data
 from msfp.experiment.data import Part
 from msfp.experiment.features import (
     REID,
     ROI_ALIGN,
     TRUTH,
-    BoxSet,
     Pooling,
-    box_sets,
     box_vectors,
+    cell_passes,
     extract_all,
     feature_inputs,
+    labelled_cells,
     network_inputs,
     of_part,
     public_boxes,
@@ -29,27 +31,25 @@ from msfp.experiment.features import (
     reid_inputs,
     reid_truth_features,
     strips,
+    thinned,
     truth_boxes,
+    wanted_sets,
 )
-from msfp.experiment.run import Job, Run, frames_of, looked_once, stage
-from msfp.heads.fusion import SIZE, FusionHead, strategy_named
+from msfp.experiment.run import Job, Run, looked_once, stage
+from msfp.heads.fusion import SIZE, FusionHead, make_head, strategy_named
 from msfp.heads.parts import centred
 from msfp.heads.training import Fitted, embed, fit_fusion, restore_head
-from msfp.heads.triplets import Labels
+from msfp.heads.triplets import Labels, Loss
 from msfp.metrics.oracle import true_identities
 from msfp.types import Scene, Strips
 
+Learn = tuple[Part, ...]
+Vectors = dict[int, NDArray[np.floating]]
+Kind = type[FusionHead]
 NOTHING, PERFECT = "nothing", "perfect"
 BOUNDS = (NOTHING, PERFECT)
 STRANGERS = 64
 """Dimensions in which boxes without a person lie, in directions of their own."""
-
-
-def bound_inputs(run: Run, scene: Scene, strategy: str) -> dict[str, object]:
-    """Inputs that a bounding embedding of a scene's boxes depends on."""
-    boxes = {s.detector: run.file_digest(s.det_path) for s in scene.sequences}
-    own: dict[str, object] = {"strategy": strategy, "boxes": boxes, "code": code_digest(__name__, follow=False)}
-    return own | ({"truth": run.file_digest(data.truth_path(scene))} if strategy == PERFECT else {})
 
 
 def bound_embeddings(part: Part, boxes: str, strategy: str) -> NDArray[np.float32]:
@@ -83,94 +83,27 @@ def identity_vectors(identity: NDArray[np.integer]) -> NDArray[np.float32]:
     return out
 
 
-MOST = 12_000  # boxes whose cells are held for training: 0.6 GB of YOLOv8n's taps
-Cells = dict[int, NDArray[np.float16]]
-
-
-def thinned(frames: ListLike[NDArray[np.int32]], most: int = MOST) -> list[NDArray[np.bool_]]:
-    """Which rows of each learning part are kept: all, or those of every n-th frame where there are more than `most`.
-
-    `frames` holds the (n,) frame of each row, per part.
-    """
-    step = max(1, -(-sum(map(len, frames)) // most))
-    return [(frame - 1) % step == 0 for frame in frames]
-
-
-def labelled_cells(run: Run, part: Part, rows: NDArray[np.int64], weights: str) -> Cells:
-    """layer -> (n, 49, C) cells of these rows of a learning part's labels, which are in order."""
-    truth = data.labels(part.scene)
-    found = [cells for _, _, cells in _passes(run, part, {TRUTH: (truth.frame[rows], truth.tlwh[rows])}, weights)]
-    return {layer: np.concatenate([cells[layer] for cells in found]) for layer in found[0]} if found else {}
-
-
-def embed_cells(
-    run: Run, part: Part, boxes: str, heads: Mapping[int, FusionHead], weights: str
-) -> dict[int, dict[str, NDArray[np.float16]]]:
-    """Seed -> box set -> (N, D) embeddings by the heads of several seeds, in one pass over a part's frames.
-
-    Beside the box set that is wanted, those that are open come along.
-    """
-    sets = of_part(part, wanted_sets(part, boxes))
-    out: dict[int, dict[str, NDArray[np.float16]]] = {
-        seed: {name: np.zeros((len(frame), head.config.width), np.float16) for name, (frame, _) in sets.items()}
-        for seed, head in heads.items()
-    }
-    for name, rows, cells in _passes(run, part, sets, weights):
-        for seed, head in heads.items():
-            out[seed][name][rows] = embed(head, cells)
-    return out
-
-
-def wanted_sets(part: Part, boxes: str) -> dict[str, BoxSet]:
-    """The scene's open box sets; a closed truth, which only evaluation may see, comes alone."""
-    sets = box_sets(part.scene)
-    return sets if boxes in sets else truth_boxes(part.scene)
-
-
-def _passes(run: Run, part: Part, sets: Mapping[str, BoxSet], weights: str) -> Iterator[tuple[str, slice, Cells]]:
-    from msfp.features.pooling import extract_cells
-
-    config, backbone = run.settings.input, run.backbone(weights)
-    boxed = {int(t) for frame, _ in sets.values() for t in np.unique(frame)}
-    with frames_of(part.scene.pixels, "cells", [t for t in part.present if t in boxed]) as (frames, progress):
-        yield from extract_cells(frames, sets, backbone, config.size, config.geometry, progress=progress)
-
-
 TRAINING_FREE = ("native", "native-concat", "lite", REID, *BOUNDS)
 ATTENTION = "attention-instance"  # MSFP-Track's strategy, whose heads are fine-tuned jointly with ATL
-HEAD_CODE = (
-    code_digest(__name__, follow=False),
-    "msfp.heads.fusion",
-    "msfp.heads.triplets",
-    "msfp.heads.training",
-)
+HEAD_CODE = (code_digest(__name__, follow=False), "msfp.heads.fusion", "msfp.heads.triplets", "msfp.heads.training")
 
 
 @dataclass(frozen=True)
 class Appearance:
     """Which embedding: a fusion strategy, what it learned from, and its seed.
 
-    Attributes:
-        strategy: registered fusion strategy, `reid` (the separate network on crops), or a bound: `nothing`, `perfect`.
-        learn: parts whose labels trained it; empty for training-free ones.
-        seed: of weights and batches.
-        joint: after joint fine-tuning with ATL.
-        layers: tapped layers it sees, a preset's further ones too; empty: all that the preset taps.
-        pooling: how a box is pooled, where the strategy has no way of its own.
-        weights: detector weights (of `reid`: ReID weights) other than the run's (`random-init`); empty: the run's.
-
     Example:
         >>> msfp.Appearance("native", layers=(4,)).strategy
         'native'
     """
 
-    strategy: str
-    learn: tuple[Part, ...] = ()
+    strategy: str  # registered, `reid` (the separate network on crops), or a bound: `nothing`, `perfect`
+    learn: Learn = ()  # parts whose labels trained it
     seed: int = 0
-    joint: bool = False
-    layers: tuple[int, ...] = ()
-    weights: str = ""
-    pooling: Pooling = ROI_ALIGN
+    joint: bool = False  # after joint fine-tuning with ATL
+    layers: tuple[int, ...] = ()  # that it sees, a preset's further ones too; empty: all that the preset taps
+    weights: str = ""  # of the detector (of `reid`: of its network) in place of the run's, `random-init`
+    pooling: Pooling = ROI_ALIGN  # how a box is pooled, where the strategy has no way of its own
 
 
 def appearance(strategy: str, learn: ListLike[Part], seed: int, **options: object) -> Appearance:
@@ -232,7 +165,9 @@ def _training_inputs(run: Run, look: Appearance) -> dict[str, object]:
 def box_inputs(run: Run, scene: Scene, look: Appearance) -> dict[str, object]:
     """What the vectors of a scene's boxes depend on before any head."""
     if look.strategy in BOUNDS:
-        return bound_inputs(run, scene, look.strategy)
+        boxes = {s.detector: run.file_digest(s.det_path) for s in scene.sequences}
+        truth = run.file_digest(data.truth_path(scene)) if look.strategy == PERFECT else ""
+        return {"strategy": look.strategy, "boxes": boxes, "truth": truth, "code": HEAD_CODE[0]}
     inputs = reid_inputs if look.strategy == REID else feature_inputs
     return inputs(run, scene, look.weights)
 
@@ -275,10 +210,6 @@ def head_jobs(run: Run, looks: Iterable[Appearance]) -> list[Job]:
     # The longest first, so that no worker is left with it at the end.
     missing.sort(key=lambda look: (strategy_named(look.strategy).sees_cells, len(look.learn)), reverse=True)
     return _train_seeds.jobs(run, [(look,) for look in missing])
-
-
-Vectors = dict[int, NDArray[np.floating]]
-Kind = type[FusionHead]
 
 
 def training_set(
@@ -371,10 +302,7 @@ def octaves(run: Run, part: Part, boxes: str, learn: tuple[Part, ...]) -> NDArra
 
 
 def restored(
-    run: Run,
-    head: str | Kind,
-    vectors: Mapping[int, NDArray[np.floating]],
-    state: Mapping[str, NDArray[np.float32]],
+    run: Run, head: str | Kind, vectors: Mapping[int, NDArray[np.floating]], state: Mapping[str, NDArray[np.float32]]
 ) -> FusionHead:
     """A trained head, for vectors of these layers and channels."""
     return restore_head(head, {layer: v.shape[-1] for layer, v in vectors.items()}, state, run.settings.fusion)
@@ -406,16 +334,144 @@ def _cell_inputs(run: Run, part: Part, boxes: str, look: Appearance) -> dict[str
     }
 
 
-@stage("cell-embeddings", _cell_inputs, (code_digest("msfp.experiment.heads", follow=False),))
+@stage("cell-embeddings", _cell_inputs, HEAD_CODE[:1])
 def _cell_embeddings(run: Run, part: Part, boxes: str, look: Appearance) -> dict[int, dict[str, NDArray[np.float16]]]:
     """Seed -> box set -> embeddings by heads that see cells: one pass over the frames serves all seeds of the run."""
     channels, fusion = run.backbone(look.weights).channels, run.settings.fusion
     states = {seed: train_head(run, replace(look, seed=seed)).state for seed in _seeds(run, look)}
     heads = {seed: restore_head(look.strategy, channels, state, fusion) for seed, state in states.items()}
-    return embed_cells(run, part, boxes, heads, look.weights)
+    sets = of_part(part, wanted_sets(part, boxes))
+    found = {
+        seed: {name: np.zeros((len(frame), head.config.width), np.float16) for name, (frame, _) in sets.items()}
+        for seed, head in heads.items()
+    }
+    for name, rows, cells in cell_passes(run, part, sets, look.weights):
+        for seed, head in heads.items():
+            found[seed][name][rows] = embed(head, cells)
+    return found
 
 
 @lru_cache(maxsize=64)
 def embeddings(run: Run, part: Part, boxes: str, look: Appearance) -> NDArray[np.float32]:
     """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file."""
     return embed_part(run, part, boxes, look, train_head(run, look).state)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained head: how it came to be, and what it makes of boxes.
+
+    Example:
+        >>> head = run.train("attention-instance", seed=0)
+        >>> list(head.curve)
+        ['loss', 'inside the margin']
+    """
+
+    name: str  # for tables and legends
+    head: str | Kind  # name of a registered strategy, or a class of one's own
+    learn: Learn = field(repr=False)  # parts whose labels trained it
+    seed: int
+    loss: Loss | None  # in place of the paper's
+    fitted: Fitted = field(repr=False)  # parameters and history
+    run: Run = field(repr=False)
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """Mean loss and share of active triplets of each epoch."""
+        found = pd.DataFrame({"loss": self.fitted.loss, "inside the margin": self.fitted.active})
+        return found.rename_axis("epoch")
+
+    @property
+    def look(self) -> Appearance:
+        """Which vectors of a box it sees."""
+        return _look(self.head, self.learn, self.seed)
+
+    def embed(self, part: Part, boxes: str) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of a part's boxes (`gt` or a public detector), rows as in the file."""
+        if isinstance(self.head, str):
+            return embed_part(self.run, part, boxes, self.look, self.fitted.state)
+        data.need_pixels((part,))
+        vectors = part_vectors(self.run, part, boxes, self.look, self.head)
+        return embed(restored(self.run, self.head, vectors, self.fitted.state), vectors)
+
+    def inputs(self, run: Run) -> Mapping[str, object]:
+        """All that it depends on, for the key of what is computed from it."""
+        if isinstance(self.head, str) and self.loss is None:
+            return head_inputs(run, self.look)
+        return {"own head": _fit.key(run, self.head, self.learn, self.seed, self.loss)}
+
+
+def train(run: Run, head: str | Kind, learn: Learn, seed: int = 0, loss: Loss | None = None, name: str = "") -> Trained:
+    """Train a head, or read it from the store: what was typed into cells is kept under its own source.
+
+    `head`: a registered strategy, or a subclass of `FusionHead`. `loss(rows, person, margin) -> (loss, active share)`
+    takes the place of the paper's triplet loss. `name`: for tables; empty: the head's.
+
+    Raises:
+        InputError: the head is neither; it or the loss gives something of another shape than is needed.
+        NotComputable: frames of a learning part are missing, or nobody is seen twice.
+        MsfpError: the source of a cell cannot be read.
+    """
+    if isinstance(head, str) and loss is None:
+        return Trained(name or head, head, learn, seed, None, train_head(run, appearance(head, learn, seed)), run)
+    if not isinstance(head, str):
+        if not (isinstance(head, type) and issubclass(head, FusionHead)):
+            raise InputError(f"head {head!r}: give the name of a strategy, or a class derived from msfp.FusionHead")
+        if head.sees_cells or head.sees_size:
+            raise InputError(f"head {_called(head)}: one of your own sees pooled vectors or strips, not cells or sizes")
+    data.need_pixels(learn)
+    return Trained(name or _called(head), head, learn, seed, loss, _fit(run, head, learn, seed, loss), run)
+
+
+def _look(head: str | Kind, learn: Learn, seed: int) -> Appearance:
+    return appearance(head if isinstance(head, str) else ATTENTION, learn, seed)
+
+
+def _fit_inputs(run: Run, head: str | Kind, learn: Learn, seed: int, loss: Loss | None) -> dict[str, object]:
+    own = [thing for thing in (head, loss) if thing is not None and not isinstance(thing, str)]
+    return {
+        "strategy": (head, head_code(head)) if isinstance(head, str) else "",
+        "typed": typed_digest(*own),
+        "seed": seed,
+        "fusion": run.settings.fusion,
+        "training": run.settings.training,
+        "learn": learned_from(run, learn),
+    }
+
+
+@stage("own-head", _fit_inputs, HEAD_CODE)
+def _fit(run: Run, head: str | Kind, learn: Learn, seed: int, loss: Loss | None) -> Fitted:
+    own = None if isinstance(head, str) else head
+    vectors, labels = training_set(run, learn, _look(head, learn, seed), own)
+    fusion, training = run.settings.fusion, run.settings.training
+    _check(make_head(head, {k: v.shape[-1] for k, v in vectors.items()}, fusion), vectors, loss, training.margin)
+    with Bar(training.epochs, f"training {_called(head)}") as progress:
+        return fit_fusion(head, vectors, labels, fusion, training, (seed,), progress.update, loss=loss)[0]
+
+
+def _check(head: FusionHead, vectors: Vectors, loss: Loss | None, margin: float) -> None:
+    """Hold a head and a loss to their shapes on a handful of rows, before minutes are spent."""
+    import torch
+
+    rows = {k: torch.from_numpy(v[:8].astype(np.float32)) for k, v in vectors.items()}
+    count = len(next(iter(rows.values())))
+    name = type(head).__name__
+    try:
+        out = head.train()(rows)
+    except (RuntimeError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+        raise InputError(f"{name}.embed fails on {count} boxes: {type(error).__name__}: {error}") from error
+    if out.shape[:1] != (count,) or out.dim() != 2:
+        raise InputError(f"{name}.embed gives {tuple(out.shape)} for {count} boxes; needed is (N, D)")
+    if loss is None:
+        return
+    found = loss(out, torch.arange(count) // 2, margin)
+    if not isinstance(found, tuple) or len(found) != 2 or any(torch.as_tensor(v).dim() for v in found):
+        raise InputError(
+            f"{_called(loss)}: gives {found!r:.80}; needed are two numbers, the loss and the share it acts on"
+        )
+    if not torch.as_tensor(found[0]).requires_grad:
+        raise InputError(f"{_called(loss)}: nothing can be learned from it, as it does not depend on the embeddings")
+
+
+def _called(thing: object) -> str:
+    return thing if isinstance(thing, str) else str(getattr(thing, "__name__", thing))

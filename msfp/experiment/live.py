@@ -228,19 +228,13 @@ class CpuPredictor(Predictor):
         """As of `Predictor`."""
         if boxes is not None and self.head is None and self.predictor is None:  # by motion alone: no pixel is looked at
             return Seen(*boxes, np.zeros((len(boxes[0]), 0), np.float32), np.zeros(0, np.float32))
-        size, geometry, head = self.config.size, self.config.geometry, self.head
-        used = () if head is None else pooled_layers(head)
+        config, head = self.config, self.head
         sight = self.detector.look(
-            pixels,
-            size,
-            confidence=self.confidence,
-            geometry=geometry,
-            boxes=boxes,
-            pooling=pooled_as(head),
-            layers=used,
-        )
+            pixels, config.size, confidence=self.confidence, geometry=config.geometry, boxes=boxes,
+            pooling=pooled_as(head), layers=() if head is None else pooled_layers(head),
+        )  # fmt: skip
         nobody = np.zeros((len(sight.tlwh), 0), np.float32)
-        vectors = nobody if self.head is None else embed_boxes(self.head, sight.layers, self.centring)
+        vectors = nobody if head is None else embed_boxes(head, sight.layers, self.centring)
         prediction = np.zeros(0, np.float32) if self.predictor is None else self.predictor(sight.scene)
         return Seen(sight.tlwh, sight.score, vectors, prediction)
 

@@ -14,14 +14,13 @@ from msfp.errors import InputError, NotComputable, each_once
 from msfp.experiment import data, scores
 from msfp.experiment.clip import as_detections, tracks_frame
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.heads import ATTENTION, Appearance, appearance, seeded
+from msfp.experiment.heads import ATTENTION, Appearance, Trained, appearance, seeded
 from msfp.experiment.passes import JOINT, default_camera, part_warps
 from msfp.experiment.run import Run
 from msfp.experiment.scores import learn_all
 from msfp.experiment.thresholds import Supervision, Threshold
 from msfp.experiment.tracks import Method as Configured
 from msfp.experiment.tracks import Recovery, frame_thresholds, settled, settled_as
-from msfp.experiment.trained import Trained
 from msfp.heads.threshold import Mode
 from msfp.metrics import bootstrap
 from msfp.metrics import scores as trackeval
@@ -344,14 +343,9 @@ def track(
 ) -> pd.DataFrame:
     """Follow people through a sequence with a compiled tracker: frame, id, x1, y1, x2, y2, score, a row a tracked box.
 
-    Args:
-        tracker: registered name, see `msfp list trackers`.
-        detections: frame, x1, y1, x2, y2, score; sorted by frame, from 1.
-        embeddings: (N, D), a row a detection.
-        thresholds: (high, low), or (T, 2) of each frame; None: the tracker's own.
-        length: number of frames T; None: up to the last detection.
-        warps: (T, 2, 3) camera motion from the frame before.
-        **settings: of the tracker, such as `fps`, `match`, `buffer`.
+    `detections`: frame, x1, y1, x2, y2, score; sorted by frame, from 1. `embeddings`: (N, D), a row a detection.
+    `thresholds`: (high, low), or (T, 2) of each frame; None: the tracker's own. `length`: T; None: up to the last
+    detection. `warps`: (T, 2, 3) camera motion from the frame before. `settings`: such as `fps`, `match`, `buffer`.
 
     Example:
         >>> boxes = pd.DataFrame({"frame": [1, 2, 3], "x1": 10.0, "y1": 10.0, "x2": 50.0, "y2": 100.0, "score": 0.9})

@@ -1,4 +1,4 @@
-"""Section 4.2: how well embeddings tell people apart; attention weights (Figure 2) and t-SNE (Figure 3)."""
+"""Section 4.2: how well embeddings tell people apart; attention weights (Figure 2)."""
 
 from collections.abc import Callable
 from collections.abc import Sequence as ListLike
@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from msfp.engine.code import code_digest
@@ -143,8 +144,8 @@ def _hard(
 @lru_cache(maxsize=KEPT)
 def _pairs(run: Run, part: Part) -> tuple[metrics.Pairs, PeopleDraws]:
     """A part's pairs, and draws of its people: the same for every embedding."""
-    truth, settings = data.window(data.truth(part.scene), part), run.settings.reid
-    options = {"frames": settings.frames, "max_gap": settings.max_gap, "negatives": settings.negatives}
+    truth = data.window(data.truth(part.scene), part)
+    options = run.settings.reid.model_dump(include={"frames", "max_gap", "negatives"})
     chosen = metrics.pairs(truth.frame, truth.id, keep=truth.pedestrian, seed=PAIR_SEED, **options)
     return chosen, drawing(chosen, truth.id, part.scene.name)
 
@@ -158,9 +159,8 @@ def _hard_pairs(run: Run, part: Part, choose: Callable[..., metrics.Pairs]) -> t
 
 
 def _measure_one(item: tuple[Appearance, Part], run: Run) -> Discrimination | str:
-    look, part = item
     try:
-        return discrimination(run, part, look)
+        return discrimination(run, item[1], item[0])
     except NotComputable as error:
         return str(error)
 
@@ -203,75 +203,20 @@ def people_sample(groups: ListLike[ListLike[Discrimination]], name: str) -> Samp
     return Sample(values.mean(axis=1), np.mean(drawn, axis=1).T, tuple(chain.from_iterable(people)), "people")
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """Attention on labelled pedestrians."""
+def weigh(run: Run, part: Part, look: Appearance) -> pd.DataFrame:
+    """Attention of a trained head on the labelled pedestrians of a part, a row each.
 
-    layers: tuple[int, ...]  # tapped, in the order of the columns of `weights`
-    size: NDArray[np.float64]  # (N,) square root of the box's area, pixels of the network's input
-    occluded: NDArray[np.float64]  # (N,) hidden share of the box, by its label
-    crowd: NDArray[np.float64]  # (N,) labelled pedestrians in the box's frame
-    weights: NDArray[np.float32]  # (N, L), rows sum to 1
-
-
-def weigh(run: Run, part: Part, look: Appearance) -> Weighed:
-    """Attention of a trained head on the labelled pedestrians of a part."""
+    `size`: square root of the box's area, pixels of the network's input; `occluded`: hidden share of the box, by its
+    label; `crowd`: labelled pedestrians in its frame; `layer K`: the weights of the tapped layers, which sum to 1.
+    """
     data.need_pixels((part, *look.learn))
     vectors = part_vectors(run, part, TRUTH, look)
     head = restored(run, look.strategy, vectors, train_head(run, look).state)
     assert isinstance(head, Attention)
     truth = data.window(data.truth(part.scene), part)
     kept = truth.pedestrian
-    crowd = np.bincount(truth.frame[kept], minlength=part.length + 1)[truth.frame]
-    return Weighed(
-        layers=tuple(head.channels),
-        size=network_sides(run, part, TRUTH)[kept],
-        occluded=1.0 - truth.visibility[kept].astype(np.float64),
-        crowd=crowd[kept].astype(np.float64),
-        weights=attention(head, {layer: v[kept] for layer, v in vectors.items()}),
-    )
-
-
-MOST, PERPLEXITY, SEED = 1500, 30.0, 0
-
-
-@dataclass(frozen=True)
-class Projection:
-    """A part's labelled pedestrians in the plane.
-
-    `silhouette` is the mean of the embeddings themselves by cosine distance, -1 to 1: how much nearer a box is to its
-    own person than to the next.
-    """
-
-    place: NDArray[np.float32]  # (N, 2) t-SNE coordinates; neither axes nor distances between groups have a meaning
-    person: NDArray[np.int32]  # (N,) identity
-    silhouette: float
-    every: int  # each `every`-th frame is shown
-
-
-def lay_out(run: Run, part: Part, look: Appearance, most: int = MOST) -> Projection:
-    """At most about `most` boxes of a part, whole frames evenly apart, people seen once left out."""
-    data.need_pixels((part, *look.learn))
-    truth = data.window(data.truth(part.scene), part)
-    every = max(1, -(-int(truth.pedestrian.sum()) // most))
-    shown = truth.pedestrian & ((truth.frame - 1) % every == 0)
-    people, count = np.unique(truth.id[shown], return_counts=True)
-    shown &= np.isin(truth.id, people[count > 1])
-    if len(np.unique(truth.id[shown])) < 2:
-        raise NotComputable(f"{part.scene.name}: fewer than two people are seen twice")
-    return _lay_out(run, embeddings(run, part, TRUTH, look)[shown], truth.id[shown], every)
-
-
-@stage("plane", lambda run, *shown: {"shown": shown}, (code_digest(__name__, follow=False),))
-def _lay_out(run: Run, vectors: NDArray[np.float32], person: NDArray[np.int32], every: int) -> Projection:
-    from sklearn.manifold import TSNE
-    from sklearn.metrics import silhouette_score
-    from threadpoolctl import threadpool_limits
-
-    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
-    method = TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=SEED)
-    # Its loops are too short to share among threads that have other work: on a busy machine they wait for each other.
-    with threadpool_limits(1):
-        place = method.fit_transform(vectors).astype(np.float32)
-        silhouette = float(silhouette_score(vectors, person, metric="cosine"))
-    return Projection(place, person, silhouette, every)
+    weights = attention(head, {layer: v[kept] for layer, v in vectors.items()}).astype(np.float64)
+    crowd = np.bincount(truth.frame[kept], minlength=part.length + 1)[truth.frame[kept]].astype(np.float64)
+    traits = {"size": network_sides(run, part, TRUTH)[kept], "occluded": 1.0 - truth.visibility[kept].astype(float)}
+    layers = {f"layer {layer}": row for layer, row in zip(head.channels, weights.T, strict=True)}
+    return pd.DataFrame({**traits, "crowd": crowd, **layers})

@@ -39,7 +39,10 @@ def learn_all(run: Run, methods: Iterable[Method], parts: ListLike[Part]) -> Non
     train_heads(run, looks_of(run, chosen))
     own = [subject_of(m) for m in chosen if m.learn and m.boxes != JOINT]
     select_all(run, [*own, *(thresholds.searching_subject(run, rule.learn) for rule in searched)])
-    thresholds.search_all(run, [(rule.learn, d, rule.mode) for rule in searched for d in detectors])
+    grids = dict.fromkeys(
+        (r.learn, p, d, r.mode) for r in searched for d in detectors for p, _ in data.having(r.learn, d)
+    )
+    run.map(partial(attempt, function=thresholds.target, run=run), grids, "grid search")
     atl = [(rule, d) for rule in learned if rule.kind == "atl" for d in detectors]
     run.map(partial(attempt, function=thresholds.train_atl, run=run), atl, "training thresholds")
 
@@ -56,8 +59,6 @@ def _rules(methods: ListLike[Method]) -> list[Threshold]:
     return [m.threshold for m in methods if m.threshold.kind == "atl" or (m.threshold.kind == "grid" and m.look)]
 
 
-SCORE_CODE = ("msfp.metrics.hota", "msfp.metrics.oracle")
-OFFICIAL_CODE = ("msfp.metrics.scores",)
 SHARE, LEAST = 0.05, 12  # of a process's scores by one benchmark's rules, computed by TrackEval too
 SWITCHED_OFF = "its ReID network runs once a box, so it is measured only with data.separate_reid=true"
 
@@ -78,14 +79,14 @@ def _score_inputs(run: Run, part: Part, found: Tracks) -> dict[str, object]:
     return {"tracks": found, "truth": truth, "part": (part.first, part.last), "benchmark": benchmark(part.scene)}
 
 
-@stage("score", _score_inputs, SCORE_CODE)
+@stage("score", _score_inputs, ("msfp.metrics.hota", "msfp.metrics.oracle"))
 def score(run: Run, part: Part, found: Tracks) -> SequenceScore:
     """Score of tracks of a part, whose frames count from the part's first; TrackEval's numbers by kernels."""
     truth = data.window(data.truth(part.scene), part)
     return hota.evaluate(truth, found, part.length, benchmark=benchmark(part.scene))
 
 
-@stage("official-score", _score_inputs, OFFICIAL_CODE)
+@stage("official-score", _score_inputs, ("msfp.metrics.scores",))
 def official(run: Run, part: Part, found: Tracks) -> SequenceScore:
     """The same score from TrackEval itself, which takes some forty times as long."""
     truth = data.window(data.truth(part.scene), part)
@@ -174,7 +175,7 @@ def affordable(run: Run, method: Method) -> bool:
 
 
 def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
-    """Score of the tracker that keeps exactly the true boxes of a detection set."""
+    """Score of the tracker that keeps exactly the true boxes of a detection set (SETTLED: "Recall ceiling")."""
     part, sequence = item
 
     def kept() -> Tracks:
@@ -182,12 +183,6 @@ def ceiling_one(item: tuple[Part, Sequence], run: Run) -> Measured:
         return oracle_tracks(truth, data.window(data.detections(sequence), part))
 
     return measured(run, Method("recall ceiling", "oracle"), part, sequence, kept)
-
-
-def ceilings(run: Run, parts: ListLike[Part]) -> list[Measured]:
-    """What no tracker that adds no boxes can exceed, per sequence (SETTLED: "Recall ceiling")."""
-    items = [(p, s) for p in parts for s in data.sequences(p)]
-    return run.map(partial(ceiling_one, run=run), items, "recall ceilings")
 
 
 def percents(score: SequenceScore) -> dict[str, float]:

@@ -223,8 +223,7 @@ def _inputs(run: Run, subject: Subject) -> dict[str, object]:
 
 def _seeds(run: Run, subject: Subject) -> tuple[int, ...]:
     """Seeds that matter: the run's for a trained head, one where nothing is random."""
-    trained = subject.look is not None and seeded(subject.look.strategy)
-    return run.settings.seeds if trained else run.settings.seeds[:1]
+    return run.settings.seeds if subject.look and seeded(subject.look.strategy) else run.settings.seeds[:1]
 
 
 class Labelled(NamedTuple):

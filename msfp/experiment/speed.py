@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,15 +30,17 @@ from msfp.experiment.features import REID, network_inputs
 from msfp.experiment.heads import Appearance
 from msfp.experiment.live import Item, Stopwatch, in_turn
 from msfp.experiment.run import Run
-from msfp.experiment.tracks import Method, settled
-from msfp.features.backbone import Letterbox, fit, to_batch
+from msfp.experiment.tracks import Method, material, settled
+from msfp.features.backbone import Backbone, Letterbox, fit, to_batch
+from msfp.features.backbone import Part as MapPart
 from msfp.features.detector import load_whole
-from msfp.features.pooling import global_average, pool_levels
-from msfp.heads.fusion import FusionHead, make_head
+from msfp.features.pooling import Mode, global_average, pool_cells, pool_levels
+from msfp.heads.fusion import SIZE, FusionHead, make_head
 from msfp.heads.parts import FrameCentring
-from msfp.heads.threshold import Mode, SceneEncoder
-from msfp.heads.training import ScenePredictor
-from msfp.tracking import make
+from msfp.heads.threshold import Mode as Predicted
+from msfp.heads.threshold import SceneEncoder
+from msfp.heads.training import ScenePredictor, embed
+from msfp.tracking import gather, make
 from msfp.tracking.base import FrameContext
 from msfp.types import Sequence as Video
 from msfp.types import frame_bounds, tlwh_to_xyxy
@@ -314,7 +317,7 @@ def untrained(run: Run, look: Appearance) -> FusionHead:
         return make_head(look.strategy, live.channels_of(run, look), run.settings.fusion).eval()
 
 
-def untrained_thresholds(run: Run, mode: Mode = "single", seed: int = 0) -> live.LiveThresholds:
+def untrained_thresholds(run: Run, mode: Predicted = "single", seed: int = 0) -> live.LiveThresholds:
     """ATL as training begins with it."""
     atl, backbone = run.settings.atl, run.backbone()
     channels = backbone.channels[backbone.preset.scene]
@@ -379,3 +382,77 @@ def in_words(about: Mapping[str, str | float | int]) -> str:
         f"{about['sequence']} with {about['boxes a frame']} boxes a frame: median of {about['frames']} frames after "
         f"{about['warm-up frames']} to warm up, ± half the distance of the quartiles; differs from run to run"
     )
+
+
+class Given(NamedTuple):
+    """A frame as the ablations' choices find it."""
+
+    maps: Mapping[int, tuple[MapPart, ...]]  # layer -> the tapped map's parts
+    regions: Boxes  # (N, 4) boxes, xyxy in network pixels
+    scores: Scores  # (N,) of the detections
+
+
+Choice = Callable[[Given], object]
+
+
+def embedder(backbone: Backbone, head: FusionHead, mode: Mode = "roi_align") -> Choice:
+    """From maps to (N, D) embeddings by a head, which is given what it looks at and no more."""
+
+    def work(frame: Given) -> Vectors:
+        if head.sees_cells:
+            cells = {k: pool_cells(parts, frame.regions, backbone.strides[k]) for k, parts in frame.maps.items()}
+            return embed(head, cells)
+        maps = {k: frame.maps[k] for k in live.pooled_layers(head)}
+        found = pool_levels(maps, frame.regions, backbone.strides, mode)
+        if not head.sees_size:
+            return live.embed_boxes(head, found)
+        octaves = np.log2(np.sqrt(np.prod(frame.regions[:, 2:] - frame.regions[:, :2], axis=1)).clip(1e-3))
+        octaves -= octaves.sum() / max(len(octaves), 1)  # above the boxes' geometric mean
+        return embed(head, {**found, SIZE: octaves[:, None].astype(np.float32)})
+
+    return work
+
+
+def measure_choices(run: Run, parts: Sequence[Part], works: Mapping[str, Choice]) -> dict[str, Times]:
+    """Time every work on the same frames of one of the parts, by the run's detector: name -> (T,) milliseconds."""
+    place = stretch(parts)
+    if not place.pixels:
+        raise NotComputable(data.missing_pixels(place.part))
+    backbone, config = run.backbone(), run.settings.input
+
+    def seen(frame: Frame) -> Given:
+        image = next(frame.images)[1]
+        box = fit((image.shape[1], image.shape[0]), config.size, config.geometry)
+        maps = backbone.parts(to_batch(box.apply(image)[None], backbone.device))
+        if backbone.device.type == "cuda":
+            torch.cuda.synchronize()
+        return Given(maps, box.to_network(frame.tlwh), frame.scores)
+
+    return timed(map(seen, frames(place)), [works], place.warm_up)  # every work ends on the host
+
+
+ALONE = 108  # frames of association alone; the first are not counted: kernels compile there and trackers fill
+
+
+def association_times(run: Run, methods: Sequence[Method], parts: Sequence[Part]) -> dict[str, Times | str]:
+    """Label -> (T,) milliseconds of each frame of one sequence of the longest part, or why there are none.
+
+    All methods, which have thresholds of the tracker's own, take a frame before any takes the next, another one first
+    with every frame, so that a slow moment of the machine slows all alike.
+    """
+    part = max(usable(parts), key=lambda p: p.length)
+    sequence = preferred(part)
+    length = min(part.length, ALONE)
+    missing: dict[str, str] = {}
+    ready: dict[str, Callable[[int], object]] = {}
+    for method in methods:
+        try:
+            boxes, vectors, warps = material(run, part, sequence, method)
+        except NotComputable as error:
+            missing[method.label] = str(error)
+            continue
+        tracker = make(method.tracker, fps=sequence.fps, **dict(method.options))
+        seen = gather(tracker, boxes, part.length, vectors, warps=warps)
+        steps = [partial(tracker.update, *seen.frame(t, t + 1)) for t in range(length)]
+        ready[method.label] = lambda t, steps=steps: steps[t]()  # type: ignore[misc]
+    return {**missing, **timed(range(length), [ready], min(WARM_UP, length // 4))}

@@ -1,9 +1,8 @@
 """Stage 3: thresholds searched on the learning parts (A.2), what ATL is taught by, and what it predicts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from collections.abc import Sequence as ListLike
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from msfp.experiment import data
 from msfp.experiment.data import Part, having
 from msfp.experiment.features import scene_vectors
 from msfp.experiment.heads import ATTENTION, Appearance, head_inputs, learned_from, together
-from msfp.experiment.run import Run, attempt, looked_once, one_look, stage
+from msfp.experiment.run import Run, looked_once, one_look, stage
 from msfp.experiment.selection import SELECTION_CODE, Options, Subject, inner_split, labelled, options_for
 from msfp.heads.threshold import Mode
 from msfp.heads.training import Clip, Fitted, fit_surrogate, fit_threshold
@@ -182,13 +181,6 @@ def search_inputs(run: Run, learn: ListLike[Part]) -> dict[str, object]:
         "looks": [head_inputs(run, look) for look in searching_looks(run, learn)],
         "options": dict(options_for(run, searching_subject(run, learn))),
     }
-
-
-def search_all(run: Run, wanted: Iterable[tuple[tuple[Part, ...], str, Mode]]) -> None:
-    """The searches behind the targets of many (learning parts, detector, mode), fanned out; they are then kept."""
-    chosen = dict.fromkeys(wanted)
-    items = [(learn, part, detector, mode) for learn, detector, mode in chosen for part, _ in having(learn, detector)]
-    run.map(partial(attempt, function=target, run=run), items, "grid search")
 
 
 def target(run: Run, learn: tuple[Part, ...], part: Part, detector: str, mode: Mode) -> Search:

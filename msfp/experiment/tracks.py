@@ -234,7 +234,6 @@ def embedded(run: Run, head: FusionHead, look: NDArray[np.floating], there: NDAr
     return out
 
 
-TRACK_CODE = ("msfp.tracking",)
 # Trackers that differ in thresholds alone: one selection serves both, and a table compares thresholds only.
 SAME_ASSOCIATION = {"msfp-track": "msfp-attention"}
 
@@ -361,7 +360,7 @@ def _recover_together(run: Run, part: Part, items: ListLike[Item]) -> list[Track
     return [gathered([outputs[i] for outputs in frames]) for i in range(len(items))]
 
 
-@stage("tracks", _inputs, TRACK_CODE)
+@stage("tracks", _inputs, ("msfp.tracking",))
 def _track(run: Run, part: Part, sequence: Sequence, method: Method, taus: NDArray[np.float32] | None) -> Tracks:
     if method.recovery is not None:
         return _recover_together(run, part, [(sequence, method, taus)])[0]

@@ -16,24 +16,15 @@ from msfp.errors import InputError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.clip import Clip
 from msfp.experiment.data import Fold, Part
-from msfp.experiment.features import (
-    TRUTH,
-    box_vectors,
-    feature_inputs,
-    features,
-    layers_of,
-    scene_vectors,
-    strips,
-)
-from msfp.experiment.heads import Appearance, embeddings, head_inputs, training_set
+from msfp.experiment.features import TRUTH, box_vectors, feature_inputs, features, layers_of, scene_vectors, strips
+from msfp.experiment.heads import Appearance, Trained, embeddings, head_inputs, train, training_set
 from msfp.experiment.methods import Method, as_frame, evaluate, learned, looks_of_seeds
 from msfp.experiment.reid import PAIR_SEED, paper_parts, usable
 from msfp.experiment.reid import measure as measure_reid
 from msfp.experiment.run import Run
-from msfp.experiment.scores import ceilings
+from msfp.experiment.scores import ceiling_one
 from msfp.experiment.thresholds import member, search
 from msfp.experiment.tracks import frame_thresholds
-from msfp.experiment.trained import Trained, train
 from msfp.heads.fusion import FusionHead
 from msfp.heads.triplets import Labels, Loss
 from msfp.metrics.reid import evaluate_reid
@@ -133,10 +124,7 @@ class Experiment(Run):
         loss: Loss | None = None,
         name: str = "",
     ) -> Trained:
-        """A trained head: of a registered strategy, or of a class and a loss that stand in a cell.
-
-        See `msfp.experiment.trained.train`.
-        """
+        """A head of a registered strategy, or of a class and a loss of a cell; see `msfp.experiment.heads.train`."""
         need_originals()
         return train(self, head, self._learn(learn), seed, loss, name)
 
@@ -162,12 +150,7 @@ class Experiment(Run):
         return found[_rows(clip, boxes)]
 
     def reid(self, heads: Iterable[str | Trained] | str | Trained, clips: ListLike[Clip] | None = None) -> pd.DataFrame:
-        """Section 4.2 for embeddings: name, seed, scene, auc, gap, hard_auc, first_of_two; a row a clip and seed.
-
-        Args:
-            heads: trained heads, or strategies (with every seed of the run where something is random).
-            clips: None: those of section 4.2.
-        """
+        """Section 4.2: name, seed, scene, auc, gap, hard_auc, first_of_two; `clips` None: the paper's."""
         given = [heads] if isinstance(heads, str | Trained) else list(heads)
         chosen = self.reid_clips() if clips is None else list(clips)
         pairs = self.settings.reid.model_dump(include={"frames", "max_gap", "negatives"})
@@ -203,10 +186,7 @@ class Experiment(Run):
     ) -> pd.DataFrame:
         """Every method on every public detector's boxes of every clip; see `msfp.combine` for the whole.
 
-        Args:
-            methods: rows.
-            on: folds, which also say what is learned from, or clips; None: the validation fold.
-            learn: of clips, what heads and ATL learn from, and settings are selected on.
+        `on`: folds, which also say what is learned from, or clips, for which `learn` says so; None: the validation fold
         """
         need_originals()
         given = [on] if isinstance(on, Fold) else list(self.clips() if on is None else on)
@@ -217,7 +197,8 @@ class Experiment(Run):
 
     def ceiling(self, folds: Iterable[Fold]) -> pd.DataFrame:
         """What no tracker that adds no box can exceed, as `evaluate` gives it."""
-        return as_frame(CEILING, ceilings(self, [p for fold in folds for p in fold.evaluate]))
+        items = [(p, s) for fold in folds for p in fold.evaluate for s in data.sequences(p)]
+        return as_frame(CEILING, self.map(functools.partial(ceiling_one, run=self), items, "recall ceilings"))
 
     def thresholds(self, method: Method, clip: Clip, detector: str, *, seed: int = 0) -> NDArray[np.float32] | None:
         """(T, 2) tau_high and tau_low that a method gives its tracker; None: the tracker's own."""
@@ -307,14 +288,8 @@ def measure(
 ) -> Mapping[str, float]:
     """Section 4.2 on one clip: auc, gap, by_gap, hard_auc, first_of_two and counts.
 
-    Args:
-        rows: (N, D) embeddings.
-        boxes: frame, id, x, y, w, h of each.
-        frames, max_gap, negatives, seed: as of `msfp.metrics.reid.pairs`.
-
-    Raises:
-        InputError: a column is missing, or of another length.
-        NotComputable: nobody is seen twice.
+    `rows`: (N, D) embeddings of `boxes`, whose columns are frame, id, x, y, w, h; the others as of
+    `msfp.metrics.reid.pairs`. InputError: a column is missing, or of another length; NotComputable: nobody seen twice.
 
     Example:
         >>> boxes = pd.DataFrame({"frame": [1, 1, 2, 2], "id": [1, 2, 1, 2], "x": [0.0, 90.0, 2.0, 88.0]})

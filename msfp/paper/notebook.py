@@ -15,9 +15,9 @@ from msfp.errors import InputError, MsfpError, NotComputable
 from msfp.experiment import data
 from msfp.experiment.clip import Clip, as_labels, as_tracks
 from msfp.experiment.folders import score_folder
+from msfp.experiment.heads import Trained
 from msfp.experiment.methods import measures
 from msfp.experiment.run import Run, open_run
-from msfp.experiment.trained import Trained
 from msfp.experiment.verbs import Experiment
 from msfp.heads.fusion import FusionHead
 from msfp.heads.triplets import Loss

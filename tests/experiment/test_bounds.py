@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from msfp.errors import NotComputable
 from msfp.experiment import data
-from msfp.experiment.choices import association_times
 from msfp.experiment.features import TRUTH
 from msfp.experiment.heads import (
     NOTHING,
@@ -23,6 +22,7 @@ from msfp.experiment.methods import Method as Row
 from msfp.experiment.methods import configured
 from msfp.experiment.passes import default_camera
 from msfp.experiment.selection import select
+from msfp.experiment.speed import association_times
 from msfp.experiment.tracks import Method, subject_of, tracks
 from msfp.experiment.verbs import CEILING
 from msfp.metrics.oracle import true_identities

@@ -9,8 +9,9 @@ import pytest
 from msfp.data.frames import FrameReader
 from msfp.errors import NotComputable
 from msfp.experiment import data
-from msfp.experiment.features import TRUTH, box_vectors, features, layers_of
-from msfp.experiment.heads import appearance, embeddings, labelled_cells, octaves, thinned, train_head, training_set
+from msfp.experiment.features import TRUTH, box_vectors, features, labelled_cells, layers_of, thinned
+from msfp.experiment.heads import appearance, embeddings, octaves, train_head, training_set
+from msfp.experiment.reid import weigh
 from msfp.features.backbone import Backbone
 from msfp.features.pooling import extract_modes
 from msfp.heads.training import embed, restore_head
@@ -118,3 +119,14 @@ def test_sizes_are_octaves_about_the_learning_boxes(make_run: Make) -> None:
     assert run.settings.input.size == (WIDTH, HEIGHT)  # so that pixels of image and input are the same
     found = embeddings(replace(run, notes=[]), judged, TRUTH, appearance("hard-assignment", (learn,), 0))
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_attention_weights_belong_to_their_boxes(make_run: Make) -> None:
+    run = make_run({"MOT17-02-SDP": LENGTH}, **SMALL)
+    learn, judged = data.halves(data.scenes(run, "mot17")[0])
+    found = weigh(run, judged, appearance("attention-instance", (learn,), 0))
+    assert list(found)[3:] == ["layer 4", "layer 9", "layer 14"]
+    assert len(found) == 3 * judged.length
+    np.testing.assert_allclose(found.filter(like="layer").sum(axis=1), 1, rtol=1e-5)
+    assert set(found.crowd) == {3}
+    np.testing.assert_allclose(found["size"], np.sqrt(16 * 36))
