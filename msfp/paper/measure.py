@@ -114,6 +114,12 @@ def validation(run: Run) -> tuple[Fold, ...]:
     return data.folds(run, run.settings.data.main)
 
 
+def other_validation(run: Run, dataset: str) -> tuple[Fold, ...]:
+    """Validation parts of another data set: the main set's head, an ATL of its own (A.2)."""
+    heads = data.all_learning(run, run.settings.data.main)
+    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, dataset))
+
+
 def crowded(run: Run) -> tuple[Fold, ...]:
     """Validation parts of the crowded data set: the main set's head, an ATL of its own (A.2); NotComputable: none.
 
@@ -124,8 +130,7 @@ def crowded(run: Run) -> tuple[Fold, ...]:
     name = run.settings.data.crowded
     if name is None:
         raise NotComputable(f"profile {run.settings.profile} has no crowded data set")
-    heads = data.all_learning(run, run.settings.data.main)
-    return tuple(Fold(f.name, heads, f.evaluate, f.learn, f.learn) for f in data.folds(run, name))
+    return other_validation(run, name)
 
 
 def cross_domain(run: Run) -> tuple[Fold, ...]:
