@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from msfp.engine.store import SEAL, SUFFIX
+
 TIMES = ("table07", "table11", "table15", "table24", "times", "conditions", "identity_times")  # seconds and memory
 TIMED = "ms/frame"  # columns of other tables that are
 STAGES = ("features", "variants", "own-boxes", "head", "atl", "grid", "selection", "score", "reid", "recovery")
@@ -98,7 +100,7 @@ def worlds(data: Path) -> Iterator[tuple[str, str]]:
 def stored(store: Path) -> Iterator[tuple[str, str]]:
     """Each stage's results by content, whatever they are called."""
     for stage in STAGES:
-        found = sorted(digest(p.read_bytes()) for p in (store / stage).rglob("*.safetensors"))
+        found = sorted(digest(p.read_bytes()[SEAL:]) for p in (store / stage).glob(f"*{SUFFIX}"))
         yield stage, f"{len(found)} {digest(''.join(found).encode())}"
 
 
