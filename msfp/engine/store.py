@@ -1,13 +1,14 @@
 """Content-addressed store: a stage's result is kept under a hash of its inputs and of the code it ran.
 
 An entry is one file, `<root>/<stage>/<key>.entry`, written atomically: it is whole or absent whenever a run is killed.
-A checksum over its place and its bytes stands first. Then come sizes, a pickle that may name nothing but arrays,
-frames and the package's own dataclasses, and the arrays' bytes, which are used where they lie.
+A checksum over its place and its bytes stands first. Then come sizes, a pickle of plain values that may name nothing
+but the package's own dataclasses, and the arrays' bytes, which are used where they lie.
 """
 
 import contextlib
 import dataclasses
 import hashlib
+import importlib
 import io
 import logging
 import mmap
@@ -16,6 +17,7 @@ import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,74 +37,70 @@ MISSING = object()
 SEAL = 64  # bytes of the checksum in hex; each part begins at a multiple of it, so that arrays are aligned
 MAPPED = 1 << 22  # bytes from which on an entry is mapped, so that processes share its pages and may give them back
 AT_ONCE = 1 << 20  # bytes that are still in the processor's cache when their checksum is taken
-NAMED = {  # what an entry may name besides the package's dataclasses and named tuples
-    (__name__, "_frame"),
-    (__name__, "_object"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-}
+KINDS = "biufcUSmM"  # of arrays: numbers, text, times
+PLAIN = (bool, int, float, str, bytes, list, tuple, dict, pickle.PickleBuffer)
 log = logging.getLogger(__name__)
 
 
 class _Writer(pickle.Pickler):
-    """Pickles arrays, frames, JSON values and the package's dataclasses and named tuples made of them."""
+    """Pickles JSON values and tuples; all else is told to `_Reader` as a tuple: what it is, then plain values."""
 
-    def reducer_override(self, value: Any) -> Any:
-        """How a value that is not of Python's own plain types is rebuilt; refuses what cannot be stored."""
-        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+    def persistent_id(self, value: Any) -> Any:
+        """The tuple of an array, NumPy number, frame or one of the package's dataclasses; None for a plain value."""
+        kind = type(value)
+        if value is None or kind in PLAIN:
+            return None
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        if kind in (np.ndarray, np.memmap) and value.dtype.kind in KINDS:
             # An array comes back as the next run reads it: in C order, its bytes in this machine's order, writable.
-            plain = np.require(np.asarray(value), value.dtype.newbyteorder("="), ["C", "W", "A"])
-            return plain.__reduce_ex__(5)
-        if isinstance(value, np.generic | np.dtype) or _may_name(value):
-            return NotImplemented
-        if _has_fields(type(value)):
-            names = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
-            return _object, (type(value), {name: getattr(value, name) for name in names})
-        name = f"{type(value).__module__}:{type(value).__qualname__}"
-        if not (name.startswith("pandas") and hasattr(value, "to_parquet")):
+            whole = np.require(value, value.dtype.newbyteorder("="), ["C", "W", "A"])
+            raw = whole.reshape(-1).view(np.uint8) if whole.nbytes else np.zeros(0, np.uint8)
+            return "array", whole.dtype.str, whole.shape, pickle.PickleBuffer(raw)
+        if isinstance(value, np.generic) and value.dtype.kind in KINDS:
+            return "scalar", value.dtype.newbyteorder("=").str, value.tobytes()
+        if name.startswith("pandas") and hasattr(value, "to_parquet"):
+            try:
+                return "frame", value.to_parquet(None, engine="pyarrow", index=None)
+            except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid and ArrowTypeError among them
+                raise MsfpError(f"result: this frame cannot be stored as Parquet ({error})") from error
+        if not _is_ours(kind):
             raise MsfpError(
                 f"result: {name} cannot be stored; return arrays of numbers or text, frames, JSON values, "
                 "or dataclasses of the msfp package made of them"
             )
-        try:
-            return _frame, (value.to_parquet(None, engine="pyarrow", index=None),)
-        except (ValueError, TypeError) as error:  # pyarrow's ArrowInvalid and ArrowTypeError among them
-            raise MsfpError(f"result: this frame cannot be stored as Parquet ({error})") from error
+        names = value._fields if hasattr(value, "_fields") else [f.name for f in dataclasses.fields(value)]
+        return "object", name, {name: getattr(value, name) for name in names}
 
 
 class _Reader(pickle.Unpickler):
-    """Reads what `_Writer` writes; any other name is refused before it is looked up."""
+    """Reads what `_Writer` writes. No name is looked up but those of the package's dataclasses, so nothing is run."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in NAMED or (module.startswith("msfp.") and "." not in name):
-            found = super().find_class(module, name)
-            if _may_name(found):
-                return found
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
+    def persistent_load(self, pid: Any) -> Any:
+        match pid:
+            case "array", str(code), tuple(shape), data if np.dtype(code).kind in KINDS:
+                return np.frombuffer(data, code).reshape(shape) if len(data) else np.zeros(shape, code)
+            case "scalar", str(code), bytes(data) if np.dtype(code).kind in KINDS:
+                return np.frombuffer(data, code)[0]
+            case "frame", bytes(data):
+                import pandas as pd
 
-def _frame(data: bytes) -> Any:
-    import pandas as pd
-
-    return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
-
-
-def _object(kind: type, fields: dict[str, Any]) -> Any:
-    return kind(**fields)
-
-
-def _has_fields(kind: type) -> bool:
-    """Whether a type is a dataclass or named tuple of the package."""
-    return kind.__module__.startswith("msfp.") and (dataclasses.is_dataclass(kind) or hasattr(kind, "_asdict"))
+                return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
+            case "object", str(name), dict(fields) if name.startswith("msfp."):
+                module, _, path = name.partition(":")
+                kind = attrgetter(path)(importlib.import_module(module))
+                if _is_ours(kind):
+                    return kind(**fields)
+        raise pickle.UnpicklingError("it holds something unknown")
 
 
-def _may_name(thing: Any) -> bool:
-    if isinstance(thing, type) and _has_fields(thing):
-        return True
-    return callable(thing) and (getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")) in NAMED
+def _is_ours(kind: Any) -> bool:
+    """Whether it is a dataclass or named tuple of the package."""
+    if not isinstance(kind, type) or not kind.__module__.startswith("msfp."):
+        return False
+    return dataclasses.is_dataclass(kind) or hasattr(kind, "_asdict")
 
 
 def encode(value: Any) -> bytearray:
@@ -138,7 +136,7 @@ def decode(data: memoryview) -> Any:
             parts.append(data[at : at + size])
             at += -(-size // SEAL) * SEAL
         return _Reader(io.BytesIO(parts[0]), buffers=parts[1:]).load()
-    except (pickle.UnpicklingError, AttributeError, ImportError, IndexError, TypeError, EOFError, OSError) as error:
+    except Exception as error:  # whatever a forged or older entry leads to
         raise ValueError(f"entry cannot be read: {error!r}") from error
 
 
@@ -241,8 +239,9 @@ def _contents(place: Path) -> memoryview:
     """An entry's bytes, writable; what is written to them stays in this process."""
     with place.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        if size >= MAPPED:  # files of the store are replaced whole, never cut short under a map
-            return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
+        with contextlib.suppress(OSError):  # too many are open, or the file system maps none: it is read
+            if size >= MAPPED:  # files of the store are replaced whole, never cut short under a map
+                return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
         data = np.empty(size, np.uint8).data  # not filled with zeros first, as a bytearray is
         at = 0
         while got := file.readinto(data[at:]):

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from msfp.engine import store
 from msfp.engine.files import atomic_write, locked
 from msfp.engine.store import Store
 from msfp.errors import MsfpError
@@ -264,3 +266,35 @@ def test_file_systems_without_locks_go_on(
     with locked(tmp_path / "x.lock"):
         pass
     assert "has no locks" in caplog.text
+
+
+class Calls:
+    """What a forged entry might want to be called while it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return print, ("called",)
+
+
+@pytest.mark.parametrize("forged", [Calls(), np.ndarray, np.dtype("O"), {"a": print}])
+def test_a_forged_entry_is_refused_and_nothing_is_called(forged: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    body = pickle.dumps(forged, protocol=5)
+    sizes = np.array([1, len(body)], "<i8").tobytes()
+    data = b"".join(part + bytes(-len(part) % store.SEAL) for part in (sizes, body))
+    with pytest.raises(ValueError, match="cannot be read"):
+        store.decode(memoryview(bytearray(data)))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_limit_on_open_files_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no more files can be mapped they are read."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(store, "MAPPED", 1)
+    kept = store.Store(tmp_path)
+    first = kept.get_or_compute("stage", {}, lambda: np.arange(5.0), code=CODE)
+    monkeypatch.setattr(store.mmap, "mmap", refuse)
+    again = kept.get_or_compute("stage", {}, lambda: np.zeros(1), code=CODE)
+    assert np.array_equal(first, again)
+    assert kept.events == []
