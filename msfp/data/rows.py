@@ -189,6 +189,8 @@ def _regular_table(text: bytes) -> Floats | None:
         table = csv.read_csv(pa.py_buffer(text), options, csv.ParseOptions(quote_char=False), types)
     except pa.ArrowInvalid:
         return None
+    if table.num_columns != columns:  # it saw another first line, as after a second byte order mark
+        return None
     return np.column_stack([column.to_numpy() for column in table.columns])
 
 

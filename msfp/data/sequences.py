@@ -158,9 +158,9 @@ def _whole(ini: Path, keys: dict[str, str], key: str, largest: int) -> int:
 
 def _rate(ini: Path, keys: dict[str, str]) -> float:
     text, rate = keys["frameRate"], math.nan
-    above, _, below = text.partition("/")
+    above, slash, below = text.partition("/")
     with suppress(ValueError, ZeroDivisionError):
-        rate = float(above) / float(below or 1)
+        rate = float(above) / float(below if slash else 1)
     if not 0 < rate <= 1000:
         raise InputError(
             f"{ini}: frameRate={text[:40]!r}; give frames per second, a number from 0 to 1000 or a fraction, 30000/1001"

@@ -249,6 +249,7 @@ def _column(name: Any, column: Any, where: str) -> list[Any]:
 
 # A file written within a clock tick of being read could change again without a new mtime; such are not remembered.
 SETTLED_NS = 2_000_000_000
+TRIES = 3
 
 
 def stamp(path: str | Path | None) -> Stamp | None:
@@ -314,8 +315,11 @@ class FileMemo:
             if known is not None and tuple(known[:-1]) == now:
                 found[name] = known[-1]
                 continue
-            found[name] = file_digest(path)
-            if now is None or stamp(path) != now:
+            for _ in range(TRIES):  # read again where it changed meanwhile
+                found[name], before, now = file_digest(path), now, stamp(path)
+                if now == before:
+                    break
+            if now is None or now != before:
                 raise InputError(f"{path}: is being written; repeat the command when that is done")
             if not unsettled(now[1]):
                 memo[name], changed = [*now, found[name]], True

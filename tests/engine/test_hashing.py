@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import BaseModel
 
+from msfp.engine import files
 from msfp.engine.files import FileMemo, digest, file_digest
 from msfp.errors import InputError, MsfpError
 from msfp.types import Detections, Sequence
@@ -165,3 +166,22 @@ def test_a_file_above_a_linked_folder_is_the_one_that_is_opened(tmp_path: Path) 
     (tmp_path / "b" / "link").symlink_to(tmp_path / "a" / "sub")
     memo = FileMemo(tmp_path / "memo")
     assert memo.file_digest(tmp_path / "b" / "link" / ".." / "x.txt") == memo.file_digest(tmp_path / "a" / "x.txt")
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, changes = tmp_path / "frames.bin", [b"second", b"third"]
+    path.write_bytes(b"first")
+    os.utime(path, (1, 1))
+    plain = files.file_digest
+
+    def changing(at: str | Path) -> str:
+        found = plain(at)
+        if changes:
+            path.write_bytes(changes.pop(0))
+        return found
+
+    monkeypatch.setattr(files, "file_digest", changing)
+    assert files.FileMemo(tmp_path / "memo").file_digest(path) == plain(path)
+    assert path.read_bytes() == b"third"
