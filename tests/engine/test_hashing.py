@@ -169,8 +169,6 @@ def test_a_file_above_a_linked_folder_is_the_one_that_is_opened(tmp_path: Path) 
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     path, changes = tmp_path / "frames.bin", [b"second", b"third"]
     path.write_bytes(b"first")
     os.utime(path, (1, 1))
