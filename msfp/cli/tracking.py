@@ -206,7 +206,7 @@ def track(
     made = Made(film, not hide_labels, line_width, save_txt, save_crop)
     state = _state(seen, run, {**method, "conf": conf, "input": size, "heads": heads}, made)
     with _placed(out, exist_ok, fresh, seen, state, frames, say) as (folder, fresh, done):
-        if done is None:
+        if done is None or save_heads or window:  # which an earlier result does not give
             say(f"network input {size[0]}x{size[1]}, results go to {folder}")
             watcher, every = _watcher(run, seen, method, size, conf, heads, save_heads, say), None if quiet else TOLD
             recording = Recording(seen, folder, state, made)
@@ -325,7 +325,7 @@ def _placed(
     if place != first:
         say(f"{first} holds earlier results, so these go to {place}; --exist-ok replaces those")
     try:
-        yield place, fresh or replaced, known if exist_ok else None
+        yield place, fresh or replaced, known if exist_ok and not fresh else None
     finally:
         if whose == "nobody":
             release(place)

@@ -44,7 +44,7 @@ class Bar:
         if self._bar is not None:
             self._bar.update(count)
         now = time.monotonic()
-        if self._every and self._bar is None and now - self._told > self._every:
+        if self._every and self._bar is None and self._file is None and now - self._told > self._every:
             self._told = now
             whole = f" of {self.total}" if self.total else ""
             print(f"{self.label}: {self.done}{whole}, {self.done / (now - self._begun):.3g} a second", file=sys.stderr)
@@ -107,6 +107,7 @@ def _visible_bar(total: int | None, label: str) -> Any:
 T = TypeVar("T")
 R = TypeVar("R")
 BATCH_SECONDS = 0.1
+SILENCE = 30.0  # seconds after which a loop without a bar says in a line how far it is
 RETRIES = 2
 IN_FLIGHT = 2
 MARK = "identity"
@@ -164,7 +165,7 @@ def map(
     if not cells:
         return []
     work = Work(function, store, mark_folder(store) if store else None)
-    with Bar(len(cells), label) if progress is None and label else nullcontext() as bar:
+    with Bar(len(cells), label, every=SILENCE) if progress is None and label else nullcontext() as bar:
         advance = progress or (bar.update if bar is not None else lambda _: None)
         if (workers or cluster) and not clusters.inside_worker():
             outcomes = _distribute(work, cells, clusters.open_pool(workers, cluster, gpu), advance)

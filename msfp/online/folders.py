@@ -49,6 +49,8 @@ def holder(folder: Path, source: Source, state: dict[str, Any]) -> Literal["nobo
     A camera's or stream's recording is never this one: it cannot be made again.
     """
     note, done = folder / PARTS / STATE, read_object(folder / f"{source.name}.json")
+    if note.is_file() and not note.stat().st_size:  # a call was killed while it claimed the folder
+        note.unlink(missing_ok=True)
     there = any(os.path.lexists(path) for path in places(folder, source).values())
     if not there and not note.exists():
         return "nobody"
@@ -101,6 +103,10 @@ def earlier(folder: Path, source: Source, state: dict[str, Any], limit: int | No
     if frames != limit and not (whole and (limit is None or limit > frames)):
         return None
     made = {kind: str(path) for kind, path in places(folder, source).items() if kind != "about" and path.exists()}
+    asked = state.get("made", {})
+    kinds = {"film": asked.get("film"), "labels": asked.get("txt"), "crops": asked.get("crops"), "tracks": True}
+    if any(kind not in made for kind, wanted in kinds.items() if wanted):  # somebody took it away
+        return None
     return {**done, **made, "frames_per_second": None}
 
 

@@ -55,6 +55,7 @@ class Progress:
     def __init__(self, run: Run) -> None:
         self.run, self.spent, self.known = run, 0.0, 0.0
         self.writing: Thread | None = None
+        self.grown = False  # whether the report there says that the run is at work
 
     def took(self, name: str, seconds: float) -> None:
         """Note the seconds of something whose share of a whole run is known."""
@@ -75,11 +76,21 @@ class Progress:
         words = [f"ready: {', '.join(a.name for a in ready)}" if ready else "", self.left(rest)]
         if self.writing:
             self.writing.join()  # one writer at a time
+        self.grown = self.grown and (done.name != REPORT or done.skipped)
         if not done.skipped and rest and rest[0] != REPORT:
             words += [] if self.writing else [f"the report grows: {stamps.report_path(self.run)}"]
             self.writing = Thread(target=self._write, args=(rest,), daemon=True)
             self.writing.start()
+            self.grown = True
         return "; ".join(filter(None, words))
+
+    def close(self) -> None:
+        """Leave no report that says the run is at work: where it ended early, or its last notebook was unchanged."""
+        if self.writing:
+            self.writing.join()
+        if self.grown:
+            with suppress(MsfpError):
+                write(self.run)
 
     def _write(self, rest: Sequence[str]) -> None:
         with suppress(MsfpError):  # nothing to show yet; what is wrong with it the last notebook says
@@ -125,7 +136,10 @@ def reproduce(run: Run, *, only: str | None = None, start: str | None = None, re
     options: dict[str, Any] = {"only": only, "from_": start, "resume": resume, "inputs": inputs}
     with cluster.lent_workers(0 if run.cluster else run.workers) as environment:
         options |= {"environment": environment, "intact": stamps.intact(run), "ended": progress}
-        done = notebooks.run(folder, run.out / "notebooks", parameters, **options)
+        try:
+            done = notebooks.run(folder, run.out / "notebooks", parameters, **options)
+        finally:
+            progress.close()
     report = stamps.report_path(run)
     if report.is_file() and any(one.path.stem == REPORT and not one.skipped for one in done):
         provenance.end_manifest(run.out / "manifest.json")
@@ -141,7 +155,8 @@ def write(run: Run, rest: Sequence[str] = ()) -> Path:
 
     InputError: it has made no table. MsfpError: the folder cannot be written.
     """
-    if not rest and not any((tables := stamps.tables_folder(run)).glob("*.json")):
+    tables, there = stamps.tables_folder(run), stamps.report_path(run)
+    if not rest and not there.is_file() and not any(tables.glob("*.json")):
         raise InputError(f"{tables}: no table was made; run msfp reproduce --profile {run.settings.profile} first")
     verdicts = judge(run)
     for name, timed in (("claims", False), ("claims-time", True)):
@@ -156,7 +171,7 @@ def write(run: Run, rest: Sequence[str] = ()) -> Path:
     cells = stamps.published_cells(run)
     if run.settings.compared and not rest:
         _write_made(run, origin, cells.get(1, ()), verdicts)
-    return write_site(stamps.report_path(run).parent, _contents(run, cells, verdicts, origin, rest))
+    return write_site(there.parent, _contents(run, cells, verdicts, origin, rest))
 
 
 def _write_made(run: Run, origin: Mapping[str, Any], table_1: Sequence[Cell], verdicts: Sequence[Verdict]) -> None:

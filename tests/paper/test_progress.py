@@ -1,10 +1,12 @@
 """What a run at work says: what is ready, how long the rest may take, and a report that grows."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 import msfp
+from msfp.engine import parallel
 from msfp.engine.notebooks import Executed
 from msfp.paper import report
 from msfp.paper.report import REPORT, SECONDS, Progress
@@ -44,3 +46,14 @@ def test_the_report_grows_and_says_what_is_to_come(tmp_path: Path) -> None:
     before = page.read_bytes()
     assert progress(ended("01_features", 1.0), [REPORT]) == ""  # the last notebook writes the report itself
     assert page.read_bytes() == before
+    progress.close()  # as when the last notebook failed, or was unchanged
+    assert "Still to come" not in page.read_text(encoding="utf-8")
+
+
+def test_a_loop_without_a_bar_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(parallel.VARIABLE, raising=False)
+    monkeypatch.setattr(parallel, "SILENCE", 0.01)
+    parallel.map(time.sleep, [0.02, 0.02], label="drawing")
+    assert "drawing: 1 of 2" in capsys.readouterr().err
