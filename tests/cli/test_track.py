@@ -68,6 +68,9 @@ def test_the_same_call_again_says_where_the_result_lies(msfp: Command, street: P
     )
     some = msfp("track", street, *WORDS, "--exist-ok", "--frames", "2", "--json")
     assert json.loads(some.out)["frames"] == 2, "an earlier result of more frames is not what was asked"
+    Path("tracked/street/street.txt").unlink()
+    msfp("track", street, *WORDS, "--exist-ok", "--frames", "2")
+    assert Path("tracked/street/street.txt").is_file(), "what somebody took away is made again"
     refused(msfp("track", street, *WORDS, "--tracker", "lite", "--set", "nonsense=1", "--quiet"), "nonsense")
     assert not Path("tracked/street-3").exists(), "a mistake leaves no folder"
 
@@ -141,3 +144,11 @@ def test_a_stop_before_the_first_frame_waits_for_nothing() -> None:
         assert asked()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_claim_that_a_kill_cut_short_blocks_nobody(street: Path, tmp_path: Path) -> None:
+    source, out = open_source(str(street)), tmp_path / "street"
+    (out / PARTS).mkdir(parents=True)
+    (out / PARTS / STATE).touch()
+    assert holder(out, source, {}) == "nobody"
+    assert claim(out, {})
