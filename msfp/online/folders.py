@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,8 +50,6 @@ def holder(folder: Path, source: Source, state: dict[str, Any]) -> Literal["nobo
     A camera's or stream's recording is never this one: it cannot be made again.
     """
     note, done = folder / PARTS / STATE, read_object(folder / f"{source.name}.json")
-    if note.is_file() and not note.stat().st_size:  # a call was killed while it claimed the folder
-        note.unlink(missing_ok=True)
     there = any(os.path.lexists(path) for path in places(folder, source).values())
     if not there and not note.exists():
         return "nobody"
@@ -78,11 +77,14 @@ def claim(folder: Path, state: dict[str, Any]) -> bool:
     """Make a free folder a recording's own; False where another call did so in the meantime."""
     with writing(folder):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
+        whole = folder / PARTS / f".{os.getpid()}-{secrets.token_hex(4)}"
+        whole.write_bytes(readable(state))
         try:
-            with (folder / PARTS / STATE).open("xb") as file:
-                file.write(readable(state))
+            os.link(whole, folder / PARTS / STATE)  # whole or not at all, and for one call only
         except FileExistsError:
             return False
+        finally:
+            whole.unlink()
     return True
 
 

@@ -144,11 +144,3 @@ def test_a_stop_before_the_first_frame_waits_for_nothing() -> None:
         assert asked()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_claim_that_a_kill_cut_short_blocks_nobody(street: Path, tmp_path: Path) -> None:
-    source, out = open_source(str(street)), tmp_path / "street"
-    (out / PARTS).mkdir(parents=True)
-    (out / PARTS / STATE).touch()
-    assert holder(out, source, {}) == "nobody"
-    assert claim(out, {})
