@@ -35,17 +35,17 @@ MADE = "made.json"
 RENDERING = "rendering"
 # Seconds of a demo run's rendering and notebooks (two cores of an AMD EPYC, 2026-11-28): only their ratios count.
 SECONDS = {
-    RENDERING: 53,
-    "00_data": 24,
-    "01_features": 187,
-    "02_reid": 100,
-    "03_heads": 270,
-    "04_thresholds": 251,
-    "05_tracking": 632,
-    "06_ablations": 428,
-    "07_speed": 26,
-    "09_identity": 400,
-    REPORT: 43,
+    RENDERING: 60,
+    "00_data": 8,
+    "01_features": 171,
+    "02_reid": 75,
+    "03_heads": 102,
+    "04_thresholds": 209,
+    "05_tracking": 723,
+    "06_ablations": 489,
+    "07_speed": 34,
+    "09_identity": 528,
+    REPORT: 39,
 }
 
 
