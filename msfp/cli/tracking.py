@@ -348,7 +348,7 @@ def _watcher(
 
     run.backbone()  # weights that cannot be read are told before anything is learned
     if heads is None and (told := unlearned(run, method)):
-        say(told)
+        say(f"{told}; --tracker bytetrack learns nothing")
     chosen = method_from(run, **method, taught=heads is not None)
     known = None if heads is None else taught(heads, run, chosen)
     watcher = OnlineTracker(run, chosen, seen.fps, size=size, confidence=conf, learned=known)
