@@ -55,7 +55,7 @@ class _Writer(pickle.Pickler):
             # An array comes back as the next run reads it: in C order, its bytes in this machine's order, writable.
             whole = np.require(value, value.dtype.newbyteorder("="), ["C", "W", "A"])
             raw = whole.reshape(-1).view(np.uint8) if whole.nbytes else np.zeros(0, np.uint8)
-            return "array", whole.dtype.str, whole.shape, pickle.PickleBuffer(raw)
+            return "array", whole.dtype.str, whole.shape, pickle.PickleBuffer(raw.data)
         if isinstance(value, np.generic) and value.dtype.kind in KINDS:
             return "scalar", value.dtype.newbyteorder("=").str, value.tobytes()
         if name.startswith("pandas") and hasattr(value, "to_parquet"):
