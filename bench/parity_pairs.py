@@ -31,10 +31,19 @@ class Pair:
 
     @property
     def looks(self) -> bool:
-        """Whether the reference takes embeddings; roboflow's and pyxtrackers' do not."""
+        """True where the reference takes embeddings; roboflow's and pyxtrackers' do not."""
         return self.reference in ("boxmot", "ultralytics")
 
 
+OC_SORT = {  # of both of ultralytics'
+    "track_high_thresh": 0.6,
+    "new_track_thresh": 0.6,
+    "track_buffer": 30,
+    "match_thresh": 0.7,
+    "fuse_score": False,
+    "delta_t": 3,
+    "inertia": 0.2,
+}
 PAIRS = (
     Pair(
         "trackers",
@@ -201,15 +210,7 @@ PAIRS = (
     Pair(
         "ultralytics",
         "ocsort",
-        {
-            "track_high_thresh": 0.6,
-            "new_track_thresh": 0.6,
-            "track_buffer": 30,
-            "match_thresh": 0.7,
-            "fuse_score": False,
-            "delta_t": 3,
-            "inertia": 0.2,
-        },
+        OC_SORT,
         {},
         claims=False,
         remark="it is ByteTrack's course of a frame: a track must be seen twice, its filter follows aspect ratio and "
@@ -220,13 +221,7 @@ PAIRS = (
         "ultralytics",
         "deep-ocsort",
         {
-            "track_high_thresh": 0.6,
-            "new_track_thresh": 0.6,
-            "track_buffer": 30,
-            "match_thresh": 0.7,
-            "fuse_score": False,
-            "delta_t": 3,
-            "inertia": 0.2,
+            **OC_SORT,
             "with_reid": True,
             "alpha_fixed_emb": 0.95,
         },

@@ -101,7 +101,7 @@ class _Notice(event.Listener):
 
 
 def _first_of_its_group() -> bool:
-    """Whether no other process of this command has said so: a note beside the kernels holds who did last."""
+    """True where no other process of this command has said so: a note beside the kernels holds who did last."""
     note, group = kernels_folder() / "compiling", str(os.getpgrp())
     with suppress(OSError):
         if note.is_file() and note.read_text(encoding="ascii") == group:

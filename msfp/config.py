@@ -137,7 +137,7 @@ class ReidSettings(Frozen):
 
 
 class InputSettings(Frozen):
-    """What the detector sees."""
+    """Input of the detector."""
 
     size: tuple[int, int] = (1280, 736)  # network input, width and height, multiples of 32
     geometry: Literal["letterbox", "paper_scale"] = "letterbox"

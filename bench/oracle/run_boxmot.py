@@ -5,8 +5,6 @@
 PREPARED_DIR holds one .npz per sequence (`bench.parity.prepare`). Writes MOTChallenge files and times.json.
 """
 
-import json
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from boxmot.trackers.box.bytetrack.tracker import ByteTrack
 from boxmot.trackers.box.deepocsort.tracker import DeepOcSort
 from boxmot.trackers.box.ocsort.tracker import OcSort
 from boxmot.trackers.box.strongsort.tracker import StrongSort
+from prepared import line, main
 
 TRACKERS = {
     "bytetrack": ByteTrack,
@@ -65,21 +64,11 @@ def run(name: str, settings: dict, prepared: Path, out: Path) -> float:
         tracks = tracker.update(found, blank)
         spent += time.process_time() - begin
         for box, identity, score in zip(tracks.geometry.values, tracks.track_ids, tracks.scores, strict=True):
-            x1, y1, x2, y2 = box.tolist()
-            rows.append(
-                f"{t},{int(identity)},{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f},{float(score):.4f},-1,-1,-1"
-            )
-    (out / f"{prepared.stem}.txt").write_text("".join(f"{row}\n" for row in rows))
+            rows.append(line(t, identity, box.tolist(), float(score)))
+    (out / f"{prepared.stem}.txt").write_text("".join(rows))
     return spent
 
 
-def main() -> None:
-    name, settings, prepared, out = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
-    torch.set_num_threads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    spent = {path.stem: run(name, settings, path, out) for path in sorted(prepared.glob("*.npz"))}
-    (out / "times.json").write_text(json.dumps(spent))
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    main(run)

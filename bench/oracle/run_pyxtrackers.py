@@ -6,12 +6,11 @@ PREPARED_DIR holds one .npz per sequence (`bench.parity.prepare`). Writes MOTCha
 ByteTrack tells scores; of SORT and OC-SORT they are written as 1.
 """
 
-import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from prepared import line, main
 from pyxtrackers import BYTETracker, OCSort, Sort
 
 TRACKERS = {"sort": Sort, "bytetrack": BYTETracker, "ocsort": OCSort}
@@ -31,19 +30,11 @@ def run(name: str, settings: dict, prepared: Path, out: Path) -> float:
         scores = [1.0] * len(tracks)
         if name == "bytetrack":
             scores = [track.score for track in tracker.tracked_stracks if track.is_activated]
-        for (x1, y1, x2, y2, identity), score in zip(tracks.tolist(), scores, strict=True):
-            box = f"{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f}"
-            rows.append(f"{t},{int(identity)},{box},{score:.4f},-1,-1,-1")
-    (out / f"{prepared.stem}.txt").write_text("".join(f"{row}\n" for row in rows))
+        for (*box, identity), score in zip(tracks.tolist(), scores, strict=True):
+            rows.append(line(t, identity, box, score))
+    (out / f"{prepared.stem}.txt").write_text("".join(rows))
     return spent
 
 
-def main() -> None:
-    name, settings, prepared, out = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
-    out.mkdir(parents=True, exist_ok=True)
-    spent = {path.stem: run(name, settings, path, out) for path in sorted(prepared.glob("*.npz"))}
-    (out / "times.json").write_text(json.dumps(spent))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

@@ -5,13 +5,12 @@
 PREPARED_DIR holds one .npz per sequence (`bench.parity.prepare`). Writes MOTChallenge files and times.json.
 """
 
-import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import supervision as sv
+from prepared import line, main
 from trackers import BoTSORTTracker, ByteTrackTracker, OCSORTTracker, SORTTracker
 from trackers.utils.state_representations import XCYCSRStateEstimator
 
@@ -35,19 +34,10 @@ def run(name: str, settings: dict, prepared: Path, out: Path) -> float:
         spent += time.process_time() - begin
         for box, identity, score in zip(tracks.xyxy, tracks.tracker_id, tracks.confidence, strict=True):
             if identity >= 0:
-                x1, y1, x2, y2 = box.tolist()
-                row = f"{t},{identity + 1},{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f},{score:.4f},-1,-1,-1"
-                rows.append(row)
-    (out / f"{prepared.stem}.txt").write_text("".join(f"{row}\n" for row in rows))
+                rows.append(line(t, identity + 1, box.tolist(), score))
+    (out / f"{prepared.stem}.txt").write_text("".join(rows))
     return spent
 
 
-def main() -> None:
-    name, settings, prepared, out = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
-    out.mkdir(parents=True, exist_ok=True)
-    spent = {path.stem: run(name, settings, path, out) for path in sorted(prepared.glob("*.npz"))}
-    (out / "times.json").write_text(json.dumps(spent))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

@@ -6,9 +6,7 @@ PREPARED_DIR holds one .npz per sequence (`bench.parity.prepare`). Writes MOTCha
 settings do not name is as in ultralytics' own file of defaults. Its box objects are made before the clock starts.
 """
 
-import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true")
 
 import torch
+from prepared import line, main
 from ultralytics.engine.results import Boxes
 from ultralytics.trackers.deep_oc_sort import DeepOCSORT
 from ultralytics.trackers.oc_sort import OCSORT
@@ -40,20 +39,11 @@ def run(name: str, settings: dict, prepared: Path, out: Path) -> float:
         begin = time.process_time()
         tracks = tracker.update(given, feats=looks)
         spent += time.process_time() - begin
-        for x1, y1, x2, y2, identity, score, _, _ in tracks.reshape(-1, 8).tolist():
-            box = f"{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f}"
-            rows.append(f"{t},{int(identity)},{box},{score:.4f},-1,-1,-1")
-    (out / f"{prepared.stem}.txt").write_text("".join(f"{row}\n" for row in rows))
+        rows += [line(t, row[4], row[:4], row[5]) for row in tracks.reshape(-1, 8).tolist()]
+    (out / f"{prepared.stem}.txt").write_text("".join(rows))
     return spent
 
 
-def main() -> None:
-    name, settings, prepared, out = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
-    torch.set_num_threads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    spent = {path.stem: run(name, settings, path, out) for path in sorted(prepared.glob("*.npz"))}
-    (out / "times.json").write_text(json.dumps(spent))
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    main(run)

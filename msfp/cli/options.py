@@ -25,7 +25,7 @@ GROUPS = {
     "Learning": "learn heads save_heads select seed workers",
     "Output": "out film show save_txt save_crop exist_ok fresh hide_labels line_width quiet as_json",
 }
-"""What options concern, those first that are used most; others come after."""
+"""Groups of options by their subject, those first that are used most; others come after."""
 
 
 class Grouped(TyperCommand):
@@ -39,7 +39,7 @@ class Grouped(TyperCommand):
 
 
 def offer(*kinds: str, also: Iterable[str] = ()) -> Callable[[str], list[str]]:
-    """What a shell is offered: words, and names (or numbers) of `msfp list KIND`, read when it asks."""
+    """Completions for a shell: words, and names (or numbers) of `msfp list KIND`, read when it asks."""
 
     def offered(typed: str) -> list[str]:  # typer reads the annotation
         from msfp.cli.listing import listing

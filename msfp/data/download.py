@@ -327,7 +327,7 @@ def obtain(asked: Plan, bar: Bar, keep_archives: bool = False) -> Path:
 
 
 def _noted(note: Path) -> dict[str, dict[str, object]]:
-    """What was fetched before, by archive; empty where the note cannot be read, so that all is fetched again."""
+    """Record of earlier downloads, by archive; empty where the note cannot be read, so that all is fetched again."""
     if not note.exists():
         return {}
     with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):

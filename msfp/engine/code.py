@@ -31,7 +31,7 @@ _known: dict[tuple[object, ...], tuple[dict[Path, Stamp | None], str]] = {}
 
 
 class Source(NamedTuple):
-    """What counts of a source file."""
+    """The part of a source file that counts in a digest."""
 
     digest: str  # of its syntax tree without docstrings; comments and layout do not count
     imports: list[str]  # names it imports from the package, `msfp.a.b`; some of them are no modules

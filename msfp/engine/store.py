@@ -97,7 +97,7 @@ class _Reader(pickle.Unpickler):
 
 
 def _is_ours(kind: Any) -> bool:
-    """Whether it is a dataclass or named tuple of the package."""
+    """True for a dataclass or named tuple of the package."""
     if not isinstance(kind, type) or not kind.__module__.startswith("msfp."):
         return False
     return dataclasses.is_dataclass(kind) or hasattr(kind, "_asdict")
@@ -177,7 +177,7 @@ class Store:
         return digest([FORMAT, stage, dict(inputs), code_digest(*names)])
 
     def contains(self, stage: str, key: str) -> bool:
-        """Whether an entry is there; its bytes are not read."""
+        """True where an entry is there; its bytes are not read."""
         return (self.root / stage / f"{key}{SUFFIX}").is_file()
 
     def get_or_compute(self, stage: str, inputs: Mapping[str, Any], compute: Callable[[], T], code: Code) -> T:

@@ -40,7 +40,7 @@ def features(run: Run, scene: Scene, weights: str = "") -> dict[str, Features]:
 
 @looked_once
 def feature_inputs(run: Run, scene: Scene, weights: str = "") -> dict[str, object]:
-    """What the features of a scene depend on: of boxes their places, not their scores."""
+    """Inputs of the features of a scene: of boxes their places, not their scores."""
     config = run.settings.input
     boxes = {TRUTH: run.labels_digest(scene)}
     for sequence in scene.sequences:
@@ -299,7 +299,7 @@ REID_FEATURE_CODE = ("msfp.features.reid",)
 
 
 def reid_inputs(run: Run, place: Scene | Part, weights: str = "") -> dict[str, object]:
-    """What the ReID vectors of a scene or part depend on, all by content."""
+    """Inputs of the ReID vectors of a scene or part, all by content."""
     scene, window = (place.scene, (place.first, place.last)) if isinstance(place, Part) else (place, ())
     boxes = {s.detector: run.detections_digest(s) for s in scene.sequences}
     return {**network_inputs(run, weights), "pixels": run.pixels_digest(scene), "boxes": boxes, "part": window}

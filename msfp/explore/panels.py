@@ -158,7 +158,7 @@ class PeoplePanel(Panel):
         super().__init__(desk, [choices, desk.steps(), row], [self.tracker])
 
     def _reopen(self, _change: Any = None) -> None:
-        """Whoever was clicked is nobody in another sequence or tracker."""
+        """Forget the person that was clicked: another sequence or tracker does not have them."""
         self._asked = None
         self.person.value = words(HINT)
         self._draw_curve()

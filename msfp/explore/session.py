@@ -32,7 +32,7 @@ FULL = "MSFP-Track"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a method made of a sequence; without score and switches where the labels are not at hand."""
+    """A method's result on a sequence; without score and switches where the labels are not at hand."""
 
     tracks: Tracks  # frames from 1, the clip's first
     score: SequenceScore | None

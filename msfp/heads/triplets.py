@@ -50,7 +50,7 @@ Batch = tuple[Ints, Ints]
 
 @dataclass(frozen=True)
 class Labels:
-    """Whose box each feature row is, (N,) each."""
+    """Scene, frame and identity of each feature row, (N,) each."""
 
     scene: Ints
     frame: Ints

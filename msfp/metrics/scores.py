@@ -1,4 +1,4 @@
-"""What a benchmark evaluates, scores as sums that add up over sequences, and TrackEval itself, fed from memory."""
+"""The rules of a benchmark, scores as sums that add up over sequences, and TrackEval itself, fed from memory."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ Rows = TypeVar("Rows", GroundTruth, Tracks)
 
 @dataclass(frozen=True)
 class Rules:
-    """How TrackEval treats one benchmark."""
+    """TrackEval's rules for one benchmark."""
 
     benchmark: str
     preprocess: bool  # whether only class 1 counts and tracks on the classes `distractors` are removed

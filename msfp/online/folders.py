@@ -45,7 +45,7 @@ def remove(path: Path) -> None:
 
 
 def holder(folder: Path, source: Source, state: dict[str, Any]) -> Literal["nobody", "this", "parts", "other"]:
-    """Whose results a folder holds: this very recording's, only parts of another one, or others.
+    """Tell whose results a folder holds: this very recording's, only parts of another one, or others.
 
     A camera's or stream's recording is never this one: it cannot be made again.
     """
@@ -83,6 +83,11 @@ def claim(folder: Path, state: dict[str, Any]) -> bool:
             os.link(whole, folder / PARTS / STATE)  # whole or not at all, and for one call only
         except FileExistsError:
             return False
+        except OSError:  # a file system without links
+            with contextlib.suppress(FileExistsError), (folder / PARTS / STATE).open("xb") as file:
+                file.write(readable(state))
+                return True
+            return False
         finally:
             whole.unlink()
     return True
@@ -97,7 +102,7 @@ def release(folder: Path) -> None:
 
 
 def earlier(folder: Path, source: Source, state: dict[str, Any], limit: int | None) -> dict[str, Any] | None:
-    """What `record` gave for this very recording when it was made before, followed as far; None where it was not."""
+    """The earlier result of this very recording, followed as far; None where it was not."""
     done = read_object(folder / f"{source.name}.json")
     if done is None or done.pop("settings", None) != plain(state) or (folder / PARTS / STATE).exists():
         return None
@@ -123,7 +128,7 @@ def readable(state: dict[str, Any]) -> bytes:
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """What a file says; None where it is not there, or not an object."""
+    """The JSON object of a file; None where it is not there, or not an object."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -122,7 +122,7 @@ class Recording:
         atomic_write(note, readable(self.state))
 
     def artist(self) -> Artist:
-        """Who draws its film."""
+        """The one that draws its film."""
         source, made = self.source, self.made
         return Artist(source.width, source.height, source.fps, made.labels, made.line_width)
 

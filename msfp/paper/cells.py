@@ -64,7 +64,7 @@ class MeasuredCell(Cell):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the cells of one table were measured from: (row, column) -> seeds, measure, basis."""
+    """Measurements behind the cells of one table: (row, column) -> seeds, measure, basis."""
 
     cells: dict[tuple[str, str], tuple[tuple[float, ...], str, Tracked | Sample | None]] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ def write_evidence(path: Path, cells: Iterable[Cell]) -> None:
 
 
 def read_evidence(path: Path) -> Evidence:
-    """What `write_evidence` left; nothing where there is no file. InputError: damaged, or not such a file."""
+    """Read what `write_evidence` left; nothing where there is no file. InputError: damaged, or not such a file."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

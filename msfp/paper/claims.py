@@ -134,7 +134,7 @@ class Printed:
         return Sample(np.array([float(self._entry(table, row, column).value)]))
 
     def slack(self, table: int, row: str, column: str) -> float:
-        """How far the number may be off by rounding."""
+        """Largest error by rounding."""
         entry = self._entry(table, row, column)
         if entry.printed.endswith("K"):
             return 500 * 10.0 ** -len(entry.printed[:-1].partition(".")[2])
@@ -276,7 +276,7 @@ def correlate(claim: Claim, numbers: Printed) -> Found:
 
 
 def gains(claim: Claim, numbers: Printed) -> Found:
-    """What a gains over b in the columns that both have: on these very sequences, whatever the training seed.
+    """Gain of a over b in the columns that both have: on these very sequences, whatever the training seed.
 
     everywhere: it is above 0 in each. alike: no two columns' gains differ by more than `high`: equivalence of every
     pair. What a column and a seed do only together, (K - 1)(C - 1) degrees of freedom over all K seeds and C columns,
@@ -311,7 +311,7 @@ def gains(claim: Claim, numbers: Printed) -> Found:
 
 
 def counted(claim: Claim, numbers: Printed) -> Found:
-    """What was counted here is what the paper prints, to its digits."""
+    """Test that what was counted here is what the paper prints, to its digits."""
     effects, printed = [], Printed()
     for row in claim.a:
         place = (claim.table, row, claim.columns[0])

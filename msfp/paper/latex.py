@@ -78,7 +78,7 @@ def code(text: str) -> str:
 
 
 def spaced(note: str) -> str:
-    """What is said of a run in a caption; nothing for an empty note."""
+    """Words on a run for a caption; nothing for an empty note."""
     return f" Here: {note.strip().rstrip('.')}." if note.strip() else ""
 
 

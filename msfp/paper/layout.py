@@ -1,4 +1,4 @@
-"""What a table shows: columns, groups, the paper's values beside ours, notes; and what it says beside the paper's."""
+"""Layout of a table: columns, groups, the paper's values beside ours, notes; and what it says beside the paper's."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def stem(column: str) -> str:
 
 
 def part_of(row: str) -> str:
-    """What a row was measured on, by its label: `MSFP-Track · SDP` -> `SDP`; empty for the whole."""
+    """The part of the data of a row, by its label: `MSFP-Track · SDP` -> `SDP`; empty for the whole."""
     return row.partition(SEPARATOR)[2]
 
 
@@ -114,7 +114,7 @@ def _joined(cells: Iterable[Cell], table: int, beside: bool) -> pd.DataFrame:
 
 
 def _sources(cell: Cell | None, entry: Entry | None) -> dict[str, Any]:
-    """What is measured, the paper's and published for one place of a table."""
+    """Measured, the paper's and published values for one place of a table."""
     source = cell.source if cell else "paper"
     value, std = ((v.item() if isinstance(v, np.generic) else v) for v in ((cell.value, cell.std) if cell else (0, 0)))
     measured = value if source == "measured" else None

@@ -1,4 +1,4 @@
-"""What the cells of tables are made of: where a table is measured, measurements as cells with their spread, and rows
+"""The makings of cells: where a table is measured, measurements as cells with their spread, and rows
 whose numbers come from elsewhere."""
 
 import re
@@ -96,7 +96,7 @@ def other_dataset(run: Run, part: str, example: str) -> str:
 
 
 def heads_for(run: Run, fold: Fold) -> Learn:
-    """What heads learn from that are evaluated on another data set's fold: the whole main training split where the fold
+    """Learning parts of heads evaluated on another data set's fold: the whole main training split where the fold
     is a published split of its own, else the main learning parts."""
     main = run.settings.data.main
     if fold.name in ("test", "val"):

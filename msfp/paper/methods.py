@@ -150,7 +150,7 @@ def _chosen(run: Run, dataset: str, method: Configured, search: bool = True) -> 
 
 
 def outcome(found: Selection) -> str:
-    """How good the choice is where it was made: `53.4 HOTA on held-out learning frames, as released 52.1; ...`."""
+    """Words on the choice where it was made: `53.4 HOTA on held-out learning frames, as released 52.1; ...`."""
     low, middle, high = (f"{100 * q:.1f}" for q in found.quartiles)
     return (
         f"{100 * found.hota:.1f} HOTA on held-out learning frames, as released {100 * found.released:.1f}; "

@@ -35,7 +35,7 @@ MADE = "made.json"
 RENDERING = "rendering"
 # Seconds of a demo run's rendering and notebooks (two cores of an AMD EPYC, 2026-11-28): only their ratios count.
 SECONDS = {
-    RENDERING: 60,
+    RENDERING: 74,
     "00_data": 8,
     "01_features": 171,
     "02_reid": 75,
@@ -196,7 +196,7 @@ def _write_made(run: Run, origin: Mapping[str, Any], table_1: Sequence[Cell], ve
 
 
 def _outline(run: Run, **more: Any) -> Contents:
-    """What the report says of its run before a result is read, and more."""
+    """The report's words on its run before a result is read, and more."""
     named = {run.settings.data.root: "ROOT", run.home: ".."}
     return Contents(
         profile=run.settings.profile,

@@ -54,7 +54,7 @@ def make(name: str, **settings: Any) -> Tracker:
 
 @dataclass(frozen=True)
 class Given:
-    """What a sequence is tracked from; rows of frame t (from 0) are `bounds[t]:bounds[t + 1]`."""
+    """The inputs that a sequence is tracked from; rows of frame t (from 0) are `bounds[t]:bounds[t + 1]`."""
 
     bounds: NDArray[np.int64]
     boxes: NDArray[np.floating]

@@ -54,7 +54,7 @@ class TrackerSettings(Frozen):
 
 @dataclass(frozen=True)
 class FrameContext:
-    """What is known of a frame beside its boxes."""
+    """Facts on a frame beside its boxes."""
 
     index: int | None = None  # number; None: one after the last
     # tau_high, tau_low: thresholds of this frame in place of the tracker's settings

@@ -1,4 +1,4 @@
-"""What a pair of track and box costs (overlap, distance of embeddings), and the assignment of least cost.
+"""Costs of a pair of track and box (overlap, distance of embeddings), and the assignment of least cost.
 
 Shortest augmenting paths after Crouse, "On implementing 2D rectangular assignment algorithms" (2016), visiting rows
 and columns in the order of `scipy.optimize.linear_sum_assignment` (BSD): columns from last to first, a free column
@@ -206,7 +206,7 @@ def assign_below(cost: Floats, limit: float) -> Rows:
 
 @kernel
 def _candidates(cost: Floats, limit: float) -> tuple[Rows, Rows]:
-    """What each row, and then each column, may be matched with: that of `k` is `near[starts[k] : starts[k + 1]]`.
+    """Partners that each row, and then each column, may have: that of `k` is `near[starts[k] : starts[k + 1]]`.
 
     Candidates are few, and the matrix is passed once for them.
     """

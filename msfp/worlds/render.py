@@ -96,7 +96,7 @@ RIM = (0.5, 0.1)  # put on at each side: what is around is mostly background
 
 
 def clearness(image: Image, tlwh: Floats) -> Floats:
-    """How much people differ from what is around them in the picture that a detector would be given.
+    """Measure how much people differ from what is around them in the picture that a detector would be given.
 
     (N,) ln(1 + d), d the distance in grey levels between the mean colours of a (N, 4) tlwh box's core and of its rim.
     """

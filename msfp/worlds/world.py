@@ -235,7 +235,7 @@ def draw_site(
     rng: np.random.Generator, camera: CameraPath, people: tuple[int, int], depths: tuple[float, float],
     grounds: tuple[tuple[str, ...], tuple[float, ...] | None], furniture: tuple[int, int],
 ) -> dict[str, object]:  # fmt: skip
-    """What kinds of worlds share; `grounds` with their chances, None: all the same."""
+    """Draw what kinds of worlds share; `grounds` with their chances, None: all the same."""
     many, ground, pieces = rng.integers(*people), rng.choice(grounds[0], p=grounds[1]), rng.integers(*furniture)
     chosen = {"people": int(many), "ground": str(ground), "furniture": int(pieces)}
     return chosen | {"camera": camera, "near": depths[0], "far": depths[1]}

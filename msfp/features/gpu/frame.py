@@ -27,7 +27,7 @@ WARM_UP = 3  # runs before recording: allocations and choices of algorithms happ
 
 @dataclass(frozen=True)
 class DeviceResult:
-    """What came back of a frame."""
+    """The results of a frame."""
 
     regions: NDArray[np.float32]  # (N, 4) xyxy in network pixels: given boxes, or candidates, the most certain first
     scores: NDArray[np.float32]  # (N,) of candidates; NaN where the boxes were given
